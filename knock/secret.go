@@ -1,0 +1,82 @@
+package knock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"unicode"
+	"unicode/utf8"
+	"unique"
+)
+
+// maxSecret bounds a secret, in bytes: no shell line or file holds a sane one
+// that is longer.
+const maxSecret = 512
+
+// redacted is what every way of printing a Secret gives.
+const redacted = "(secret)"
+
+// ErrSecret is wrapped by every error of [ParseSecret].
+var ErrSecret = errors.New("this secret cannot be used")
+
+// Secret is the seed text that client and server share. It never prints
+// itself: all verbs of fmt, the encoders and the loggers show a placeholder,
+// also where it is an unexported field of another struct, since the text stands
+// behind a handle. Secrets compare with ==. The zero Secret is no secret at all.
+type Secret struct {
+	text unique.Handle[string]
+}
+
+// ParseSecret returns the secret with the text s, taken as it is. It refuses,
+// naming the reason and never the text, what the article's shell line
+// date +%Y-%m-%d-%H-$secret would mangle: white space (split into words), '%'
+// (a date format), NUL and an empty text. A newline at the end of a file is the
+// reader's to take away.
+func ParseSecret(s string) (Secret, error) {
+	switch {
+	case s == "":
+		return Secret{}, fmt.Errorf("%w: it is empty", ErrSecret)
+	case len(s) > maxSecret:
+		return Secret{}, fmt.Errorf("%w: it has %d bytes, at most %d are taken", ErrSecret, len(s), maxSecret)
+	case !utf8.ValidString(s):
+		return Secret{}, fmt.Errorf("%w: it is not valid UTF-8", ErrSecret)
+	}
+	for _, c := range s {
+		switch {
+		case c == '\n':
+			return Secret{}, fmt.Errorf("%w: it holds a newline, which the server's shell would turn into a space", ErrSecret)
+		case c == '%':
+			return Secret{}, fmt.Errorf("%w: it holds a %%, which the server's date command would take for a format", ErrSecret)
+		case unicode.IsSpace(c):
+			return Secret{}, fmt.Errorf("%w: it holds white space, at which the server's shell would cut it", ErrSecret)
+		case unicode.IsControl(c):
+			return Secret{}, fmt.Errorf("%w: it holds a control character", ErrSecret)
+		}
+	}
+	return Secret{unique.Make(s)}, nil
+}
+
+// IsZero reports whether s is no secret at all.
+func (s Secret) IsZero() bool { return s == Secret{} }
+
+// Reveal returns the text. It is for what must have it: the derivation, and
+// the stores and rules that the user asked to hold it.
+func (s Secret) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return s.text.Value()
+}
+
+// String returns a placeholder.
+func (s Secret) String() string { return redacted }
+
+// Format implements [fmt.Formatter] with the placeholder, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// LogValue implements [slog.LogValuer] with the placeholder.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements [encoding.TextMarshaler] with the placeholder.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

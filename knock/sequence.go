@@ -1,0 +1,94 @@
+package knock
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+	"math/bits"
+	"time"
+)
+
+// Knocks is the number of knocks in a handshake, and of phases in the gate.
+const Knocks = 5
+
+// Sequence is the five ports of one hour. Sequences compare with ==; the zero
+// Sequence has port 0 five times and comes from nothing that this package
+// returns.
+type Sequence struct {
+	hour  Hour
+	ports [Knocks]uint16
+}
+
+// Derive computes the sequence of an hour, as the article's calc_knock_ports
+// does: the MD5 of "HOUR-SECRET\n" is a 128-bit number num, and port k is
+// (num / size^k) mod size + bottom. It allocates nothing. The range must be
+// valid and the secret not zero; Derive panics otherwise, since a sequence of
+// nothing would knock at random.
+func Derive(h Hour, r Range, s Secret) Sequence {
+	if !r.IsValid() || s.IsZero() {
+		panic("knock: Derive needs a range and a secret")
+	}
+	var buf [len(hourLayout) + 1 + maxSecret + 1]byte
+	text := append(h.append(buf[:0]), '-')
+	text = append(text, s.Reveal()...)
+	text = append(text, '\n')
+	sum := md5.Sum(text)
+
+	hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
+	size := uint64(r.Size())
+	seq := Sequence{hour: h}
+	for k := range seq.ports {
+		var rem uint64
+		hi, rem = hi/size, hi%size
+		lo, rem = bits.Div64(rem, lo, size)
+		seq.ports[k] = uint16(rem) + r.bottom
+	}
+	return seq
+}
+
+// Hour returns the hour that the sequence belongs to.
+func (s Sequence) Hour() Hour { return s.hour }
+
+// Ports returns the ports in the order in which they are knocked.
+func (s Sequence) Ports() [Knocks]uint16 { return s.ports }
+
+// Repeats reports whether a port occurs more than once, which is legal.
+func (s Sequence) Repeats() bool {
+	for k := range s.ports {
+		if s.RepeatsAt(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// RepeatsAt reports whether the port of knock k (0 to 4) occurs elsewhere in
+// the sequence too.
+func (s Sequence) RepeatsAt(k int) bool {
+	for i, p := range s.ports {
+		if i != k && p == s.ports[k] {
+			return true
+		}
+	}
+	return false
+}
+
+// How far from the turn of the hour a handshake covers the neighbour hour too.
+// Clocks are off by seconds either way, and a server refreshes late more often
+// than early: cron fires within its minute, timers coalesce.
+const (
+	beforeTurn = 30 * time.Second
+	afterTurn  = 90 * time.Second
+)
+
+// HoursAt returns the hours whose sequences a handshake at t sends: the hour
+// of t, and near the turn of the hour its neighbour behind it.
+func HoursAt(t time.Time) []Hour {
+	h := HourOf(t)
+	switch {
+	case h.End().Sub(t) <= beforeTurn:
+		return []Hour{h, h.Add(1)}
+	case t.Sub(h.Start()) < afterTurn:
+		return []Hour{h, h.Add(-1)}
+	}
+	return []Hour{h}
+}
