@@ -1,0 +1,73 @@
+package knock
+
+import (
+	"strconv"
+	"time"
+)
+
+// Answer is what a port did with a knock.
+type Answer string
+
+// The answers. A real gate is silent; the others tell of something else on the
+// way, or of a server that rejects instead of dropping.
+const (
+	Pending     Answer = ""            // sent, and still being watched
+	Silent      Answer = "silent"      // nothing came back
+	Refused     Answer = "refused"     // a RST
+	Unreachable Answer = "unreachable" // an ICMP error, or no way there from this machine
+	Open        Answer = "open"        // the connection was accepted
+)
+
+// SSHState is what a probe saw at the SSH port.
+type SSHState string
+
+// The states of the SSH port.
+const (
+	SSHUnknown     SSHState = ""            // not looked yet
+	SSHOpen        SSHState = "open"        // a line that starts SSH- was read
+	SSHRefused     SSHState = "refused"     // a RST: nothing listens, or a firewall rejects
+	SSHFiltered    SSHState = "filtered"    // no answer at all
+	SSHSilent      SSHState = "silent"      // connected, but no banner came
+	SSHRefusing    SSHState = "refusing"    // connected, and sshd said no: a penalty or MaxStartups
+	SSHNotSSH      SSHState = "not-ssh"     // connected, and something else greeted
+	SSHUnreachable SSHState = "unreachable" // an ICMP error, or no way there from this machine
+)
+
+// Connected reports whether a TCP connection was made in this state.
+func (s SSHState) Connected() bool {
+	return s == SSHOpen || s == SSHSilent || s == SSHRefusing || s == SSHNotSSH
+}
+
+// SSH is what one look at the SSH port found.
+type SSH struct {
+	State SSHState `json:"state"`
+	// Banner is the line that was read, cleaned, without its line end; in the
+	// states refusing and not-ssh it is what was said instead.
+	Banner string `json:"banner"`
+	// RTT is the time from the SYN to its answer.
+	RTT Measure `json:"rtt_ms"`
+	// Connect and Read are the times from the start of the whole operation to
+	// the connection, and to the banner.
+	Connect Measure `json:"connect_ms"`
+	Read    Measure `json:"banner_ms"`
+}
+
+// Millis is a span of time that JSON gives in milliseconds.
+type Millis time.Duration
+
+// MarshalJSON implements [encoding/json.Marshaler]: milliseconds, to the microsecond.
+func (m Millis) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(time.Duration(m).Microseconds())/1000, 'f', -1, 64), nil
+}
+
+// Measure is a measured span of time. Zero means that there was nothing to
+// measure, and is null in JSON.
+type Measure time.Duration
+
+// MarshalJSON implements [encoding/json.Marshaler]: milliseconds, or null.
+func (m Measure) MarshalJSON() ([]byte, error) {
+	if m == 0 {
+		return []byte("null"), nil
+	}
+	return Millis(m).MarshalJSON()
+}

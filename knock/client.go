@@ -1,0 +1,125 @@
+package knock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrName says that the host's name could not be resolved.
+	ErrName = errors.New("name not resolved")
+	// ErrUnreachable says that there is no way to the host: no route, or
+	// nothing there that answers the network.
+	ErrUnreachable = errors.New("host unreachable")
+	// ErrSend says that this machine did not let a packet out.
+	ErrSend = errors.New("cannot send from this machine")
+)
+
+func unreachable(addr netip.Addr) error {
+	return fmt.Errorf("%w: no way to %s; check the address and this machine's network", ErrUnreachable, addr)
+}
+
+func sendError(what string, err error) error {
+	hint := "check this machine's network"
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		hint = "a firewall on this machine forbids it"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		hint = "too many files are open: raise ulimit -n"
+	}
+	return fmt.Errorf("%w: %s: %w; %s", ErrSend, what, err, hint)
+}
+
+// Client resolves, knocks and probes. The zero Client is ready to use.
+type Client struct {
+	Clock    func() time.Time // this machine's clock; nil is time.Now
+	Resolver *net.Resolver    // nil is net.DefaultResolver
+}
+
+func (c *Client) now() time.Time {
+	if c.Clock != nil {
+		return c.Clock()
+	}
+	return time.Now()
+}
+
+// Family is an IP family to prefer.
+type Family string
+
+// The families. With auto the system's own preference decides.
+const (
+	FamilyAuto Family = "auto"
+	Family4    Family = "4"
+	Family6    Family = "6"
+)
+
+// ParseFamily reads "auto", "4" or "6".
+func ParseFamily(s string) (Family, error) {
+	switch f := Family(s); f {
+	case FamilyAuto, Family4, Family6:
+		return f, nil
+	}
+	return "", fmt.Errorf("family %q is not one of auto, 4, 6", clean(s, 40))
+}
+
+// Resolve returns the one address of host that everything goes to from then
+// on, so that knocks and connection cannot part ways. It fails with ErrName.
+func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
+	network := map[Family]string{Family4: "ip4", Family6: "ip6"}[family]
+	if network == "" {
+		network = "ip"
+	}
+	resolver := c.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	shown := clean(host, 80)
+	addrs, err := resolver.LookupNetIP(ctx, network, host)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return netip.Addr{}, context.Cause(ctx)
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return netip.Addr{}, fmt.Errorf("%w: no such host %q; check the spelling", ErrName, shown)
+	case ctx.Err() != nil, errors.As(err, &dns) && dns.IsTimeout:
+		return netip.Addr{}, fmt.Errorf("%w: the name servers did not answer for %q; check this machine's network", ErrName, shown)
+	case err != nil || len(addrs) == 0:
+		reason := "no address"
+		if err != nil {
+			reason = clean(err.Error(), 200)
+		}
+		which := ""
+		if family == Family4 || family == Family6 {
+			which = " over IPv" + string(family)
+		}
+		return netip.Addr{}, fmt.Errorf("%w: %q%s: %s", ErrName, shown, which, reason)
+	}
+	return addrs[0].Unmap(), nil
+}
+
+// Target is a server, pinned to one address.
+type Target struct {
+	Host   string         // as the user names it
+	Addr   netip.AddrPort // the one address, and the SSH port
+	Range  Range
+	Secret Secret
+	Skew   time.Duration // the server's clock minus this machine's
+	Window time.Duration // zero is DefaultWindow
+}
+
+// Sequences returns the sequences that a handshake at the time now of this
+// machine sends; the first one is of the server's current hour.
+func (t Target) Sequences(now time.Time) []Sequence {
+	var all []Sequence
+	for _, h := range HoursAt(now.Add(t.Skew)) {
+		all = append(all, Derive(h, t.Range, t.Secret))
+	}
+	return all
+}

@@ -1,0 +1,120 @@
+package knock
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// hold is how long a knock's socket is watched for an answer. The kernel
+// repeats an unanswered SYN after a second, and a repeat would be a sixth knock.
+const hold = 900 * time.Millisecond
+
+// packet is one SYN on its way, and what became of it.
+type packet struct {
+	*syn
+	// Where it belongs: a knock of an attempt, or a look at SSH.
+	attempt, knock int
+	look           *look
+}
+
+// look is one connection attempt to the SSH port.
+type look struct {
+	packet packet
+	before bool // made before the handshake
+	conn   net.Conn
+	ssh    SSH
+	judged bool // ssh is final
+	gone   bool // no way to the host
+}
+
+// outcome is what a watcher saw: the answer to a packet, or, where greeted is
+// set, the banner behind it.
+type outcome struct {
+	packet  packet
+	answer  Answer
+	at      time.Time
+	gone    bool
+	greeted bool
+	state   SSHState
+	text    string
+	conn    net.Conn
+}
+
+// watchers wait, each in a goroutine of its own, and report to one channel.
+// None outlives close.
+type watchers struct {
+	addr     netip.Addr
+	outcomes chan outcome
+	running  sync.WaitGroup
+	open     []func()
+}
+
+// newWatchers returns watchers that take up to n packets, so that none of them
+// ever blocks on its report.
+func newWatchers(addr netip.Addr, n int) *watchers {
+	return &watchers{addr: addr, outcomes: make(chan outcome, 2*n)}
+}
+
+// answer watches for the answer to p until deadline.
+func (w *watchers) answer(p packet, deadline time.Time) {
+	w.open = append(w.open, p.close)
+	w.running.Go(func() {
+		answer, at, gone := p.wait(deadline, w.addr)
+		if p.look == nil || answer != Open {
+			p.close()
+		}
+		w.outcomes <- outcome{packet: p, answer: answer, at: at, gone: gone}
+	})
+}
+
+// greeting watches the connection of p's look for its banner until deadline.
+func (w *watchers) greeting(p packet, deadline time.Time) {
+	c := p.look.conn
+	w.running.Go(func() {
+		state, text, whole := readBanner(c, deadline)
+		w.outcomes <- outcome{packet: p, at: time.Now(), greeted: true, state: state, text: text, conn: whole}
+	})
+}
+
+// close ends what is still under way and returns when every watcher has.
+func (w *watchers) close() {
+	for _, c := range w.open {
+		c()
+	}
+	w.running.Wait()
+}
+
+// take notes an outcome on the look that it belongs to. Times count from start.
+func (l *look) take(o outcome, start time.Time) {
+	if o.greeted {
+		l.judged, l.ssh.State, l.ssh.Banner, l.conn = true, o.state, o.text, o.conn
+		if o.text != "" {
+			l.ssh.Read = Measure(o.at.Sub(start))
+		}
+		return
+	}
+	if o.answer != Silent {
+		l.ssh.RTT = Measure(o.at.Sub(l.packet.sent))
+	}
+	l.gone = o.gone
+	switch o.answer {
+	case Open:
+		c, err := l.packet.conn()
+		l.packet.close()
+		if err != nil { // reset between the two
+			l.judged, l.ssh.State = true, SSHSilent
+			return
+		}
+		l.conn, l.ssh.Connect = c, Measure(o.at.Sub(start))
+		return
+	case Refused:
+		l.ssh.State = SSHRefused
+	case Unreachable:
+		l.ssh.State = SSHUnreachable
+	default:
+		l.ssh.State = SSHFiltered
+	}
+	l.judged = true
+}

@@ -1,0 +1,42 @@
+//go:build unix
+
+package knock
+
+import (
+	"net"
+	"syscall"
+	"time"
+)
+
+// peek returns up to maxBanner bytes that wait in c, without taking them, as
+// soon as there are more than had; ended says that no more will come by the
+// deadline.
+func peek(c net.Conn, had int, deadline time.Time) (seen []byte, same net.Conn, ended bool) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, c, true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, c, true
+	}
+	buf := make([]byte, maxBanner)
+	n := 0
+	_ = c.SetReadDeadline(deadline)
+	err = raw.Read(func(fd uintptr) bool {
+		var e error
+		n, _, e = syscall.Recvfrom(int(fd), buf, syscall.MSG_PEEK)
+		if e == syscall.EAGAIN || e == syscall.EINTR {
+			n = 0
+			return false
+		}
+		if e != nil || n == 0 {
+			n, ended = 0, true
+			return true
+		}
+		// Bytes known already: the next event brings more of them, or the end,
+		// which cannot be told apart while they wait; the deadline decides.
+		return n > had
+	})
+	return buf[:max(n, 0)], c, ended || err != nil
+}

@@ -1,0 +1,37 @@
+package knock
+
+import (
+	"net"
+	"time"
+)
+
+// replayed is a connection whose first bytes have been read and are given again.
+type replayed struct {
+	net.Conn
+	first []byte
+}
+
+// Read gives what was read ahead, then what the connection gives.
+func (r *replayed) Read(b []byte) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(b, r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	return r.Conn.Read(b)
+}
+
+// peek returns the bytes read ahead so far, with more than had of them unless
+// the connection ended or the deadline came. Windows' sockets do not peek
+// through Go's poller, so the bytes are kept aside.
+func peek(c net.Conn, had int, deadline time.Time) (seen []byte, whole net.Conn, ended bool) {
+	r, ok := c.(*replayed)
+	if !ok {
+		r = &replayed{Conn: c}
+	}
+	_ = c.SetReadDeadline(deadline)
+	buf := make([]byte, maxBanner-had)
+	n, err := r.Conn.Read(buf)
+	r.first = append(r.first, buf[:n]...)
+	return r.first, r, err != nil
+}

@@ -1,0 +1,88 @@
+package knock
+
+import (
+	"net"
+	"slices"
+	"time"
+)
+
+// Report is what a handshake did and saw, so far or in the end. It serves the
+// screens and, as it stands, the JSON.
+type Report struct {
+	Schema  int    `json:"schema"` // 1
+	Host    string `json:"host"`
+	Address string `json:"address"`
+	// Hour is the server's hour when the handshake began, by this machine's
+	// clock and the known skew.
+	Hour Hour `json:"hour"`
+	// Opened says that SSH answered with its banner.
+	Opened   bool      `json:"opened"`
+	Before   Before    `json:"before"`
+	Attempts []Attempt `json:"attempts"`
+	SSH      SSH       `json:"ssh"`
+	Elapsed  Millis    `json:"elapsed_ms"`
+
+	// Conn is the connection that proved SSH open, its banner unread, where
+	// Options.KeepConn asked for it; the caller closes it.
+	Conn net.Conn `json:"-"`
+	// At is when the last knock that can have opened the gate left, by the
+	// monotonic clock: the window runs from about then.
+	At time.Time `json:"-"`
+}
+
+// Before is the state of SSH before the handshake.
+type Before struct {
+	State SSHState `json:"state"`
+}
+
+// Attempt is one pass through the sequence.
+type Attempt struct {
+	Gap    Millis        `json:"gap_ms"`
+	Knocks []KnockReport `json:"knocks"`
+}
+
+// KnockReport is one knock. Sent counts from the start of the handshake.
+type KnockReport struct {
+	Port   uint16  `json:"port"`
+	Sent   Millis  `json:"sent_ms"`
+	Answer Answer  `json:"answer"`
+	RTT    Measure `json:"rtt_ms"`
+	// Hour is given where it is not the report's: near the turn of the hour the
+	// neighbour's knocks go out too.
+	Hour *Hour `json:"hour,omitempty"`
+}
+
+// EventKind is what an [Event] tells.
+type EventKind int
+
+// The events, in the order in which a handshake has them. Answers come when
+// they come.
+const (
+	AttemptStarted EventKind = iota // Attempt
+	KnockSent                       // Attempt, Knock
+	KnockAnswered                   // Attempt, Knock
+	BeforeSeen                      // SSH's state before the handshake is known
+	LookStarted                     // SSH's port was sent a SYN
+	LookAnswered                    // that SYN was answered, or the wait is over
+	Connected                       // SSH's port accepted; the banner is awaited
+	Finished                        // Report is final
+)
+
+// Event is one step of a handshake. Attempt and Knock are indices into Report,
+// which holds everything known by then and is the receiver's to keep.
+type Event struct {
+	Kind    EventKind
+	Attempt int
+	Knock   int
+	Report  Report
+}
+
+// clone copies r so that later progress does not change the copy.
+func (r Report) clone() Report {
+	r.Attempts = slices.Clone(r.Attempts)
+	for i := range r.Attempts {
+		r.Attempts[i].Knocks = slices.Clone(r.Attempts[i].Knocks)
+	}
+	r.Conn = nil
+	return r
+}

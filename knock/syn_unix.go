@@ -1,0 +1,143 @@
+//go:build unix
+
+package knock
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+// syn is one connection attempt of which exactly one SYN has left when sendSYN
+// returns. The kernel repeats it after a second, unless it is closed by then.
+type syn struct {
+	sent time.Time
+	file *os.File
+	raw  syscall.RawConn
+	now  error // what connect itself answered
+}
+
+// sendSYN starts to connect to addr. Sockets and connect are called directly,
+// since net.Dialer does not tell when the SYN has left, and the order of the
+// SYNs is what a handshake is made of. The error is one of this machine: no SYN
+// has left.
+func sendSYN(addr netip.AddrPort) (*syn, error) {
+	domain, sockaddr, err := sockaddrOf(addr)
+	if err != nil {
+		return nil, err
+	}
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("setnonblock", err)
+	}
+	askForICMP(fd, domain)
+
+	s := &syn{sent: time.Now()}
+	for {
+		if err = syscall.Connect(fd, sockaddr); err != syscall.EINTR {
+			break
+		}
+	}
+	switch {
+	case err == nil || err == syscall.EINPROGRESS || err == syscall.EALREADY || err == syscall.EISCONN:
+	case answerOf(err) == Pending:
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("connect", err)
+	default:
+		s.now = err
+	}
+	s.file = os.NewFile(uintptr(fd), "knock")
+	if s.raw, err = s.file.SyscallConn(); err != nil {
+		s.file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// wait returns the answer and when it came; Silent at the deadline or when the
+// socket is closed meanwhile. gone says that there is no way to the host, as
+// against something there that rejects.
+func (s *syn) wait(deadline time.Time, target netip.Addr) (answer Answer, at time.Time, gone bool) {
+	err := s.now
+	done := err != nil
+	if !done {
+		_ = s.file.SetWriteDeadline(deadline)
+		_ = s.raw.Write(func(fd uintptr) bool {
+			if errno, e := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); e != nil {
+				err, done = e, true
+			} else if errno != 0 {
+				err, done = syscall.Errno(errno), true
+			} else if _, e := syscall.Getpeername(int(fd)); e == nil {
+				done = true
+			}
+			return done
+		})
+	}
+	at = time.Now()
+	switch {
+	case !done:
+		return Silent, at, false
+	case err == nil:
+		return Open, at, false
+	}
+	answer = answerOf(err)
+	gone = answer == Unreachable
+	_ = s.raw.Control(func(fd uintptr) {
+		if origin, ok := readICMP(int(fd)); ok {
+			answer = Unreachable
+			gone = origin.noRoute && origin.from != target
+		}
+	})
+	return answer, at, gone
+}
+
+// conn turns a connected syn into a net.Conn; the syn is to be closed after it.
+func (s *syn) conn() (net.Conn, error) { return net.FileConn(s.file) }
+
+func (s *syn) close() { _ = s.file.Close() }
+
+// answerOf maps what connect or SO_ERROR said; Pending where it says nothing of
+// the other side.
+func answerOf(err error) Answer {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return Pending
+	}
+	switch errno {
+	case syscall.ECONNREFUSED, syscall.ECONNRESET:
+		return Refused
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT:
+		return Unreachable
+	case syscall.ETIMEDOUT:
+		return Silent
+	}
+	return Pending
+}
+
+func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error) {
+	ip := addr.Addr().Unmap()
+	if ip.Is4() {
+		return syscall.AF_INET, &syscall.SockaddrInet4{Port: int(addr.Port()), Addr: ip.As4()}, nil
+	}
+	sa6 := &syscall.SockaddrInet6{Port: int(addr.Port()), Addr: ip.As16()}
+	if zone := ip.Zone(); zone != "" {
+		iface, err := net.InterfaceByName(zone)
+		if err != nil {
+			return 0, nil, err
+		}
+		sa6.ZoneId = uint32(iface.Index)
+	}
+	return syscall.AF_INET6, sa6, nil
+}

@@ -1,0 +1,76 @@
+package knock
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Windows socket errors that package syscall does not name, see winsock2.h.
+const (
+	wsaECONNREFUSED = syscall.Errno(10061)
+	wsaENETUNREACH  = syscall.Errno(10051)
+	wsaEHOSTUNREACH = syscall.Errno(10065)
+)
+
+// syn is one connection attempt, made by the standard dialer.
+type syn struct {
+	sent   time.Time
+	cancel context.CancelFunc
+	dialed chan struct{}
+	c      net.Conn
+	err    error
+}
+
+// sendSYN starts to connect to addr. The standard dialer does not tell when the
+// SYN has left; it gets a head start that is long against the call and short
+// against any gap.
+func sendSYN(addr netip.AddrPort) (*syn, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{})}
+	go func() {
+		defer close(s.dialed)
+		var d net.Dialer
+		s.c, s.err = d.DialContext(ctx, "tcp", addr.String())
+	}()
+	time.Sleep(time.Millisecond)
+	return s, nil
+}
+
+func (s *syn) wait(deadline time.Time, _ netip.Addr) (answer Answer, at time.Time, gone bool) {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case <-s.dialed:
+	case <-timer.C:
+		return Silent, time.Now(), false
+	}
+	at = time.Now()
+	switch {
+	case s.err == nil:
+		return Open, at, false
+	case errors.Is(s.err, wsaECONNREFUSED):
+		return Refused, at, false
+	case errors.Is(s.err, wsaENETUNREACH), errors.Is(s.err, wsaEHOSTUNREACH):
+		return Unreachable, at, true
+	}
+	return Silent, at, false
+}
+
+// conn hands the connection over; close no longer closes it.
+func (s *syn) conn() (net.Conn, error) {
+	c, err := s.c, s.err
+	s.c = nil
+	return c, err
+}
+
+func (s *syn) close() {
+	s.cancel()
+	<-s.dialed
+	if s.c != nil {
+		s.c.Close()
+	}
+}
