@@ -1,6 +1,9 @@
 package knock
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // DefaultWindow is the article's --seconds 5.
 const DefaultWindow = 5 * time.Second
@@ -72,4 +75,29 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, window time.Duration) P
 		p.Attempts = append(p.Attempts, a)
 	}
 	return p
+}
+
+// maxAttempts bounds how often one handshake is repeated.
+const maxAttempts = 20
+
+// Gaps returns the gaps of so many attempts: the default ones, the widest of
+// them repeated as needed, or gap for each where it is not zero.
+func Gaps(attempts int, gap time.Duration) ([]time.Duration, error) {
+	switch {
+	case attempts < 1 || attempts > maxAttempts:
+		return nil, fmt.Errorf("%d attempts: it takes 1 to %d", attempts, maxAttempts)
+	case gap < 0 || gap > DefaultWindow/4:
+		return nil, fmt.Errorf("gap %v: it takes 1ms to %v, well inside the window", gap, DefaultWindow/4)
+	}
+	gaps := DefaultGaps()
+	for len(gaps) < attempts {
+		gaps = append(gaps, gaps[len(gaps)-1])
+	}
+	gaps = gaps[:attempts]
+	if gap > 0 {
+		for i := range gaps {
+			gaps[i] = gap
+		}
+	}
+	return gaps, nil
 }

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rapport/knock"
+)
+
+func newKnock(f *flags) *cobra.Command {
+	var attempts int
+	var gap time.Duration
+	cmd := &cobra.Command{
+		Use:   "knock HOST",
+		Short: "Send the handshake, then look whether SSH opened",
+		Long: `knock sends this hour's five knocks to HOST in order and looks whether SSH
+opened; where it did not, again with wider gaps. Within 30 seconds before and 90
+seconds after the turn of the hour the neighbouring hour's knocks go out too.
+
+Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			gaps, err := knock.Gaps(attempts, gap)
+			if err != nil {
+				return err
+			}
+			t, err := f.target(args[0], true)
+			if err != nil {
+				return err
+			}
+			warnNarrow(cmd.ErrOrStderr(), t.Range)
+			var client knock.Client
+			addr, err := client.Resolve(cmd.Context(), args[0], f.family())
+			if err != nil {
+				return err
+			}
+			t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+			var progress func(knock.Event)
+			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
+				progress = func(e knock.Event) { printProgress(cmd.ErrOrStderr(), e) }
+			}
+			r, err := client.Knock(cmd.Context(), t, knock.Options{Gaps: gaps, Timeout: f.timeout}, progress)
+			if cmd.Context().Err() != nil {
+				return err
+			}
+			if f.json {
+				if err := printJSON(cmd, r); err != nil {
+					return err
+				}
+			} else {
+				printKnock(cmd.OutOrStdout(), r, t.Addr)
+			}
+			if err == nil && !r.Opened {
+				err = errShut(r.Summary())
+			}
+			return err
+		},
+	}
+	cmd.Flags().IntVar(&attempts, "attempts", len(knock.DefaultGaps()), "how many handshakes are tried at most")
+	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default 1ms, then 50ms, then 250ms)")
+	return cmd
+}
+
+// printProgress tells someone at a terminal what goes out.
+func printProgress(w io.Writer, e knock.Event) {
+	switch e.Kind {
+	case knock.AttemptStarted:
+		fmt.Fprintf(w, "attempt %d, gap %v\n", e.Attempt+1, time.Duration(e.Report.Attempts[e.Attempt].Gap))
+	case knock.LookStarted:
+		fmt.Fprintln(w, "knocks sent, looking at SSH")
+	}
+}
+
+// printKnock prints what a handshake did, a line each.
+func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
+	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
+	for i, a := range r.Attempts {
+		fmt.Fprintf(w, "attempt %d, gap %v\n", i+1, time.Duration(a.Gap))
+		for _, k := range a.Knocks {
+			hour := ""
+			if k.Hour != nil {
+				hour = " of " + k.Hour.String()
+			}
+			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), hour)
+		}
+	}
+	fmt.Fprintf(w, "ssh before: %s\n", r.Before.State)
+	fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, banner(r.SSH))
+}
+
+// banner gives what SSH said, and when.
+func banner(s knock.SSH) string {
+	switch {
+	case s.Banner != "":
+		return fmt.Sprintf(" after %s: %s", millis(time.Duration(max(s.Read, s.Connect))), s.Banner)
+	case s.RTT > 0:
+		return after(s.RTT)
+	}
+	return ""
+}
+
+func after(m knock.Measure) string {
+	if m == 0 {
+		return ""
+	}
+	return " after " + millis(time.Duration(m))
+}
+
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+)
+
+// seqReport is what seq prints.
+type seqReport struct {
+	Schema int    `json:"schema"`
+	Host   string `json:"host"`
+	Range  struct {
+		Bottom int `json:"bottom"`
+		Top    int `json:"top"`
+	} `json:"range"`
+	Skew      float64   `json:"skew_s"`
+	Sequences []seqLine `json:"sequences"`
+}
+
+type seqLine struct {
+	Hour    knock.Hour    `json:"hour"`
+	Offset  int           `json:"hour_offset"`
+	Ports   [5]uint16     `json:"ports"`
+	Repeats bool          `json:"repeats"`
+	left    time.Duration // of the hour, where it is the current one
+}
+
+// maxSeqHours bounds --hours: a year of them.
+const maxSeqHours = 366 * 24
+
+func newSeq(f *flags) *cobra.Command {
+	var hours int
+	var at string
+	cmd := &cobra.Command{
+		Use:   "seq HOST",
+		Short: "Print this hour's, the next and the previous sequence",
+		Long: `seq prints the previous, this and the next hour's sequence of HOST, which is
+only a name here: nothing is sent. With --hours it prints so many hours from this
+one on, as a table to carry on paper, and a shell line that knocks by hand.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			now := time.Now()
+			if at != "" {
+				var err error
+				if now, err = parseAt(at); err != nil {
+					return err
+				}
+			}
+			first, n := -1, 3
+			if cmd.Flags().Changed("hours") {
+				if hours < 1 || hours > maxSeqHours {
+					return fmt.Errorf("--hours %d is not within 1-%d", hours, maxSeqHours)
+				}
+				first, n = 0, hours
+			}
+			t, err := f.target(args[0], true)
+			if err != nil {
+				return err
+			}
+			warnNarrow(cmd.ErrOrStderr(), t.Range)
+			r := seqReport{Schema: 1, Host: t.Host, Skew: t.Skew.Seconds()}
+			r.Range.Bottom, r.Range.Top = t.Range.Bottom(), t.Range.Top()
+			serverNow := now.Add(t.Skew)
+			hour := knock.HourOf(serverNow)
+			for i := first; i < first+n; i++ {
+				s := knock.Derive(hour.Add(i), t.Range, t.Secret)
+				l := seqLine{Hour: s.Hour(), Offset: i, Ports: s.Ports(), Repeats: s.Repeats()}
+				if i == 0 {
+					l.left = hour.End().Sub(serverNow)
+				}
+				r.Sequences = append(r.Sequences, l)
+			}
+			if f.json {
+				return printJSON(cmd, r)
+			}
+			printSeq(cmd.OutOrStdout(), r, t, first == 0)
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&hours, "hours", 0, "print so many hours, from this one on")
+	cmd.Flags().StringVar(&at, "at", "", "take this `time` for now: 2026-11-22-08, or RFC 3339")
+	return cmd
+}
+
+// parseAt reads an hour, or a time of RFC 3339.
+func parseAt(s string) (time.Time, error) {
+	if h, err := knock.ParseHour(s); err == nil {
+		return h.Start(), nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, errors.New("--at takes an hour such as 2026-11-22-08 (UTC), or a time such as 2026-11-22T08:30:00Z")
+	}
+	return t, nil
+}
+
+// printSeq prints the table, and where it is for paper, how to knock by hand.
+func printSeq(w io.Writer, r seqReport, t knock.Target, paper bool) {
+	fmt.Fprintf(w, "%s, range %v, hours in UTC\n\n", r.Host, t.Range)
+	for _, l := range r.Sequences {
+		mark := " "
+		if l.Offset == 0 {
+			mark = ">"
+		}
+		fmt.Fprintf(w, "%s %s  ", mark, l.Hour)
+		for _, p := range l.Ports {
+			fmt.Fprintf(w, " %5d", p)
+		}
+		if note := l.note(paper); note != "" {
+			fmt.Fprintf(w, "   %s", note)
+		}
+		fmt.Fprintln(w)
+	}
+	if paper {
+		ports := strings.Trim(fmt.Sprint(r.Sequences[0].Ports), "[]")
+		fmt.Fprintf(w, "\nBy hand, with the ports of the hour (here the first one):\n"+
+			"  h=%s; for p in %s; do nc -w 1 $h $p </dev/null >/dev/null 2>&1; done; ssh -p %d $h\n",
+			shellWord(t.Host), ports, t.Addr.Port())
+	}
+}
+
+// note says in words which hour this is, and whether a port repeats.
+func (l seqLine) note(paper bool) string {
+	var words []string
+	switch {
+	case l.Offset == 0:
+		words = append(words, fmt.Sprintf("now, %02d:%02d left", int(l.left.Minutes()), int(l.left.Seconds())%60))
+	case paper:
+	case l.Offset < 0:
+		words = append(words, "previous")
+	default:
+		words = append(words, "next")
+	}
+	if l.Repeats {
+		words = append(words, "a port repeats")
+	}
+	return strings.Join(words, ", ")
+}
+
+// shellWord quotes s for a POSIX shell where it needs it.
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == "" && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

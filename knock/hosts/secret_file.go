@@ -1,0 +1,55 @@
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+
+	"rapport/knock"
+)
+
+// ErrReadableByOthers says that a file with a secret in it is not the user's
+// alone.
+var ErrReadableByOthers = errors.New("others can read it")
+
+// maxSecretFile bounds what is read of a secret file, in bytes.
+const maxSecretFile = 4096
+
+// ReadSecretFile reads a secret from the file at path: its text, less one line
+// end. It wraps ErrReadableByOthers where the file's mode lets others read it,
+// and knock.ErrSecret where the text cannot be a secret.
+func ReadSecretFile(path string) (knock.Secret, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+	case info.IsDir():
+		return knock.Secret{}, fmt.Errorf("secret file %q is a folder", path)
+	// Windows keeps no such bits: its folders of a user are the user's alone.
+	case info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
+		return knock.Secret{}, fmt.Errorf("secret file %q: %w; run chmod 600 %q", path, ErrReadableByOthers, path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
+	if err != nil {
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+	}
+	text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	s, err := knock.ParseSecret(text)
+	if err != nil {
+		return knock.Secret{}, fmt.Errorf("secret file %q: %w", path, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,143 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/termenv"
+
+	"rapport/knock"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrNoTerminal says that there is no terminal that screens could be drawn on.
+	ErrNoTerminal = errors.New("the screens need a terminal that can move its cursor")
+	// ErrInterrupted says that the user left with ctrl+c.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+// Config is what the screens start with.
+type Config struct {
+	Client  *knock.Client // nil is the zero Client
+	Target  knock.Target  // of its Addr only the port counts; Host is resolved
+	Address string        // the name or address to resolve; empty is Target.Host
+	Family  knock.Family
+	Options knock.Options
+	Notes   []string // first lines of the log
+	ASCII   bool     // draw with ASCII alone
+	NoColor bool     // draw without colour
+
+	clipboard func(string)
+}
+
+func (c Config) clock() time.Time {
+	if c.Client.Clock != nil {
+		return c.Client.Clock()
+	}
+	return time.Now()
+}
+
+func (c Config) gaps() []time.Duration {
+	if c.Options.Gaps != nil {
+		return c.Options.Gaps
+	}
+	return knock.DefaultGaps()
+}
+
+// resolveTimeout bounds a look-up, so that a hanging resolver shows.
+const resolveTimeout = 10 * time.Second
+
+func resolve(ctx context.Context, client *knock.Client, c Config) (netip.AddrPort, error) {
+	name := c.Address
+	if name == "" {
+		name = c.Target.Host
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addr, err := client.Resolve(ctx, name, c.Family)
+	return netip.AddrPortFrom(addr, c.Target.Addr.Port()), err
+}
+
+// HasTerminal reports whether there is a terminal to draw on.
+func HasTerminal() bool {
+	name := os.Getenv("TERM")
+	return term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()) && name != "" && name != "dumb"
+}
+
+// Run shows the screens until the user quits or ctx ends. It fails with
+// ErrNoTerminal where there is none to draw on, with ErrInterrupted after
+// ctrl+c, and with the cause of ctx.
+func Run(ctx context.Context, c Config) error {
+	if !HasTerminal() {
+		return ErrNoTerminal
+	}
+	in, out := os.Stdin, &terminal{File: os.Stdout}
+	if c.Client == nil {
+		c.Client = &knock.Client{}
+	}
+	c.clipboard = func(s string) { _, _ = out.Write([]byte(ansi.SetSystemClipboard(s))) }
+
+	renderer := lipgloss.NewRenderer(os.Stdout)
+	if c.NoColor {
+		renderer.SetColorProfile(termenv.Ascii)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// ctrl+c is a key here. As a signal it is another program's business, such
+	// as an ssh that runs in the same terminal.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, syscall.SIGINT)
+	defer signal.Stop(interrupts)
+
+	a := newApp(ctx, c, newTheme(renderer, c.ASCII || !unicodeLocale()))
+	if w, h, err := term.GetSize(out.Fd()); err == nil {
+		a.width, a.height = w, h
+	}
+	last, err := tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
+		tea.WithFPS(30), tea.WithInput(in), tea.WithOutput(out)).Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if m, ok := last.(app); ok && m.interrupted {
+		return ErrInterrupted
+	}
+	return err
+}
+
+// terminal lets the clipboard's escape sequence out between two frames, never
+// inside one.
+type terminal struct {
+	*os.File
+	mu sync.Mutex
+}
+
+// Write implements [io.Writer].
+func (t *terminal) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.File.Write(b)
+}
+
+// unicodeLocale reports whether the locale's character set is UTF-8, see
+// locale(7). Where no locale is set at all, as on Windows, it is taken for one.
+func unicodeLocale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return true
+}
