@@ -12,8 +12,8 @@ import (
 
 // The columns of a handshake line before the time line.
 const (
-	handshakeColumns = 5 + 8 + 10 + 11 + 19
-	narrowColumns    = 5 + 6 + 9 + 10 + 9
+	handshakeColumns = 5 + 8 + 14 + 11 + 19
+	narrowColumns    = 5 + 6 + 13 + 10 + 12
 )
 
 // handshakePane shows the newest attempt, a line for each knock and one for
@@ -32,7 +32,7 @@ func (a app) handshakePane(w int) pane {
 	if s.report != nil && len(s.report.Attempts) > 0 {
 		n := len(s.report.Attempts)
 		attempt := s.report.Attempts[n-1]
-		p.note = fmt.Sprintf("attempt %d of %d, gap %v", n, max(n, s.planned), time.Duration(attempt.Gap))
+		p.note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), whole(time.Duration(attempt.Gap)))
 		for _, k := range attempt.Knocks {
 			if len(knocks) == 0 {
 				started = k.Sent
@@ -45,6 +45,7 @@ func (a app) handshakePane(w int) pane {
 			p.note = "both hours, " + p.note
 		}
 		line.scale(s, knocks, started)
+		p.foot = a.theme.dim.Render("time line of " + whole(line.total))
 	}
 	sequence := s.current(a.now)
 	if s.report != nil {
@@ -75,10 +76,10 @@ type handshakeRow struct {
 
 func (r handshakeRow) draw(columns int) string {
 	if columns == narrowColumns {
-		return " " + fit(r.name, 4) + fit(r.port, 6) + fit(r.mark+" "+r.state, 9) +
-			fit(fmt.Sprintf("%9s", r.time), 10) + r.tone.Render(fit(firstWord(r.answer), 10)) + r.span
+		return " " + fit(r.name, 4) + fit(r.port, 6) + fit(r.mark+" "+r.state, 13) +
+			fit(fmt.Sprintf("%8s", r.time), 10) + r.tone.Render(fit(firstWord(r.answer), 12)) + r.span
 	}
-	return " " + fit(r.name, 5) + fit(r.port, 8) + fit(r.mark+" "+r.state, 10) +
+	return " " + fit(r.name, 5) + fit(r.port, 8) + fit(r.mark+" "+r.state, 14) +
 		fit(fmt.Sprintf("%9s", r.time), 11) + r.tone.Render(fit(r.answer, 19)) + r.span
 }
 
@@ -95,7 +96,7 @@ func (a app) answer(k knock.KnockReport) (string, lipgloss.Style) {
 	}
 	text := string(k.Answer)
 	if k.RTT > 0 {
-		text += " " + ms(time.Duration(k.RTT))
+		text += " " + ms(max(time.Duration(k.RTT), time.Millisecond/10))
 	}
 	return text, a.theme.warn
 }

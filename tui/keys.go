@@ -26,18 +26,18 @@ func newKeys() keys {
 // helpLines explain every key; the help screen shows them.
 func helpLines() [][2]string {
 	return [][2]string{
-		{"k enter space", "knock: send the handshake, then look whether SSH opened;"},
-		{"", "while one is under way, cancel it and start again"},
+		{"k enter space", "knock, then look whether SSH opened"},
+		{"", "(while knocking: cancel, and start again)"},
 		{"p", "probe: look at SSH without knocking"},
-		{"m", "mask: hide the ports, for use in public"},
-		{"c", "copy this hour's sequence to the terminal's clipboard"},
+		{"m", "mask the ports, for use in public"},
+		{"c", "copy this hour's ports to the clipboard"},
 		{"esc", "cancel what is under way; close this help"},
 		{"ctrl+z", "suspend to the shell; fg comes back"},
 		{"q ctrl+c", "quit"},
-		{"", ""},
-		{"silent", "a knock that got no answer, as a real gate has it"},
-		{"refused", "a RST came back: something rejects the knock"},
-		{"unreachable", "an ICMP error came back, or there is no route"},
-		{"open", "something accepted the knock: not a gate's way"},
+		{"silent", "no answer, as a real gate has it"},
+		{"refused", "a RST: something rejects the knock"},
+		{"unreachable", "an ICMP error, or no route"},
+		{"open", "something accepts it: not a gate's way"},
+		{"=", "this port occurs twice in its hour"},
 	}
 }

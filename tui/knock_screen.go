@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"rapport/knock"
@@ -86,12 +87,7 @@ func (s *knockScreen) handshake(now time.Time, e knock.Event) {
 	case knock.AttemptStarted:
 		s.looking = false
 		if e.Attempt > 0 {
-			s.note(now, "still shut, attempt %d with %v between knocks", e.Attempt+1, time.Duration(e.Report.Attempts[e.Attempt].Gap))
-		}
-	case knock.KnockAnswered:
-		k := e.Report.Attempts[e.Attempt].Knocks[e.Knock]
-		if k.Answer != knock.Silent {
-			s.note(now, "knock %s answered: %s", s.port(k.Port), k.Answer)
+			s.note(now, "still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.LookStarted:
 		s.looking = true
@@ -106,12 +102,26 @@ func (s *knockScreen) finished(now time.Time, r knock.Report) {
 	if n == 0 {
 		return
 	}
+	s.answers(now, r.Attempts[n-1])
 	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
 		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
 		s.note(now, "handshake sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.note(now, "%s", r.Summary())
+	s.note(now, "SSH %s after %s", r.SSH.State, count(n, "attempt"))
+}
+
+// answers notes what the last attempt's knocks were answered, if anything.
+func (s *knockScreen) answers(now time.Time, a knock.Attempt) {
+	count := map[knock.Answer]int{}
+	for _, k := range a.Knocks {
+		count[k.Answer]++
+	}
+	for _, answer := range []knock.Answer{knock.Open, knock.Refused, knock.Unreachable} {
+		if n := count[answer]; n > 0 {
+			s.note(now, "%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
+		}
+	}
 }
 
 // port shows a port, unless the screen is masked.
@@ -141,4 +151,34 @@ func ms(d time.Duration) string {
 		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 	}
 	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// whole writes a span of whole milliseconds or seconds.
+func whole(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}
+
+// signed writes a skew as a flag would take it: +41m, -3h.
+func signed(d time.Duration) string {
+	s := fmt.Sprintf("%+v", d)
+	if d > 0 {
+		s = "+" + s
+	}
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

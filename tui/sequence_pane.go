@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"rapport/knock"
 )
 
@@ -29,16 +31,11 @@ func (a app) sequencePane(w int, framed bool) pane {
 		p.note += fmt.Sprintf(", narrow: %d ports", t.Range.Size())
 	}
 	if t.Skew != 0 {
-		p.note += fmt.Sprintf(", server's clock %+v", t.Skew)
+		p.note += ", server's clock " + signed(t.Skew)
 	}
 	column := 6
 	if framed {
 		column = 8
-		head := fit("", 9)
-		for _, o := range ordinals() {
-			head += fit("  "+o, column)
-		}
-		p.lines = append(p.lines, a.theme.dim.Render(head))
 	}
 	for offset, label := range []string{"previous", "now", "next"} {
 		h := hour.Add(offset - 1)
@@ -63,10 +60,10 @@ func (a app) sequencePane(w int, framed bool) pane {
 		switch {
 		case offset == 1:
 			left := hour.End().Sub(serverNow)
-			line = a.theme.strong.Render(line) + a.countdown(left, time.Hour, max(0, min(w-78+11, 24)))
+			line = a.theme.strong.Render(line) + a.countdown(left, time.Hour, min(w-ansi.StringWidth(line)-7, 24))
 		case mark != "  ":
 			line += "knocked too"
-		default:
+		case offset == 0:
 			line = a.theme.dim.Render(line)
 		}
 		p.lines = append(p.lines, line)

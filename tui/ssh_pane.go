@@ -18,9 +18,17 @@ func (a app) sshPane(w int) pane {
 	}
 	first := " " + tone.Render(" "+headline+" ")
 	if left, of := a.screen.window(a.now); left > 0 {
-		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + tone.Render(a.theme.bar(float64(left)/float64(of), max(0, min(40, w-len(headline)-24))))
+		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + a.theme.good.Render(a.theme.bar(float64(left)/float64(of), max(0, min(40, w-len(headline)-24))))
 	}
-	p.lines = []string{first, " " + about}
+	p.lines = []string{first}
+	for _, l := range wrap(about, w-2) {
+		p.lines = append(p.lines, " "+l)
+	}
+	const fixed = 3 // whatever there is to say, so that nothing below it jumps
+	for len(p.lines) < fixed {
+		p.lines = append(p.lines, "")
+	}
+	p.lines = p.lines[:fixed]
 	return p
 }
 

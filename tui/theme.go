@@ -72,9 +72,9 @@ func (t theme) bar(share float64, w int) string {
 	return strings.Repeat(t.full, n) + strings.Repeat(t.empty, w-n)
 }
 
-// box draws lines in a frame of w cells with a title at the left and a note at
-// the right of its upper edge.
-func (t theme) box(w int, title, note string, lines []string) []string {
+// box draws a pane in a frame of w cells: its title at the left and its note at
+// the right of the upper edge, its foot at the right of the lower one.
+func (t theme) box(w int, p pane) []string {
 	edge := func(left, a, b, right string) string {
 		if a != "" {
 			a = " " + a + " "
@@ -90,10 +90,10 @@ func (t theme) box(w int, title, note string, lines []string) []string {
 			t.dim.Render(strings.Repeat(t.across, max(0, room-3))) +
 			b + t.dim.Render(strings.Repeat(t.across, min(3, max(0, room)))+right)
 	}
-	out := []string{edge(t.topLeft, title, note, t.topRight)}
+	out := []string{edge(t.topLeft, p.title, p.note, t.topRight)}
 	side := t.dim.Render(t.down)
-	for _, l := range lines {
+	for _, l := range p.lines {
 		out = append(out, side+fit(l, w-2)+side)
 	}
-	return append(out, edge(t.bottomLeft, "", "", t.bottomRight))
+	return append(out, edge(t.bottomLeft, "", p.foot, t.bottomRight))
 }

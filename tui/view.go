@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -91,7 +92,7 @@ func (a app) helpPane() []string {
 	if a.width < framedWidth || a.height < framedHeight {
 		return lines
 	}
-	return a.theme.box(a.width, "help", "", lines)
+	return a.theme.box(a.width, pane{title: "help", lines: lines})
 }
 
 // knockPanes lay the Knock screen out between header and footer.
@@ -101,7 +102,7 @@ func (a app) knockPanes() []string {
 	var lines []string
 	add := func(p pane) {
 		if framed {
-			lines = append(lines, a.theme.box(a.width, p.title, p.note, p.lines)...)
+			lines = append(lines, a.theme.box(a.width, p)...)
 			return
 		}
 		lines = append(lines, p.lines...)
@@ -113,24 +114,38 @@ func (a app) knockPanes() []string {
 	add(a.sequencePane(inner, framed))
 	add(a.handshakePane(inner))
 	add(a.sshPane(inner))
-	return append(lines, a.logLines(room-len(lines))...)
+	room -= len(lines)
+	if framed {
+		room-- // a blank line above the keys
+	}
+	return append(lines, a.logLines(room)...)
 }
 
 // pane is what a part of the screen shows, with or without a frame around it.
 type pane struct {
-	title, note string
-	lines       []string
+	title, note, foot string
+	lines             []string
 }
 
-// logLines are the newest n lines of the log, the newest one last.
+// logLines are the newest n lines of the log, the newest one last. A line that
+// is too long goes on below its text.
 func (a app) logLines(n int) []string {
-	log := a.screen.log
-	if len(log) > n {
-		log = log[len(log)-max(n, 0):]
-	}
+	const indent = 11
 	var out []string
-	for _, e := range log {
-		out = append(out, " "+a.theme.dim.Render(e.at.UTC().Format("15:04:05"))+"  "+e.text)
+	for i := len(a.screen.log) - 1; i >= 0 && len(out) < n; i-- {
+		e := a.screen.log[i]
+		lines := wrap(e.text, a.width-indent-1)
+		for j := len(lines) - 1; j >= 0 && len(out) < n; j-- {
+			at := fit("", indent-3)
+			if j == 0 {
+				at = e.at.UTC().Format("15:04:05")
+			}
+			out = append(out, " "+a.theme.dim.Render(at)+"  "+lines[j])
+		}
 	}
+	slices.Reverse(out)
 	return out
 }
+
+// wrap breaks s between words into lines of at most w cells.
+func wrap(s string, w int) []string { return strings.Split(ansi.Wrap(s, w, ""), "\n") }

@@ -1,0 +1,157 @@
+package tui
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+)
+
+func TestKeysReadTogetherCountOneByOne(t *testing.T) {
+	now := noon
+	m := newScreen(t, &now, nil)
+	m, cmd := m.Update(press("xm?q"))
+	a := m.(app)
+	if !a.screen.masked || !a.help {
+		t.Errorf("masked %v, help %v, want both", a.screen.masked, a.help)
+	}
+	if !quits(cmd) {
+		t.Error("q at the end does not quit")
+	}
+}
+
+// quits runs the commands in msg's tree that return at once, looking for a quit.
+func quits(cmd tea.Cmd) bool {
+	if cmd == nil {
+		return false
+	}
+	found := make(chan bool, 1)
+	go func() {
+		switch msg := cmd().(type) {
+		case tea.QuitMsg:
+			found <- true
+			return
+		case nil:
+		default:
+			// tea.Sequence's message is a slice of commands, of a type that is
+			// not exported.
+			if v := reflect.ValueOf(msg); v.Kind() == reflect.Slice {
+				for i := range v.Len() {
+					if c, ok := v.Index(i).Interface().(tea.Cmd); ok && quits(c) {
+						found <- true
+						return
+					}
+				}
+			}
+		}
+		found <- false
+	}()
+	select {
+	case f := <-found:
+		return f
+	case <-time.After(2 * time.Second):
+		return false
+	}
+}
+
+func TestPastedTextIsNoKeys(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("mkq"), Paste: true})
+	if a := m.(app); a.screen.masked || a.job != nil {
+		t.Error("pasted text was taken for keys")
+	}
+}
+
+// A second knock waits until the first one, cancelled, has returned; events of
+// the first that are still on their way change nothing.
+func TestKnockingAgainNeverMixes(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), press("k"))
+	first := m.(app).job
+	m = tell(m, press("k"))
+	if a := m.(app); a.job != first {
+		t.Fatal("a second handshake started beside the first")
+	}
+	m = tell(m, jobDone{first.number, context.Canceled})
+	second := m.(app).job
+	if second == nil || second.number == first.number || m.(app).screen.stage != knocking {
+		t.Fatal("the second handshake did not start")
+	}
+	m = tell(m, jobEvent{number: first.number, event: knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}})
+	if m.(app).screen.report != nil {
+		t.Error("the first handshake's event reached the second")
+	}
+}
+
+func TestEscCancelsAndDestroysNothing(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), over(nil, knocked(5, opened))...)
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
+	before := m.View()
+	if m = tell(m, tea.KeyMsg{Type: tea.KeyEsc}); m.View() != before {
+		t.Errorf("esc changed the screen to:\n%s", m.View())
+	}
+	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobDone{3, context.Canceled})
+	if a := m.(app); a.job != nil || !strings.Contains(m.View(), "cancelled") {
+		t.Errorf("not cancelled:\n%s", m.View())
+	}
+}
+
+// On waking from sleep the first message shows the right hour.
+func TestTheHourFollowsTheClock(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})
+	now = now.Add(9 * time.Hour)
+	m = tell(m, beat(now))
+	if !strings.Contains(m.View(), "> 17h") {
+		t.Errorf("nine hours later:\n%s", m.View())
+	}
+}
+
+func TestMaskHidesEveryPort(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 40}, press("m"))
+	open := func(r *knock.Report) {
+		opened(r)
+		for i := range r.Attempts[0].Knocks {
+			r.Attempts[0].Knocks[i].Answer = knock.Open
+		}
+	}
+	m = tell(m, over(nil, knocked(5, open))...)
+	for h := -1; h <= 1; h++ {
+		s := m.(app).screen
+		for _, port := range s.sequence(knock.HourOf(noon).Add(h)).Ports() {
+			if p := fmtPort(port); strings.Contains(m.View(), p) {
+				t.Errorf("port %s shows in:\n%s", p, m.View())
+			}
+		}
+	}
+}
+
+func TestCopyGoesToTheClipboard(t *testing.T) {
+	now, got := noon, ""
+	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
+	a := m.(app)
+	a.copySequence()()
+	if got != "10247 10363 10357 10858 10938" {
+		t.Errorf("copied %q", got)
+	}
+}
+
+func fmtPort(p uint16) string {
+	s := knockScreen{}
+	return s.port(p)
+}
+
+func TestFormats(t *testing.T) {
+	for d, want := range map[time.Duration]string{41 * time.Minute: "+41m", -3 * time.Hour: "-3h", 90 * time.Minute: "+1h30m", -time.Second: "-1s", time.Hour + time.Second: "+1h0m1s"} {
+		if got := signed(d); got != want {
+			t.Errorf("signed(%d) = %s, want %s", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
+
+	"rapport/knock"
+)
+
+var update = flag.Bool("update", false, "write the golden screens anew")
+
+// noon is a quarter past eight, and the time of all golden screens.
+var noon = time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
+
+// newScreen returns the screens on a server with an address pinned, at the time
+// that now points to.
+func newScreen(t *testing.T, now *time.Time, change func(*Config)) tea.Model {
+	t.Helper()
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Config{
+		Client: &knock.Client{Clock: func() time.Time { return *now }},
+		Target: knock.Target{Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 22), Range: knock.DefaultRange, Secret: secret},
+	}
+	if change != nil {
+		change(&c)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	var m tea.Model = newApp(ctx, c, newTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
+	m, _ = m.Update(startMsg{resolving}) // its command is never run: the events below are the job's
+	return tell(m, jobEvent{number: 1, event: pinned{netip.MustParseAddr("203.0.113.7")}}, jobDone{number: 1})
+}
+
+func tell(m tea.Model, msgs ...tea.Msg) tea.Model {
+	for _, msg := range msgs {
+		m, _ = m.Update(msg)
+	}
+	return m
+}
+
+func press(keys string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(keys)} }
+
+const millisecond = knock.Millis(time.Millisecond)
+
+// knocked returns the report of n knocks sent in an attempt of five.
+func knocked(n int, change func(*knock.Report)) knock.Report {
+	r := knock.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", Hour: knock.HourOf(noon)}
+	a := knock.Attempt{Gap: 10 * millisecond}
+	for k, port := range []uint16{10247, 10363, 10357, 10858, 10938}[:n] {
+		a.Knocks = append(a.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(k)*10*millisecond + 200*knock.Millis(time.Microsecond), Answer: knock.Silent})
+	}
+	r.Attempts = []knock.Attempt{a}
+	r.Before.State = knock.SSHFiltered
+	if change != nil {
+		change(&r)
+	}
+	return r
+}
+
+func opened(r *knock.Report) {
+	r.Opened, r.At = true, noon.Add(-1200*time.Millisecond)
+	r.SSH = knock.SSH{
+		State: knock.SSHOpen, Banner: "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10",
+		RTT: knock.Measure(18 * time.Millisecond), Connect: knock.Measure(69 * time.Millisecond), Read: knock.Measure(78900 * time.Microsecond),
+	}
+}
+
+func shut(r *knock.Report) {
+	a := r.Attempts[0]
+	r.Attempts = []knock.Attempt{a, a, a}
+	r.SSH.State = knock.SSHFiltered
+}
+
+// events makes the messages of a handshake that has come so far.
+func events(kind knock.EventKind, r knock.Report) []tea.Msg {
+	return []tea.Msg{startMsg{knocking}, jobEvent{number: 2, event: knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
+}
+
+func over(err error, r knock.Report) []tea.Msg {
+	return append(events(knock.Finished, r), jobDone{number: 2, err: err})
+}
+
+func TestGoldenScreens(t *testing.T) {
+	turn := time.Date(2026, 11, 22, 8, 59, 45, 0, time.UTC)
+	narrow, err := knock.NewRange(7000, 7002)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := func(r *knock.Report) {
+		next := knock.HourOf(noon).Add(1)
+		a := &r.Attempts[0]
+		for _, k := range a.Knocks {
+			k.Hour = &next
+			a.Knocks = append(a.Knocks, k)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		w, h   int
+		at     time.Time
+		change func(*Config)
+		msgs   []tea.Msg
+	}{
+		{name: "ready-60x16", w: 60, h: 16},
+		{name: "ready-80x24", w: 80, h: 24},
+		{name: "ready-120x40", w: 120, h: 40},
+		{name: "open-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, opened))},
+		{name: "open-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, opened))},
+		{name: "open-120x40", w: 120, h: 40, msgs: over(nil, knocked(5, opened))},
+		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, nil))},
+		{name: "looking-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
+		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
+		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
+		{name: "shut-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, shut))},
+		{name: "masked-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), press("m"))},
+		{name: "turn-80x24", w: 80, h: 24, at: turn, msgs: events(knock.LookStarted, knocked(5, both))},
+		{name: "ascii-80x24", w: 80, h: 24, change: func(c *Config) { c.ASCII = true }, msgs: over(nil, knocked(5, opened))},
+		{name: "skew-narrow-80x24", w: 80, h: 24, change: func(c *Config) { c.Target.Skew, c.Target.Range = -3*time.Hour, narrow }},
+		{name: "no-name-80x24", w: 80, h: 24, msgs: []tea.Msg{startMsg{knocking}, jobDone{2, errors.New(`name not resolved: no such host "myserver"; check the spelling`)}}},
+		{name: "help-80x24", w: 80, h: 24, msgs: []tea.Msg{press("?")}},
+		{name: "help-60x16", w: 60, h: 16, msgs: []tea.Msg{press("?")}},
+		{name: "small-40x10", w: 40, h: 10},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			now := tt.at
+			if now.IsZero() {
+				now = noon
+			}
+			m := newScreen(t, &now, tt.change)
+			m = tell(m, append([]tea.Msg{tea.WindowSizeMsg{Width: tt.w, Height: tt.h}}, tt.msgs...)...)
+			golden(t, tt.name, m.View())
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	lines := strings.Split(got, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	got = strings.Join(lines, "\n") + "\n"
+	path := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("the screen is not %s (go test ./tui -update writes it anew):\n%s", path, diff)
+	}
+}
+
+// No size makes a screen taller or wider than the terminal: Bubble Tea would
+// cut its top off.
+func TestScreensFitEverySize(t *testing.T) {
+	now := noon
+	for _, msgs := range [][]tea.Msg{nil, over(nil, knocked(5, opened)), over(nil, knocked(5, shut)), {press("?")}} {
+		m := tell(newScreen(t, &now, func(c *Config) { c.Target.Host = strings.Repeat("long.", 40) }), msgs...)
+		for w := 1; w < 140; w += 3 {
+			for h := 1; h < 50; h++ {
+				m = tell(m, tea.WindowSizeMsg{Width: w, Height: h})
+				lines := strings.Split(m.View(), "\n")
+				if len(lines) > h {
+					t.Fatalf("%d lines at %dx%d", len(lines), w, h)
+				}
+				for _, l := range lines {
+					if ansi.StringWidth(l) > w {
+						t.Fatalf("a line of %d cells at %dx%d: %q", ansi.StringWidth(l), w, h, l)
+					}
+				}
+			}
+		}
+	}
+}
