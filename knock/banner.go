@@ -30,7 +30,7 @@ func readBanner(c net.Conn, deadline time.Time) (state SSHState, text string, wh
 		if len(next) > len(seen) {
 			seen = next
 			was := state
-			state, text = judge(seen, false)
+			state, _ = judge(seen, false)
 			if state == SSHNotSSH && was != SSHNotSSH {
 				if soon := time.Now().Add(chatter); soon.Before(deadline) {
 					deadline = soon

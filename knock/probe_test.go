@@ -57,7 +57,7 @@ func TestProbeStates(t *testing.T) {
 		{"in pieces", []string{"SS", "H-2.0-", "x\r\n"}, knock.SSHOpen, "SSH-2.0-x"},
 		{"no line end", []string{"SSH-2.0-x", "(close)"}, knock.SSHOpen, "SSH-2.0-x"},
 		{"lines before it", []string{"hello\r\nwelcome\r\n", "SSH-2.0-x\r\n"}, knock.SSHOpen, "SSH-2.0-x"},
-		{"escapes", []string{"SSH-2.0-\x1b]0;owned\x07\x9b31m\u202eevil\r\n"}, knock.SSHOpen, "SSH-2.0-?]0;owned??31m?evil"},
+		{"escapes", []string{"SSH-2.0-\x1b]0;owned\x07\u009b31m\u202eevil\r\n"}, knock.SSHOpen, "SSH-2.0-?]0;owned??31m?evil"},
 		{"endless", []string{"SSH-" + strings.Repeat("x", 4000)}, knock.SSHOpen, "SSH-" + strings.Repeat("x", 251)},
 		{"penalty", []string{"Not allowed at this time\r\n", "(close)"}, knock.SSHRefusing, "Not allowed at this time"},
 		{"maxstartups", []string{"Exceeded MaxStartups\r\n", "(close)"}, knock.SSHRefusing, "Exceeded MaxStartups"},
@@ -74,7 +74,7 @@ func TestProbeStates(t *testing.T) {
 			if err != nil || r.SSH.State != tt.state || r.SSH.Banner != tt.banner {
 				t.Errorf("got %q %q, %v; want %q %q", r.SSH.State, r.SSH.Banner, err, tt.state, tt.banner)
 			}
-			if text, err := json.Marshal(r); err != nil || strings.ContainsAny(string(text), "\x1b\x07\x9b") {
+			if text, err := json.Marshal(r); err != nil || strings.ContainsAny(string(text), "\x1b\x07\u009b") {
 				t.Errorf("JSON %q, %v", text, err)
 			}
 		})

@@ -114,3 +114,11 @@ func printJSON(cmd *cobra.Command, v any) error {
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
+
+// oneHost is the Args of commands that take a HOST.
+func oneHost(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return fmt.Errorf("name one host: rapport %s", cmd.Use)
+	}
+	return nil
+}

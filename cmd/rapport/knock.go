@@ -24,7 +24,7 @@ opened; where it did not, again with wider gaps. Within 30 seconds before and 90
 seconds after the turn of the hour the neighbouring hour's knocks go out too.
 
 Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gaps, err := knock.Gaps(attempts, gap)
 			if err != nil {

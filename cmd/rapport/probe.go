@@ -16,7 +16,7 @@ func newProbe(f *flags) *cobra.Command {
 		Long: `probe makes one connection to the SSH port of HOST and reads a line.
 
 Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no way there.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := f.target(args[0], false)
 			if err != nil {

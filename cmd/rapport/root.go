@@ -77,7 +77,12 @@ func newRoot(signals chan<- os.Signal) *cobra.Command {
 ports computed every hour from the UTC date, the hour and a secret.
 
 With HOST, a name or an address, it opens the screens on that server.`,
-		Args:          cobra.MaximumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("there is no command %q; see rapport --help", args[0])
+			}
+			return nil
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -44,7 +44,7 @@ func newSeq(f *flags) *cobra.Command {
 		Long: `seq prints the previous, this and the next hour's sequence of HOST, which is
 only a name here: nothing is sent. With --hours it prints so many hours from this
 one on, as a table to carry on paper, and a shell line that knocks by hand.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			now := time.Now()
 			if at != "" {

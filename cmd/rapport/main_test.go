@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rapport": main})
+}
+
+// The commands as a user types them; each file of testdata is one story.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("RAPPORT_SECRET", "f00b4r")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"gate": startGate, "exits": exits},
+	})
+}
+
+// startGate starts the stand-in on loopback until the script ends: gate
+// [FAULT...]. $SSH_PORT and $RANGE are what a client needs.
+func startGate(ts *testscript.TestScript, neg bool, args []string) {
+	secret, err := knock.ParseSecret("f00b4r")
+	ts.Check(err)
+	c := gate.Config{Secret: secret}
+	for _, a := range args {
+		ts.Check(c.Faults.Set(a))
+	}
+	g, err := gate.Start(context.Background(), c)
+	ts.Check(err)
+	ts.Defer(func() { g.Close() })
+	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr().Port())))
+	ts.Setenv("RANGE", g.Range().String())
+}
+
+// exits runs a command and checks its exit code: exits CODE COMMAND ARG...
+// What it printed is in the files out and err.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		got = -1
+		if e, ok := err.(interface{ ExitCode() int }); ok {
+			got = e.ExitCode()
+		}
+	}
+	out, stderr := ts.ReadFile("stdout"), ts.ReadFile("stderr")
+	ts.Check(os.WriteFile(ts.MkAbs("out"), []byte(out), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(stderr), 0o600))
+	if got != want {
+		ts.Fatalf("%s exits %d, want %d\n%s", fmt.Sprint(args[1:]), got, want, stderr)
+	}
+}

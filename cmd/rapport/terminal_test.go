@@ -1,0 +1,134 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"rapport/knock/knocktest"
+)
+
+// build builds the program as a user would, and returns its path.
+func build(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rapport")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// On a terminal that answers no queries, a subcommand neither asks nor waits,
+// and writes not one escape byte; the libraries it links would.
+func TestSubcommandsLeaveTheTerminalAlone(t *testing.T) {
+	rapport := build(t)
+	for _, args := range []string{"seq h", "probe 127.0.0.1 --ssh-port 1", "knock 127.0.0.1 --ssh-port 1 --attempts 1", "--help", "demo --fault x", "nosuch command"} {
+		cmd := exec.Command(rapport, strings.Fields(args)...)
+		cmd.Env = append(os.Environ(), "RAPPORT_SECRET=f00b4r", "TERM=xterm-256color")
+		tty, err := pty.Start(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := io.ReadAll(tty) // a pty ends with an error
+		_ = cmd.Wait()
+		tty.Close()
+		if len(out) == 0 || bytes.ContainsRune(out, 0x1b) {
+			t.Errorf("rapport %s writes %q", args, out)
+		}
+	}
+}
+
+// tmux is a terminal of its own, on a private socket.
+type tmux struct {
+	t      *testing.T
+	socket string
+}
+
+func newTmux(t *testing.T, width, height, command string) *tmux {
+	t.Helper()
+	knocktest.Need(t, "tmux")
+	x := &tmux{t, filepath.Join(t.TempDir(), "s")}
+	x.run("new-session", "-d", "-x", width, "-y", height, command)
+	t.Cleanup(func() { _ = exec.Command("tmux", "-S", x.socket, "kill-server").Run() })
+	return x
+}
+
+func (x *tmux) run(args ...string) string {
+	x.t.Helper()
+	cmd := exec.Command("tmux", append([]string{"-S", x.socket, "-f", "/dev/null"}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TERM=xterm-256color")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		x.t.Fatalf("tmux %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func (x *tmux) keys(keys ...string) { x.t.Helper(); x.run(append([]string{"send-keys"}, keys...)...) }
+
+// until waits for the pane to show every text, and returns the pane.
+func (x *tmux) until(texts ...string) string {
+	x.t.Helper()
+	var pane string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		pane = x.run("capture-pane", "-p")
+		all := true
+		for _, text := range texts {
+			all = all && strings.Contains(pane, text)
+		}
+		if all {
+			return pane
+		}
+	}
+	x.t.Fatalf("the pane never shows %q:\n%s", texts, pane)
+	return ""
+}
+
+func TestDemoInTmux(t *testing.T) {
+	x := newTmux(t, "80", "24", build(t)+" demo; echo left with $?; sleep 60")
+	x.until("READY", "demo")
+	x.keys("k")
+	pane := x.until("SSH IS OPEN", "SSH-2.0-rapport_demo", "shuts in")
+	if n := strings.Count(pane, "✓ sent"); n != 5 {
+		t.Errorf("%d knocks are shown as sent:\n%s", n, pane)
+	}
+	x.until("WINDOW OVER")
+	x.keys("p")
+	x.until("SSH REFUSED")
+	x.keys("m")
+	x.until("*****", "unmask")
+	x.run("resize-window", "-x", "60", "-y", "16")
+	x.until("SSH REFUSED", "q quit")
+	x.run("resize-window", "-x", "50", "-y", "10")
+	x.until("too small")
+	x.run("resize-window", "-x", "120", "-y", "40")
+	x.until("handshake")
+	x.keys("q")
+	x.until("left with 0")
+}
+
+func TestSignalsLeaveTheTerminalSane(t *testing.T) {
+	knocktest.Need(t, "pkill", "stty")
+	rapport := build(t)
+	for name, code := range map[string]string{"TERM": "143", "HUP": "129", "QUIT": "131", "ctrl+c": "130"} {
+		t.Run(name, func(t *testing.T) {
+			x := newTmux(t, "80", "24", rapport+" demo; echo left with $?; stty -a; sleep 60")
+			x.until("READY")
+			if name == "ctrl+c" {
+				x.keys("C-c")
+			} else if out, err := exec.Command("pkill", "-"+name, "-f", "^"+rapport+" demo").CombinedOutput(); err != nil {
+				t.Fatalf("pkill: %v %s", err, out)
+			}
+			x.until("left with "+code, " icanon", " echo ")
+		})
+	}
+}
