@@ -11,11 +11,18 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rapport": main})
+	testscript.Main(isolated{m}, map[string]func(){"rapport": main})
 }
+
+// isolated runs the tests in a network namespace of their own. As a command of
+// a script the program is in that namespace already.
+type isolated struct{ *testing.M }
+
+func (i isolated) Run() int { return knocktest.Run(i.M) }
 
 // The commands as a user types them; each file of testdata is one story.
 func TestScripts(t *testing.T) {

@@ -1,0 +1,135 @@
+package knocktest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of this package. It is met only where something
+// is broken, so it may be far longer than a busy machine needs.
+const patience = 30 * time.Second
+
+// Host is a host with a network and processes of its own. It shares the file
+// system with the test. Addresses are on its only interface, eth0.
+type Host struct {
+	// Addr4 and Addr6 are the host's addresses.
+	Addr4, Addr6 netip.Addr
+
+	// The host exists as long as its first process, a cat that reads from the
+	// test process: it ends when the test process does, however that came, and
+	// the kernel then kills every process of the host and takes down its network.
+	holder *exec.Cmd
+	stdin  io.Closer
+}
+
+// newHost makes a host without any link, gone when the test is over.
+func newHost(t testing.TB) *Host {
+	t.Helper()
+	Need(t, "cat", "ip", "nsenter", "sh")
+	h := &Host{holder: exec.Command(lookPath("cat"))}
+	isolate(h.holder)
+	stdin, err := h.holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stdin = stdin
+	if err := h.holder.Start(); err != nil {
+		t.Fatalf("no namespaces for a host: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = h.holder.Process.Kill() // it cannot have ended, but if it has, all the better
+		_ = h.holder.Wait()         // says that it was killed
+	})
+	return h
+}
+
+// pid is the holder's process id, by which the host is entered.
+func (h *Host) pid() int { return h.holder.Process.Pid }
+
+// Command returns the command to run a program on the host. It is used like
+// that of [exec.CommandContext]; its Env is set, with the folders of root's
+// programs on the PATH, and can be added to. Its Process is the nsenter that
+// waits for the program: the end of ctx reaches the program, a signal sent to
+// Process does not.
+func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	nsenter := []string{"-t", fmt.Sprint(h.pid()), "-n", "-p", "--", name}
+	cmd := exec.CommandContext(ctx, lookPath("nsenter"), append(nsenter, args...)...)
+	cmd.Env = environ()
+	cmd.Cancel = func() error { return signalInside(cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // for what the program leaves behind with its output open
+	return cmd
+}
+
+// Run runs a program on the host and returns what it wrote to its standard
+// output. It fails the test, with all output, unless the program ends well.
+func (h *Host) Run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return run(t, h.Command(ctx, name, args...))
+}
+
+// run runs cmd and returns its output, failing the test on error.
+func run(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := try(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// try runs cmd and returns its output. The error holds all that it said.
+func try(cmd *exec.Cmd) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, &stdout, &stderr)
+	}
+	return stdout.String(), nil
+}
+
+// ip runs an ip command in the test's own network namespace. It is given a
+// context of its own, since cleaning up comes after the test's context.
+func ip(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err := try(exec.CommandContext(ctx, lookPath("ip"), args...))
+	return err
+}
+
+// await asks done again and again until it says yes, and fails the test when
+// that takes too long.
+func await(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: still not so after %v", what, patience)
+		}
+	}
+}
+
+// listens reports whether a socket of the host listens on the TCP port, in the
+// family of the file: tcp or tcp6. No packet is sent to find out.
+func (h *Host) listens(file string, port int) bool {
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.pid(), file))
+	if err != nil {
+		return false
+	}
+	local := fmt.Sprintf(":%04X", port)
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], local) && f[3] == "0A" {
+			return true
+		}
+	}
+	return false
+}

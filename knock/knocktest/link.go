@@ -1,0 +1,164 @@
+package knocktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// link is a bridge in the test's network namespace that joins the hosts of one
+// server, all in one subnet. The test process has the first address on it.
+type link struct {
+	n    int // of the subnets 10.99.n.0/24 and fd99:n::/64
+	name string
+	last int // the last address given away
+}
+
+// newLink makes a bridge, numbered by who comes first: the kernel refuses
+// names that exist, and so keeps servers and processes apart.
+func newLink(t testing.TB) *link {
+	t.Helper()
+	for n := 1; n < 255; n++ {
+		l := &link{n: n, name: fmt.Sprintf("knock%d", n), last: 1}
+		// A bridge takes the lowest address of its ports, unless given one: hosts
+		// that come later would change it under those that know it already.
+		err := ip("link", "add", l.name, "address", l.mac(1), "type", "bridge",
+			"stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+		if err != nil && strings.Contains(err.Error(), "File exists") {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := ip("link", "del", l.name); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, setting := range quiet {
+			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting.name), []byte(setting.value), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, args := range [][]string{
+			{"addr", "add", l.addr4(1).String() + "/24", "dev", l.name},
+			{"addr", "add", l.addr6(1).String() + "/64", "dev", l.name, "nodad"},
+			{"link", "set", l.name, "up"},
+		} {
+			if err := ip(args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return l
+	}
+	t.Fatal("254 servers at a time are as many as there can be")
+	return nil
+}
+
+// quiet keeps IPv6 to what it is told, without waiting for others to object to
+// an address or to advertise a route.
+var quiet = [...]struct{ name, value string }{
+	{"disable_ipv6", "0"},
+	{"accept_ra", "0"},
+	{"accept_dad", "0"},
+	{"dad_transmits", "0"},
+}
+
+// furnish is run on a new host, before and after eth0 is there. Answers of ICMP
+// are not rationed: the ration is kept for each peer and second, and tests that
+// knock twice would see it.
+const furnish = `
+set -e
+case $1 in
+before)
+	cd /proc/sys/net/ipv6/conf/default
+	echo 0 > disable_ipv6; echo 0 > accept_ra; echo 0 > accept_dad; echo 0 > dad_transmits
+	echo 0 > /proc/sys/net/ipv4/icmp_ratelimit
+	echo 0 > /proc/sys/net/ipv6/icmp/ratelimit
+	ip link set lo up ;;
+after)
+	ip addr add "$2/24" dev eth0
+	ip addr add "$3/64" dev eth0 nodad
+	ip link set eth0 up ;;
+esac`
+
+// attach gives the host the next addresses of the link, and returns the name of
+// its port on the bridge. It returns once packets go both ways.
+func (l *link) attach(t testing.TB, h *Host) (port string) {
+	t.Helper()
+	l.last++
+	k := l.last
+	if k > 254 {
+		t.Fatal("253 hosts on a link are as many as there can be")
+	}
+	h.Addr4, h.Addr6 = l.addr4(k), l.addr6(k)
+	port = fmt.Sprintf("%sp%d", l.name, k)
+	h.Run(t, "sh", "-c", furnish, "furnish", "before")
+	if err := ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k), "netns", fmt.Sprint(h.pid())); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ip("link", "del", port); err != nil {
+			t.Error(err)
+		}
+	})
+	h.Run(t, "sh", "-c", furnish, "furnish", "after", h.Addr4.String(), h.Addr6.String())
+	if err := ip("link", "set", port, "master", l.name, "up"); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
+		await(t, "a host is reached at "+a.String(), func() bool { return refuses(a) })
+	}
+	return port
+}
+
+func (l *link) addr4(k int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 99, byte(l.n), byte(k)})
+}
+
+func (l *link) addr6(k int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x99, 3: byte(l.n), 15: byte(k)})
+}
+
+// mac is made from the addresses, so that a neighbour table which remembers an
+// earlier host of the same address is still right.
+func (l *link) mac(k int) string { return fmt.Sprintf("02:99:00:00:%02x:%02x", l.n, k) }
+
+// refuses reports whether the host without any service refuses a connection,
+// which proves that packets reach it and come back.
+func refuses(a netip.Addr) bool {
+	const discard = 9 // nobody listens there
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, discard).String())
+	if err == nil {
+		_ = c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// NewClient makes a further client, joined to the server and to the test
+// process by the same link: it knocks at the server's usual addresses, from
+// its own. It is gone when the test is over.
+func NewClient(t testing.TB, s *Server) *Host {
+	t.Helper()
+	h := newHost(t)
+	s.link.attach(t, h)
+	return h
+}
+
+// shell is sh with a script and its arguments, in the test's own namespace.
+func shell(ctx context.Context, script string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, lookPath("sh"), append([]string{script}, args...)...)
+	cmd.Env = environ()
+	return cmd
+}

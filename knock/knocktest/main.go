@@ -1,0 +1,39 @@
+package knocktest
+
+import (
+	"os"
+	"testing"
+)
+
+// The environment carries what Main found out to the tests of the same
+// process, and to processes they start from the test binary, as fuzzing does.
+const (
+	envOutside = "RAPPORT_KNOCKTEST_OUTSIDE" // names the network namespace that was left
+	envMissing = "RAPPORT_KNOCKTEST_MISSING" // why none was to be had
+	envMoving  = "RAPPORT_KNOCKTEST_MOVING"  // set for the new process until it is settled
+)
+
+// Main runs the tests of a package in a network namespace of their own, with
+// its loopback up and a fresh /run. It is all that a TestMain needs to call:
+//
+//	func TestMain(m *testing.M) { knocktest.Main(m) }
+//
+// The test binary is executed again for it, with the same arguments; its exit
+// code is passed on, and it is killed if this process is. Where namespaces
+// cannot be had, the tests run in the ordinary place, and [Need] tells those
+// that need one.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do: it returns the exit code.
+func Run(m *testing.M) int {
+	code, moved, err := move()
+	if moved {
+		return code
+	}
+	if err != nil {
+		if err := os.Setenv(envMissing, err.Error()); err != nil {
+			panic(err)
+		}
+	}
+	return m.Run()
+}

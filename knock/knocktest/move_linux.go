@@ -1,0 +1,176 @@
+package knocktest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// statusFD is where the moved process says that it is settled, or why not.
+const statusFD = 3
+
+// netns names the network namespace of this process.
+func netns() string {
+	name, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// inside reports whether this process runs in a namespace made by Main. It
+// compares, since a marker that somebody exported proves nothing.
+func inside() bool {
+	outside := os.Getenv(envOutside)
+	return outside != "" && netns() != "" && outside != netns()
+}
+
+// move executes the test binary again in namespaces of its own, and reports
+// moved once that has ended. In the new process, and where it cannot be, moved
+// is false.
+func move() (code int, moved bool, err error) {
+	switch {
+	case inside() && os.Getenv(envMoving) != "":
+		// Another process of this binary is not to settle once more.
+		if err := os.Unsetenv(envMoving); err != nil {
+			return 0, false, err
+		}
+		status := os.NewFile(statusFD, "status")
+		settled := settle()
+		if settled == nil {
+			_, err = io.WriteString(status, "ok")
+		} else {
+			_, err = io.WriteString(status, settled.Error())
+		}
+		if err := errors.Join(settled, err, status.Close()); err != nil {
+			return 1, true, nil // the parent runs the tests
+		}
+		return 0, false, nil
+	case inside():
+		return 0, false, nil
+	case os.Getenv(envMoving) != "" || netns() == "":
+		// Not to be tried again and again.
+		return 0, false, errors.New("/proc does not tell one from the other")
+	case os.Getenv(envMissing) != "":
+		return 0, false, errors.New(os.Getenv(envMissing))
+	}
+
+	// Pdeathsig goes out when the thread ends that started the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	flags := []uintptr{syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
+	// Root in a container may lack the right to the first, not to the second.
+	flags = append(flags, flags[0]|syscall.CLONE_NEWUSER)
+	if os.Geteuid() != 0 {
+		flags = flags[1:]
+	}
+	for _, f := range flags {
+		if code, moved, err = moveTo(f); moved {
+			break
+		}
+	}
+	return code, moved, err
+}
+
+// moveTo starts the test binary with the given clone flags and waits for its end.
+func moveTo(flags uintptr) (code int, moved bool, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return 0, false, err
+	}
+	status, theirs, err := os.Pipe()
+	if err != nil {
+		return 0, false, err
+	}
+	defer status.Close()
+	cmd := exec.Command(exe)
+	cmd.Args = os.Args
+	cmd.Env = append(os.Environ(), envOutside+"="+netns(), envMoving+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL}
+	if flags&syscall.CLONE_NEWUSER != 0 {
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
+	}
+
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		return 0, false, err
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				_ = cmd.Process.Signal(s) // it may just have ended
+			case <-done:
+				return
+			}
+		}
+	}()
+
+	said, _ := io.ReadAll(status) // an error shows as words missing
+	err = cmd.Wait()
+	if string(said) != "ok" {
+		return 0, false, fmt.Errorf("the new namespace could not be set up: %s", strings.TrimSpace(string(said)))
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, false, err
+	}
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), true, nil // as the shell has it
+	}
+	return cmd.ProcessState.ExitCode(), true, nil
+}
+
+// settle furnishes the new namespaces: mounts that nobody else sees, a /run of
+// our own (iptables, ip and sshd keep files there), and the loopback device.
+func settle() error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("mounts cannot be made private: %w", err)
+	}
+	if err := syscall.Mount("tmpfs", "/run", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("no tmpfs on /run: %w", err)
+	}
+	for _, dir := range []string{"lock", "netns", "sshd"} {
+		if err := os.Mkdir(filepath.Join("/run", dir), 0o755); err != nil {
+			return err
+		}
+	}
+	return loopbackUp()
+}
+
+// loopbackUp does "ip link set lo up", which tests need that know nothing of
+// this package, also where there is no ip.
+func loopbackUp() error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	ifreq := struct {
+		name  [syscall.IFNAMSIZ]byte
+		flags uint16
+		_     [22]byte
+	}{flags: syscall.IFF_UP | syscall.IFF_RUNNING}
+	copy(ifreq.name[:], "lo")
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&ifreq))); errno != 0 {
+		return fmt.Errorf("lo does not go up: %w", errno)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package knocktest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// sshPrograms is what a server needs for its sshd.
+var sshPrograms = []string{"sshd", "ssh-keygen"}
+
+// sshd is the running sshd of a server.
+type sshd struct {
+	extra []string // lines for its configuration
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd has
+}
+
+// StartSSHD starts the server's sshd, and returns once it listens.
+func (s *Server) StartSSHD(t testing.TB) {
+	t.Helper()
+	Need(t, sshPrograms...)
+	if s.sshd.cmd != nil {
+		t.Fatal("sshd runs already")
+	}
+	s.keys.Do(func() { s.configureSSHD(t) })
+
+	log, err := os.OpenFile(s.file("sshd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	// Its absolute path, since it executes itself again for each connection.
+	cmd := s.Command(context.Background(), lookPath("sshd"), "-D", "-e", "-f", s.file("sshd_config"))
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // its log says why
+	}()
+	s.sshd.cmd, s.sshd.ended = cmd, ended
+	t.Cleanup(func() {
+		if s.sshd.cmd == cmd {
+			s.endSSHD(t, syscall.SIGKILL)
+		}
+	})
+	await(t, "sshd listens", func() bool {
+		select {
+		case <-ended:
+			t.Fatalf("sshd ended:\n%s", s.SSHDLog())
+		default:
+		}
+		return (s.listens("tcp", s.SSHPort) || s.sshd.not("inet")) &&
+			(s.listens("tcp6", s.SSHPort) || s.sshd.not("inet6"))
+	})
+}
+
+// not reports whether the test has told sshd to leave a family alone.
+func (d *sshd) not(family string) bool {
+	for _, line := range d.extra {
+		if f := strings.Fields(line); len(f) == 2 && strings.EqualFold(f[0], "AddressFamily") {
+			return f[1] != "any" && f[1] != family
+		}
+	}
+	return false
+}
+
+// StopSSHD stops the server's sshd, and returns once nothing listens any
+// more. Sessions that are open stay so.
+func (s *Server) StopSSHD(t testing.TB) {
+	t.Helper()
+	if s.sshd.cmd == nil {
+		t.Fatal("sshd does not run")
+	}
+	s.endSSHD(t, syscall.SIGTERM)
+}
+
+func (s *Server) endSSHD(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	await(t, "sshd ends", func() bool {
+		// Again each time: the first may come before nsenter has forked.
+		_ = signalInside(s.sshd.cmd.Process.Pid, sig)
+		select {
+		case <-s.sshd.ended:
+			return true
+		default:
+			return false
+		}
+	})
+	s.sshd.cmd = nil
+}
+
+// SSHDLog returns what sshd has logged so far. A test that fails shows it.
+func (s *Server) SSHDLog() string {
+	text, err := os.ReadFile(s.file("sshd.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// configureSSHD makes the keys and writes the configuration.
+func (s *Server) configureSSHD(t testing.TB) {
+	t.Helper()
+	for _, key := range []string{"host_key", "client_key"} {
+		run(t, exec.Command(lookPath("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "knocktest", "-f", s.file(key)))
+	}
+	public := func(key string) string {
+		text, err := os.ReadFile(s.file(key + ".pub"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	s.write(t, "authorized_keys", public("client_key"))
+	s.write(t, "known_hosts", "knocktest "+public("host_key"))
+
+	var b strings.Builder
+	for _, line := range s.sshd.extra { // the first word on a matter counts
+		fmt.Fprintln(&b, line)
+	}
+	fmt.Fprintf(&b, "Port %d\n", s.SSHPort)
+	if !s.sshd.not("inet") {
+		fmt.Fprintf(&b, "ListenAddress %s\n", s.Addr4)
+	}
+	if !s.sshd.not("inet6") {
+		fmt.Fprintf(&b, "ListenAddress %s\n", s.Addr6)
+	}
+	fmt.Fprintf(&b, "HostKey %s\nAuthorizedKeysFile %s\n", s.file("host_key"), s.file("authorized_keys"))
+	// Limits on connections that do not log in would make tests depend on
+	// how many came before.
+	b.WriteString("PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n" +
+		"PermitRootLogin prohibit-password\nPrintMotd no\nPrintLastLog no\nMaxStartups 1000\n")
+	s.write(t, "sshd_config", b.String())
+	const penalties = "PerSourcePenalties no\n" // sshd knows it from 9.8 on
+	if _, err := try(exec.Command(lookPath("sshd"), "-t", "-f", s.file("sshd_config"), "-o", penalties)); err == nil {
+		s.write(t, "sshd_config", b.String()+penalties)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("sshd's log:\n%s", s.SSHDLog())
+		}
+	})
+}
+
+// SSHArgs returns the arguments with which ssh logs in to the server, as the
+// user that runs the test. The name of the host and a command come after them:
+// ssh takes the server for the one it knows whatever name it is called by.
+// Logging in needs real root; one in a user namespace only gets the banner.
+func (s *Server) SSHArgs() []string {
+	name := "root"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return []string{
+		"-F", "none",
+		"-i", s.file("client_key"),
+		"-p", fmt.Sprint(s.SSHPort),
+		"-l", name,
+		"-o", "IdentitiesOnly=yes",
+		"-o", "BatchMode=yes",
+		"-o", "StrictHostKeyChecking=yes",
+		"-o", "UserKnownHostsFile=" + s.file("known_hosts"),
+		"-o", "GlobalKnownHostsFile=/dev/null",
+		"-o", "HostKeyAlias=knocktest",
+	}
+}

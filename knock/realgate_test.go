@@ -1,0 +1,241 @@
+package knock_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/knocktest"
+)
+
+func TestMain(m *testing.M) { knocktest.Main(m) }
+
+// at is the time by the clocks of client and server in these tests, well away
+// from the turn of the hour.
+var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
+// clockAt returns a client whose clock starts at t.
+func clockAt(t time.Time) *knock.Client {
+	started := time.Now()
+	return &knock.Client{Clock: func() time.Time { return t.Add(time.Since(started)) }}
+}
+
+func target(s *knocktest.Server, addr netip.Addr) knock.Target {
+	return knock.Target{Host: "server", Addr: s.SSHAddr(addr), Range: s.Range, Secret: s.Secret, Window: s.Window}
+}
+
+// mustKnock knocks as a client whose clock shows now.
+func mustKnock(t *testing.T, now time.Time, target knock.Target, o knock.Options) knock.Report {
+	t.Helper()
+	r, err := clockAt(now).Knock(t.Context(), target, o, nil)
+	if err != nil {
+		t.Fatalf("%v (%+v)", err, r)
+	}
+	return r
+}
+
+// answers lists what the knocks of a report were answered.
+func answers(r knock.Report) (all []knock.Answer) {
+	for _, a := range r.Attempts {
+		for _, k := range a.Knocks {
+			all = append(all, k.Answer)
+		}
+	}
+	return all
+}
+
+func TestRealGateOpensAndShuts(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at, Window: 2 * time.Second})
+	for _, addr := range []netip.Addr{s.Addr4, s.Addr6} {
+		t.Run(addr.String(), func(t *testing.T) {
+			capture := s.Capture(t)
+			r := mustKnock(t, at, target(s, addr), knock.Options{})
+			if !r.Opened || r.Before.State != knock.SSHFiltered || !strings.HasPrefix(r.SSH.Banner, "SSH-2.0-OpenSSH") {
+				t.Fatalf("%+v", r)
+			}
+			if len(r.Attempts) != 1 || slices.ContainsFunc(answers(r), func(a knock.Answer) bool { return a != knock.Silent }) {
+				t.Errorf("attempts: %+v", r.Attempts)
+			}
+			if r.SSH.RTT <= 0 || r.SSH.Connect < r.SSH.RTT || r.SSH.Read < r.SSH.Connect || r.Elapsed < knock.Millis(r.SSH.Read) {
+				t.Errorf("times do not add up: %+v, elapsed %v", r.SSH, r.Elapsed)
+			}
+			// On the wire: the look before, five knocks in order, the look after.
+			// Nothing is repeated, also not after the second that a SYN has.
+			time.Sleep(1500 * time.Millisecond)
+			ports := s.Ports(t, s.Hour)
+			want := append(append([]uint16{22}, ports[:]...), 22)
+			if got := capture.Ports(); !slices.Equal(got, want) {
+				t.Errorf("SYNs went to %v, want %v", got, want)
+			}
+			shutAgain(t, s.SSHAddr(addr), s.Window)
+		})
+	}
+}
+
+// shutAgain waits until SSH is filtered again.
+func shutAgain(t *testing.T, addr netip.AddrPort, window time.Duration) {
+	t.Helper()
+	var c knock.Client
+	for deadline := time.Now().Add(window + 10*time.Second); time.Now().Before(deadline); {
+		r, err := c.Probe(t.Context(), "h", addr, knock.Options{Timeout: 500 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.SSH.State == knock.SSHFiltered {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("SSH stays open")
+}
+
+func TestRealGateStaysShut(t *testing.T) {
+	fast := knock.Options{Gaps: []time.Duration{time.Millisecond, 20 * time.Millisecond}}
+	other, err := knock.ParseRange("10000-11000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		server knocktest.Options
+		change func(*knock.Target)
+		before knock.SSHState
+		after  knock.SSHState
+		answer knock.Answer
+	}{
+		{name: "wrong hour", server: knocktest.Options{At: at.Add(-time.Hour)}, before: "filtered", after: "filtered", answer: "silent"},
+		{name: "wrong range", server: knocktest.Options{At: at}, change: func(t *knock.Target) { t.Range = other }, before: "filtered", after: "filtered", answer: "silent"},
+		{name: "wrong hour, reset", server: knocktest.Options{At: at.Add(-time.Hour), Refusal: knocktest.Reset}, before: "refused", after: "refused", answer: "refused"},
+		{name: "wrong hour, icmp", server: knocktest.Options{At: at.Add(-time.Hour), Refusal: knocktest.PortUnreachable}, before: "unreachable", after: "unreachable", answer: "unreachable"},
+		{name: "sshd down", server: knocktest.Options{At: at, NoSSHD: true}, before: "filtered", after: "refused", answer: "silent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := knocktest.NewServer(t, tt.server)
+			for _, addr := range []netip.Addr{s.Addr4, s.Addr6} {
+				target := target(s, addr)
+				if tt.change != nil {
+					tt.change(&target)
+				}
+				r := mustKnock(t, at, target, fast)
+				if r.Opened || r.Before.State != tt.before || r.SSH.State != tt.after {
+					t.Errorf("%s: before %s, after %s; want %s, %s", addr, r.Before.State, r.SSH.State, tt.before, tt.after)
+				}
+				for _, a := range answers(r) {
+					if a != tt.answer {
+						t.Errorf("%s: knocks answered %v, want %s", addr, answers(r), tt.answer)
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// A gate that rejects opens all the same.
+func TestRealGateThatRejectsOpens(t *testing.T) {
+	for _, refusal := range []knocktest.Refusal{knocktest.Reset, knocktest.PortUnreachable} {
+		t.Run(refusal.String(), func(t *testing.T) {
+			s := knocktest.NewServer(t, knocktest.Options{At: at, Refusal: refusal})
+			for _, addr := range []netip.Addr{s.Addr4, s.Addr6} {
+				if r := mustKnock(t, at, target(s, addr), knock.Options{}); !r.Opened || r.Before.State.Connected() {
+					t.Errorf("%s: %+v", addr, r)
+				}
+			}
+		})
+	}
+}
+
+func TestRealGateWithARepeatedPort(t *testing.T) {
+	r, err := knock.NewRange(10000, 10007)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := knocktest.NewServer(t, knocktest.Options{At: at, Range: r})
+	// With eight ports nearly every hour repeats one; take hours that repeat in
+	// different places, two of them next to each other.
+	seen := map[string]bool{}
+	for h := knock.HourOf(at); len(seen) < 4; h = h.Add(1) {
+		ports := knock.Derive(h, r, s.Secret).Ports()
+		shape := ""
+		for i, p := range ports {
+			shape += fmt.Sprint(slices.Index(ports[:], p), " ")
+			if i > 0 && ports[i-1] == p {
+				shape += "next "
+			}
+		}
+		if seen[shape] || shape == "0 1 2 3 4 " {
+			continue
+		}
+		seen[shape] = true
+		now := h.Start().Add(30 * time.Minute)
+		s.Refresh(t, now)
+		if got := mustKnock(t, now, target(s, s.Addr4), knock.Options{}); !got.Opened || len(got.Attempts) != 1 {
+			t.Errorf("ports %v: %+v", ports, got)
+		}
+	}
+}
+
+// SSH that nothing guards is found open before the handshake, with one
+// connection to sshd and no second one.
+func TestRealServerWithoutGate(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true})
+	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{KeepConn: true})
+	if !r.Opened || r.Before.State != knock.SSHOpen {
+		t.Fatalf("%+v", r)
+	}
+	defer r.Conn.Close()
+	line, err := bufio.NewReader(r.Conn).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "SSH-2.0-OpenSSH") {
+		t.Errorf("the connection handed on gives %q, %v", line, err)
+	}
+}
+
+func TestRealNetworkWithoutTheHost(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true})
+	nobody := s.Addr4
+	for range 100 { // within the server's network, and nobody's
+		nobody = nobody.Next()
+	}
+	for name, addr := range map[string]netip.Addr{"no neighbour": nobody, "no route": netip.MustParseAddr("198.51.100.7")} {
+		t.Run(name, func(t *testing.T) {
+			r, err := clockAt(at).Knock(t.Context(), target(s, addr), knock.Options{}, nil)
+			if r.SSH.State != knock.SSHUnreachable || r.Opened || !errors.Is(err, knock.ErrUnreachable) {
+				t.Errorf("knock: %+v, %v", r.SSH, err)
+			}
+			var c knock.Client
+			p, err := c.Probe(t.Context(), "h", netip.AddrPortFrom(addr, 22), knock.Options{})
+			if p.SSH.State != knock.SSHUnreachable || !errors.Is(err, knock.ErrUnreachable) {
+				t.Errorf("probe: %+v, %v", p.SSH, err)
+			}
+		})
+	}
+}
+
+// At the turn of the hour the server's rules change under the handshake: by the
+// article's refresh, which flushes the chain, adds rules one by one, and clears
+// the lists. Knocks start from 40 ms before it to 40 ms after it.
+func TestRealGateAtTheTurnOfTheHour(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	turn := knock.HourOf(at).End()
+	for i := range 20 {
+		s.Refresh(t, turn.Add(-time.Minute))
+		offset := time.Duration(i-10) * 4 * time.Millisecond
+		refreshed := make(chan struct{})
+		go func() {
+			defer close(refreshed)
+			s.Refresh(t, turn)
+		}()
+		time.Sleep(max(0, offset+40*time.Millisecond))
+		r := mustKnock(t, turn.Add(offset), target(s, s.Addr4), knock.Options{})
+		<-refreshed
+		if !r.Opened {
+			t.Errorf("knocking %v from the turn: %+v", offset, r)
+		}
+	}
+}
