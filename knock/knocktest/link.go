@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -154,11 +153,4 @@ func NewClient(t testing.TB, s *Server) *Host {
 	h := newHost(t)
 	s.link.attach(t, h)
 	return h
-}
-
-// shell is sh with a script and its arguments, in the test's own namespace.
-func shell(ctx context.Context, script string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, lookPath("sh"), append([]string{script}, args...)...)
-	cmd.Env = environ()
-	return cmd
 }

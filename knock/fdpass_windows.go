@@ -1,0 +1,16 @@
+package knock
+
+import (
+	"errors"
+	"net"
+	"os"
+)
+
+// ErrNoFdpass says that a connection cannot be handed over to ssh here.
+var ErrNoFdpass = errors.New("cannot hand the connection over")
+
+// PassTo fails with ErrNoFdpass: Windows has no way to hand a socket over to ssh.
+func PassTo(_ *os.File, conn net.Conn) error {
+	conn.Close()
+	return ErrNoFdpass
+}
