@@ -33,6 +33,14 @@ const (
 	SSHUnreachable SSHState = "unreachable" // an ICMP error, or no way there from this machine
 )
 
+// MarshalJSON implements [encoding/json.Marshaler]: null where nothing looked.
+func (s SSHState) MarshalJSON() ([]byte, error) {
+	if s == SSHUnknown {
+		return []byte("null"), nil
+	}
+	return strconv.AppendQuote(nil, string(s)), nil
+}
+
 // Connected reports whether a TCP connection was made in this state.
 func (s SSHState) Connected() bool {
 	return s == SSHOpen || s == SSHSilent || s == SSHRefusing || s == SSHNotSSH

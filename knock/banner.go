@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -11,34 +12,51 @@ const (
 	// maxBanner is the most that is ever read: RFC 4253, section 4.2, limits the
 	// identification string to 255 bytes.
 	maxBanner = 255
-	// chatter is how long a server that greeted with something else may take to
-	// come to its SSH- line, which RFC 4253 lets it do.
-	chatter = 700 * time.Millisecond
+	// chatter is how long a server that has begun to speak may take to go on: to
+	// finish its line, or to come to the SSH- line after others, which RFC 4253
+	// lets it send first.
+	chatter = time.Second
 )
 
-// readBanner waits until deadline for the first lines that the server says, and
-// judges them. They stay unread where the platform can peek, so that the
-// connection can be handed on whole; else the returned connection gives them
-// again.
-func readBanner(c net.Conn, deadline time.Time) (state SSHState, text string, whole net.Conn) {
+// reader reads the banner of one connection.
+type reader struct {
+	conn net.Conn
+	mu   sync.Mutex
+	end  time.Time // the deadline in force
+	over bool      // the connection is no longer the reader's
+}
+
+// expires brings the deadline forward to t.
+func (r *reader) expires(t time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && (r.end.IsZero() || t.Before(r.end)) {
+		r.end = t
+		_ = r.conn.SetReadDeadline(t)
+	}
+}
+
+// banner waits until deadline, or until expires ends it, for the first lines
+// that the server says, and judges them. They stay unread where the platform
+// can peek, so that the connection can be handed on whole; else the returned
+// connection gives them again.
+func (r *reader) banner(deadline time.Time) (state SSHState, text string, whole net.Conn) {
+	r.expires(deadline)
 	var seen []byte
-	state = SSHSilent
-	whole, ended := c, false
-	for !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner {
+	whole, ended := r.conn, false
+	for state = SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
 		var next []byte
-		next, whole, ended = peek(whole, len(seen), deadline)
+		next, whole, ended = peek(whole, len(seen))
 		if len(next) > len(seen) {
 			seen = next
-			was := state
 			state, _ = judge(seen, false)
-			if state == SSHNotSSH && was != SSHNotSSH {
-				if soon := time.Now().Add(chatter); soon.Before(deadline) {
-					deadline = soon
-				}
-			}
+			r.expires(time.Now().Add(chatter))
 		}
 	}
 	state, text = judge(seen, true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
 	_ = whole.SetDeadline(time.Time{})
 	return state, text, whole
 }

@@ -71,6 +71,14 @@ func ParseFamily(s string) (Family, error) {
 // Resolve returns the one address of host that everything goes to from then
 // on, so that knocks and connection cannot part ways. It fails with ErrName.
 func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
+	// An address is taken as it is: a look-up would lose its zone.
+	if addr, err := netip.ParseAddr(host); err == nil {
+		addr = addr.Unmap()
+		if family == Family4 && !addr.Is4() || family == Family6 && addr.Is4() {
+			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address", ErrName, addr, family)
+		}
+		return addr, nil
+	}
 	network := map[Family]string{Family4: "ip4", Family6: "ip6"}[family]
 	if network == "" {
 		network = "ip"

@@ -2,6 +2,7 @@ package knock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -11,42 +12,45 @@ import (
 // ones.
 type Options struct {
 	Gaps     []time.Duration // between knocks, one attempt each; nil is DefaultGaps
-	Timeout  time.Duration   // for all of it; zero is ten seconds
+	Timeout  time.Duration   // for all of it; zero is DefaultTimeout, or what all attempts take
 	KeepConn bool            // hand the connection that proved SSH open on in the report
 }
+
+// DefaultTimeout is what Options.Timeout is when zero, unless the attempts take
+// longer.
+const DefaultTimeout = 10 * time.Second
 
 // verdictTime is left before the deadline to judge what a half-said banner is.
 const verdictTime = 50 * time.Millisecond
 
-// DefaultTimeout is what Options.Timeout is when zero.
-const DefaultTimeout = 10 * time.Second
-
 // Knock sends the handshake to t and looks whether SSH opened, attempt after
 // attempt until it did. The knocks leave strictly in order, one SYN each, and
 // are watched for their answers while the next ones go out; the look at SSH
-// before the handshake rides along. on, if not nil, is called with every step,
-// on Knock's own goroutine.
+// before the handshake rides along. No attempt starts that cannot be finished
+// in time. on, if not nil, is called with every step, on Knock's own goroutine.
 //
 // The report holds whatever was done, also beside an error. That SSH stayed
-// shut is no error. Errors wrap ErrUnreachable or ErrSend, or are the cause of
-// ctx's end.
+// shut is no error. Errors wrap ErrUnreachable or ErrSend, are the cause of
+// ctx's end, or say that the timeout is too short for a single attempt.
 func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event)) (Report, error) {
-	now := c.now()
-	window := t.Window
-	if window == 0 {
-		window = DefaultWindow
+	if t.Window == 0 {
+		t.Window = DefaultWindow
 	}
-	gaps := o.Gaps
-	if gaps == nil {
-		gaps = DefaultGaps()
+	if o.Gaps == nil {
+		o.Gaps = DefaultGaps()
 	}
-	sequences := t.Sequences(now)
-	plan := NewPlan(sequences, gaps, window)
-
-	h := newHandshake(t, o, plan, on)
-	h.report.Hour = sequences[0].hour
-	err := h.run(ctx, plan)
-	h.finish(o.KeepConn)
+	plan := func() Plan { return NewPlan(t.Sequences(c.now()), o.Gaps, t.Window) }
+	first := plan()
+	if o.Timeout == 0 {
+		o.Timeout = max(DefaultTimeout, first.length()+lastWait)
+	}
+	h := newHandshake(t, o, first, on)
+	h.report.Hour = first.Attempts[0].Knocks[0].Hour
+	if need := first.Attempts[0].length(); o.Timeout < need {
+		return h.report, fmt.Errorf("a timeout of %v is too short: the first attempt alone takes %v", o.Timeout, need)
+	}
+	err := h.run(ctx, len(first.Attempts), plan)
+	err = errors.Join(err, h.finish(o.KeepConn))
 	if err == nil && h.gone {
 		err = unreachable(t.Addr.Addr())
 	}
@@ -64,17 +68,16 @@ type handshake struct {
 	deadline time.Time
 	watch    *watchers
 	before   *look
-	after    *look // the newest look since the last knock
-	gone     bool  // no way to the host
+	after    *look     // the newest look since the last knock
+	gone     bool      // no way to the host
+	paced    time.Time // before which nothing is sent, to keep the gap
+	ending   bool      // nothing new is watched
 }
 
 func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
 	packets := 1
 	for _, a := range plan.Attempts {
-		packets += len(a.Knocks) + len(a.Looks)
-	}
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
+		packets += 2*len(a.Knocks) + len(a.Looks) // two hours, should one turn meanwhile
 	}
 	start := time.Now()
 	return &handshake{
@@ -87,23 +90,28 @@ func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
 	}
 }
 
-// run carries the plan out until SSH accepted or nothing is left to do.
-func (h *handshake) run(ctx context.Context, plan Plan) (err error) {
+// run carries the plan out until SSH accepted or nothing is left to do. Each
+// attempt is planned anew, for the hour may turn between them.
+func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (err error) {
 	if h.before, err = h.look(true); err != nil {
 		return err
 	}
-	for i, a := range plan.Attempts {
+	for i := range attempts {
+		a := plan().Attempts[i]
 		started := time.Now()
+		if started.Add(a.length()).After(h.deadline) {
+			return nil
+		}
 		h.report.Attempts = append(h.report.Attempts, Attempt{Gap: Millis(a.Gap), Knocks: make([]KnockReport, 0, len(a.Knocks))})
 		h.event(AttemptStarted, i, 0)
-		for _, k := range a.Knocks {
-			if err := h.await(ctx, started.Add(k.At), h.cut); err != nil {
+		for k := range a.Knocks {
+			if err := h.await(ctx, h.pace(a, k, started), h.cut); err != nil {
 				return err
 			}
 			if h.cut() {
 				return h.greet(ctx)
 			}
-			if err := h.knock(i, k); err != nil {
+			if err := h.knock(i, a.Knocks[k], k >= len(a.Knocks)*(Knocks-1)/Knocks); err != nil {
 				return err
 			}
 		}
@@ -118,25 +126,36 @@ func (h *handshake) run(ctx context.Context, plan Plan) (err error) {
 	return nil
 }
 
+// pace returns when knock k of an attempt is to leave: as planned, or later
+// where the one before it was late, so that the gap is kept on the wire.
+func (h *handshake) pace(a PlannedAttempt, k int, started time.Time) time.Time {
+	at := started.Add(a.Knocks[k].At)
+	if k > 0 && a.Knocks[k].At > a.Knocks[k-1].At {
+		h.paced = time.Now().Add(a.Gap)
+	}
+	if at.Before(h.paced) {
+		return h.paced
+	}
+	return at
+}
+
 // lookAfter makes an attempt's looks at SSH. again says that another attempt
 // may do better.
 func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt, started time.Time) (again bool, err error) {
-	if err := h.await(ctx, started.Add(a.Looks[0]), h.through); err != nil || h.through() {
-		return false, err
-	}
-	// Connected before the handshake: that connection is the look, unless it
-	// stays mute, as a tarpit that stands in until the gate opens would.
-	if h.before.conn != nil && !h.before.judged {
-		if err := h.await(ctx, time.Now().Add(lookWait), func() bool { return h.before.judged }); err != nil || h.through() {
+	late := max(0, time.Since(started.Add(a.length()-a.Gap)))
+	for i, at := range a.Looks {
+		if err := h.await(ctx, started.Add(at+late), h.through); err != nil || h.through() {
 			return false, err
 		}
-	}
-	for _, at := range a.Looks {
-		if err := h.await(ctx, started.Add(at), h.through); err != nil || h.through() {
-			return false, err
+		// Connected before the handshake: that connection is the look, unless it
+		// stays mute, as a tarpit that stands in until the gate opens would.
+		if i == 0 && h.before.conn != nil && !h.before.judged {
+			if err := h.await(ctx, time.Now().Add(lookWait), func() bool { return h.before.judged }); err != nil || h.through() {
+				return false, err
+			}
 		}
 		if h.after != nil {
-			h.after.packet.close()
+			h.after.packet.expire()
 		}
 		if h.after, err = h.look(false); err != nil {
 			return false, err
@@ -172,8 +191,8 @@ func (h *handshake) greet(ctx context.Context) error {
 	})
 }
 
-// knock sends one knock of attempt i.
-func (h *handshake) knock(i int, k PlannedKnock) error {
+// knock sends one knock of attempt i; last says that it is a fifth one.
+func (h *handshake) knock(i int, k PlannedKnock, last bool) error {
 	s, err := sendSYN(netip.AddrPortFrom(h.target.Addr.Addr(), k.Port))
 	attempt := &h.report.Attempts[i]
 	n := len(attempt.Knocks)
@@ -185,7 +204,9 @@ func (h *handshake) knock(i int, k PlannedKnock) error {
 		r.Hour = &k.Hour
 	}
 	attempt.Knocks = append(attempt.Knocks, r)
-	h.report.At = s.sent
+	if last {
+		h.report.At = s.sent
+	}
 	h.watch.answer(packet{syn: s, attempt: i, knock: n}, s.sent.Add(hold))
 	h.event(KnockSent, i, n)
 	return nil
@@ -218,6 +239,14 @@ func (h *handshake) await(ctx context.Context, at time.Time, done func() bool) e
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case o := <-h.watch.outcomes:
+			h.take(o)
+			continue
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-timer.C:
 			return nil
 		case o := <-h.watch.outcomes:
@@ -241,7 +270,15 @@ func (h *handshake) take(o outcome) {
 	}
 	h.gone = h.gone || o.gone
 	l.take(o, h.start)
-	if l.conn != nil && !l.judged {
+	if !l.before && l != h.after && l.conn != nil { // an older look was answered late
+		if h.after.conn != nil {
+			l.conn.Close()
+			return
+		}
+		h.after.packet.expire()
+		h.after = l
+	}
+	if l.conn != nil && !l.judged && !h.ending {
 		h.watch.greeting(p, h.deadline.Add(-verdictTime))
 	}
 	switch {
@@ -269,37 +306,45 @@ func (h *handshake) settleBefore() {
 	h.event(BeforeSeen, 0, 0)
 }
 
-// finish settles the report and ends whatever is under way.
-func (h *handshake) finish(keep bool) {
+// finish ends whatever is under way and settles the report.
+func (h *handshake) finish(keep bool) error {
+	h.ending = true
+	h.watch.end()
+	for o := range h.watch.outcomes {
+		h.take(o)
+	}
+	defer h.watch.close()
 	won := h.after
-	if h.before != nil && h.openBefore() {
-		won = h.before
+	if h.before != nil {
+		if h.openBefore() {
+			won = h.before
+		}
+		h.settleBefore()
+		if h.before.conn != nil && !h.before.judged {
+			h.report.Before.State = SSHSilent
+		}
 	}
-	if h.before != nil && h.before.conn != nil && !h.before.judged {
-		h.report.Before.State = SSHSilent
-	}
-	h.settleBefore()
-	h.report.SSH = SSH{State: SSHFiltered}
-	switch {
-	case won != nil && won.conn != nil && !won.judged:
+	if won != nil {
 		h.report.SSH = won.ssh
-		h.report.SSH.State = SSHSilent
-	case won != nil && won.judged:
-		h.report.SSH = won.ssh
-	case h.gone:
+		if !won.judged { // connected with the last outcome: nobody waited for its banner
+			h.report.SSH.State = SSHSilent
+		}
+	} else if h.gone {
 		h.report.SSH.State = SSHUnreachable
 	}
 	h.report.Opened = h.report.SSH.State == SSHOpen
+	var failed error
 	for _, l := range []*look{h.before, h.after} {
 		switch {
-		case l == nil || l.conn == nil:
+		case l == nil:
+		case l.conn == nil:
+			failed = errors.Join(failed, l.err)
 		case l == won && keep && h.report.Opened:
 			h.report.Conn = l.conn
 		default:
 			l.conn.Close()
 		}
 	}
-	h.watch.close()
 	for i := range h.report.Attempts {
 		for j := range h.report.Attempts[i].Knocks {
 			if k := &h.report.Attempts[i].Knocks[j]; k.Answer == Pending {
@@ -308,6 +353,10 @@ func (h *handshake) finish(keep bool) {
 		}
 	}
 	h.report.Elapsed = Millis(time.Since(h.start))
+	if failed != nil {
+		return sendError("connection to the SSH port", failed)
+	}
+	return nil
 }
 
 func (h *handshake) event(kind EventKind, attempt, knock int) {

@@ -25,8 +25,9 @@ type look struct {
 	before bool // made before the handshake
 	conn   net.Conn
 	ssh    SSH
-	judged bool // ssh is final
-	gone   bool // no way to the host
+	judged bool  // ssh is final
+	gone   bool  // no way to the host
+	err    error // this machine could not take the connection
 }
 
 // outcome is what a watcher saw: the answer to a packet, or, where greeted is
@@ -43,12 +44,12 @@ type outcome struct {
 }
 
 // watchers wait, each in a goroutine of its own, and report to one channel.
-// None outlives close.
 type watchers struct {
 	addr     netip.Addr
 	outcomes chan outcome
 	running  sync.WaitGroup
-	open     []func()
+	ends     []func() // each lets one watcher return with what it has
+	packets  []packet
 }
 
 // newWatchers returns watchers that take up to n packets, so that none of them
@@ -59,7 +60,8 @@ func newWatchers(addr netip.Addr, n int) *watchers {
 
 // answer watches for the answer to p until deadline.
 func (w *watchers) answer(p packet, deadline time.Time) {
-	w.open = append(w.open, p.close)
+	w.packets = append(w.packets, p)
+	w.ends = append(w.ends, p.expire)
 	w.running.Go(func() {
 		answer, at, gone := p.wait(deadline, w.addr)
 		if p.look == nil || answer != Open {
@@ -72,18 +74,29 @@ func (w *watchers) answer(p packet, deadline time.Time) {
 // greeting watches the connection of p's look for its banner until deadline.
 func (w *watchers) greeting(p packet, deadline time.Time) {
 	c := p.look.conn
+	read := &reader{conn: c}
+	w.ends = append(w.ends, func() { read.expires(time.Now()) })
 	w.running.Go(func() {
-		state, text, whole := readBanner(c, deadline)
+		state, text, whole := read.banner(deadline)
 		w.outcomes <- outcome{packet: p, at: time.Now(), greeted: true, state: state, text: text, conn: whole}
 	})
 }
 
-// close ends what is still under way and returns when every watcher has.
-func (w *watchers) close() {
-	for _, c := range w.open {
-		c()
+// end lets every watcher return with what it has, and returns when all have.
+// Their outcomes wait in the channel.
+func (w *watchers) end() {
+	for _, end := range w.ends {
+		end()
 	}
 	w.running.Wait()
+	close(w.outcomes)
+}
+
+// close closes what is still open. It comes after end.
+func (w *watchers) close() {
+	for _, p := range w.packets {
+		p.close()
+	}
 }
 
 // take notes an outcome on the look that it belongs to. Times count from start.
@@ -103,8 +116,8 @@ func (l *look) take(o outcome, start time.Time) {
 	case Open:
 		c, err := l.packet.conn()
 		l.packet.close()
-		if err != nil { // reset between the two
-			l.judged, l.ssh.State = true, SSHSilent
+		if err != nil {
+			l.judged, l.ssh.State, l.err = true, SSHSilent, err
 			return
 		}
 		l.conn, l.ssh.Connect = c, Measure(o.at.Sub(start))

@@ -5,13 +5,12 @@ package knock
 import (
 	"net"
 	"syscall"
-	"time"
 )
 
 // peek returns up to maxBanner bytes that wait in c, without taking them, as
 // soon as there are more than had; ended says that no more will come by the
-// deadline.
-func peek(c net.Conn, had int, deadline time.Time) (seen []byte, same net.Conn, ended bool) {
+// connection's deadline.
+func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil, c, true
@@ -22,7 +21,6 @@ func peek(c net.Conn, had int, deadline time.Time) (seen []byte, same net.Conn, 
 	}
 	buf := make([]byte, maxBanner)
 	n := 0
-	_ = c.SetReadDeadline(deadline)
 	err = raw.Read(func(fd uintptr) bool {
 		var e error
 		n, _, e = syscall.Recvfrom(int(fd), buf, syscall.MSG_PEEK)

@@ -2,7 +2,6 @@ package knock
 
 import (
 	"net"
-	"time"
 )
 
 // replayed is a connection whose first bytes have been read and are given again.
@@ -22,14 +21,13 @@ func (r *replayed) Read(b []byte) (int, error) {
 }
 
 // peek returns the bytes read ahead so far, with more than had of them unless
-// the connection ended or the deadline came. Windows' sockets do not peek
+// the connection ended or its deadline came. Windows' sockets do not peek
 // through Go's poller, so the bytes are kept aside.
-func peek(c net.Conn, had int, deadline time.Time) (seen []byte, whole net.Conn, ended bool) {
+func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
 	r, ok := c.(*replayed)
 	if !ok {
 		r = &replayed{Conn: c}
 	}
-	_ = c.SetReadDeadline(deadline)
 	buf := make([]byte, maxBanner-had)
 	n, err := r.Conn.Read(buf)
 	r.first = append(r.first, buf[:n]...)

@@ -46,6 +46,17 @@ type PlannedAttempt struct {
 	Wait time.Duration
 }
 
+// length is how long the attempt takes until its first look at SSH.
+func (a PlannedAttempt) length() time.Duration { return a.Looks[0] }
+
+// length is how long the whole plan takes where SSH stays shut.
+func (p Plan) length() (d time.Duration) {
+	for _, a := range p.Attempts {
+		d += a.length() + a.Wait
+	}
+	return d
+}
+
 // PlannedKnock is one SYN; At counts from the start of the attempt.
 type PlannedKnock struct {
 	At   time.Duration
@@ -86,7 +97,7 @@ func Gaps(attempts int, gap time.Duration) ([]time.Duration, error) {
 	switch {
 	case attempts < 1 || attempts > maxAttempts:
 		return nil, fmt.Errorf("%d attempts: it takes 1 to %d", attempts, maxAttempts)
-	case gap < 0 || gap > DefaultWindow/4:
+	case gap != 0 && gap < minGap || gap > DefaultWindow/4:
 		return nil, fmt.Errorf("gap %v: it takes 1ms to %v, well inside the window", gap, DefaultWindow/4)
 	}
 	gaps := DefaultGaps()

@@ -174,3 +174,70 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+// Every answer that has come is told, also those of the last moment.
+func TestNoAnswerIsLost(t *testing.T) {
+	r := knock.DefaultRange
+	sec := secret(t, "f00b4r-no-answer-is-lost")
+	seq := knock.Derive(knock.HourOf(at), r, sec)
+	for _, p := range seq.Ports() {
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(p)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	target := knock.Target{Host: "h", Addr: greeter(t, "SSH-2.0-x\r\n"), Range: r, Secret: sec}
+	for range 20 {
+		report := mustKnock(t, at, target, knock.Options{})
+		for i, a := range answers(report) {
+			if a != knock.Open {
+				t.Errorf("knock %d to a port that accepts is told as %s", i+1, a)
+			}
+		}
+	}
+}
+
+// Nothing is sent after the timeout, and no attempt begins that cannot end by
+// then; too short a one for any attempt is refused before anything is sent.
+func TestTimeoutIsKept(t *testing.T) {
+	var c knock.Client
+	target := knock.Target{Host: "h", Addr: closedPort(t), Range: knock.DefaultRange, Secret: secret(t, "f00b4r")}
+	gaps, err := knock.Gaps(20, 20*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Knock(t.Context(), target, knock.Options{Gaps: gaps, Timeout: 300 * time.Millisecond}, nil)
+	if err != nil || len(r.Attempts) == 0 || len(r.Attempts) >= 20 {
+		t.Fatalf("%d attempts, %v", len(r.Attempts), err)
+	}
+	for _, a := range r.Attempts {
+		for i, k := range a.Knocks {
+			if i > 0 && time.Duration(k.Sent-a.Knocks[i-1].Sent) < 19*time.Millisecond {
+				t.Errorf("knocks at %v and %v, the gap is %v", a.Knocks[i-1].Sent, k.Sent, a.Gap)
+			}
+			if k.Sent > knock.Millis(300*time.Millisecond) {
+				t.Errorf("a knock at %v", k.Sent)
+			}
+		}
+	}
+	r, err = c.Knock(t.Context(), target, knock.Options{Timeout: time.Millisecond}, nil)
+	if err == nil || len(r.Attempts) != 0 {
+		t.Errorf("a timeout of 1 ms: %+v, %v", r, err)
+	}
+}
+
+func TestKnockIsCancelled(t *testing.T) {
+	var c knock.Client
+	target := knock.Target{Host: "h", Addr: greeter(t), Range: knock.DefaultRange, Secret: secret(t, "f00b4r")}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	r, err := c.Knock(ctx, target, knock.Options{}, func(e knock.Event) {
+		if e.Kind == knock.KnockSent && e.Knock == 2 {
+			cancel(why)
+		}
+	})
+	if !errors.Is(err, why) || r.Opened || len(r.Attempts[0].Knocks) != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -25,8 +25,8 @@ type Report struct {
 	// Conn is the connection that proved SSH open, its banner unread, where
 	// Options.KeepConn asked for it; the caller closes it.
 	Conn net.Conn `json:"-"`
-	// At is when the last knock that can have opened the gate left, by the
-	// monotonic clock: the window runs from about then.
+	// At is when the newest fifth knock left, by the monotonic clock: the window
+	// runs from about then.
 	At time.Time `json:"-"`
 }
 

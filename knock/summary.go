@@ -10,6 +10,8 @@ func (r Report) Summary() string {
 		return "SSH is open, and was before the handshake: nothing guards it, or an earlier window is still open"
 	case s.State == SSHOpen:
 		return "SSH is open"
+	case s.State == SSHRefusing && r.Before.State == SSHRefusing:
+		return s.Summary()
 	case s.State == SSHRefusing:
 		return fmt.Sprintf("the gate opened, but sshd turned this address away: %q; wait before the next try", s.Banner)
 	case s.State == SSHSilent:

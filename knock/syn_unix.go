@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,9 @@ type syn struct {
 	file *os.File
 	raw  syscall.RawConn
 	now  error // what connect itself answered
+
+	mu  sync.Mutex
+	end time.Time // the deadline in force
 }
 
 // sendSYN starts to connect to addr. Sockets and connect are called directly,
@@ -66,26 +70,30 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
-// wait returns the answer and when it came; Silent at the deadline or when the
-// socket is closed meanwhile. gone says that there is no way to the host, as
-// against something there that rejects.
+// wait returns the answer and when it came; Silent where there is none by the
+// deadline or when expire is called. gone says that there is no way to the
+// host, as against something there that rejects.
 func (s *syn) wait(deadline time.Time, target netip.Addr) (answer Answer, at time.Time, gone bool) {
 	err := s.now
 	done := err != nil
+	look := func(fd uintptr) bool {
+		if errno, e := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); e != nil {
+			err, done = e, true
+		} else if errno != 0 {
+			err, done = syscall.Errno(errno), true
+		} else if _, e := syscall.Getpeername(int(fd)); e == nil {
+			done = true
+		}
+		return done
+	}
 	if !done {
-		_ = s.file.SetWriteDeadline(deadline)
-		_ = s.raw.Write(func(fd uintptr) bool {
-			if errno, e := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); e != nil {
-				err, done = e, true
-			} else if errno != 0 {
-				err, done = syscall.Errno(errno), true
-			} else if _, e := syscall.Getpeername(int(fd)); e == nil {
-				done = true
-			}
-			return done
-		})
+		s.expires(deadline)
+		_ = s.raw.Write(look)
 	}
 	at = time.Now()
+	if !done { // the last look: the answer may have come with the end
+		_ = s.raw.Control(func(fd uintptr) { look(fd) })
+	}
 	switch {
 	case !done:
 		return Silent, at, false
@@ -97,11 +105,24 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) (answer Answer, at tim
 	_ = s.raw.Control(func(fd uintptr) {
 		if origin, ok := readICMP(int(fd)); ok {
 			answer = Unreachable
-			gone = origin.noRoute && origin.from != target
+			gone = origin.noRoute && origin.from != target.WithZone("")
 		}
 	})
 	return answer, at, gone
 }
+
+// expires brings the deadline of wait forward to t.
+func (s *syn) expires(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end.IsZero() || t.Before(s.end) {
+		s.end = t
+		_ = s.file.SetWriteDeadline(t)
+	}
+}
+
+// expire ends a wait that is under way, or is yet to begin.
+func (s *syn) expire() { s.expires(s.sent) }
 
 // conn turns a connected syn into a net.Conn; the syn is to be closed after it.
 func (s *syn) conn() (net.Conn, error) { return net.FileConn(s.file) }

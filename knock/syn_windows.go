@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -21,6 +22,8 @@ type syn struct {
 	sent   time.Time
 	cancel context.CancelFunc
 	dialed chan struct{}
+	ended  chan struct{} // closed by expire
+	once   sync.Once
 	c      net.Conn
 	err    error
 }
@@ -30,7 +33,7 @@ type syn struct {
 // against any gap.
 func sendSYN(addr netip.AddrPort) (*syn, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{})}
+	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(s.dialed)
 		var d net.Dialer
@@ -45,6 +48,8 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) (answer Answer, at time.Tim
 	defer timer.Stop()
 	select {
 	case <-s.dialed:
+	case <-s.ended:
+		return Silent, time.Now(), false
 	case <-timer.C:
 		return Silent, time.Now(), false
 	}
@@ -59,6 +64,9 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) (answer Answer, at time.Tim
 	}
 	return Silent, at, false
 }
+
+// expire ends a wait that is under way, or is yet to begin.
+func (s *syn) expire() { s.once.Do(func() { close(s.ended) }) }
 
 // conn hands the connection over; close no longer closes it.
 func (s *syn) conn() (net.Conn, error) {

@@ -12,9 +12,11 @@ import (
 	"rapport/knock/gate"
 )
 
+// secret is one that no other package's tests use: a stand-in of theirs on the
+// same machine is then not moved by the knocks of these.
 func secret(t testing.TB) knock.Secret {
 	t.Helper()
-	s, err := knock.ParseSecret("f00b4r")
+	s, err := knock.ParseSecret("knock-gate-test")
 	if err != nil {
 		t.Fatal(err)
 	}
