@@ -69,7 +69,7 @@ func judge(seen []byte, last bool) (SSHState, string) {
 		if !last && line[len(line)-1] != '\n' {
 			break
 		}
-		s := clean(string(bytes.TrimRight(line, "\r\n")), maxBanner)
+		s := Clean(string(bytes.TrimRight(line, "\r\n")), maxBanner)
 		switch {
 		case strings.HasPrefix(s, "SSH-"):
 			return SSHOpen, s

@@ -5,9 +5,9 @@ import (
 	"unicode"
 )
 
-// clean makes foreign text safe for a terminal, a log and a line: invalid UTF-8
+// Clean makes foreign text safe for a terminal, a log and a line: invalid UTF-8
 // and what does not print become '?', and what is longer than n runes is cut.
-func clean(s string, n int) string {
+func Clean(s string, n int) string {
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {
 		if n == 0 {

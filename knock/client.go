@@ -65,7 +65,7 @@ func ParseFamily(s string) (Family, error) {
 	case FamilyAuto, Family4, Family6:
 		return f, nil
 	}
-	return "", fmt.Errorf("family %q is not one of auto, 4, 6", clean(s, 40))
+	return "", fmt.Errorf("family %q is not one of auto, 4, 6", Clean(s, 40))
 }
 
 // Resolve returns the one address of host that everything goes to from then
@@ -87,7 +87,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
-	shown := clean(host, 80)
+	shown := Clean(host, 80)
 	addrs, err := resolver.LookupNetIP(ctx, network, host)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return netip.Addr{}, context.Cause(ctx)
@@ -101,7 +101,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	case err != nil || len(addrs) == 0:
 		reason := "no address"
 		if err != nil {
-			reason = clean(err.Error(), 200)
+			reason = Clean(err.Error(), 200)
 		}
 		which := ""
 		if family == Family4 || family == Family6 {

@@ -35,7 +35,7 @@ func HourOf(t time.Time) Hour {
 func ParseHour(s string) (Hour, error) {
 	t, err := time.Parse(hourLayout, s)
 	if err != nil || len(s) != len(hourLayout) {
-		return Hour{}, fmt.Errorf("hour %q is not of the form 2026-11-22-08 (UTC)", clean(s, 40))
+		return Hour{}, fmt.Errorf("hour %q is not of the form 2026-11-22-08 (UTC)", Clean(s, 40))
 	}
 	return HourOf(t), nil
 }

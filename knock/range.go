@@ -40,7 +40,7 @@ func ParseRange(s string) (Range, error) {
 	bottom, errBottom := strconv.ParseUint(b, 10, 31)
 	top, errTop := strconv.ParseUint(t, 10, 31)
 	if !ok || errBottom != nil || errTop != nil {
-		return Range{}, fmt.Errorf("range %q is not of the form 10000-10999", clean(s, 40))
+		return Range{}, fmt.Errorf("range %q is not of the form 10000-10999", Clean(s, 40))
 	}
 	return NewRange(int(bottom), int(top))
 }

@@ -4,14 +4,25 @@ package tui
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
+	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+// mode is which screen is shown.
+type mode int
+
+const (
+	onKnock mode = iota
+	onHosts
+	onForm   // a server is added or changed
+	onImport // the path of an old script is asked for
+	onSecret // the secret of a server that keeps none is asked for
 )
 
 // app is the one tea.Model. Update never blocks: whatever takes time is a job.
@@ -23,10 +34,16 @@ type app struct {
 	width  int
 	height int
 	now    time.Time
-	screen knockScreen
 	help   bool
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
+
+	mode   mode
+	screen knockScreen
+	list   hostsScreen
+	form   form
+	input  textinput.Model // of onImport and onSecret
+	asked  hosts.Host      // the server whose secret is asked for
 
 	job    *job  // under way, or nil
 	jobs   int   // how many there have been
@@ -41,22 +58,52 @@ type (
 	fastBeat time.Time
 )
 
+// startMsg asks for a job.
+type startMsg struct{ stage stage }
+
 func newApp(ctx context.Context, c Config, th theme) app {
-	a := app{ctx: ctx, config: c, theme: th, keys: newKeys(), now: c.clock()}
-	a.screen = knockScreen{target: c.Target, planned: len(c.gaps())}
-	for _, n := range c.Notes {
-		a.screen.note(a.now, "%s", n)
+	a := app{ctx: ctx, config: c, theme: th, keys: newKeys(), now: c.clock(), mode: onHosts}
+	if c.Host != nil {
+		a.onServer(*c.Host, c.Secret)
+		for _, n := range c.Notes {
+			a.screen.note(a.now, "%s", n)
+		}
+		return a
+	}
+	a.reload()
+	if len(a.list.all) == 0 && a.list.failure == "" {
+		a.mode, a.form = onForm, newForm(hosts.NewHost(""), false, knock.Secret{})
 	}
 	return a
 }
 
-// Init implements [tea.Model].
-func (a app) Init() tea.Cmd {
-	return tea.Batch(everySecond(), func() tea.Msg { return startMsg{resolving} })
+// onServer shows the Knock screen of a server.
+func (a *app) onServer(h hosts.Host, secret knock.Secret) {
+	t := h.Target()
+	t.Secret = secret
+	a.mode = onKnock
+	a.screen = knockScreen{host: h, target: t, planned: len(a.config.gaps())}
 }
 
-// startMsg asks for a job.
-type startMsg struct{ stage stage }
+// Init implements [tea.Model].
+func (a app) Init() tea.Cmd {
+	if a.mode == onKnock {
+		return tea.Batch(everySecond(), a.listen(), func() tea.Msg { return startMsg{resolving} })
+	}
+	return tea.Batch(everySecond(), textinput.Blink)
+}
+
+// noted is a line for the log from outside.
+type noted string
+
+// listen waits for the next line from outside.
+func (a app) listen() tea.Cmd {
+	events := a.config.Events
+	if events == nil {
+		return nil
+	}
+	return func() tea.Msg { return noted(<-events) }
+}
 
 func everySecond() tea.Cmd {
 	return tea.Every(time.Second, func(t time.Time) tea.Msg { return beat(t) })
@@ -70,20 +117,29 @@ func (a app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case beat:
-		cmd = everySecond()
+		cmd = tea.Batch(everySecond(), a.due())
 	case fastBeat:
 		a.fast = false
 	case startMsg:
 		cmd = a.start(msg.stage)
 	case jobEvent:
-		if a.job != nil && msg.number == a.job.number {
+		if a.job != nil && msg.number == a.job.number && !a.job.muted {
 			a.screen.take(a.now, msg.event)
 		}
 		cmd = msg.next
 	case jobDone:
 		cmd = a.done(msg)
+	case noted:
+		a.screen.note(a.now, "%s", string(msg))
+		cmd = a.listen()
+	case unlocked:
+		cmd = a.unlocked(msg)
+	case sshEnded:
+		a.sshEnded(msg)
 	case tea.KeyMsg:
 		cmd = a.keyed(msg)
+	default:
+		cmd = a.typed(msg) // the cursor of a text field blinks
 	}
 	return a, tea.Batch(cmd, a.quicken())
 }
@@ -101,116 +157,50 @@ func (a *app) quicken() tea.Cmd {
 // keyed answers a key. Keys that were read together arrive as one message, and
 // count one by one.
 func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
-	if msg.Paste {
+	typing := a.typing()
+	if msg.Paste && !typing {
 		return nil
 	}
-	if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 {
+	if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !typing {
 		var cmds []tea.Cmd
 		for _, r := range msg.Runes {
 			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
 		}
-		return tea.Sequence(cmds...)
+		return tea.Batch(cmds...)
 	}
 	switch {
-	case key.Matches(msg, a.keys.Quit):
-		a.interrupted = msg.Type == tea.KeyCtrlC
+	case msg.Type == tea.KeyCtrlC:
+		a.interrupted = true
 		return tea.Quit
 	case key.Matches(msg, a.keys.Suspend):
+		a.cancel() // the kernel would repeat knocks whose sockets nobody closes
 		return tea.Suspend
+	case typing:
+		return a.typed(msg)
+	case key.Matches(msg, a.keys.Quit):
+		return tea.Quit
 	case key.Matches(msg, a.keys.Help):
 		a.help = !a.help
-	case key.Matches(msg, a.keys.Cancel):
-		if a.help {
-			a.help = false
-		} else if a.job != nil {
-			a.queued = idle
-			a.job.cancel()
-		}
-	case key.Matches(msg, a.keys.Mask):
-		a.screen.masked = !a.screen.masked
-	case key.Matches(msg, a.keys.Copy):
-		return a.copySequence()
-	case key.Matches(msg, a.keys.Knock):
+		return nil
+	case key.Matches(msg, a.keys.Cancel) && a.help:
 		a.help = false
-		return a.start(knocking)
-	case key.Matches(msg, a.keys.Probe):
-		a.help = false
-		return a.start(probing)
+		return nil
+	case a.mode == onHosts:
+		return a.hostsKey(msg)
 	}
-	return nil
+	return a.knockKey(msg)
 }
 
-// start begins a job. There is only ever one: another that is under way is
-// cancelled, and the new one begins when that has returned, so that two
-// handshakes never mix on the wire.
-func (a *app) start(st stage) tea.Cmd {
+// typing reports whether keys are text.
+func (a *app) typing() bool {
+	return a.mode == onForm || a.mode == onImport || a.mode == onSecret || a.mode == onHosts && a.list.filtering
+}
+
+// cancel ends the job that is under way, and hears no more of it than its end.
+func (a *app) cancel() {
+	a.queued, a.screen.waitFor = idle, nil
 	if a.job != nil {
-		a.queued = st
+		a.job.muted = true
 		a.job.cancel()
-		return nil
-	}
-	a.screen.start(st)
-	target, client, config := a.screen.target, a.config.Client, a.config
-	a.jobs++
-	j, cmd := startJob(a.ctx, a.jobs, func(ctx context.Context, emit func(any)) error {
-		addr, err := resolve(ctx, client, config)
-		if err != nil {
-			return err
-		}
-		emit(pinned{addr.Addr()})
-		target.Addr = addr
-		switch st {
-		case knocking:
-			_, err = client.Knock(ctx, target, config.Options, func(e knock.Event) { emit(e) })
-		case probing:
-			var r knock.ProbeReport
-			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
-				emit(probed{r})
-			}
-		}
-		return err
-	})
-	a.job = &j
-	return cmd
-}
-
-// done takes the end of a job, and starts what was queued behind it.
-func (a *app) done(msg jobDone) tea.Cmd {
-	if a.job == nil || msg.number != a.job.number {
-		return nil
-	}
-	a.job = nil
-	was := a.screen.stage
-	a.screen.stage = idle
-	switch {
-	case errors.Is(msg.err, context.Canceled):
-		a.screen.looking = false
-		a.screen.failure = "cancelled"
-		a.screen.note(a.now, "cancelled")
-	case msg.err != nil:
-		a.screen.failure = msg.err.Error()
-		if was != knocking || errors.Is(msg.err, knock.ErrName) {
-			a.screen.note(a.now, "%v", msg.err)
-		}
-	}
-	if next := a.queued; next != idle {
-		a.queued = idle
-		return a.start(next)
-	}
-	return nil
-}
-
-// copySequence hands this hour's ports to the terminal's clipboard.
-func (a *app) copySequence() tea.Cmd {
-	ports := a.screen.current(a.now).Ports()
-	text := fmt.Sprint(ports[0])
-	for _, p := range ports[1:] {
-		text += fmt.Sprintf(" %d", p)
-	}
-	a.screen.note(a.now, "sequence sent to the terminal's clipboard (OSC 52)")
-	clipboard := a.config.clipboard
-	return func() tea.Msg {
-		clipboard(text)
-		return nil
 	}
 }

@@ -38,7 +38,7 @@ func quits(cmd tea.Cmd) bool {
 			return
 		case nil:
 		default:
-			// tea.Sequence's message is a slice of commands, of a type that is
+			// tea.Batch's message is a slice of commands, of a type that is
 			// not exported.
 			if v := reflect.ValueOf(msg); v.Kind() == reflect.Slice {
 				for i := range v.Len() {

@@ -12,7 +12,7 @@ import (
 
 // The columns of a handshake line before the time line.
 const (
-	handshakeColumns = 5 + 8 + 14 + 11 + 19
+	handshakeColumns = 5 + 8 + 14 + 11 + 22
 	narrowColumns    = 5 + 6 + 13 + 10 + 12
 )
 
@@ -44,7 +44,7 @@ func (a app) handshakePane(w int) pane {
 		if len(attempt.Knocks) > len(knocks)+1 {
 			p.note = "both hours, " + p.note
 		}
-		line.scale(s, knocks, started)
+		line.scale(s, knocks, started, a.now)
 		p.foot = a.theme.dim.Render("time line of " + whole(line.total))
 	}
 	sequence := s.current(a.now)
@@ -80,7 +80,7 @@ func (r handshakeRow) draw(columns int) string {
 			fit(fmt.Sprintf("%8s", r.time), 10) + r.tone.Render(fit(firstWord(r.answer), 12)) + r.span
 	}
 	return " " + fit(r.name, 5) + fit(r.port, 8) + fit(r.mark+" "+r.state, 14) +
-		fit(fmt.Sprintf("%9s", r.time), 11) + r.tone.Render(fit(r.answer, 19)) + r.span
+		fit(fmt.Sprintf("%9s", r.time), 11) + r.tone.Render(fit(r.answer, 22)) + r.span
 }
 
 func firstWord(s string) string {
@@ -91,7 +91,9 @@ func firstWord(s string) string {
 // answer says what a port did with a knock, and after what time.
 func (a app) answer(k knock.KnockReport) (string, lipgloss.Style) {
 	switch k.Answer {
-	case knock.Pending, knock.Silent:
+	case knock.Pending:
+		return "silent so far", a.theme.dim
+	case knock.Silent:
 		return "silent", a.theme.dim
 	}
 	text := string(k.Answer)
@@ -122,6 +124,9 @@ func (a app) sshRow(line timeline, started knock.Millis) handshakeRow {
 		row.mark, row.state, row.answer, row.tone = a.theme.yes, "open", "banner", a.theme.good
 	default:
 		row.mark, row.state, row.tone = a.theme.no, string(ssh.State), a.theme.warn
+		if ssh.RTT > 0 && ssh.Connect == 0 {
+			row.answer = "after " + ms(max(time.Duration(ssh.RTT), time.Millisecond/10))
+		}
 	}
 	if ssh.Connect > 0 {
 		end := time.Duration(max(ssh.Connect, ssh.Read)) - time.Duration(started)
@@ -141,14 +146,14 @@ type timeline struct {
 
 // scale chooses what the line's width stands for: the next of 10, 20, 50 ms and
 // so on, so that a line never shrinks a little with every event.
-func (l *timeline) scale(s *knockScreen, knocks []knock.KnockReport, started knock.Millis) {
+func (l *timeline) scale(s *knockScreen, knocks []knock.KnockReport, started knock.Millis, now time.Time) {
 	last := time.Duration(0)
 	for _, k := range knocks {
 		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
 	}
 	last = max(last, time.Duration(max(s.report.SSH.Connect, s.report.SSH.Read))-time.Duration(started))
 	if s.stage == knocking && s.looking {
-		last = max(last, time.Duration(s.report.Elapsed-started))
+		last = max(last, s.elapsed(now)-time.Duration(started))
 	}
 	for step := 10 * time.Millisecond; ; step *= 10 {
 		for _, n := range []time.Duration{1, 2, 5} {

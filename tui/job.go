@@ -12,6 +12,8 @@ import (
 type job struct {
 	number int
 	cancel context.CancelFunc
+	muted  bool // it is cancelled: its events count no more
+	left   bool // its screen is gone: its end does not count either
 }
 
 // jobEvent is one event of a job.
@@ -51,5 +53,5 @@ func startJob(ctx context.Context, number int, f func(ctx context.Context, emit 
 		cancel()
 		return jobDone{number, failed}
 	}
-	return job{number, cancel}, tea.Batch(run, listen)
+	return job{number: number, cancel: cancel}, tea.Batch(run, listen)
 }

@@ -4,7 +4,7 @@ import "github.com/charmbracelet/bubbles/key"
 
 // keys are what the Knock screen answers to.
 type keys struct {
-	Knock, Probe, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
+	Knock, Probe, SSH, Wait, Hosts, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
 }
 
 func newKeys() keys {
@@ -15,25 +15,29 @@ func newKeys() keys {
 		Knock:   bind("k", "knock", "k", "enter", " "),
 		Probe:   bind("p", "probe", "p"),
 		Mask:    bind("m", "mask", "m"),
-		Copy:    bind("c", "copy", "c"),
+		Copy:    bind("y", "copy", "y"),
+		SSH:     bind("s", "ssh", "s"),
+		Wait:    bind("w", "wait", "w"),
+		Hosts:   bind("h", "hosts", "h"),
 		Cancel:  bind("esc", "cancel", "esc"),
 		Help:    bind("?", "help", "?"),
 		Suspend: bind("ctrl+z", "suspend", "ctrl+z"),
-		Quit:    bind("q", "quit", "q", "ctrl+c"),
+		Quit:    bind("q", "quit", "q"),
 	}
 }
 
 // helpLines explain every key; the help screen shows them.
 func helpLines() [][2]string {
 	return [][2]string{
-		{"k enter space", "knock, then look whether SSH opened"},
-		{"", "(while knocking: cancel, and start again)"},
+		{"k enter space", "knock, then look; again: cancel, restart"},
 		{"p", "probe: look at SSH without knocking"},
+		{"s", "ssh in this terminal, and come back"},
+		{"w", "wait for the next hour, then knock"},
+		{"h", "the list of servers"},
 		{"m", "mask the ports, for use in public"},
-		{"c", "copy this hour's ports to the clipboard"},
-		{"esc", "cancel what is under way; close this help"},
-		{"ctrl+z", "suspend to the shell; fg comes back"},
-		{"q ctrl+c", "quit"},
+		{"y", "copy this hour's ports to the clipboard"},
+		{"esc", "cancel what is under way"},
+		{"q   ctrl+z", "quit; suspend, fg comes back"},
 		{"silent", "no answer, as a real gate has it"},
 		{"refused", "a RST: something rejects the knock"},
 		{"unreachable", "an ICMP error, or no route"},

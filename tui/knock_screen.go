@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 )
 
 // stage is what the Knock screen is doing.
@@ -22,12 +23,15 @@ const (
 // knockScreen is what the Knock screen shows: the newest report as a snapshot,
 // and around it what happened before.
 type knockScreen struct {
+	host    hosts.Host
 	target  knock.Target // its address is not valid until the name is resolved
+	waitFor *knock.Hour  // the hour at whose start a handshake is to begin
 	planned int          // attempts that a handshake may make
 	stage   stage
 	report  *knock.Report      // of the newest handshake, under way or over
 	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
 	looking bool               // knocks are out, SSH is awaited
+	began   time.Time          // of the newest handshake, by the screen's clock
 	failure string             // why the newest job could not be done
 	masked  bool
 	log     []entry
@@ -85,8 +89,9 @@ func (s *knockScreen) take(now time.Time, event any) {
 func (s *knockScreen) handshake(now time.Time, e knock.Event) {
 	switch e.Kind {
 	case knock.AttemptStarted:
-		s.looking = false
-		if e.Attempt > 0 {
+		if s.looking = false; e.Attempt == 0 {
+			s.began = now
+		} else {
 			s.note(now, "still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.LookStarted:
@@ -124,6 +129,12 @@ func (s *knockScreen) answers(now time.Time, a knock.Attempt) {
 	}
 }
 
+// elapsed returns how long the handshake under way has lasted at now. It is
+// bounded, for the clock may be set meanwhile.
+func (s *knockScreen) elapsed(now time.Time) time.Duration {
+	return min(max(0, now.Sub(s.began)), time.Minute)
+}
+
 // port shows a port, unless the screen is masked.
 func (s *knockScreen) port(p uint16) string {
 	if s.masked {
@@ -133,13 +144,13 @@ func (s *knockScreen) port(p uint16) string {
 }
 
 // window returns how much of the window is left at now, and of how much; zero
-// where SSH was not opened by a handshake or the window is over.
+// where SSH was not opened by the newest handshake or the window is over.
 func (s *knockScreen) window(now time.Time) (left, of time.Duration) {
 	of = s.target.Window
 	if of == 0 {
 		of = knock.DefaultWindow
 	}
-	if s.report == nil || !s.report.Opened || s.stage == knocking {
+	if s.report == nil || !s.report.Opened || s.report.Before.State == knock.SSHOpen || s.stage != idle || s.probe != nil {
 		return 0, of
 	}
 	return max(0, s.report.At.Add(of).Sub(now)), of

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +20,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 )
 
 // Errors that callers decide on.
@@ -31,13 +34,19 @@ var (
 // Config is what the screens start with.
 type Config struct {
 	Client  *knock.Client // nil is the zero Client
-	Target  knock.Target  // of its Addr only the port counts; Host is resolved
-	Address string        // the name or address to resolve; empty is Target.Host
-	Family  knock.Family
+	Host    *hosts.Host   // the server to start on; nil is the list of servers
+	Secret  knock.Secret  // of Host
 	Options knock.Options
-	Notes   []string // first lines of the log
-	ASCII   bool     // draw with ASCII alone
-	NoColor bool     // draw without colour
+	Notes   []string      // first lines of the log
+	Events  <-chan string // further lines of it, as they come; nil: none
+
+	HostsPath   string // the hosts file; empty: there is no list of servers
+	ResultsPath string // where results of handshakes are kept; empty: nowhere
+	// SSH makes the command that logs in to a server; nil: there is none.
+	SSH func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
+
+	ASCII   bool // draw with ASCII alone
+	NoColor bool // draw without colour
 
 	clipboard func(string)
 }
@@ -59,15 +68,12 @@ func (c Config) gaps() []time.Duration {
 // resolveTimeout bounds a look-up, so that a hanging resolver shows.
 const resolveTimeout = 10 * time.Second
 
-func resolve(ctx context.Context, client *knock.Client, c Config) (netip.AddrPort, error) {
-	name := c.Address
-	if name == "" {
-		name = c.Target.Host
-	}
+// resolve looks a server up by the name or address that its entry has.
+func resolve(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
-	addr, err := client.Resolve(ctx, name, c.Family)
-	return netip.AddrPortFrom(addr, c.Target.Addr.Port()), err
+	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
+	return netip.AddrPortFrom(addr, uint16(h.SSHPort)), err
 }
 
 // HasTerminal reports whether there is a terminal to draw on.
@@ -131,7 +137,8 @@ func (t *terminal) Write(b []byte) (int, error) {
 }
 
 // unicodeLocale reports whether the locale's character set is UTF-8, see
-// locale(7). Where no locale is set at all, as on Windows, it is taken for one.
+// locale(7). Without any locale it is not, but for terminals that are UTF-8
+// whatever the locale: tmux's and Windows's.
 func unicodeLocale() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := os.Getenv(name); v != "" {
@@ -139,5 +146,5 @@ func unicodeLocale() bool {
 			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
 		}
 	}
-	return true
+	return os.Getenv("TMUX") != "" || runtime.GOOS == "windows"
 }

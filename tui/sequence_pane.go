@@ -62,7 +62,7 @@ func (a app) sequencePane(w int, framed bool) pane {
 			left := hour.End().Sub(serverNow)
 			line = a.theme.strong.Render(line) + a.countdown(left, time.Hour, min(w-ansi.StringWidth(line)-7, 24))
 		case mark != "  ":
-			line += "knocked too"
+			line += "is knocked too"
 		case offset == 0:
 			line = a.theme.dim.Render(line)
 		}

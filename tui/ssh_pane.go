@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/charmbracelet/lipgloss"
 
@@ -29,6 +28,9 @@ func (a app) sshPane(w int) pane {
 		p.lines = append(p.lines, "")
 	}
 	p.lines = p.lines[:fixed]
+	if p.lines[fixed-1] == "" && !a.large() { // without frames the notes have no edge to stand on
+		p.lines[fixed-1] = " " + a.theme.dim.Render(a.notes(p.note))
+	}
 	return p
 }
 
@@ -37,6 +39,9 @@ func (a app) sshState() (headline string, tone lipgloss.Style, about string) {
 	s, t := a.screen, a.theme
 	good, bad, plain := t.good.Reverse(true), t.bad.Reverse(true), t.badge
 	switch {
+	case s.waitFor != nil:
+		left := s.waitFor.Start().Add(settle).Sub(a.now.Add(s.target.Skew))
+		return "WAITING", plain, fmt.Sprintf("knocks when %sh begins, in %02d:%02d; esc gives up", s.waitFor.String()[11:], int(left.Minutes()), int(left.Seconds())%60)
 	case s.stage == resolving:
 		return "RESOLVING", plain, "asking for the address of " + s.target.Host
 	case s.stage == probing:
@@ -46,9 +51,13 @@ func (a app) sshState() (headline string, tone lipgloss.Style, about string) {
 	case s.stage == knocking && s.report.SSH.Connect > 0:
 		return "SSH ACCEPTED", plain, "waiting for its banner"
 	case s.stage == knocking && s.looking:
-		return "LOOKING AT SSH", plain, fmt.Sprintf("the knocks are out, %s", since(s.report))
+		return "LOOKING AT SSH", plain, "the knocks are out, " + a.since()
 	case s.stage == knocking:
-		return "KNOCKING", plain, since(s.report)
+		return "KNOCKING", plain, a.since()
+	case s.failure == cancelled:
+		return "CANCELLED", plain, "k knocks again"
+	case s.failure != "" && s.report != nil && s.report.SSH.State != knock.SSHUnknown:
+		return "SSH " + word(s.report.SSH.State), bad, s.failure
 	case s.failure != "":
 		return "NOT DONE", bad, s.failure
 	case s.probe != nil:
@@ -59,6 +68,8 @@ func (a app) sshState() (headline string, tone lipgloss.Style, about string) {
 		return headline, plain, s.probe.SSH.Summary()
 	case s.report == nil:
 		return "READY", plain, "k knocks; p looks at SSH without knocking"
+	case s.report.Opened && s.report.Before.State == knock.SSHOpen:
+		return "SSH IS OPEN", good, s.report.SSH.Banner + "   " + s.report.Summary()
 	case s.report.Opened:
 		if left, _ := s.window(a.now); left == 0 {
 			return "WINDOW OVER", plain, s.report.SSH.Banner + "   opened, and should be shut again: p looks"
@@ -81,6 +92,22 @@ func word(s knock.SSHState) string {
 	}[s]
 }
 
-func since(r *knock.Report) string {
-	return fmt.Sprintf("attempt %d, %.1f s gone", len(r.Attempts), time.Duration(r.Elapsed).Seconds())
+// since says how far the handshake under way is.
+func (a app) since() string {
+	return fmt.Sprintf("attempt %d, %.1f s gone", len(a.screen.report.Attempts), a.screen.elapsed(a.now).Seconds())
+}
+
+// notes are what stands on the edges of the frames, where there are none.
+func (a app) notes(before string) string {
+	note := "range " + a.screen.target.Range.String()
+	if a.screen.target.Skew != 0 {
+		note += ", skew " + signed(a.screen.target.Skew)
+	}
+	if r := a.screen.report; r != nil && len(r.Attempts) > 0 {
+		note = fmt.Sprintf("attempt %d", len(r.Attempts))
+	}
+	if before != "" {
+		note += ", " + before
+	}
+	return note
 }

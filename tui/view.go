@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock"
 )
 
 // The smallest screen that everything fits on, and the smallest with frames.
@@ -23,10 +26,13 @@ func (a app) View() string {
 		return ansi.Truncate(fmt.Sprintf("%dx%d is too small: rapport needs %dx%d", a.width, a.height, minWidth, minHeight), a.width, "")
 	}
 	lines := []string{a.header()}
-	if a.help {
+	switch {
+	case a.help:
 		lines = append(lines, a.helpPane()...)
-	} else {
+	case a.mode == onKnock:
 		lines = append(lines, a.knockPanes()...)
+	default:
+		lines = append(lines, a.framed(a.hostsPane())...)
 	}
 	for len(lines) < a.height-1 {
 		lines = append(lines, "")
@@ -40,85 +46,151 @@ func (a app) View() string {
 
 // header says what this is, which server, and what the time is.
 func (a app) header() string {
-	t := a.screen.target
-	where := "resolving"
-	if t.Addr.Addr().IsValid() {
-		family := "IPv6"
-		if t.Addr.Addr().Is4() {
-			family = "IPv4"
-		}
-		where = fmt.Sprintf("%s (%s)", t.Addr, family)
-	} else if a.screen.stage != resolving {
-		where = "no address"
-	}
-	host := ansi.Truncate(t.Host, max(8, a.width-60), "")
 	clock := a.now.UTC().Format("2006-01-02 15:04:05 UTC")
 	if a.width < framedWidth {
 		clock = a.now.UTC().Format("15:04:05 UTC")
 	}
-	left := " " + a.theme.accent.Render("rapport") + "  " + a.theme.strong.Render(host)
-	if where != "" && (t.Host != t.Addr.Addr().String() || a.width >= framedWidth) {
-		left += "  " + where
+	left := " " + a.theme.accent.Render("rapport")
+	if a.mode == onKnock {
+		left += "  " + a.where()
 	}
 	return ends(ansi.Truncate(left, a.width-len(clock)-2, ""), clock+" ", a.width)
 }
 
+// where says which server the Knock screen is on, and at which address.
+func (a app) where() string {
+	t := a.screen.target
+	addr := "no address"
+	switch {
+	case t.Addr.Addr().Is4():
+		addr = fmt.Sprintf("%s (IPv4)", t.Addr)
+	case t.Addr.Addr().IsValid():
+		addr = fmt.Sprintf("%s (IPv6)", t.Addr)
+	case a.screen.stage == resolving:
+		addr = "resolving"
+	}
+	if t.Host == t.Addr.Addr().String() && a.width < framedWidth {
+		return addr
+	}
+	return a.theme.strong.Render(ansi.Truncate(t.Host, max(8, a.width-60), "")) + "  " + addr
+}
+
 // footer names the keys that matter now.
 func (a app) footer() string {
-	type hint struct{ key, what string }
-	hints := []hint{{"k", "knock"}, {"p", "probe"}, {"m", "mask"}, {"c", "copy"}, {"?", "help"}, {"q", "quit"}}
-	if a.screen.masked {
-		hints[2].what = "unmask"
-	}
-	if a.job != nil {
-		hints = append([]hint{{"esc", "cancel"}}, hints...)
-		hints[1].what = "again"
-	}
-	if a.help {
-		hints = []hint{{"esc", "back"}, {"k", "knock"}, {"q", "quit"}}
+	var hints [][2]string
+	switch {
+	case a.help:
+		hints = [][2]string{{"esc", "back"}, {"q", "quit"}}
+	case a.mode == onForm:
+		hints = [][2]string{{"tab", "next"}, {"ctrl+g", "make a secret"}, {"ctrl+s", "save"}, {"esc", "back"}}
+	case a.mode == onImport, a.mode == onSecret:
+		hints = [][2]string{{"enter", "go on"}, {"esc", "back"}}
+	case a.mode == onHosts && a.list.filtering:
+		hints = [][2]string{{"enter", "keep the filter"}, {"esc", "back"}}
+	case a.mode == onHosts:
+		hints = [][2]string{{"enter", "open"}, {"a", "add"}, {"e", "edit"}, {"i", "import"}, {"x", "remove"}, {"/", "filter"}, {"q", "quit"}}
+	default:
+		hints = a.knockHints()
 	}
 	var parts []string
 	for _, h := range hints {
-		parts = append(parts, a.theme.accent.Render(h.key)+" "+h.what)
+		parts = append(parts, a.theme.accent.Render(h[0])+" "+h[1])
 	}
-	return " " + strings.Join(parts, "   ")
+	gap := "   "
+	if a.width < framedWidth {
+		gap = "  "
+	}
+	return " " + strings.Join(parts, gap)
 }
 
+// knockHints are the keys of the Knock screen, those that do something here.
+func (a app) knockHints() [][2]string {
+	hints := [][2]string{{"k", "knock"}, {"p", "probe"}}
+	if a.job != nil || a.screen.waitFor != nil {
+		hints = [][2]string{{"esc", "cancel"}, {"k", "again"}}
+	}
+	if a.config.SSH != nil {
+		hints = append(hints, [2]string{"s", "ssh"})
+	}
+	if left := knock.HourOf(a.now).End().Sub(a.now); left < turnIsNear {
+		hints = append(hints, [2]string{"w", "wait for the turn"})
+	}
+	if a.config.HostsPath != "" {
+		hints = append(hints, [2]string{"h", "hosts"})
+	}
+	mask := "mask"
+	if a.screen.masked {
+		mask = "unmask"
+	}
+	return append(hints, [][2]string{{"m", mask}, {"y", "copy"}, {"?", "help"}, {"q", "quit"}}...)
+}
+
+// turnIsNear is when waiting for the next hour is worth a hint.
+const turnIsNear = 5 * time.Minute
+
 func (a app) helpPane() []string {
-	lines := []string{}
+	p := pane{title: "help"}
 	for _, l := range helpLines() {
-		lines = append(lines, " "+a.theme.accent.Render(fit(l[0], 16))+l[1])
+		p.lines = append(p.lines, " "+a.theme.accent.Render(fit(l[0], 16))+l[1])
 	}
-	if a.width < framedWidth || a.height < framedHeight {
-		return lines
+	return a.framed(p)
+}
+
+// large reports whether there is room for frames.
+func (a app) large() bool { return a.width >= framedWidth && a.height >= framedHeight }
+
+// framed draws a pane, in a frame where there is room for one.
+func (a app) framed(p pane) []string {
+	if a.large() {
+		return a.theme.box(a.width, p)
 	}
-	return a.theme.box(a.width, pane{title: "help", lines: lines})
+	return p.lines
+}
+
+// hostsPane is the list of servers, and what is asked in its place.
+func (a app) hostsPane() pane {
+	w, h := a.width-2, a.height-4
+	switch a.mode {
+	case onForm:
+		title := "add a server"
+		if a.form.old != nil {
+			title = "edit " + a.form.old.Name
+		}
+		return pane{title: title, note: a.config.HostsPath, lines: a.form.lines(a.theme, w)}
+	case onImport:
+		return a.question("import an old script", "path")
+	case onSecret:
+		return a.question("the secret of "+a.asked.Name, "secret")
+	}
+	p := pane{title: "hosts", note: a.config.HostsPath, lines: a.list.lines(a.theme, a.now, w, h)}
+	for a.large() && len(p.lines) < h {
+		p.lines = append(p.lines, "")
+	}
+	return p
+}
+
+// question is a pane with one text field.
+func (a app) question(title, label string) pane {
+	p := pane{title: title, lines: []string{" " + a.theme.accent.Render(label) + "  " + a.input.View(), ""}}
+	for _, l := range wrap(a.list.failure, a.width-4) {
+		p.lines = append(p.lines, " "+a.theme.bad.Render(l))
+	}
+	return p
 }
 
 // knockPanes lay the Knock screen out between header and footer.
 func (a app) knockPanes() []string {
-	framed := a.width >= framedWidth && a.height >= framedHeight
-	room := a.height - 2
-	var lines []string
-	add := func(p pane) {
-		if framed {
-			lines = append(lines, a.theme.box(a.width, p)...)
-			return
-		}
-		lines = append(lines, p.lines...)
-	}
 	inner := a.width
-	if framed {
+	room := a.height - 2
+	if a.large() {
 		inner -= 2
-	}
-	add(a.sequencePane(inner, framed))
-	add(a.handshakePane(inner))
-	add(a.sshPane(inner))
-	room -= len(lines)
-	if framed {
 		room-- // a blank line above the keys
 	}
-	return append(lines, a.logLines(room)...)
+	var lines []string
+	for _, p := range []pane{a.sequencePane(inner, a.large()), a.handshakePane(inner), a.sshPane(inner)} {
+		lines = append(lines, a.framed(p)...)
+	}
+	return append(lines, a.logLines(room-len(lines))...)
 }
 
 // pane is what a part of the screen shows, with or without a frame around it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 )
 
 var update = flag.Bool("update", false, "write the golden screens anew")
@@ -33,9 +35,13 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) tea.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
+	host := hosts.NewHost("myserver")
 	c := Config{
-		Client: &knock.Client{Clock: func() time.Time { return *now }},
-		Target: knock.Target{Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 22), Range: knock.DefaultRange, Secret: secret},
+		Client:    &knock.Client{Clock: func() time.Time { return *now }},
+		Host:      &host,
+		Secret:    secret,
+		HostsPath: "hosts.toml",
+		SSH:       func(hosts.Host, knock.Secret) (*exec.Cmd, error) { return nil, errors.New("no ssh here") },
 	}
 	if change != nil {
 		change(&c)
@@ -61,9 +67,9 @@ const millisecond = knock.Millis(time.Millisecond)
 // knocked returns the report of n knocks sent in an attempt of five.
 func knocked(n int, change func(*knock.Report)) knock.Report {
 	r := knock.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", Hour: knock.HourOf(noon)}
-	a := knock.Attempt{Gap: 10 * millisecond}
+	a := knock.Attempt{Gap: millisecond}
 	for k, port := range []uint16{10247, 10363, 10357, 10858, 10938}[:n] {
-		a.Knocks = append(a.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(k)*10*millisecond + 200*knock.Millis(time.Microsecond), Answer: knock.Silent})
+		a.Knocks = append(a.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(k)*millisecond + 200*knock.Millis(time.Microsecond), Answer: knock.Silent})
 	}
 	r.Attempts = []knock.Attempt{a}
 	r.Before.State = knock.SSHFiltered
@@ -77,7 +83,7 @@ func opened(r *knock.Report) {
 	r.Opened, r.At = true, noon.Add(-1200*time.Millisecond)
 	r.SSH = knock.SSH{
 		State: knock.SSHOpen, Banner: "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10",
-		RTT: knock.Measure(18 * time.Millisecond), Connect: knock.Measure(69 * time.Millisecond), Read: knock.Measure(78900 * time.Microsecond),
+		RTT: knock.Measure(3 * time.Millisecond), Connect: knock.Measure(8300 * time.Microsecond), Read: knock.Measure(13900 * time.Microsecond),
 	}
 }
 
@@ -89,7 +95,8 @@ func shut(r *knock.Report) {
 
 // events makes the messages of a handshake that has come so far.
 func events(kind knock.EventKind, r knock.Report) []tea.Msg {
-	return []tea.Msg{startMsg{knocking}, jobEvent{number: 2, event: knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
+	return []tea.Msg{startMsg{knocking}, jobEvent{number: 2, event: knock.Event{Kind: knock.AttemptStarted, Report: r}},
+		jobEvent{number: 2, event: knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
 }
 
 func over(err error, r knock.Report) []tea.Msg {
@@ -123,7 +130,7 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "open-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, opened))},
 		{name: "open-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, opened))},
 		{name: "open-120x40", w: 120, h: 40, msgs: over(nil, knocked(5, opened))},
-		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, nil))},
+		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, func(r *knock.Report) { r.Attempts[0].Knocks[2].Answer = knock.Pending }))},
 		{name: "looking-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
 		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
 		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
@@ -131,7 +138,7 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "masked-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), press("m"))},
 		{name: "turn-80x24", w: 80, h: 24, at: turn, msgs: events(knock.LookStarted, knocked(5, both))},
 		{name: "ascii-80x24", w: 80, h: 24, change: func(c *Config) { c.ASCII = true }, msgs: over(nil, knocked(5, opened))},
-		{name: "skew-narrow-80x24", w: 80, h: 24, change: func(c *Config) { c.Target.Skew, c.Target.Range = -3*time.Hour, narrow }},
+		{name: "skew-narrow-80x24", w: 80, h: 24, change: func(c *Config) { c.Host.Skew, c.Host.Range = -3*time.Hour, narrow }},
 		{name: "no-name-80x24", w: 80, h: 24, msgs: []tea.Msg{startMsg{knocking}, jobDone{2, errors.New(`name not resolved: no such host "myserver"; check the spelling`)}}},
 		{name: "help-80x24", w: 80, h: 24, msgs: []tea.Msg{press("?")}},
 		{name: "help-60x16", w: 60, h: 16, msgs: []tea.Msg{press("?")}},
@@ -176,7 +183,7 @@ func golden(t *testing.T, name, got string) {
 func TestScreensFitEverySize(t *testing.T) {
 	now := noon
 	for _, msgs := range [][]tea.Msg{nil, over(nil, knocked(5, opened)), over(nil, knocked(5, shut)), {press("?")}} {
-		m := tell(newScreen(t, &now, func(c *Config) { c.Target.Host = strings.Repeat("long.", 40) }), msgs...)
+		m := tell(newScreen(t, &now, func(c *Config) { c.Host.Name = strings.Repeat("long.", 40) }), msgs...)
 		for w := 1; w < 140; w += 3 {
 			for h := 1; h < 50; h++ {
 				m = tell(m, tea.WindowSizeMsg{Width: w, Height: h})

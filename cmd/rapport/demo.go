@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/hosts"
 	"rapport/tui"
 )
 
@@ -35,6 +38,9 @@ given to it:
 					return err
 				}
 			}
+			if f.timeout <= 0 {
+				return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
+			}
 			var err error
 			if cmd.Flags().Changed("range") {
 				if c.Range, err = knock.ParseRange(f.portRange); err != nil {
@@ -47,6 +53,16 @@ given to it:
 			if !tui.HasTerminal() {
 				return errors.New("the demo needs a terminal to draw its screens on")
 			}
+			events := make(chan string, 16)
+			c.OnEvent = func(e gate.Event) {
+				if e.Kind != gate.PortTaken {
+					return
+				}
+				select {
+				case events <- "demo: " + e.String():
+				default: // nobody reads: the screens are gone
+				}
+			}
 			g, err := gate.Start(cmd.Context(), c)
 			if err != nil {
 				return err
@@ -57,11 +73,24 @@ given to it:
 			for _, fault := range c.Faults.List() {
 				notes = append(notes, "fault "+fault)
 			}
-			t := knock.Target{Host: "demo", Addr: g.SSHAddr(), Range: g.Range(), Secret: c.Secret, Skew: f.skew}
-			return show(cmd, tui.Config{Target: t, Address: g.SSHAddr().Addr().String(), Options: knock.Options{Timeout: f.timeout},
-				Notes: notes, ASCII: f.ascii, NoColor: f.noColor}, signals)
+			h := hosts.NewHost("demo")
+			h.Address, h.SSHPort, h.Range, h.Skew = g.SSHAddr().Addr().String(), int(g.SSHAddr().Port()), g.Range(), f.skew
+			return show(cmd, f, tui.Config{Host: &h, Secret: c.Secret, Notes: notes, Events: events, SSH: demoSSH}, signals)
 		},
 	}
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the server, NAME=VALUE; may be repeated")
 	return cmd
+}
+
+// demoSSH makes the command that logs in to the demo's server, whose key is new
+// with every start.
+func demoSSH(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command(self, "ssh", "--range", h.Range.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
+	c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
+	return c, nil
 }

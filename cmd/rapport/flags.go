@@ -1,16 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -28,6 +26,7 @@ type flags struct {
 	json       bool
 	noColor    bool
 	ascii      bool
+	config     string
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -42,74 +41,121 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.json, "json", false, "print one JSON object")
 	p.BoolVar(&f.noColor, "no-color", false, "draw the screens without colour")
 	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters alone")
+	p.StringVar(&f.config, "config", "", "the hosts file, at another `path`")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
 }
 
-func (f *flags) family() knock.Family {
-	switch {
-	case f.only4:
-		return knock.Family4
-	case f.only6:
-		return knock.Family6
+// path returns where the hosts file is.
+func (f *flags) path() (string, error) {
+	if f.config != "" {
+		return f.config, nil
 	}
-	return knock.FamilyAuto
+	return hosts.DefaultPath()
 }
 
-// target makes the target that the flags describe, without its address and,
-// unless wanted, without its secret.
-func (f *flags) target(host string, withSecret bool) (knock.Target, error) {
-	t := knock.Target{Host: host, Skew: f.skew}
-	if f.sshPort < 1 || f.sshPort > 65535 {
-		return t, fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
+// server returns what is known of HOST: its entry in the hosts file, else what
+// ~/.ssh/config says of it, else its name alone. Flags that were given win.
+func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
+	if err := hosts.CheckName(name); err != nil {
+		return hosts.Host{}, err
+	}
+	path, err := f.path()
+	if err != nil {
+		return hosts.Host{}, err
+	}
+	file, err := hosts.Load(path)
+	if err != nil {
+		return hosts.Host{}, err
 	}
 	if f.timeout <= 0 {
-		return t, fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
+		return hosts.Host{}, fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	}
-	t.Addr = netip.AddrPortFrom(netip.Addr{}, uint16(f.sshPort))
-	var err error
-	if t.Range, err = knock.ParseRange(f.portRange); err != nil {
-		return t, fmt.Errorf("--range: %w", err)
-	}
-	if withSecret {
-		t.Secret, err = f.secret(host)
-	}
-	return t, err
+	return f.override(cmd, file.Find(name, hosts.DefaultSSHConfig()))
 }
 
-// secret looks for the secret where the house rules say, in that order.
-func (f *flags) secret(host string) (knock.Secret, error) {
-	if f.secretFile != "" {
-		return hosts.ReadSecretFile(f.secretFile)
+// override changes h by the flags that were given.
+func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err error) {
+	given := cmd.Flags().Changed
+	if given("ssh-port") {
+		h.SSHPort = f.sshPort
 	}
-	if text := os.Getenv("RAPPORT_SECRET"); text != "" {
-		s, err := knock.ParseSecret(text)
-		if err != nil {
-			err = fmt.Errorf("RAPPORT_SECRET: %w", err)
+	if given("skew") {
+		h.Skew = f.skew
+	}
+	switch {
+	case f.only4:
+		h.Family = knock.Family4
+	case f.only6:
+		h.Family = knock.Family6
+	}
+	if given("range") {
+		if h.Range, err = knock.ParseRange(f.portRange); err != nil {
+			return h, fmt.Errorf("--range: %w", err)
 		}
-		return s, err
 	}
-	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
-		return knock.Secret{}, errors.New("no secret: give --secret-file PATH, set RAPPORT_SECRET, or run it on a terminal to be asked")
+	if h.SSHPort < 1 || h.SSHPort > 65535 {
+		return h, fmt.Errorf("--ssh-port %d is not within 1-65535", h.SSHPort)
 	}
-	fmt.Fprintf(os.Stderr, "secret for %q: ", host)
-	text, err := term.ReadPassword(int(os.Stdin.Fd()))
-	fmt.Fprintln(os.Stderr)
-	if err != nil {
-		return knock.Secret{}, fmt.Errorf("cannot read the secret from the terminal: %w", err)
-	}
-	return knock.ParseSecret(string(text))
+	return h, nil
 }
 
-// warnNarrow says on standard error that a range is easily swept.
-func warnNarrow(w io.Writer, r knock.Range) {
-	if r.IsNarrow() {
-		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r, r.Size())
+// target returns what is known of HOST with its secret, not yet pinned to an
+// address, and warns of a range that is easily swept.
+func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Target, error) {
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return h, knock.Target{}, err
 	}
+	t := h.Target()
+	if t.Secret, err = f.secret(cmd.Context(), h); err != nil {
+		return h, t, err
+	}
+	if t.Range.IsNarrow() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", t.Range, t.Range.Size())
+	}
+	return h, t, nil
+}
+
+// pin resolves h and pins t to the address found, within the timeout.
+func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {
+	client := &knock.Client{}
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
+	defer cancel()
+	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
+	if err == nil {
+		t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	}
+	return client, err
+}
+
+// options are the handshake's; a timeout that was not given is its own.
+func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
+	if cmd.Flags().Changed("timeout") {
+		o.Timeout = f.timeout
+	}
+	return o
+}
+
+// completeHosts completes HOST from the hosts file.
+func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	path, err := f.path()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	file, err := hosts.Load(path)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, h := range file.Hosts() {
+		names = append(names, h.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // printJSON prints one object.
-func printJSON(cmd *cobra.Command, v any) error {
-	e := json.NewEncoder(cmd.OutOrStdout())
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

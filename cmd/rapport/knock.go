@@ -24,36 +24,36 @@ opened; where it did not, again with wider gaps. Within 30 seconds before and 90
 seconds after the turn of the hour the neighbouring hour's knocks go out too.
 
 Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
-		Args: oneHost,
+		Args:              oneHost,
+		ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gaps, err := knock.Gaps(attempts, gap)
 			if err != nil {
 				return err
 			}
-			t, err := f.target(args[0], true)
+			h, t, err := f.target(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			warnNarrow(cmd.ErrOrStderr(), t.Range)
-			var client knock.Client
-			addr, err := client.Resolve(cmd.Context(), args[0], f.family())
-			if err != nil {
-				return err
-			}
-			t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+			options := f.options(cmd)
+			options.Gaps = gaps
 			var progress func(knock.Event)
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
-				progress = func(e knock.Event) { printProgress(cmd.ErrOrStderr(), e) }
+				progress = func(e knock.Event) { printProgress(cmd.ErrOrStderr(), e, len(gaps)) }
 			}
-			r, err := client.Knock(cmd.Context(), t, knock.Options{Gaps: gaps, Timeout: f.timeout}, progress)
+			r := knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}}
+			client, err := f.pin(cmd, h, &t)
+			if err == nil {
+				r, err = client.Knock(cmd.Context(), t, options, progress)
+			}
 			if cmd.Context().Err() != nil {
 				return err
 			}
 			if f.json {
-				if err := printJSON(cmd, r); err != nil {
+				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
 					return err
 				}
-			} else {
+			} else if len(r.Attempts) > 0 {
 				printKnock(cmd.OutOrStdout(), r, t.Addr)
 			}
 			if err == nil && !r.Opened {
@@ -67,13 +67,10 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 	return cmd
 }
 
-// printProgress tells someone at a terminal what goes out.
-func printProgress(w io.Writer, e knock.Event) {
-	switch e.Kind {
-	case knock.AttemptStarted:
-		fmt.Fprintf(w, "attempt %d, gap %v\n", e.Attempt+1, time.Duration(e.Report.Attempts[e.Attempt].Gap))
-	case knock.LookStarted:
-		fmt.Fprintln(w, "knocks sent, looking at SSH")
+// printProgress tells someone at a terminal what goes on.
+func printProgress(w io.Writer, e knock.Event, attempts int) {
+	if e.Kind == knock.LookStarted {
+		fmt.Fprintf(w, "knocked, looking at SSH (attempt %d of %d)\n", e.Attempt+1, attempts)
 	}
 }
 
@@ -90,8 +87,12 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), hour)
 		}
 	}
-	fmt.Fprintf(w, "ssh before: %s\n", r.Before.State)
-	fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, banner(r.SSH))
+	if r.Before.State != knock.SSHUnknown {
+		fmt.Fprintf(w, "ssh before: %s\n", r.Before.State)
+	}
+	if r.SSH.State != knock.SSHUnknown {
+		fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, banner(r.SSH))
+	}
 }
 
 // banner gives what SSH said, and when.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rapport/knock"
 	"rapport/tui"
@@ -40,12 +43,19 @@ func run(args []string) int {
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			cancel(signalled{s})
+			signal.Reset() // whatever does not listen to the first one ends with the second
 		}
 	}()
 
 	root := newRoot(signals)
 	root.SetArgs(args)
+	out := &output{w: os.Stdout}
+	root.SetOut(out)
 	err := root.ExecuteContext(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	err = errors.Join(err, out.err)
 	var s signalled
 	switch {
 	case err == nil:
@@ -55,15 +65,31 @@ func run(args []string) int {
 	case errors.Is(err, tui.ErrInterrupted):
 		return 128 + int(syscall.SIGINT)
 	}
-	fmt.Fprintf(os.Stderr, "rapport: %v\n", err)
+	fmt.Fprintf(os.Stderr, "rapport: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var shut errShut
 	switch {
-	case errors.As(err, &shut):
+	case errors.As(err, &shut), out.err != nil:
 		return exitShut
 	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend):
 		return exitNetwork
 	}
 	return exitUsage
+}
+
+// output is standard output, which remembers that a write failed: a result that
+// did not arrive is not one.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("cannot write the result: %w", err)
+	}
+	return n, err
 }
 
 // newRoot returns the command with all that is below it. The screens take
@@ -76,26 +102,36 @@ func newRoot(signals chan<- os.Signal) *cobra.Command {
 		Long: `rapport is the terminal assistant for Roland Mas's port-knocking scheme: five
 ports computed every hour from the UTC date, the hour and a secret.
 
-With HOST, a name or an address, it opens the screens on that server.`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return fmt.Errorf("there is no command %q; see rapport --help", args[0])
+With HOST, a name in the hosts file or any name or address, it opens the screens
+on that server; without, the list of servers.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return nil
 			}
-			return nil
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return fmt.Errorf("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+			}
+			return fmt.Errorf("there is no command %q; see rapport --help", args[0])
 		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       version(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("name a host: rapport HOST; or see the screens without one: rapport demo")
-			}
-			return screens(cmd, &f, args[0], signals)
+			return screens(cmd, &f, args, signals)
 		},
+		ValidArgsFunction:          f.completeHosts,
+		SuggestionsMinimumDistance: 2,
 	}
+	cmd.SetVersionTemplate("rapport {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var value *pflag.InvalidValueError
+		if errors.As(err, &value) {
+			err = fmt.Errorf("--%s does not take %q", value.GetFlag().Name, value.GetValue())
+		}
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	f.register(cmd)
-	cmd.AddCommand(newSeq(&f), newKnock(&f), newProbe(&f), newDemo(&f, signals))
+	cmd.AddCommand(newSeq(&f), newKnock(&f), newProbe(&f), newProxy(&f), newSSH(&f), newSSHConfig(&f),
+		newHosts(&f), newDemo(&f, signals), newMan(), newVersion())
 	return cmd
 }

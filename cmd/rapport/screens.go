@@ -4,26 +4,43 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 	"rapport/tui"
 )
 
-// screens opens the screens on a server.
-func screens(cmd *cobra.Command, f *flags, host string, signals chan<- os.Signal) error {
-	t, err := f.target(host, true)
+// screens opens the screens: on a server, or on the list of them.
+func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Signal) error {
+	path, err := f.path()
 	if err != nil {
 		return err
 	}
-	return show(cmd, tui.Config{Target: t, Family: f.family(), Options: knock.Options{Timeout: f.timeout}, ASCII: f.ascii, NoColor: f.noColor}, signals)
+	c := tui.Config{HostsPath: path, SSH: sshCommand(cmd)}
+	if c.ResultsPath, err = hosts.DefaultResultsPath(); err != nil {
+		c.ResultsPath = "" // nothing is kept where there is no place for it
+	}
+	if len(args) == 1 {
+		h, t, err := f.target(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		c.Host, c.Secret = &h, t.Secret
+	}
+	return show(cmd, f, c, signals)
 }
 
 // show runs the screens, with ctrl+c for a key.
-func show(cmd *cobra.Command, c tui.Config, signals chan<- os.Signal) error {
+func show(cmd *cobra.Command, f *flags, c tui.Config, signals chan<- os.Signal) error {
+	if f.json {
+		return errors.New("the screens print no JSON; rapport knock and rapport seq do")
+	}
+	c.Options, c.ASCII, c.NoColor = f.options(cmd), f.ascii, f.noColor
 	signal.Stop(signals)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	err := tui.Run(cmd.Context(), c)
@@ -31,4 +48,22 @@ func show(cmd *cobra.Command, c tui.Config, signals chan<- os.Signal) error {
 		err = fmt.Errorf("%w; rapport knock and rapport seq print the same without one", err)
 	}
 	return err
+}
+
+// sshCommand makes the command that logs in to a server from the screens. The
+// secret goes along in the environment, for a server that keeps none.
+func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, error) {
+	return func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
+		ssh, err := exec.LookPath("ssh")
+		if err != nil {
+			return nil, errNoSSH
+		}
+		argv, err := sshArgs(cmd, h, []string{h.Name})
+		if err != nil {
+			return nil, err
+		}
+		c := exec.Command(ssh, argv[1:]...)
+		c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
+		return c, nil
+	}
 }

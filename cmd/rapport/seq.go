@@ -44,7 +44,8 @@ func newSeq(f *flags) *cobra.Command {
 		Long: `seq prints the previous, this and the next hour's sequence of HOST, which is
 only a name here: nothing is sent. With --hours it prints so many hours from this
 one on, as a table to carry on paper, and a shell line that knocks by hand.`,
-		Args: oneHost,
+		Args:              oneHost,
+		ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			now := time.Now()
 			if at != "" {
@@ -60,17 +61,19 @@ one on, as a table to carry on paper, and a shell line that knocks by hand.`,
 				}
 				first, n = 0, hours
 			}
-			t, err := f.target(args[0], true)
+			_, t, err := f.target(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			warnNarrow(cmd.ErrOrStderr(), t.Range)
 			r := seqReport{Schema: 1, Host: t.Host, Skew: t.Skew.Seconds()}
 			r.Range.Bottom, r.Range.Top = t.Range.Bottom(), t.Range.Top()
 			serverNow := now.Add(t.Skew)
 			hour := knock.HourOf(serverNow)
 			for i := first; i < first+n; i++ {
 				s := knock.Derive(hour.Add(i), t.Range, t.Secret)
+				if s.Hour().Sub(hour) != i {
+					continue // no four-digit year has it
+				}
 				l := seqLine{Hour: s.Hour(), Offset: i, Ports: s.Ports(), Repeats: s.Repeats()}
 				if i == 0 {
 					l.left = hour.End().Sub(serverNow)
@@ -78,7 +81,7 @@ one on, as a table to carry on paper, and a shell line that knocks by hand.`,
 				r.Sequences = append(r.Sequences, l)
 			}
 			if f.json {
-				return printJSON(cmd, r)
+				return printJSON(cmd.OutOrStdout(), r)
 			}
 			printSeq(cmd.OutOrStdout(), r, t, first == 0)
 			return nil

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+func newHosts(f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "hosts",
+		Short: "List, add, edit and import servers",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there is no command hosts %q; see rapport hosts --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newHostsList(f), newHostsAdd(f), newHostsEdit(f), newHostsImport(f), newHostsPath(f))
+	return cmd
+}
+
+// hostLine is a server as hosts list prints it.
+type hostLine struct {
+	Name    string       `json:"name"`
+	Address string       `json:"address"`
+	SSHPort int          `json:"ssh_port"`
+	Range   knock.Range  `json:"range"`
+	Family  knock.Family `json:"family"`
+	Skew    float64      `json:"skew_s"`
+	Window  float64      `json:"window_s"`
+	NTP     []string     `json:"ntp"`
+	Secret  string       `json:"secret"` // where it is kept
+}
+
+func newHostsList(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the servers in the hosts file",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := f.path()
+			if err != nil {
+				return err
+			}
+			file, err := hosts.Load(path)
+			if err != nil {
+				return err
+			}
+			lines := []hostLine{}
+			for _, h := range file.Hosts() {
+				lines = append(lines, hostLine{
+					h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family,
+					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...), h.SecretSource(),
+				})
+			}
+			w := cmd.OutOrStdout()
+			if f.json {
+				return printJSON(w, struct {
+					Schema int        `json:"schema"`
+					Path   string     `json:"path"`
+					Hosts  []hostLine `json:"hosts"`
+				}{1, path, lines})
+			}
+			if len(lines) == 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", path)
+			}
+			for _, l := range lines {
+				fmt.Fprintf(w, "%-20s %s:%d  range %v  secret: %s\n", l.Name, l.Address, l.SSHPort, l.Range, l.Secret)
+			}
+			return nil
+		},
+	}
+}
+
+func newHostsPath(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "path",
+		Short: "Print where the hosts file is",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			path, err := f.path()
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), path)
+			}
+			return err
+		},
+	}
+}
+
+// entryFlags are the flags of hosts add and edit beyond the common ones.
+type entryFlags struct {
+	address  string
+	window   time.Duration
+	ntp      []string
+	keep     string
+	generate bool
+}
+
+func (e *entryFlags) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.StringVar(&e.address, "address", "", "the server's name or `address`, where the entry's name is not it")
+	p.DurationVar(&e.window, "window", knock.DefaultWindow, "how long each phase of the gate stays open")
+	p.StringSliceVar(&e.ntp, "ntp", nil, "`servers` to ask for this machine's clock")
+	e.registerKeep(cmd)
+	p.BoolVar(&e.generate, "generate", false, "make a strong random secret")
+}
+
+func (e *entryFlags) registerKeep(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.keep, "keep", hosts.InFile, "where to keep the secret: file (beside the hosts file, yours alone) or keyring")
+}
+
+// apply changes the entry as the flags say.
+func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Host, error) {
+	given := cmd.Flags().Changed
+	if given("address") {
+		h.Address = e.address
+	}
+	if given("window") {
+		h.Window = e.window
+	}
+	if given("ntp") {
+		h.NTP = e.ntp
+	}
+	return f.override(cmd, h)
+}
+
+func newHostsAdd(f *flags) *cobra.Command {
+	var e entryFlags
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add a server to the hosts file",
+		Long: `add adds a server. Its secret is asked for on the terminal, where an empty line makes
+a strong random one; or it comes from RAPPORT_SECRET, or --generate makes one. It is
+kept in a file that only you can read, or in the keyring. With --secret-file the
+entry refers to a file that you keep yourself.`,
+		Args: oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := f.path()
+			if err != nil {
+				return err
+			}
+			h, err := e.apply(cmd, f, hosts.NewHost(args[0]))
+			if err != nil {
+				return err
+			}
+			var secret knock.Secret
+			if f.secretFile != "" {
+				if h.SecretFile, err = ownSecretFile(f.secretFile); err != nil {
+					return err
+				}
+			} else if secret, err = e.secret(cmd.Context(), h); err != nil {
+				return err
+			}
+			if err := hosts.Keep(path, h, secret, e.keep, nil); err != nil {
+				return err
+			}
+			report(cmd.ErrOrStderr(), path, h, secret)
+			return nil
+		},
+	}
+	e.register(cmd)
+	return cmd
+}
+
+// ownSecretFile returns the path of a secret file that an entry is to refer to,
+// once it can be read.
+func ownSecretFile(path string) (string, error) {
+	if _, err := hosts.ReadSecretFile(path); err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// secret asks for a new server's secret, or makes one.
+func (e *entryFlags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
+	if e.generate {
+		return hosts.Generate(), nil
+	}
+	if text := os.Getenv(secretVariable); text != "" {
+		return knock.ParseSecret(text)
+	}
+	text, err := ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
+	if ctx.Err() != nil {
+		return knock.Secret{}, err
+	}
+	if err != nil {
+		return knock.Secret{}, errors.New("no secret: give --generate, --secret-file PATH, set RAPPORT_SECRET, or run it on a terminal to be asked")
+	}
+	if text == "" {
+		return hosts.Generate(), nil
+	}
+	return knock.ParseSecret(text)
+}
+
+// report says where things are now, and how strong the secret is.
+func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
+	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
+	if secret.IsZero() {
+		return
+	}
+	fmt.Fprintf(w, "rapport: its secret is %s\n", hosts.Estimate(secret, h.Range).Summary())
+}
+
+func newHostsEdit(f *flags) *cobra.Command {
+	var e entryFlags
+	cmd := &cobra.Command{
+		Use:               "edit NAME",
+		ValidArgsFunction: f.completeHosts,
+		Short:             "Change a server's entry in the hosts file",
+		Long:              `edit changes what the flags say, and leaves the rest of the file as it is, comments too.`,
+		Args:              oneHost,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := f.path()
+			if err != nil {
+				return err
+			}
+			file, err := hosts.Load(path)
+			if err != nil {
+				return err
+			}
+			old, ok := file.Host(args[0])
+			if !ok {
+				return fmt.Errorf("%w: %q is not in %s", hosts.ErrNoHost, args[0], path)
+			}
+			h, err := e.apply(cmd, f, old)
+			if err != nil {
+				return err
+			}
+			var secret knock.Secret
+			switch {
+			case f.secretFile != "":
+				h = h.WithoutSecret()
+				if h.SecretFile, err = ownSecretFile(f.secretFile); err != nil {
+					return err
+				}
+			case e.generate:
+				secret = hosts.Generate()
+			}
+			if err := hosts.Keep(path, h, secret, e.keep, &old); err != nil {
+				return err
+			}
+			report(cmd.ErrOrStderr(), path, h, secret)
+			return nil
+		},
+	}
+	e.register(cmd)
+	return cmd
+}
+
+func newHostsImport(f *flags) *cobra.Command {
+	var e entryFlags
+	cmd := &cobra.Command{
+		Use:   "import SCRIPT [NAME]",
+		Short: "Make an entry of an old script in the article's style",
+		Long: `import reads a client's or a server's script, of which it runs nothing: its call
+calc_knock_ports SECRET BOTTOM TOP, and the host where it names one. NAME is the
+entry's name; it is needed where the script names no host.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := f.path()
+			if err != nil {
+				return err
+			}
+			script, err := hosts.ReadScript(args[0])
+			if err != nil {
+				return err
+			}
+			name := script.Host
+			if len(args) == 2 {
+				name = args[1]
+			}
+			if name == "" {
+				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", shellWord(args[0]))
+			}
+			h := hosts.NewHost(name)
+			h.Range = script.Range
+			if script.SSHPort != 0 {
+				h.SSHPort = script.SSHPort
+			}
+			if name != script.Host {
+				h.Address = script.Host
+			}
+			if h, err = f.override(cmd, h); err != nil {
+				return err
+			}
+			if err := hosts.Keep(path, h, script.Secret, e.keep, nil); err != nil {
+				return err
+			}
+			report(cmd.ErrOrStderr(), path, h, script.Secret)
+			return nil
+		},
+	}
+	e.registerKeep(cmd)
+	return cmd
+}

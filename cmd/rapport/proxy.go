@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+)
+
+func newProxy(f *flags) *cobra.Command {
+	var fdpass bool
+	cmd := &cobra.Command{
+		Use:   "proxy HOST [PORT]",
+		Short: "Be ssh's ProxyCommand: handshake, connect, carry bytes",
+		Long: `proxy sends the handshake and gives ssh the connection that proved SSH open, so
+that sshd sees no other. In ~/.ssh/config:
+
+  Host myserver
+      ProxyCommand rapport proxy %h %p
+
+With --fdpass it hands the connected socket over to ssh and is gone before the
+session begins; that takes ProxyUseFdpass yes as well. rapport ssh-config HOST
+prints both.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return fmt.Errorf("name a host, and a port: rapport proxy %%h %%p")
+			}
+			return nil
+		},
+		ValidArgsFunction: f.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				port, err := strconv.Atoi(args[1])
+				if err != nil {
+					return fmt.Errorf("port %q is not a number", args[1])
+				}
+				if err := cmd.Flags().Set("ssh-port", strconv.Itoa(port)); err != nil {
+					return err
+				}
+			}
+			if err := proxy(cmd, f, args[0], fdpass); err != nil {
+				return advise(err, args[0])
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&fdpass, "fdpass", false, "hand the connection over to ssh, for ProxyUseFdpass yes")
+	return cmd
+}
+
+// proxy knocks, and makes the connection that proved SSH open ssh's.
+func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
+	h, t, err := f.target(cmd, host)
+	if err != nil {
+		return err
+	}
+	client, err := f.pin(cmd, h, &t)
+	if err != nil {
+		return err
+	}
+	options := f.options(cmd)
+	options.KeepConn = true
+	r, err := client.Knock(cmd.Context(), t, options, nil)
+	if err != nil {
+		return err
+	}
+	if !r.Opened {
+		return errShut(r.Summary())
+	}
+	if fdpass {
+		err := knock.PassTo(os.Stdout, r.Conn)
+		if errors.Is(err, knock.ErrNoFdpass) {
+			err = fmt.Errorf("--fdpass: %w; without it rapport proxy carries the bytes itself", err)
+		}
+		return err
+	}
+	stop := context.AfterFunc(cmd.Context(), func() { r.Conn.Close() })
+	defer stop()
+	err = knock.Carry(r.Conn, os.Stdin, os.Stdout)
+	if cmd.Context().Err() != nil {
+		return context.Cause(cmd.Context())
+	}
+	return err
+}
+
+// advise names the command that finds out more, for a failure that someone sees
+// who only typed ssh.
+func advise(err error, host string) error {
+	var shut errShut
+	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) {
+		return fmt.Errorf("%w; find out why: rapport doctor %s", err, shellWord(host))
+	}
+	return err
+}

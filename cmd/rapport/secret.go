@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/term"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+// secretVariable is the environment variable that can hold the secret.
+const secretVariable = "RAPPORT_SECRET"
+
+// secret looks for the secret of h: --secret-file, the hosts file, the
+// environment, and last a prompt on the terminal. Never an argument, which
+// others could read in the list of processes.
+func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
+	if f.secretFile != "" {
+		return hosts.ReadSecretFile(f.secretFile)
+	}
+	s, err := h.ReadSecret(ctx)
+	if !errors.Is(err, hosts.ErrNoSecret) {
+		return s, err
+	}
+	if text := os.Getenv(secretVariable); text != "" {
+		s, err := knock.ParseSecret(text)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", secretVariable, err)
+		}
+		return s, err
+	}
+	text, err := ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
+	if err != nil {
+		return knock.Secret{}, err
+	}
+	return knock.ParseSecret(text)
+}
+
+// ask reads a line from the terminal without showing it, until ctx ends.
+// Standard input and output may be ssh's, so the terminal is opened by its own
+// name.
+func ask(ctx context.Context, prompt string) (string, error) {
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CONIN$"
+	}
+	tty, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return "", fmt.Errorf("no secret: give --secret-file PATH, set %s, put it into the hosts file, or run it on a terminal to be asked", secretVariable)
+	}
+	defer tty.Close()
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the secret from the terminal: %w", err)
+	}
+	fmt.Fprint(tty, prompt)
+	defer fmt.Fprintln(tty)
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		read <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_ = term.Restore(fd, before)
+		return "", context.Cause(ctx)
+	case l := <-read:
+		if l.err != nil {
+			return "", fmt.Errorf("cannot read the secret from the terminal: %w", l.err)
+		}
+		return string(l.text), nil
+	}
+}

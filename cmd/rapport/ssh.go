@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock/hosts"
+)
+
+var errNoSSH = errors.New("there is no ssh on the PATH: install an OpenSSH client")
+
+func newSSH(f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ssh [USER@]HOST [ARG...]",
+		Short: "Run ssh through the gate",
+		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is ssh's:
+options, and the command. The exit status is ssh's.`,
+		DisableFlagsInUseLine: true,
+		ValidArgsFunction:     f.completeHosts,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return oneHost(cmd, args)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := args[0]
+			if _, after, ok := strings.Cut(name, "@"); ok {
+				name = after
+			}
+			h, err := f.server(cmd, name)
+			if err != nil {
+				return err
+			}
+			ssh, err := exec.LookPath("ssh")
+			if err != nil {
+				return errNoSSH
+			}
+			argv, err := sshArgs(cmd, h, args)
+			if err != nil {
+				return err
+			}
+			return become(ssh, argv)
+		},
+	}
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+// sshArgs returns ssh's arguments, its name first. rapport is named by its own
+// path, with the flags that it was given itself.
+func sshArgs(cmd *cobra.Command, h hosts.Host, args []string) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
+	}
+	proxy := []string{self, "proxy"}
+	if canPass {
+		proxy = append(proxy, "--fdpass")
+	}
+	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			proxy = append(proxy, "--"+name+"="+f.Value.String())
+		}
+	}
+	proxy = append(proxy, "--", h.Name)
+	for i, word := range proxy {
+		// ssh replaces %x in it and hands it to the user's shell.
+		proxy[i] = shellWord(strings.ReplaceAll(word, "%", "%%"))
+	}
+	argv := []string{"ssh", "-o", "ProxyCommand=" + strings.Join(proxy, " ") + " %p", "-p", fmt.Sprint(h.SSHPort)}
+	if canPass {
+		argv = append(argv, "-o", "ProxyUseFdpass=yes")
+	}
+	return append(argv, args...), nil
+}

@@ -1,0 +1,303 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rapport/knock/knocktest"
+)
+
+// gated is a server behind the article's gate, and a user's files to reach it:
+// an ssh config with nothing but a ProxyCommand, and one entry in a hosts file.
+type gated struct {
+	*knocktest.Server
+	t       testing.TB
+	rapport string
+	dir     string
+	config  string // ssh's
+	hosts   string // rapport's
+}
+
+// newGated makes one. extra are lines for the server's stanza of ssh's config.
+func newGated(t testing.TB, proxy string, extra ...string) *gated {
+	t.Helper()
+	knocktest.Need(t, "ssh", "scp", "sftp", "rsync", "git")
+	if os.Getuid() != 0 || !realRoot() {
+		t.Skip("missing: root, which sshd needs to let someone log in")
+	}
+	g := &gated{Server: knocktest.NewServer(t, knocktest.Options{Secret: "s3cret-for-the-gate"}), t: t, rapport: build(t), dir: t.TempDir()}
+	g.hosts = g.write("hosts.toml", fmt.Sprintf("[hosts.gate]\naddress = %q\nsecret_file = \"gate.secret\"\n", g.Addr4))
+	g.write("gate.secret", "s3cret-for-the-gate\n")
+	var b strings.Builder
+	b.WriteString("Host gate\n")
+	fmt.Fprintf(&b, "  ProxyCommand %s --config %s %s\n", g.rapport, g.hosts, proxy)
+	for _, line := range extra {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	b.WriteString("Host *\n") // whatever of it is about this test's keys
+	args := g.SSHArgs()
+	for i := 0; i+1 < len(args); i += 2 {
+		switch k, v := args[i], args[i+1]; k {
+		case "-i":
+			fmt.Fprintf(&b, "  IdentityFile %s\n", v)
+		case "-l":
+			fmt.Fprintf(&b, "  User %s\n", v)
+		case "-o":
+			fmt.Fprintf(&b, "  %s\n", v)
+		}
+	}
+	g.config = g.write("ssh_config", b.String())
+	return g
+}
+
+// realRoot reports whether root is the machine's, not one of a user namespace.
+func realRoot() bool {
+	m, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && strings.Join(strings.Fields(string(m)), " ") == "0 0 4294967295"
+}
+
+func (g *gated) write(name, text string) string {
+	g.t.Helper()
+	path := filepath.Join(g.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	return path
+}
+
+// run runs a command and returns what it printed; every command has a minute.
+func (g *gated) run(name string, args ...string) string {
+	g.t.Helper()
+	out, err := g.try(name, args...)
+	if err != nil {
+		g.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return out
+}
+
+func (g *gated) try(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = g.dir
+	cmd.Env = append(os.Environ(), "GIT_SSH_COMMAND=ssh -F "+g.config, "GIT_CONFIG_GLOBAL=/dev/null", "XDG_CACHE_HOME="+g.dir)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (g *gated) ssh(args ...string) string {
+	g.t.Helper()
+	return g.run("ssh", append([]string{"-F", g.config}, args...)...)
+}
+
+// The promise: with one ProxyCommand line, everything that runs over ssh works.
+func TestSSHThroughTheGate(t *testing.T) {
+	for name, lines := range map[string][]string{
+		"plain":  {"proxy %h %p"},
+		"fdpass": {"proxy --fdpass %h %p", "ProxyUseFdpass yes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGated(t, lines[0], lines[1:]...)
+			payload := make([]byte, 3<<20)
+			_, _ = rand.Read(payload)
+			sent := g.write("sent", string(payload))
+			far := t.TempDir() // the hosts share the file system
+
+			if out := g.ssh("gate", "echo through"); out != "through\n" {
+				t.Errorf("ssh prints %q", out)
+			}
+			if out, err := g.try("ssh", "-F", g.config, "gate", "exit 42"); exitCode(err) != 42 {
+				t.Errorf("exit code: %v %s", err, out)
+			}
+			g.run("scp", "-F", g.config, sent, "gate:"+far+"/scp")
+			g.run("sh", "-c", fmt.Sprintf("echo put %s %s/sftp | sftp -b - -F %s gate", sent, far, g.config))
+			g.run("rsync", "-e", "ssh -F "+g.config, sent, "gate:"+far+"/rsync")
+			for _, copied := range []string{"scp", "sftp", "rsync"} {
+				if got, err := os.ReadFile(filepath.Join(far, copied)); err != nil || !bytes.Equal(got, payload) {
+					t.Errorf("%s: %d bytes arrived of %d, %v", copied, len(got), len(payload), err)
+				}
+			}
+			g.run("git", "init", "-q", "-b", "main", far+"/repo")
+			g.run("git", "-C", far+"/repo", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "a commit")
+			g.run("git", "clone", "-q", "gate:"+far+"/repo", "clone")
+			if out := g.run("git", "-C", "clone", "log", "--format=%s"); out != "a commit\n" {
+				t.Errorf("git log: %q", out)
+			}
+			// On to another host from there; the way to the first is the gate's.
+			if out := g.ssh("-J", "gate", g.Addr4.String(), "echo jumped"); out != "jumped\n" {
+				t.Errorf("-J prints %q", out)
+			}
+		})
+	}
+}
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if e, ok := err.(*exec.ExitError); ok {
+		return e.ExitCode()
+	}
+	return -1
+}
+
+func TestManySessions(t *testing.T) {
+	g := newGated(t, "proxy %h %p")
+	for i := range 100 {
+		if out := g.ssh("gate", "echo", fmt.Sprint(i)); out != fmt.Sprintln(i) {
+			t.Fatalf("session %d prints %q", i, out)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			if out, err := g.try("ssh", "-F", g.config, "gate", "echo", fmt.Sprint(i)); out != fmt.Sprintln(i) {
+				t.Errorf("one of eight at once: %q, %v", out, err)
+			}
+		})
+	}
+	all.Wait()
+	// Each session was one connection: nothing was left for sshd to complain of.
+	if log := g.SSHDLog(); strings.Contains(log, "Connection closed by") && strings.Contains(log, "[preauth]") {
+		t.Errorf("sshd saw connections that did not log in:\n%s", log)
+	}
+}
+
+func TestBulkArrivesWhole(t *testing.T) {
+	g := newGated(t, "proxy %h %p")
+	const size = 200 << 20
+	for name, command := range map[string]string{
+		"up":   "head -c %d /dev/zero | tr '\\0' x | ssh -F %s gate sha256sum",
+		"down": "ssh -F %[2]s gate \"head -c %[1]d /dev/zero | tr '\\0' x\" | sha256sum",
+	} {
+		sum := sha256.New()
+		for piece, n := bytes.Repeat([]byte("x"), 1<<20), 0; n < size; n += len(piece) {
+			sum.Write(piece)
+		}
+		want := fmt.Sprintf("%x  -\n", sum.Sum(nil))
+		if got := g.run("sh", "-c", fmt.Sprintf(command, size, g.config)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// With fdpass nothing stands between ssh and the server during the session.
+func TestNoProcessRemainsWithFdpass(t *testing.T) {
+	g := newGated(t, "proxy --fdpass %h %p", "ProxyUseFdpass yes")
+	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
+	in, _ := cmd.StdinPipe()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if found := processes(t, g.rapport); len(found) > 0 {
+		t.Errorf("during the session there is %q", found)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// processes returns the command lines that name a program.
+func processes(t *testing.T, program string) (found []string) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range paths {
+		if line, err := os.ReadFile(p); err == nil && bytes.HasPrefix(line, []byte(program)) {
+			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// rapport ssh needs no ssh config for the gate; the rest of its line is ssh's.
+func TestRapportSSH(t *testing.T) {
+	g := newGated(t, "none")
+	args := append([]string{"--config", g.hosts, "ssh", "gate"}, "-F", g.config)
+	if out := g.run(g.rapport, append(args, "echo 100% through")...); out != "100% through\n" {
+		t.Errorf("prints %q", out)
+	}
+	if out, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
+		t.Errorf("exit code: %v %s", err, out)
+	}
+}
+
+// Inside ssh a failure is one line that names the cause and the next command.
+func TestFailureInsideSSHIsReadable(t *testing.T) {
+	g := newGated(t, "proxy %h %p")
+	g.StopSSHD(t)
+	out, err := g.try("ssh", "-F", g.config, "gate", "true")
+	if exitCode(err) != 255 || !strings.HasPrefix(out, "rapport: the gate opened, but nothing listens behind it") ||
+		!strings.Contains(out, "; find out why: rapport doctor "+g.Addr4.String()) && !strings.Contains(out, "rapport doctor gate") {
+		t.Errorf("ssh says %q, %v", out, err)
+	}
+}
+
+// The secret shows in no output of any command, in no list of processes, and in
+// nothing that the commands leave behind but the file it was put in.
+func TestTheSecretNeverShows(t *testing.T) {
+	g := newGated(t, "proxy %h %p")
+	const secret = "s3cret-for-the-gate"
+	var said strings.Builder
+	for _, args := range []string{
+		"seq gate", "seq gate --json", "seq gate --hours 30", "knock gate", "knock gate --json", "probe gate --json",
+		"knock gate --ssh-port 1 --attempts 1", "knock nosuch.invalid", "ssh-config gate --control-master",
+		"hosts list", "hosts list --json", "hosts path", "hosts edit gate --range 5-1", "hosts add gate", "hosts add other --range 10000-10999",
+		"seq gate --frobnicate", "seq gate --range x", "gate", "demo", "version",
+	} {
+		out, _ := g.try(g.rapport, append([]string{"--config", g.hosts}, strings.Fields(args)...)...)
+		said.WriteString(out)
+	}
+	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
+	in, _ := cmd.StdinPipe()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(lines) == 0 {
+		t.Fatalf("no processes: %v", err)
+	}
+	for _, p := range lines {
+		line, _ := os.ReadFile(p) // it may have ended by now
+		said.Write(line)
+	}
+	if len(processes(t, g.rapport)) == 0 {
+		t.Error("rapport proxy is not running, so its command line has not been looked at")
+	}
+	in.Close()
+	_ = cmd.Wait()
+	if i := strings.Index(said.String(), secret); i >= 0 {
+		t.Errorf("the secret shows: ...%s", said.String()[max(0, i-200):i+len(secret)])
+	}
+}

@@ -1,0 +1,267 @@
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Errors of an Editor that callers decide on.
+var (
+	// ErrExists says that a host of that name is there already.
+	ErrExists = errors.New("host exists already")
+	// ErrNoHost says that there is no host of that name.
+	ErrNoHost = errors.New("no such host")
+)
+
+// Editor changes the text of a hosts file: what an edit is not about stays as
+// it is, byte by byte. See [Update].
+type Editor struct {
+	doc document
+}
+
+// Hosts returns the hosts as they are now, in the order of the file.
+func (e *Editor) Hosts() []Host { return slices.Clone(e.doc.hosts) }
+
+// Host returns the host with that name, as it is now; see [File.Host].
+func (e *Editor) Host(name string) (Host, bool) { return find(e.doc.hosts, name) }
+
+// Add puts a host at the end. It wraps ErrExists if one has that name, and
+// fails where a field of h is not one that the hosts file takes.
+func (e *Editor) Add(h Host) error {
+	if old, ok := e.Host(h.Name); ok {
+		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, quote(old.Name))
+	}
+	nl := e.newline()
+	var block strings.Builder
+	if len(e.doc.text) > 0 {
+		block.WriteString(nl)
+	}
+	block.WriteString(e.block(h))
+	if err := check(h); err != nil {
+		return err
+	}
+	text := e.terminated()
+	if bytes.HasSuffix(text, []byte(nl+nl)) {
+		text = text[:len(text)-len(nl)]
+	}
+	text = append(text, block.String()...)
+	return e.become(text, append(e.Hosts(), h))
+}
+
+// Replace gives the host of that name the values of h. Keys that changed are
+// set where they stand, new ones follow the last one, and those that went back
+// to their default are taken out. It wraps ErrNoHost if there is none.
+func (e *Editor) Replace(h Host) error {
+	i := index(e.doc.hosts, h.Name)
+	if i < 0 {
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(h.Name))
+	}
+	old := e.doc.hosts[i]
+	h.Name = old.Name
+	if err := check(h); err != nil {
+		return err
+	}
+	want := e.Hosts()
+	want[i] = h
+	if old.Equal(h) {
+		return nil
+	}
+	if !e.doc.sections[i].plain {
+		return errShape(h.Name)
+	}
+	text := e.terminated()
+	s, nl := e.doc.sections[i], e.newline()
+	end := lineEnd(text, s.header.end)
+	indent := ""
+	for _, k := range s.keys {
+		if after := lineEnd(text, k.end); after > end {
+			end = after
+			indent = string(text[lineStart(text, k.start):k.start])
+		}
+	}
+	var added strings.Builder
+	var edits []edit
+	for _, k := range keys() {
+		was, is := k.text(old), k.text(h)
+		at, there := s.keys[k.name]
+		switch {
+		case was == is:
+		case is == "":
+			edits = append(edits, edit{span{lineStart(text, at.start), lineEnd(text, at.end)}, ""})
+		case there:
+			edits = append(edits, edit{s.values[k.name], is})
+		default:
+			added.WriteString(indent + k.name + " = " + is + nl)
+		}
+	}
+	edits = append(edits, edit{span{end, end}, added.String()})
+	return e.become(apply(text, edits), want)
+}
+
+// Remove takes a host out: its header, its keys, the comments among them and
+// those directly above the header. It wraps ErrNoHost if there is none.
+func (e *Editor) Remove(name string) error {
+	i := index(e.doc.hosts, name)
+	if i < 0 {
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(name))
+	}
+	if !e.doc.sections[i].plain {
+		return errShape(e.doc.hosts[i].Name)
+	}
+	text := e.terminated()
+	cut := e.extent(text, i)
+	// One of the blank runs before and after goes too.
+	before := cut.start
+	for before > 0 && blank(text[lineStart(text, before-1):before]) {
+		before = lineStart(text, before-1)
+	}
+	if before == 0 || before < cut.start {
+		for cut.end < len(text) && blank(text[cut.end:lineEnd(text, cut.end)]) {
+			cut.end = lineEnd(text, cut.end)
+		}
+	}
+	if cut.end == len(text) {
+		cut.start = before
+	}
+	want := slices.Delete(e.Hosts(), i, i+1)
+	return e.become(apply(text, []edit{{cut, ""}}), want)
+}
+
+// extent returns the lines that belong to a plain host.
+func (e *Editor) extent(text []byte, i int) span {
+	s := e.doc.sections[i]
+	x := span{lineStart(text, s.header.start), lineEnd(text, s.header.end)}
+	for _, k := range s.keys {
+		x.end = max(x.end, lineEnd(text, k.end))
+	}
+	// A comment at the very top is the file's.
+	above := x.start
+	for above > 0 && comment(text[lineStart(text, above-1):above]) {
+		above = lineStart(text, above-1)
+	}
+	if above > 0 {
+		x.start = above
+	}
+	// Comments below the last key are the host's, unless they touch the next
+	// header: then they are that one's.
+	below := x.end
+	for below < len(text) && comment(text[below:lineEnd(text, below)]) {
+		below = lineEnd(text, below)
+	}
+	if below == len(text) || blank(text[below:lineEnd(text, below)]) {
+		x.end = below
+	}
+	return x
+}
+
+// become takes the new text, if it means what it should.
+func (e *Editor) become(text []byte, want []Host) error {
+	doc, err := parse(text)
+	if err == nil && !slices.EqualFunc(doc.hosts, want, Host.Equal) {
+		err = errors.New("the result would mean something else")
+	}
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("it would have more than %d bytes", maxFile)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot edit the hosts file as it is written, it stays as it was: %w; edit it by hand", err)
+	}
+	for i := range doc.hosts {
+		doc.hosts[i].folder = want[i].folder
+	}
+	e.doc = doc
+	return nil
+}
+
+// check says what the hosts file would not take of h.
+func check(h Host) error {
+	if two := h.sources(); len(two) > 1 {
+		return errTwoSources(h.Name, two)
+	}
+	if err := CheckName(h.Name); err != nil {
+		return err
+	}
+	var e Editor
+	doc, err := parse([]byte(e.block(h)))
+	if err != nil {
+		var p *positioned
+		if errors.As(err, &p) {
+			err = p.err
+		}
+		return fmt.Errorf("host %s: %w", quote(h.Name), err)
+	}
+	if len(doc.hosts) != 1 || !doc.hosts[0].Equal(h) {
+		return fmt.Errorf("host %s: one of its values cannot be written", quote(h.Name))
+	}
+	return nil
+}
+
+// block writes a host.
+func (e *Editor) block(h Host) string {
+	nl := e.newline()
+	var b strings.Builder
+	b.WriteString("[hosts." + tomlKey(h.Name) + "]" + nl)
+	for _, k := range keys() {
+		if text := k.text(h); text != "" {
+			b.WriteString(k.name + " = " + text + nl)
+		}
+	}
+	return b.String()
+}
+
+func errShape(name string) error {
+	return fmt.Errorf("host %s is not written as [hosts.%s] with a key on each line, and is left alone; edit the hosts file by hand",
+		quote(name), tomlKey(clean(name)))
+}
+
+// newline is the line end that the file uses.
+func (e *Editor) newline() string {
+	if bytes.Contains(e.doc.text, []byte("\r\n")) {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// terminated returns a copy of the text, the last line with its line end.
+func (e *Editor) terminated() []byte {
+	text := slices.Clone(e.doc.text)
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(text, e.newline()...)
+	}
+	return text
+}
+
+// edit puts other text in the place of a span.
+type edit struct {
+	at   span
+	text string
+}
+
+// apply carries out edits that do not overlap, from the last to the first.
+func apply(text []byte, edits []edit) []byte {
+	slices.SortStableFunc(edits, func(a, b edit) int { return b.at.start - a.at.start })
+	for _, e := range edits {
+		text = slices.Replace(text, e.at.start, e.at.end, []byte(e.text)...)
+	}
+	return text
+}
+
+// lineStart returns where the line of an offset starts.
+func lineStart(text []byte, offset int) int {
+	return bytes.LastIndexByte(text[:offset], '\n') + 1
+}
+
+// lineEnd returns where the line after that of an offset starts.
+func lineEnd(text []byte, offset int) int {
+	if i := bytes.IndexByte(text[offset:], '\n'); i >= 0 {
+		return offset + i + 1
+	}
+	return len(text)
+}
+
+func blank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+
+func comment(line []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) }

@@ -1,0 +1,126 @@
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"path/filepath"
+	"rapport/knock"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// maxFile bounds a hosts file, in bytes: thousands of hosts.
+const maxFile = 1 << 20
+
+// File is a hosts file that was read. The zero File has no hosts.
+type File struct {
+	Path  string // as given to Load
+	hosts []Host
+}
+
+// DefaultPath returns the hosts file of the user: hosts.toml below rapport/ in
+// the configuration folder ([os.UserConfigDir]). It fails where the
+// environment names no such folder.
+func DefaultPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("no configuration folder: %s; set HOME, or name the hosts file with --config", knock.Clean(err.Error(), 2*maxShown))
+	}
+	return filepath.Join(dir, "rapport", "hosts.toml"), nil
+}
+
+// Load reads the hosts file at path. A file that is not there is one without
+// hosts. What is wrong with the text is told as path:line:column, and first
+// things first. A file with a secret in it that others can read is refused
+// with ErrReadableByOthers, knock.ErrSecret is wrapped where a secret in it
+// cannot be one, and package os's errors where it cannot be read.
+func Load(path string) (File, error) {
+	doc, _, err := load(path, path)
+	return File{Path: path, hosts: doc.hosts}, err
+}
+
+// load reads the hosts file at path, and calls it shown in errors. The mode is
+// zero where there is no file.
+func load(path, shown string) (doc document, mode fs.FileMode, err error) {
+	text, mode, err := readText(path, shown)
+	if err != nil {
+		return document{}, 0, err
+	}
+	// Windows editors may start a file with a byte order mark; TOML has none.
+	body := bytes.TrimPrefix(text, []byte(bom))
+	if doc, err = parse(body); err != nil {
+		var p *positioned
+		if errors.As(err, &p) {
+			line, column := lineColumn(body, p.offset)
+			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, maxShownPath), line, column, p.err)
+		}
+		return document{}, 0, err
+	}
+	secret := slices.ContainsFunc(doc.hosts, func(h Host) bool { return !h.Secret.IsZero() })
+	// Windows keeps no such bits: its folders of a user are the user's alone.
+	if secret && mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return document{}, 0, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", quotePath(shown), ErrReadableByOthers, quotePath(shown))
+	}
+	folder := filepath.Dir(shown)
+	for i := range doc.hosts {
+		doc.hosts[i].folder = folder
+	}
+	return doc, mode, nil
+}
+
+// bom is UTF-8's byte order mark.
+const bom = "\xef\xbb\xbf"
+
+func readText(path, shown string) ([]byte, fs.FileMode, error) {
+	fail := func(err error) ([]byte, fs.FileMode, error) {
+		return nil, 0, fmt.Errorf("cannot read hosts file %s: %w", quotePath(shown), plain(err))
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	if info.IsDir() {
+		return nil, 0, fmt.Errorf("hosts file %s is a folder", quotePath(shown))
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return fail(err)
+	}
+	if len(text) > maxFile {
+		return nil, 0, fmt.Errorf("hosts file %s has more than %d bytes; is it one?", quotePath(shown), maxFile)
+	}
+	return text, info.Mode(), nil
+}
+
+// Hosts returns the hosts in the order of the file.
+func (f File) Hosts() []Host { return slices.Clone(f.hosts) }
+
+// Host returns the host with that name. Upper and lower case are the same, as
+// in DNS: ssh may hand names on in lower case.
+func (f File) Host(name string) (Host, bool) { return find(f.hosts, name) }
+
+func find(hosts []Host, name string) (Host, bool) {
+	if i := index(hosts, name); i >= 0 {
+		return hosts[i], true
+	}
+	return Host{}, false
+}
+
+func index(hosts []Host, name string) int {
+	name = strings.ToLower(name)
+	return slices.IndexFunc(hosts, func(h Host) bool { return strings.ToLower(h.Name) == name })
+}

@@ -1,0 +1,123 @@
+package hosts_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rapport/knock/hosts"
+)
+
+// shown fails if an error cannot be shown in one line.
+func shown(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	for _, c := range err.Error() {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c == 0xfffd {
+			t.Errorf("an error holds %U: %q", c, err)
+		}
+	}
+}
+
+// FuzzLoad: whatever the file holds, it loads or is refused in one line; and
+// what loads can have a host added and removed without a change to the rest.
+func FuzzLoad(f *testing.F) {
+	for _, s := range []string{
+		example, "hosts.a.ssh_port = 23\n", "hosts = { a = { ssh_port = 23 } }", "[hosts]\na.skew='1s'\r\n",
+		"[hosts.a]\nsecret = \"f00b4r\" # x", "[hosts.\"a.b\"]\nntp=[\n# x\n'a', \"\"\"b\"\"\"]\n", "[[hosts]]\n", "\xef\xbb\xbf# x",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "hosts.toml")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := hosts.Load(path)
+		shown(t, err)
+		if err != nil {
+			return
+		}
+		const name = "new.example.org"
+		if _, ok := file.Host(name); ok {
+			return
+		}
+		h := hosts.NewHost(name)
+		h.SecretFile = "x"
+		if err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
+			shown(t, err)
+			return
+		}
+		body := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+		if got := read(t, path); !strings.HasPrefix(got, strings.TrimRight(string(body), "\r\n")) {
+			t.Errorf("what was there has changed:\n%q\n%q", text, got)
+		}
+		err = hosts.Update(path, func(e *hosts.Editor) error {
+			for _, old := range e.Hosts() {
+				old.Window *= 2
+				if err := e.Replace(old); err != nil {
+					shown(t, err)
+				}
+			}
+			return e.Remove(name)
+		})
+		if err != nil {
+			t.Errorf("removing what was added: %v", err)
+		}
+		if again, err := hosts.Load(path); err != nil || len(again.Hosts()) != len(file.Hosts()) {
+			t.Errorf("%d hosts became %d: %v", len(file.Hosts()), len(again.Hosts()), err)
+		}
+	})
+}
+
+// FuzzParseScript: whatever the script, what is found is fit to use.
+func FuzzParseScript(f *testing.F) {
+	for _, s := range []string{
+		articleFunction + "\n" + articleRefresh + "\n" + articleInput, articleClient, articleProse,
+		"s='x'\ncalc_knock_ports \"${s:-y}\" 1 2 # x\nnc -w 1 host 22", "calc_knock_ports \\\n$(a) `b` $'c'", "calc_knock_ports 1 2 3;iptables --dport=22",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := hosts.ParseScript(text)
+		shown(t, err)
+		if err != nil {
+			return
+		}
+		if s.Secret.IsZero() || !s.Range.IsValid() || s.SSHPort < 0 || s.SSHPort > 65535 {
+			t.Errorf("%+v", s)
+		}
+		if s.Host != "" {
+			if err := hosts.CheckName(s.Host); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// FuzzFromSSHConfig: whatever the configuration, there is an answer that is fit
+// to use or one line that says why not.
+func FuzzFromSSHConfig(f *testing.F) {
+	f.Add([]byte(sshConfig), "myserver")
+	f.Add([]byte("Host=a\nHostName \"x\\\" y\"\nMatch host a,!b all\nPort 0"), "a")
+	f.Add([]byte("Include config\nHost [a-z]*? !b\n"), "b")
+	f.Fuzz(func(t *testing.T, text []byte, name string) {
+		// Files of the machine are not the test's to read.
+		if bytes.Contains(bytes.ToLower(text), []byte("include")) && bytes.ContainsAny(text, "/~.") {
+			return
+		}
+		path := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		address, port, ok, err := hosts.FromSSHConfig(path, name)
+		shown(t, err)
+		if ok != (address != "") || ok && (err != nil || port < 1 || port > 65535 || hosts.CheckName(address) != nil) {
+			t.Errorf("%q, %d, %v, %v", address, port, ok, err)
+		}
+	})
+}

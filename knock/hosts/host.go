@@ -1,0 +1,150 @@
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"rapport/knock"
+)
+
+// DefaultSSHPort is the SSH port of a host that names none.
+const DefaultSSHPort = 22
+
+const (
+	// maxName bounds a host's name and address, in bytes: as DNS does (RFC 1035,
+	// section 2.3.4).
+	maxName = 255
+	// maxSkew bounds a skew. A machine without a battery wakes in 1970, decades
+	// behind; nothing is a century off.
+	maxSkew = 100 * 365 * 24 * time.Hour
+	// The window is netfilter's --seconds: whole seconds would do, and after an
+	// hour the rules have changed.
+	minWindow = time.Second
+	maxWindow = time.Hour
+)
+
+// Host is what the user keeps about one server. Zero fields stand for the
+// defaults, which [NewHost] and [Load] fill in. At most one of SecretCommand,
+// SecretFile, Keyring and Secret says where the secret is.
+type Host struct {
+	Name    string        // as the user calls it
+	Address string        // name or IP address to connect to; empty is Name
+	SSHPort int           // 22
+	Range   knock.Range   // 10000-10999
+	Family  knock.Family  // auto
+	Skew    time.Duration // the server's clock minus this machine's, as known
+	Window  time.Duration // 5s
+	NTP     []string      // servers to ask for this machine's clock
+
+	SecretCommand []string     // a command and its arguments; prints the secret on its first line
+	SecretFile    string       // a path; ~/ is the home folder, relative ones start at the hosts file
+	Keyring       bool         // in the system's keyring, under Name
+	Secret        knock.Secret // in the hosts file itself
+
+	folder string // the hosts file's, for a relative SecretFile
+}
+
+// NewHost returns a host with that name and the defaults for the rest.
+func NewHost(name string) Host { return Host{Name: name}.withDefaults() }
+
+// withDefaults fills in the fields that are zero.
+func (h Host) withDefaults() Host {
+	if h.SSHPort == 0 {
+		h.SSHPort = DefaultSSHPort
+	}
+	if !h.Range.IsValid() {
+		h.Range = knock.DefaultRange
+	}
+	if h.Family == "" {
+		h.Family = knock.FamilyAuto
+	}
+	if h.Window == 0 {
+		h.Window = knock.DefaultWindow
+	}
+	return h
+}
+
+// Lookup returns the name or address to resolve: Address, or Name without one.
+func (h Host) Lookup() string {
+	if h.Address != "" {
+		return h.Address
+	}
+	return h.Name
+}
+
+// Target returns the target that h describes, with neither its address, which
+// is for [knock.Client.Resolve] to find, nor its secret.
+func (h Host) Target() knock.Target {
+	h = h.withDefaults()
+	return knock.Target{
+		Host:   h.Name,
+		Addr:   netip.AddrPortFrom(netip.Addr{}, uint16(h.SSHPort)),
+		Range:  h.Range,
+		Skew:   h.Skew,
+		Window: h.Window,
+	}
+}
+
+// Equal reports whether h and o mean the same: a default counts as much
+// whether it is written or left out.
+func (h Host) Equal(o Host) bool {
+	h, o = h.withDefaults(), o.withDefaults()
+	return h.Name == o.Name && h.Lookup() == o.Lookup() && h.SSHPort == o.SSHPort &&
+		h.Range == o.Range && h.Family == o.Family && h.Skew == o.Skew && h.Window == o.Window &&
+		slices.Equal(h.NTP, o.NTP) && slices.Equal(h.SecretCommand, o.SecretCommand) &&
+		h.SecretFile == o.SecretFile && h.Keyring == o.Keyring && h.Secret == o.Secret
+}
+
+// sources names the places that h gives for its secret, as the hosts file
+// calls them.
+func (h Host) sources() []string {
+	var all []string
+	if len(h.SecretCommand) > 0 {
+		all = append(all, "secret_command")
+	}
+	if h.SecretFile != "" {
+		all = append(all, "secret_file")
+	}
+	if h.Keyring {
+		all = append(all, "keyring")
+	}
+	if !h.Secret.IsZero() {
+		all = append(all, "secret")
+	}
+	return all
+}
+
+func errTwoSources(name string, sources []string) error {
+	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", quote(name), sources[0], sources[1])
+}
+
+// CheckName reports why s cannot be a host's name or address: it must be 1 to
+// 255 printable bytes of UTF-8 without white space, and not start with '-',
+// which ssh and others would take for an option.
+func CheckName(s string) error {
+	switch {
+	case s == "":
+		return errors.New("a host's name is empty")
+	case len(s) > maxName:
+		return fmt.Errorf("host name %s has %d bytes, at most %d are taken", quote(s), len(s), maxName)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("host name %s is not valid UTF-8", quote(s))
+	case strings.HasPrefix(s, "-"):
+		return fmt.Errorf("host name %s starts with '-', as options do", quote(s))
+	}
+	for _, c := range s {
+		switch {
+		case unicode.IsSpace(c):
+			return fmt.Errorf("host name %s holds white space", quote(s))
+		case !unicode.IsPrint(c):
+			return fmt.Errorf("host name %s holds a character that does not print", quote(s))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/zalando/go-keyring"
+
+	"rapport/knock"
+)
+
+// keyringService is the name under which a keyring lists our secrets.
+const keyringService = "rapport"
+
+// ErrNoKeyring says that this machine has no keyring that can be used now.
+var ErrNoKeyring = errors.New("no keyring can be used here")
+
+// SaveKeyring puts a host's secret into the system's keyring, in the place of
+// any that is there: Secret Service, macOS Keychain or Windows Credential
+// Manager; service rapport, user the host's name. It wraps ErrNoKeyring where
+// there is none.
+func SaveKeyring(name string, secret knock.Secret) error {
+	if secret.IsZero() {
+		return fmt.Errorf("host %s: %w: it is empty", quote(name), knock.ErrSecret)
+	}
+	_, err := waitKeyring(context.Background(), func() (string, error) {
+		return "", keyring.Set(keyringService, keyringUser(name), secret.Reveal())
+	})
+	return keyringError(name, secret.Reveal(), err)
+}
+
+// readKeyring reads a host's secret from the system's keyring.
+func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
+	text, err := waitKeyring(ctx, func() (string, error) {
+		return keyring.Get(keyringService, keyringUser(name))
+	})
+	if err != nil {
+		return knock.Secret{}, keyringError(name, "", err)
+	}
+	s, err := knock.ParseSecret(text)
+	if err != nil {
+		return knock.Secret{}, fmt.Errorf("keyring entry for host %s: %w", quote(name), err)
+	}
+	return s, nil
+}
+
+// keyringUser is a host's name in the keyring; case does not tell hosts apart.
+func keyringUser(name string) string { return strings.ToLower(name) }
+
+// errKeyringTimeout says that the keyring, or who should unlock it, is away.
+var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or use secret_file", secretTimeout)
+
+// waitKeyring waits for a keyring, which may ask its user to unlock it and
+// takes no context.
+func waitKeyring(ctx context.Context, do func() (string, error)) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, secretTimeout, errKeyringTimeout)
+	defer cancel()
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := do()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// keyringError makes one clear line of what a keyring said, without the secret.
+func keyringError(name, secret string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errKeyringTimeout):
+		return fmt.Errorf("host %s: keyring: %w", quote(name), err)
+	case errors.Is(err, keyring.ErrNotFound):
+		return fmt.Errorf("the keyring has no secret for host %s; store it with rapport hosts edit", quote(name))
+	case errors.Is(err, keyring.ErrSetDataTooBig):
+		return fmt.Errorf("the secret of host %s is too long for the keyring; use secret_file", quote(name))
+	case errors.Is(err, keyring.ErrUnsupportedPlatform):
+		return fmt.Errorf("%w: this build for %s knows none; use secret_file", ErrNoKeyring, runtime.GOOS)
+	}
+	said := err.Error()
+	// What D-Bus and its library say where nothing is there to talk to.
+	for _, sign := range []string{"org.freedesktop.secrets", "dbus", "session bus", "DBUS", "D-Bus", "connection refused", "no such file"} {
+		if strings.Contains(said, sign) {
+			return fmt.Errorf("%w: no Secret Service (GNOME Keyring, KWallet, KeePassXC) is running in this session; use secret_file", ErrNoKeyring)
+		}
+	}
+	if secret != "" {
+		said = strings.ReplaceAll(said, secret, "(secret)")
+	}
+	return fmt.Errorf("the keyring failed for host %s: %s; use secret_file", quote(name), clean(said))
+}

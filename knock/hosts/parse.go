@@ -1,0 +1,297 @@
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+
+	"rapport/knock"
+)
+
+// document is a hosts file, understood: what it means, and where it says so.
+type document struct {
+	text     []byte
+	hosts    []Host
+	sections []section // of hosts, one for one
+}
+
+// section is where a host stands in the text.
+type section struct {
+	plain  bool // all of it stands below one header [hosts.NAME], a key a line
+	header span
+	keys   map[string]span // by name
+	values map[string]span
+}
+
+// span is a part of the text, by offsets.
+type span struct{ start, end int }
+
+// positioned is an error with its place in the text.
+type positioned struct {
+	offset int
+	err    error
+}
+
+func (e *positioned) Error() string { return e.err.Error() }
+func (e *positioned) Unwrap() error { return e.err }
+
+// lineColumn returns the 1-based line and column, in characters, of an offset.
+func lineColumn(text []byte, offset int) (line, column int) {
+	before := text[:min(offset, len(text))]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
+}
+
+// part is one part of a key like hosts.myserver.address.
+type part struct {
+	name string
+	at   span
+}
+
+// parser walks the expressions of a hosts file.
+type parser struct {
+	document
+	toml unstable.Parser
+	keys []key
+	at   map[string]int // a host's place in hosts, by lower-case name
+}
+
+// parse reads the text of a hosts file. Its errors are *positioned, and show
+// nothing of a value that may be a secret.
+func parse(text []byte) (document, error) {
+	// The parser tells its offsets by capacity.
+	text = text[:len(text):len(text)]
+	p := parser{document: document{text: text}, keys: keys(), at: map[string]int{}}
+	p.toml.Reset(text)
+	var table []part
+	for p.toml.NextExpression() {
+		e := p.toml.Expression()
+		path := parts(e.Key())
+		var err error
+		switch e.Kind {
+		case unstable.Table:
+			table = path
+			err = p.table(path)
+		case unstable.ArrayTable:
+			err = at(path[0], errors.New("[[...]] is a list of tables: write [hosts.NAME]"))
+		case unstable.KeyValue:
+			whole := span{int(e.Raw.Offset), int(e.Raw.Offset + e.Raw.Length)}
+			plain := len(table) == 2 && len(path) == 1
+			err = p.place(append(table[:len(table):len(table)], path...), e.Value(), whole, plain)
+		}
+		if err != nil {
+			return document{}, err
+		}
+	}
+	if err := p.toml.Error(); err != nil {
+		return document{}, p.syntax(err)
+	}
+	// What only the decoder knows: tables that are defined twice over.
+	var all map[string]any
+	if err := toml.Unmarshal(text, &all); err != nil {
+		return document{}, p.syntax(err)
+	}
+	return p.document, nil
+}
+
+func parts(keys unstable.Iterator) []part {
+	var all []part
+	for keys.Next() {
+		k := keys.Node()
+		all = append(all, part{string(k.Data), span{int(k.Raw.Offset), int(k.Raw.Offset + k.Raw.Length)}})
+	}
+	return all
+}
+
+func at(p part, err error) error { return &positioned{p.at.start, err} }
+
+// syntax turns an error of the TOML library into one with a place. The library
+// quotes single characters of the text; they are left out, for the text may be
+// a secret.
+func (p *parser) syntax(err error) error {
+	message, offset := "not valid TOML", 0
+	var pe *unstable.ParserError
+	var de *toml.DecodeError
+	switch {
+	case errors.As(err, &pe):
+		message = pe.Message
+		if o := cap(p.text) - cap(pe.Highlight); o >= 0 && o <= len(p.text) {
+			offset = o
+		}
+	case errors.As(err, &de):
+		message = strings.TrimPrefix(de.Error(), "toml: ")
+		row, column := de.Position()
+		for ; row > 1; row-- {
+			offset += bytes.IndexByte(p.text[offset:], '\n') + 1
+		}
+		offset = min(offset+max(column-1, 0), len(p.text))
+	}
+	message, _, _ = strings.Cut(message, " U+")
+	message = strings.TrimRight(strings.TrimSuffix(message, "but got"), " :")
+	if message == "unexpected character" || strings.HasPrefix(message, "expected keyword") {
+		message = "a value is neither a number nor true nor false: text goes in quotes"
+	}
+	return &positioned{offset, errors.New(knock.Clean(message, 2*maxShown))}
+}
+
+// table takes a header in brackets.
+func (p *parser) table(path []part) error {
+	if err := p.checkPath(path); err != nil {
+		return err
+	}
+	if len(path) != 2 {
+		return nil
+	}
+	if i, ok := p.at[strings.ToLower(path[1].name)]; ok {
+		line, _ := lineColumn(p.text, p.sections[i].header.start)
+		return at(path[1], fmt.Errorf("host %s is there twice, first in line %d", quote(path[1].name), line))
+	}
+	i, err := p.host(path[1])
+	if err == nil {
+		p.sections[i].plain = true
+	}
+	return err
+}
+
+// checkPath says what is wrong with a key, short of a value.
+func (p *parser) checkPath(path []part) error {
+	if first := path[0]; first.name != "hosts" {
+		hint := "hosts stand below [hosts.NAME]"
+		if nearest(first.name, []string{"hosts"}) != "" {
+			hint = "did you mean \"hosts\"?"
+		}
+		return at(first, fmt.Errorf("unknown key %s: %s", quote(first.name), hint))
+	}
+	if len(path) < 3 {
+		return nil
+	}
+	var names []string
+	for _, k := range p.keys {
+		if k.name == path[2].name {
+			if len(path) > 3 {
+				return at(path[3], fmt.Errorf("unknown key %s: %s has none below it", quote(path[3].name), k.name))
+			}
+			return nil
+		}
+		names = append(names, k.name)
+	}
+	name := path[2].name
+	hint := "there are " + strings.Join(names, ", ")
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	} else if path[1].at.end+1 == path[2].at.start {
+		hint = fmt.Sprintf("a name with dots goes in quotes, like [hosts.%s]", tomlString(clean(path[1].name+"."+name)))
+	}
+	return at(path[2], fmt.Errorf("unknown key %s: %s", quote(name), hint))
+}
+
+// host returns the place of the host with that name, which may be a new one.
+func (p *parser) host(name part) (int, error) {
+	if i, ok := p.at[strings.ToLower(name.name)]; ok {
+		if first := p.hosts[i].Name; first != name.name {
+			return 0, at(name, fmt.Errorf("host %s is there as %s too: names are the same in upper and lower case", quote(name.name), quote(first)))
+		}
+		return i, nil
+	}
+	if err := CheckName(name.name); err != nil {
+		return 0, at(name, err)
+	}
+	i := len(p.hosts)
+	p.at[strings.ToLower(name.name)] = i
+	p.hosts = append(p.hosts, NewHost(name.name))
+	p.sections = append(p.sections, section{header: name.at, keys: map[string]span{}, values: map[string]span{}})
+	return i, nil
+}
+
+// place takes the value of a key. whole is the expression's span, and plain
+// says that it is a key of its own below [hosts.NAME].
+func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) error {
+	if err := p.checkPath(path); err != nil {
+		return err
+	}
+	if v.Kind == unstable.InlineTable {
+		if len(path) == 2 {
+			if _, err := p.host(path[1]); err != nil {
+				return err
+			}
+		}
+		for children := v.Children(); children.Next(); {
+			if kv := children.Node(); kv.Kind == unstable.KeyValue {
+				if err := p.place(append(path[:len(path):len(path)], parts(kv.Key())...), kv.Value(), whole, false); err != nil {
+					return err
+				}
+			}
+		}
+		if len(path) < 3 {
+			return nil
+		}
+	}
+	switch len(path) {
+	case 1:
+		return at(path[0], errors.New("hosts is a table: write [hosts.NAME]"))
+	case 2:
+		return at(path[1], fmt.Errorf("host %s is a table: write [hosts.%s] and its keys below", quote(path[1].name), tomlKey(clean(path[1].name))))
+	}
+	i, err := p.host(path[1])
+	if err != nil {
+		return err
+	}
+	return p.set(i, path[2], v, whole, plain)
+}
+
+// set puts the value of a known key into host i.
+func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool) error {
+	h, s := &p.hosts[i], &p.sections[i]
+	if _, twice := s.keys[name.name]; twice {
+		return at(name, fmt.Errorf("key %s of host %s is there twice", name.name, quote(h.Name)))
+	}
+	s.plain = s.plain && plain
+	s.keys[name.name] = whole
+	// After the key stand an equals sign and blanks, then the value to the end.
+	start := name.at.end
+	for start < whole.end && strings.IndexByte(" \t=", p.text[start]) >= 0 {
+		start++
+	}
+	s.values[name.name] = span{start, whole.end}
+	for _, k := range p.keys {
+		if k.name != name.name {
+			continue
+		}
+		if err := k.set(h, convert(k.name, v)); err != nil {
+			return &positioned{start, err}
+		}
+	}
+	if two := h.sources(); len(two) > 1 {
+		return at(name, errTwoSources(h.Name, two))
+	}
+	return nil
+}
+
+// convert copies a value out of the parser.
+func convert(key string, n *unstable.Node) value {
+	v := value{key: key, raw: string(n.Data)}
+	switch n.Kind {
+	case unstable.String:
+		v.kind = textKind
+	case unstable.Integer:
+		v.kind = integerKind
+	case unstable.Bool:
+		v.kind = boolKind
+	case unstable.Array:
+		v.kind = listKind
+		for children := n.Children(); children.Next(); {
+			c := children.Node()
+			e := value{raw: string(c.Data)}
+			if c.Kind == unstable.String {
+				e.kind = textKind
+			}
+			v.list = append(v.list, e)
+		}
+	}
+	return v
+}

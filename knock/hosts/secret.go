@@ -1,0 +1,146 @@
+package hosts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"rapport/knock"
+)
+
+// ErrNoSecret says that the hosts file does not say where a host's secret is.
+var ErrNoSecret = errors.New("the hosts file does not say where the secret is")
+
+const (
+	// secretTimeout bounds how long a command or a keyring may take: it covers
+	// typing a passphrase.
+	secretTimeout = 60 * time.Second
+	// secretGrace is how long a command that was told to stop may go on.
+	secretGrace = 2 * time.Second
+)
+
+// ReadSecret fetches the host's secret from where the hosts file says, and
+// wraps ErrNoSecret if it does not say. It fails as [ReadSecretFile] does, and
+// wraps knock.ErrSecret where what it found cannot be a secret, or ctx's cause.
+//
+// A secret_command runs without a shell, for 60 seconds at most. The first line
+// that it prints is the secret: pass(1) keeps notes in those that follow. It has
+// this process's standard error, and its standard input if that is a terminal,
+// to ask for a passphrase; a pipe is not the command's to read.
+func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
+	switch all := h.sources(); {
+	case len(all) == 0:
+		return knock.Secret{}, fmt.Errorf("host %s: %w", quote(h.Name), ErrNoSecret)
+	case len(all) > 1:
+		return knock.Secret{}, errTwoSources(h.Name, all)
+	case len(h.SecretCommand) > 0:
+		return commandSecret(ctx, h.SecretCommand)
+	case h.Keyring:
+		return readKeyring(ctx, h.Name)
+	case h.SecretFile != "":
+		path, err := h.secretPath()
+		if err != nil {
+			return knock.Secret{}, err
+		}
+		return ReadSecretFile(path)
+	}
+	return h.Secret, nil
+}
+
+// secretPath returns the path of the host's secret file, as seen from here.
+func (h Host) secretPath() (string, error) {
+	path, err := expandHome(h.SecretFile)
+	if err == nil && !filepath.IsAbs(path) {
+		path = filepath.Join(h.folder, path)
+	}
+	return path, err
+}
+
+// expandHome puts the home folder in the place of a leading ~/.
+func expandHome(path string) (string, error) {
+	rest, ok := strings.CutPrefix(path, "~/")
+	if !ok {
+		return path, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the home folder that %s starts with: %s", quotePath(path), clean(err.Error()))
+	}
+	return filepath.Join(home, rest), nil
+}
+
+// commandSecret runs a secret_command.
+func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
+	fail := func(format string, args ...any) (knock.Secret, error) {
+		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{quote(argv[0])}, args...)...)
+	}
+	name, err := expandHome(argv[0])
+	if err != nil {
+		return knock.Secret{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, secretTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(limited, name, argv[1:]...)
+	// An interrupt lets it put the terminal back in order.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = secretGrace
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		cmd.Stdin = os.Stdin
+	}
+	cmd.Stderr = os.Stderr
+	var out head
+	cmd.Stdout = &out
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return fail("was stopped: %w", context.Cause(ctx))
+	case limited.Err() != nil:
+		return fail("took longer than %v; run it by hand to see why", secretTimeout)
+	case errors.Is(err, exec.ErrNotFound):
+		return fail("is not a program on this machine")
+	case errors.As(err, &exit):
+		return fail("failed: %s; run it by hand to see why", clean(exit.ProcessState.String()))
+	// A child of its own that goes on, as an agent does, is no failure.
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		return fail("cannot run: %s", clean(plainExec(err).Error()))
+	}
+	line, _, _ := bytes.Cut(out.text, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	if len(line) == 0 {
+		return fail("printed nothing in its first line, where the secret belongs")
+	}
+	s, err := knock.ParseSecret(string(line))
+	if err != nil {
+		return fail("printed what is no secret: %w", err)
+	}
+	return s, nil
+}
+
+// plainExec takes the command's name off an error.
+func plainExec(err error) error {
+	var ee *exec.Error
+	if errors.As(err, &ee) {
+		return ee.Err
+	}
+	return plain(err)
+}
+
+// maxOutput bounds what is kept of a command's output, in bytes.
+const maxOutput = 4096
+
+// head keeps the start of what is written to it, and lets the rest go.
+type head struct{ text []byte }
+
+func (h *head) Write(b []byte) (int, error) {
+	h.text = append(h.text, b[:min(len(b), maxOutput-len(h.text))]...)
+	return len(b), nil
+}

@@ -1,0 +1,135 @@
+package hosts_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rapport/knock/hosts"
+)
+
+const sshConfig = `# as people have it
+User me
+Include conf.d/*.conf nothing-there
+Match exec "rapport knock %h"
+    Port 1
+Match originalhost alias host alias
+    Port 2022
+Host myserver  other # trailing
+    HostName server.example.org
+    Port 2222
+    ProxyCommand rapport proxy %h %p
+Host "quoted"
+	HostName="192.0.2.1"
+host = short1 short2
+    hostname %h.example.org
+    HostName second.wins.not
+Host *.lan !printer.lan
+    HostName 10.%%.%h
+Host bare
+    IdentityFile ~/.ssh/%h
+Host badport
+    Port ssh
+Host badname
+    HostName -oProxyCommand=x
+Host badtoken
+    HostName %u.example.org
+Host *
+    Port 8022
+`
+
+func TestFromSSHConfig(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config")
+	write(t, path, sshConfig, 0o600)
+	if err := os.MkdirAll(filepath.Join(dir, "conf.d", "folder.conf"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "conf.d", "work.conf"), "Host included\n  HostName in.example.org\nHost nobody\n", 0o600)
+	for _, tt := range []struct {
+		name, address string
+		port          int
+		ok            bool
+	}{
+		{"myserver", "server.example.org", 2222, true},
+		{"other", "server.example.org", 2222, true},
+		{"included", "in.example.org", 8022, true},
+		{"alias", "alias", 2022, true},
+		{"quoted", "192.0.2.1", 8022, true},
+		{"short2", "short2.example.org", 8022, true},
+		{"nas.lan", "10.%.nas.lan", 8022, true},
+		{"bare", "bare", 8022, true},
+		{"printer.lan", "", 0, false},
+		{"unknown", "", 0, false},
+		{"", "", 0, false},
+		{"-x", "", 0, false},
+	} {
+		address, port, ok, err := hosts.FromSSHConfig(path, tt.name)
+		if address != tt.address || port != tt.port || ok != tt.ok || err != nil {
+			t.Errorf("%s: %q, %d, %v, %v; want %q, %d, %v", tt.name, address, port, ok, err, tt.address, tt.port, tt.ok)
+		}
+	}
+	for name, want := range map[string]string{
+		"badport":  `Port "ssh" is not within 1-65535`,
+		"badname":  "starts with '-'",
+		"badtoken": "only %h and %% can be expanded",
+	} {
+		_, _, ok, err := hosts.FromSSHConfig(path, name)
+		if ok || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+		oneLine(t, err)
+	}
+}
+
+func TestFromSSHConfigThatIsOdd(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config")
+	for text, want := range map[string]string{
+		"":                                 "",
+		"Host\nHost \"\nx":                 "line 2: a quote is not closed",
+		"Host \"\"\n":                      "pattern",
+		"Include config\n":                 "too many files",
+		"Include *\n":                      "too many files",
+		"Include [\n":                      "syntax error in pattern",
+		"Match\nMatch host\nMatch x y\n":   "",
+		"Host " + strings.Repeat("x", 2e3): "too long",
+		strings.Repeat("#\n", 1<<20):       "more than 1048576 bytes",
+		"\x1b[31m \x00\xff\n":              "",
+		"Host \x1b[31m!\"\n":               "a quote is not closed",
+	} {
+		write(t, path, text, 0o600)
+		_, _, ok, err := hosts.FromSSHConfig(path, "a")
+		if ok || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %v, %v, want %q", text, ok, err, want)
+		}
+		oneLine(t, err)
+	}
+	for _, path := range []string{"", filepath.Join(dir, "nothing")} {
+		if _, _, ok, err := hosts.FromSSHConfig(path, "a"); ok || err != nil {
+			t.Errorf("%q: %v, %v", path, ok, err)
+		}
+	}
+	if _, _, ok, err := hosts.FromSSHConfig(dir, "a"); ok || err == nil {
+		t.Errorf("a folder: %v, %v", ok, err)
+	}
+	if path := hosts.DefaultSSHConfig(); path != "" && filepath.Base(path) != "config" {
+		t.Errorf("DefaultSSHConfig = %s", path)
+	}
+}
+
+// TestIncludeInABlock: an Include counts only where its block does, and does
+// not end it.
+func TestIncludeInABlock(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config")
+	write(t, path, "Host a\nInclude more\nPort 3\nHost b\nPort 4\n", 0o600)
+	write(t, filepath.Join(dir, "more"), "HostName deep\nHost b\nHostName never\n", 0o600)
+	if address, port, ok, err := hosts.FromSSHConfig(path, "a"); address != "deep" || port != 3 || !ok || err != nil {
+		t.Errorf("a: %q, %d, %v, %v", address, port, ok, err)
+	}
+	if address, port, ok, err := hosts.FromSSHConfig(path, "b"); address != "b" || port != 4 || !ok || err != nil {
+		t.Errorf("b: %q, %d, %v, %v", address, port, ok, err)
+	}
+}

@@ -1,0 +1,189 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+// knockKey answers a key on the Knock screen.
+func (a *app) knockKey(msg tea.KeyMsg) tea.Cmd {
+	switch {
+	case key.Matches(msg, a.keys.Cancel):
+		a.cancel()
+	case key.Matches(msg, a.keys.Mask):
+		a.screen.masked = !a.screen.masked
+	case key.Matches(msg, a.keys.Copy):
+		return a.copySequence()
+	case key.Matches(msg, a.keys.Knock):
+		a.help = false
+		return a.start(knocking)
+	case key.Matches(msg, a.keys.Probe):
+		a.help = false
+		return a.start(probing)
+	case key.Matches(msg, a.keys.Wait):
+		a.help = false
+		a.wait()
+	case key.Matches(msg, a.keys.SSH):
+		return a.ssh()
+	case key.Matches(msg, a.keys.Hosts):
+		return a.toHosts()
+	}
+	return nil
+}
+
+// cancelled is why a job that the user ended was not done.
+const cancelled = "cancelled"
+
+// settle is how long after the turn of the hour a handshake waits: the server
+// may be refreshing its rules.
+const settle = 2 * time.Second
+
+// wait arms the handshake for the start of the next hour, or disarms it.
+func (a *app) wait() {
+	if a.screen.waitFor != nil {
+		a.screen.waitFor = nil
+		return
+	}
+	next := knock.HourOf(a.now.Add(a.screen.target.Skew)).Add(1)
+	a.screen.waitFor = &next
+	a.screen.note(a.now, "waiting for %sh to knock; esc gives up", next.String()[11:])
+}
+
+// due starts the handshake that was waiting for its hour.
+func (a *app) due() tea.Cmd {
+	next := a.screen.waitFor
+	if next == nil || a.now.Add(a.screen.target.Skew).Before(next.Start().Add(settle)) {
+		return nil
+	}
+	a.screen.waitFor = nil
+	return a.start(knocking)
+}
+
+// start begins a job. There is only ever one: another that is under way is
+// cancelled, and the new one begins when that has returned, so that two
+// handshakes never mix on the wire.
+func (a *app) start(st stage) tea.Cmd {
+	if a.cancel(); a.job != nil {
+		a.queued = st
+		return nil
+	}
+	a.screen.start(st)
+	target, host, client, options := a.screen.target, a.screen.host, a.config.Client, a.config.Options
+	a.jobs++
+	j, cmd := startJob(a.ctx, a.jobs, func(ctx context.Context, emit func(any)) error {
+		addr, err := resolve(ctx, client, host)
+		if err != nil {
+			return err
+		}
+		emit(pinned{addr.Addr()})
+		target.Addr = addr
+		switch st {
+		case knocking:
+			_, err = client.Knock(ctx, target, options, func(e knock.Event) { emit(e) })
+		case probing:
+			var r knock.ProbeReport
+			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
+				emit(probed{r})
+			}
+		}
+		return err
+	})
+	a.job = &j
+	return cmd
+}
+
+// done takes the end of a job, and starts what was queued behind it.
+func (a *app) done(msg jobDone) tea.Cmd {
+	if a.job == nil || msg.number != a.job.number {
+		return nil
+	}
+	was, left := a.screen.stage, a.job.left
+	a.job = nil
+	if !left {
+		a.screen.stage = idle
+	}
+	switch {
+	case left:
+	case errors.Is(msg.err, context.Canceled):
+		a.screen.looking = false
+		a.screen.failure = cancelled
+		a.screen.note(a.now, cancelled)
+	case msg.err != nil:
+		a.screen.failure = msg.err.Error()
+		a.screen.note(a.now, "%v", msg.err)
+		a.keepResult(was, false, msg.err.Error())
+	case was == knocking && a.screen.report != nil:
+		a.keepResult(was, a.screen.report.Opened, a.screen.report.Summary())
+	}
+	if next := a.queued; next != idle {
+		a.queued = idle
+		return a.start(next)
+	}
+	return nil
+}
+
+// keepResult keeps how a handshake ended for the Hosts screen.
+func (a *app) keepResult(was stage, opened bool, summary string) {
+	if was != knocking || a.config.ResultsPath == "" {
+		return
+	}
+	r := hosts.Result{At: a.now.UTC(), Opened: opened, Summary: summary}
+	if err := hosts.SaveResult(a.config.ResultsPath, a.screen.host.Name, r); err != nil {
+		a.screen.note(a.now, "%v", err)
+	}
+}
+
+// copySequence hands this hour's ports to the terminal's clipboard.
+func (a *app) copySequence() tea.Cmd {
+	ports := a.screen.current(a.now).Ports()
+	text := strings.Trim(fmt.Sprint(ports), "[]")
+	a.screen.note(a.now, "sequence sent to the terminal's clipboard (OSC 52)")
+	clipboard := a.config.clipboard
+	return func() tea.Msg {
+		clipboard(text)
+		return nil
+	}
+}
+
+// sshEnded says that the ssh that had the terminal is over.
+type sshEnded struct{ err error }
+
+// ssh gives the terminal to an ssh through the gate.
+func (a *app) ssh() tea.Cmd {
+	if a.config.SSH == nil {
+		return nil
+	}
+	if a.job != nil {
+		a.screen.note(a.now, "a handshake is under way; press s again when it is over")
+		return nil
+	}
+	cmd, err := a.config.SSH(a.screen.host, a.screen.target.Secret)
+	if err != nil {
+		a.screen.note(a.now, "%v", err)
+		return nil
+	}
+	a.screen.note(a.now, "ssh has the terminal")
+	return tea.ExecProcess(cmd, func(err error) tea.Msg { return sshEnded{err} })
+}
+
+func (a *app) sshEnded(msg sshEnded) {
+	var exit *exec.ExitError
+	switch {
+	case msg.err == nil:
+		a.screen.note(a.now, "ssh is over")
+	case errors.As(msg.err, &exit):
+		a.screen.note(a.now, "ssh is over, exit status %d", exit.ExitCode())
+	default:
+		a.screen.note(a.now, "ssh did not start: %v", msg.err)
+	}
+}
