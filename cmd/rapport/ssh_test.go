@@ -38,7 +38,7 @@ func newGated(t testing.TB, proxy string, extra ...string) *gated {
 	if os.Getuid() != 0 || !realRoot() {
 		t.Skip("missing: root, which sshd needs to let someone log in")
 	}
-	g := &gated{Server: knocktest.NewServer(t, knocktest.Options{Secret: "s3cret-for-the-gate"}), t: t, rapport: build(t), dir: t.TempDir()}
+	g := &gated{Server: knocktest.NewServer(t, knocktest.Options{Secret: "s3cret-for-the-gate", SSHD: []string{"Subsystem sftp internal-sftp"}}), t: t, rapport: build(t), dir: t.TempDir()}
 	g.hosts = g.write("hosts.toml", fmt.Sprintf("[hosts.gate]\naddress = %q\nsecret_file = \"gate.secret\"\n", g.Addr4))
 	g.write("gate.secret", "s3cret-for-the-gate\n")
 	var b strings.Builder
