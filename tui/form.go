@@ -107,6 +107,7 @@ type formResult struct {
 // update answers a message; result is not nil once the form is complete.
 func (f *form) update(msg tea.Msg) (result *formResult, cmd tea.Cmd) {
 	if k, ok := msg.(tea.KeyMsg); ok {
+		f.failure = ""
 		switch k.String() {
 		case "tab", "down":
 			return nil, f.to(f.focus + 1)
@@ -121,17 +122,10 @@ func (f *form) update(msg tea.Msg) (result *formResult, cmd tea.Cmd) {
 				f.store = (f.store + 1) % len(stores)
 				return nil, nil
 			}
-		case "enter":
-			if f.focus < fieldStore {
+		case "enter", "ctrl+s":
+			if k.String() == "enter" && f.focus < fieldStore {
 				return nil, f.to(f.focus + 1)
 			}
-			r, field, err := f.complete()
-			if err != nil {
-				f.failure = err.Error()
-				return nil, f.to(field)
-			}
-			return &r, nil
-		case "ctrl+s":
 			r, field, err := f.complete()
 			if err != nil {
 				f.failure = err.Error()
@@ -142,7 +136,6 @@ func (f *form) update(msg tea.Msg) (result *formResult, cmd tea.Cmd) {
 	}
 	if f.focus < fieldStore {
 		f.inputs[f.focus], cmd = f.inputs[f.focus].Update(msg)
-		f.failure = ""
 		f.rate()
 	}
 	return nil, cmd

@@ -182,11 +182,19 @@ func (a *app) save(r formResult) tea.Cmd {
 	a.reload()
 	a.mode = onHosts
 	for i, h := range a.list.all {
-		if h.Name == r.host.Name {
-			a.list.cursor = i
-			if a.form.old == nil {
-				return a.unlock(h)
-			}
+		if h.Name != r.host.Name {
+			continue
+		}
+		a.list.cursor = i
+		if r.secret.IsZero() {
+			break
+		}
+		a.list.notice = "the secret of " + h.Name + " is in the keyring; the server needs the same"
+		if h.SecretFile != "" {
+			a.list.notice = "the secret of " + h.Name + " is in " + h.SecretFile + "; the server needs the same"
+		}
+		if a.form.old == nil {
+			return a.unlock(h)
 		}
 	}
 	return nil
@@ -258,8 +266,11 @@ func (a *app) unlocked(msg unlocked) tea.Cmd {
 		}
 		return nil
 	}
-	a.list.failure = ""
 	a.onServer(msg.host, msg.secret)
+	if a.list.notice != "" {
+		a.screen.note(a.now, "%s", a.list.notice)
+	}
+	a.list.failure, a.list.notice = "", ""
 	return func() tea.Msg { return startMsg{resolving} }
 }
 

@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -173,7 +175,19 @@ func (a *app) ssh() tea.Cmd {
 		return nil
 	}
 	a.screen.note(a.now, "ssh has the terminal")
-	return tea.ExecProcess(cmd, func(err error) tea.Msg { return sshEnded{err} })
+	return tea.Exec(execFunc(func() error { return runSSH(cmd) }), func(err error) tea.Msg { return sshEnded{err} })
+}
+
+// runSSH runs ssh on the terminal. What a session that failed left there would
+// vanish with the screen's return, so it waits for a key then.
+func runSSH(cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	err := cmd.Run()
+	if err != nil {
+		fmt.Printf("\n[%v; enter goes back to the screens] ", err)
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	}
+	return err
 }
 
 func (a *app) sshEnded(msg sshEnded) {

@@ -85,6 +85,8 @@ func (a app) footer() string {
 		hints = [][2]string{{"tab", "next"}, {"ctrl+g", "make a secret"}, {"ctrl+s", "save"}, {"esc", "back"}}
 	case a.mode == onImport, a.mode == onSecret:
 		hints = [][2]string{{"enter", "go on"}, {"esc", "back"}}
+	case a.mode == onHosts && a.list.removing:
+		hints = [][2]string{{"y", "remove"}, {"any other key", "keep"}}
 	case a.mode == onHosts && a.list.filtering:
 		hints = [][2]string{{"enter", "keep the filter"}, {"esc", "back"}}
 	case a.mode == onHosts:

@@ -89,7 +89,8 @@ func demoSSH(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.Command(self, "ssh", "--range", h.Range.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
+	// No hosts file: one of its entries may be for loopback too.
+	c := exec.Command(self, "ssh", "--config", os.DevNull, "--range", h.Range.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 	c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
 	return c, nil

@@ -58,7 +58,7 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 		if err != nil {
 			return nil, errNoSSH
 		}
-		argv, err := sshArgs(cmd, h, []string{h.Name})
+		argv, err := sshArgs(cmd, h, h.Name, []string{h.Name})
 		if err != nil {
 			return nil, err
 		}

@@ -41,7 +41,7 @@ options, and the command. The exit status is ssh's.`,
 			if err != nil {
 				return errNoSSH
 			}
-			argv, err := sshArgs(cmd, h, args)
+			argv, err := sshArgs(cmd, h, name, args)
 			if err != nil {
 				return err
 			}
@@ -52,9 +52,10 @@ options, and the command. The exit status is ssh's.`,
 	return cmd
 }
 
-// sshArgs returns ssh's arguments, its name first. rapport is named by its own
-// path, with the flags that it was given itself.
-func sshArgs(cmd *cobra.Command, h hosts.Host, args []string) ([]string, error) {
+// sshArgs returns ssh's arguments, its name first, to reach h, which is called
+// name. rapport is named by its own path, with the flags that it was given
+// itself.
+func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
@@ -68,7 +69,7 @@ func sshArgs(cmd *cobra.Command, h hosts.Host, args []string) ([]string, error) 
 			proxy = append(proxy, "--"+name+"="+f.Value.String())
 		}
 	}
-	proxy = append(proxy, "--", h.Name)
+	proxy = append(proxy, "--", name)
 	for i, word := range proxy {
 		// ssh replaces %x in it and hands it to the user's shell.
 		proxy[i] = shellWord(strings.ReplaceAll(word, "%", "%%"))
