@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -89,6 +90,9 @@ func Run(ctx context.Context, c Config) error {
 	if !HasTerminal() {
 		return ErrNoTerminal
 	}
+	// A frame leaves little behind and little is kept: collecting at 2 MB instead
+	// of 4 saves as much again of resident memory, and costs nothing one sees.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	in, out := os.Stdin, &terminal{File: os.Stdout}
 	if c.Client == nil {
 		c.Client = &knock.Client{}
