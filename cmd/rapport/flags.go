@@ -53,17 +53,22 @@ func (f *flags) path() (string, error) {
 	return hosts.DefaultPath()
 }
 
+// load reads the hosts file.
+func (f *flags) load() (hosts.File, error) {
+	path, err := f.path()
+	if err != nil {
+		return hosts.File{}, err
+	}
+	return hosts.Load(path)
+}
+
 // server returns what is known of HOST: its entry in the hosts file, else what
 // ~/.ssh/config says of it, else its name alone. Flags that were given win.
 func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if err := hosts.CheckName(name); err != nil {
 		return hosts.Host{}, err
 	}
-	path, err := f.path()
-	if err != nil {
-		return hosts.Host{}, err
-	}
-	file, err := hosts.Load(path)
+	file, err := f.load()
 	if err != nil {
 		return hosts.Host{}, err
 	}
@@ -138,12 +143,8 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 
 // completeHosts completes HOST from the hosts file.
 func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	path, err := f.path()
+	file, err := f.load()
 	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	file, err := hosts.Load(path)
-	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []string

@@ -50,14 +50,11 @@ func newHostsList(f *flags) *cobra.Command {
 		Short: "List the servers in the hosts file",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path, err := f.path()
+			file, err := f.load()
 			if err != nil {
 				return err
 			}
-			file, err := hosts.Load(path)
-			if err != nil {
-				return err
-			}
+			path := file.Path
 			lines := []hostLine{}
 			for _, h := range file.Hosts() {
 				lines = append(lines, hostLine{
@@ -222,14 +219,11 @@ func newHostsEdit(f *flags) *cobra.Command {
 		Long:              `edit changes what the flags say, and leaves the rest of the file as it is, comments too.`,
 		Args:              oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := f.path()
+			file, err := f.load()
 			if err != nil {
 				return err
 			}
-			file, err := hosts.Load(path)
-			if err != nil {
-				return err
-			}
+			path := file.Path
 			old, ok := file.Host(args[0])
 			if !ok {
 				return fmt.Errorf("%w: %q is not in %s", hosts.ErrNoHost, args[0], path)

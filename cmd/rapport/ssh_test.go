@@ -34,10 +34,7 @@ type gated struct {
 // newGated makes one. extra are lines for the server's stanza of ssh's config.
 func newGated(t testing.TB, proxy string, extra ...string) *gated {
 	t.Helper()
-	knocktest.Need(t, "ssh", "scp", "sftp", "rsync", "git")
-	if os.Getuid() != 0 || !realRoot() {
-		t.Skip("missing: root, which sshd needs to let someone log in")
-	}
+	knocktest.NeedLogin(t, "ssh", "scp", "sftp", "rsync", "git")
 	g := &gated{Server: knocktest.NewServer(t, knocktest.Options{Secret: "s3cret-for-the-gate", SSHD: []string{"Subsystem sftp internal-sftp"}}), t: t, rapport: build(t), dir: t.TempDir()}
 	g.hosts = g.write("hosts.toml", fmt.Sprintf("[hosts.gate]\naddress = %q\nsecret_file = \"gate.secret\"\n", g.Addr4))
 	g.write("gate.secret", "s3cret-for-the-gate\n")
@@ -61,12 +58,6 @@ func newGated(t testing.TB, proxy string, extra ...string) *gated {
 	}
 	g.config = g.write("ssh_config", b.String())
 	return g
-}
-
-// realRoot reports whether root is the machine's, not one of a user namespace.
-func realRoot() bool {
-	m, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && strings.Join(strings.Fields(string(m)), " ") == "0 0 4294967295"
 }
 
 func (g *gated) write(name, text string) string {
@@ -198,24 +189,36 @@ func TestBulkArrivesWhole(t *testing.T) {
 // With fdpass nothing stands between ssh and the server during the session.
 func TestNoProcessRemainsWithFdpass(t *testing.T) {
 	g := newGated(t, "proxy --fdpass %h %p", "ProxyUseFdpass yes")
-	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
-	in, _ := cmd.StdinPipe()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
+	end := g.session()
 	if found := processes(t, g.rapport); len(found) > 0 {
 		t.Errorf("during the session there is %q", found)
 	}
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Error(err)
+	end()
+}
+
+// session starts a session that is in when it returns, and lasts until end.
+func (g *gated) session() (end func()) {
+	g.t.Helper()
+	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("in\n"))); err != nil {
+		g.t.Fatal(err)
+	}
+	return func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			g.t.Error(err)
+		}
 	}
 }
 
@@ -272,18 +275,7 @@ func TestTheSecretNeverShows(t *testing.T) {
 		out, _ := g.try(g.rapport, append([]string{"--config", g.hosts}, strings.Fields(args)...)...)
 		said.WriteString(out)
 	}
-	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
-	in, _ := cmd.StdinPipe()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
-		t.Fatal(err)
-	}
+	end := g.session()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil || len(lines) == 0 {
 		t.Fatalf("no processes: %v", err)
@@ -295,8 +287,7 @@ func TestTheSecretNeverShows(t *testing.T) {
 	if len(processes(t, g.rapport)) == 0 {
 		t.Error("rapport proxy is not running, so its command line has not been looked at")
 	}
-	in.Close()
-	_ = cmd.Wait()
+	end()
 	if i := strings.Index(said.String(), secret); i >= 0 {
 		t.Errorf("the secret shows: ...%s", said.String()[max(0, i-200):i+len(secret)])
 	}

@@ -25,6 +25,17 @@ func Need(t testing.TB, programs ...string) {
 	needAll(t, missing, programs)
 }
 
+// NeedLogin is Need for a test that logs in to a server: sshd changes to
+// another user for it, which the root of a user namespace cannot.
+func NeedLogin(t testing.TB, programs ...string) {
+	t.Helper()
+	Need(t, programs...)
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil || strings.Join(strings.Fields(string(users)), " ") != "0 0 4294967295" {
+		lack(t, "root, which sshd needs to let someone log in")
+	}
+}
+
 // needAll ends the test if anything is missing already, or a program is.
 func needAll(t testing.TB, missing, programs []string) {
 	t.Helper()
