@@ -95,8 +95,7 @@ func again(t testing.TB, test string, env ...string) *exec.Cmd {
 func TestHelper(t *testing.T) {
 	role := os.Getenv("RAPPORT_HELPER")
 	switch role {
-	case "":
-		t.Skip("for other tests to run")
+	case "": // only for other tests to run
 	case "fail":
 		t.Error("as told")
 	case "need":
