@@ -2,6 +2,7 @@ package knock
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,15 +15,19 @@ const carryBuffer = 128 << 10
 // farewell is how long the far side may stay silent after the near side has
 // ended. A session that is over ends both ways at once; what waits longer
 // waits for a network that is gone.
-const farewell = 10 * time.Second
+const farewell = time.Minute
 
 // halfCloser is a connection whose one direction can end before the other.
 type halfCloser interface{ CloseWrite() error }
 
+// ErrLost says that a connection broke while it was in use.
+var ErrLost = errors.New("the connection was lost")
+
 // Carry carries bytes between a connection and a program's standard input and
 // output, as a ProxyCommand of ssh must, until either side is through. The end
 // of in is passed on as a half-close; the end of the connection ends it all.
-// It closes conn, and returns nil when both directions ended in order. in is
+// It closes conn, and returns nil when both directions ended in order; it wraps
+// ErrLost where the connection broke. in is
 // still being read when the far side ends first.
 func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 	defer conn.Close()
@@ -60,7 +65,7 @@ func receive(conn net.Conn, out io.Writer, sent <-chan error) error {
 		case err == io.EOF, ended && errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
 		case err != nil:
-			return err
+			return fmt.Errorf("%w: %w", ErrLost, err)
 		case ended:
 			_ = conn.SetReadDeadline(time.Now().Add(farewell))
 		}

@@ -2,6 +2,7 @@ package knock
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 )
@@ -10,7 +11,6 @@ import (
 var ErrNoFdpass = errors.New("cannot hand the connection over")
 
 // PassTo fails with ErrNoFdpass: Windows has no way to hand a socket over to ssh.
-func PassTo(_ *os.File, conn net.Conn) error {
-	conn.Close()
-	return ErrNoFdpass
+func PassTo(*os.File, net.Conn) error {
+	return fmt.Errorf("%w: Windows has no way to", ErrNoFdpass)
 }

@@ -71,8 +71,9 @@ func newApp(ctx context.Context, c Config, th theme) app {
 		return a
 	}
 	a.reload()
-	if len(a.list.all) == 0 && a.list.failure == "" {
+	if len(a.list.all) == 0 && a.list.broken == "" {
 		a.mode, a.form = onForm, newForm(hosts.NewHost(""), false, knock.Secret{})
+		a.form.first = true
 	}
 	return a
 }

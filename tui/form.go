@@ -24,7 +24,7 @@ const (
 )
 
 // stores are the places where a form puts a secret.
-var stores = [...]string{"file", "keyring"}
+var stores = [...]string{hosts.InFile, hosts.InKeyring}
 
 // form adds a server to the hosts file, or changes one.
 type form struct {
@@ -32,6 +32,7 @@ type form struct {
 	store    int // index in stores
 	focus    int
 	old      *hosts.Host // the entry that is changed, nil for a new one
+	first    bool        // there is no server yet
 	failure  string
 	strength string // what is said of the secret typed so far
 }
@@ -55,6 +56,9 @@ func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 	f.inputs[fieldSecret].SetValue(secret.Reveal())
 	f.inputs[fieldAddress].Placeholder = "the name itself"
 	f.inputs[fieldSecret].Placeholder = "ctrl+g makes a strong one"
+	if h.Keyring {
+		f.store = 1
+	}
 	if old {
 		f.old = &h
 		f.inputs[fieldSecret].Placeholder = "left as it is"
@@ -81,7 +85,7 @@ func (f *form) to(field int) tea.Cmd {
 // rate says how strong the secret is, where there is one to rate.
 func (f *form) rate() {
 	f.strength = ""
-	text := f.inputs[fieldSecret].Value()
+	text := strings.TrimSpace(f.inputs[fieldSecret].Value())
 	if text == "" {
 		return
 	}
@@ -101,7 +105,25 @@ func (f *form) rate() {
 type formResult struct {
 	host   hosts.Host
 	secret knock.Secret // zero: left as it is
-	store  string
+	store  string       // empty: where it is
+}
+
+// onto changes an entry by what was changed in the form, and nothing else: the
+// entry may have been changed elsewhere meanwhile.
+func (r formResult) onto(now, old hosts.Host) hosts.Host {
+	if r.host.Name != old.Name {
+		now.Name = r.host.Name
+	}
+	if r.host.Address != old.Address {
+		now.Address = r.host.Address
+	}
+	if r.host.SSHPort != old.SSHPort {
+		now.SSHPort = r.host.SSHPort
+	}
+	if r.host.Range != old.Range {
+		now.Range = r.host.Range
+	}
+	return now
 }
 
 // update answers a message; result is not nil once the form is complete.
@@ -147,7 +169,10 @@ func (f *form) complete() (r formResult, field int, err error) {
 	if f.old != nil {
 		r.host = *f.old
 	}
-	r.host.Name, r.host.Address, r.store = value(fieldName), value(fieldAddress), stores[f.store]
+	r.host.Name, r.host.Address = value(fieldName), value(fieldAddress)
+	if f.old == nil || (stores[f.store] == hosts.InKeyring) != f.old.Keyring {
+		r.store = stores[f.store]
+	}
 	if r.host.Name == "" {
 		return r, fieldName, fmt.Errorf("give the server a name")
 	}
@@ -157,7 +182,7 @@ func (f *form) complete() (r formResult, field int, err error) {
 	if r.host.Range, err = knock.ParseRange(value(fieldRange)); err != nil {
 		return r, fieldRange, err
 	}
-	text := f.inputs[fieldSecret].Value()
+	text := strings.TrimSpace(f.inputs[fieldSecret].Value()) // what is pasted ends in a newline
 	if text == "" {
 		if f.old == nil {
 			return r, fieldSecret, fmt.Errorf("type the secret, or press ctrl+g to make one")
@@ -172,6 +197,12 @@ func (f *form) complete() (r formResult, field int, err error) {
 func (f *form) lines(th theme, w int) []string {
 	labels := [fieldCount]string{"name", "address", "ssh port", "range", "secret", "keep it in"}
 	var out []string
+	if f.first {
+		for _, l := range wrap("A server to knock at: its name, its range, and the secret that it shares with you. esc, then i, makes it of an old script instead.", w-4) {
+			out = append(out, "   "+l)
+		}
+		out = append(out, "")
+	}
 	for i := range fieldCount {
 		mark, label := "  ", fit(labels[i], 12)
 		if i == f.focus {
@@ -193,6 +224,9 @@ func (f *form) lines(th theme, w int) []string {
 		out = append(out, " "+mark+label+text)
 		if i == fieldSecret {
 			for _, l := range wrap(f.strength, w-16) {
+				if l == "" {
+					continue
+				}
 				out = append(out, fit("", 15)+th.dim.Render(l))
 			}
 		}

@@ -19,7 +19,7 @@ import (
 // hostsKey answers a key on the Hosts screen.
 func (a *app) hostsKey(msg tea.KeyMsg) tea.Cmd {
 	l := &a.list
-	l.failure, l.notice = "", ""
+	l.failure, l.notice, a.asked = "", "", hosts.Host{}
 	if l.removing {
 		l.removing = false
 		if msg.String() == "y" {
@@ -129,7 +129,7 @@ func (a *app) ask(m mode, failure string) {
 func (a *app) entered() tea.Cmd {
 	text := a.input.Value()
 	if a.mode == onSecret {
-		secret, err := knock.ParseSecret(text)
+		secret, err := knock.ParseSecret(strings.TrimSpace(text))
 		if err != nil {
 			a.list.failure = err.Error()
 			return nil
@@ -163,8 +163,8 @@ func expandHome(path string) string {
 // reload reads the hosts file and the results anew.
 func (a *app) reload() {
 	file, err := hosts.Load(a.config.HostsPath)
-	if err != nil {
-		a.list.failure = err.Error()
+	if a.list.broken = ""; err != nil {
+		a.list.broken = err.Error()
 		return
 	}
 	a.list.all = file.Hosts()
@@ -173,29 +173,30 @@ func (a *app) reload() {
 
 // save writes what the form asks for.
 func (a *app) save(r formResult) tea.Cmd {
-	path := a.config.HostsPath
-	err := hosts.Keep(path, r.host, r.secret, r.store, a.form.old)
+	path, old := a.config.HostsPath, a.form.old
+	var h hosts.Host
+	var err error
+	if old == nil {
+		h, err = hosts.Add(path, r.host, r.secret, r.store)
+	} else {
+		h, err = hosts.Edit(path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.onto(now, *old), nil }, r.secret, r.store)
+	}
 	if err != nil {
 		a.form.failure = err.Error()
 		return nil
 	}
+	a.mode, a.list.filter = onHosts, ""
 	a.reload()
-	a.mode = onHosts
-	for i, h := range a.list.all {
-		if h.Name != r.host.Name {
-			continue
-		}
-		a.list.cursor = i
-		if r.secret.IsZero() {
-			break
-		}
-		a.list.notice = "the secret of " + h.Name + " is in the keyring; the server needs the same"
+	a.list.pick(h.Name)
+	if !r.secret.IsZero() {
+		where := "the keyring"
 		if h.SecretFile != "" {
-			a.list.notice = "the secret of " + h.Name + " is in " + h.SecretFile + "; the server needs the same"
+			where = h.SecretFile
 		}
-		if a.form.old == nil {
-			return a.unlock(h)
-		}
+		a.list.notice = "the secret of " + h.Name + " is in " + where + "; the server needs the same"
+	}
+	if old == nil {
+		return a.unlock(h)
 	}
 	return nil
 }
@@ -229,6 +230,9 @@ func (a *app) toHosts() tea.Cmd {
 	return nil
 }
 
+// reading is what the list says while a secret is being read.
+func reading(h hosts.Host) string { return "reading the secret of " + h.Name + "; esc gives up" }
+
 // unlocked is a server whose secret has been read.
 type unlocked struct {
 	host   hosts.Host
@@ -241,12 +245,18 @@ type unlocked struct {
 func (a *app) unlock(h hosts.Host) tea.Cmd {
 	ctx := a.ctx
 	if len(h.SecretCommand) > 0 {
+		a.asked = h
 		var secret knock.Secret
 		run := execFunc(func() (err error) {
+			fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)
 			secret, err = h.ReadSecret(ctx)
 			return err
 		})
 		return tea.Exec(run, func(err error) tea.Msg { return unlocked{h, secret, err} })
+	}
+	a.asked = h
+	if a.list.notice == "" {
+		a.list.notice = reading(h)
 	}
 	return func() tea.Msg {
 		secret, err := h.ReadSecret(ctx)
@@ -255,9 +265,14 @@ func (a *app) unlock(h hosts.Host) tea.Cmd {
 }
 
 func (a *app) unlocked(msg unlocked) tea.Cmd {
+	if a.mode != onHosts && a.mode != onSecret || a.asked.Name != msg.host.Name {
+		return nil // the user has gone elsewhere
+	}
+	if a.list.notice == reading(msg.host) {
+		a.list.notice = ""
+	}
 	switch {
 	case errors.Is(msg.err, hosts.ErrNoSecret):
-		a.asked = msg.host
 		a.ask(onSecret, "")
 		return textinput.Blink
 	case msg.err != nil:

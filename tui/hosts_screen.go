@@ -2,6 +2,9 @@ package tui
 
 import (
 	"fmt"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +20,8 @@ type hostsScreen struct {
 	filter    string
 	filtering bool // keys go to the filter
 	cursor    int
-	removing  bool // the removal of the selected server awaits its confirmation
+	removing  bool   // the removal of the selected server awaits its confirmation
+	broken    string // why the hosts file cannot be read
 	failure   string
 	notice    string
 }
@@ -43,6 +47,11 @@ func (s *hostsScreen) selected() (hosts.Host, bool) {
 	return shown[s.cursor], true
 }
 
+// pick puts the cursor on a server.
+func (s *hostsScreen) pick(name string) {
+	s.cursor = max(0, slices.IndexFunc(s.shown(), func(h hosts.Host) bool { return h.Name == name }))
+}
+
 // move moves the cursor by n lines.
 func (s *hostsScreen) move(n int) {
 	s.cursor = min(max(s.cursor+n, 0), max(0, len(s.shown())-1))
@@ -63,16 +72,26 @@ func (s *hostsScreen) lines(th theme, now time.Time, w, h int) []string {
 	switch {
 	case s.removing:
 		if sel, ok := s.selected(); ok {
-			foot = append(foot, " "+th.bad.Render(fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name)))
+			for _, l := range wrap(fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), w-2) {
+				foot = append(foot, " "+th.bad.Render(l))
+			}
 		}
 	case s.failure != "":
 		for _, l := range wrap(s.failure, w-2) {
 			foot = append(foot, " "+th.bad.Render(l))
 		}
 	case s.notice != "":
-		foot = append(foot, " "+s.notice)
+		for _, l := range wrap(s.notice, w-2) {
+			foot = append(foot, " "+l)
+		}
+	}
+	if s.broken != "" {
+		for _, l := range wrap(s.broken, w-2) {
+			head = append(head, " "+th.bad.Render(l))
+		}
 	}
 	shown := s.shown()
+	s.cursor = min(max(s.cursor, 0), max(0, len(shown)-1))
 	room := max(1, h-len(head)-len(foot))
 	first := max(0, min(s.cursor-room/2, len(shown)-room))
 	out := head
@@ -82,7 +101,7 @@ func (s *hostsScreen) lines(th theme, now time.Time, w, h int) []string {
 	if len(shown) == 0 && len(s.all) > 0 {
 		out = append(out, th.dim.Render(" no server matches"))
 	}
-	if len(s.all) == 0 {
+	if len(s.all) == 0 && s.broken == "" {
 		out = append(out, " no servers yet: a adds one, i imports an old script")
 	}
 	return append(out, foot...)
@@ -95,16 +114,20 @@ func (s *hostsScreen) line(th theme, now time.Time, h hosts.Host, selected bool,
 	if selected {
 		mark, name = "> ", th.strong.Render(name)
 	}
-	where := fmt.Sprintf("%s:%d", h.Lookup(), h.SSHPort)
-	line := " " + mark + name + fit(ansi.Truncate(where, 25, "~"), 26)
+	column := 26
+	if w < framedWidth-2 {
+		column = 24
+	}
+	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
+	line := " " + mark + name + fit(ansi.Truncate(where, column-1, "~"), column)
 	r, known := s.results[h.Name]
 	switch {
 	case !known:
-		return line + th.dim.Render("not tried yet")
+		return line + th.dim.Render("not tried")
 	case r.Opened:
 		return line + th.good.Render("opened ") + ago(now.Sub(r.At))
 	}
-	return fit(line+th.warn.Render("stayed shut ")+ago(now.Sub(r.At)), w)
+	return fit(line+th.warn.Render("not opened ")+fit(ago(now.Sub(r.At)), 13)+th.dim.Render(r.Summary), w)
 }
 
 // ago writes how long something is past.

@@ -75,6 +75,9 @@ func (a *app) due() tea.Cmd {
 // cancelled, and the new one begins when that has returned, so that two
 // handshakes never mix on the wire.
 func (a *app) start(st stage) tea.Cmd {
+	if a.screen.waitFor != nil && st == probing {
+		a.screen.note(a.now, "no longer waiting for the turn of the hour")
+	}
 	if a.cancel(); a.job != nil {
 		a.queued = st
 		return nil
@@ -178,13 +181,21 @@ func (a *app) ssh() tea.Cmd {
 	return tea.Exec(execFunc(func() error { return runSSH(cmd) }), func(err error) tea.Msg { return sshEnded{err} })
 }
 
-// runSSH runs ssh on the terminal. What a session that failed left there would
-// vanish with the screen's return, so it waits for a key then.
+// brief is how short a session is whose words nobody has read yet.
+const brief = 2 * time.Second
+
+// runSSH runs ssh on the terminal. What a session that failed or was brief left
+// there would vanish with the screen's return, so it waits for a key then.
 func runSSH(cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	started := time.Now()
 	err := cmd.Run()
-	if err != nil {
-		fmt.Printf("\n[%v; enter goes back to the screens] ", err)
+	if err != nil || time.Since(started) < brief {
+		end := "ssh is over"
+		if err != nil {
+			end = err.Error()
+		}
+		fmt.Printf("\n[%s; enter goes back to the screens] ", end)
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	}
 	return err

@@ -81,6 +81,8 @@ func (a app) footer() string {
 	switch {
 	case a.help:
 		hints = [][2]string{{"esc", "back"}, {"q", "quit"}}
+	case a.mode == onForm && a.form.focus == fieldStore:
+		hints = [][2]string{{"space", "change"}, {"enter", "save"}, {"tab", "next"}, {"esc", "back"}}
 	case a.mode == onForm:
 		hints = [][2]string{{"tab", "next"}, {"ctrl+g", "make a secret"}, {"ctrl+s", "save"}, {"esc", "back"}}
 	case a.mode == onImport, a.mode == onSecret:
@@ -94,13 +96,23 @@ func (a app) footer() string {
 	default:
 		hints = a.knockHints()
 	}
-	var parts []string
-	for _, h := range hints {
-		parts = append(parts, a.theme.accent.Render(h[0])+" "+h[1])
+	// Where they do not all fit, the ones before help and quit give way.
+	line := a.hintLine(hints)
+	for n := len(hints) - 3; n > 0 && ansi.StringWidth(line) > a.width; n-- {
+		hints = slices.Delete(hints, n, n+1)
+		line = a.hintLine(hints)
 	}
+	return line
+}
+
+func (a app) hintLine(hints [][2]string) string {
 	gap := "   "
 	if a.width < framedWidth {
 		gap = "  "
+	}
+	var parts []string
+	for _, h := range hints {
+		parts = append(parts, a.theme.accent.Render(h[0])+" "+h[1])
 	}
 	return " " + strings.Join(parts, gap)
 }
@@ -114,7 +126,7 @@ func (a app) knockHints() [][2]string {
 	if a.config.SSH != nil {
 		hints = append(hints, [2]string{"s", "ssh"})
 	}
-	if left := knock.HourOf(a.now).End().Sub(a.now); left < turnIsNear {
+	if server := a.now.Add(a.screen.target.Skew); knock.HourOf(server).End().Sub(server) < turnIsNear {
 		hints = append(hints, [2]string{"w", "wait for the turn"})
 	}
 	if a.config.HostsPath != "" {
@@ -209,6 +221,7 @@ func (a app) logLines(n int) []string {
 	for i := len(a.screen.log) - 1; i >= 0 && len(out) < n; i-- {
 		e := a.screen.log[i]
 		lines := wrap(e.text, a.width-indent-1)
+		lines = lines[:min(len(lines), n-len(out))] // rather the beginning than the end
 		for j := len(lines) - 1; j >= 0 && len(out) < n; j-- {
 			at := fit("", indent-3)
 			if j == 0 {

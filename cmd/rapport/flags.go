@@ -27,6 +27,8 @@ type flags struct {
 	noColor    bool
 	ascii      bool
 	config     string
+
+	listed bool // the server in question has an entry in the hosts file
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -75,7 +77,16 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if f.timeout <= 0 {
 		return hosts.Host{}, fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	}
-	return f.override(cmd, file.Find(name, hosts.DefaultSSHConfig()))
+	port := 0
+	if cmd.Flags().Changed("ssh-port") {
+		port = f.sshPort
+	}
+	h, err := file.Find(name, port, hosts.DefaultSSHConfig())
+	if err != nil {
+		return h, err
+	}
+	_, f.listed = file.Host(h.Name)
+	return f.override(cmd, h)
 }
 
 // override changes h by the flags that were given.
@@ -115,10 +126,15 @@ func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Targe
 	if t.Secret, err = f.secret(cmd.Context(), h); err != nil {
 		return h, t, err
 	}
-	if t.Range.IsNarrow() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", t.Range, t.Range.Size())
-	}
+	warnNarrow(cmd.ErrOrStderr(), t.Range)
 	return h, t, nil
+}
+
+// warnNarrow says that a range is easily swept.
+func warnNarrow(w io.Writer, r knock.Range) {
+	if r.IsNarrow() {
+		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r, r.Size())
+	}
 }
 
 // pin resolves h and pins t to the address found, within the timeout.
@@ -165,7 +181,7 @@ func printJSON(w io.Writer, v any) error {
 // oneHost is the Args of commands that take a HOST.
 func oneHost(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
-		return fmt.Errorf("name one host: rapport %s", cmd.Use)
+		return fmt.Errorf("name one host: %s %s", cmd.Parent().CommandPath(), cmd.Use)
 	}
 	return nil
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,7 +76,7 @@ func newHostsList(f *flags) *cobra.Command {
 				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", path)
 			}
 			for _, l := range lines {
-				fmt.Fprintf(w, "%-20s %s:%d  range %d-%d  secret: %s\n", l.Name, l.Address, l.SSHPort, l.Range.Bottom, l.Range.Top, l.Secret)
+				fmt.Fprintf(w, "%-20s %s  range %d-%d  secret: %s\n", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.SSHPort)), l.Range.Bottom, l.Range.Top, l.Secret)
 			}
 			return nil
 		},
@@ -115,7 +117,8 @@ func (e *entryFlags) register(cmd *cobra.Command) {
 }
 
 func (e *entryFlags) registerKeep(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.keep, "keep", hosts.InFile, "where to keep the secret: file (beside the hosts file, yours alone) or keyring")
+	cmd.Flags().StringVar(&e.keep, "keep", "", "where to keep the secret: file (beside the hosts file, yours alone; the usual place) or keyring")
+	_ = cmd.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{hosts.InFile, hosts.InKeyring}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // apply changes the entry as the flags say.
@@ -125,7 +128,9 @@ func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Ho
 		h.Address = e.address
 	}
 	if given("window") {
-		h.Window = e.window
+		if h.Window = e.window; e.window <= 0 {
+			return h, fmt.Errorf("--window %v is no time to stay open", e.window)
+		}
 	}
 	if given("ntp") {
 		h.NTP = e.ntp
@@ -160,7 +165,7 @@ entry refers to a file that you keep yourself.`,
 			} else if secret, err = e.secret(cmd.Context(), h); err != nil {
 				return err
 			}
-			if err := hosts.Keep(path, h, secret, e.keep, nil); err != nil {
+			if h, err = hosts.Add(path, h, secret, e.keep); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, secret)
@@ -201,13 +206,19 @@ func (e *entryFlags) secret(ctx context.Context, h hosts.Host) (knock.Secret, er
 	return knock.ParseSecret(text)
 }
 
-// report says where things are now, and how strong the secret is.
+// report says where things are now, and how strong a new secret is.
 func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
-	if secret.IsZero() {
+	warnNarrow(w, h.Range)
+	switch {
+	case secret.IsZero():
 		return
+	case h.Keyring:
+		fmt.Fprintln(w, "rapport: its secret is in the keyring; the server needs the same")
+	default:
+		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.SecretFile)
 	}
-	fmt.Fprintf(w, "rapport: its secret is %s\n", hosts.Estimate(secret, h.Range).Summary())
+	fmt.Fprintf(w, "rapport: it is %s\n", hosts.Estimate(secret, h.Range).Summary())
 }
 
 func newHostsEdit(f *flags) *cobra.Command {
@@ -219,30 +230,24 @@ func newHostsEdit(f *flags) *cobra.Command {
 		Long:              `edit changes what the flags say, and leaves the rest of the file as it is, comments too.`,
 		Args:              oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := f.load()
-			if err != nil {
-				return err
-			}
-			path := file.Path
-			old, ok := file.Host(args[0])
-			if !ok {
-				return fmt.Errorf("%w: %q is not in %s", hosts.ErrNoHost, args[0], path)
-			}
-			h, err := e.apply(cmd, f, old)
+			path, err := f.path()
 			if err != nil {
 				return err
 			}
 			var secret knock.Secret
-			switch {
-			case f.secretFile != "":
-				h = h.WithoutSecret()
-				if h.SecretFile, err = ownSecretFile(f.secretFile); err != nil {
-					return err
-				}
-			case e.generate:
+			if e.generate {
 				secret = hosts.Generate()
 			}
-			if err := hosts.Keep(path, h, secret, e.keep, &old); err != nil {
+			h, err := hosts.Edit(path, args[0], func(h hosts.Host) (hosts.Host, error) {
+				h, err := e.apply(cmd, f, h)
+				if err != nil || f.secretFile == "" {
+					return h, err
+				}
+				h = h.WithoutSecret()
+				h.SecretFile, err = ownSecretFile(f.secretFile)
+				return h, err
+			}, secret, e.keep)
+			if err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, secret)
@@ -261,7 +266,12 @@ func newHostsImport(f *flags) *cobra.Command {
 		Long: `import reads a client's or a server's script, of which it runs nothing: its call
 calc_knock_ports SECRET BOTTOM TOP, and the host where it names one. NAME is the
 entry's name; it is needed where the script names no host.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return errors.New("name the script, and the host: rapport hosts import SCRIPT [NAME]")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.path()
 			if err != nil {
@@ -289,7 +299,7 @@ entry's name; it is needed where the script names no host.`,
 			if h, err = f.override(cmd, h); err != nil {
 				return err
 			}
-			if err := hosts.Keep(path, h, script.Secret, e.keep, nil); err != nil {
+			if h, err = hosts.Add(path, h, script.Secret, e.keep); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, script.Secret)

@@ -74,10 +74,10 @@ func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 	}
 	if fdpass {
 		err := knock.PassTo(os.Stdout, r.Conn)
-		if errors.Is(err, knock.ErrNoFdpass) {
-			err = fmt.Errorf("--fdpass: %w; without it rapport proxy carries the bytes itself", err)
+		if !errors.Is(err, knock.ErrNoFdpass) {
+			return err
 		}
-		return err
+		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: %v; carrying the bytes instead\n", err)
 	}
 	stop := context.AfterFunc(cmd.Context(), func() { r.Conn.Close() })
 	defer stop()
@@ -92,7 +92,7 @@ func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 // who only typed ssh.
 func advise(err error, host string) error {
 	var shut errShut
-	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) {
+	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, knock.ErrLost) {
 		return fmt.Errorf("%w; find out why: rapport doctor %s", err, shellWord(host))
 	}
 	return err

@@ -70,7 +70,7 @@ func run(args []string) int {
 	switch {
 	case errors.As(err, &shut), out.err != nil:
 		return exitShut
-	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend):
+	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend), errors.Is(err, knock.ErrLost):
 		return exitNetwork
 	}
 	return exitUsage

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,9 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		c.ResultsPath = "" // nothing is kept where there is no place for it
 	}
 	if len(args) == 1 {
+		if err := f.noCommand(cmd, args[0]); err != nil {
+			return err
+		}
 		h, t, err := f.target(cmd, args[0])
 		if err != nil {
 			return err
@@ -33,6 +37,25 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		c.Host, c.Secret = &h, t.Secret
 	}
 	return show(cmd, f, c, signals)
+}
+
+// noCommand says so where a single word looks like a command that was mistyped,
+// rather than a host.
+func (f *flags) noCommand(cmd *cobra.Command, word string) error {
+	near := cmd.SuggestionsFor(word)
+	if len(near) == 0 || strings.ContainsAny(word, ".:") {
+		return nil
+	}
+	file, err := f.load()
+	if err != nil {
+		return err
+	}
+	_, listed := file.Host(word)
+	_, _, known, _ := hosts.FromSSHConfig(hosts.DefaultSSHConfig(), word)
+	if listed || known {
+		return nil
+	}
+	return fmt.Errorf("there is no command and no host %q; did you mean rapport %s?", word, strings.Join(near, " or rapport "))
 }
 
 // show runs the screens, with ctrl+c for a key.
@@ -63,7 +86,9 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 			return nil, err
 		}
 		c := exec.Command(ssh, argv[1:]...)
-		c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
+		if h.SecretSource() == "none" {
+			c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
+		}
 		return c, nil
 	}
 }

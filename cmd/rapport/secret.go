@@ -35,11 +35,19 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 		return s, err
 	}
 	text, err := ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoTerminal) && f.listed:
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, shellWord(h.Name), secretVariable)
+	case errors.Is(err, errNoTerminal):
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, shellWord(h.Name), secretVariable)
+	case err != nil:
 		return knock.Secret{}, err
 	}
 	return knock.ParseSecret(text)
 }
+
+// errNoTerminal says that there is nobody to ask.
+var errNoTerminal = errors.New("there is no terminal to ask on")
 
 // ask reads a line from the terminal without showing it, until ctx ends.
 // Standard input and output may be ssh's, so the terminal is opened by its own
@@ -51,7 +59,7 @@ func ask(ctx context.Context, prompt string) (string, error) {
 	}
 	tty, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return "", fmt.Errorf("no secret: give --secret-file PATH, set %s, put it into the hosts file, or run it on a terminal to be asked", secretVariable)
+		return "", errNoTerminal
 	}
 	defer tty.Close()
 	fd := int(tty.Fd())

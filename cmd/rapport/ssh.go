@@ -30,9 +30,10 @@ options, and the command. The exit status is ssh's.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
-			if _, after, ok := strings.Cut(name, "@"); ok {
-				name = after
+			if strings.Contains(name, "://") {
+				return fmt.Errorf("%q is a URL: name the host, and the port with --ssh-port", name)
 			}
+			name = name[strings.LastIndex(name, "@")+1:]
 			h, err := f.server(cmd, name)
 			if err != nil {
 				return err
@@ -49,6 +50,9 @@ options, and the command. The exit status is ssh's.`,
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w; ssh's own options go after HOST", err)
+	})
 	return cmd
 }
 
@@ -60,23 +64,29 @@ func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]st
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
 	}
-	proxy := []string{self, "proxy"}
-	if canPass {
-		proxy = append(proxy, "--fdpass")
-	}
-	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
-		if f := cmd.Flags().Lookup(name); f.Changed {
-			proxy = append(proxy, "--"+name+"="+f.Value.String())
-		}
-	}
-	proxy = append(proxy, "--", name)
-	for i, word := range proxy {
-		// ssh replaces %x in it and hands it to the user's shell.
-		proxy[i] = shellWord(strings.ReplaceAll(word, "%", "%%"))
-	}
-	argv := []string{"ssh", "-o", "ProxyCommand=" + strings.Join(proxy, " ") + " %p", "-p", fmt.Sprint(h.SSHPort)}
+	proxy := proxyCommand(cmd, self, canPass, sshWord(name))
+	argv := []string{"ssh", "-o", "ProxyCommand=" + proxy, "-p", fmt.Sprint(h.SSHPort)}
 	if canPass {
 		argv = append(argv, "-o", "ProxyUseFdpass=yes")
 	}
 	return append(argv, args...), nil
 }
+
+// proxyCommand writes the line that ssh runs to reach host, a word as ssh takes
+// it, with the flags that were given here.
+func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) string {
+	words := []string{sshWord(self), "proxy"}
+	if fdpass {
+		words = append(words, "--fdpass")
+	}
+	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			words = append(words, sshWord("--"+name+"="+f.Value.String()))
+		}
+	}
+	return strings.Join(append(words, "--", host, "%p"), " ")
+}
+
+// sshWord quotes a word of a ProxyCommand: ssh replaces %x in it and hands it to
+// the user's shell.
+func sshWord(s string) string { return shellWord(strings.ReplaceAll(s, "%", "%%")) }

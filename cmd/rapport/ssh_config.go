@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,14 +25,17 @@ reach HOST through the gate by themselves:
 			if err != nil {
 				return err
 			}
-			lines := []string{"Host " + h.Name}
+			// ssh_config(5) has no way to quote what it takes for a pattern.
+			if strings.ContainsAny(args[0], "*?!,\"'\\ ") {
+				return fmt.Errorf("ssh would take the name %q for a pattern: give the entry another one", args[0])
+			}
+			lines := []string{"Host " + args[0]}
 			if h.SSHPort != hosts.DefaultSSHPort {
 				lines = append(lines, fmt.Sprintf("    Port %d", h.SSHPort))
 			}
-			if plain || !canPass {
-				lines = append(lines, "    ProxyCommand rapport proxy %h %p")
-			} else {
-				lines = append(lines, "    ProxyCommand rapport proxy --fdpass %h %p", "    ProxyUseFdpass yes")
+			lines = append(lines, "    ProxyCommand "+proxyCommand(cmd, "rapport", canPass && !plain, "%h"))
+			if canPass && !plain {
+				lines = append(lines, "    ProxyUseFdpass yes")
 			}
 			if master {
 				lines = append(lines, "    ControlMaster auto", "    ControlPath ~/.ssh/control-%C", "    ControlPersist 10m")

@@ -89,6 +89,8 @@ func (e *Editor) Replace(h Host) error {
 		at, there := s.keys[k.name]
 		switch {
 		case was == is:
+		case is == "" && bytes.Contains(text[at.end:lineEnd(text, at.end)], []byte("#")):
+			edits = append(edits, edit{span{at.start, at.start}, "# "}) // the line's comment stays
 		case is == "":
 			edits = append(edits, edit{span{lineStart(text, at.start), lineEnd(text, at.end)}, ""})
 		case there:
@@ -99,6 +101,27 @@ func (e *Editor) Replace(h Host) error {
 	}
 	edits = append(edits, edit{span{end, end}, added.String()})
 	return e.become(apply(text, edits), want)
+}
+
+// Rename gives a host another name, in its header alone. It wraps ErrNoHost if
+// there is none, and ErrExists if another host has the new name.
+func (e *Editor) Rename(name, to string) error {
+	i := index(e.doc.hosts, name)
+	if i < 0 {
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(name))
+	}
+	if j := index(e.doc.hosts, to); j >= 0 && j != i {
+		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, quote(to))
+	}
+	if err := CheckName(to); err != nil {
+		return err
+	}
+	if !e.doc.sections[i].plain {
+		return errShape(name)
+	}
+	want := e.Hosts()
+	want[i].Name = to
+	return e.become(apply(e.terminated(), []edit{{e.doc.sections[i].header, tomlKey(to)}}), want)
 }
 
 // Remove takes a host out: its header, its keys, the comments among them and

@@ -106,7 +106,7 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 		{"[hosts.a]\ncolour = 1\n", `:2:1: unknown key "colour": there are address, `},
 		{"[host.a]\n", `:1:2: unknown key "host": did you mean "hosts"?`},
 		{"x = 1\n", `:1:1: unknown key "x": hosts stand below [hosts.NAME]`},
-		{"[hosts.server.example.org]\n", `:1:15: unknown key "example": a name with dots goes in quotes, like [hosts."server.example"]`},
+		{"[hosts.server.example.org]\n", `:1:15: unknown key "example": a name with dots goes in quotes, like [hosts."server.example.org"]`},
 		{"[hosts.a]\nskew.x = 1\n", `:2:6: unknown key "x": skew has none below it`},
 		{"[[hosts]]\n", `:1:3: [[...]] is a list of tables`},
 		{"hosts = 1\n", `:1:1: hosts is a table: write [hosts.NAME]`},

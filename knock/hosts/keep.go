@@ -1,15 +1,19 @@
 package hosts
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"rapport/knock"
 )
 
-// Where Keep puts a secret.
+// Where a secret is kept.
 const (
 	InFile    = "file"    // NAME.secret beside the hosts file, readable by the user alone
 	InKeyring = "keyring" // the Secret Service, Keychain or Credential Manager
@@ -37,74 +41,155 @@ func (h Host) SecretSource() string {
 	return "none"
 }
 
-// Keep writes the entry h to the hosts file at path: a new one, or in the place
-// of old. A secret that is not zero is kept as keep says, and the entry refers
-// to it. It wraps ErrExists where a new entry's name is taken, and touches
-// nothing then.
-func Keep(path string, h Host, secret knock.Secret, keep string, old *Host) error {
-	if keep != InFile && keep != InKeyring {
-		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, quote(keep))
-	}
-	return Update(path, func(e *Editor) (err error) {
-		if !secret.IsZero() {
-			// A name that is taken must not lose its secret to this one.
-			if _, taken := e.Host(h.Name); taken && (old == nil || !strings.EqualFold(old.Name, h.Name)) {
-				return e.Add(h)
-			}
-			if h, err = h.withSecretIn(path, keep, secret); err != nil {
-				return err
-			}
-		}
-		switch {
-		case old == nil:
+// Add puts the entry h into the hosts file at path, and its secret, unless that
+// is zero, where keep says, which is a file if empty. It returns the entry as it
+// is then. It wraps ErrExists where the name is taken; nothing is touched then.
+func Add(path string, h Host, secret knock.Secret, keep string) (Host, error) {
+	err := write(path, h.Name, &h, secret, keep, func(e *Editor) error {
+		if _, taken := e.Host(h.Name); taken {
 			return e.Add(h)
-		case old.Name == h.Name:
-			return e.Replace(h)
 		}
-		if err := e.Remove(old.Name); err != nil {
-			return err
-		}
-		return e.Add(h)
-	})
-}
-
-// withSecretIn keeps the secret where keep says, and refers to it.
-func (h Host) withSecretIn(path, keep string, secret knock.Secret) (_ Host, err error) {
-	h = h.WithoutSecret()
-	if keep == InKeyring {
-		h.Keyring = true
-		return h, SaveKeyring(h.Name, secret)
-	}
-	h.SecretFile, err = SaveSecretFile(path, h.Name, secret)
+		return nil
+	}, func(e *Editor) error { return e.Add(h) })
 	return h, err
 }
 
-// Find returns what is known of name: its entry in the file; else the one entry
-// whose address it is, as ssh's %h may give it; else what the ssh configuration
-// at sshConfig says; else an entry with the usual values.
-func (f File) Find(name, sshConfig string) Host {
+// Edit changes the entry of that name by a function, which gets it as it is at
+// that moment and under the lock. A secret that is not zero takes the place of
+// the old one. keep says where the secret, new or old, is to be kept; empty, it
+// stays where it is. It returns the entry as it is then, and wraps ErrNoHost
+// where there is none.
+func Edit(path, name string, change func(Host) (Host, error), secret knock.Secret, keep string) (Host, error) {
+	var old, h Host
+	err := write(path, name, &h, secret, keep, func(e *Editor) (err error) {
+		var ok bool
+		if old, ok = e.Host(name); !ok {
+			return e.Remove(name) // its error
+		}
+		h, err = change(old)
+		return err
+	}, func(e *Editor) error {
+		if h.Name != old.Name {
+			if err := e.Rename(old.Name, h.Name); err != nil {
+				return err
+			}
+		}
+		return e.Replace(h)
+	})
+	return h, err
+}
+
+// write updates the entry called name: prepare settles *h, place puts it there, and
+// between the two its secret finds its place. A secret file is always a new
+// one, so that until the hosts file refers to it, and if it never does, nothing
+// is lost.
+func write(path, name string, h *Host, secret knock.Secret, keep string, prepare, place func(*Editor) error) error {
+	if keep != "" && keep != InFile && keep != InKeyring {
+		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, quote(keep))
+	}
+	return Update(path, func(e *Editor) error {
+		if err := prepare(e); err != nil {
+			return err
+		}
+		before, known := e.Host(name)
+		if !known {
+			before = *h
+		}
+		source := before.SecretSource()
+		moves := keep != "" && keep != source && source != "none"
+		follows := source == InKeyring && h.Keyring && before.Name != h.Name
+		if secret.IsZero() && (moves || follows) {
+			if source == "command" {
+				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", quote(h.Name))
+			}
+			var err error
+			if secret, err = before.ReadSecret(context.Background()); err != nil {
+				return err
+			}
+		}
+		if secret.IsZero() {
+			return place(e)
+		}
+		if keep == "" {
+			keep = source
+		}
+		*h = h.WithoutSecret()
+		switch keep {
+		case "inline":
+			h.Secret = secret
+			return place(e)
+		case InKeyring:
+			h.Keyring = true
+			if err := place(e); err != nil {
+				return err
+			}
+			return SaveKeyring(h.Name, secret)
+		}
+		file, err := SaveSecretFile(path, h.Name, secret)
+		if err != nil {
+			return err
+		}
+		h.SecretFile = file
+		if err := place(e); err != nil {
+			return errors.Join(err, os.Remove(file))
+		}
+		return nil
+	})
+}
+
+// Find returns what is known of name: its entry in the file; else the one whose
+// address it is, as ssh's %h may give it; else what the ssh configuration at
+// sshConfig says; else an entry with the usual values. port, if not zero, tells
+// entries with the same address apart.
+func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	if h, ok := f.Host(name); ok {
-		return h
+		return h.throughSSH(sshConfig), nil
 	}
 	var found []Host
 	for _, h := range f.Hosts() {
-		if h.Address == name {
+		if h = h.throughSSH(sshConfig); sameAddress(h.Address, name) {
 			found = append(found, h)
 		}
 	}
-	if len(found) == 1 {
-		return found[0]
+	if len(found) > 1 && port != 0 {
+		found = slices.DeleteFunc(found, func(h Host) bool { return h.SSHPort != port })
 	}
-	h := NewHost(name)
-	if address, port, ok, err := FromSSHConfig(sshConfig, name); err == nil && ok {
-		if address != name {
-			h.Address = address
-		}
-		if port != 0 {
-			h.SSHPort = port
-		}
+	switch len(found) {
+	case 0:
+		return NewHost(name).throughSSH(sshConfig), nil
+	case 1:
+		return found[0], nil
+	}
+	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", quote(found[0].Name), quote(found[1].Name), quote(name))
+}
+
+// throughSSH fills in what the ssh configuration knows of a host that has no
+// address of its own: HostName, and Port where the host has the usual one.
+func (h Host) throughSSH(sshConfig string) Host {
+	if h.Address != "" {
+		return h
+	}
+	address, port, ok, err := FromSSHConfig(sshConfig, h.Name)
+	if err != nil || !ok {
+		return h
+	}
+	if address != h.Name {
+		h.Address = address
+	}
+	if h.SSHPort == DefaultSSHPort {
+		h.SSHPort = port
 	}
 	return h
+}
+
+// sameAddress compares names and addresses as DNS and netip do.
+func sameAddress(a, b string) bool {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	if errX == nil && errY == nil {
+		return x == y
+	}
+	return a != "" && strings.EqualFold(a, b)
 }
 
 // maxScript bounds an old script, in bytes.

@@ -51,7 +51,7 @@ func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
 func keyringUser(name string) string { return strings.ToLower(name) }
 
 // errKeyringTimeout says that the keyring, or who should unlock it, is away.
-var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or use secret_file", secretTimeout)
+var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or keep it in a file instead", secretTimeout)
 
 // waitKeyring waits for a keyring, which may ask its user to unlock it and
 // takes no context.
@@ -83,21 +83,21 @@ func keyringError(name, secret string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errKeyringTimeout):
 		return fmt.Errorf("host %s: keyring: %w", quote(name), err)
 	case errors.Is(err, keyring.ErrNotFound):
-		return fmt.Errorf("the keyring has no secret for host %s; store it with rapport hosts edit", quote(name))
+		return fmt.Errorf("the keyring has no secret for host %s; rapport hosts edit --generate makes a new one", quote(name))
 	case errors.Is(err, keyring.ErrSetDataTooBig):
-		return fmt.Errorf("the secret of host %s is too long for the keyring; use secret_file", quote(name))
+		return fmt.Errorf("the secret of host %s is too long for the keyring; keep it in a file instead", quote(name))
 	case errors.Is(err, keyring.ErrUnsupportedPlatform):
-		return fmt.Errorf("%w: this build for %s knows none; use secret_file", ErrNoKeyring, runtime.GOOS)
+		return fmt.Errorf("%w: this build for %s knows none; keep it in a file instead", ErrNoKeyring, runtime.GOOS)
 	}
 	said := err.Error()
 	// What D-Bus and its library say where nothing is there to talk to.
 	for _, sign := range []string{"org.freedesktop.secrets", "dbus", "session bus", "DBUS", "D-Bus", "connection refused", "no such file"} {
 		if strings.Contains(said, sign) {
-			return fmt.Errorf("%w: no Secret Service (GNOME Keyring, KWallet, KeePassXC) is running in this session; use secret_file", ErrNoKeyring)
+			return fmt.Errorf("%w: no Secret Service (GNOME Keyring, KWallet, KeePassXC) is running in this session; keep it in a file instead", ErrNoKeyring)
 		}
 	}
 	if secret != "" {
 		said = strings.ReplaceAll(said, secret, "(secret)")
 	}
-	return fmt.Errorf("the keyring failed for host %s: %s; use secret_file", quote(name), clean(said))
+	return fmt.Errorf("the keyring failed for host %s: %s; keep it in a file instead", quote(name), clean(said))
 }

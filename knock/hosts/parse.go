@@ -185,7 +185,11 @@ func (p *parser) checkPath(path []part) error {
 	if near := nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	} else if path[1].at.end+1 == path[2].at.start {
-		hint = fmt.Sprintf("a name with dots goes in quotes, like [hosts.%s]", tomlString(clean(path[1].name+"."+name)))
+		whole := path[1].name
+		for _, part := range path[2:] {
+			whole += "." + part.name
+		}
+		hint = fmt.Sprintf("a name with dots goes in quotes, like [hosts.%s]", tomlString(clean(whole)))
 	}
 	return at(path[2], fmt.Errorf("unknown key %s: %s", quote(name), hint))
 }

@@ -2,7 +2,9 @@ package hosts
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,11 +12,11 @@ import (
 	"rapport/knock"
 )
 
-// SaveSecretFile writes a secret to the file NAME.secret beside the hosts file
-// at hostsPath, in one step, with mode 0600, in the place of any that is there.
-// It returns the file's absolute path, for SecretFile. Characters of the name
-// that a file name should not have are written as %XX. It wraps package os's
-// errors, and may be called inside [Update].
+// SaveSecretFile writes a secret to a new file NAME.secret beside the hosts file
+// at hostsPath, with mode 0600; where that is there already, and may be the only
+// copy of another secret, to NAME-2.secret and so on. It returns the file's
+// absolute path, for SecretFile. Characters of the name that a file name should
+// not have are written as %XX. It may be called inside [Update].
 func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error) {
 	if err := CheckName(name); err != nil {
 		return "", err
@@ -22,18 +24,34 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 	if secret.IsZero() {
 		return "", fmt.Errorf("host %s: %w: it is empty", quote(name), knock.ErrSecret)
 	}
-	path, err := filepath.Abs(filepath.Join(filepath.Dir(hostsPath), fileName(name)+".secret"))
+	base, err := filepath.Abs(filepath.Join(filepath.Dir(hostsPath), fileName(name)))
 	if err != nil {
 		return "", fmt.Errorf("cannot find the folder of %s: %w", quotePath(hostsPath), plain(err))
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("cannot make folder %s: %w", quotePath(filepath.Dir(path)), plain(err))
+	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
+		return "", fmt.Errorf("cannot make folder %s: %w", quotePath(filepath.Dir(base)), plain(err))
 	}
-	if err := replace(path, []byte(secret.Reveal()+"\n"), 0o600); err != nil {
+	path := base + ".secret"
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	for n := 2; errors.Is(err, fs.ErrExist) && n < maxSecretFiles; n++ {
+		path = fmt.Sprintf("%s-%d.secret", base, n)
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	}
+	if err == nil {
+		_, err = f.WriteString(secret.Reveal() + "\n")
+		err = errors.Join(err, f.Sync(), f.Close())
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("cannot write secret file %s: %w", quotePath(path), plain(err))
 	}
 	return path, nil
 }
+
+// maxSecretFiles bounds how many secret files a name can have.
+const maxSecretFiles = 1000
 
 // fileName writes a host's name so that every file system takes it and no two
 // hosts get the same.
