@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
 )
@@ -77,15 +78,18 @@ type handshakeRow struct {
 func (r handshakeRow) draw(columns int) string {
 	if columns == narrowColumns {
 		return " " + fit(r.name, 4) + fit(r.port, 6) + fit(r.mark+" "+r.state, 13) +
-			fit(fmt.Sprintf("%8s", r.time), 10) + r.tone.Render(fit(firstWord(r.answer), 12)) + r.span
+			fit(fmt.Sprintf("%9s", r.time), 10) + r.tone.Render(fit(short(r.answer, 12), 12)) + r.span
 	}
 	return " " + fit(r.name, 5) + fit(r.port, 8) + fit(r.mark+" "+r.state, 14) +
 		fit(fmt.Sprintf("%9s", r.time), 11) + r.tone.Render(fit(r.answer, 22)) + r.span
 }
 
-func firstWord(s string) string {
-	w, _, _ := strings.Cut(s, " ")
-	return w
+// short cuts s to its first word where it has more than w cells.
+func short(s string, w int) string {
+	if ansi.StringWidth(s) > w {
+		s, _, _ = strings.Cut(s, " ")
+	}
+	return s
 }
 
 // answer says what a port did with a knock, and after what time.

@@ -110,13 +110,13 @@ func (s *hostsScreen) lines(th theme, now time.Time, w, h int) []string {
 // line draws one server: its name, where it is, and how the newest handshake
 // with it ended.
 func (s *hostsScreen) line(th theme, now time.Time, h hosts.Host, selected bool, w int) string {
-	mark, name := "  ", fit(ansi.Truncate(h.Name, 18, "~"), 19)
+	named, column := 19, 26
+	if w < framedWidth-2 {
+		named, column = 16, 18
+	}
+	mark, name := "  ", fit(ansi.Truncate(h.Name, named-1, "~"), named)
 	if selected {
 		mark, name = "> ", th.strong.Render(name)
-	}
-	column := 26
-	if w < framedWidth-2 {
-		column = 24
 	}
 	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
 	line := " " + mark + name + fit(ansi.Truncate(where, column-1, "~"), column)
