@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -98,16 +99,13 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 		return netip.Addr{}, fmt.Errorf("%w: no such host %q; check the spelling", ErrName, shown)
 	case ctx.Err() != nil, errors.As(err, &dns) && dns.IsTimeout:
 		return netip.Addr{}, fmt.Errorf("%w: the name servers did not answer for %q; check this machine's network", ErrName, shown)
-	case err != nil || len(addrs) == 0:
-		reason := "no address"
-		if err != nil {
-			reason = Clean(err.Error(), 200)
-		}
-		which := ""
-		if family == Family4 || family == Family6 {
-			which = " over IPv" + string(family)
-		}
-		return netip.Addr{}, fmt.Errorf("%w: %q%s: %s", ErrName, shown, which, reason)
+	case dns != nil: // the last part says what: dial udp 192.0.2.53:53: connect: network is unreachable
+		reason := dns.Err[strings.LastIndex(dns.Err, ": ")+1:]
+		return netip.Addr{}, fmt.Errorf("%w: the name servers cannot be asked for %q: %s", ErrName, shown, Clean(strings.TrimSpace(reason), 200))
+	case err != nil:
+		return netip.Addr{}, fmt.Errorf("%w: %q: %s", ErrName, shown, Clean(err.Error(), 200))
+	case len(addrs) == 0:
+		return netip.Addr{}, fmt.Errorf("%w: %q has no address", ErrName, shown)
 	}
 	return addrs[0].Unmap(), nil
 }
