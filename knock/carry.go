@@ -10,7 +10,7 @@ import (
 )
 
 // carryBuffer is the size of a piece that is carried at once.
-const carryBuffer = 128 << 10
+const carryBuffer = 512 << 10
 
 // farewell is how long the far side may stay silent after the near side has
 // ended. A session that is over ends both ways at once; what waits longer
@@ -31,6 +31,8 @@ var ErrLost = errors.New("the connection was lost")
 // still being read when the far side ends first.
 func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 	defer conn.Close()
+	widen(in)
+	widen(out)
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.CopyBuffer(onlyWriter{conn}, onlyReader{in}, make([]byte, carryBuffer))

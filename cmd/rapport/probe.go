@@ -12,7 +12,8 @@ func newProbe(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "probe HOST",
 		Short: "Look whether SSH answers, without knocking",
-		Long: `probe makes one connection to the SSH port of HOST and reads a line.
+		Long: `probe makes one connection to the SSH port of HOST and reads a line. It waits for
+four seconds at most, unless --timeout says otherwise.
 
 Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no way there.`,
 		Args:              oneHost,
