@@ -1,5 +1,6 @@
 // Package gate is the server's half of the scheme. [Phases] are the article's
 // netfilter rules as a pure state machine, and a [StandIn] is a whole server on
 // loopback made of them, with an SSH server behind it and [Faults] on demand:
-// for the demo, and for tests that cannot have the kernel's rules.
+// for the demo, and for tests that cannot have the kernel's rules. [Rules] write
+// the script that makes a real server a gate.
 package gate

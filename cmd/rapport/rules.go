@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+func newRules(f *flags) *cobra.Command {
+	var format string
+	var forwards []string
+	var grace, window int
+	var units, cron bool
+	r := gate.Rules{}
+	cmd := &cobra.Command{
+		Use:   "rules HOST",
+		Short: "Print a script for the server to review: iptables or nft",
+		Long: `rules prints a shell script that makes a Linux server the gate of HOST, to be
+read, copied there, and run as root: setup, refresh, status, remove.
+
+  rapport rules myserver --format nft >rapport-gate
+  rapport rules myserver --systemd
+
+The script reads the secret from a file on the server, which root alone may read.
+With setup --confirm 60 the rules go away again unless confirmed in time.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 && cmd.Flags().Changed("replay-guard") {
+				return fmt.Errorf("name one host; the number of --replay-guard goes with an equals sign: --replay-guard=%s", knock.Clean(args[1], 40))
+			}
+			return oneHost(cmd, args)
+		},
+		ValidArgsFunction: f.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := f.server(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			r.Format, r.Host, r.Range, r.SSHPort, r.Window = gate.Format(format), h.Name, h.Range, h.SSHPort, h.Window
+			r.Grace = time.Duration(grace) * time.Second
+			if cmd.Flags().Changed("window") {
+				r.Window = time.Duration(window) * time.Second
+			}
+			for _, s := range forwards {
+				fw, err := gate.ParseForward(s)
+				if err != nil {
+					return err
+				}
+				r.Forward = append(r.Forward, fw)
+			}
+			if units || cron {
+				check := r // the units do not depend on the secret
+				check.Embed = false
+				if err := check.Validate(); err != nil {
+					return err
+				}
+				text := r.Systemd
+				if cron {
+					text = r.Cron
+				}
+				_, err := fmt.Fprint(cmd.OutOrStdout(), text())
+				return err
+			}
+			if r.Embed {
+				if cmd.Flags().Changed("secret-path") {
+					return errors.New("--secret-path and --embed-secret say twice where the secret is: keep one")
+				}
+				if r.Secret, err = f.secret(cmd.Context(), h); err != nil {
+					return err
+				}
+			}
+			text, err := r.Script()
+			if err != nil {
+				return err
+			}
+			if r.Range.IsNarrow() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r.Range, r.Range.Size())
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	p := cmd.Flags()
+	p.StringVar(&format, "format", string(gate.IPTables), "the firewall tool: iptables, nft")
+	p.StringVar(&r.SecretPath, "secret-path", gate.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
+	p.BoolVar(&r.Embed, "embed-secret", false, "write the secret into the script instead")
+	p.IntVar(&grace, "grace", int(gate.DefaultGrace.Seconds()), "take the last hour's sequence too, for `seconds` after the turn")
+	p.IntVar(&window, "window", 5, "the `seconds` for each phase, and at the end for SSH")
+	p.IntVar(&r.ReplayGuard, "replay-guard", 0, "let `N` addresses open in an hour, then only those again (1 when N is left out)")
+	p.Lookup("replay-guard").NoOptDefVal = "1"
+	p.BoolVar(&r.OneShot, "one-shot", false, "end the window with the first connection")
+	p.StringArrayVar(&forwards, "forward", nil, "after a handshake, send a port on: `PORT=ADDR:PORT`; repeatable")
+	p.BoolVar(&r.Log, "log", false, "log who gets into which phase, at a limited rate")
+	p.BoolVar(&r.NoDrop, "no-drop", false, "leave connections without a handshake to the rest of the firewall")
+	p.BoolVar(&units, "systemd", false, "print systemd units that run the script instead")
+	p.BoolVar(&cron, "cron", false, "print a cron file that runs the script instead")
+	cmd.MarkFlagsMutuallyExclusive("systemd", "cron")
+	return cmd
+}

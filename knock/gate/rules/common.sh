@@ -1,0 +1,109 @@
+#!/bin/sh
+# Port-knocking gate for {{.Host}}, format {{.Format}}, printed by rapport to be read first.
+#
+#   setup [--confirm SECONDS]   load the rules; with --confirm they are removed
+#                               again unless "confirm" is run within that time
+#   confirm                     keep what setup --confirm loaded
+#   refresh                     ports of the present hour; to be run at each turn of
+#                               the UTC hour{{if .GraceSeconds}} and {{.GraceSeconds}} s after it{{end}}
+#   status                      what is loaded; exit 1 if that is not what should be
+#   remove                      take everything away that setup has brought
+#
+# Five TCP SYNs to five ports in order, each within {{.WindowSeconds}} s of the one before, open
+# port {{.SSHPort}} to the address they came from, for {{.WindowSeconds}} s. The ports change with the
+# UTC hour and come from the secret. All of it happens in the kernel: no daemon.
+# Before a script with other options takes over, run the remove of the old one.
+# Needs sh, date, md5sum, sed, awk{{if eq .Format "nft"}} and nft{{else}} and iptables with the recent match{{end}}.
+set -eu
+umask 077
+LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL PATH
+
+bottom={{.Bottom}} top={{.Top}}     # the ports that a sequence is drawn from
+window={{.WindowSeconds}}                   # seconds for each phase, and at the end for SSH
+grace={{.GraceSeconds}}                   # seconds after the turn in which the last hour's ports count too
+{{- if .Guard}}
+guard={{.Guard}}                    # so many addresses can open in an hour, then only those again
+{{- end}}
+ssh={{.SSHPort}}
+undo=/run/rapport-gate.undo # there while setup --confirm waits
+
+die() {
+    echo "rapport-gate: $*" >&2
+    exit 1
+}
+
+# private FILE: ends the script unless root alone can read and write it.
+private() {
+    # shellcheck disable=SC2012 # one known name; stat is not the same everywhere
+    mode=$(ls -lnL -- "$1" | awk '{print $1, $3}')
+    case $mode in
+    -???------' 0' | -???------.' 0') ;;
+    *) die "$1 must be root's and for root alone: chown root $1; chmod 600 $1" ;;
+    esac
+}
+
+read_secret() {
+{{- if .Embed}}
+    # It stands here, so this script is to be kept as the secret is.
+    private "$0"
+    # shellcheck disable=SC1003,SC2016 # every character means itself
+    secret={{.QuotedSecret}}
+{{- else}}
+    file={{.QuotedPath}}
+    [ -f "$file" ] || die "$file is missing; it holds the secret in one line"
+    private "$file"
+    IFS= read -r secret <"$file" || [ -n "$secret" ] || die "$file is empty"
+{{- end}}
+}
+
+# derive HOUR: prints an hour such as 2026-11-22-08 and its five ports.
+# MD5 gives a number of 32 hex digits. The remainder of its division by the size
+# of the range is a port, the quotient is divided again for the next one. It is
+# the long division of school, digit by digit, so that no number gets big.
+derive() {
+    size=$((top - bottom + 1)) line=$1 digits=''
+    hash=$(printf '%s-%s\n' "$1" "$secret" | md5sum | cut -c 1-32)
+    [ ${#hash} = 32 ] || die 'md5sum does not work'
+    for d in $(echo "$hash" | sed 's/./& /g'); do
+        digits="$digits $((0x$d))"
+    done
+    for _ in 1 2 3 4 5; do
+        rest=0 quotient=''
+        for d in $digits; do
+            rest=$((rest * 16 + d))
+            quotient="$quotient $((rest / size))"
+            rest=$((rest % size))
+        done
+        line="$line $((rest + bottom))" digits=$quotient
+    done
+    echo "$line"
+}
+
+# The clock is asked once, so that the turn of the hour cannot come in between.
+look_at_clock() {
+    now=$(date -u +%s)
+    hour=$(date -u -d "@$now" +%Y-%m-%d-%H)
+    last=''
+    # That the last hour counts no more is done by the next refresh, not by a
+    # time limit in the rules: one mechanism less to trust. Should that refresh
+    # not come, the last hour's ports stay until one does; "status" tells.
+    if [ $((now % 3600)) -lt $grace ]; then
+        last=$(date -u -d "@$((now - 3600))" +%Y-%m-%d-%H)
+    fi
+}
+
+# prepare: the sequences that count now.
+prepare() {
+    read_secret
+    look_at_clock
+    sequences=$(for h in $hour $last; do derive "$h"; done)
+}
+
+# steps: lines "PHASE PORT HOUR", one for each knock that counts. Later phases
+# come first: else one packet could go two phases where a port occurs twice.
+steps() {
+    echo "$sequences" | awk '
+        { for (n = 1; n <= 5; n++) lines[n] = lines[n] n " " $(n + 1) " " $1 "\n" }
+        END { for (n = 5; n >= 1; n--) printf "%s", lines[n] }'
+}

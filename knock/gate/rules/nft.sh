@@ -1,0 +1,186 @@
+
+# One table of its own, for IPv4 and IPv6, beside whatever else there is.
+#
+# A packet must pass every table: an "accept" here ends the way through this
+# table only, a "drop" anywhere is final. So this table closes port {{.SSHPort}} by
+# itself, and whom fail2ban or another table drops stays out after a handshake
+# too. And so the rest of the firewall has to accept port {{.SSHPort}}; it is closed here.
+{{- if .NoDrop}}
+#
+# --no-drop: nothing is dropped here. A connection after a handshake bears the
+# mark 0x4b4e4f43, by which the rest of the firewall, which comes later, can
+# accept it and drop others:
+#   tcp dport {{.SSHPort}} ct state new meta mark != 0x4b4e4f43 drop
+{{- end}}
+table=portknock
+
+# Each set forgets an address after the window, and holds 65536: SYNs from many
+# addresses to port one do not push anyone out.
+families='4 6'
+use() { # FAMILY
+    case $1 in
+    4) type=ipv4_addr ip=ip ;;
+    6) type=ipv6_addr ip=ip6 ;;
+    esac
+}
+
+sets() {
+    for family in $families; do
+        use "$family"
+        for n in 1 2 3 4 5; do
+            echo "add set inet $table phase${n}_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 65536; }"
+        done
+    done
+}
+
+# knocking: the rules of the chain that changes with the hour.
+knocking() {
+    steps | while read -r n port h; do
+        for family in $families; do
+            use "$family"
+            rule="add rule inet $table knocking meta nfproto ipv$family tcp dport $port"
+            addr="{ $ip saddr }"
+            before="$ip saddr @phase$((n - 1))_$family"
+            into="update @phase${n}_$family $addr"
+            case $n in
+            1) echo "$rule $into comment \"hour $h\"" ;;
+{{- if .Guard}}
+            # Against replay: a set named after the hour that is full with so many
+            # addresses. Adding to a full set fails, and the rule ends there,
+            # unless the address is in it already.
+            5) echo "$rule $before add @$(once "$family" "$h") $addr $into delete @phase4_$family $addr" ;;
+{{- end}}
+            *) echo "$rule $before $into delete @phase$((n - 1))_$family $addr" ;;
+            esac
+        done
+    done
+}
+{{- if .Guard}}
+
+# once FAMILY HOUR: the name of the set of those who have opened in an hour.
+once() {
+    echo "once${1}_$2" | tr -d -
+}
+guards() {
+    for h in $hour $last; do
+        for family in $families; do
+            use "$family"
+            echo "add set inet $table $(once "$family" "$h") { type $type; flags dynamic; size $guard; }"
+        done
+    done
+}
+
+# past: lines that delete the sets of hours that count no more.
+past() {
+    keep=" $(for h in $hour $last; do for family in $families; do once "$family" "$h"; done; done | tr '\n' ' ')"
+    for set in $(nft list sets inet | awk -v table="$table" '$1 == "table" {t = $3} $1 == "set" && t == table && $2 ~ /^once/ {print $2}'); do
+        case $keep in
+        *" $set "*) ;;
+        *) echo "delete set inet $table $set" ;;
+        esac
+    done
+}
+{{- end}}
+
+# gate: everything but the chain that changes with the hour. Sessions that exist
+# are never touched, and the machine itself (lo) needs no knock.
+gate() {
+    cat <<END
+add chain inet $table knocking
+add chain inet $table input { type filter hook input priority filter - 10; policy accept; }
+add rule inet $table input ct state established,related accept
+add rule inet $table input iifname "lo" accept
+add rule inet $table input meta l4proto tcp ct state new jump knocking
+END
+    for family in $families; do
+        use "$family"
+        here="$ip saddr @phase5_$family"
+        door="add rule inet $table input tcp dport $ssh ct state new $here"
+{{- if .Log}}
+        for n in 1 2 3 4 5; do
+            echo "add rule inet $table input meta l4proto tcp ct state new $ip saddr @phase${n}_$family limit rate 10/minute log prefix \"IN PK_PHASE$n: \" level notice"
+        done
+        echo "$door limit rate 10/minute log prefix \"ACCEPTED AFTER PORTKNOCKING: \" level notice"
+{{- end}}
+        echo "$door{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
+    done
+{{- if not .NoDrop}}
+    # Only SYNs: where nothing was tracked until now, packets of old sessions
+    # count as new too.
+    echo "add rule inet $table input tcp dport $ssh tcp flags & (fin|syn|rst|ack) == syn ct state new drop"
+{{- end}}
+{{- if .Forward}}
+
+    # Ports that lead elsewhere after the handshake; without it they are this
+    # machine's own. It must forward packets: sysctl net.ipv4.ip_forward=1,
+    # net.ipv6.conf.all.forwarding=1.
+    echo "add chain inet $table prerouting { type nat hook prerouting priority dstnat - 10; policy accept; }"
+{{- range .Forward}}
+    echo "add rule inet $table prerouting tcp dport {{.Port}} {{.IP}} saddr @phase5_{{.Family}}{{if $.OneShot}} delete @phase5_{{.Family}} { {{.IP}} saddr }{{end}} dnat {{.IP}} to {{.To}}"
+{{- end}}
+{{- end}}
+}
+
+# load TEXT: all of it in one step, so that no packet meets half of the rules.
+load() {
+    printf '%s\n' "$1" | nft -f -
+}
+
+# The table is made anew: sets cannot change their window or size. That forgets
+# who is in the middle of a handshake, which refresh does not.
+setup() {
+    prepare
+    text=$(
+        echo "add table inet $table"
+        echo "delete table inet $table"
+        echo "add table inet $table"
+        sets
+        gate
+{{- if .Guard}}
+        guards
+{{- end}}
+        knocking
+    )
+    load "$text"
+}
+
+# Only the chain of the hour is replaced. The sets stay, and with them whoever is
+# in the middle of a handshake or about to connect.
+refresh() {
+    prepare
+    nft list chain inet $table knocking >/dev/null 2>&1 || die 'not set up; run setup'
+    text=$(
+        echo "flush chain inet $table knocking"
+{{- if .Guard}}
+        guards
+{{- end}}
+        knocking
+{{- if .Guard}}
+        past
+{{- end}}
+    )
+    load "$text"
+}
+
+remove() {
+    load "add table inet $table
+delete table inet $table"
+}
+
+status() {
+    look_at_clock
+    rules=$(nft list chain inet $table knocking 2>/dev/null) || die 'no gate; run setup'
+    echo 'gate loaded, IPv4 and IPv6'
+    for family in $families; do
+        for n in 1 2 3 4 5; do
+            count=$(nft list set inet $table "phase${n}_$family" | awk '{n += gsub(/ expires /, "")} END {print n + 0}')
+            echo "  phase${n}_$family: $count addresses of 65536"
+        done
+    done
+    loaded=$(echo "$rules" | sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | tr '\n' ' ')
+    echo "rules of hour: $loaded(now $hour)"
+    if [ "$loaded" != "$hour ${last:+$last }" ]; then
+        echo 'stale: run refresh, and see why nothing did'
+        return 1
+    fi
+}

@@ -1,0 +1,135 @@
+package gate_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+)
+
+// others is how many other addresses knock at port one.
+const others = 10_000
+
+// flood sends a SYN from each of n addresses of 10.0.0.0/8 to the port.
+func flood(t *testing.T, to netip.Addr, port uint16, n int) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.IPPROTO_RAW)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	sockaddr := syscall.SockaddrInet4{Addr: to.As4()}
+	for i := range n {
+		from := [4]byte{10, 1, byte(i >> 8), byte(i)}
+		if err := syscall.Sendto(fd, synFrom(from, to.As4(), port), 0, &sockaddr); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// synFrom returns an IPv4 packet; the kernel fills in the header's checksum.
+func synFrom(from, to [4]byte, port uint16) []byte {
+	p := make([]byte, 40)
+	p[0], p[8], p[9] = 0x45, 64, syscall.IPPROTO_TCP
+	binary.BigEndian.PutUint16(p[2:], 40)
+	copy(p[12:], from[:])
+	copy(p[16:], to[:])
+	tcp := p[20:]
+	binary.BigEndian.PutUint16(tcp, 40000)
+	binary.BigEndian.PutUint16(tcp[2:], port)
+	tcp[12], tcp[13] = 5<<4, 2 // header length, SYN
+	binary.BigEndian.PutUint16(tcp[14:], 1024)
+	sum := uint32(syscall.IPPROTO_TCP + len(tcp)) // of the pseudo header too, RFC 9293, section 3.1
+	for i := 12; i < len(p); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
+	}
+	for sum>>16 != 0 {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(tcp[16:], ^uint16(sum))
+	return p
+}
+
+// While a client is between its first knock and its second, 10,000 others send
+// SYNs to the first port. nft has room for all; the lists of iptables have not,
+// and status says so and how to change it.
+func TestRulesUnderAFlood(t *testing.T) {
+	each(t, nil, func(t *testing.T, g *gated) {
+		g.Run(t, "sh", "-c", "cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >eth0/rp_filter")
+		g.run("setup")
+		ports := g.sequence(at)
+		p := g.from(g.Addr4)
+		p.knock(ports[0])
+		flood(t, g.Addr4, ports[0], others)
+		status := g.run("status")
+		p.knock(ports[1:]...)
+		opens := p.opens()
+		if g.rules.Format == gate.IPTables {
+			if opens || !strings.Contains(status, "a list holds 100 addresses; more by: options xt_recent ip_list_tot=") {
+				t.Errorf("opens: %v; status:\n%s", opens, status)
+			}
+			return
+		}
+		m := regexp.MustCompile(`phase1_4: (\d+) addresses`).FindStringSubmatch(status)
+		if m == nil {
+			t.Fatalf("status:\n%s", status)
+		}
+		if n, _ := strconv.Atoi(m[1]); n < others {
+			t.Errorf("%d addresses have got into phase 1, want %d", n, others)
+		}
+		if !opens {
+			t.Error("the client is pushed out")
+		}
+	})
+}
+
+// A ban of the real fail2ban holds before and after setup, refresh and remove,
+// also against whoever knows the handshake.
+func TestRulesBesideFail2ban(t *testing.T) {
+	knocktest.Need(t, "fail2ban-server", "fail2ban-client")
+	each(t, nil, func(t *testing.T, g *gated) {
+		banned, free := g.from(g.Addr4), g.from(g.Addr4)
+		dir := g.dir + "/fail2ban"
+		g.write("fail2ban/fail2ban.conf", "[Definition]\nloglevel = INFO\nlogtarget = "+dir+"/log\nsyslogsocket = auto\nsocket = "+dir+
+			"/sock\npidfile = "+dir+"/pid\ndbfile = None\ndbpurgeage = 1d\n", 0o600)
+		g.write("fail2ban/jail.conf", "[sshd]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = "+dir+"/auth.log\n"+
+			"banaction = iptables\nport = ssh\nprotocol = tcp\naction = iptables[name=sshd, port=ssh, protocol=tcp]\nbantime = 1h\n", 0o600)
+		g.write("fail2ban/auth.log", "", 0o600)
+		g.Run(t, "ln", "-s", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", dir)
+		client := func(args ...string) string {
+			t.Helper()
+			return g.Run(t, "fail2ban-client", append([]string{"-c", dir, "-s", dir + "/sock", "-p", dir + "/pid"}, args...)...)
+		}
+		client("start")
+		t.Cleanup(func() { client("stop") })
+		client("set", "sshd", "banip", banned.addr.String())
+		bans := func() (lines []string) {
+			for line := range strings.Lines(g.loaded()) {
+				if strings.Contains(line, "f2b") {
+					lines = append(lines, line)
+				}
+			}
+			return lines
+		}
+		eventually(t, "fail2ban has banned", func() bool { return len(bans()) >= 3 })
+		before := strings.Join(bans(), "")
+		ports := g.sequence(at)
+		for _, action := range []string{"setup", "refresh", "setup", "remove"} {
+			g.run(action)
+			if after := strings.Join(bans(), ""); after != before {
+				t.Errorf("%s changes fail2ban's rules from\n%s\nto\n%s", action, before, after)
+			}
+			banned.knock(ports[:]...)
+			free.knock(ports[:]...)
+			if banned.opens() || !free.opens() {
+				t.Errorf("after %s: open to the banned %v, to the other %v", action, banned.opens(), free.opens())
+			}
+		}
+	})
+}

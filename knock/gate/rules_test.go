@@ -1,0 +1,200 @@
+package gate_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+)
+
+// plain is what a user gets without any flag.
+func plain(f gate.Format) gate.Rules {
+	return gate.Rules{
+		Format: f, Host: "server", Range: knock.DefaultRange, SSHPort: 22, Window: 5 * time.Second,
+		Grace: gate.DefaultGrace, SecretPath: gate.DefaultSecretPath,
+	}
+}
+
+// variants are scripts without any option, with one, with two, and with all.
+func variants(t *testing.T) (all []gate.Rules) {
+	odd, err := knock.ParseSecret(`it's"$(odd)\`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range formats {
+		for options := range uint(1 << 6) {
+			if n := bits.OnesCount(options); n > 2 && n < 6 {
+				continue // the parts do not know more of each other
+			}
+			on := func(bit int) bool { return options>>bit&1 == 1 }
+			r := plain(f)
+			r.OneShot, r.Log, r.NoDrop, r.Embed = on(0), on(1), on(2), on(3)
+			if on(3) {
+				r.Secret = odd
+			}
+			if on(4) {
+				r.ReplayGuard, r.Grace = 3, 0
+			}
+			if on(5) {
+				r.Forward = []gate.Forward{{Port: 80, To: netip.MustParseAddrPort("[fd00::7]:8080")}}
+			}
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func TestRulesPassShellcheck(t *testing.T) {
+	knocktest.Need(t, "shellcheck")
+	dir := t.TempDir()
+	for i, r := range variants(t) {
+		text, err := r.Script()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(fmt.Sprintf("%s/%d.sh", dir, i), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scripts, err := filepath.Glob(dir + "/*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("shellcheck", append([]string{"-s", "sh"}, scripts...)...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out[:min(len(out), 4000)])
+	}
+}
+
+func TestRulesKeepTheSecretOut(t *testing.T) {
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range formats {
+		r := plain(f)
+		r.Secret = secret
+		for embed, want := range map[bool]int{false: 0, true: 1} {
+			r.Embed = embed
+			text, err := r.Script()
+			if err != nil || strings.Count(text, "f00b4r") != want {
+				t.Errorf("%s, embed %v: secret stands there %d times, %v", f, embed, strings.Count(text, "f00b4r"), err)
+			}
+		}
+	}
+}
+
+// The division in shell arithmetic gives what rapport computes.
+func TestRulesDeriveTheSame(t *testing.T) {
+	text, err := plain(gate.NFT).Script()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(text, "\nderive() {")
+	body, _, ends := strings.Cut(rest, "\n}\n")
+	if !ok || !ends {
+		t.Fatal("the script has no function derive")
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	var in, want strings.Builder
+	for range 200 {
+		h := knock.HourOf(time.Unix(random.Int64N(4e9), 0))
+		bottom := 1 + random.IntN(65000)
+		r, err := knock.NewRange(bottom, bottom+1+random.IntN(65535-bottom))
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := make([]byte, 1+random.IntN(40))
+		for i := range word {
+			word[i] = `abcXYZ0123456789-_*?[]\$'"&;!`[random.IntN(29)]
+		}
+		s, err := knock.ParseSecret(string(word))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&in, h, r.Bottom(), r.Top(), s.Reveal())
+		fmt.Fprintln(&want, h, strings.Trim(fmt.Sprint(knock.Derive(h, r, s).Ports()), "[]"))
+	}
+	script := "set -eu\nderive() {" + body + "\n}\nwhile read -r hour bottom top secret; do derive \"$hour\"; done"
+	for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}} {
+		knocktest.Need(t, shell[0])
+		cmd := exec.Command(shell[0], append(shell[1:], "-c", script)...)
+		cmd.Stdin = strings.NewReader(in.String())
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil || stderr.Len() > 0 || string(out) != want.String() {
+			t.Errorf("%v: %v %s: gives\n%swant\n%s", shell, err, &stderr, out, &want)
+		}
+	}
+}
+
+func TestRulesValidate(t *testing.T) {
+	to := netip.MustParseAddrPort("10.0.0.7:80")
+	for want, change := range map[string]func(*gate.Rules){
+		"not one of iptables, nft": func(r *gate.Rules) { r.Format = "pf" },
+		"host name":                func(r *gate.Rules) { r.Host = "a\nrm -rf /" },
+		"no range":                 func(r *gate.Rules) { r.Range = knock.Range{} },
+		"ssh port 0":               func(r *gate.Rules) { r.SSHPort = 0 },
+		"window 1.5s":              func(r *gate.Rules) { r.Window = 1500 * time.Millisecond },
+		"window 2h0m0s":            func(r *gate.Rules) { r.Window = 2 * time.Hour },
+		"grace 1h0m0s":             func(r *gate.Rules) { r.Grace = time.Hour },
+		"grace -1s":                func(r *gate.Rules) { r.Grace = -time.Second },
+		"replay guard 21":          func(r *gate.Rules) { r.ReplayGuard = 21 },
+		"no secret":                func(r *gate.Rules) { r.Embed = true },
+		`"secret" is not an`:       func(r *gate.Rules) { r.SecretPath = "secret" },
+		"not an absolute path":     func(r *gate.Rules) { r.SecretPath = "/a\n/b" },
+		"port 22":                  func(r *gate.Rules) { r.Forward = []gate.Forward{{22, to}} },
+		"no address":               func(r *gate.Rules) { r.Forward = []gate.Forward{{80, netip.AddrPort{}}} },
+		"twice":                    func(r *gate.Rules) { r.Forward = []gate.Forward{{80, to}, {80, to}} },
+	} {
+		r := plain(gate.NFT)
+		change(&r)
+		text, err := r.Script()
+		if err == nil || text != "" || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("want one line with %q, got %v", want, err)
+		}
+	}
+}
+
+func TestParseForward(t *testing.T) {
+	for _, in := range []string{"8080=10.0.0.7:80", "80=[fd00::7]:8080"} {
+		f, err := gate.ParseForward(in)
+		if err != nil || fmt.Sprintf("%d=%v", f.Port, f.To) != in {
+			t.Errorf("ParseForward(%q) = %v, %v", in, f, err)
+		}
+	}
+	for _, in := range []string{"", "80", "=1.2.3.4:5", "x=1.2.3.4:5", "70000=1.2.3.4:5", "80=host:5", "80=1.2.3.4", "80=\x1b[1m"} {
+		if f, err := gate.ParseForward(in); err == nil || !strings.Contains(err.Error(), "8080=10.0.0.7:80") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("ParseForward(%q) = %v, %v", in, f, err)
+		}
+	}
+}
+
+// After the grace refresh has to run once more, or the last hour's ports stay.
+func TestRulesTimers(t *testing.T) {
+	for grace, want := range map[time.Duration][2]string{
+		0:                {"OnCalendar=*-*-* *:00:00 UTC\nOnClockChange=yes", "\n0 * * * * root"},
+		time.Minute:      {"OnCalendar=*-*-* *:01:00 UTC\n", "\n0,1 * * * * root"},
+		90 * time.Second: {"OnCalendar=*-*-* *:01:30 UTC\n", "\n0,2 * * * * root"},
+	} {
+		r := plain(gate.NFT)
+		r.Grace = grace
+		if s := r.Systemd(); !strings.Contains(s, want[0]) || !strings.Contains(s, "OnCalendar=*-*-* *:00:00 UTC\n") || strings.Contains(s, "{") {
+			t.Errorf("grace %v:\n%s", grace, s)
+		}
+		if c := r.Cron(); !strings.Contains(c, want[1]) || strings.Contains(c, "{") {
+			t.Errorf("grace %v:\n%s", grace, c)
+		}
+	}
+}
