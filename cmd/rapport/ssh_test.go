@@ -69,25 +69,29 @@ func (g *gated) write(name, text string) string {
 	return path
 }
 
-// run runs a command and returns what it printed; every command has a minute.
+// run runs a command and returns what it printed on standard output; every
+// command has a minute. On standard error the server's shell may have its say:
+// what its user's start-up files do is not ours.
 func (g *gated) run(name string, args ...string) string {
 	g.t.Helper()
-	out, err := g.try(name, args...)
+	out, said, err := g.try(name, args...)
 	if err != nil {
-		g.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		g.t.Fatalf("%s %v: %v\n%s%s", name, args, err, out, said)
 	}
 	return out
 }
 
-func (g *gated) try(name string, args ...string) (string, error) {
+func (g *gated) try(name string, args ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = g.dir
 	cmd.Env = append(os.Environ(), "GIT_SSH_COMMAND=ssh -F "+g.config, "GIT_CONFIG_GLOBAL=/dev/null", "XDG_CACHE_HOME="+g.dir)
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	return out.String(), said.String(), err
 }
 
 func (g *gated) ssh(args ...string) string {
@@ -111,8 +115,8 @@ func TestSSHThroughTheGate(t *testing.T) {
 			if out := g.ssh("gate", "echo through"); out != "through\n" {
 				t.Errorf("ssh prints %q", out)
 			}
-			if out, err := g.try("ssh", "-F", g.config, "gate", "exit 42"); exitCode(err) != 42 {
-				t.Errorf("exit code: %v %s", err, out)
+			if _, said, err := g.try("ssh", "-F", g.config, "gate", "exit 42"); exitCode(err) != 42 {
+				t.Errorf("exit code: %v %s", err, said)
 			}
 			g.run("scp", "-F", g.config, sent, "gate:"+far+"/scp")
 			g.run("sh", "-c", fmt.Sprintf("echo put %s %s/sftp | sftp -b - -F %s gate", sent, far, g.config))
@@ -156,8 +160,8 @@ func TestManySessions(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			if out, err := g.try("ssh", "-F", g.config, "gate", "echo", fmt.Sprint(i)); out != fmt.Sprintln(i) {
-				t.Errorf("one of eight at once: %q, %v", out, err)
+			if out, said, err := g.try("ssh", "-F", g.config, "gate", "echo", fmt.Sprint(i)); out != fmt.Sprintln(i) {
+				t.Errorf("one of eight at once: %q, %v %s", out, err, said)
 			}
 		})
 	}
@@ -244,8 +248,8 @@ func TestRapportSSH(t *testing.T) {
 	if out := g.run(g.rapport, append(args, "echo 100% through")...); out != "100% through\n" {
 		t.Errorf("prints %q", out)
 	}
-	if out, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
-		t.Errorf("exit code: %v %s", err, out)
+	if _, said, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
+		t.Errorf("exit code: %v %s", err, said)
 	}
 }
 
@@ -253,10 +257,10 @@ func TestRapportSSH(t *testing.T) {
 func TestFailureInsideSSHIsReadable(t *testing.T) {
 	g := newGated(t, "proxy %h %p")
 	g.StopSSHD(t)
-	out, err := g.try("ssh", "-F", g.config, "gate", "true")
-	if exitCode(err) != 255 || !strings.HasPrefix(out, "rapport: the gate opened, but nothing listens behind it") ||
-		!strings.Contains(out, "; find out why: rapport doctor "+g.Addr4.String()) && !strings.Contains(out, "rapport doctor gate") {
-		t.Errorf("ssh says %q, %v", out, err)
+	_, said, err := g.try("ssh", "-F", g.config, "gate", "true")
+	if exitCode(err) != 255 || !strings.HasPrefix(said, "rapport: the gate opened, but nothing listens behind it") ||
+		!strings.Contains(said, "; find out why: rapport doctor gate\n") {
+		t.Errorf("ssh says %q, %v", said, err)
 	}
 }
 
@@ -269,11 +273,11 @@ func TestTheSecretNeverShows(t *testing.T) {
 	for _, args := range []string{
 		"seq gate", "seq gate --json", "seq gate --hours 30", "knock gate", "knock gate --json", "probe gate --json",
 		"knock gate --ssh-port 1 --attempts 1", "knock nosuch.invalid", "ssh-config gate --control-master",
-		"hosts list", "hosts list --json", "hosts path", "hosts edit gate --range 5-1", "hosts add gate", "hosts add other --range 10000-10999",
+		"rules gate", "rules gate --format nft", "inspect --ports 1,2,3,4,5 gate", "hosts list", "hosts list --json", "hosts path", "hosts edit gate --range 5-1", "hosts add gate", "hosts add other --range 10000-10999",
 		"seq gate --frobnicate", "seq gate --range x", "gate", "demo", "version",
 	} {
-		out, _ := g.try(g.rapport, append([]string{"--config", g.hosts}, strings.Fields(args)...)...)
-		said.WriteString(out)
+		out, errors, _ := g.try(g.rapport, append([]string{"--config", g.hosts}, strings.Fields(args)...)...)
+		said.WriteString(out + errors)
 	}
 	end := g.session()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -3,4 +3,8 @@
 // loopback made of them, with an SSH server behind it and [Faults] on demand:
 // for the demo, and for tests that cannot have the kernel's rules. [Rules] write
 // the script that makes a real server a gate.
+//
+// [ReadRules] reads the rules of real servers and finds the gate in them,
+// [Found.Problems] says what is wrong with it, and [Solve] finds out which hour,
+// range and form of the secret five ports were made with.
 package gate

@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+// inspectReport is what inspect prints.
+type inspectReport struct {
+	Schema   int            `json:"schema"`
+	Gate     *gateLine      `json:"gate"`
+	Match    *matchLine     `json:"match"`
+	Differs  []string       `json:"differs"`
+	Problems []gate.Problem `json:"problems"`
+	Searched uint64         `json:"searched"`
+	Elapsed  knock.Millis   `json:"elapsed_ms"`
+}
+
+// gateLine is a gate as JSON has it.
+type gateLine struct {
+	Kind     gate.Kind      `json:"kind"`
+	Families []knock.Family `json:"families"`
+	Chain    string         `json:"chain"`
+	Ports    []uint16       `json:"ports"`
+	Also     [][]uint16     `json:"also"`
+	Window   float64        `json:"window_s"` // the shortest; 0 is without end, or not told
+	Windows  []float64      `json:"windows_s"`
+	Door     gate.DoorKind  `json:"door"`
+	SSHPort  int            `json:"ssh_port"`
+}
+
+// matchLine is what the ports were made of. Others is how many other ways there
+// are to make them.
+type matchLine struct {
+	Hour    knock.Hour   `json:"hour"`
+	Offset  int          `json:"hour_offset"`
+	Range   ends         `json:"range"`
+	Variant gate.Variant `json:"secret_variant"`
+	Others  int          `json:"others"`
+}
+
+// defaultInspectHours is how far inspect looks by itself: a weekend without a
+// refresh, and every time zone.
+const defaultInspectHours = 48
+
+// inspection is the flags of inspect.
+type inspection struct {
+	*flags
+	ports        string
+	at           string
+	past, future int
+}
+
+func newInspect(f *flags) *cobra.Command {
+	o := inspection{flags: f}
+	cmd := &cobra.Command{
+		Use:   "inspect [FILE|-] [HOST]",
+		Short: "Read a server's rules: which hour and range they have, and what is wrong",
+		Long: `inspect reads the output of iptables-save (with ip6tables-save behind it), iptables -S
+or nft list ruleset, or a script that calls iptables, and finds the gate in it. With a
+secret it finds out which hour, range and form of the secret the ports were made with.
+Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
+it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
+asked for only if there is a HOST.
+
+Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 2 || cmd.Flags().Changed("ports") && len(args) > 1 {
+				return fmt.Errorf("too many arguments: rapport %s", cmd.Use)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	p := cmd.Flags()
+	p.StringVar(&o.ports, "ports", "", "the five `ports` that the server takes, A,B,C,D,E, in the place of rules")
+	p.IntVar(&o.past, "past", defaultInspectHours, "look so many `hours` back")
+	p.IntVar(&o.future, "future", defaultInspectHours, "look so many `hours` ahead")
+	p.StringVar(&o.at, "at", "", "the `time` at which the rules were read, if not now: 2026-11-22-08, or RFC 3339")
+	return cmd
+}
+
+func (o *inspection) run(cmd *cobra.Command, args []string) error {
+	start, now := time.Now(), time.Now()
+	for name, n := range map[string]int{"past": o.past, "future": o.future} {
+		if n < 0 || n > gate.MaxHours {
+			return fmt.Errorf("--%s %d is not within 0-%d", name, n, gate.MaxHours)
+		}
+	}
+	if o.at != "" {
+		var err error
+		if now, err = parseAt(o.at); err != nil {
+			return err
+		}
+	}
+	file, host := o.arguments(cmd, args)
+	h, secret, err := o.client(cmd, host)
+	if err != nil {
+		return err
+	}
+	t := h.Target()
+	p := gate.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
+	r := inspectReport{Schema: 1, Differs: []string{}, Problems: []gate.Problem{}}
+	if cmd.Flags().Changed("ports") {
+		err = o.inspectPorts(cmd.Context(), &r, p)
+	} else {
+		err = o.inspectRules(cmd, &r, p, file, h, host)
+	}
+	if err != nil {
+		return err
+	}
+	r.Elapsed = knock.Millis(time.Since(start))
+	if o.json {
+		err = printJSON(cmd.OutOrStdout(), r)
+	} else {
+		printInspect(cmd.OutOrStdout(), r)
+	}
+	if no := r.no(); err == nil && no != "" {
+		err = errShut(no)
+	}
+	return err
+}
+
+// arguments tells FILE and HOST apart.
+func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host string) {
+	switch {
+	case len(args) == 2:
+		return args[0], args[1]
+	case len(args) == 0:
+		return "", ""
+	case cmd.Flags().Changed("ports"):
+		return "", args[0]
+	}
+	if _, err := os.Stat(args[0]); err == nil || args[0] == "-" || strings.ContainsRune(args[0], filepath.Separator) || strings.ContainsRune(args[0], '/') {
+		return args[0], ""
+	}
+	return "", args[0]
+}
+
+// client returns what the client knows. Without a host it is what flags and
+// the environment say, and nobody is asked.
+func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s knock.Secret, err error) {
+	if host != "" {
+		if h, err = o.server(cmd, host); err == nil {
+			s, err = o.secret(cmd.Context(), h)
+		}
+		return h, s, err
+	}
+	if h, err = o.override(cmd, hosts.NewHost("")); err != nil {
+		return h, s, err
+	}
+	if o.secretFile != "" || os.Getenv(secretVariable) != "" {
+		s, err = o.secret(cmd.Context(), h)
+	}
+	return h, s, err
+}
+
+// inspectPorts solves for ports that were given.
+func (o *inspection) inspectPorts(ctx context.Context, r *inspectReport, p gate.Puzzle) error {
+	if p.Secret.IsZero() {
+		return fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
+	}
+	words := strings.Split(o.ports, ",")
+	for k, w := range words {
+		n, err := strconv.ParseUint(strings.TrimSpace(w), 10, 16)
+		if err != nil || n == 0 || len(words) != knock.Knocks {
+			return errors.New("--ports takes five ports, such as 10247,10363,10357,10858,10938")
+		}
+		p.Ports[k] = uint16(n)
+	}
+	_, err := r.solve(ctx, p, [][knock.Knocks]uint16{p.Ports})
+	return err
+}
+
+// inspectRules reads rules and judges them.
+func (o *inspection) inspectRules(cmd *cobra.Command, r *inspectReport, p gate.Puzzle, file string, h hosts.Host, host string) error {
+	found, total, err := readRules(cmd, file)
+	if err != nil {
+		return err
+	}
+	known := gate.Known{ListTotal: total}
+	if host != "" || cmd.Flags().Changed("ssh-port") {
+		known.SSHPort = h.SSHPort
+	}
+	if g, ok := found.Gate(); ok {
+		r.Gate = lineOf(found, g)
+		if known.Match, err = r.solve(cmd.Context(), p, g.Sequences()); err != nil {
+			return err
+		}
+		if known.SSHPort != 0 && g.SSHPort != 0 && known.SSHPort != g.SSHPort {
+			r.Differs = append(r.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, known.SSHPort))
+		}
+	}
+	r.Problems = found.Problems(known)
+	return nil
+}
+
+// readRules reads a file, standard input, or the machine's own rules.
+func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, err error) {
+	switch {
+	case file == "-":
+		f, err = gate.ReadRules(cmd.InOrStdin())
+		return f, 0, err
+	case file != "":
+		in, err := os.Open(file)
+		if err != nil {
+			return f, 0, fmt.Errorf("cannot read the rules: %w", err)
+		}
+		defer in.Close()
+		f, err = gate.ReadRules(in)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", knock.Clean(file, 200), err)
+		}
+		return f, 0, err
+	case runtime.GOOS != "linux":
+		return f, 0, errors.New("give FILE: the output of iptables-save or nft list ruleset on the server")
+	case os.Geteuid() != 0:
+		return f, 0, errors.New("reading this machine's rules takes root: sudo rapport inspect; or give FILE, the output of iptables-save on the server")
+	}
+	return gate.ReadLocal(cmd.Context())
+}
+
+// solve finds what the likeliest of the sequences was made with.
+func (r *inspectReport) solve(ctx context.Context, p gate.Puzzle, sequences [][knock.Knocks]uint16) (*gate.Match, error) {
+	if p.Secret.IsZero() {
+		return nil, nil
+	}
+	p, s, err := gate.SolveAny(ctx, p, sequences)
+	r.Searched = s.Searched
+	if err != nil || len(s.Matches) == 0 {
+		return nil, err
+	}
+	m := s.Matches[0]
+	r.Match = &matchLine{m.Hour, m.HourOffset, ends{m.Range.Bottom(), m.Range.Top()}, m.Variant, len(s.Matches) - 1 + s.More}
+	r.Differs = append(r.Differs, m.Differs(p)...)
+	return &m, nil
+}
+
+func lineOf(f gate.Found, g gate.Gate) *gateLine {
+	l := &gateLine{Kind: f.Kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
+		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
+	for _, w := range g.Windows {
+		l.Windows = append(l.Windows, w.Seconds())
+	}
+	for _, g := range f.Gates {
+		l.Families = append(l.Families, g.Family)
+	}
+	return l
+}
+
+// no is the check's no in one line, empty where all is well.
+func (r inspectReport) no() string {
+	words := append([]string{}, r.Differs...)
+	if r.Match == nil && r.Searched > 0 {
+		words = append(words, "no hour, range or form of the secret makes these ports: it is another secret")
+	}
+	told := strings.Join(words, "\n")
+	for _, p := range r.Problems {
+		// What differs is told already.
+		if p.Severity == gate.SeverityError && p.Code != "stale-hour" && p.Code != "hour-ahead" && !(p.Code == "ssh-port" && told != "") {
+			words = append(words, p.Summary)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+func (l gateLine) solvable() bool {
+	_, ok := gate.Gate{Ports: l.Ports}.Sequence()
+	return ok
+}
+
+// printInspect prints what was found, a line each.
+func printInspect(w io.Writer, r inspectReport) {
+	if g := r.Gate; g != nil {
+		fmt.Fprintf(w, "gate: %s for IPv%s in chain %s", g.Kind, joined(g.Families, " and IPv"), g.Chain)
+		if g.Door != "" {
+			fmt.Fprintf(w, ", door %s", g.Door)
+		}
+		if g.SSHPort != 0 {
+			fmt.Fprintf(w, " to port %d", g.SSHPort)
+		}
+		if g.Window > 0 {
+			fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
+		}
+		fmt.Fprintln(w)
+		if g.solvable() || len(g.Ports) != knock.Knocks {
+			fmt.Fprintf(w, "ports: %s\n", joined(g.Ports, " "))
+		} else {
+			fmt.Fprintln(w, "ports: computed by the script")
+		}
+		for _, also := range g.Also {
+			fmt.Fprintf(w, "also takes: %s\n", joined(also, " "))
+		}
+	}
+	if m := r.Match; m != nil {
+		fmt.Fprintf(w, "made with: hour %v, range %d-%d, the secret %s\n", m.Hour, m.Range.Bottom, m.Range.Top, m.Variant.Words())
+		if m.Others > 0 {
+			fmt.Fprintf(w, "ambiguous: %d other combinations of hour, range and secret make these ports too\n", m.Others)
+		}
+		if len(r.Differs) == 0 {
+			fmt.Fprintln(w, "differs: nothing")
+		}
+	}
+	if len(r.Differs) > 0 {
+		fmt.Fprintf(w, "differs: %s\n", strings.Join(r.Differs, "; "))
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "%s %s: %s\n  fix: %s\n", p.Severity, p.Code, p.Summary, p.Fix)
+	}
+	if r.Searched > 0 {
+		fmt.Fprintf(w, "searched %d combinations in %s\n", r.Searched, millis(time.Duration(r.Elapsed)))
+	}
+}
+
+// joined writes values with something between them.
+func joined[T any](all []T, between string) string {
+	var words []string
+	for _, v := range all {
+		words = append(words, fmt.Sprint(v))
+	}
+	return strings.Join(words, between)
+}

@@ -1,0 +1,87 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/knocktest"
+)
+
+// The built program on the server itself, whose rules it reads by its own
+// means: the article's, and then nft's.
+func TestInspectOnTheServer(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	at := time.Now().Add(-3 * time.Hour)
+	s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true})
+	inspect := func() (code int, out, said string) {
+		t.Helper()
+		cmd := s.Command(t.Context(), rapport, "inspect", "myserver", "--config", t.TempDir()+"/hosts.toml")
+		cmd.Env = append(cmd.Env, "RAPPORT_SECRET=f00b4r")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		if e := new(exec.ExitError); errors.As(err, &e) {
+			code = e.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return code, stdout.String(), stderr.String()
+	}
+	match := func(pattern, text string) {
+		t.Helper()
+		if !regexp.MustCompile(pattern).MatchString(text) {
+			t.Errorf("no %q in:\n%s", pattern, text)
+		}
+	}
+
+	code, out, said := inspect()
+	if code != exitShut {
+		t.Errorf("exit %d", code)
+	}
+	match(`(?m)^gate: iptables for IPv4 and IPv6 in chain portknocking, door rcheck to port 22, window 5s$`, out)
+	match(fmt.Sprintf(`(?m)^made with: hour %v, range 10000-10999, the secret as given$`, s.Hour), out)
+	match(`^rapport: rules are from [34] hours ago\n$`, said) // the hour may turn meanwhile
+
+	s.Run(t, "nft", "flush", "ruleset")
+	code, _, said = inspect()
+	if code != exitUsage {
+		t.Errorf("exit %d without rules", code)
+	}
+	match(`^rapport: this machine's rules cannot be read: there are none\n$`, said)
+
+	p := knock.Derive(knock.HourOf(time.Now()), knock.DefaultRange, s.Secret).Ports()
+	rules := "table ip gate {\n"
+	for k := range p {
+		rules += fmt.Sprintf("set p%d { type ipv4_addr; flags dynamic,timeout; timeout 5s; }\n", k)
+	}
+	rules += "chain in { type filter hook input priority 0; policy drop;\nct state established,related accept\n"
+	for k, port := range p {
+		from := ""
+		if k > 0 {
+			from = fmt.Sprintf("ip saddr @p%d ", k-1)
+		}
+		rules += fmt.Sprintf("tcp dport %d ct state new %supdate @p%d { ip saddr }\n", port, from, k)
+	}
+	rules += "tcp dport 22 ip saddr @p4 accept\n}\n}\n"
+	cmd := s.Command(t.Context(), "nft", "-f", "-")
+	cmd.Stdin = bytes.NewBufferString(rules)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	code, out, said = inspect()
+	if code != exitShut {
+		t.Errorf("exit %d", code)
+	}
+	match(`(?m)^gate: nft for IPv4 in chain in, door rcheck to port 22, window 5s$`, out)
+	match(`(?m)^error v6-without-gate: `, out)
+	match(`IPv6 has no gate and lets everybody in to port 22`, said)
+}

@@ -1,0 +1,96 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// ErrNoLocalRules says that this machine's rules cannot be read.
+var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
+
+// localTimeout bounds each tool: one waits while another program changes rules.
+const localTimeout = 20 * time.Second
+
+// ReadLocal reads the rules of this machine, which takes root on Linux, and how
+// many addresses a list of theirs holds (0 where that is not told). It only
+// reads.
+func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
+	saved, err := output(ctx, "iptables-save")
+	if err == nil {
+		var six []byte
+		if six, err = output(ctx, "ip6tables-save"); err == nil {
+			saved = append(saved, six...)
+		}
+	}
+	if ctx.Err() != nil {
+		return f, 0, context.Cause(ctx)
+	}
+	if len(bytes.TrimSpace(saved)) > 0 {
+		if f, err = ReadRules(bytes.NewReader(saved)); err == nil && len(f.Gates) > 0 {
+			return f, localListTotal(), nil
+		}
+	}
+	listed, nftErr := output(ctx, "nft", "list", "ruleset")
+	if ctx.Err() != nil {
+		return f, 0, context.Cause(ctx)
+	}
+	switch {
+	case nftErr != nil && err != nil && !errors.Is(err, ErrNoRules):
+		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
+	case len(bytes.TrimSpace(listed)) == 0 && f.Kind == "":
+		return f, 0, fmt.Errorf("%w: there are none", ErrNoLocalRules)
+	case len(bytes.TrimSpace(listed)) == 0:
+		return f, 0, nil
+	}
+	native, nativeErr := ReadRules(bytes.NewReader(listed))
+	if nativeErr != nil && f.Kind != "" {
+		return f, 0, nil // iptables has rules, and no gate
+	}
+	return native, 0, nativeErr
+}
+
+// output runs a tool where administrators' tools are.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+	defer cancel()
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no %s here", name)
+	}
+	var out, said bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		first, _, _ := strings.Cut(said.String(), "\n")
+		return nil, fmt.Errorf("%s: %s", name, knock.Clean(strings.TrimSpace(first+" "+err.Error()), 120))
+	}
+	return out.Bytes(), nil
+}
+
+// localListTotal reads what xt_recent was loaded with.
+func localListTotal() int {
+	text, err := os.ReadFile("/sys/module/xt_recent/parameters/ip_list_tot")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return n
+}

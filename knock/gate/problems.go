@@ -1,0 +1,274 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// Severity says how much a problem matters.
+type Severity string
+
+// The severities.
+const (
+	SeverityError   Severity = "error"   // the gate does not work, or does not guard
+	SeverityWarning Severity = "warning" // it works, but not always
+	SeverityInfo    Severity = "info"    // it works; something to know
+)
+
+// Problem is something wrong with a gate.
+type Problem struct {
+	Code     string   `json:"code"`
+	Severity Severity `json:"severity"`
+	Summary  string   `json:"summary"`
+	Fix      string   `json:"fix"`
+}
+
+// Known is what else is known when a gate is judged. The zero Known is nothing.
+type Known struct {
+	SSHPort   int    // the client's
+	Match     *Match // what the rules were made with
+	ListTotal int    // the machine's ip_list_tot
+}
+
+const (
+	// Windows shorter than these are told. The article's client waits a second
+	// on each port, and a SYN that got lost comes again after a second.
+	wornWindow  = time.Second
+	shortWindow = 3 * time.Second
+	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
+	usualListTotal = 100
+	// enoughListTotal is what a scan from many addresses does not fill at once.
+	enoughListTotal = 1000
+)
+
+// Problems returns what is wrong with what was found, the worst first. A script
+// is part of a firewall: what the rest of it does is not judged, nor is what a
+// picked chain does not show.
+func (f Found) Problems(k Known) []Problem {
+	all := []Problem{}
+	if len(f.Gates) == 0 {
+		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
+			"set the gate up on the server; rapport rules HOST prints a script for it"})
+	}
+	var found []Problem
+	for _, g := range f.Gates {
+		w := f.ways[g.Family]
+		found = append(found, g.inside(k)...)
+		if f.Kind != FromScript {
+			found = append(found, w.around(g)...)
+		}
+	}
+	found = append(found, f.families()...)
+	found = append(found, f.refresh(k)...)
+	for _, p := range found { // both families have most problems in common
+		if !slices.ContainsFunc(all, func(o Problem) bool { return o.Code == p.Code }) {
+			all = append(all, p)
+		}
+	}
+	rank := []Severity{SeverityError, SeverityWarning, SeverityInfo}
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		return cmp.Compare(slices.Index(rank, a.Severity), slices.Index(rank, b.Severity))
+	})
+	return all
+}
+
+// inside judges the phases and the door by themselves.
+func (g Gate) inside(k Known) (all []Problem) {
+	add := func(code string, s Severity, summary, fix string) {
+		all = append(all, Problem{code, s, summary, fix})
+	}
+	switch {
+	case g.door < 0:
+		add("no-door", SeverityError, "no rule lets anybody in who made the handshake",
+			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
+	case !g.ordered:
+		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.breaks(),
+			"let each phase check the list of the phase before it, and the door that of the fifth")
+	case len(g.Ports) != knock.Knocks:
+		add("phases-out-of-order", SeverityError, fmt.Sprintf("the door opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
+			"make five phases, and let the door check the list of the fifth")
+	}
+	if w := g.Window(); w > 0 && w < shortWindow {
+		severity := SeverityWarning
+		if w <= wornWindow {
+			severity = SeverityError
+		}
+		add("window-short", severity, fmt.Sprintf("a window is %v: a knock that is lost or waits comes too late", w), "set --seconds 5, or the sets' timeout to 5s")
+	}
+	if g.ordered && slices.Contains(g.Windows, 0) && !slices.Contains(g.Ports, 0) {
+		add("window-endless", SeverityWarning, "a window has no end: who knocked once stays where it is for as long as the list remembers it", "add --seconds 5, or a timeout of 5s to the sets")
+	}
+	if p, ok := g.Sequence(); ok && repeats(p) {
+		add("repeated-ports", SeverityInfo, "a port occurs twice in this hour's sequence, which is legal and makes it a little easier to guess", "nothing; a wider range makes it rarer")
+	}
+	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
+		add("ssh-port", SeverityError, fmt.Sprintf("the door guards port %d, and the client looks at port %d", g.SSHPort, k.SSHPort),
+			fmt.Sprintf("give --ssh-port %d, or set ssh_port in the hosts file", g.SSHPort))
+	}
+	return all
+}
+
+// breaks names the first phase that does not follow the one before it.
+func (g Gate) breaks() string {
+	for i, e := range g.edges {
+		want := ""
+		if i > 0 {
+			want = g.edges[i-1].to
+		}
+		switch {
+		case e.from == want:
+		case e.from == "":
+			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portWord(e.port))
+		default:
+			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portWord(e.port), shown(e.from))
+		}
+	}
+	return "the door checks another list than the last phase fills"
+}
+
+// portWord writes a port, where the text tells it.
+func portWord(p int) string {
+	if p <= 0 {
+		return "(computed)"
+	}
+	return fmt.Sprint(p)
+}
+
+func repeats(p [knock.Knocks]uint16) bool {
+	s := slices.Sorted(slices.Values(p[:]))
+	return len(slices.Compact(s)) < len(p)
+}
+
+// around judges where the gate stands among the other rules.
+func (w way) around(g Gate) (all []Problem) {
+	add := func(code string, summary, fix string) {
+		all = append(all, Problem{code, SeverityError, summary, fix})
+	}
+	if g.edges[0].step >= w.hooked {
+		if w.hooked > 0 || w.whole {
+			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
+		}
+		return all
+	}
+	for _, e := range g.edges {
+		if e.port <= 0 {
+			continue
+		}
+		if f := w.fate(packet{e.port, isNew}, e.step); f.step != e.step {
+			what, code := "dropped", "gate-after-drop"
+			if f.verdict != drops {
+				what, code = "accepted", "gate-after-accept"
+			}
+			add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
+			break
+		}
+	}
+	ssh := cmp.Or(g.SSHPort, 22)
+	if g.door < 0 || g.door >= w.hooked || w.steps[g.door].verdict == dnats {
+		return all
+	}
+	fresh := w.fate(packet{ssh, isNew}, -1)
+	if f := w.fate(packet{ssh, isNew}, g.door); f.step != g.door && f.verdict == drops {
+		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before they come to the door", ssh), "move the rule of the door before the one that drops")
+	} else if f.step != g.door && f.verdict == accepts {
+		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before they come to the door: no knock is needed", ssh), "take away the rule that accepts them, or allow single sources in it")
+	} else if fresh.verdict == accepts && fresh.step >= 0 {
+		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the door: no knock is needed", ssh), "take away the rule that accepts them, or drop them before it")
+	} else if fresh.verdict == accepts {
+		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the door, or make DROP the policy of INPUT")
+	}
+	walks := w.fate(packet{ssh, isEstablished}, g.edges[0].step).step == g.edges[0].step
+	switch f := w.fate(packet{ssh, isEstablished}, -1); {
+	case f.verdict == drops:
+		add("no-established", "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT")
+	case walks && f.verdict == accepts && f.step > g.edges[0].step && w.steps[f.step].states&isEstablished != 0:
+		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
+	}
+	return all
+}
+
+// families judges a family without a gate beside one that has it, and gates
+// that are not alike.
+func (f Found) families() (all []Problem) {
+	if len(f.Gates) == 2 {
+		if a, b := f.Gates[0], f.Gates[1]; a.ordered && b.ordered && !slices.Equal(a.Ports, b.Ports) {
+			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
+		}
+		return all
+	}
+	g := f.Gates[0]
+	other, code, name := knock.Family6, "v6-without-gate", "IPv6"
+	if g.Family == knock.Family6 {
+		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
+	}
+	w := f.ways[other]
+	ssh := cmp.Or(g.SSHPort, 22)
+	if f.Kind == FromScript || !w.known || w.fate(packet{ssh, isNew}, -1).verdict != accepts {
+		return all // not shown, or shut to all
+	}
+	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and lets everybody in to port %d: no knock is needed there if sshd listens", name, ssh),
+		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
+}
+
+// refresh judges how the rules follow the hours, and how much they remember.
+func (f Found) refresh(k Known) (all []Problem) {
+	if m := k.Match; m != nil && m.HourOffset < 0 {
+		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s ago", m.Hour, hours(-m.HourOffset)),
+			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
+	} else if m != nil && m.HourOffset > 0 {
+		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s ahead", m.Hour, hours(m.HourOffset)),
+			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
+	}
+	if len(f.cleared) > 0 {
+		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
+			"replace the rules in one step with iptables-restore --noflush, and let the lists run out by themselves"})
+	}
+	if f.Kind != FromNFT && cmp.Or(k.ListTotal, usualListTotal) < enoughListTotal {
+		total := fmt.Sprintf("a list holds %d addresses", k.ListTotal)
+		if k.ListTotal == 0 {
+			total = fmt.Sprintf("a list holds %d addresses unless xt_recent was loaded with more", usualListTotal)
+		}
+		all = append(all, Problem{"list-size", SeverityInfo, total + ": as many others that hit the first port push a client out",
+			"options xt_recent ip_list_tot=10000 in /etc/modprobe.d/, then load the module anew"})
+	}
+	for _, g := range f.Gates {
+		if g.size > 0 && g.size < enoughListTotal {
+			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not noted", g.size),
+				"give the sets a size of 65535"})
+		}
+	}
+	return all
+}
+
+// hours writes a number of hours.
+func hours(n int) string {
+	if n == 1 {
+		return "1 hour"
+	}
+	return fmt.Sprintf("%d hours", n)
+}
+
+// Differs says what differs between what the rules were made with and what the
+// client of the puzzle has, each in a few words.
+func (m Match) Differs(p Puzzle) (all []string) {
+	if m.HourOffset < 0 {
+		all = append(all, fmt.Sprintf("rules are from %s ago", hours(-m.HourOffset)))
+	} else if m.HourOffset > 0 {
+		all = append(all, fmt.Sprintf("rules are from %s ahead", hours(m.HourOffset)))
+	}
+	if there, here := m.Range.Bottom(), p.Range.Bottom(); there != here {
+		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))
+	}
+	if there, here := m.Range.Top(), p.Range.Top(); there != here {
+		all = append(all, fmt.Sprintf("top port is %d there, %d here", there, here))
+	}
+	if m.Variant != AsGiven {
+		all = append(all, "the secret was taken "+m.Variant.Words()+" there")
+	}
+	return all
+}

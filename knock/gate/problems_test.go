@@ -1,0 +1,124 @@
+package gate_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"rapport/knock/gate"
+)
+
+func codes(problems []gate.Problem) []string {
+	all := []string{}
+	for _, p := range problems {
+		all = append(all, p.Code)
+	}
+	return all
+}
+
+// swap exchanges a and b in s.
+func swap(s, a, b string) string { return strings.NewReplacer(a, b, b, a).Replace(s) }
+
+// Each fault is found in rules that have it, and nothing else is found there.
+// The size of the lists is left out: it is the kernel's, not the rules'.
+func TestProblems(t *testing.T) {
+	both := rules(t, "article.save", "article6.save")
+	save, six, nft := rules(t, "article.save"), rules(t, "article6.save"), rules(t, "native.nft")
+	script := rules(t, "refresh.sh")
+	const (
+		established = "-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT\n"
+		call        = "-A INPUT -j portknocking\n"
+		lo          = "-A INPUT -i lo -j ACCEPT\n"
+	)
+	known := func(m gate.Match) gate.Known { return gate.Known{SSHPort: 22, Match: &m, ListTotal: 10000} }
+	usual := gate.Known{SSHPort: 22, ListTotal: 10000}
+	edit := func(text, old, new string) string {
+		t.Helper()
+		if !strings.Contains(text, old) {
+			t.Fatalf("no %q to change", old)
+		}
+		return strings.ReplaceAll(text, old, new)
+	}
+	for _, tt := range []struct {
+		name  string
+		text  string
+		known gate.Known
+		want  []string // the codes
+	}{
+		{"none in the article's", both, usual, nil},
+		{"none in IPv4's alone", save, usual, nil},
+		{"none in nft's", nft, usual, nil},
+		{"none with the right hour", both, known(gate.Match{Hour: solveHour, Variant: gate.AsGiven}), nil},
+		{"none where one source may connect", edit(both, lo, lo+"-A INPUT -s 203.0.113.7/32 -p tcp -m tcp --dport 22 -j ACCEPT\n"), usual, nil},
+		{"none with a limit on logins before", edit(save, call, "-A INPUT -p tcp -m tcp --dport 22 -m recent --update --seconds 60 --hitcount 4 --name SSH --mask 255.255.255.255 --rsource -j DROP\n"+call), usual, nil},
+		{"none where others are served", edit(both, call, "-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n"+call), usual, nil},
+		{"none where SSH alone is dropped", edit(edit(both, "INPUT DROP", "INPUT ACCEPT"), "-j portknock_accept\n", "-j portknock_accept\n-A INPUT -p tcp -m tcp --dport 22 -m state --state NEW -j DROP\n"), usual, nil},
+		{"none with rejects", edit(both, "-A portknock_accept -m limit", "-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A portknock_accept -m limit"), usual, nil},
+		{"none with invalid dropped", edit(both, call, "-A INPUT -m conntrack --ctstate INVALID -j DROP\n"+call), usual, nil},
+
+		{"established not accepted", edit(both, established, ""), usual, []string{"no-established"}},
+		{"established accepted late", edit(both, established, "") + "*filter\n" + established + "COMMIT\n", usual, []string{"no-established"}},
+		{"nft, established not accepted", edit(nft, "established : accept, related : accept", "related : accept"), usual, []string{"no-established"}},
+		{"SSH accepted before", edit(both, call, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted with others", edit(both, call, "-A INPUT -p tcp -m state --state NEW -m multiport --dports 20:25,80 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted by the card", edit(both, call, "-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted after", edit(both, "-j portknock_accept\n", "-j portknock_accept\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"), usual, []string{"ssh-accepted"}},
+		{"nft, SSH accepted before", edit(nft, "ct state new jump knocks", "tcp dport { 22, 80 } accept\nct state new jump knocks"), usual, []string{"ssh-accepted"}},
+		{"nothing drops SSH", edit(both, "INPUT DROP", "INPUT ACCEPT"), usual, []string{"ssh-not-dropped"}},
+		{"nft, nothing drops SSH", edit(nft, "policy drop", "policy accept"), usual, []string{"ssh-not-dropped"}},
+		{"the gate after a drop", edit(both, call, "-A INPUT -p tcp -j DROP\n"+call), usual, []string{"gate-after-drop"}},
+		{"the gate after a reject of its ports", edit(both, call, "-A INPUT -p tcp -m tcp --dport 10000:65535 -j REJECT --reject-with tcp-reset\n"+call), usual, []string{"gate-after-drop"}},
+		{"the door after a drop", edit(both, call, call+"-A INPUT -p tcp -m tcp --dport 22 -j DROP\n"), usual, []string{"gate-after-drop", "no-established"}[:1]},
+		{"nft, the gate after a drop", edit(nft, "ct state new jump knocks", "tcp dport != 80 drop\nct state new jump knocks"), usual, []string{"gate-after-drop"}},
+		{"a drop in another nft table", nft + "table inet early {\n\tchain c {\n\t\ttype filter hook input priority filter - 10; policy accept;\n\t\tct state new tcp dport 1024-65535 drop\n\t}\n}\n", usual, []string{"gate-after-drop"}},
+		{"a drop in raw", "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 10000:10999 -j DROP\nCOMMIT\n" + save, usual, []string{"gate-after-drop"}},
+		{"knocks accepted before", edit(both, call, "-A INPUT -p tcp -m tcp --dport 1024:65535 -j ACCEPT\n"+call), usual, []string{"gate-after-accept"}},
+		{"nobody calls the gate", edit(both, call, ""), usual, []string{"gate-not-called"}},
+		{"the door forgotten", edit(both, "-j portknock_accept\n", "\n"), usual, []string{"no-door"}},
+		{"phases exchanged", swap(both, "--rcheck --seconds 5 --name PK_PHASE1", "--rcheck --seconds 5 --name PK_PHASE2"), usual, []string{"phases-out-of-order"}},
+		{"the door too early", edit(both, "--rcheck --seconds 5 --name PK_PHASE5", "--rcheck --seconds 5 --name PK_PHASE4"), usual, []string{"phases-out-of-order"}},
+		{"nft, a phase twice", edit(nft, "ip saddr @phase3_4 ", "ip saddr @phase2_4 "), usual, []string{"phases-out-of-order"}},
+		{"a window of a second", edit(both, "--rcheck --seconds 5 --name PK_PHASE3", "--rcheck --seconds 1 --name PK_PHASE3"), usual, []string{"window-short"}},
+		{"nft, windows of 2 seconds", edit(nft, "timeout 5s", "timeout 2s"), usual, []string{"window-short"}},
+		{"a door without end", edit(both, "--rcheck --seconds 5 --name PK_PHASE5", "--rcheck --name PK_PHASE5"), usual, []string{"window-endless"}},
+		{"IPv6 open", save + "# Generated by ip6tables-save v1.8.9\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", usual, []string{"v6-without-gate"}},
+		{"IPv6 shut", save + "# Generated by ip6tables-save v1.8.9\n*filter\n:INPUT DROP [0:0]\nCOMMIT\n", usual, nil},
+		{"IPv4 open", "# Generated by iptables-save v1.8.9\n*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n" + six, usual, []string{"v4-without-gate"}},
+		{"nft without IPv6", ipOnly(nft), usual, []string{"v6-without-gate"}},
+		{"IPv6 not refreshed", save + edit(six, "10363", "10364"), usual, []string{"families-differ"}},
+		{"an old hour", both, known(gate.Match{Hour: solveHour.Add(-3), HourOffset: -3, Variant: gate.AsGiven}), []string{"stale-hour"}},
+		{"a coming hour", both, known(gate.Match{Hour: solveHour.Add(1), HourOffset: 1, Variant: gate.AsGiven}), []string{"hour-ahead"}},
+		{"a port twice", edit(both, "10858", "10247"), usual, []string{"repeated-ports"}},
+		{"another SSH port", both, gate.Known{SSHPort: 2222, ListTotal: 10000}, []string{"ssh-port"}},
+		{"a list of 100", both, gate.Known{SSHPort: 22}, []string{"list-size"}},
+		{"an nft set of 100", edit(nft, "size 65535", "size 100"), usual, []string{"list-size"}},
+		{"a script that flushes", script, usual, []string{"flush-refresh"}},
+		{"a script that does not", edit(script, "    iptables -F portknocking\n", ""), usual, nil},
+		{"a script that empties lists", edit(script, "    iptables -F portknocking\n", "    echo / > /proc/net/xt_recent/PK_PHASE1\n"), usual, []string{"flush-refresh"}},
+		{"a script that flushes something else", edit(script, "iptables -F portknocking", "iptables -F other"), usual, nil},
+		{"no gate", rules(t, "nogate.save"), usual, []string{"no-gate"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			problems := readRules(t, tt.text).Problems(tt.known)
+			if got := codes(problems); !slices.Equal(got, append([]string{}, tt.want...)) {
+				t.Errorf("problems %q, want %q", got, tt.want)
+			}
+			for _, p := range problems {
+				if p.Summary == "" || p.Fix == "" || strings.Contains(p.Summary+p.Fix, "\n") {
+					t.Errorf("%+v", p)
+				}
+			}
+		})
+	}
+}
+
+// ipOnly takes what is of IPv6 out of native.nft.
+func ipOnly(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "_6") {
+			b.WriteString(line)
+		}
+	}
+	return strings.Replace(b.String(), "table inet", "table ip", 1)
+}

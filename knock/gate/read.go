@@ -1,0 +1,201 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+const (
+	// maxRules bounds the text that is read: a ruleset with every address of a
+	// blocklist fits, a disk image does not.
+	maxRules = 4 << 20
+	// maxRuleLine bounds a line, in runes; the rest of a longer one is dropped.
+	maxRuleLine = 4096
+	// maxSequences bounds those that are solved for: this hour's, the hour's
+	// before and after are taken at once by the most careful gate.
+	maxSequences = 4
+)
+
+// Errors of [ReadRules].
+var (
+	// ErrOpaqueRules: nft cannot print the recent match.
+	ErrOpaqueRules = errors.New(`nft shows the recent match only as "xt match recent": give the output of iptables-save and ip6tables-save`)
+	// ErrNoRules: the text is something else.
+	ErrNoRules = errors.New("no rules in this text: give the output of iptables-save, iptables -S or nft list ruleset")
+	// ErrLongRules: the text is longer than is read.
+	ErrLongRules = errors.New("rules of more than 4 MiB are not read")
+)
+
+// Kind says what rules were read from.
+type Kind string
+
+// The kinds of rules.
+const (
+	FromIPTables Kind = "iptables" // iptables-save or iptables -S
+	FromNFT      Kind = "nft"      // nft list ruleset
+	FromScript   Kind = "script"   // a shell script that calls iptables
+)
+
+// DoorKind is what a gate's door does to the address that it lets through.
+type DoorKind string
+
+// The kinds of doors.
+const (
+	DoorRCheck DoorKind = "rcheck" // nothing: open for one window
+	DoorUpdate DoorKind = "update" // every connection extends the window
+	DoorRemove DoorKind = "remove" // the first connection uses it up
+)
+
+// Gate is a gate found in rules. Everything in it is printable.
+type Gate struct {
+	Family knock.Family
+	// Ports are those of the phases in order, five in a gate that works. In a
+	// script, which computes them, they are 0.
+	Ports []uint16
+	// Also are further sequences that it takes at the same time, such as the
+	// previous hour's for a while.
+	Also [][]uint16
+	// Lists are the names of the lists of phase 1 to the door.
+	Lists []string
+	// Windows are the times for which phase 1 to the last stay open; zero is
+	// without end, or what a script does not tell.
+	Windows []time.Duration
+	Door    DoorKind
+	// SSHPort is the port that the door guards, 0 where it guards all.
+	// Doors are all ports behind doors of this gate.
+	SSHPort int
+	Doors   []int
+	// Chain is where the phases stand.
+	Chain string
+
+	edges   []edge
+	door    int  // index of the door's step, -1 without one
+	ordered bool // the phases lead to the door
+	size    int  // the smallest list's, 0 unknown
+}
+
+// Window returns the shortest window, zero where none ends.
+func (g Gate) Window() time.Duration {
+	var shortest time.Duration
+	for _, w := range g.Windows {
+		if w > 0 && (shortest == 0 || w < shortest) {
+			shortest = w
+		}
+	}
+	return shortest
+}
+
+// Sequence returns the five ports, unless the gate has another number of them
+// or does not tell.
+func (g Gate) Sequence() (p [knock.Knocks]uint16, ok bool) { return fivePorts(g.Ports) }
+
+// Sequences returns all sequences of five ports that the gate takes, the first
+// first.
+func (g Gate) Sequences() (all [][knock.Knocks]uint16) {
+	for _, ports := range append([][]uint16{g.Ports}, g.Also...) {
+		if p, ok := fivePorts(ports); ok && len(all) < maxSequences {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func fivePorts(s []uint16) (p [knock.Knocks]uint16, ok bool) {
+	if len(s) != knock.Knocks || slices.Contains(s, 0) {
+		return p, false
+	}
+	return [knock.Knocks]uint16(s), true
+}
+
+// Found is what [ReadRules] found.
+type Found struct {
+	Kind  Kind
+	Gates []Gate // IPv4's before IPv6's; at most one each
+
+	ways    map[knock.Family]way // what a packet of each family meets
+	cleared []string             // what a script's refresh empties
+}
+
+// ReadRules reads rules and finds the gate in them, whatever its chains and
+// lists are called. It takes the output of iptables-save, iptables -S and nft
+// list ruleset, several one after the other (iptables-save and ip6tables-save
+// belong together), and a shell script that calls iptables. Rules without a
+// gate are no error.
+func ReadRules(r io.Reader) (Found, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxRules+1))
+	if err != nil {
+		return Found{}, fmt.Errorf("cannot read the rules: %w", err)
+	}
+	if len(text) > maxRules {
+		return Found{}, ErrLongRules
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
+		lines = append(lines, knock.Clean(line, maxRuleLine))
+	}
+	dump := readIPTables(lines)
+	nft, opaque := readNFT(lines)
+
+	f := Found{Kind: FromNFT}
+	switch {
+	case dump.script:
+		f.Kind = FromScript
+	case len(dump.tables) > 0:
+		f.Kind = FromIPTables
+	case len(nft) == 0:
+		return Found{}, ErrNoRules
+	}
+	f.find(slices.Concat(dump.tables, nft))
+	if opaque && len(f.Gates) == 0 && len(dump.tables) == 0 {
+		return Found{}, ErrOpaqueRules
+	}
+	f.clear(dump.flushes, dump.empties)
+	return f, nil
+}
+
+// find looks for a gate in what a packet of each family meets.
+func (f *Found) find(tables []*table) {
+	f.ways = map[knock.Family]way{}
+	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
+		w := follow(tables, family)
+		f.ways[family] = w
+		if g, ok := findGate(w); ok {
+			g.Family = family
+			f.Gates = append(f.Gates, g)
+		}
+	}
+}
+
+// clear keeps what a script empties of the gate: its chain, or its lists.
+func (f *Found) clear(flushes, empties []string) {
+	for _, g := range f.Gates {
+		if f.Kind != FromScript {
+			return
+		}
+		for _, e := range g.edges {
+			if slices.Contains(flushes, e.chain) {
+				f.cleared = append(f.cleared, "chain "+e.chain)
+			}
+			if slices.Contains(empties, e.to) {
+				f.cleared = append(f.cleared, "list "+e.to)
+			}
+		}
+	}
+	slices.Sort(f.cleared)
+	f.cleared = slices.Compact(f.cleared)
+}
+
+// Gate returns the first gate.
+func (f Found) Gate() (Gate, bool) {
+	if len(f.Gates) == 0 {
+		return Gate{}, false
+	}
+	return f.Gates[0], true
+}

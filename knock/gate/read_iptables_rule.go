@@ -1,0 +1,236 @@
+package gate
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rule reads what follows the chain's name. What it does not know makes the
+// rule narrow, so that nothing is concluded from it.
+func (d *dump) rule(w []string) (r rule) {
+	var recent *listCheck
+	var set, not bool
+	flushRecent := func() {
+		if recent == nil {
+			return
+		}
+		switch {
+		case set:
+			r.sets = append(r.sets, note{list: recent.list})
+		case recent.mode != "":
+			r.checks = append(r.checks, *recent)
+		}
+		if recent.mode == "remove" {
+			r.removes = append(r.removes, recent.list)
+		}
+		recent, set = nil, false
+	}
+	next := func(i *int) string {
+		if *i+1 < len(w) {
+			*i++
+			return w[*i]
+		}
+		return ""
+	}
+	for i := 0; i < len(w); i++ {
+		negated := not
+		not = false
+		switch w[i] {
+		case "!":
+			not = true
+		case "-p", "--protocol":
+			r.proto = strings.ToLower(next(&i))
+			if r.proto == "6" {
+				r.proto = "tcp"
+			}
+			if r.proto == "all" {
+				r.proto = ""
+			}
+			if strings.Contains(r.proto, "icmpv6") || r.proto == "ipv6-icmp" {
+				r.not4 = true
+			}
+			r.narrow = r.narrow || negated
+		case "-m", "--match":
+			flushRecent()
+			if next(&i) == "recent" {
+				recent = &listCheck{list: "DEFAULT"}
+			}
+		case "--rcheck", "--update", "--remove":
+			if recent != nil {
+				recent.mode, recent.negated = w[i][2:], negated
+			}
+		case "--set":
+			set = recent != nil
+		case "--name":
+			if v := next(&i); recent != nil {
+				recent.list = v
+			}
+		case "--seconds":
+			if n, err := strconv.ParseUint(next(&i), 10, 31); err == nil && recent != nil {
+				recent.seconds = time.Duration(n) * time.Second
+			}
+		case "--rdest":
+			if recent != nil {
+				recent.byDest = true
+			}
+		case "--mask":
+			r.not4 = r.not4 || strings.Contains(next(&i), ":")
+		case "--rsource", "--reap", "--comment", "--hitcount", "--log-prefix", "--log-level", "--reject-with", "--limit-burst":
+			if w[i] != "--rsource" && w[i] != "--reap" {
+				if w[i] == "--hitcount" || w[i] == "--limit-burst" {
+					r.narrow = true
+				}
+				next(&i)
+			}
+		case "--dport", "--dports", "--destination-port", "--destination-ports":
+			r.ports = d.ports(next(&i))
+			if negated {
+				r.ports = except(r.ports)
+			}
+		case "--state", "--ctstate":
+			for s := range strings.SplitSeq(next(&i), ",") {
+				r.states |= stateBit(s)
+			}
+			if negated {
+				r.states = (isNew | isEstablished | otherState) &^ r.states
+			}
+		case "--syn":
+			r.states = map[bool]int{false: isNew, true: isEstablished | otherState}[negated]
+		case "--tcp-flags":
+			mask, flags := next(&i), next(&i)
+			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" && !negated {
+				r.states = isNew
+			} else {
+				r.narrow = true
+			}
+		case "-i", "--in-interface":
+			r.narrow = isWide(next(&i)) == negated || r.narrow
+		case "-s", "--source":
+			v := next(&i)
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			r.narrow = r.narrow || !anyAddress(v) || negated
+		case "-d", "--destination":
+			v := next(&i)
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			r.narrow = r.narrow || !ownAddress(v) || negated
+		case "-j", "--jump", "-g", "--goto":
+			flushRecent()
+			leave := w[i] == "-g" || w[i] == "--goto"
+			r.send(next(&i), leave)
+		default:
+			if strings.HasPrefix(w[i], "-") && r.verdict == goesOn {
+				r.narrow = true
+			}
+		}
+	}
+	flushRecent()
+	return r
+}
+
+// send sets the verdict by the name of a target.
+func (r *rule) send(target string, leave bool) {
+	switch target {
+	case "ACCEPT":
+		r.verdict = accepts
+	case "DROP", "REJECT", "TARPIT":
+		r.verdict = drops
+	case "RETURN":
+		r.verdict = returns
+	case "DNAT", "REDIRECT":
+		r.verdict = dnats
+	case "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "":
+	default:
+		r.verdict, r.target = jumps, target
+		if leave {
+			r.verdict = leaves
+		}
+	}
+}
+
+// ports reads 22, 22:25, ssh and lists of these.
+func (d *dump) ports(s string) []ports {
+	all := []ports{}
+	for part := range strings.SplitSeq(s, ",") {
+		first, last, isRun := strings.Cut(part, ":")
+		a := d.port(first)
+		b := a
+		if isRun {
+			b = d.port(last)
+			if last == "" {
+				b = 65535
+			}
+		}
+		all = append(all, ports{a, b})
+	}
+	return all
+}
+
+// port reads one port; a word stands for itself, as a negative number.
+func (d *dump) port(s string) int {
+	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return int(n)
+	}
+	if s == "ssh" {
+		return 22
+	}
+	if s == "" {
+		return 0
+	}
+	i := slices.Index(d.words, s)
+	if i < 0 {
+		i = len(d.words)
+		d.words = append(d.words, s)
+	}
+	return -1 - i
+}
+
+// anyAddress reports whether s leaves no source out.
+func anyAddress(s string) bool { return strings.HasSuffix(s, "/0") }
+
+// ownAddress reports whether s may be the machine's address, as against a
+// multicast or loopback one.
+func ownAddress(s string) bool {
+	s, _, _ = strings.Cut(s, "/")
+	a, err := netip.ParseAddr(s)
+	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
+}
+
+// split cuts a line into words, as iptables and the shell quote them.
+func split(line string) (words []string) {
+	var word strings.Builder
+	var quote rune
+	inWord, escaped := false, false
+	for _, c := range line {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, inWord = true, true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '"' || c == '\'':
+			quote, inWord = c, true
+		case c == '#' && !inWord:
+			return words
+		case c == ' ' || c == ';':
+			if inWord {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(c)
+			inWord = true
+		}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words
+}

@@ -1,0 +1,275 @@
+package gate
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rule reads one rule. A verdict map makes it several.
+func (n *nftReader) rule(w []string) []rule {
+	var r rule
+	var split []rule // the entries of a verdict map
+	i := 0
+	next := func() string {
+		if i < len(w) {
+			i++
+			return w[i-1]
+		}
+		return ""
+	}
+	peek := func() string {
+		if i < len(w) {
+			return w[i]
+		}
+		return ""
+	}
+	// value reads what a match compares with: a word, or words between braces.
+	value := func() (not bool, all []string) {
+		switch peek() {
+		case "!=":
+			not = true
+			i++
+		case "==":
+			i++
+		}
+		if peek() != "{" {
+			all = append(all, next())
+			for peek() == "," && i+1 < len(w) {
+				i++
+				all = append(all, next())
+			}
+			return not, all
+		}
+		i++
+		for i < len(w) && peek() != "}" {
+			if v := next(); v != "," {
+				all = append(all, v)
+			}
+		}
+		i++
+		if all == nil {
+			all = []string{""} // braces with nothing in them
+		}
+		return not, all
+	}
+	for i < len(w) {
+		switch word := next(); word {
+		case "tcp", "udp", "th":
+			field := next()
+			if word != "th" {
+				r.cond = r.and(cond{proto: word})
+			}
+			switch {
+			case field == "dport" && peek() == "vmap":
+				i++
+				_, entries := value()
+				split = append(split, verdictMap(entries, func(k string) cond { return cond{proto: "tcp", ports: nftPorts([]string{k})} })...)
+			case field == "dport" && peek() != "." && peek() != "map":
+				not, all := value()
+				p := nftPorts(all)
+				if not {
+					p = except(p)
+				}
+				r.cond = r.and(cond{ports: p})
+			case field == "flags":
+				// syn / fin,syn,rst,ack or & (fin | syn | rst | ack) == syn
+				text := strings.Join(w[i:], "")
+				if strings.HasPrefix(text, "syn/fin,syn,rst,ack") || strings.HasPrefix(text, "&(fin|syn|rst|ack)==syn") {
+					r.cond = r.and(cond{states: isNew})
+				} else {
+					r.narrow = true
+				}
+				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==", peek())) {
+					i++
+				}
+			default:
+				r.narrow = true
+				value()
+			}
+		case "ct":
+			if next() != "state" {
+				r.narrow = true
+				value()
+				break
+			}
+			if peek() == "vmap" {
+				i++
+				_, entries := value()
+				split = append(split, verdictMap(entries, func(k string) cond { return cond{states: stateBit(k)} })...)
+				break
+			}
+			not, all := value()
+			states := 0
+			for _, s := range all {
+				states |= stateBit(s)
+			}
+			if not {
+				states = (isNew | isEstablished | otherState) &^ states
+			}
+			r.cond = r.and(cond{states: states})
+		case "meta":
+			switch key := next(); key {
+			case "l4proto":
+				r.cond = r.and(protocol(value()))
+			case "nfproto":
+				not, all := value()
+				r.cond = r.and(cond{not4: slices.Contains(all, "ipv4") == not, not6: slices.Contains(all, "ipv6") == not})
+			case "iif", "iifname":
+				not, all := value()
+				r.narrow = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.narrow
+			default:
+				r.narrow = true
+				value()
+			}
+		case "iif", "iifname":
+			not, all := value()
+			r.narrow = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.narrow
+		case "ip", "ip6":
+			r.cond = r.and(cond{not6: word == "ip", not4: word == "ip6"})
+			field := next()
+			if field == "protocol" || field == "nexthdr" {
+				r.cond = r.and(protocol(value()))
+				break
+			}
+			not, all := value()
+			switch {
+			case peek() == ".":
+				r.narrow = true
+			case field == "saddr" && strings.HasPrefix(all[0], "@"):
+				name := n.list(all[0])
+				r.checks = append(r.checks, listCheck{list: name, seconds: n.table.lists[name].timeout, mode: "rcheck", negated: not})
+			case field == "daddr" && !not && ownAddress(all[0]):
+			default:
+				r.narrow = true
+			}
+		case "icmp", "icmpv6":
+			r.cond = r.and(cond{proto: word, not4: word == "icmpv6", not6: word == "icmp"})
+			next()
+			value()
+		case "update", "add", "delete":
+			name := n.list(next())
+			bySource, v6 := false, false
+			var stay time.Duration
+			if peek() == "{" {
+				_, all := value()
+				bySource = len(all) > 1 && all[1] == "saddr" && !slices.Contains(all, ".")
+				v6 = len(all) > 0 && all[0] == "ip6"
+				if t := slices.Index(all, "timeout"); t >= 0 && t+1 < len(all) {
+					stay = nftTime(all[t+1])
+				}
+				if slices.Contains(all, "limit") {
+					r.narrow = true
+				}
+			}
+			if bySource {
+				r.cond = r.and(cond{not6: !v6, not4: v6})
+				if word == "delete" {
+					r.removes = append(r.removes, name)
+				} else {
+					r.sets = append(r.sets, note{name, stay})
+				}
+			}
+		case "xt":
+			r.opaque = r.opaque || strings.Contains(strings.Join(w[i:], " "), "match recent")
+			r.narrow, n.opaque = true, n.opaque || r.opaque
+			next()
+			next()
+		case "counter":
+			for peek() == "packets" || peek() == "bytes" {
+				i += 2
+			}
+		case "log", "comment":
+			for i < len(w) && !isVerdict(peek()) {
+				i++
+			}
+		case "reject", "drop", "queue":
+			r.verdict = drops
+			i = len(w)
+		case "accept":
+			r.verdict = accepts
+		case "return":
+			r.verdict = returns
+		case "dnat", "redirect":
+			r.verdict = dnats
+			i = len(w)
+		case "jump":
+			r.verdict, r.target = jumps, next()
+		case "goto":
+			r.verdict, r.target = leaves, next()
+		case "notrack", "continue", "synproxy":
+		default:
+			r.narrow = true
+		}
+	}
+	if split == nil {
+		return []rule{r}
+	}
+	for k := range split {
+		split[k].cond = r.and(split[k].cond)
+	}
+	return split
+}
+
+func isVerdict(w string) bool {
+	return slices.Contains([]string{"accept", "drop", "reject", "return", "jump", "goto", "dnat", "redirect", "queue"}, w)
+}
+
+// protocol is the condition of a list of protocols.
+func protocol(not bool, all []string) cond {
+	switch {
+	case !not && len(all) == 1:
+		return cond{proto: all[0]}
+	case !not && slices.Contains(all, "tcp"), not && !slices.Contains(all, "tcp"):
+		return cond{}
+	}
+	return cond{proto: "other"}
+}
+
+// verdictMap makes rules of the entries "22 : jump x".
+func verdictMap(entries []string, key func(string) cond) (rules []rule) {
+	rules = []rule{}
+	for i := 0; i+2 < len(entries); i++ {
+		if entries[i+1] != ":" {
+			continue
+		}
+		r := rule{cond: key(entries[i])}
+		switch entries[i+2] {
+		case "accept":
+			r.verdict = accepts
+		case "drop":
+			r.verdict = drops
+		case "return":
+			r.verdict = returns
+		case "jump", "goto":
+			r.verdict = map[string]verdict{"jump": jumps, "goto": leaves}[entries[i+2]]
+			if i+3 < len(entries) {
+				r.target = entries[i+3]
+			}
+		}
+		rules = append(rules, r)
+		i += 2
+	}
+	return rules
+}
+
+// nftPorts reads 22, ssh and 22-25.
+func nftPorts(words []string) []ports {
+	all := []ports{}
+	for _, w := range words {
+		if w == "ssh" {
+			w = "22"
+		}
+		first, last, isRun := strings.Cut(w, "-")
+		a, err := strconv.ParseUint(first, 10, 16)
+		b := a
+		if isRun && err == nil {
+			b, err = strconv.ParseUint(last, 10, 16)
+		}
+		if err == nil {
+			all = append(all, ports{int(a), int(b)})
+		}
+	}
+	return all
+}

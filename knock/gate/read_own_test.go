@@ -1,0 +1,55 @@
+package gate_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// What the printed scripts load is found again, whatever they were asked for,
+// and nothing is wrong with it.
+func TestReadRulesOfThePrintedScripts(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*gate.Rules)
+		door   gate.DoorKind
+		also   int
+	}{
+		"plain":                   {nil, gate.DoorRCheck, 0},
+		"one shot":                {func(r *gate.Rules) { r.OneShot = true }, gate.DoorRemove, 0},
+		"guarded":                 {func(r *gate.Rules) { r.ReplayGuard = 3 }, gate.DoorRCheck, 0},
+		"at the turn of the hour": {func(r *gate.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.DoorRCheck, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, tt.change, func(t *testing.T, g *gated) {
+				if tt.also > 0 {
+					g.setClock(at.Truncate(time.Hour).Add(10 * time.Second))
+				}
+				g.run("setup")
+				text := g.Run(t, "nft", "list", "ruleset")
+				if g.rules.Format == gate.IPTables {
+					text = g.Run(t, "iptables-save") + g.Run(t, "ip6tables-save")
+				}
+				f := readRules(t, text)
+				if len(f.Gates) != 2 {
+					t.Fatalf("%+v\n%s", f.Gates, text)
+				}
+				want := knock.Derive(g.Hour, g.Range, g.Secret).Ports()
+				for _, found := range f.Gates {
+					all := append([][]uint16{found.Ports}, found.Also...)
+					if !slices.ContainsFunc(all, func(p []uint16) bool { return slices.Equal(p, want[:]) }) || len(found.Also) != tt.also ||
+						found.Door != tt.door || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {
+						t.Errorf("%+v", found)
+					}
+				}
+				got := codes(f.Problems(gate.Known{SSHPort: g.SSHPort, ListTotal: 10000}))
+				if len(got) != 0 {
+					t.Errorf("problems %q in\n%s", got, strings.TrimSpace(text))
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,245 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"crypto/md5"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+
+	"rapport/knock"
+)
+
+const (
+	// MaxHours bounds how far from now Solve looks, either way: a year.
+	MaxHours = 366 * 24
+	// maxMatches bounds the matches that are kept. There are more than a few
+	// only for ranges of a handful of ports.
+	maxMatches = 100
+	minSize    = 2
+	maxSize    = 65535
+)
+
+// Puzzle is five ports that a server takes, and what is known of their making.
+type Puzzle struct {
+	Ports  [knock.Knocks]uint16
+	Secret knock.Secret
+	Range  knock.Range // as the client has it: its matches come first
+	Hour   knock.Hour  // as the client has it
+	Past   int         // hours before and after Hour to look at
+	Future int
+}
+
+// Match is a way to make the ports.
+type Match struct {
+	Hour       knock.Hour
+	HourOffset int // from the puzzle's hour; negative is earlier
+	Range      knock.Range
+	Variant    Variant
+}
+
+// Solution is what Solve found.
+type Solution struct {
+	// Matches are all that make the ports, the likeliest first: with the
+	// client's range, with the secret as it is, near in time. Several are an
+	// ambiguity, which only ranges of few ports have.
+	Matches  []Match
+	More     int    // matches beyond those kept
+	Searched uint64 // combinations of hour, secret and range size that were tried
+}
+
+// number is an MD5 sum as the number that the scheme makes of it: limbs of 26
+// bits each, the lowest first. These are short enough for [Solve] to add up
+// five products with 32 bits.
+type number [5]uint32
+
+const limbBits = 26
+
+// origin is what a number was made of.
+type origin struct {
+	sum    [md5.Size]byte
+	offset int
+	Variant
+}
+
+// Solve tries every hour around the puzzle's, every range of ports and every
+// [Variant] of the secret. It stops early when ctx ends.
+func Solve(ctx context.Context, p Puzzle) (Solution, error) {
+	var s Solution
+	if p.Secret.IsZero() || slices.Contains(p.Ports[:], 0) {
+		return s, nil
+	}
+	numbers, origins := p.numbers()
+	low, high := int64(slices.Min(p.Ports[:])), int64(slices.Max(p.Ports[:]))
+	first := int64(p.Ports[0])
+	step := int64(p.Ports[1]) - first
+	// A range holds all five ports, and both its ends are ports.
+	for size := max(high-low+1, minSize); size <= maxSize; size++ {
+		if size&0xff == 0 && ctx.Err() != nil {
+			return s, context.Cause(ctx)
+		}
+		// The first port is (num mod size) + bottom. Bounds on the bottom are
+		// bounds on that remainder.
+		least := uint64(max(first-low, first+size-1-65535, 0))
+		most := min(first-1, first-high+size-1)
+		if most < int64(least) {
+			continue
+		}
+		n := uint64(size)
+		for _, c := range sift(numbers, n, step, least, uint64(most)-least) {
+			if origins[c.number].makes(&p.Ports, n, c.rest) {
+				s.add(p, origins[c.number], int(first)-int(c.rest), int(n))
+			}
+		}
+		s.Searched += uint64(len(numbers))
+	}
+	slices.SortStableFunc(s.Matches, func(a, b Match) int { return compareMatches(p, a, b) })
+	if len(s.Matches) > maxMatches {
+		s.More, s.Matches = len(s.Matches)-maxMatches, s.Matches[:maxMatches]
+	}
+	return s, nil
+}
+
+// SolveAny solves the likeliest of several sequences, as a gate that takes two
+// for a while has them, and returns the puzzle with its ports.
+func SolveAny(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (Puzzle, Solution, error) {
+	var best Solution
+	var searched uint64
+	for _, ports := range sequences {
+		next := p
+		next.Ports = ports
+		s, err := Solve(ctx, next)
+		if err != nil {
+			return p, best, err
+		}
+		searched += s.Searched
+		if len(s.Matches) > 0 && (len(best.Matches) == 0 || compareMatches(p, s.Matches[0], best.Matches[0]) < 0) {
+			p, best = next, s
+		}
+		if len(best.Matches) > 0 && best.Matches[0] == (Match{Hour: p.Hour, Range: p.Range, Variant: AsGiven}) {
+			break // nothing is likelier
+		}
+	}
+	best.Searched = searched
+	return p, best, nil
+}
+
+// candidate is a number that makes the first two ports.
+type candidate struct {
+	number int
+	rest   uint64 // its lowest digit
+}
+
+// sift returns the numbers whose two lowest digits in base n are step apart,
+// and the lowest within span of least. It reads nothing that anything else
+// writes, and is nearly all of the work: checked for races, it takes four times
+// as long.
+//
+//go:norace
+func sift(numbers []number, n uint64, step int64, least, span uint64) (found []candidate) {
+	// The two lowest digits are those of num mod n^2. Powers of 2^26 mod n^2 make
+	// that the remainder of a sum below 2^61, and a division is a multiplication
+	// by the inverse, whose quotient is at most one short. Both digits at once
+	// leave one test that nearly always fails, which the processor foresees.
+	square := n * n
+	var power [len(number{})]uint64
+	power[0] = 1
+	for i := range power[1:] {
+		power[i+1] = power[i] << limbBits % square
+	}
+	inverse, inverseSquare := ^uint64(0)/n, ^uint64(0)/square
+	for i := range numbers {
+		l := &numbers[i]
+		sum := uint64(l[0]) + uint64(l[1])*power[1] + uint64(l[2])*power[2] + uint64(l[3])*power[3] + uint64(l[4])*power[4]
+		quotient, _ := bits.Mul64(sum, inverseSquare)
+		if sum -= quotient * square; sum >= square {
+			sum -= square
+		}
+		second, _ := bits.Mul64(sum, inverse)
+		rest := sum - second*n
+		if rest >= n {
+			rest -= n
+			second++
+		}
+		if int64(second)-int64(rest) == step && rest-least <= span {
+			found = append(found, candidate{i, rest})
+		}
+	}
+	return found
+}
+
+// makes reports whether the ports after the first follow from the number in
+// base n, whose lowest digit is rest.
+func (o *origin) makes(p *[knock.Knocks]uint16, n, rest uint64) bool {
+	hi, lo := binary.BigEndian.Uint64(o.sum[:8]), binary.BigEndian.Uint64(o.sum[8:])
+	bottom := uint64(p[0]) - rest
+	var digit uint64
+	for k := range p {
+		digit = hi % n
+		hi /= n
+		lo, digit = bits.Div64(digit, lo, n)
+		if digit+bottom != uint64(p[k]) {
+			return false
+		}
+	}
+	return true
+}
+
+// numbers hashes every hour with every variant of the secret.
+func (p Puzzle) numbers() (all []number, from []origin) {
+	past, future := min(max(p.Past, 0), MaxHours), min(max(p.Future, 0), MaxHours)
+	texts := variants(p.Secret)
+	for offset := -past; offset <= future; offset++ {
+		h := p.Hour.Add(offset)
+		if h.Sub(p.Hour) != offset {
+			continue // no four-digit year has it
+		}
+		for _, v := range texts {
+			sum := md5.Sum([]byte(h.String() + "-" + v.text))
+			hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
+			var n number
+			for i := range n {
+				n[i] = uint32(lo & (1<<limbBits - 1))
+				lo = lo>>limbBits | hi<<(64-limbBits)
+				hi >>= limbBits
+			}
+			all, from = append(all, n), append(from, origin{sum, offset, v.Variant})
+		}
+	}
+	return all, from
+}
+
+// add keeps a match.
+func (s *Solution) add(p Puzzle, o origin, bottom, size int) {
+	r, err := knock.NewRange(bottom, bottom+size-1)
+	if err != nil || len(s.Matches) >= 1<<16 {
+		return
+	}
+	s.Matches = append(s.Matches, Match{Hour: p.Hour.Add(o.offset), HourOffset: o.offset, Range: r, Variant: o.Variant})
+}
+
+// compareMatches orders by how little a match asks one to believe.
+func compareMatches(p Puzzle, a, b Match) int {
+	odd := func(m Match) (n int) {
+		if m.Range != p.Range {
+			n += 2
+		}
+		if m.Variant != AsGiven {
+			n++
+		}
+		return n
+	}
+	shared := func(m Match) int { // an end of the range is right
+		if m.Range.Bottom() == p.Range.Bottom() || m.Range.Top() == p.Range.Top() {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(odd(a), odd(b)),
+		cmp.Compare(shared(a), shared(b)),
+		cmp.Compare(max(a.HourOffset, -a.HourOffset), max(b.HourOffset, -b.HourOffset)),
+		cmp.Compare(a.HourOffset, b.HourOffset),
+	)
+}

@@ -1,0 +1,92 @@
+package gate
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"rapport/knock"
+)
+
+// Variant is a way in which a secret gets changed on its way into the rules.
+type Variant string
+
+// The variants of a secret.
+const (
+	AsGiven        Variant = "as-given"
+	NoNewline      Variant = "no-newline"   // hashed without the newline that date writes
+	TwoNewlines    Variant = "two-newlines" // one from a file besides
+	CarriageReturn Variant = "cr"           // a file with the line ends of Windows
+	BareCR         Variant = "cr-no-newline"
+	BlankBefore    Variant = "blank-before"
+	BlankAfter     Variant = "blank-after"
+	BlanksAround   Variant = "blanks-around"
+	UpperCase      Variant = "upper-case"
+	LowerCase      Variant = "lower-case"
+	FirstUpper     Variant = "first-upper" // as a phone's keyboard writes it
+	FirstLower     Variant = "first-lower"
+)
+
+// Words says in words what the server did with the secret.
+func (v Variant) Words() string {
+	switch v {
+	case AsGiven:
+		return "as given"
+	case NoNewline:
+		return "without the newline at its end"
+	case TwoNewlines:
+		return "with a second newline at its end"
+	case CarriageReturn:
+		return "with a carriage return at its end"
+	case BareCR:
+		return "with a carriage return at its end, and no newline"
+	case BlankBefore:
+		return "with a blank before it"
+	case BlankAfter:
+		return "with a blank after it"
+	case BlanksAround:
+		return "with blanks around it"
+	case UpperCase:
+		return "in upper case"
+	case LowerCase:
+		return "in lower case"
+	case FirstUpper:
+		return "with its first letter in upper case"
+	case FirstLower:
+		return "with its first letter in lower case"
+	}
+	return string(v)
+}
+
+// variantText is what is hashed behind the hour.
+type variantText struct {
+	Variant
+	text string
+}
+
+// variants returns what may have been hashed, each text once. The secret as
+// given comes first.
+func variants(secret knock.Secret) (all []variantText) {
+	s := secret.Reveal()
+	first, n := utf8.DecodeRuneInString(s)
+	for _, v := range []variantText{
+		{AsGiven, s + "\n"},
+		{NoNewline, s},
+		{TwoNewlines, s + "\n\n"},
+		{CarriageReturn, s + "\r\n"},
+		{BareCR, s + "\r"},
+		{BlankBefore, " " + s + "\n"},
+		{BlankAfter, s + " \n"},
+		{BlanksAround, " " + s + " \n"},
+		{UpperCase, strings.ToUpper(s) + "\n"},
+		{LowerCase, strings.ToLower(s) + "\n"},
+		{FirstUpper, string(unicode.ToUpper(first)) + s[n:] + "\n"},
+		{FirstLower, string(unicode.ToLower(first)) + s[n:] + "\n"},
+	} {
+		if !slices.ContainsFunc(all, func(o variantText) bool { return o.text == v.text }) {
+			all = append(all, v)
+		}
+	}
+	return all
+}

@@ -1,0 +1,209 @@
+package gate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"rapport/knock"
+)
+
+const (
+	// maxSteps bounds the rules followed: chains that jump to each other can
+	// make any number of ways.
+	maxSteps = 20000
+	// maxDepth bounds jumps within jumps; nft allows 16.
+	maxDepth = 32
+)
+
+// way is all rules that packets of one family to the machine meet, in their
+// order, jumps followed.
+type way struct {
+	steps []step
+	bases []base
+	lists map[string]list
+	// known: the text shows rules for this family, or that there are none.
+	// whole: it shows them all, and not only those that someone picked.
+	known, whole bool
+	// hooked is the number of steps that a packet meets; the others stand in
+	// chains that nothing leads to.
+	hooked int
+}
+
+// base is the steps of a base chain, and what becomes of a packet after them.
+type base struct {
+	first, end int
+	policy     verdict
+	hook       hook
+}
+
+// step is a rule with what the jumps to it asked.
+type step struct {
+	cond
+	sets    []note
+	removes []string
+	verdict verdict
+	skip    int    // the step after a return
+	chain   string // whose rule asked for the port
+	base    int
+}
+
+// follow follows the rules of tables for one family.
+func follow(tables []*table, family knock.Family) way {
+	w := way{lists: map[string]list{}}
+	type start struct {
+		t *table
+		c *chain
+	}
+	var starts, rest []start
+	reached := map[*chain]bool{}
+	nft := false
+	w.whole = true
+	for _, t := range tables {
+		nft = nft || strings.Contains(t.name, " ")
+		w.whole = w.whole && t.whole
+		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
+			continue
+		}
+		w.known = true
+		for name, l := range t.lists {
+			w.lists[name] = l
+		}
+		for _, c := range t.order {
+			if c.hook != noHook {
+				starts = append(starts, start{t, c})
+			} else {
+				rest = append(rest, start{t, c})
+			}
+		}
+	}
+	// nft list ruleset shows every family: what it does not show is not there.
+	w.known = w.known || nft
+	slices.SortStableFunc(starts, func(a, b start) int {
+		return cmp.Or(cmp.Compare(a.c.hook, b.c.hook), cmp.Compare(a.c.priority, b.c.priority))
+	})
+	for _, s := range starts {
+		w.add(s.t, s.c, family, reached)
+	}
+	w.hooked = len(w.steps)
+	// Chains that call come before those called, or the latter lose what is
+	// asked on the way to them.
+	called := map[*chain]bool{}
+	for _, s := range rest {
+		for _, r := range s.c.rules {
+			if c := s.t.chains[r.target]; c != nil && c != s.c {
+				called[c] = true
+			}
+		}
+	}
+	for _, s := range rest {
+		if !reached[s.c] && !called[s.c] {
+			w.add(s.t, s.c, family, reached)
+		}
+	}
+	return w
+}
+
+// add follows the rules of one chain.
+func (w *way) add(t *table, c *chain, family knock.Family, reached map[*chain]bool) {
+	b := base{first: len(w.steps), policy: c.policy, hook: c.hook}
+	w.walk(t, c, c.name, cond{}, family, 0, reached)
+	b.end = len(w.steps)
+	w.bases = append(w.bases, b)
+}
+
+// walk follows a chain. asker is the chain whose rule asked for a port.
+func (w *way) walk(t *table, c *chain, asker string, asked cond, family knock.Family, depth int, reached map[*chain]bool) {
+	reached[c] = true
+	var returning []int
+	for _, r := range c.rules {
+		if len(w.steps) >= maxSteps || depth > maxDepth {
+			break
+		}
+		from := asker
+		if r.ports != nil {
+			from = c.name
+		}
+		s := step{cond: asked.and(r.cond), sets: r.sets, removes: r.removes, verdict: r.verdict, chain: from, base: len(w.bases)}
+		if s.never || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
+			continue
+		}
+		switch target := t.chains[r.target]; r.verdict {
+		case jumps, leaves:
+			s.verdict = goesOn
+			if len(s.sets)+len(s.removes) > 0 {
+				w.steps = append(w.steps, s)
+			}
+			if target != nil {
+				w.walk(t, target, from, s.cond, family, depth+1, reached)
+			}
+			if r.verdict == leaves {
+				s.verdict, s.sets, s.removes = returns, nil, nil
+				returning = append(returning, len(w.steps))
+				w.steps = append(w.steps, s)
+			}
+		case returns:
+			returning = append(returning, len(w.steps))
+			w.steps = append(w.steps, s)
+		default:
+			if s.verdict != goesOn || len(s.sets)+len(s.removes) > 0 {
+				w.steps = append(w.steps, s)
+			}
+		}
+	}
+	for _, i := range returning {
+		w.steps[i].skip = len(w.steps)
+	}
+}
+
+// packet is one whose fate is asked for. It is on no list.
+type packet struct{ port, state int }
+
+// fate is what becomes of a packet: its verdict, and at which step; -1 is the
+// policy. The verdict is empty where the text does not tell.
+type fate struct {
+	verdict verdict
+	step    int
+}
+
+// fate sends a TCP packet along the way, up to but not into the step until;
+// a negative until is the end. Rules that ask for more than is known of it do
+// not hold.
+func (w way) fate(p packet, until int) fate {
+	last := fate{step: -1}
+	if w.whole {
+		last.verdict = accepts // what the kernel does without rules
+	}
+	for _, b := range w.bases {
+		if b.hook == noHook {
+			break
+		}
+		end := fate{b.policy, -1}
+		for i := b.first; i < b.end; i++ {
+			if i == until {
+				return fate{step: i}
+			}
+			s := w.steps[i]
+			if s.narrow || s.proto != "" && s.proto != "tcp" || !s.takesPort(p.port) || s.states != 0 && s.states&p.state == 0 ||
+				slices.ContainsFunc(s.checks, func(c listCheck) bool { return !c.negated }) {
+				continue
+			}
+			if s.verdict == returns {
+				i = max(i, s.skip-1)
+			} else if s.verdict != goesOn {
+				end = fate{s.verdict, i}
+				break
+			}
+		}
+		if end.verdict == drops {
+			return end
+		}
+		if b.hook == input && (last.verdict == goesOn || end.step >= 0) {
+			last = end
+		}
+		if until >= b.first && until < b.end {
+			return end // it left this base chain before the step
+		}
+	}
+	return last
+}
