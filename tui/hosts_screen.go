@@ -110,7 +110,9 @@ func (s *hostsScreen) lines(th theme, now time.Time, w, h int) []string {
 // line draws one server: its name, where it is, and how the newest handshake
 // with it ended.
 func (s *hostsScreen) line(th theme, now time.Time, h hosts.Host, selected bool, w int) string {
-	named, column := 19, 26
+	// Of a wider screen names and addresses get a part; the result has the rest.
+	spare := max(0, w-framedWidth+2)
+	named, column := 19+spare/4, 26+spare/4
 	if w < framedWidth-2 {
 		named, column = 16, 18
 	}

@@ -18,6 +18,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
 )
 
 func login(t *testing.T, c net.Conn) *ssh.Client {
@@ -176,7 +177,7 @@ func TestWrongPortsBetweenDoNotMatter(t *testing.T) {
 func TestServesTheAddressThatKnockedOnly(t *testing.T) {
 	other := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}
 	if l, err := net.ListenTCP("tcp", other); err != nil {
-		t.Skip("no second loopback address here:", err)
+		knocktest.Lack(t, "a second loopback address: "+err.Error())
 	} else {
 		l.Close()
 	}
@@ -195,7 +196,7 @@ func TestServesTheAddressThatKnockedOnly(t *testing.T) {
 
 func TestOverIPv6(t *testing.T) {
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
-		t.Skip("no IPv6 here:", err)
+		knocktest.Lack(t, "IPv6: "+err.Error())
 	} else {
 		l.Close()
 	}

@@ -32,7 +32,7 @@ func NeedLogin(t testing.TB, programs ...string) {
 	Need(t, programs...)
 	users, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil || strings.Join(strings.Fields(string(users)), " ") != "0 0 4294967295" {
-		lack(t, "root, which sshd needs to let someone log in")
+		Lack(t, "root, which sshd needs to let someone log in")
 	}
 }
 
@@ -45,12 +45,12 @@ func needAll(t testing.TB, missing, programs []string) {
 		}
 	}
 	if missing != nil {
-		lack(t, strings.Join(missing, ", "))
+		Lack(t, strings.Join(missing, ", "))
 	}
 }
 
-// lack ends a test that cannot run here.
-func lack(t testing.TB, missing string) {
+// Lack ends a test that cannot run here, as [Need] does.
+func Lack(t testing.TB, missing string) {
 	t.Helper()
 	if os.Getenv("RAPPORT_REAL_GATE") == "1" {
 		t.Fatalf("missing: %s; RAPPORT_REAL_GATE=1 forbids to skip", missing)

@@ -100,7 +100,7 @@ func NewServer(t testing.TB, o Options) *Server {
 	if err := s.gate("setup", s.at); err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == exitKernel {
-			lack(t, "the kernel's recent match (xt_recent)")
+			Lack(t, "the kernel's recent match (xt_recent)")
 		}
 		t.Fatal(err)
 	}
