@@ -150,6 +150,8 @@ func TestHostsScreen(t *testing.T) {
 	a.config.HostsPath = "hosts.toml" // as the golden screen shows it
 	golden(t, "hosts-80x24", a.View())
 
+	golden(t, "hosts-help-80x24", tell(a, press("?")).View())
+
 	m = tell(m, typing("/", "bet", "enter")...)
 	if v := m.View(); strings.Contains(v, "alpha") || !strings.Contains(v, "beta") {
 		t.Errorf("the filter does not filter:\n%s", v)

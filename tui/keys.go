@@ -26,8 +26,8 @@ func newKeys() keys {
 	}
 }
 
-// helpLines explain every key; the help screen shows them.
-func helpLines() [][2]string {
+// knockHelp explains every key and word of the Knock screen.
+func knockHelp() [][2]string {
 	return [][2]string{
 		{"k enter space", "knock, then look; again: cancel, restart"},
 		{"p", "probe: look at SSH without knocking"},
@@ -43,5 +43,19 @@ func helpLines() [][2]string {
 		{"unreachable", "an ICMP error, or no route"},
 		{"open", "something accepts it: not a gate's way"},
 		{"=", "this port occurs twice in its hour"},
+	}
+}
+
+// hostsHelp explains every key of the Hosts screen.
+func hostsHelp() [][2]string {
+	return [][2]string{
+		{"enter k space", "open the selected server"},
+		{"up down", "select; pgup, pgdown, home and end too"},
+		{"/", "filter by name and address; esc takes it away"},
+		{"a", "add a server"},
+		{"e", "edit the selected one"},
+		{"i", "import an old script in the article's style"},
+		{"x delete", "remove the selected one, once confirmed"},
+		{"q   ctrl+z", "quit; suspend, fg comes back"},
 	}
 }

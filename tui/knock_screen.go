@@ -110,7 +110,7 @@ func (s *knockScreen) finished(now time.Time, r knock.Report) {
 	s.answers(now, r.Attempts[n-1])
 	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
 		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
-		s.note(now, "handshake sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
+		s.note(now, "sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
 	s.note(now, "SSH %s after %s", r.SSH.State, count(n, "attempt"))

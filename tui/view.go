@@ -92,7 +92,7 @@ func (a app) footer() string {
 	case a.mode == onHosts && a.list.filtering:
 		hints = [][2]string{{"enter", "keep the filter"}, {"esc", "back"}}
 	case a.mode == onHosts:
-		hints = [][2]string{{"enter", "open"}, {"a", "add"}, {"e", "edit"}, {"i", "import"}, {"x", "remove"}, {"/", "filter"}, {"q", "quit"}}
+		hints = [][2]string{{"enter", "open"}, {"a", "add"}, {"e", "edit"}, {"i", "import"}, {"x", "remove"}, {"/", "filter"}, {"?", "help"}, {"q", "quit"}}
 	default:
 		hints = a.knockHints()
 	}
@@ -144,7 +144,11 @@ const turnIsNear = 5 * time.Minute
 
 func (a app) helpPane() []string {
 	p := pane{title: "help"}
-	for _, l := range helpLines() {
+	lines := knockHelp()
+	if a.mode == onHosts {
+		lines = hostsHelp()
+	}
+	for _, l := range lines {
 		p.lines = append(p.lines, " "+a.theme.accent.Render(fit(l[0], 16))+l[1])
 	}
 	return a.framed(p)
