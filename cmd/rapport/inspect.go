@@ -1,14 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +26,8 @@ type inspectReport struct {
 	Problems []gate.Problem `json:"problems"`
 	Searched uint64         `json:"searched"`
 	Elapsed  knock.Millis   `json:"elapsed_ms"`
+
+	otherSecret bool
 }
 
 // gateLine is a gate as JSON has it.
@@ -51,11 +51,9 @@ type matchLine struct {
 	Range   ends         `json:"range"`
 	Variant gate.Variant `json:"secret_variant"`
 	Others  int          `json:"others"`
-}
 
-// defaultInspectHours is how far inspect looks by itself: a weekend without a
-// refresh, and every time zone.
-const defaultInspectHours = 48
+	made string
+}
 
 // inspection is the flags of inspect.
 type inspection struct {
@@ -88,8 +86,8 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 	}
 	p := cmd.Flags()
 	p.StringVar(&o.ports, "ports", "", "the five `ports` that the server takes, A,B,C,D,E, in the place of rules")
-	p.IntVar(&o.past, "past", defaultInspectHours, "look so many `hours` back")
-	p.IntVar(&o.future, "future", defaultInspectHours, "look so many `hours` ahead")
+	p.IntVar(&o.past, "past", gate.DefaultHours, "look so many `hours` back")
+	p.IntVar(&o.future, "future", gate.DefaultHours, "look so many `hours` ahead")
 	p.StringVar(&o.at, "at", "", "the `time` at which the rules were read, if not now: 2026-11-22-08, or RFC 3339")
 	return cmd
 }
@@ -114,15 +112,11 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	}
 	t := h.Target()
 	p := gate.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
-	r := inspectReport{Schema: 1, Differs: []string{}, Problems: []gate.Problem{}}
-	if cmd.Flags().Changed("ports") {
-		err = o.inspectPorts(cmd.Context(), &r, p)
-	} else {
-		err = o.inspectRules(cmd, &r, p, file, h, host)
-	}
+	i, err := o.inspect(cmd, p, file, h, host)
 	if err != nil {
 		return err
 	}
+	r := reportOf(i)
 	r.Elapsed = knock.Millis(time.Since(start))
 	if o.json {
 		err = printJSON(cmd.OutOrStdout(), r)
@@ -169,44 +163,26 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 	return h, s, err
 }
 
-// inspectPorts solves for ports that were given.
-func (o *inspection) inspectPorts(ctx context.Context, r *inspectReport, p gate.Puzzle) error {
-	if p.Secret.IsZero() {
-		return fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
-	}
-	words := strings.Split(o.ports, ",")
-	for k, w := range words {
-		n, err := strconv.ParseUint(strings.TrimSpace(w), 10, 16)
-		if err != nil || n == 0 || len(words) != knock.Knocks {
-			return errors.New("--ports takes five ports, such as 10247,10363,10357,10858,10938")
+// inspect reads what there is to inspect, and has it judged.
+func (o *inspection) inspect(cmd *cobra.Command, p gate.Puzzle, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
+	if cmd.Flags().Changed("ports") {
+		if p.Secret.IsZero() {
+			return i, fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
 		}
-		p.Ports[k] = uint16(n)
+		if p.Ports, err = gate.ParsePorts(o.ports); err != nil {
+			return i, fmt.Errorf("--ports: %w", err)
+		}
+		return gate.InspectPorts(cmd.Context(), p)
 	}
-	_, err := r.solve(ctx, p, [][knock.Knocks]uint16{p.Ports})
-	return err
-}
-
-// inspectRules reads rules and judges them.
-func (o *inspection) inspectRules(cmd *cobra.Command, r *inspectReport, p gate.Puzzle, file string, h hosts.Host, host string) error {
 	found, total, err := readRules(cmd, file)
 	if err != nil {
-		return err
+		return i, err
 	}
 	known := gate.Known{ListTotal: total}
 	if host != "" || cmd.Flags().Changed("ssh-port") {
 		known.SSHPort = h.SSHPort
 	}
-	if g, ok := found.Gate(); ok {
-		r.Gate = lineOf(found, g)
-		if known.Match, err = r.solve(cmd.Context(), p, g.Sequences()); err != nil {
-			return err
-		}
-		if known.SSHPort != 0 && g.SSHPort != 0 && known.SSHPort != g.SSHPort {
-			r.Differs = append(r.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, known.SSHPort))
-		}
-	}
-	r.Problems = found.Problems(known)
-	return nil
+	return gate.Inspect(cmd.Context(), found, p, known)
 }
 
 // readRules reads a file, standard input, or the machine's own rules.
@@ -234,44 +210,36 @@ func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, er
 	return gate.ReadLocal(cmd.Context())
 }
 
-// solve finds what the likeliest of the sequences was made with.
-func (r *inspectReport) solve(ctx context.Context, p gate.Puzzle, sequences [][knock.Knocks]uint16) (*gate.Match, error) {
-	if p.Secret.IsZero() {
-		return nil, nil
+// reportOf is an inspection as inspect prints it.
+func reportOf(i gate.Inspection) inspectReport {
+	r := inspectReport{Schema: 1, Differs: i.Differs, Problems: i.Problems, Searched: i.Solution.Searched, otherSecret: i.OtherSecret()}
+	if g := i.Gate; g != nil {
+		r.Gate = &gateLine{Kind: i.Kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
+			Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
+		for _, w := range g.Windows {
+			r.Gate.Windows = append(r.Gate.Windows, w.Seconds())
+		}
+		for _, g := range i.Gates {
+			r.Gate.Families = append(r.Gate.Families, g.Family)
+		}
 	}
-	p, s, err := gate.SolveAny(ctx, p, sequences)
-	r.Searched = s.Searched
-	if err != nil || len(s.Matches) == 0 {
-		return nil, err
+	if m := i.Match(); m != nil {
+		r.Match = &matchLine{m.Hour, m.HourOffset, ends{m.Range.Bottom(), m.Range.Top()}, m.Variant, i.Others(), m.Made()}
 	}
-	m := s.Matches[0]
-	r.Match = &matchLine{m.Hour, m.HourOffset, ends{m.Range.Bottom(), m.Range.Top()}, m.Variant, len(s.Matches) - 1 + s.More}
-	r.Differs = append(r.Differs, m.Differs(p)...)
-	return &m, nil
-}
-
-func lineOf(f gate.Found, g gate.Gate) *gateLine {
-	l := &gateLine{Kind: f.Kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
-		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
-	for _, w := range g.Windows {
-		l.Windows = append(l.Windows, w.Seconds())
-	}
-	for _, g := range f.Gates {
-		l.Families = append(l.Families, g.Family)
-	}
-	return l
+	return r
 }
 
 // no is the check's no in one line, empty where all is well.
 func (r inspectReport) no() string {
 	words := append([]string{}, r.Differs...)
-	if r.Match == nil && r.Searched > 0 {
+	if r.otherSecret {
 		words = append(words, "no hour, range or form of the secret makes these ports: it is another secret")
 	}
 	told := strings.Join(words, "\n")
 	for _, p := range r.Problems {
 		// What differs is told already.
-		if p.Severity == gate.SeverityError && p.Code != "stale-hour" && p.Code != "hour-ahead" && !(p.Code == "ssh-port" && told != "") {
+		same := p.Code == "stale-hour" || p.Code == "hour-ahead" || p.Code == "secret-variant" || p.Code == "ssh-port" && told != ""
+		if p.Severity == gate.SeverityError && !same {
 			words = append(words, p.Summary)
 		}
 	}
@@ -307,7 +275,7 @@ func printInspect(w io.Writer, r inspectReport) {
 		}
 	}
 	if m := r.Match; m != nil {
-		fmt.Fprintf(w, "made with: hour %v, range %d-%d, the secret %s\n", m.Hour, m.Range.Bottom, m.Range.Top, m.Variant.Words())
+		fmt.Fprintf(w, "made with: %s\n", m.made)
 		if m.Others > 0 {
 			fmt.Fprintf(w, "ambiguous: %d other combinations of hour, range and secret make these ports too\n", m.Others)
 		}

@@ -217,12 +217,8 @@ func (f Found) families() (all []Problem) {
 
 // refresh judges how the rules follow the hours, and how much they remember.
 func (f Found) refresh(k Known) (all []Problem) {
-	if m := k.Match; m != nil && m.HourOffset < 0 {
-		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s ago", m.Hour, hours(-m.HourOffset)),
-			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
-	} else if m != nil && m.HourOffset > 0 {
-		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s ahead", m.Hour, hours(m.HourOffset)),
-			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
+	if k.Match != nil {
+		all = append(all, k.Match.problems()...)
 	}
 	if len(f.cleared) > 0 {
 		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
@@ -245,6 +241,21 @@ func (f Found) refresh(k Known) (all []Problem) {
 	return all
 }
 
+// problems judges how the rules were made.
+func (m Match) problems() (all []Problem) {
+	if m.HourOffset < 0 {
+		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
+			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
+	} else if m.HourOffset > 0 {
+		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
+			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
+	}
+	if fix := m.Variant.fix(); fix != "" {
+		all = append(all, Problem{"secret-variant", SeverityError, "the server takes the secret " + m.Variant.Words(), fix})
+	}
+	return all
+}
+
 // hours writes a number of hours.
 func hours(n int) string {
 	if n == 1 {
@@ -256,10 +267,8 @@ func hours(n int) string {
 // Differs says what differs between what the rules were made with and what the
 // client of the puzzle has, each in a few words.
 func (m Match) Differs(p Puzzle) (all []string) {
-	if m.HourOffset < 0 {
-		all = append(all, fmt.Sprintf("rules are from %s ago", hours(-m.HourOffset)))
-	} else if m.HourOffset > 0 {
-		all = append(all, fmt.Sprintf("rules are from %s ahead", hours(m.HourOffset)))
+	if m.HourOffset != 0 {
+		all = append(all, "rules are from "+m.When())
 	}
 	if there, here := m.Range.Bottom(), p.Range.Bottom(); there != here {
 		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))

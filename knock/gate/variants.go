@@ -59,6 +59,24 @@ func (v Variant) Words() string {
 	return string(v)
 }
 
+// fix says what to do on the server, nothing for a secret as given: no client
+// can make up for it.
+func (v Variant) fix() string {
+	switch v {
+	case AsGiven:
+		return ""
+	case NoNewline:
+		return "on the server, hash the line that date prints with its newline: date, not printf or echo -n"
+	case TwoNewlines:
+		return "on the server, take the newline at the end of the secret's file away: secret=$(cat FILE) does"
+	case CarriageReturn, BareCR:
+		return "on the server, take the carriage return away: sed -i 's/\\r$//' on the script or the secret's file"
+	case BlankBefore, BlankAfter, BlanksAround:
+		return "on the server, take the blanks around the secret away, in the script or the secret's file"
+	}
+	return "on the server, write the secret in the same case as here, or here as it is there"
+}
+
 // variantText is what is hashed behind the hour.
 type variantText struct {
 	Variant

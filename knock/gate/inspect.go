@@ -1,0 +1,130 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"rapport/knock"
+)
+
+// DefaultHours is how far from now rules are looked for, either way: a weekend
+// without a refresh, and every time zone.
+const DefaultHours = 48
+
+// ErrPorts says that a text is not five ports.
+var ErrPorts = errors.New("give five ports, such as 10247,10363,10357,10858,10938")
+
+// Inspection is what a server's rules, or five ports that it takes, were found
+// to be, beside what a client has.
+type Inspection struct {
+	Kind  Kind  // empty where ports alone were inspected
+	Gate  *Gate // nil: these rules hold none, or ports alone were inspected
+	Gates []Gate
+	// Puzzle is what was solved: its ports are those of the match, or the first
+	// that the gate takes.
+	Puzzle   Puzzle
+	Solution Solution // empty without a secret, or without five ports
+	Differs  []string // between the server and the client, each in a few words
+	Problems []Problem
+}
+
+// Match returns the likeliest way to make the ports, nil without one.
+func (i Inspection) Match() *Match {
+	if len(i.Solution.Matches) == 0 {
+		return nil
+	}
+	return &i.Solution.Matches[0]
+}
+
+// Others is how many other ways there are to make the ports.
+func (i Inspection) Others() int { return max(0, len(i.Solution.Matches)-1) + i.Solution.More }
+
+// OtherSecret reports whether all was searched and nothing makes the ports.
+func (i Inspection) OtherSecret() bool { return i.Solution.Searched > 0 && i.Match() == nil }
+
+// Inspect judges rules that were read, and solves for what their ports were
+// made with unless p has no secret. The ports of p are not used; k.Match is
+// filled in. It fails only when ctx ends.
+func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error) {
+	i := Inspection{Kind: f.Kind, Gates: f.Gates, Puzzle: p, Differs: []string{}}
+	if g, ok := f.Gate(); ok {
+		i.Gate = &g
+		if err := i.solve(ctx, g.Sequences()); err != nil {
+			return i, err
+		}
+		k.Match = i.Match()
+		if k.SSHPort != 0 && g.SSHPort != 0 && k.SSHPort != g.SSHPort {
+			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
+		}
+	}
+	i.Problems = f.Problems(k)
+	return i, nil
+}
+
+// InspectPorts solves for what the ports of p were made with. It fails only
+// when ctx ends.
+func InspectPorts(ctx context.Context, p Puzzle) (Inspection, error) {
+	i := Inspection{Puzzle: p, Differs: []string{}, Problems: []Problem{}}
+	if err := i.solve(ctx, [][knock.Knocks]uint16{p.Ports}); err != nil {
+		return i, err
+	}
+	if m := i.Match(); m != nil {
+		i.Problems = append(i.Problems, m.problems()...)
+	}
+	return i, nil
+}
+
+// solve finds what the likeliest of the sequences was made with.
+func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16) (err error) {
+	if len(sequences) == 0 {
+		return nil
+	}
+	i.Puzzle.Ports = sequences[0]
+	if i.Puzzle.Secret.IsZero() {
+		return nil
+	}
+	if i.Puzzle, i.Solution, err = SolveAny(ctx, i.Puzzle, sequences); err != nil {
+		return err
+	}
+	if m := i.Match(); m != nil {
+		i.Differs = append(i.Differs, m.Differs(i.Puzzle)...)
+	}
+	return nil
+}
+
+// Made says what the ports were made with, in a line.
+func (m Match) Made() string {
+	return fmt.Sprintf("hour %v, range %v, the secret %s", m.Hour, m.Range, m.Variant.Words())
+}
+
+// When says how far the match's hour is from the client's.
+func (m Match) When() string {
+	switch {
+	case m.HourOffset < 0:
+		return hours(-m.HourOffset) + " ago"
+	case m.HourOffset > 0:
+		return hours(m.HourOffset) + " ahead"
+	}
+	return "now"
+}
+
+// ParsePorts reads the five ports of a sequence, with commas or white space
+// between them. Its error is ErrPorts.
+func ParsePorts(s string) (p [knock.Knocks]uint16, err error) {
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(words) != knock.Knocks {
+		return p, ErrPorts
+	}
+	for k, w := range words {
+		n, err := strconv.ParseUint(w, 10, 16)
+		if err != nil || n == 0 {
+			return p, ErrPorts
+		}
+		p[k] = uint16(n)
+	}
+	return p, nil
+}
