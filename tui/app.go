@@ -23,6 +23,7 @@ const (
 	onForm   // a server is added or changed
 	onImport // the path of an old script is asked for
 	onSecret // the secret of a server that keeps none is asked for
+	onCompare
 )
 
 // app is the one tea.Model. Update never blocks: whatever takes time is a job.
@@ -38,12 +39,13 @@ type app struct {
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
 
-	mode   mode
-	screen knockScreen
-	list   hostsScreen
-	form   form
-	input  textinput.Model // of onImport and onSecret
-	asked  hosts.Host      // the server whose secret is asked for
+	mode    mode
+	screen  knockScreen
+	compare compareScreen // with the same server
+	list    hostsScreen
+	form    form
+	input   textinput.Model // of onImport, onSecret, and the Compare screen's path
+	asked   hosts.Host      // the server whose secret is asked for
 
 	job    *job  // under way, or nil
 	jobs   int   // how many there have been
@@ -83,6 +85,7 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	t := h.Target()
 	t.Secret = secret
 	a.mode = onKnock
+	a.forgetCompare()
 	a.screen = knockScreen{host: h, target: t, planned: len(a.config.gaps())}
 }
 
@@ -124,12 +127,20 @@ func (a app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case startMsg:
 		cmd = a.start(msg.stage)
 	case jobEvent:
-		if a.job != nil && msg.number == a.job.number && !a.job.muted {
+		switch {
+		case a.job != nil && msg.number == a.job.number && !a.job.muted:
 			a.screen.take(a.now, msg.event)
+		case a.compare.job != nil && msg.number == a.compare.job.number:
+			a.compare.take(msg.event)
 		}
 		cmd = msg.next
 	case jobDone:
+		a.compareDone(msg)
 		cmd = a.done(msg)
+	case ended:
+		cmd = a.ended(msg)
+	case tookOver:
+		a.tookOver(msg)
 	case noted:
 		a.screen.note(a.now, "%s", string(msg))
 		cmd = a.listen()
@@ -162,6 +173,9 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	if msg.Paste && !typing {
 		return nil
 	}
+	if a.mode == onCompare && !typing && a.deafTo(msg) {
+		return nil
+	}
 	if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !typing {
 		var cmds []tea.Cmd
 		for _, r := range msg.Runes {
@@ -188,13 +202,21 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		return nil
 	case a.mode == onHosts:
 		return a.hostsKey(msg)
+	case a.mode == onCompare:
+		return a.compareKey(msg)
 	}
 	return a.knockKey(msg)
 }
 
 // typing reports whether keys are text.
 func (a *app) typing() bool {
-	return a.mode == onForm || a.mode == onImport || a.mode == onSecret || a.mode == onHosts && a.list.filtering
+	switch a.mode {
+	case onForm, onImport, onSecret:
+		return true
+	case onCompare:
+		return a.compare.step == collecting || a.compare.step == naming
+	}
+	return a.mode == onHosts && a.list.filtering
 }
 
 // cancel ends the job that is under way, and hears no more of it than its end.

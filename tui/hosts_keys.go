@@ -65,6 +65,9 @@ func (a *app) hostsKey(msg tea.KeyMsg) tea.Cmd {
 
 // typed hands a message to the text field that is shown.
 func (a *app) typed(msg tea.Msg) tea.Cmd {
+	if a.mode == onCompare {
+		return a.compareTyped(msg)
+	}
 	k, isKey := msg.(tea.KeyMsg)
 	if isKey && k.String() == "esc" {
 		a.list.filtering = false
@@ -226,6 +229,7 @@ func (a *app) toHosts() tea.Cmd {
 	}
 	a.mode, a.help = onHosts, false
 	a.screen = knockScreen{}
+	a.forgetCompare()
 	a.reload()
 	return nil
 }

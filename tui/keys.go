@@ -4,7 +4,7 @@ import "github.com/charmbracelet/bubbles/key"
 
 // keys are what the Knock screen answers to.
 type keys struct {
-	Knock, Probe, SSH, Wait, Hosts, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
+	Knock, Probe, SSH, Wait, Compare, Hosts, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
 }
 
 func newKeys() keys {
@@ -18,6 +18,7 @@ func newKeys() keys {
 		Copy:    bind("y", "copy", "y"),
 		SSH:     bind("s", "ssh", "s"),
 		Wait:    bind("w", "wait", "w"),
+		Compare: bind("c", "compare", "c"),
 		Hosts:   bind("h", "hosts", "h"),
 		Cancel:  bind("esc", "cancel", "esc"),
 		Help:    bind("?", "help", "?"),
@@ -33,9 +34,9 @@ func knockHelp() [][2]string {
 		{"p", "probe: look at SSH without knocking"},
 		{"s", "ssh in this terminal, and come back"},
 		{"w", "wait for the next hour, then knock"},
+		{"c", "compare with the server's rules or ports"},
 		{"h", "the list of servers"},
-		{"m", "mask the ports, for use in public"},
-		{"y", "copy this hour's ports to the clipboard"},
+		{"m   y", "mask the ports; copy this hour's"},
 		{"esc", "cancel what is under way"},
 		{"q   ctrl+z", "quit; suspend, fg comes back"},
 		{"silent", "no answer, as a real gate has it"},
@@ -43,6 +44,23 @@ func knockHelp() [][2]string {
 		{"unreachable", "an ICMP error, or no route"},
 		{"open", "something accepts it: not a gate's way"},
 		{"=", "this port occurs twice in its hour"},
+	}
+}
+
+// compareHelp explains every key and word of the Compare screen.
+func compareHelp() [][2]string {
+	return [][2]string{
+		{"f", "take the server's range and hour over"},
+		{"c", "compare other rules"},
+		{"up down", "scroll; pgup, pgdown, home and end too"},
+		{"m", "mask the ports, for use in public"},
+		{"esc", "cancel; back to the Knock screen"},
+		{"q   ctrl+z", "quit; suspend, fg comes back"},
+		{"there, here", "what the server takes, what this would knock"},
+		{"door rcheck", "open for one window"},
+		{"door update", "each connection extends the window"},
+		{"door remove", "the first connection uses it up"},
+		{"computed", "by the script; the text does not tell"},
 	}
 }
 

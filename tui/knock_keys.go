@@ -37,6 +37,8 @@ func (a *app) knockKey(msg tea.KeyMsg) tea.Cmd {
 		a.wait()
 	case key.Matches(msg, a.keys.SSH):
 		return a.ssh()
+	case key.Matches(msg, a.keys.Compare):
+		a.toCompare()
 	case key.Matches(msg, a.keys.Hosts):
 		return a.toHosts()
 	}

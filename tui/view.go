@@ -31,6 +31,9 @@ func (a app) View() string {
 		lines = append(lines, a.helpPane()...)
 	case a.mode == onKnock:
 		lines = append(lines, a.knockPanes()...)
+	case a.mode == onCompare:
+		panes, _ := a.comparePanes()
+		lines = append(lines, panes...)
 	default:
 		lines = append(lines, a.framed(a.hostsPane())...)
 	}
@@ -51,7 +54,7 @@ func (a app) header() string {
 		clock = a.now.UTC().Format("15:04:05 UTC")
 	}
 	left := " " + a.theme.accent.Render("rapport")
-	if a.mode == onKnock {
+	if a.mode == onKnock || a.mode == onCompare {
 		left += "  " + a.where()
 	}
 	return ends(ansi.Truncate(left, a.width-len(clock)-2, ""), clock+" ", a.width)
@@ -81,6 +84,8 @@ func (a app) footer() string {
 	switch {
 	case a.help:
 		hints = [][2]string{{"esc", "back"}, {"q", "quit"}}
+	case a.mode == onCompare:
+		hints = a.compareHints()
 	case a.mode == onForm && a.form.focus == fieldStore:
 		hints = [][2]string{{"space", "change"}, {"enter", "save"}, {"tab", "next"}, {"esc", "back"}}
 	case a.mode == onForm:
@@ -129,6 +134,7 @@ func (a app) knockHints() [][2]string {
 	if server := a.now.Add(a.screen.target.Skew); knock.HourOf(server).End().Sub(server) < turnIsNear {
 		hints = append(hints, [2]string{"w", "wait for the turn"})
 	}
+	hints = append(hints, [2]string{"c", "compare"})
 	if a.config.HostsPath != "" {
 		hints = append(hints, [2]string{"h", "hosts"})
 	}
@@ -145,8 +151,11 @@ const turnIsNear = 5 * time.Minute
 func (a app) helpPane() []string {
 	p := pane{title: "help"}
 	lines := knockHelp()
-	if a.mode == onHosts {
+	switch a.mode {
+	case onHosts:
 		lines = hostsHelp()
+	case onCompare:
+		lines = compareHelp()
 	}
 	for _, l := range lines {
 		p.lines = append(p.lines, " "+a.theme.accent.Render(fit(l[0], 16))+l[1])

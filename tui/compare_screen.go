@@ -1,0 +1,182 @@
+package tui
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+// compareStep is what the Compare screen is doing.
+type compareStep int
+
+const (
+	collecting compareStep = iota // keys and pastes are the text to compare
+	naming                        // the path of a file is typed
+	comparing                     // a job is under way
+	compared                      // the result is shown
+)
+
+// compareScreen compares a server's rules, or five ports that it takes, with
+// what this client would knock.
+type compareScreen struct {
+	step compareStep
+	text collected
+	path string    // the file that was loaded instead, empty for the text
+	at   time.Time // when the text was complete: what is compared is that hour
+	job  *job
+
+	result  *gate.Inspection
+	listed  bool // the hosts file has the server
+	scroll  int
+	failure string
+	notice  string
+
+	// deaf is until when keys are taken for the rest of a paste.
+	deaf time.Time
+}
+
+// pasteGap is more than lies between the keys of a paste, and less than a hand
+// takes between two of its own pastes.
+const pasteGap = 300 * time.Millisecond
+
+// maxText bounds what is collected, one byte beyond what is read as rules.
+const maxText = 4<<20 + 1
+
+// collected is text as it is typed or pasted.
+type collected struct {
+	bytes []byte
+	lines int // newlines in it
+	// whole: the last of it was pasted in one piece, with its ends marked.
+	whole bool
+	last  time.Time // when the last of it came
+	// number counts what came, so that an end that something follows is none.
+	number int
+	// judged: it was compared and could not be. What comes then is another text.
+	judged bool
+}
+
+// add appends what was typed or pasted.
+func (c *collected) add(now time.Time, s string, whole bool) {
+	if c.judged {
+		*c = collected{number: c.number}
+	}
+	if whole && len(c.bytes) > 0 && !c.atLineStart() && now.Sub(c.last) > pasteGap {
+		s = "\n" + s // a second paste, not more of the first
+	}
+	s = s[:min(len(s), maxText-len(c.bytes))]
+	c.bytes = append(c.bytes, s...)
+	c.lines += bytes.Count([]byte(s), []byte("\n"))
+	c.whole, c.last = whole, now
+	c.number++
+}
+
+// backspace takes the last character away.
+func (c *collected) backspace() {
+	c.number++
+	if n := len(c.bytes); n > 0 {
+		if c.bytes[n-1] == '\n' {
+			c.lines--
+		}
+		r := []rune(string(c.bytes[max(0, n-4):]))
+		c.bytes = c.bytes[:n-len(string(r[len(r)-1:]))]
+	}
+	c.whole, c.judged = false, false
+}
+
+func (c *collected) atLineStart() bool {
+	return len(c.bytes) == 0 || c.bytes[len(c.bytes)-1] == '\n'
+}
+
+// isPorts reports whether the text so far is digits and what stands between
+// them. Only such text is shown: a script may hold its secret.
+func (c *collected) isPorts() bool {
+	const most = 200
+	return len(c.bytes) < most && len(bytes.Trim(c.bytes, "0123456789, \t\n")) == 0
+}
+
+// ends reports whether a newline now completes the text: on an empty line,
+// behind a paste whose end is known, and behind five ports.
+func (c *collected) ends() bool {
+	_, err := gate.ParsePorts(string(c.bytes))
+	return len(c.bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
+}
+
+// size writes how much there is.
+func (c *collected) size() string {
+	n := len(c.bytes)
+	lines := c.lines
+	if !c.atLineStart() {
+		lines++
+	}
+	s := count(lines, "line")
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%s, %.1f MiB", s, float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%s, %.1f KiB", s, float64(n)/(1<<10))
+	}
+	return s + ", " + count(n, "byte")
+}
+
+// offer is what of a result can be taken over into the hosts entry.
+type offer struct {
+	ranged, skewed bool
+	to             knock.Range
+	skew           time.Duration
+}
+
+// any reports whether there is something to take over.
+func (o offer) any() bool { return o.ranged || o.skewed }
+
+func (o offer) String() string {
+	switch {
+	case o.ranged && o.skewed:
+		return fmt.Sprintf("range %v and skew %s", o.to, skewWord(o.skew))
+	case o.ranged:
+		return fmt.Sprintf("range %v", o.to)
+	}
+	return "skew " + skewWord(o.skew)
+}
+
+func skewWord(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	return signed(d)
+}
+
+// onto changes an entry, and nothing of it but what is taken over.
+func (o offer) onto(h hosts.Host) hosts.Host {
+	if o.ranged {
+		h.Range = o.to
+	}
+	if o.skewed {
+		h.Skew = o.skew
+	}
+	return h
+}
+
+// offer says what can be taken over: a match that is the only one, or the only
+// one with the client's own range and secret. skew is the client's now.
+func (s *compareScreen) offer(skew time.Duration) (o offer) {
+	if s.result == nil || s.result.Match() == nil {
+		return o
+	}
+	m, p := *s.result.Match(), s.result.Puzzle
+	for _, other := range s.result.Solution.Matches[1:] {
+		if m.Range != p.Range || other.Range == m.Range && other.Variant == m.Variant {
+			return o
+		}
+	}
+	if m.Range != p.Range {
+		o.ranged, o.to = true, m.Range
+	}
+	if m.HourOffset != 0 {
+		o.skewed, o.skew = true, skew+time.Duration(m.HourOffset)*time.Hour
+	}
+	return o
+}
