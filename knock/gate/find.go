@@ -20,6 +20,10 @@ const (
 	// are something else, such as a limit on logins.
 	minEdges = 3
 	maxPaths = 64
+	// sshPort is the one that counts of a door's several ports.
+	sshPort = 22
+	// maxDoors bounds a door's ports that are told one by one.
+	maxDoors = 64
 	maxPath  = 12
 )
 
@@ -219,11 +223,18 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 		}
 	}
 	g.Windows = append(g.Windows, window)
-	g.SSHPort = max(0, s.port())
+	if p := s.fewPorts(); len(p) > 0 {
+		g.SSHPort = p[0]
+		if slices.Contains(p, sshPort) {
+			g.SSHPort = sshPort
+		}
+	}
 	g.Door = w.doorKind(g.door, c)
 	for _, i := range doors {
-		if p := w.steps[i].port(); p > 0 && !slices.Contains(g.Doors, p) {
-			g.Doors = append(g.Doors, p)
+		for _, p := range w.steps[i].fewPorts() {
+			if !slices.Contains(g.Doors, p) {
+				g.Doors = append(g.Doors, p)
+			}
 		}
 	}
 }

@@ -199,6 +199,13 @@ func (f Found) families() (all []Problem) {
 		if a, b := f.Gates[0], f.Gates[1]; a.ordered && b.ordered && !slices.Equal(a.Ports, b.Ports) {
 			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
 		}
+		// What iptables-save prints has the mask always, given or not.
+		if i := slices.IndexFunc(f.cut, func(l string) bool {
+			return slices.Contains(f.Gates[0].Lists, l) && slices.Contains(f.Gates[1].Lists, l)
+		}); i >= 0 {
+			all = append(all, Problem{"shared-lists", SeverityWarning, fmt.Sprintf("IPv6 uses the list %s, which a rule with a mask of IPv4 makes: its addresses are cut to /32 there, and all of a /32 open together", f.cut[i]),
+				"give IPv6 lists of its own, as the script of rapport rules does, or leave --mask out"})
+		}
 		return all
 	}
 	g := f.Gates[0]

@@ -39,6 +39,11 @@ func TestProblems(t *testing.T) {
 		}
 		return strings.ReplaceAll(text, old, new)
 	}
+	withSets := edit(nft, "table inet knocking {\n", `table inet knocking {
+	set web { type inet_service; elements = { 20-25, 80,
+			     443 }; }
+	map to { type inet_service : verdict; elements = { 22 : accept, 443 : accept }; }
+`)
 	for _, tt := range []struct {
 		name  string
 		text  string
@@ -61,9 +66,21 @@ func TestProblems(t *testing.T) {
 		{"nft, established not accepted", edit(nft, "established : accept, related : accept", "related : accept"), usual, []string{"no-established"}},
 		{"SSH accepted before", edit(both, call, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
 		{"SSH accepted with others", edit(both, call, "-A INPUT -p tcp -m state --state NEW -m multiport --dports 20:25,80 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted with its answers", edit(both, call, "-A INPUT -p tcp -m multiport --ports 22,80 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted for all but some", edit(both, call, "-A INPUT ! -s 192.0.2.0/24 -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"SSH accepted for all but a set", edit(both, call, "-A INPUT -p tcp -m set ! --match-set blocked src -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
+		{"none where a set may connect", edit(both, call, "-A INPUT -p tcp -m set --match-set admins src -m tcp --dport 22 -j ACCEPT\n"+call), usual, nil},
+		{"none where all but a set are dropped", edit(both, call, "-A INPUT -m set ! --match-set country src -j DROP\n"+call), usual, nil},
+		{"none with a door of several ports", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept"), usual, nil},
+		{"none at another port of the door", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept"), gate.Known{SSHPort: 443, ListTotal: 10000}, nil},
+		{"a door of other ports", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,80 -j portknock_accept"), usual, []string{"ssh-port"}},
 		{"SSH accepted by the card", edit(both, call, "-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
 		{"SSH accepted after", edit(both, "-j portknock_accept\n", "-j portknock_accept\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"), usual, []string{"ssh-accepted"}},
 		{"nft, SSH accepted before", edit(nft, "ct state new jump knocks", "tcp dport { 22, 80 } accept\nct state new jump knocks"), usual, []string{"ssh-accepted"}},
+		{"nft, SSH accepted by a named set", edit(withSets, "ct state new jump knocks", "tcp dport @web accept\nct state new jump knocks"), usual, []string{"ssh-accepted"}},
+		{"nft, SSH accepted by a named map", edit(withSets, "ct state new jump knocks", "tcp dport vmap @to\nct state new jump knocks"), usual, []string{"ssh-accepted"}},
+		{"nft, SSH accepted for all but some", edit(nft, "ct state new jump knocks", "ip saddr != 192.0.2.0/24 tcp dport 22 accept\nct state new jump knocks"), usual, []string{"ssh-accepted"}},
+		{"nft, none where all but some are dropped", edit(nft, "ct state new jump knocks", "ip saddr != 192.0.2.0/24 drop\nct state new jump knocks"), usual, nil},
 		{"nothing drops SSH", edit(both, "INPUT DROP", "INPUT ACCEPT"), usual, []string{"ssh-not-dropped"}},
 		{"nft, nothing drops SSH", edit(nft, "policy drop", "policy accept"), usual, []string{"ssh-not-dropped"}},
 		{"the gate after a drop", edit(both, call, "-A INPUT -p tcp -j DROP\n"+call), usual, []string{"gate-after-drop"}},
@@ -96,6 +113,10 @@ func TestProblems(t *testing.T) {
 		{"a script that does not", edit(script, "    iptables -F portknocking\n", ""), usual, nil},
 		{"a script that empties lists", edit(script, "    iptables -F portknocking\n", "    echo / > /proc/net/xt_recent/PK_PHASE1\n"), usual, []string{"flush-refresh"}},
 		{"a script that flushes something else", edit(script, "iptables -F portknocking", "iptables -F other"), usual, nil},
+		{"a script for both families", script + forIPv6(script), usual, []string{"flush-refresh"}},
+		{"a script with masks of IPv4 first", edit(script, " --set\n", " --set --mask 255.255.255.255\n") + forIPv6(script), usual, []string{"shared-lists", "flush-refresh"}},
+		{"a script with masks of IPv4 last", forIPv6(script) + edit(script, " --set\n", " --set --mask 255.255.255.255\n"), usual, []string{"flush-refresh"}},
+		{"a script with masks and lists of each family", edit(script, " --set\n", " --set --mask 255.255.255.255\n") + edit(forIPv6(script), "PK_PHASE", "PK6_PHASE"), usual, []string{"flush-refresh"}},
 		{"no gate", rules(t, "nogate.save"), usual, []string{"no-gate"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,6 +131,11 @@ func TestProblems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forIPv6 is a script's text for IPv6.
+func forIPv6(script string) string {
+	return strings.ReplaceAll(script, "iptables ", "ip6tables ")
 }
 
 // ipOnly takes what is of IPv6 out of native.nft.

@@ -120,6 +120,7 @@ type Found struct {
 
 	ways    map[knock.Family]way // what a packet of each family meets
 	cleared []string             // what a script's refresh empties
+	cut     []string             // lists that a script makes with a mask of IPv4
 }
 
 // ReadRules reads rules and finds the gate in them, whatever its chains and
@@ -155,6 +156,9 @@ func ReadRules(r io.Reader) (Found, error) {
 	f.find(slices.Concat(dump.tables, nft))
 	if opaque && len(f.Gates) == 0 && len(dump.tables) == 0 {
 		return Found{}, ErrOpaqueRules
+	}
+	if dump.script {
+		f.cut = dump.cut
 	}
 	f.clear(dump.flushes, dump.empties)
 	return f, nil

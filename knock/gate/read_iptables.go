@@ -10,8 +10,10 @@ import (
 type dump struct {
 	tables  []*table
 	script  bool
-	flushes []string // chains that a script flushes
-	empties []string // lists that a script empties by /proc
+	flushes []string        // chains that a script flushes
+	empties []string        // lists that a script empties by /proc
+	named   map[string]bool // lists that came already
+	cut     []string        // lists whose first rule has a mask of IPv4
 
 	current *table
 	family6 bool // as the text has said so far
@@ -21,7 +23,7 @@ type dump struct {
 
 // readIPTables reads iptables-save, iptables -S and scripts, and skips the rest.
 func readIPTables(lines []string) *dump {
-	d := &dump{}
+	d := &dump{named: map[string]bool{}}
 	whole := false
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSpace(lines[i])

@@ -13,10 +13,14 @@ import (
 func (d *dump) rule(w []string) (r rule) {
 	var recent *listCheck
 	var set, not bool
+	most := false // asks for all sources but some
+	var mask string
 	flushRecent := func() {
 		if recent == nil {
 			return
 		}
+		d.name(recent.list, mask)
+		mask = ""
 		switch {
 		case set:
 			r.sets = append(r.sets, note{list: recent.list})
@@ -77,7 +81,8 @@ func (d *dump) rule(w []string) (r rule) {
 				recent.byDest = true
 			}
 		case "--mask":
-			r.not4 = r.not4 || strings.Contains(next(&i), ":")
+			mask = next(&i)
+			r.not4 = r.not4 || strings.Contains(mask, ":")
 		case "--rsource", "--reap", "--comment", "--hitcount", "--log-prefix", "--log-level", "--reject-with", "--limit-burst":
 			if w[i] != "--rsource" && w[i] != "--reap" {
 				if w[i] == "--hitcount" || w[i] == "--limit-burst" {
@@ -90,6 +95,11 @@ func (d *dump) rule(w []string) (r rule) {
 			if negated {
 				r.ports = except(r.ports)
 			}
+		case "--ports": // of the source or the destination
+			r.ports, r.narrow = d.ports(next(&i)), r.narrow || negated
+		case "--match-set":
+			next(&i)
+			most, r.narrow = most || negated, r.narrow || !negated
 		case "--state", "--ctstate":
 			for s := range strings.SplitSeq(next(&i), ",") {
 				r.states |= stateBit(s)
@@ -111,7 +121,7 @@ func (d *dump) rule(w []string) (r rule) {
 		case "-s", "--source":
 			v := next(&i)
 			r.not4 = r.not4 || strings.Contains(v, ":")
-			r.narrow = r.narrow || !anyAddress(v) || negated
+			most, r.narrow = most || negated, r.narrow || !anyAddress(v) && !negated
 		case "-d", "--destination":
 			v := next(&i)
 			r.not4 = r.not4 || strings.Contains(v, ":")
@@ -127,7 +137,22 @@ func (d *dump) rule(w []string) (r rule) {
 		}
 	}
 	flushRecent()
+	// Who drops all but some may well let the client in; who accepts all but
+	// some lets nearly everybody in.
+	r.narrow = r.narrow || most && r.verdict != accepts
 	return r
+}
+
+// name notes a list where it first comes: the kernel makes it then, with the
+// mask that the rule has.
+func (d *dump) name(list, mask string) {
+	if d.named[list] {
+		return
+	}
+	d.named[list] = true
+	if strings.Contains(mask, ".") {
+		d.cut = append(d.cut, list)
+	}
 }
 
 // send sets the verdict by the name of a target.

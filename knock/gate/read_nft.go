@@ -13,7 +13,11 @@ type nftReader struct {
 	at     int
 	opaque bool
 	table  *table
+	copied int // words of sets that rules named
 }
+
+// maxCopied bounds them: any number of rules can name a large set.
+const maxCopied = 1 << 19
 
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and
 // skips the rest. opaque tells that a rule holds the recent match.
@@ -100,7 +104,7 @@ func (n *nftReader) body() {
 		switch n.next() {
 		case "}":
 			return
-		case "set":
+		case "set", "map":
 			name := n.next()
 			if n.open() {
 				n.set(name)
@@ -136,7 +140,7 @@ func (n *nftReader) skip() {
 	}
 }
 
-// set reads what concerns a set: how long and how many.
+// set reads what concerns a set or a map: how long, how many and what.
 func (n *nftReader) set(name string) {
 	var l list
 	for n.at < len(n.words) {
@@ -146,6 +150,12 @@ func (n *nftReader) set(name string) {
 			return
 		case "{":
 			n.skip()
+		case "elements":
+			if n.next() == "=" && n.open() {
+				first := n.at
+				n.skip()
+				l.elements = n.words[first:max(first, n.at-1)]
+			}
 		case "timeout":
 			l.timeout = nftTime(n.next())
 		case "size":
@@ -157,6 +167,24 @@ func (n *nftReader) set(name string) {
 // list names a set for all tables.
 func (n *nftReader) list(name string) string {
 	return n.table.name + " " + strings.TrimPrefix(name, "@")
+}
+
+// named returns the elements of a set or map where a value is its name; ok is
+// false where the text does not show it.
+func (n *nftReader) named(value []string) (all []string, ok bool) {
+	if len(value) != 1 || !strings.HasPrefix(value[0], "@") {
+		return value, true
+	}
+	elements := n.table.lists[n.list(value[0])].elements
+	if n.copied += len(elements); n.copied > maxCopied {
+		return nil, false
+	}
+	for _, w := range elements {
+		if w != "," && w != "\n" {
+			all = append(all, w)
+		}
+	}
+	return all, len(all) > 0
 }
 
 // nftTime reads 5s, 1m30s and 1d2h.

@@ -11,6 +11,7 @@ import (
 func (n *nftReader) rule(w []string) []rule {
 	var r rule
 	var split []rule // the entries of a verdict map
+	most := false    // asks for all sources but some
 	i := 0
 	next := func() string {
 		if i < len(w) {
@@ -64,10 +65,13 @@ func (n *nftReader) rule(w []string) []rule {
 			switch {
 			case field == "dport" && peek() == "vmap":
 				i++
-				_, entries := value()
+				_, all := value()
+				entries, _ := n.named(all)
 				split = append(split, verdictMap(entries, func(k string) cond { return cond{proto: "tcp", ports: nftPorts([]string{k})} })...)
 			case field == "dport" && peek() != "." && peek() != "map":
 				not, all := value()
+				all, shown := n.named(all)
+				r.narrow = r.narrow || !shown
 				p := nftPorts(all)
 				if not {
 					p = except(p)
@@ -141,6 +145,8 @@ func (n *nftReader) rule(w []string) []rule {
 				name := n.list(all[0])
 				r.checks = append(r.checks, listCheck{list: name, seconds: n.table.lists[name].timeout, mode: "rcheck", negated: not})
 			case field == "daddr" && !not && ownAddress(all[0]):
+			case field == "saddr" && not:
+				most = true
 			default:
 				r.narrow = true
 			}
@@ -204,10 +210,14 @@ func (n *nftReader) rule(w []string) []rule {
 		}
 	}
 	if split == nil {
-		return []rule{r}
+		split = []rule{r}
+	} else {
+		for k := range split {
+			split[k].cond = r.and(split[k].cond)
+		}
 	}
 	for k := range split {
-		split[k].cond = r.and(split[k].cond)
+		split[k].narrow = split[k].narrow || most && split[k].verdict != accepts
 	}
 	return split
 }

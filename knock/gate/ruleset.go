@@ -31,10 +31,11 @@ func (t *table) chain(name string) *chain {
 	return c
 }
 
-// list is what is known of a set of nft.
+// list is what is known of a set or a map of nft.
 type list struct {
-	timeout time.Duration
-	size    int
+	timeout  time.Duration
+	size     int
+	elements []string // their words, commas and line ends too
 }
 
 // hook is where in a packet's way a base chain stands; packets to the machine
@@ -127,6 +128,25 @@ func (c cond) port() int {
 		return c.ports[0].first
 	}
 	return 0
+}
+
+// fewPorts returns the ports that c asks for, none where it asks for a great
+// many or for other protocols than TCP.
+func (c cond) fewPorts() (all []int) {
+	if c.proto != "tcp" && c.proto != "" {
+		return nil
+	}
+	for _, r := range c.ports {
+		for p := r.first; p <= r.last; p++ {
+			if len(all) == maxDoors {
+				return nil
+			}
+			if p > 0 {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
 }
 
 // and returns what asks both.
