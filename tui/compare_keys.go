@@ -283,6 +283,7 @@ func (c *compareScreen) take(event any) {
 
 // tookOver says what became of the hosts file.
 type tookOver struct {
+	name  string // of the server
 	offer offer
 	path  string // where it was written, empty for nowhere
 	err   error
@@ -309,19 +310,22 @@ func (a *app) takeOver() tea.Cmd {
 	path, name := a.config.HostsPath, s.host.Name
 	write := func() tea.Msg {
 		if path == "" {
-			return tookOver{o, "", nil}
+			return tookOver{name, o, "", nil}
 		}
 		_, err := hosts.Edit(path, name, func(h hosts.Host) (hosts.Host, error) { return o.onto(h), nil }, knock.Secret{}, "")
 		if errors.Is(err, hosts.ErrNoHost) {
-			return tookOver{o, "", nil}
+			return tookOver{name, o, "", nil}
 		}
-		return tookOver{o, path, err}
+		return tookOver{name, o, path, err}
 	}
 	return tea.Batch(write, a.solve())
 }
 
 // tookOver tells what became of the hosts file.
 func (a *app) tookOver(msg tookOver) {
+	if msg.name != a.screen.host.Name {
+		return // the user has gone elsewhere
+	}
 	where := "written to " + msg.path
 	switch {
 	case msg.err != nil:

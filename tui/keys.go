@@ -56,7 +56,7 @@ func compareHelp() [][2]string {
 		{"m", "mask the ports, for use in public"},
 		{"esc", "cancel; back to the Knock screen"},
 		{"q   ctrl+z", "quit; suspend, fg comes back"},
-		{"there, here", "what the server takes, what this would knock"},
+		{"there, here", "the server's ports, and what this knocks"},
 		{"door rcheck", "open for one window"},
 		{"door update", "each connection extends the window"},
 		{"door remove", "the first connection uses it up"},

@@ -90,7 +90,7 @@ func demoSSH(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
 		return nil, err
 	}
 	// No hosts file: one of its entries may be for loopback too.
-	c := exec.Command(self, "ssh", "--config", os.DevNull, "--range", h.Range.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
+	c := exec.Command(self, "ssh", "--config", os.DevNull, "--range", h.Range.String(), "--skew", h.Skew.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 	c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
 	return c, nil

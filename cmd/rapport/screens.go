@@ -81,6 +81,12 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 		if err != nil {
 			return nil, errNoSSH
 		}
+		// The screens may have taken another range or skew over for their run.
+		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String()} {
+			if err := cmd.Flags().Set(name, value); err != nil {
+				return nil, err
+			}
+		}
 		argv, err := sshArgs(cmd, h, h.Name, []string{h.Name})
 		if err != nil {
 			return nil, err

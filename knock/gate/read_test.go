@@ -223,6 +223,27 @@ func TestReadRulesOfARealServer(t *testing.T) {
 	}
 }
 
+// Whose rule makes a list decides on its mask: given as IPv4's it cuts IPv6
+// addresses, and left out it cuts none, though iptables-save prints both alike.
+func TestListsOfIPv4CutIPv6(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{NoSSHD: true})
+	knocktest.Need(t, "bash")
+	for name, mask := range map[string][]string{"LEFT_OUT": nil, "GIVEN": {"--mask", "255.255.255.255"}} {
+		set := []string{"-I", "INPUT", "-p", "tcp", "--dport", "9", "-m", "recent", "--set", "--name", name}
+		s.Run(t, "iptables", append(set, mask...)...)
+		s.Run(t, "ip6tables", set...)
+	}
+	s.Run(t, "bash", "-c", "(exec 3<>/dev/tcp/::1/9) 2>/dev/null; true")
+	for name, want := range map[string]string{"LEFT_OUT": "0000:0001 ", "GIVEN": "0000:0000 "} {
+		if got := s.Run(t, "cat", "/proc/net/xt_recent/"+name); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if saved := s.Run(t, "iptables-save"); strings.Count(saved, "--mask 255.255.255.255 --rsource\n") < 2 {
+		t.Errorf("saved:\n%s", saved)
+	}
+}
+
 // FuzzReadRules: whatever the text, it is read or refused, and what is told of
 // it can be shown in one line.
 func FuzzReadRules(f *testing.F) {
