@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+// What the screens took over counts for their ssh, whatever the flags and the
+// hosts file say.
+func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("no ssh")
+	}
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := newRoot(nil)
+	if err := root.ParseFlags([]string{"--range", "7000-7999"}); err != nil {
+		t.Fatal(err)
+	}
+	h := hosts.NewHost("myserver")
+	h.Skew = -3 * time.Hour
+	c, err := sshCommand(root)(h, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Join(c.Args, " ")
+	for _, want := range []string{"--range=10000-10999", "--skew=-3h"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("no %s in %s", want, args)
+		}
+	}
+	if strings.Contains(args, "f00b4r") {
+		t.Errorf("the secret is in %s", args)
+	}
+}
