@@ -90,17 +90,32 @@ func Run(ctx context.Context, c Config) error {
 	if !HasTerminal() {
 		return ErrNoTerminal
 	}
+	if c.Client == nil {
+		c.Client = &knock.Client{}
+	}
+	last, err := runProgram(ctx, c.NoColor, c.ASCII, func(ctx context.Context, th theme, out *terminal) tea.Model {
+		c.clipboard = func(s string) { _, _ = out.Write([]byte(ansi.SetSystemClipboard(s))) }
+		a := newApp(ctx, c, th)
+		if w, h, err := term.GetSize(out.Fd()); err == nil {
+			a.width, a.height = w, h
+		}
+		return a
+	})
+	if m, ok := last.(app); ok && m.interrupted && err == nil {
+		return ErrInterrupted
+	}
+	return err
+}
+
+// runProgram shows a model on the terminal until it quits or ctx ends, and
+// returns it as it was last, with the cause of ctx.
+func runProgram(ctx context.Context, noColor, ascii bool, model func(context.Context, theme, *terminal) tea.Model) (tea.Model, error) {
 	// A frame leaves little behind and little is kept: collecting at 2 MB instead
 	// of 4 saves as much again of resident memory, and costs nothing one sees.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	in, out := os.Stdin, &terminal{File: os.Stdout}
-	if c.Client == nil {
-		c.Client = &knock.Client{}
-	}
-	c.clipboard = func(s string) { _, _ = out.Write([]byte(ansi.SetSystemClipboard(s))) }
-
 	renderer := lipgloss.NewRenderer(os.Stdout)
-	if c.NoColor {
+	if noColor {
 		renderer.SetColorProfile(termenv.Ascii)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -111,19 +126,13 @@ func Run(ctx context.Context, c Config) error {
 	signal.Notify(interrupts, syscall.SIGINT)
 	defer signal.Stop(interrupts)
 
-	a := newApp(ctx, c, newTheme(renderer, c.ASCII || !unicodeLocale()))
-	if w, h, err := term.GetSize(out.Fd()); err == nil {
-		a.width, a.height = w, h
-	}
-	last, err := tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
+	m := model(ctx, newTheme(renderer, ascii || !unicodeLocale()), out)
+	last, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
 		tea.WithFPS(30), tea.WithInput(in), tea.WithOutput(out)).Run()
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return last, context.Cause(ctx)
 	}
-	if m, ok := last.(app); ok && m.interrupted {
-		return ErrInterrupted
-	}
-	return err
+	return last, err
 }
 
 // terminal lets the clipboard's escape sequence out between two frames, never

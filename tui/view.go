@@ -23,7 +23,7 @@ func (a app) View() string {
 		return ""
 	}
 	if a.width < minWidth || a.height < minHeight {
-		return ansi.Truncate(fmt.Sprintf("%dx%d is too small: rapport needs %dx%d", a.width, a.height, minWidth, minHeight), a.width, "")
+		return tooSmall(a.width, a.height)
 	}
 	lines := []string{a.header()}
 	switch {
@@ -45,6 +45,10 @@ func (a app) View() string {
 		lines[i] = ansi.Truncate(l, a.width, "")
 	}
 	return strings.Join(lines, "\n")
+}
+
+func tooSmall(w, h int) string {
+	return ansi.Truncate(fmt.Sprintf("%dx%d is too small: rapport needs %dx%d", w, h, minWidth, minHeight), w, "")
 }
 
 // header says what this is, which server, and what the time is.
@@ -101,25 +105,28 @@ func (a app) footer() string {
 	default:
 		hints = a.knockHints()
 	}
-	// Where they do not all fit, the ones before help and quit give way.
-	line := a.hintLine(hints)
-	for n := len(hints) - 3; n > 0 && ansi.StringWidth(line) > a.width; n-- {
-		hints = slices.Delete(hints, n, n+1)
-		line = a.hintLine(hints)
-	}
-	return line
+	return hintLine(a.theme, a.width, hints)
 }
 
-func (a app) hintLine(hints [][2]string) string {
+// hintLine names keys in a line of at most w cells. Where they do not all fit,
+// the ones before the last two give way.
+func hintLine(t theme, w int, hints [][2]string) string {
 	gap := "   "
-	if a.width < framedWidth {
+	if w < framedWidth {
 		gap = "  "
 	}
-	var parts []string
-	for _, h := range hints {
-		parts = append(parts, a.theme.accent.Render(h[0])+" "+h[1])
+	for {
+		var parts []string
+		for _, h := range hints {
+			parts = append(parts, t.accent.Render(h[0])+" "+h[1])
+		}
+		line := " " + strings.Join(parts, gap)
+		n := len(hints) - 3
+		if n <= 0 || ansi.StringWidth(line) <= w {
+			return line
+		}
+		hints = slices.Delete(slices.Clone(hints), n, n+1)
 	}
-	return " " + strings.Join(parts, gap)
 }
 
 // knockHints are the keys of the Knock screen, those that do something here.

@@ -6,5 +6,6 @@
 //
 // [ReadRules] reads the rules of real servers and finds the gate in them,
 // [Found.Problems] says what is wrong with it, and [Solve] finds out which hour,
-// range and form of the secret five ports were made with.
+// range and form of the secret five ports were made with. A [Watcher] follows
+// addresses through the gate of the machine it runs on.
 package gate

@@ -13,6 +13,7 @@ type edge struct {
 	window   time.Duration // within which it must come after the one before
 	step     int
 	chain    string
+	byDest   bool // the list holds destinations
 }
 
 const (
@@ -105,7 +106,7 @@ func (w way) edges() (all []edge) {
 			continue
 		}
 		for _, n := range s.sets {
-			e := edge{to: n.list, port: port, step: i, chain: s.chain}
+			e := edge{to: n.list, port: port, step: i, chain: s.chain, byDest: n.byDest}
 			for _, c := range s.checks {
 				if c.negated || c.byDest {
 					continue

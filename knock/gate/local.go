@@ -25,10 +25,10 @@ const localTimeout = 20 * time.Second
 // many addresses a list of theirs holds (0 where that is not told). It only
 // reads.
 func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	saved, err := output(ctx, "iptables-save")
+	saved, err := output(ctx, "iptables-save", "-c")
 	if err == nil {
 		var six []byte
-		if six, err = output(ctx, "ip6tables-save"); err == nil {
+		if six, err = output(ctx, "ip6tables-save", "-c"); err == nil {
 			saved = append(saved, six...)
 		}
 	}

@@ -136,6 +136,11 @@ func ReadRules(r io.Reader) (Found, error) {
 	if len(text) > maxRules {
 		return Found{}, ErrLongRules
 	}
+	return parseRules(text)
+}
+
+// parseRules is ReadRules for a text of any length.
+func parseRules(text []byte) (Found, error) {
 	var lines []string
 	for line := range strings.Lines(string(text)) {
 		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")

@@ -168,6 +168,7 @@ func (d *dump) line(line string) {
 			}
 		}
 		r := d.rule(rest)
+		r.count = counted(words[0])
 		if insert {
 			c.rules = slices.Insert(c.rules, place, r)
 		} else {

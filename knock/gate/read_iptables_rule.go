@@ -23,7 +23,7 @@ func (d *dump) rule(w []string) (r rule) {
 		mask = ""
 		switch {
 		case set:
-			r.sets = append(r.sets, note{list: recent.list})
+			r.sets = append(r.sets, note{list: recent.list, byDest: recent.byDest})
 		case recent.mode != "":
 			r.checks = append(r.checks, *recent)
 		}

@@ -164,6 +164,37 @@ func (n *nftReader) set(name string) {
 	}
 }
 
+// forgetting returns the elements that the set will forget.
+func (l list) forgetting() (all []element) {
+	var e element
+	for i, w := range l.elements {
+		value := ""
+		if i+1 < len(l.elements) {
+			value = l.elements[i+1]
+		}
+		switch w {
+		case "\n":
+		case ",":
+			if e.expires > 0 {
+				all = append(all, e)
+			}
+			e = element{}
+		case "timeout":
+			e.timeout = nftTime(value)
+		case "expires":
+			e.expires = nftTime(value)
+		default:
+			if e.addr == "" {
+				e.addr = w
+			}
+		}
+	}
+	if e.expires > 0 {
+		all = append(all, e)
+	}
+	return all
+}
+
 // list names a set for all tables.
 func (n *nftReader) list(name string) string {
 	return n.table.name + " " + strings.TrimPrefix(name, "@")

@@ -174,7 +174,7 @@ func (n *nftReader) rule(w []string) []rule {
 				if word == "delete" {
 					r.removes = append(r.removes, name)
 				} else {
-					r.sets = append(r.sets, note{name, stay})
+					r.sets = append(r.sets, note{list: name, stay: stay})
 				}
 			}
 		case "xt":
@@ -184,7 +184,11 @@ func (n *nftReader) rule(w []string) []rule {
 			next()
 		case "counter":
 			for peek() == "packets" || peek() == "bytes" {
-				i += 2
+				if next() == "packets" {
+					r.count = count(next())
+				} else {
+					next()
+				}
 			}
 		case "log", "comment":
 			for i < len(w) && !isVerdict(peek()) {

@@ -38,6 +38,13 @@ type list struct {
 	elements []string // their words, commas and line ends too
 }
 
+// element is an address in a set of nft that forgets.
+type element struct {
+	addr    string
+	timeout time.Duration // zero is the set's
+	expires time.Duration // when it goes, from the moment of the reading
+}
+
 // hook is where in a packet's way a base chain stands; packets to the machine
 // itself see these two.
 type hook int
@@ -76,13 +83,15 @@ type rule struct {
 	verdict verdict
 	target  string // of jumps and leaves
 	opaque  bool   // the recent match as nft shows it
+	count   Count
 }
 
 // note is an address put on a list; for is how long it stays, zero as long as
 // the list says.
 type note struct {
-	list string
-	stay time.Duration
+	list   string
+	stay   time.Duration
+	byDest bool // its destination is, rather
 }
 
 // conntrack states, as bits.

@@ -45,7 +45,9 @@ type step struct {
 	verdict verdict
 	skip    int    // the step after a return
 	chain   string // whose rule asked for the port
+	table   string
 	base    int
+	count   Count
 }
 
 // follow follows the rules of tables for one family.
@@ -124,7 +126,7 @@ func (w *way) walk(t *table, c *chain, asker string, asked cond, family knock.Fa
 		if r.ports != nil {
 			from = c.name
 		}
-		s := step{cond: asked.and(r.cond), sets: r.sets, removes: r.removes, verdict: r.verdict, chain: from, base: len(w.bases)}
+		s := step{cond: asked.and(r.cond), sets: r.sets, removes: r.removes, verdict: r.verdict, chain: from, table: t.name, base: len(w.bases), count: r.count}
 		if s.never || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
 			continue
 		}

@@ -1,0 +1,352 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/knocktest"
+)
+
+// watched is a line of rapport watch --json.
+type watched struct {
+	Schema   int
+	Time     time.Time
+	Event    string
+	Address  string
+	Family   string
+	Phase    *int
+	Age      *float64 `json:"age_s"`
+	Inferred bool
+	Earlier  bool
+	Evidence string
+	Others   []string
+	Gate     *struct {
+		Kind     string
+		Families []string
+		SSHPort  int       `json:"ssh_port"`
+		Windows  []float64 `json:"windows_s"`
+		Counted  bool      `json:"dropped_attempts_counted"`
+	}
+}
+
+// watching is the built program on a server.
+type watching struct {
+	t      *testing.T
+	server *knocktest.Server
+	lines  chan watched
+	seen   []watched
+}
+
+// watchOn starts the program and waits until it watches.
+func watchOn(t *testing.T, s *knocktest.Server, rapport string) *watching {
+	t.Helper()
+	w := &watching{t: t, server: s, lines: make(chan watched, 1000)}
+	cmd := s.Command(t.Context(), rapport, "watch", "--json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(w.lines)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			var e watched
+			if err := json.Unmarshal(lines.Bytes(), &e); err != nil || e.Schema != 1 {
+				t.Errorf("%v: %s", err, lines.Text())
+			}
+			w.lines <- e
+		}
+		if err := cmd.Wait(); t.Context().Err() == nil {
+			t.Errorf("the watch ended: %v: %s", err, &said)
+		}
+	}()
+	w.until("the gate is watched", func(e watched) bool { return e.Event == "gate" })
+	return w
+}
+
+// until waits for an event.
+func (w *watching) until(what string, ok func(watched) bool) watched {
+	w.t.Helper()
+	patience := time.After(30 * time.Second)
+	for {
+		select {
+		case e, open := <-w.lines:
+			if !open {
+				w.t.Fatalf("the watch ended before: %s", what)
+			}
+			if w.seen = append(w.seen, e); ok(e) {
+				return e
+			}
+		case <-patience:
+			w.t.Fatalf("not seen: %s; only %+v", what, w.seen)
+		}
+	}
+}
+
+// of waits for an event about an address.
+func (w *watching) of(event string, addr netip.Addr) watched {
+	w.t.Helper()
+	return w.until(event+" "+addr.String(), func(e watched) bool { return e.Event == event && e.Address == addr.String() })
+}
+
+// phases returns the phases that an address has been seen to enter, in order.
+func (w *watching) phases(addr netip.Addr) (all []int) {
+	for _, e := range w.seen {
+		if e.Event == "phase" && e.Address == addr.String() {
+			all = append(all, *e.Phase)
+		}
+	}
+	return all
+}
+
+// scripted is a server with the script that rapport rules prints.
+func scripted(t *testing.T, rapport, format string, flags ...string) (s *knocktest.Server, script string) {
+	t.Helper()
+	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
+	s = knocktest.NewServer(t, knocktest.Options{NoGate: true})
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte(s.Secret.Reveal()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"rules", "server", "--format", format, "--secret-path", secret, "--config", filepath.Join(dir, "hosts.toml")}, flags...)
+	print := exec.Command(rapport, args...)
+	print.Env = append(os.Environ(), "RAPPORT_SECRET="+s.Secret.Reveal())
+	text, err := print.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script = filepath.Join(dir, "gate")
+	if err := os.WriteFile(script, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// date tells the next hour in this folder.
+	if err := os.WriteFile(filepath.Join(dir, "date"), []byte("#!/bin/sh\nexec /bin/date -d '+1 hour' \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Run(t, "sh", script, "setup")
+	return s, script
+}
+
+// threeGates makes servers with the article's rules, and with those of the two
+// scripts. The article's has no script.
+func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, string) {
+	return map[string]func(*testing.T) (*knocktest.Server, string){
+		"article":  func(t *testing.T) (*knocktest.Server, string) { return knocktest.NewServer(t, knocktest.Options{}), "" },
+		"iptables": func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "iptables") },
+		"nft":      func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "nft") },
+	}
+}
+
+// A handshake shows as its phases in order and the connection; half of one as
+// stuck where it ended. Nothing on the server is another than before.
+func TestWatchOnTheServer(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	for name, newServer := range threeGates(rapport) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := newServer(t)
+			ports := s.Ports(t, knock.HourOf(time.Now()))
+			state := func() string {
+				return s.Run(t, "sh", "-c", "(iptables-save; ip6tables-save) | grep ^-A; nft -s list ruleset; cat /proc/net/xt_recent/* || :")
+			}
+			half := knocktest.NewClient(t, s)
+			w := watchOn(t, s, rapport)
+			if g := w.seen[0].Gate; g.SSHPort != 22 || !slices.Equal(g.Families, []string{"4", "6"}) || !slices.Equal(g.Windows, []float64{5, 5, 5, 5, 5}) {
+				t.Errorf("gate %+v", g)
+			}
+			for to, me := range map[netip.Addr]netip.Addr{s.Addr4: s.Client4, s.Addr6: s.Client6} {
+				proxy := exec.Command(rapport, "proxy", to.String(), "22", "--config", os.DevNull)
+				proxy.Env = append(os.Environ(), "RAPPORT_SECRET="+s.Secret.Reveal())
+				hold, err := proxy.StdinPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := proxy.Start(); err != nil {
+					t.Fatal(err)
+				}
+				in := w.of("in", me)
+				hold.Close()
+				_ = proxy.Process.Kill()
+				_ = proxy.Wait() // was killed
+				if got := w.phases(me); *in.Phase != 5 || !slices.Equal(got[:5], []int{1, 2, 3, 4, 5}) {
+					t.Errorf("%v in from phase %d by %v", me, *in.Phase, got)
+				}
+			}
+			var sent time.Time
+			for _, p := range ports[:2] {
+				sent = time.Now()
+				half.Run(t, "sh", "-c", fmt.Sprintf("timeout 0.1 bash -c '</dev/tcp/%v/%d' || :", s.Addr4, p))
+			}
+			entered := w.until("phase 2", func(e watched) bool { return e.Event == "phase" && e.Address == half.Addr4.String() && *e.Phase == 2 })
+			if d := entered.Time.Sub(sent); d < -100*time.Millisecond || d > time.Second {
+				t.Errorf("phase 2 entered %v after the knock was on its way", d)
+			}
+			stuck := w.of("stuck", half.Addr4)
+			if *stuck.Phase != 2 {
+				t.Errorf("stuck at %d", *stuck.Phase)
+			}
+			if d := stuck.Time.Sub(entered.Time) - 5*time.Second; d.Abs() > 100*time.Millisecond {
+				t.Errorf("the window was over %v off", d)
+			}
+			before := state()
+			time.Sleep(1200 * time.Millisecond) // a few looks, of every kind
+			if after := state(); after != before {
+				t.Errorf("the watch changes\n%s\nto\n%s", before, after)
+			}
+		})
+	}
+}
+
+// Two addresses that cannot get on for want of each other's knocks, and one
+// whose connection leaves by another address than its knocks.
+func TestWatchSeesSharedHandshakes(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	s, _ := scripted(t, rapport, "iptables")
+	a, b := knocktest.NewClient(t, s), knocktest.NewClient(t, s)
+	ports := s.Ports(t, knock.HourOf(time.Now()))
+	w := watchOn(t, s, rapport)
+	if !w.seen[0].Gate.Counted {
+		t.Error("the script's rule against other connections is not taken for one that counts")
+	}
+	connect := func(from *knocktest.Host, port uint16, seconds string) {
+		from.Run(t, "sh", "-c", fmt.Sprintf("timeout %s bash -c '</dev/tcp/%v/%d' || :", seconds, s.Addr4, port))
+	}
+	connect(a, ports[0], "0.1")
+	connect(b, ports[0], "0.1")
+	shared := w.until("shared", func(e watched) bool { return e.Event == "shared" })
+	if got := append(shared.Others, shared.Address); !slices.Contains(got, a.Addr4.String()) || !slices.Contains(got, b.Addr4.String()) {
+		t.Errorf("shared: %+v", shared)
+	}
+	for _, p := range ports {
+		connect(a, p, "0.1")
+	}
+	w.until("the door is open", func(e watched) bool { return e.Event == "phase" && *e.Phase == 5 })
+	connect(b, 22, "4")
+	shared = w.until("shared", func(e watched) bool { return e.Event == "shared" })
+	if shared.Address != a.Addr4.String() || *shared.Phase != 5 || len(shared.Others) != 0 {
+		t.Errorf("shared: %+v", shared)
+	}
+}
+
+// Rules come and go, and the watch goes on.
+func TestWatchOutlivesItsRules(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	gates := threeGates(rapport)
+	gates["guarded"] = func(t *testing.T) (*knocktest.Server, string) {
+		return scripted(t, rapport, "iptables", "--replay-guard=2") // with lists named after the hour
+	}
+	for name, newServer := range gates {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, script := newServer(t)
+			now := time.Now()
+			w := watchOn(t, s, rapport)
+			enters := func(at time.Time) {
+				t.Helper()
+				c := knocktest.NewClient(t, s)
+				c.Run(t, "sh", "-c", fmt.Sprintf("timeout 0.1 bash -c '</dev/tcp/%v/%d' || :", s.Addr4, s.Ports(t, knock.HourOf(at))[0]))
+				w.of("phase", c.Addr4)
+			}
+			enters(now)
+			if script == "" {
+				for range 5 {
+					s.Refresh(t, now.Add(time.Hour))
+				}
+			} else {
+				s.Run(t, "sh", "-c", `PATH="${0%/*}:$PATH" sh "$0" refresh`, script)
+			}
+			enters(now.Add(time.Hour))
+			time.Sleep(2 * time.Second) // until the rules were read, twice
+			enters(now.Add(time.Hour))
+			for _, e := range w.seen[1:] {
+				if e.Event == "gate" || e.Event == "lost" {
+					t.Errorf("a refresh is taken for another gate: %+v", e)
+				}
+			}
+			if script == "" {
+				return
+			}
+			s.Run(t, "sh", script, "remove")
+			w.until("the gate is gone", func(e watched) bool { return e.Event == "lost" })
+			s.Run(t, "sh", script, "setup")
+			w.until("the gate is back", func(e watched) bool { return e.Event == "gate" })
+			enters(now)
+		})
+	}
+}
+
+func TestWatchHasToBeOnAServer(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft", "timeout")
+	rapport := build(t)
+	gated := knocktest.NewServer(t, knocktest.Options{NoSSHD: true})
+	open := knocktest.NewServer(t, knocktest.Options{NoSSHD: true, NoGate: true})
+	for _, tt := range []struct {
+		name   string
+		server *knocktest.Server
+		args   []string
+		code   int
+		said   string
+	}{
+		{"a signal ends it", gated, []string{"timeout", "--preserve-status", "1", rapport, "watch", "--json"}, 143, ""},
+		{"no gate", open, []string{rapport, "watch", "--json"}, 1, "rapport: no gate in this machine's rules; rapport inspect says more\n"},
+		{"no terminal", gated, []string{rapport, "watch"}, 2, "rapport: the screens need a terminal that can move its cursor; rapport watch --json prints the same without one\n"},
+		{"arguments", gated, []string{rapport, "watch", "host"}, 2, "rapport: unknown command \"host\" for \"rapport watch\"\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := tt.server.Command(t.Context(), tt.args[0], tt.args[1:]...)
+			var said bytes.Buffer
+			cmd.Stderr = &said
+			_ = cmd.Run()
+			if cmd.ProcessState.ExitCode() != tt.code || said.String() != tt.said {
+				t.Errorf("exit %d, said %q", cmd.ProcessState.ExitCode(), &said)
+			}
+		})
+	}
+}
+
+// The screen on a real terminal, while a real handshake passes.
+func TestWatchInTmux(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "tmux")
+	rapport := build(t)
+	s := knocktest.NewServer(t, knocktest.Options{})
+	cmd := s.Command(t.Context(), rapport, "watch")
+	x := newTmux(t, "80", "24", strings.Join(cmd.Args, " ")+"; echo left with $?; sleep 60")
+	x.until("iptables gate, SSH port 22", "waiting for the first knock")
+	knocked := exec.Command(rapport, "knock", s.Addr4.String(), "--config", os.DevNull)
+	knocked.Env = append(os.Environ(), "RAPPORT_SECRET="+s.Secret.Reveal())
+	if out, err := knocked.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	x.until(s.Client4.String(), "got in", "handshakes    1   got in    1")
+	x.keys("p")
+	x.until("PAUSED", "p go on")
+	x.keys("p", "?")
+	x.until("passed that phase between two looks")
+	x.keys("?")
+	x.run("resize-window", "-x", "60", "-y", "16")
+	x.until("got in", "q quit")
+	x.keys("q")
+	x.until("left with 0")
+}

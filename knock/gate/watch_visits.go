@@ -1,0 +1,382 @@
+package gate
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// Sighting is an address on a list of the gate, as one look found it.
+type Sighting struct {
+	Addr  netip.Addr
+	Phase int // 1 to 5
+	// Since is when it was put there last, and Slack how far off that can be.
+	// A zero Since is not known.
+	Since time.Time
+	Slack time.Duration
+	// Stamp differs when the address was put there anew; 0 leaves it to Since.
+	Stamp uint64
+}
+
+// Sample is one look at the gate.
+type Sample struct {
+	Time time.Time
+	On   []Sighting
+	// Blind: the lists could not be read, as when rules are being changed.
+	Blind bool
+	// Connections are those to the door's ports that exist. Where Ended, also
+	// those that were over by the time of the look.
+	Connections []Connection
+	Ended       bool
+	// Passed and Dropped are the packets that asked for a connection to the SSH
+	// port until the time Counted, and were let through by the door, or dropped.
+	Passed, Dropped Count
+	Counted         time.Time
+}
+
+// VisitState is where an address stands.
+type VisitState string
+
+// The states of a visit.
+const (
+	VisitInside VisitState = "inside" // in a phase, its window open
+	VisitOpen   VisitState = "open"   // through all phases: the door is open to it
+	VisitIn     VisitState = "in"     // a connection came through the door
+	VisitStuck  VisitState = "stuck"  // the window is over, and neither came
+	VisitPast   VisitState = "past"   // it was through before the watch began; what came of it is not known
+)
+
+// Visit is what one address did at the gate last.
+type Visit struct {
+	Addr netip.Addr
+	// Entered is when each phase was entered; zero is never, or for a phase
+	// below Phase, at a time between two looks that nothing tells.
+	Entered [knock.Knocks]time.Time
+	Phase   int // the highest; 0: it came in, and no handshake was seen
+	State   VisitState
+	Changed time.Time // when the state came about
+	// Shared says that perhaps one client knocks from more than this address;
+	// Others are the other ones, none where they are not known.
+	Shared bool
+	Others []netip.Addr
+	// Earlier says that all of it was over when the watch began.
+	Earlier bool
+
+	began   time.Time
+	drops   Count  // when the door had just opened to it
+	dropped uint64 // since then
+}
+
+// Totals are counts since the watch began.
+type Totals struct {
+	Handshakes int // complete
+	In         int
+	Stuck      [knock.Knocks]int // by phase; of the fifth: nobody connected
+	Shared     int
+}
+
+// Visits follows addresses from sample to sample.
+type Visits struct {
+	Totals Totals
+
+	windows []time.Duration // of each phase; zero is without end
+	door    DoorKind
+	all     map[netip.Addr]*Visit
+	marks   map[mark]Sighting
+	conns   map[Connection]time.Time
+	started bool
+	counted time.Time // when passed was
+	passed  Count
+}
+
+type mark struct {
+	addr  netip.Addr
+	phase int
+}
+
+const (
+	maxVisits = 1000
+	// lag is what a look can come late by: until then no window counts as over.
+	lag = 500 * time.Millisecond
+	// lookBack is how long a connection that shows late still counts for the
+	// handshake before it.
+	lookBack = 1500 * time.Millisecond
+	// connMemory is how long a connection that is not seen any more is
+	// remembered as one that is not new.
+	connMemory = 10 * time.Second
+)
+
+// NewVisits returns the visits of a gate, none so far: of its phases' windows,
+// the last the door's, and its door.
+func NewVisits(windows []time.Duration, door DoorKind) *Visits {
+	windows = windows[:min(len(windows), knock.Knocks)]
+	return &Visits{windows: windows, door: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+}
+
+// List returns the visits, the newest change first.
+func (v *Visits) List() []Visit {
+	list := make([]Visit, 0, len(v.all))
+	for _, one := range v.all {
+		list = append(list, *one)
+	}
+	slices.SortFunc(list, func(a, b Visit) int {
+		return cmp.Or(b.Changed.Compare(a.Changed), a.Addr.Compare(b.Addr))
+	})
+	return list
+}
+
+// Take follows what a sample shows, and returns what has happened, in order.
+func (v *Visits) Take(s Sample) (events []WatchEvent) {
+	for _, on := range v.fresh(s) {
+		events = append(events, v.enter(on, s)...)
+	}
+	events = append(events, v.connected(s)...)
+	events = append(events, v.passedBy(s)...)
+	events = append(events, v.over(s)...)
+	v.started = true
+	v.forget()
+	return events
+}
+
+// fresh returns the sightings that are new since the sample before, in the
+// order in which they came about.
+func (v *Visits) fresh(s Sample) (all []Sighting) {
+	if s.Blind {
+		return nil
+	}
+	marks := make(map[mark]Sighting, len(s.On))
+	for _, on := range s.On {
+		if on.Phase < 1 || on.Phase > len(v.windows) {
+			continue
+		}
+		m := mark{on.Addr, on.Phase}
+		if other, twice := marks[m]; twice && !other.Since.Before(on.Since) {
+			continue // on two lists of this phase
+		}
+		marks[m] = on
+	}
+	for m, on := range marks {
+		old, known := v.marks[m]
+		same := known && on.Stamp == old.Stamp
+		if same && on.Stamp == 0 {
+			same = on.Since.Sub(old.Since).Abs() <= on.Slack+old.Slack
+		}
+		if same {
+			if on.Stamp == 0 {
+				marks[m] = old // or it would drift, reading by reading
+			}
+			continue
+		}
+		all = append(all, on)
+	}
+	v.marks = marks
+	slices.SortFunc(all, func(a, b Sighting) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Phase, b.Phase), a.Addr.Compare(b.Addr))
+	})
+	return all
+}
+
+// ends returns when the window of a phase entered at t is over.
+func (v *Visits) ends(phase int, t time.Time) time.Time {
+	if phase < 1 || v.windows[phase-1] == 0 {
+		return t.Add(1000 * time.Hour)
+	}
+	return t.Add(v.windows[phase-1])
+}
+
+// enter is a knock that was noted.
+func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
+	at := on.Since
+	if at.IsZero() {
+		if !v.started {
+			return nil // older than the watch, who knows how much
+		}
+		at = s.Time
+	}
+	earlier := !v.started && s.Time.After(v.ends(on.Phase, at).Add(lag))
+	one := v.all[on.Addr]
+	last := len(v.windows)
+	switch {
+	case one == nil, one.State == VisitStuck, one.State == VisitPast, one.State == VisitIn && (one.Phase < last || on.Phase < last || v.door != DoorUpdate):
+	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
+		// A knock again, as a SYN that is repeated; the handshake goes on.
+		one.Entered[on.Phase-1], one.Changed = at, at
+		return nil
+	case one.Phase == last && on.Phase == last && v.door == DoorUpdate:
+		one.Entered[last-1] = at // a connection keeps the door open
+		return nil
+	case one.Phase == last: // and knocks anew, before the window is over
+		events = v.close(one, s)
+	default:
+		return append(events, v.advance(one, on.Phase, at, s)...)
+	}
+	one = &Visit{Addr: on.Addr, began: at, Earlier: earlier}
+	v.all[on.Addr] = one
+	return append(events, v.advance(one, on.Phase, at, s)...)
+}
+
+// advance takes a visit to a phase, through those that no look has seen it in.
+func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events []WatchEvent) {
+	for p := one.Phase + 1; p <= phase; p++ {
+		e := v.event(PhaseEntered, one, at, s)
+		e.Phase, e.Inferred = p, p < phase
+		events = append(events, e)
+	}
+	one.Phase, one.State, one.Changed = phase, VisitInside, at
+	one.Entered[phase-1] = at
+	if phase == len(v.windows) {
+		one.State = VisitOpen
+		if one.Earlier {
+			one.State = VisitPast
+		} else {
+			v.Totals.Handshakes++
+		}
+	}
+	return events
+}
+
+// connected finds connections that are new.
+func (v *Visits) connected(s Sample) (events []WatchEvent) {
+	for _, c := range s.Connections {
+		_, known := v.conns[c]
+		v.conns[c] = s.Time
+		if known || !v.started {
+			continue
+		}
+		events = append(events, v.in(c.Client.Addr(), "connection", s)...)
+	}
+	for c, seen := range v.conns {
+		if s.Time.Sub(seen) > connMemory {
+			delete(v.conns, c)
+		}
+	}
+	return events
+}
+
+// in says that an address got in.
+func (v *Visits) in(addr netip.Addr, evidence string, s Sample) []WatchEvent {
+	one := v.all[addr]
+	if one != nil && one.State == VisitIn {
+		return nil // one more connection
+	}
+	if one == nil || one.State != VisitOpen {
+		one = &Visit{Addr: addr, began: s.Time}
+		v.all[addr] = one
+	} else {
+		v.Totals.In++
+	}
+	one.State, one.Changed = VisitIn, s.Time
+	e := v.event(GotIn, one, s.Time, s)
+	e.Evidence = evidence
+	return []WatchEvent{e}
+}
+
+// passedBy concludes from the door's counter, where connections that are over
+// cannot be seen: if it has gone on while the door was open to one address only,
+// that one got in.
+func (v *Visits) passedBy(s Sample) (events []WatchEvent) {
+	if !s.Passed.Known || s.Counted.Equal(v.counted) {
+		return nil
+	}
+	before, since := v.passed, v.counted
+	v.passed, v.counted = s.Passed, s.Counted
+	if s.Ended || s.Passed.since(before) == 0 {
+		return nil
+	}
+	var could []*Visit
+	for _, one := range v.all {
+		if one.Phase == len(v.windows) && v.ends(one.Phase, one.Entered[one.Phase-1]).After(since) &&
+			!(one.State == VisitIn && one.Changed.Before(since)) {
+			could = append(could, one)
+		}
+	}
+	if len(could) == 1 && could[0].State == VisitOpen {
+		events = v.in(could[0].Addr, "counter", s)
+	}
+	return events
+}
+
+// over finds the windows that are over.
+func (v *Visits) over(s Sample) (events []WatchEvent) {
+	var due []*Visit
+	for _, one := range v.all {
+		switch one.State {
+		case VisitOpen:
+			end := v.ends(one.Phase, one.Entered[one.Phase-1])
+			switch {
+			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
+			case !one.drops.Known:
+				one.drops = s.Dropped
+			default:
+				one.dropped = s.Dropped.since(one.drops)
+			}
+			if s.Time.After(end.Add(lookBack)) {
+				due = append(due, one)
+			}
+		case VisitInside:
+			if s.Time.After(v.ends(one.Phase, one.Entered[one.Phase-1]).Add(lag)) {
+				due = append(due, one)
+			}
+		}
+	}
+	slices.SortFunc(due, func(a, b *Visit) int {
+		return cmp.Or(v.ends(a.Phase, a.Entered[a.Phase-1]).Compare(v.ends(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
+	})
+	for _, one := range due {
+		events = append(events, v.close(one, s)...)
+	}
+	return events
+}
+
+// close ends a visit that has come to nothing.
+func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
+	if one.State != VisitInside && one.State != VisitOpen {
+		return nil
+	}
+	at := v.ends(one.Phase, one.Entered[one.Phase-1])
+	if at.After(s.Time) {
+		at = s.Time
+	}
+	one.State, one.Changed = VisitStuck, at
+	events = append(events, v.event(Stuck, one, at, s))
+	if one.Earlier {
+		return events
+	}
+	v.Totals.Stuck[one.Phase-1]++
+	others := partners(one, v.all, v.longest())
+	if len(others) == 0 && (one.Phase < len(v.windows) || one.dropped == 0) {
+		return events
+	}
+	one.Shared, one.Others = true, others
+	for _, o := range others {
+		other := v.all[o]
+		other.Shared = true
+		if !slices.Contains(other.Others, one.Addr) {
+			other.Others = append(other.Others, one.Addr)
+		}
+	}
+	v.Totals.Shared++
+	e := v.event(SharedHandshake, one, at, s)
+	e.Others = slices.Clone(others)
+	return append(events, e)
+}
+
+// longest returns the longest window.
+func (v *Visits) longest() time.Duration { return slices.Max(append(v.windows, 0)) }
+
+// forget keeps the newest visits.
+func (v *Visits) forget() {
+	if len(v.all) <= maxVisits {
+		return
+	}
+	for _, one := range v.List()[maxVisits:] {
+		delete(v.all, one.Addr)
+	}
+}
+
+func (v *Visits) event(kind WatchKind, one *Visit, at time.Time, s Sample) WatchEvent {
+	return WatchEvent{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
+}

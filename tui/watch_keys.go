@@ -1,0 +1,85 @@
+package tui
+
+import (
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// watchKeys are what the Watch screen answers to.
+type watchKeys struct {
+	Up, Down, PageUp, PageDown, Home, End, Pause, Cancel, Help, Suspend, Quit key.Binding
+}
+
+func newWatchKeys() watchKeys {
+	bind := func(k ...string) key.Binding { return key.NewBinding(key.WithKeys(k...)) }
+	return watchKeys{
+		Up: bind("up"), Down: bind("down"), PageUp: bind("pgup"), PageDown: bind("pgdown"), Home: bind("home"), End: bind("end"),
+		Pause: bind("p", " "), Cancel: bind("esc"), Help: bind("?"), Suspend: bind("ctrl+z"), Quit: bind("q"),
+	}
+}
+
+// keyed answers a key. Keys that were read together arrive as one message, and
+// count one by one.
+func (a *watchApp) keyed(msg tea.KeyMsg) tea.Cmd {
+	if msg.Paste {
+		return nil
+	}
+	if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 {
+		var cmds []tea.Cmd
+		for _, r := range msg.Runes {
+			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
+		}
+		return tea.Batch(cmds...)
+	}
+	page := max(1, a.rows()-1)
+	switch {
+	case msg.Type == tea.KeyCtrlC:
+		a.interrupted = true
+		return tea.Quit
+	case key.Matches(msg, a.keys.Quit):
+		return tea.Quit
+	case key.Matches(msg, a.keys.Suspend):
+		return tea.Suspend
+	case key.Matches(msg, a.keys.Help):
+		a.help = !a.help
+	case key.Matches(msg, a.keys.Cancel):
+		a.help = false
+	case key.Matches(msg, a.keys.Pause):
+		if a.paused != nil {
+			a.paused = nil
+		} else {
+			a.paused = &pausedWatch{a.newest, a.now}
+		}
+	case key.Matches(msg, a.keys.Up):
+		a.top--
+	case key.Matches(msg, a.keys.Down):
+		a.top++
+	case key.Matches(msg, a.keys.PageUp):
+		a.top -= page
+	case key.Matches(msg, a.keys.PageDown):
+		a.top += page
+	case key.Matches(msg, a.keys.Home):
+		a.top = 0
+	case key.Matches(msg, a.keys.End):
+		a.top = len(a.seen().Visits)
+	}
+	a.top = max(0, a.top)
+	return nil
+}
+
+// watchHelp explains every key and word of the Watch screen.
+func watchHelp() [][2]string {
+	return [][2]string{
+		{"up down", "scroll; pgup, pgdown, home and end too"},
+		{"p space", "pause the screen; the watch goes on"},
+		{"q   ctrl+z", "quit; suspend, fg comes back"},
+		{"1st 2nd ...", "how long ago it entered that phase"},
+		{"a mark alone", "it passed that phase between two looks"},
+		{"stuck at 2", "the window passed without a third knock"},
+		{"stuck at 5", "the door was open and nobody connected"},
+		{"opened before", "before the watch: got in or not, unknown"},
+		{"no handshake", "a connection, and no knock was seen"},
+		{"shared?", "perhaps one client by two addresses: stuck"},
+		{"", "together, or SSH tries dropped while open"},
+	}
+}

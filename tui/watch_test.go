@@ -1,0 +1,177 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// newWatch returns the Watch screen at the time that now points to.
+func newWatch(t *testing.T, now *time.Time, ascii bool) tea.Model {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	c := WatchConfig{clock: func() time.Time { return *now }}
+	return newWatchApp(ctx, c, newTheme(lipgloss.NewRenderer(io.Discard), ascii))
+}
+
+var watchedGate = gate.WatchedGate{
+	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.DoorRCheck,
+	Windows: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second},
+	Ended:   true, Counted: true,
+}
+
+// looked is the message of a look at noon that found these visits.
+func looked(totals gate.Totals, visits ...gate.Visit) tea.Msg {
+	return jobEvent{number: 1, event: gate.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
+}
+
+// visit is one of an address that entered phases so long ago; a negative age is
+// not known.
+func visit(addr string, state gate.VisitState, ages ...time.Duration) gate.Visit {
+	v := gate.Visit{Addr: netip.MustParseAddr(addr), State: state, Phase: len(ages)}
+	for k, age := range ages {
+		if age >= 0 {
+			v.Entered[k] = noon.Add(-age)
+		}
+		v.Changed = noon.Add(-age)
+	}
+	return v
+}
+
+func busyGate() tea.Msg {
+	const s, unseen = time.Second, -1
+	shared := visit("100.64.7.9", gate.VisitStuck, 41*s, 40*s)
+	shared.Shared, shared.Others = true, []netip.Addr{netip.MustParseAddr("100.64.8.130")}
+	other := visit("100.64.8.130", gate.VisitStuck, 43*s)
+	other.Shared, other.Others = true, []netip.Addr{shared.Addr}
+	dropped := visit("198.51.100.200", gate.VisitStuck, unseen, unseen, unseen, unseen, 3*time.Hour)
+	dropped.Shared = true
+	return looked(gate.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2},
+		visit("203.0.113.7", gate.VisitOpen, 1804*time.Millisecond, 1803*time.Millisecond, 1802*time.Millisecond, 1801*time.Millisecond, 1800*time.Millisecond),
+		visit("203.0.113.9", gate.VisitInside, 2100*time.Millisecond, 900*time.Millisecond, 400*time.Millisecond),
+		visit("2001:db8:1234:5678:9abc:def0:1234:5678", gate.VisitIn, unseen, unseen, unseen, unseen, 12*s),
+		shared,
+		other,
+		visit("192.0.2.77", gate.VisitIn),
+		visit("192.0.2.78", gate.VisitStuck, 8*time.Minute),
+		dropped,
+		visit("2001:db8::1", gate.VisitPast, unseen, unseen, unseen, unseen, 50*time.Hour),
+	)
+}
+
+func crowd() tea.Msg {
+	var all []gate.Visit
+	for i := range 57 {
+		all = append(all, visit(fmt.Sprintf("203.0.113.%d", i), gate.VisitStuck, time.Duration(i+6)*time.Minute))
+	}
+	return looked(gate.Totals{Stuck: [5]int{57}}, all...)
+}
+
+func TestGoldenWatchScreens(t *testing.T) {
+	lost := jobEvent{number: 1, event: gate.Watched{Gate: watchedGate, Lost: true}}
+	for _, tt := range []struct {
+		name  string
+		w, h  int
+		ascii bool
+		msgs  []tea.Msg
+	}{
+		{name: "watch-empty-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(gate.Totals{})}},
+		{name: "watch-empty-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(gate.Totals{})}},
+		{name: "watch-busy-60x16", w: 60, h: 16, msgs: []tea.Msg{busyGate()}},
+		{name: "watch-busy-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate()}},
+		{name: "watch-busy-120x40", w: 120, h: 40, msgs: []tea.Msg{busyGate()}},
+		{name: "watch-ascii-80x24", w: 80, h: 24, ascii: true, msgs: []tea.Msg{busyGate()}},
+		{name: "watch-crowd-80x24", w: 80, h: 24, msgs: []tea.Msg{crowd(), tea.KeyMsg{Type: tea.KeyDown}, tea.KeyMsg{Type: tea.KeyPgDown}}},
+		{name: "watch-paused-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate(), press("p"), crowd()}},
+		{name: "watch-lost-80x24", w: 80, h: 24, msgs: []tea.Msg{lost}},
+		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
+		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			now := noon
+			m := tell(newWatch(t, &now, tt.ascii), append([]tea.Msg{tea.WindowSizeMsg{Width: tt.w, Height: tt.h}}, tt.msgs...)...)
+			golden(t, tt.name, m.View())
+		})
+	}
+}
+
+func TestWatchScreenFitsEverySize(t *testing.T) {
+	now := noon
+	for _, msgs := range [][]tea.Msg{nil, {busyGate()}, {crowd()}, {press("?")}} {
+		m := tell(newWatch(t, &now, false), msgs...)
+		for w := 1; w < 140; w += 3 {
+			for h := 1; h < 50; h++ {
+				m = tell(m, tea.WindowSizeMsg{Width: w, Height: h})
+				lines := strings.Split(m.View(), "\n")
+				if len(lines) > h {
+					t.Fatalf("%d lines at %dx%d", len(lines), w, h)
+				}
+				for _, l := range lines {
+					if ansi.StringWidth(l) > w {
+						t.Fatalf("a line of %d cells at %dx%d: %q", ansi.StringWidth(l), w, h, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Nothing moves sideways as time passes, and every row shows its address.
+func TestWatchAgesKeepTheirWidth(t *testing.T) {
+	now := noon
+	m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, busyGate())
+	column := func(word string) int {
+		for _, l := range strings.Split(m.View(), "\n") {
+			if before, _, ok := strings.Cut(l, word); ok {
+				return ansi.StringWidth(before)
+			}
+		}
+		return -1
+	}
+	want := column("stuck at 1")
+	for _, d := range []time.Duration{0, time.Second, 9 * time.Second, 10 * time.Second, time.Minute, 3 * time.Hour, 2000 * time.Hour} {
+		now = noon.Add(d)
+		m = tell(m, fastBeat(now))
+		if got := column("stuck at 1"); got != want {
+			t.Errorf("after %v it stands in column %d, not %d:\n%s", d, got, want, m.View())
+		}
+	}
+}
+
+func TestWatchScrollsWithinItsRows(t *testing.T) {
+	now := noon
+	m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, crowd())
+	for _, tt := range []struct {
+		key  tea.KeyType
+		want string
+	}{
+		{tea.KeyUp, "1-14 of 57"}, {tea.KeyDown, "2-15 of 57"}, {tea.KeyPgDown, "15-28 of 57"},
+		{tea.KeyEnd, "44-57 of 57"}, {tea.KeyDown, "44-57 of 57"}, {tea.KeyPgUp, "31-44 of 57"}, {tea.KeyHome, "1-14 of 57"},
+	} {
+		if m = tell(m, tea.KeyMsg{Type: tt.key}); !strings.Contains(m.View(), tt.want) {
+			t.Errorf("%v: no %q in\n%s", tt.key, tt.want, m.View())
+		}
+	}
+}
+
+// A watch that cannot go on ends the screen, and says why.
+func TestWatchEndsWithItsReason(t *testing.T) {
+	now := noon
+	m, cmd := newWatch(t, &now, false).Update(jobDone{number: 1, err: errors.New("no more")})
+	if a := m.(watchApp); a.failed == nil || !quits(cmd) {
+		t.Errorf("failed %v", a.failed)
+	}
+}
