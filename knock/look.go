@@ -30,13 +30,19 @@ type look struct {
 	err    error // this machine could not take the connection
 }
 
-// outcome is what a watcher saw: the answer to a packet, or, where greeted is
+// reply is what came back to a SYN.
+type reply struct {
+	answer Answer
+	at     time.Time
+	gone   bool       // no way to the host, as against something there that rejects
+	from   netip.Addr // who sent the ICMP error, where that is known
+}
+
+// outcome is what a watcher saw: the reply to a packet, or, where greeted is
 // set, the banner behind it.
 type outcome struct {
-	packet  packet
-	answer  Answer
-	at      time.Time
-	gone    bool
+	packet packet
+	reply
 	greeted bool
 	state   SSHState
 	text    string
@@ -63,11 +69,11 @@ func (w *watchers) answer(p packet, deadline time.Time) {
 	w.packets = append(w.packets, p)
 	w.ends = append(w.ends, p.expire)
 	w.running.Go(func() {
-		answer, at, gone := p.wait(deadline, w.addr)
-		if p.look == nil || answer != Open {
+		r := p.wait(deadline, w.addr)
+		if p.look == nil || r.answer != Open {
 			p.close()
 		}
-		w.outcomes <- outcome{packet: p, answer: answer, at: at, gone: gone}
+		w.outcomes <- outcome{packet: p, reply: r}
 	})
 }
 
@@ -78,7 +84,7 @@ func (w *watchers) greeting(p packet, deadline time.Time) {
 	w.ends = append(w.ends, func() { read.expires(time.Now()) })
 	w.running.Go(func() {
 		state, text, whole := read.banner(deadline)
-		w.outcomes <- outcome{packet: p, at: time.Now(), greeted: true, state: state, text: text, conn: whole}
+		w.outcomes <- outcome{packet: p, reply: reply{at: time.Now()}, greeted: true, state: state, text: text, conn: whole}
 	})
 }
 

@@ -31,18 +31,21 @@ func Derive(h Hour, r Range, s Secret) Sequence {
 	text := append(h.append(buf[:0]), '-')
 	text = append(text, s.Reveal()...)
 	text = append(text, '\n')
-	sum := md5.Sum(text)
+	return Sequence{hour: h, ports: PortsOf(md5.Sum(text), r)}
+}
 
+// PortsOf takes five ports of a range from a hash, as [Derive] does. The range
+// must be valid.
+func PortsOf(sum [md5.Size]byte, r Range) (ports [Knocks]uint16) {
 	hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
 	size := uint64(r.Size())
-	seq := Sequence{hour: h}
-	for k := range seq.ports {
+	for k := range ports {
 		var rem uint64
 		hi, rem = hi/size, hi%size
 		lo, rem = bits.Div64(rem, lo, size)
-		seq.ports[k] = uint16(rem) + r.bottom
+		ports[k] = uint16(rem) + r.bottom
 	}
-	return seq
+	return ports
 }
 
 // Hour returns the hour that the sequence belongs to.

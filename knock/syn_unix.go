@@ -70,10 +70,9 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
-// wait returns the answer and when it came; Silent where there is none by the
-// deadline or when expire is called. gone says that there is no way to the
-// host, as against something there that rejects.
-func (s *syn) wait(deadline time.Time, target netip.Addr) (answer Answer, at time.Time, gone bool) {
+// wait returns the reply; Silent where there is none by the deadline or when
+// expire is called.
+func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	err := s.now
 	done := err != nil
 	look := func(fd uintptr) bool {
@@ -90,25 +89,34 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) (answer Answer, at tim
 		s.expires(deadline)
 		_ = s.raw.Write(look)
 	}
-	at = time.Now()
+	at := time.Now()
 	if !done { // the last look: the answer may have come with the end
 		_ = s.raw.Control(func(fd uintptr) { look(fd) })
 	}
 	switch {
 	case !done:
-		return Silent, at, false
+		return reply{answer: Silent, at: at}
 	case err == nil:
-		return Open, at, false
+		return reply{answer: Open, at: at}
 	}
-	answer = answerOf(err)
-	gone = answer == Unreachable
+	r := reply{answer: answerOf(err), at: at}
+	r.gone = r.answer == Unreachable
 	_ = s.raw.Control(func(fd uintptr) {
 		if origin, ok := readICMP(int(fd)); ok {
-			answer = Unreachable
-			gone = origin.noRoute && origin.from != target.WithZone("")
+			r.answer, r.from = Unreachable, origin.from
+			r.gone = origin.noRoute && origin.from != target.WithZone("")
 		}
 	})
-	return answer, at, gone
+	return r
+}
+
+// connected reports whether the connection is accepted by now.
+func (s *syn) connected() (yes bool) {
+	_ = s.raw.Control(func(fd uintptr) {
+		_, err := syscall.Getpeername(int(fd))
+		yes = err == nil
+	})
+	return yes
 }
 
 // expires brings the deadline of wait forward to t.

@@ -43,26 +43,36 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
-func (s *syn) wait(deadline time.Time, _ netip.Addr) (answer Answer, at time.Time, gone bool) {
+func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
 	case <-s.dialed:
 	case <-s.ended:
-		return Silent, time.Now(), false
+		return reply{answer: Silent, at: time.Now()}
 	case <-timer.C:
-		return Silent, time.Now(), false
+		return reply{answer: Silent, at: time.Now()}
 	}
-	at = time.Now()
+	at := time.Now()
 	switch {
 	case s.err == nil:
-		return Open, at, false
+		return reply{answer: Open, at: at}
 	case errors.Is(s.err, wsaECONNREFUSED):
-		return Refused, at, false
+		return reply{answer: Refused, at: at}
 	case errors.Is(s.err, wsaENETUNREACH), errors.Is(s.err, wsaEHOSTUNREACH):
-		return Unreachable, at, true
+		return reply{answer: Unreachable, at: at, gone: true}
 	}
-	return Silent, at, false
+	return reply{answer: Silent, at: at}
+}
+
+// connected reports whether the connection is accepted by now.
+func (s *syn) connected() bool {
+	select {
+	case <-s.dialed:
+		return s.err == nil
+	default:
+		return false
+	}
 }
 
 // expire ends a wait that is under way, or is yet to begin.

@@ -69,7 +69,19 @@ func findGate(w way) (Gate, bool) {
 		return Gate{}, false
 	}
 	g.describe(w, edges, best, doors)
+	g.Guarded = slices.ContainsFunc(w.steps, step.guards)
 	return g, true
+}
+
+// guards reports whether a knock counts only for those who are on a list by
+// destination, or get on one that forgets nobody, as a replay guard has it.
+func (s step) guards() bool {
+	if s.port() == 0 {
+		return false
+	}
+	forgets := func(n note) bool { return n.stay > 0 }
+	return slices.ContainsFunc(s.checks, func(c listCheck) bool { return c.byDest }) ||
+		slices.ContainsFunc(s.sets, forgets) && slices.ContainsFunc(s.sets, func(n note) bool { return !forgets(n) })
 }
 
 // better reports whether the door s at the end of path is more like the

@@ -127,6 +127,9 @@ func (s *StandIn) listen() {
 			want[port] = true
 		}
 	}
+	for port := range s.dropped {
+		delete(want, port)
+	}
 	for port, l := range s.knocks {
 		if !want[port] {
 			_ = l.Close()

@@ -73,6 +73,9 @@ type Gate struct {
 	Doors   []int
 	// Chain is where the phases stand.
 	Chain string
+	// Guarded says that the last phase remembers who has been there, as a replay
+	// guard does.
+	Guarded bool
 
 	edges   []edge
 	door    int  // index of the door's step, -1 without one

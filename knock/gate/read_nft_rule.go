@@ -169,6 +169,9 @@ func (n *nftReader) rule(w []string) []rule {
 					r.narrow = true
 				}
 			}
+			if stay == 0 {
+				stay = n.table.lists[name].timeout
+			}
 			if bySource {
 				r.cond = r.and(cond{not6: !v6, not4: v6})
 				if word == "delete" {

@@ -50,8 +50,8 @@ type Config struct {
 //
 //   - It sees a knock only where it listens, so the ports of the current and of
 //     the next hour accept connections, and close them. A client sees `open`
-//     there, `refused` on every other port, where a real gate is `silent`. The
-//     port of a dropped knock accepts as well.
+//     there, `refused` on every other port and on that of a knock that gets
+//     lost, where a real gate is `silent`.
 //   - The SSH port refuses while shut. While open for one address, another one
 //     is accepted and cut off.
 //   - The five knocks within 40 ms count in any order.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"crypto/md5"
 	"slices"
 	"strings"
 	"unicode"
@@ -107,4 +108,24 @@ func variants(secret knock.Secret) (all []variantText) {
 		}
 	}
 	return all
+}
+
+// Variants returns the variants that change this secret, each only if its ports
+// are not those of an earlier one. [AsGiven] comes first.
+func Variants(secret knock.Secret) (all []Variant) {
+	for _, v := range variants(secret) {
+		all = append(all, v.Variant)
+	}
+	return all
+}
+
+// Ports returns the ports of an hour on a server that hashes the secret in this
+// variant: those of [knock.Derive] as given, none for a variant not known.
+func (v Variant) Ports(h knock.Hour, r knock.Range, secret knock.Secret) (p [knock.Knocks]uint16) {
+	for _, o := range variants(secret) {
+		if o.Variant == v && r.IsValid() {
+			return knock.PortsOf(md5.Sum([]byte(h.String()+"-"+o.text)), r)
+		}
+	}
+	return p
 }

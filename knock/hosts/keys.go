@@ -84,18 +84,18 @@ func keys() []key {
 			if h.Skew == 0 {
 				return ""
 			}
-			return tomlString(shortDuration(h.Skew))
+			return tomlString(FormatDuration(h.Skew))
 		}},
 		{"window", func(h *Host, v value) (err error) {
 			if h.Window, err = v.duration(); err == nil && (h.Window < minWindow || h.Window > maxWindow) {
-				err = fmt.Errorf("window %v is not within %s to %s", h.Window, shortDuration(minWindow), shortDuration(maxWindow))
+				err = fmt.Errorf("window %v is not within %s to %s", h.Window, FormatDuration(minWindow), FormatDuration(maxWindow))
 			}
 			return err
 		}, func(h Host) string {
 			if h.Window == 0 || h.Window == knock.DefaultWindow {
 				return ""
 			}
-			return tomlString(shortDuration(h.Window))
+			return tomlString(FormatDuration(h.Window))
 		}},
 		{"ntp", func(h *Host, v value) (err error) {
 			if h.NTP, err = v.texts(); err != nil {
@@ -275,8 +275,9 @@ func tomlKey(s string) string {
 	return tomlString(s)
 }
 
-// shortDuration writes 41m, where String writes 41m0s.
-func shortDuration(d time.Duration) string {
+// FormatDuration writes a span as the hosts file and flags take it, without units
+// that are zero: 41m, where String writes 41m0s.
+func FormatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

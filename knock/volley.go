@@ -1,0 +1,311 @@
+package knock
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Shot is one SYN of a [Client.Volley].
+type Shot struct {
+	At   time.Duration // from the volley's start, no earlier than the shot before
+	Port uint16
+	Look bool // goes to the SSH port, whatever Port says
+}
+
+// VolleyOptions say how a volley is made. The zero VolleyOptions are the usual
+// ones.
+type VolleyOptions struct {
+	// Shut is what a look finds while SSH is shut: SSHFiltered if empty,
+	// SSHRefused or SSHUnreachable where the server rejects.
+	Shut SSHState
+	// Wait is how long answers are awaited after the last shot: 900 ms if zero,
+	// which is the most.
+	Wait time.Duration
+	// Sockets bounds how many sockets are open at a time, 128 if zero. Knocks
+	// give up theirs first: for them, to have left is enough.
+	Sockets int
+}
+
+// defaultSockets leaves room below the 256 descriptors that some systems give
+// to a process.
+const defaultSockets = 128
+
+// ShotReport is one step of a volley: a shot has left, with the answer
+// [Pending], or was answered.
+type ShotReport struct {
+	Shot   int
+	Answer Answer
+	RTT    Measure
+	From   netip.Addr // who sent the ICMP error behind Unreachable, where that is known
+}
+
+// VolleyReport is what a volley did.
+type VolleyReport struct {
+	Sent int // SYNs that left
+	// Hit is the first look that found SSH no longer shut, -1 for none.
+	Hit int
+	// SSH is what the hit found; a banner is awaited as in a probe.
+	SSH SSH
+	// Connections is how many looks were accepted.
+	Connections int
+	Elapsed     Millis
+}
+
+// Volley sends the shots one after the other, each at its time or as soon after
+// it as it can, to knock at many gates in one pass. The first look that finds
+// SSH no longer shut ends it: all other sockets are closed at once, so that SSH
+// servers see no more than the connections that were made by then. on, if not
+// nil, is called with every step, on Volley's own goroutine; what has to stop a
+// volley early can cancel ctx there.
+//
+// The report holds whatever was done, also beside an error. Errors wrap
+// ErrUnreachable or ErrSend, or are the cause of ctx's end.
+func (c *Client) Volley(ctx context.Context, addr netip.AddrPort, shots []Shot, o VolleyOptions, on func(ShotReport)) (VolleyReport, error) {
+	if o.Shut == SSHUnknown {
+		o.Shut = SSHFiltered
+	}
+	if o.Wait <= 0 || o.Wait > hold {
+		o.Wait = hold
+	}
+	if o.Sockets <= 0 {
+		o.Sockets = defaultSockets
+	}
+	v := volley{
+		addr: addr, options: o, on: on, start: time.Now(),
+		watch:  newWatchers(addr.Addr(), len(shots)),
+		report: VolleyReport{Hit: -1},
+	}
+	err := v.run(ctx, shots)
+	err = errors.Join(err, v.finish())
+	v.report.Elapsed = Millis(time.Since(v.start))
+	return v.report, err
+}
+
+// volley is one call of Volley under way.
+type volley struct {
+	addr    netip.AddrPort
+	options VolleyOptions
+	on      func(ShotReport)
+	start   time.Time
+	watch   *watchers
+	open    []packet // sockets that are still watched, the oldest first
+	hit     *look
+	gone    bool
+	report  VolleyReport
+}
+
+func (v *volley) run(ctx context.Context, shots []Shot) error {
+	over := func() bool { return v.hit != nil || v.gone }
+	for i, shot := range shots {
+		if err := v.await(ctx, v.start.Add(shot.At), over); err != nil || over() {
+			return v.end(ctx, err)
+		}
+		if err := v.send(ctx, i, shot); err != nil {
+			return err
+		}
+	}
+	err := v.await(ctx, time.Now().Add(v.options.Wait), func() bool { return over() || len(v.open) == 0 })
+	return v.end(ctx, err)
+}
+
+// end waits for the banner of the hit.
+func (v *volley) end(ctx context.Context, err error) error {
+	if err != nil || v.hit == nil {
+		return err
+	}
+	// The other sockets are being closed. Of several hits the first look counts,
+	// whichever answer was first.
+	if err := v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) == 0 }); err != nil {
+		return err
+	}
+	if v.hit.conn == nil {
+		return nil
+	}
+	deadline := time.Now().Add(lastWait)
+	v.watch.greeting(v.hit.packet, deadline)
+	return v.await(ctx, deadline.Add(verdictTime), func() bool { return v.hit.judged })
+}
+
+// send sends a shot as soon as there is a socket for it.
+func (v *volley) send(ctx context.Context, i int, shot Shot) error {
+	for {
+		if err := v.shrink(ctx, v.options.Sockets-1); err != nil {
+			return err
+		}
+		if shot.Look {
+			if err := v.seen(ctx); err != nil {
+				return err
+			}
+		}
+		if v.hit != nil {
+			return nil
+		}
+		addr := v.addr
+		if !shot.Look {
+			addr = netip.AddrPortFrom(v.addr.Addr(), shot.Port)
+		}
+		s, err := sendSYN(addr)
+		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && len(v.open) > 0 {
+			if err := v.shrink(ctx, len(v.open)/2); err != nil { // this machine gives fewer
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return sendError("SYN", err)
+		}
+		p := packet{syn: s, knock: i}
+		if shot.Look {
+			p.look = &look{}
+			p.look.packet = p
+		}
+		v.report.Sent++
+		v.open = append(v.open, p)
+		v.watch.answer(p, s.sent.Add(hold))
+		v.tell(ShotReport{Shot: i})
+		return nil
+	}
+}
+
+// seen looks at the sockets themselves before another look leaves: a watcher
+// may not have had its turn yet.
+func (v *volley) seen(ctx context.Context) error {
+	for _, p := range v.open {
+		if p.look != nil && p.connected() {
+			v.closeBut(p.knock)
+			return v.await(ctx, time.Now().Add(hold), func() bool { return v.hit != nil })
+		}
+	}
+	return nil
+}
+
+// closeBut closes all sockets but that of one shot, and of looks before it that
+// were accepted too.
+func (v *volley) closeBut(shot int) {
+	for _, p := range v.open {
+		if p.knock != shot && !(p.knock < shot && p.look != nil && p.connected()) {
+			p.expire()
+			p.close()
+		}
+	}
+}
+
+// shrink gives sockets up until at most n are open, knocks before looks, the
+// oldest first.
+func (v *volley) shrink(ctx context.Context, n int) error {
+	spare := len(v.open) - n
+	for _, looks := range []bool{false, true} {
+		for _, p := range v.open {
+			if spare > 0 && (p.look != nil) == looks {
+				p.expire()
+				spare--
+			}
+		}
+	}
+	return v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) <= n || v.hit != nil })
+}
+
+// await takes outcomes until done or the time at.
+func (v *volley) await(ctx context.Context, at time.Time, done func() bool) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+			return nil
+		case o := <-v.watch.outcomes:
+			v.take(o)
+		}
+	}
+	return nil
+}
+
+// take notes one outcome and tells of it.
+func (v *volley) take(o outcome) {
+	p := o.packet
+	if !o.greeted {
+		v.open = slices.DeleteFunc(v.open, func(q packet) bool { return q.syn == p.syn })
+	}
+	if p.look == nil {
+		v.answered(o)
+		return
+	}
+	l := p.look
+	l.take(o, v.start)
+	if o.greeted {
+		return
+	}
+	v.gone = v.gone || o.gone
+	if o.answer == Open {
+		v.report.Connections++
+	}
+	v.answered(o)
+	if !v.opened(o) {
+		return
+	}
+	if v.hit != nil && v.hit.packet.knock < p.knock { // only the first hit's banner is read
+		if l.conn != nil {
+			l.conn.Close()
+		}
+		return
+	}
+	if v.hit != nil && v.hit.conn != nil {
+		v.hit.conn.Close()
+	}
+	v.hit = l
+	v.closeBut(p.knock)
+}
+
+// opened reports whether a look found more than it does while SSH is shut.
+func (v *volley) opened(o outcome) bool {
+	switch o.answer {
+	case Open:
+		return true
+	case Refused: // the gate lets through, and nothing listens
+		return v.options.Shut == SSHFiltered || v.options.Shut == SSHUnreachable
+	}
+	return false
+}
+
+func (v *volley) answered(o outcome) {
+	if o.answer != Silent {
+		v.tell(ShotReport{o.packet.knock, o.answer, Measure(o.at.Sub(o.packet.sent)), o.from})
+	}
+}
+
+func (v *volley) tell(r ShotReport) {
+	if v.on != nil {
+		v.on(r)
+	}
+}
+
+// finish ends whatever is under way and settles the report.
+func (v *volley) finish() error {
+	v.watch.end()
+	for o := range v.watch.outcomes {
+		v.take(o)
+	}
+	v.watch.close()
+	if v.hit != nil {
+		v.report.Hit, v.report.SSH = v.hit.packet.knock, v.hit.ssh
+		if v.hit.conn != nil {
+			v.hit.conn.Close()
+		}
+		if !v.hit.judged {
+			v.report.SSH.State = SSHSilent
+		}
+		if v.hit.err != nil {
+			return sendError("connection to the SSH port", v.hit.err)
+		}
+	}
+	if v.gone && v.hit == nil {
+		return unreachable(v.addr.Addr())
+	}
+	return nil
+}
