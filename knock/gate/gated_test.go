@@ -2,14 +2,9 @@ package gate_test
 
 import (
 	"bufio"
-	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,11 +34,9 @@ func each(t *testing.T, change func(*gate.Rules), test func(t *testing.T, g *gat
 // gated is a server with the script, not yet run.
 type gated struct {
 	*knocktest.Server
-	t      *testing.T
-	rules  gate.Rules
-	dir    string
-	shell  []string // what runs the script
-	source byte     // the last of the addresses of from
+	*knocktest.Script
+	t     *testing.T
+	rules gate.Rules
 }
 
 // install writes the script and its secret to a server. Its window is the
@@ -51,18 +44,14 @@ type gated struct {
 func install(t *testing.T, s *knocktest.Server, f gate.Format, change func(*gate.Rules)) *gated {
 	t.Helper()
 	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
-	g := &gated{Server: s, t: t, dir: t.TempDir(), shell: []string{"sh"}, source: 100}
+	g := &gated{Server: s, Script: s.NewScript(t), t: t}
 	g.rules = gate.Rules{
 		Format: f, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: 5 * time.Second,
-		Grace: gate.DefaultGrace, SecretPath: g.dir + "/secret", Secret: s.Secret,
+		Grace: gate.DefaultGrace, SecretPath: g.SecretPath(), Secret: s.Secret,
 	}
 	if change != nil {
 		change(&g.rules)
 	}
-	g.write("secret", s.Secret.Reveal()+"\n", 0o600)
-	// The server's clock stands still at what the file at says.
-	g.write("bin/date", "#!/bin/sh\nexec /bin/date -d \"@$(cat "+g.dir+"/at)\" \"$@\"\n", 0o700)
-	g.setClock(at)
 	g.print()
 	return g
 }
@@ -74,41 +63,23 @@ func (g *gated) print() {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.write("gate", text, 0o700)
+	g.Install(g.t, text)
 }
 
 func (g *gated) write(name, text string, mode os.FileMode) {
 	g.t.Helper()
-	path := filepath.Join(g.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		g.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		g.t.Fatal(err)
-	}
+	g.Write(g.t, name, text, mode)
 }
 
-func (g *gated) setClock(to time.Time) { g.write("at", fmt.Sprint(to.Unix()), 0o600) }
-
-// try runs an action of the script on the server; its output holds both streams.
-func (g *gated) try(action ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	args := slices.Concat(g.shell[1:], []string{g.dir + "/gate"}, action)
-	cmd := g.Command(ctx, g.shell[0], args...)
-	cmd.Env = append(cmd.Env, "PATH="+g.dir+"/bin:"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+func (g *gated) setClock(to time.Time) {
+	g.t.Helper()
+	g.SetClock(g.t, to)
 }
 
-// run is try for what must succeed.
+// run runs an action of the script that must succeed.
 func (g *gated) run(action ...string) string {
 	g.t.Helper()
-	out, err := g.try(action...)
-	if err != nil {
-		g.t.Fatalf("%v: %v\n%s", action, err, out)
-	}
-	return out
+	return g.Script.Run(g.t, action...)
 }
 
 // loaded returns all rules of the server, without counters.
@@ -116,13 +87,13 @@ func (g *gated) loaded() string {
 	g.t.Helper()
 	var rules []string
 	for _, save := range []string{"iptables-save", "ip6tables-save"} {
-		for line := range strings.Lines(g.Run(g.t, save)) {
+		for line := range strings.Lines(g.Server.Run(g.t, save)) {
 			if strings.HasPrefix(line, "-A") || strings.HasPrefix(line, ":portknock") {
 				rules = append(rules, line)
 			}
 		}
 	}
-	rules = append(rules, g.Run(g.t, "sh", "-c", "nft -s list table inet portknock 2>/dev/null || :"))
+	rules = append(rules, g.Server.Run(g.t, "sh", "-c", "nft -s list table inet portknock 2>/dev/null || :"))
 	return strings.Join(rules, "")
 }
 
@@ -152,42 +123,7 @@ type peer struct {
 // from returns a client that has not been there before.
 func (g *gated) from(to netip.Addr) peer {
 	g.t.Helper()
-	addr, bits := g.Client4, "24"
-	if to.Is6() {
-		addr, bits = g.Client6, "64"
-	}
-	device := deviceOf(g.t, addr)
-	raw := addr.AsSlice()
-	g.source++
-	raw[len(raw)-1] = g.source
-	addr, _ = netip.AddrFromSlice(raw)
-	args := []string{"addr", "add", addr.String() + "/" + bits, "dev", device}
-	if to.Is6() {
-		args = append(args, "nodad", "preferred_lft", "0") // not for those who do not ask for it
-	}
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-		g.t.Fatalf("ip %v: %v\n%s", args, err, out)
-	}
-	return peer{g, addr, to}
-}
-
-// deviceOf names the test process's interface that has the address.
-func deviceOf(t *testing.T, addr netip.Addr) string {
-	t.Helper()
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range interfaces {
-		addrs, _ := i.Addrs()
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == addr {
-				return i.Name
-			}
-		}
-	}
-	t.Fatalf("no interface has %v", addr)
-	return ""
+	return peer{g, g.NewAddress(g.t, to), to}
 }
 
 // dial connects from the peer's address.

@@ -29,9 +29,9 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 					g.setClock(at.Truncate(time.Hour).Add(10 * time.Second))
 				}
 				g.run("setup")
-				text := g.Run(t, "nft", "list", "ruleset")
+				text := g.Server.Run(t, "nft", "list", "ruleset")
 				if g.rules.Format == gate.IPTables {
-					text = g.Run(t, "iptables-save") + g.Run(t, "ip6tables-save")
+					text = g.Server.Run(t, "iptables-save") + g.Server.Run(t, "ip6tables-save")
 				}
 				f := readRules(t, text)
 				if len(f.Gates) != 2 {
@@ -39,6 +39,9 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 				}
 				want := knock.Derive(g.Hour, g.Range, g.Secret).Ports()
 				for _, found := range f.Gates {
+					if found.Guarded != (g.rules.ReplayGuard > 0) {
+						t.Errorf("guarded: %v in\n%s", found.Guarded, text)
+					}
 					all := append([][]uint16{found.Ports}, found.Also...)
 					if !slices.ContainsFunc(all, func(p []uint16) bool { return slices.Equal(p, want[:]) }) || len(found.Also) != tt.also ||
 						found.Door != tt.door || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {

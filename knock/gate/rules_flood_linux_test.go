@@ -61,7 +61,7 @@ func synFrom(from, to [4]byte, port uint16) []byte {
 // and status says so and how to change it.
 func TestRulesUnderAFlood(t *testing.T) {
 	each(t, nil, func(t *testing.T, g *gated) {
-		g.Run(t, "sh", "-c", "cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >eth0/rp_filter")
+		g.Server.Run(t, "sh", "-c", "cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >eth0/rp_filter")
 		g.run("setup")
 		ports := g.sequence(at)
 		p := g.from(g.Addr4)
@@ -95,16 +95,16 @@ func TestRulesBesideFail2ban(t *testing.T) {
 	knocktest.Need(t, "fail2ban-server", "fail2ban-client")
 	each(t, nil, func(t *testing.T, g *gated) {
 		banned, free := g.from(g.Addr4), g.from(g.Addr4)
-		dir := g.dir + "/fail2ban"
+		dir := g.Dir + "/fail2ban"
 		g.write("fail2ban/fail2ban.conf", "[Definition]\nloglevel = INFO\nlogtarget = "+dir+"/log\nsyslogsocket = auto\nsocket = "+dir+
 			"/sock\npidfile = "+dir+"/pid\ndbfile = None\ndbpurgeage = 1d\n", 0o600)
 		g.write("fail2ban/jail.conf", "[sshd]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = "+dir+"/auth.log\n"+
 			"banaction = iptables\nport = ssh\nprotocol = tcp\naction = iptables[name=sshd, port=ssh, protocol=tcp]\nbantime = 1h\n", 0o600)
 		g.write("fail2ban/auth.log", "", 0o600)
-		g.Run(t, "ln", "-s", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", dir)
+		g.Server.Run(t, "ln", "-s", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", dir)
 		client := func(args ...string) string {
 			t.Helper()
-			return g.Run(t, "fail2ban-client", append([]string{"-c", dir, "-s", dir + "/sock", "-p", dir + "/pid"}, args...)...)
+			return g.Server.Run(t, "fail2ban-client", append([]string{"-c", dir, "-s", dir + "/sock", "-p", dir + "/pid"}, args...)...)
 		}
 		client("start")
 		t.Cleanup(func() { client("stop") })

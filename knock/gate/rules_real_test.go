@@ -105,9 +105,9 @@ func TestRulesSavedAndRestored(t *testing.T) {
 	g.run("setup")
 	ports := g.sequence(at)
 	for _, action := range []string{"status", "refresh", "setup"} {
-		g.Run(t, "sh", "-c", `for t in iptables ip6tables; do
+		g.Server.Run(t, "sh", "-c", `for t in iptables ip6tables; do
 			$t-save >"$0"; $t -F; $t -X; $t-restore "$0"
-		done`, g.dir+"/saved")
+		done`, g.Dir+"/saved")
 		g.run(action)
 		for _, addr := range g.addresses() {
 			p, neighbour := g.from(addr), g.from(addr)
@@ -137,18 +137,18 @@ func TestRulesTenTimesAreOnce(t *testing.T) {
 		once := g.loaded()
 		for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}} {
 			knocktest.Need(t, shell[0])
-			g.shell = shell
+			g.Shell = shell
 			for range 3 {
 				g.run("setup")
 				g.run("refresh")
 			}
 			g.setClock(at.Add(time.Hour))
 			g.run("refresh")
-			if out, err := g.try("status"); err != nil || !strings.Contains(out, "2026-11-22-09") {
+			if out, err := g.Try("status"); err != nil || !strings.Contains(out, "2026-11-22-09") {
 				t.Errorf("%v: %v\n%s", shell, err, out)
 			}
 			g.setClock(at)
-			if out, err := g.try("status"); err == nil {
+			if out, err := g.Try("status"); err == nil {
 				t.Errorf("%v: status does not see that the rules are of another hour:\n%s", shell, out)
 			}
 			g.run("refresh")
@@ -161,7 +161,7 @@ func TestRulesTenTimesAreOnce(t *testing.T) {
 			t.Errorf("remove leaves\n%s\nof\n%s", after, before)
 		}
 		g.run("remove")
-		if out, err := g.try("refresh"); err == nil || !strings.Contains(out, "run setup") {
+		if out, err := g.Try("refresh"); err == nil || !strings.Contains(out, "run setup") {
 			t.Errorf("refresh after remove: %v, %s", err, out)
 		}
 	})
@@ -188,7 +188,7 @@ func TestRulesRefreshUnderAHandshake(t *testing.T) {
 				refreshed := make(chan struct{})
 				go func() {
 					defer close(refreshed)
-					_, _ = g.try("refresh")
+					_, _ = g.Try("refresh")
 				}()
 				p.knock(ports[k:]...)
 				<-refreshed
@@ -255,7 +255,7 @@ func TestRulesStopAReplay(t *testing.T) {
 		}
 		g.setClock(at.Add(3 * time.Hour))
 		g.run("refresh")
-		if rules := g.Run(t, "nft", "list", "sets"); strings.Contains(rules, "2026112208") {
+		if rules := g.Server.Run(t, "nft", "list", "sets"); strings.Contains(rules, "2026112208") {
 			t.Errorf("sets of past hours stay:\n%s", rules)
 		}
 	})
@@ -288,11 +288,11 @@ func TestRulesForward(t *testing.T) {
 				}
 			})
 			knocktest.Need(t, "nc")
-			g.Run(t, "sh", "-c", `cd /proc/sys/net
+			g.Server.Run(t, "sh", "-c", `cd /proc/sys/net
 				echo 0 >ipv4/conf/all/send_redirects; echo 0 >ipv4/conf/eth0/send_redirects
 				echo 1 >ipv4/ip_forward; echo 1 >ipv6/conf/all/forwarding`)
 			if f == gate.IPTables {
-				g.Run(t, "sh", "-c", "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP")
+				g.Server.Run(t, "sh", "-c", "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP")
 			}
 			g.run("setup")
 			ports := g.sequence(at)
@@ -319,7 +319,7 @@ func TestRulesForward(t *testing.T) {
 func TestRulesKeepSessions(t *testing.T) {
 	knocktest.NeedLogin(t) // sshd does not come to the key exchange without root
 	each(t, nil, func(t *testing.T, g *gated) {
-		g.Run(t, "sh", "-c", `for t in iptables ip6tables; do $t -P INPUT ACCEPT; $t -F; $t -X; done
+		g.Server.Run(t, "sh", "-c", `for t in iptables ip6tables; do $t -P INPUT ACCEPT; $t -F; $t -X; done
 			nft flush ruleset`)
 		for _, addr := range g.addresses() {
 			p := g.from(addr)
@@ -354,7 +354,7 @@ func TestRulesDeadMansSwitch(t *testing.T) {
 				t.Errorf("setup says %q", out)
 			}
 			eventually(t, "the rules go away again", func() bool { return g.loaded() == before })
-			eventually(t, "nothing is left to confirm", func() bool { _, err := g.try("confirm"); return err != nil })
+			eventually(t, "nothing is left to confirm", func() bool { _, err := g.Try("confirm"); return err != nil })
 			g.run("setup", "--confirm", "1")
 			g.run("confirm")
 			time.Sleep(2 * time.Second)
@@ -377,7 +377,7 @@ func TestRulesNoDrop(t *testing.T) {
 		if g.rules.Format == gate.NFT {
 			rest += "; for t in iptables ip6tables; do $t -A INPUT -m mark --mark 0x4b4e4f43 -j ACCEPT; done"
 		}
-		g.Run(t, "sh", "-c", rest)
+		g.Server.Run(t, "sh", "-c", rest)
 		if g.from(g.Addr4).opens() {
 			t.Error("ssh is open though nothing accepts it")
 		}
@@ -393,10 +393,10 @@ func TestRulesWantTheSecretPrivate(t *testing.T) {
 		before := g.loaded()
 		refused := func(why, file string, mode os.FileMode) {
 			t.Helper()
-			if err := os.Chmod(filepath.Join(g.dir, file), mode); err != nil {
+			if err := os.Chmod(filepath.Join(g.Dir, file), mode); err != nil {
 				t.Fatal(err)
 			}
-			out, err := g.try("setup")
+			out, err := g.Try("setup")
 			if err == nil || !strings.Contains(out, why) || strings.Contains(out, g.Secret.Reveal()) || g.loaded() != before {
 				t.Errorf("%s %o: %v\n%s", file, mode, err, out)
 			}
@@ -408,7 +408,7 @@ func TestRulesWantTheSecretPrivate(t *testing.T) {
 		g.rules.Embed = true
 		g.print()
 		refused("for root alone", "gate", 0o755)
-		if err := os.Chmod(filepath.Join(g.dir, "gate"), 0o700); err != nil {
+		if err := os.Chmod(filepath.Join(g.Dir, "gate"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		g.run("setup")

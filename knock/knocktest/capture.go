@@ -19,7 +19,9 @@ type SYN struct {
 }
 
 // Capture collects the SYNs that arrive at a server, from all clients, whatever
-// the gate does with them. A SYN that the kernel repeats counts each time.
+// the gate does with them, and the connections that come of them. A SYN that
+// the kernel repeats counts each time. Before a server behind a router they are
+// seen where they leave the router, before the Path.
 type Capture struct {
 	t       testing.TB
 	sniffer *sniffer
@@ -27,16 +29,41 @@ type Capture struct {
 	mu   sync.Mutex
 	syns []SYN
 	err  error
+
+	asked     map[flow]bool  // by a SYN, and nothing came of it yet
+	connected map[uint16]int // connections by the server's port
 }
+
+// flow is a connection, as the packets of one direction show it.
+type flow struct{ src, dst netip.AddrPort }
+
+// segment is a TCP packet.
+type segment struct {
+	SYN
+	flags byte
+}
+
+// Bits of the flags, RFC 9293, section 3.1.
+const (
+	flagSYN = 1 << 1
+	flagRST = 1 << 2
+	flagACK = 1 << 4
+)
 
 // Capture starts to collect. It ends with the test.
 func (s *Server) Capture(t testing.TB) *Capture {
 	t.Helper()
-	sn, err := sniff(s.port)
-	if err != nil {
-		t.Fatalf("no capture on %s: %v", s.port, err)
+	var sn *sniffer
+	open := func() (err error) { sn, err = sniff(s.port); return err }
+	if r := s.Router; r != nil {
+		open = func() error {
+			return r.enter(func() (err error) { sn, err = sniff("eth1"); return err })
+		}
 	}
-	c := &Capture{t: t, sniffer: sn}
+	if err := open(); err != nil {
+		t.Fatalf("no capture before the server: %v", err)
+	}
+	c := &Capture{t: t, sniffer: sn, asked: map[flow]bool{}, connected: map[uint16]int{}}
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
@@ -50,7 +77,7 @@ func (s *Server) Capture(t testing.TB) *Capture {
 }
 
 // SYNs returns the SYNs that have arrived so far, in order of arrival. Whatever
-// was sent before the call is among them.
+// was sent before the call is among them, unless a router has yet to pass it on.
 func (c *Capture) SYNs() []SYN {
 	c.t.Helper()
 	c.take()
@@ -72,21 +99,42 @@ func (c *Capture) Ports() []uint16 {
 	return ports
 }
 
+// Connections returns how many TCP connections to a port of the server have come
+// about so far: the server answered a SYN, and the client acknowledged that. A
+// connection counts as soon as the client has read from it, if not before.
+func (c *Capture) Connections(port int) int {
+	c.t.Helper()
+	c.SYNs()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connected[uint16(port)]
+}
+
 // take moves what waits in the socket over. The kernel has put a packet there
 // before the send that caused it returns.
 func (c *Capture) take() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	syns, err := c.sniffer.drain()
-	c.syns = append(c.syns, syns...)
+	segments, err := c.sniffer.drain()
+	for _, s := range segments {
+		f := flow{s.Src, s.Dst}
+		switch {
+		case s.flags&(flagSYN|flagACK) == flagSYN:
+			c.syns = append(c.syns, s.SYN)
+			c.asked[f] = true
+		case s.flags&(flagSYN|flagACK|flagRST) == flagACK && c.asked[f]:
+			delete(c.asked, f)
+			c.connected[f.dst.Port()]++
+		}
+	}
 	if err != nil && !errors.Is(err, os.ErrClosed) && c.err == nil {
 		c.err = err
 	}
 }
 
-// parseSYN reads an IP packet of either family. Whether it is a SYN at all has
-// been looked at in the kernel.
-func parseSYN(p []byte, at time.Time) (SYN, bool) {
+// parseTCP reads an IP packet of either family. That it is TCP has been seen to
+// in the kernel.
+func parseTCP(p []byte, at time.Time) (segment, bool) {
 	var src, dst netip.Addr
 	switch {
 	case len(p) >= 20 && p[0]>>4 == 4:
@@ -99,13 +147,13 @@ func parseSYN(p []byte, at time.Time) (SYN, bool) {
 		p = p[40:]
 	}
 	if len(p) < 20 || !src.IsValid() {
-		return SYN{}, false
+		return segment{}, false
 	}
 	port := binary.BigEndian.Uint16
-	return SYN{
+	return segment{SYN{
 		Src:  netip.AddrPortFrom(src, port(p)),
 		Dst:  netip.AddrPortFrom(dst, port(p[2:])),
 		Seq:  binary.BigEndian.Uint32(p[4:]),
 		Time: at,
-	}, true
+	}, p[13]}, true
 }

@@ -15,6 +15,15 @@
 //		// knock at s.Addr4, then look at s.SSHAddr(s.Addr4)
 //	}
 //
+// For a program that is to find out why a server does not open, servers come
+// with faults. [Options] has those of the server itself: rules made at another
+// time or of another text, a family that is shut or not guarded, a firewall that
+// cuts off. What listens can be exchanged: ServeClocks tells the time by many
+// services, ServeSSH answers in sshd's place. A [Router] before the server blocks,
+// intercepts and translates, a [Path] delays, loses, duplicates and reorders
+// packets, Lose loses chosen SYNs, [Script] loads rules of other kinds than the
+// article's, and [NewResolver] knows names as the test wants them.
+//
 // Everything vanishes with the test, and with the test process however that
 // ends: a host is held by a process that reads from a pipe of the test
 // process, and takes all other processes of the host along.

@@ -3,21 +3,37 @@
 #
 #   gate.sh setup      the whole firewall, made for the hour of AT
 #   gate.sh refresh    the article's refresh, for the hour of AT
+#   gate.sh open       lets OPEN_TCP and OPEN_UDP through, also before setup comes again
 #   gate.sh ports      reads lines AT BOTTOM TOP SECRET, prints five ports for each
 #
 # From the environment: AT, SECRET, BOTTOM, TOP, WINDOW (seconds), SSH_PORT,
-# GATE (yes, or no: SSH is open to all), REFUSE (drop, tcp-reset, port-unreachable).
+# GATED and UNGUARDED (the families, of 46, in which the gate stands, and those in
+# which SSH is open to all; in what neither names it is shut), REFUSE (drop,
+# tcp-reset, port-unreachable, admin-prohibited, host-unreachable), OPEN_TCP and
+# OPEN_UDP (ports with commas that are open to all), CUT_OFF (yes: the firewall forgets what is
+# ESTABLISHED), and at will HASHED, which is hashed in place of hour and secret.
 
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 here=$(dirname "$0")
 . "$here/calc.sh"
 
-# Every rule of the article goes to both families. They share the lists, whose
-# entries know their family; the whole address counts, as no rule has a mask.
+# Every rule of the article goes to both families, unless told otherwise. They
+# share the lists, whose entries know their family; the whole address counts, as
+# no rule has a mask.
+families=46
 iptables () {
-    command iptables -w "$@"
-    command ip6tables -w "$@"
+    case $families in *4*) command iptables -w "$@" ;; esac
+    case $families in *6*) command ip6tables -w "$@" ;; esac
+}
+
+# A server that hashes something else than the article's text.
+md5sum () {
+    if [ "${HASHED+set}" ]; then
+        printf %s "$HASHED" | command md5sum "$@"
+    else
+        command md5sum "$@"
+    fi
 }
 
 setup_portknocking_tables () {
@@ -78,19 +94,33 @@ refresh_portknocking () {
 setup_rest_before () {
     iptables -P INPUT DROP
     iptables -A INPUT -i lo -j ACCEPT
-    iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT
+    test $CUT_OFF = yes || iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT
     for type in neighbour-solicitation neighbour-advertisement ; do
         command ip6tables -w -A INPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
     done
+    open_ports
+}
+
+open_ports () {
+    test -z "$OPEN_TCP" || iptables -I INPUT -p tcp -m multiport --dports $OPEN_TCP -j ACCEPT
+    test -z "$OPEN_UDP" || iptables -I INPUT -p udp -m multiport --dports $OPEN_UDP -j ACCEPT
+}
+
+reject () {
+    command iptables -w -A INPUT -p tcp -j REJECT --reject-with $1
+    command ip6tables -w -A INPUT -p tcp -j REJECT --reject-with $2
 }
 
 setup_rest_after () {
     case $REFUSE in
-    tcp-reset)
-        iptables -A INPUT -p tcp -j REJECT --reject-with tcp-reset ;;
-    port-unreachable)
-        command ip6tables -w -A INPUT -p tcp -j REJECT --reject-with icmp6-port-unreachable
-        command iptables -w -A INPUT -p tcp -j REJECT --reject-with icmp-port-unreachable ;;
+    drop) ;;
+    tcp-reset) reject tcp-reset tcp-reset ;;
+    port-unreachable) reject icmp-port-unreachable icmp6-port-unreachable ;;
+    admin-prohibited) reject icmp-admin-prohibited icmp6-adm-prohibited ;;
+    host-unreachable) reject icmp-host-unreachable icmp6-addr-unreachable ;;
+    *)
+        echo "gate.sh: unknown refusal $REFUSE" >&2
+        exit 2 ;;
     esac
 }
 
@@ -105,15 +135,17 @@ setup () {
     iptables -F
     iptables -X
     setup_rest_before
-    if [ $GATE = yes ]; then
+    families=$GATED
+    if [ "$families" ]; then
         setup_portknocking_tables
         find_recent
         refresh_portknocking
         iptables -A INPUT -j portknocking
         iptables -A INPUT -m recent --rcheck --seconds $WINDOW --name PK_PHASE5 -m state --state NEW -p tcp --dport $SSH_PORT -j portknock_accept
-    else
-        iptables -A INPUT -m state --state NEW -p tcp --dport $SSH_PORT -j ACCEPT
     fi
+    families=$UNGUARDED
+    iptables -A INPUT -m state --state NEW -p tcp --dport $SSH_PORT -j ACCEPT
+    families=46
     setup_rest_after
 }
 
@@ -126,10 +158,13 @@ setup)
 refresh)
     find_recent
     if [ $recent = /proc/net/xt_recent ]; then
+        families=$GATED
         refresh_portknocking
     else
         setup
     fi ;;
+open)
+    open_ports ;;
 ports)
     while read -r AT BOTTOM TOP SECRET ; do
         calc_knock_ports "$SECRET" $BOTTOM $TOP

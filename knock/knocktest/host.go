@@ -19,7 +19,8 @@ import (
 const patience = 30 * time.Second
 
 // Host is a host with a network and processes of its own. It shares the file
-// system with the test. Addresses are on its only interface, eth0.
+// system with the test. Addresses are on eth0, a host's only interface unless it
+// is a router, which has the server behind eth1.
 type Host struct {
 	// Addr4 and Addr6 are the host's addresses.
 	Addr4, Addr6 netip.Addr

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -23,7 +24,13 @@ import (
 	"rapport/knock/knocktest"
 )
 
-func TestMain(m *testing.M) { knocktest.Main(m) }
+func TestMain(m *testing.M) {
+	// The tests wait most of their time. -parallel of the command line counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	knocktest.Main(m)
+}
 
 // enough bounds what ought to happen soon, on a machine that is busy elsewhere.
 const enough = 20 * time.Second

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,31 +44,57 @@ func devices(t testing.TB) string {
 	return string(out)
 }
 
+// routines returns the stacks of goroutines that run the package's own code,
+// and not as part of a test.
+func routines() (left string) {
+	buf := make([]byte, 1<<20)
+	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(g, "rapport/knock/knocktest.") && !strings.Contains(g, "testing.tRunner") && !strings.Contains(g, "testing.(*M).Run") {
+			left += g + "\n"
+		}
+	}
+	return left
+}
+
 // Not parallel, so that the devices are those of this test.
 func TestNothingIsLeft(t *testing.T) {
 	knocktest.Need(t, "ip")
 	before := devices(t)
 	var namespaces []string
-	t.Run("with two servers", func(t *testing.T) {
-		for range 2 {
-			s := knocktest.NewServer(t, knocktest.Options{})
+	for name, o := range map[string]knocktest.Options{
+		"by a server":                 {},
+		"by one behind a router":      {Router: true},
+		"by one at the end of a path": {Path: knocktest.Path{Delay: time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := knocktest.NewServer(t, o)
 			client := knocktest.NewClient(t, s)
 			s.Capture(t)
+			s.ServeClocks(t, knocktest.Clocks{HTTP: true, NTP: true, SMTP: true})
+			s.NewAddress(t, s.Addr6)
 			handshake(t, s.Addr4, sequence(s))
 			wantOpen(t, s.SSHAddr(s.Addr4))
-			for _, h := range []*knocktest.Host{s.Host, client} {
+			hosts := []*knocktest.Host{s.Host, client}
+			if s.Router != nil {
+				hosts = append(hosts, s.Router.Host)
+				s.Router.Intercept(t, knocktest.Within(s.Range), knocktest.Hold)
+			}
+			for _, h := range hosts {
 				h.Run(t, "sh", "-c", "trap '' TERM HUP INT; setsid sleep 1000 >/dev/null 2>&1 &")
 				namespaces = append(namespaces, hostNetns(t, h))
 				if !populated(t, namespaces[len(namespaces)-1]) {
 					t.Error("a host that runs has no process")
 				}
 			}
-		}
-	})
+		})
+	}
 	for _, n := range namespaces {
 		if populated(t, n) {
 			t.Errorf("processes are left in %s", n)
 		}
+	}
+	if left := routines(); left != "" {
+		t.Errorf("goroutines are left:\n%s", left)
 	}
 	if after := devices(t); after != before {
 		t.Errorf("devices are left:\n%s", after)

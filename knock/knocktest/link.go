@@ -17,17 +17,25 @@ import (
 // link is a bridge in the test's network namespace that joins the hosts of one
 // server, all in one subnet. The test process has the first address on it.
 type link struct {
-	n    int // of the subnets 10.99.n.0/24 and fd99:n::/64
+	net  byte // outer, or inner for what is behind a router
+	n    int  // of the subnets 10.net.n.0/24 and fdnet:n::/64
 	name string
 	last int // the last address given away
 }
+
+// The networks of links, written in decimals in IPv4 and the same to the eye in
+// IPv6.
+const (
+	outer = 99
+	inner = 98
+)
 
 // newLink makes a bridge, numbered by who comes first: the kernel refuses
 // names that exist, and so keeps servers and processes apart.
 func newLink(t testing.TB) *link {
 	t.Helper()
 	for n := 1; n < 255; n++ {
-		l := &link{n: n, name: fmt.Sprintf("knock%d", n), last: 1}
+		l := &link{net: outer, n: n, name: fmt.Sprintf("knock%d", n), last: 1}
 		// A bridge takes the lowest address of its ports, unless given one: hosts
 		// that come later would change it under those that know it already.
 		err := ip("link", "add", l.name, "address", l.mac(1), "type", "bridge",
@@ -121,16 +129,16 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 }
 
 func (l *link) addr4(k int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, 99, byte(l.n), byte(k)})
+	return netip.AddrFrom4([4]byte{10, l.net, byte(l.n), byte(k)})
 }
 
 func (l *link) addr6(k int) netip.Addr {
-	return netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x99, 3: byte(l.n), 15: byte(k)})
+	return netip.AddrFrom16([16]byte{0: 0xfd, 1: l.net/10<<4 | l.net%10, 3: byte(l.n), 15: byte(k)})
 }
 
 // mac is made from the addresses, so that a neighbour table which remembers an
 // earlier host of the same address is still right.
-func (l *link) mac(k int) string { return fmt.Sprintf("02:99:00:00:%02x:%02x", l.n, k) }
+func (l *link) mac(k int) string { return fmt.Sprintf("02:%d:00:00:%02x:%02x", l.net, l.n, k) }
 
 // refuses reports whether the host without any service refuses a connection,
 // which proves that packets reach it and come back.
@@ -145,12 +153,17 @@ func refuses(a netip.Addr) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// NewClient makes a further client, joined to the server and to the test
-// process by the same link: it knocks at the server's usual addresses, from
+// NewClient makes a further client, joined to the server, or to the router before
+// it, and to the test process by the same link: it knocks at the server's usual addresses, from
 // its own. It is gone when the test is over.
 func NewClient(t testing.TB, s *Server) *Host {
 	t.Helper()
 	h := newHost(t)
 	s.link.attach(t, h)
+	if s.Router != nil {
+		for _, args := range s.Router.wayTo() {
+			h.Run(t, "ip", args...)
+		}
+	}
 	return h
 }

@@ -22,10 +22,14 @@ func isolate(*exec.Cmd) {}
 
 func signalInside(int, syscall.Signal) error { return os.ErrProcessDone }
 
+func (*Host) enter(func() error) error { return errors.ErrUnsupported }
+
+func openTUN(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
 type sniffer struct{}
 
 func sniff(string) (*sniffer, error) { return nil, errors.ErrUnsupported }
 
-func (*sniffer) drain() ([]SYN, error) { return nil, errors.ErrUnsupported }
-func (*sniffer) follow(func())         {}
-func (*sniffer) Close() error          { return nil }
+func (*sniffer) drain() ([]segment, error) { return nil, errors.ErrUnsupported }
+func (*sniffer) follow(func())             {}
+func (*sniffer) Close() error              { return nil }

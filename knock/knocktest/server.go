@@ -17,7 +17,7 @@ import (
 // DefaultSecret is the secret of a server that was not given one: the article's.
 const DefaultSecret = "f00b4r"
 
-// Refusal is what a gate does with the connections it does not want.
+// Refusal is what a gate or a router does with the connections it does not want.
 type Refusal int
 
 // The ways to refuse.
@@ -29,6 +29,8 @@ const (
 	// keeps the error back, over IPv6 until the SYN is repeated after a second.
 	// SO_ERROR has it at once.
 	PortUnreachable
+	AdminProhibited // answer with ICMP administratively prohibited
+	HostUnreachable // answer with ICMP host unreachable, in IPv6 address unreachable
 )
 
 func (r Refusal) String() string {
@@ -37,9 +39,23 @@ func (r Refusal) String() string {
 		return "tcp-reset"
 	case PortUnreachable:
 		return "port-unreachable"
+	case AdminProhibited:
+		return "admin-prohibited"
+	case HostUnreachable:
+		return "host-unreachable"
 	}
 	return "drop"
 }
+
+// Guard is what stands between SSH and one of the two IP families.
+type Guard int
+
+// The guards.
+const (
+	Gated     Guard = iota // the article's gate
+	Unguarded              // nothing: SSH is open to all
+	Shut                   // a firewall that lets no SSH through
+)
 
 // Options says what a server differs in from the article's. The zero Options
 // is that server, its rules made for this hour.
@@ -50,9 +66,22 @@ type Options struct {
 	At      time.Time     // the server's clock when it made its rules; now when zero
 	SSHPort int           // 22 when zero
 	Refusal Refusal       // what becomes of unwanted TCP
-	NoGate  bool          // SSH is open to all
+	NoGate  bool          // SSH is open to all: Unguarded in both families
+	V4, V6  Guard         // what the families differ in
 	NoSSHD  bool          // nothing listens until StartSSHD is called
 	SSHD    []string      // lines for sshd_config, stronger than the usual ones
+
+	// Hashed, if not nil, is the server's own idea of what to hash: it gets the
+	// text of the article, which is the hour, "-", the secret and a newline, and
+	// returns what the rules are made of instead. It may not hold a NUL.
+	Hashed func(text string) string
+
+	// CutOff makes a firewall that forgets to let ESTABLISHED connections
+	// through: a connection to SSH comes about for the client, and stays dumb.
+	CutOff bool
+
+	Router bool // a router stands before the server
+	Path   Path // what packets go through between router, which it implies, and server
 }
 
 // Server is a host with the article's gate and an sshd behind it. The test
@@ -70,12 +99,14 @@ type Server struct {
 	Hour   knock.Hour // Refresh changes it
 
 	SSHPort int
+	Router  *Router // nil unless asked for
 
-	refusal Refusal
-	gated   bool
+	options Options
+	open    ports // to all, whatever the gate does
 	link    *link
-	port    string // the server's port on the bridge
+	port    string // the server's port on the bridge, unless behind a router
 	dir     string // scripts and keys
+	extra   int    // addresses that NewAddress gave away
 	at      time.Time
 	sshd    sshd
 	keys    sync.Once
@@ -96,8 +127,13 @@ func NewServer(t testing.TB, o Options) *Server {
 	s.link = newLink(t)
 	s.Host = newHost(t)
 	s.Client4, s.Client6 = s.link.addr4(1), s.link.addr6(1)
-	s.port = s.link.attach(t, s.Host)
-	if err := s.gate("setup", s.at); err != nil {
+	if o.Router || o.Path != (Path{}) {
+		s.Router = newRouter(t, s.link)
+		s.Router.join(t, s.Host, o.Path)
+	} else {
+		s.port = s.link.attach(t, s.Host)
+	}
+	if err := s.gate("setup", s.at, s.open); err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == exitKernel {
 			Lack(t, "the kernel's recent match (xt_recent)")
@@ -136,10 +172,24 @@ func (o Options) server(t testing.TB) *Server {
 	if o.SSHPort == 0 {
 		o.SSHPort = 22
 	}
+	if o.NoGate {
+		o.V4, o.V6 = Unguarded, Unguarded
+	}
 	return &Server{
 		Secret: secret, Range: o.Range, Window: o.Window, Hour: knock.HourOf(o.At),
-		SSHPort: o.SSHPort, refusal: o.Refusal, gated: !o.NoGate, at: o.At,
+		SSHPort: o.SSHPort, options: o, at: o.At,
 	}
+}
+
+// families names the IP families, of "46", that are guarded so.
+func (o Options) families(g Guard) (f string) {
+	if o.V4 == g {
+		f += "4"
+	}
+	if o.V6 == g {
+		f += "6"
+	}
+	return f
 }
 
 // SSHAddr returns the SSH port at one of the server's addresses.
@@ -151,7 +201,7 @@ func (s *Server) SSHAddr(a netip.Addr) netip.AddrPort {
 // for its hour, and every address is back where it started.
 func (s *Server) Refresh(t testing.TB, at time.Time) {
 	t.Helper()
-	if err := s.gate("refresh", at); err != nil {
+	if err := s.gate("refresh", at, s.open); err != nil {
 		t.Fatal(err)
 	}
 	s.at, s.Hour = at, knock.HourOf(at)
@@ -164,12 +214,12 @@ func (s *Server) Ports(t testing.TB, h knock.Hour) [knock.Knocks]uint16 {
 }
 
 // gate runs an action of gate.sh on the server.
-func (s *Server) gate(action string, at time.Time) error {
+func (s *Server) gate(action string, at time.Time, open ports) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	gated := "no"
-	if s.gated {
-		gated = "yes"
+	cutOff := "no"
+	if s.options.CutOff {
+		cutOff = "yes"
 	}
 	cmd := s.Command(ctx, "sh", s.dir+"/gate.sh", action)
 	cmd.Env = append(cmd.Env,
@@ -179,9 +229,17 @@ func (s *Server) gate(action string, at time.Time) error {
 		fmt.Sprintf("TOP=%d", s.Range.Top()),
 		fmt.Sprintf("WINDOW=%d", s.Window/time.Second),
 		fmt.Sprintf("SSH_PORT=%d", s.SSHPort),
-		"GATE="+gated,
-		"REFUSE="+s.refusal.String(),
+		"GATED="+s.options.families(Gated),
+		"UNGUARDED="+s.options.families(Unguarded),
+		"REFUSE="+s.options.Refusal.String(),
+		"OPEN_TCP="+open.tcp.String(),
+		"OPEN_UDP="+open.udp.String(),
+		"CUT_OFF="+cutOff,
 	)
+	if s.options.Hashed != nil {
+		text := knock.HourOf(at).String() + "-" + s.Secret.Reveal() + "\n"
+		cmd.Env = append(cmd.Env, "HASHED="+s.options.Hashed(text))
+	}
 	_, err := try(cmd)
 	return err
 }

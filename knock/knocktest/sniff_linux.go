@@ -12,7 +12,8 @@ import (
 	"unsafe"
 )
 
-// sniffer is a packet socket that receives the SYNs which leave by one device.
+// sniffer is a packet socket that receives the TCP packets which leave by one
+// device.
 type sniffer struct {
 	file *os.File
 	conn syscall.RawConn
@@ -24,26 +25,20 @@ const (
 	packetStatistics = 6
 )
 
-// onlySYNs lets SYNs without ACK through, of either family, and of those only
-// what leaves by the device: a socket for all protocols sees both directions.
-// Offsets count from the IP header.
-var onlySYNs = [...]syscall.SockFilter{
+// onlyTCP lets TCP through, of either family, and of that only what leaves by
+// the device: a socket for all protocols sees both directions. Offsets count
+// from the IP header.
+var onlyTCP = [...]syscall.SockFilter{
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0xfffff000 + 4}, // packet type
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 15, K: syscall.PACKET_OUTGOING},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 9, K: syscall.PACKET_OUTGOING},
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0},
 	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: 0xf0},
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 5, K: 0x40},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 2, K: 0x40},
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 9}, // IPv4: protocol
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 10, K: syscall.IPPROTO_TCP},
-	{Code: syscall.BPF_LDX | syscall.BPF_B | syscall.BPF_MSH, K: 0},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_IND, K: 13}, // flags
-	{Code: syscall.BPF_JMP | syscall.BPF_JA, K: 4},
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 6, K: 0x60},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jt: 3, Jf: 4, K: syscall.IPPROTO_TCP},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 3, K: 0x60},
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 6}, // IPv6: next header
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 4, K: syscall.IPPROTO_TCP},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 40 + 13}, // flags
-	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: 0x12},
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 1, K: 0x02},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 1, K: syscall.IPPROTO_TCP},
 	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0xffff},
 	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
 }
@@ -60,7 +55,7 @@ func sniff(device string) (*sniffer, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	file := os.NewFile(uintptr(fd), "capture on "+device)
-	err = attach(fd, onlySYNs[:])
+	err = attach(fd, onlyTCP[:])
 	if err == nil {
 		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1)
 	}
@@ -85,7 +80,7 @@ func sniff(device string) (*sniffer, error) {
 }
 
 // drain returns the packets that wait, without waiting for more.
-func (s *sniffer) drain() (syns []SYN, err error) {
+func (s *sniffer) drain() (all []segment, err error) {
 	outer := s.conn.Control(func(fd uintptr) {
 		p, oob := make([]byte, 128), make([]byte, 64)
 		for {
@@ -100,12 +95,12 @@ func (s *sniffer) drain() (syns []SYN, err error) {
 				err = os.NewSyscallError("recvmsg", e)
 				return
 			}
-			if syn, ok := parseSYN(p[:n], stamp(oob[:oobn])); ok {
-				syns = append(syns, syn)
+			if seg, ok := parseTCP(p[:n], stamp(oob[:oobn])); ok {
+				all = append(all, seg)
 			}
 		}
 	})
-	return syns, errors.Join(outer, err)
+	return all, errors.Join(outer, err)
 }
 
 // follow calls take whenever packets wait, until the sniffer is closed.

@@ -1,0 +1,162 @@
+package knocktest
+
+import (
+	"container/heap"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Path is what packets go through between a router and the server, each way by
+// itself. TCP and UDP packets meet the same fate in the same order with the same
+// seed; others have just the delay. All begins when the server is ready.
+type Path struct {
+	Delay     time.Duration // half of what it adds to the round trip
+	Jitter    time.Duration // up to so much more for each packet, which may overtake others then
+	Loss      float64       // the part of the packets that get lost, from 0 to 1
+	Duplicate float64       // the part that comes twice
+	Seed      uint64
+}
+
+// relay joins two hosts by the path: eth1 of near, eth0 of far, neither of them
+// up. It ends with the test. Nothing is delayed or lost before begin is called.
+func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
+	t.Helper()
+	var ends [2]*os.File
+	for i, end := range []struct {
+		*Host
+		device string
+	}{{near, "eth1"}, {far, "eth0"}} {
+		err := end.enter(func() (err error) {
+			ends[i], err = openTUN(end.device)
+			return err
+		})
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+			Lack(t, "a device that a program can be behind ("+err.Error()+")")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var (
+		begun atomic.Bool
+		both  sync.WaitGroup
+	)
+	for i := range ends {
+		dice := rand.New(rand.NewPCG(p.Seed, uint64(i)))
+		both.Go(func() { p.carry(ends[1-i], ends[i], dice, &begun) })
+	}
+	t.Cleanup(func() {
+		for _, end := range ends {
+			_ = end.Close()
+		}
+		both.Wait()
+	})
+	return func() { begun.Store(true) }
+}
+
+// carry carries packets one way, until from is closed.
+func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
+	packets := make(chan packet)
+	var sender sync.WaitGroup
+	sender.Go(func() { send(to, packets) })
+	defer sender.Wait()
+	defer close(packets)
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		data := slices.Clone(buf[:n])
+		for _, late := range p.fate(data, dice, begun.Load()) {
+			packets <- packet{time.Now().Add(late), data}
+		}
+	}
+}
+
+// fate returns how late each copy of a packet comes, none if it is lost.
+func (p Path) fate(data []byte, dice *rand.Rand, begun bool) []time.Duration {
+	switch {
+	case !begun:
+		return []time.Duration{0}
+	case !isTransport(data):
+		return []time.Duration{p.Delay}
+	}
+	// The dice are cast as often for each packet, whatever comes of it.
+	lost, twice := dice.Float64() < p.Loss, dice.Float64() < p.Duplicate
+	var late [2]time.Duration
+	for i := range late {
+		late[i] = p.Delay + time.Duration(dice.Float64()*float64(p.Jitter))
+	}
+	switch {
+	case lost:
+		return nil
+	case twice:
+		return late[:]
+	}
+	return late[:1]
+}
+
+// isTransport reports whether an IP packet is TCP or UDP. The others come at
+// times of their own, as when IPv6 looks for routers.
+func isTransport(p []byte) bool {
+	protocol := byte(0)
+	switch {
+	case len(p) > 9 && p[0]>>4 == 4:
+		protocol = p[9]
+	case len(p) > 9 && p[0]>>4 == 6:
+		protocol = p[6]
+	}
+	return protocol == syscall.IPPROTO_TCP || protocol == syscall.IPPROTO_UDP
+}
+
+// packet is one that is under way.
+type packet struct {
+	due  time.Time
+	data []byte
+}
+
+// send writes packets when they are due, and drops those that are under way
+// once the channel is closed.
+func send(to *os.File, packets <-chan packet) {
+	var waiting queue
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case p, ok := <-packets:
+			if !ok {
+				return
+			}
+			heap.Push(&waiting, p)
+		case <-timer.C:
+		}
+		for len(waiting) > 0 && time.Until(waiting[0].due) <= 0 {
+			_, _ = to.Write(heap.Pop(&waiting).(packet).data) // or lost: the device may be down
+		}
+		if len(waiting) > 0 {
+			timer.Reset(time.Until(waiting[0].due))
+		}
+	}
+}
+
+// queue is a heap of packets. Those due at the same time have no order, and the
+// clock has steps of a nanosecond.
+type queue []packet
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(p any)        { *q = append(*q, p.(packet)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}

@@ -1,0 +1,136 @@
+package knocktest
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+
+	"rapport/knock"
+)
+
+// Router is a host between a server and everybody else, with addresses of its
+// own on both sides. It passes everything on, both ways, unless told otherwise.
+// What is told it holds for the rest of the test.
+type Router struct {
+	*Host // Addr4 and Addr6 are those that clients see
+
+	inner link // towards the server: the router is 1 on it, the server 2
+}
+
+// route makes a host a router with eth1 as its other side.
+const route = `
+set -e
+echo 1 > /proc/sys/net/ipv4/ip_forward
+echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+ip addr add "$1/24" dev eth1
+ip addr add "$2/64" dev eth1 nodad
+ip link set eth1 up`
+
+// newRouter makes a router on the link, not yet joined to a server.
+func newRouter(t testing.TB, l *link) *Router {
+	t.Helper()
+	r := &Router{Host: newHost(t), inner: link{n: l.n, net: inner}}
+	l.attach(t, r.Host)
+	return r
+}
+
+// join joins the server's host to the router, over the path, and makes both
+// known to each other and to the test process.
+func (r *Router) join(t testing.TB, h *Host, p Path) {
+	t.Helper()
+	h.Addr4, h.Addr6 = r.inner.addr4(2), r.inner.addr6(2)
+	h.Run(t, "sh", "-c", furnish, "furnish", "before")
+	begin := func() {}
+	if p == (Path{}) {
+		if err := ip("link", "add", "eth1", "address", r.inner.mac(1), "netns", fmt.Sprint(r.pid()),
+			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2), "netns", fmt.Sprint(h.pid())); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		begin = p.relay(t, r.Host, h)
+	}
+	r.Run(t, "sh", "-c", route, "route", r.inner.addr4(1).String(), r.inner.addr6(1).String())
+	h.Run(t, "sh", "-c", furnish+`
+		ip route add default via "$4"
+		ip route add default via "$5"`, "furnish", "after",
+		h.Addr4.String(), h.Addr6.String(), r.inner.addr4(1).String(), r.inner.addr6(1).String())
+	for _, args := range r.wayTo() {
+		if err := ip(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
+		await(t, "a host behind a router is reached at "+a.String(), func() bool { return refuses(a) })
+	}
+	begin()
+}
+
+// wayTo is what ip is told by a host that wants to reach the server. It goes
+// with the link.
+func (r *Router) wayTo() [2][]string {
+	return [2][]string{
+		{"route", "add", r.inner.addr4(0).String() + "/24", "via", r.Addr4.String()},
+		{"route", "add", r.inner.addr6(0).String() + "/64", "via", r.Addr6.String()},
+	}
+}
+
+// Block lets no TCP through to the ports of the server. The router answers in
+// its own name, but for a reset, which looks like the server's.
+func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
+	t.Helper()
+	verdicts := map[Refusal][2]string{
+		Drop:            {"DROP", "DROP"},
+		Reset:           {"REJECT --reject-with tcp-reset", "REJECT --reject-with tcp-reset"},
+		PortUnreachable: {"REJECT --reject-with icmp-port-unreachable", "REJECT --reject-with icmp6-port-unreachable"},
+		AdminProhibited: {"REJECT --reject-with icmp-admin-prohibited", "REJECT --reject-with icmp6-adm-prohibited"},
+		HostUnreachable: {"REJECT --reject-with icmp-host-unreachable", "REJECT --reject-with icmp6-addr-unreachable"},
+	}[how]
+	for i, table := range tables {
+		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", table, ports, verdicts[i]))
+	}
+}
+
+// Intercept has handle, which may be [Hold] or [Say], answer at the router every
+// TCP connection to the ports of the server, as transparent proxies and tarpits
+// do: to the client it looks as if the server had accepted.
+func (r *Router) Intercept(t testing.TB, ports Ports, handle func(net.Conn)) {
+	t.Helper()
+	l := r.listen(t, 0)
+	serve(t, l, handle)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	for _, table := range tables {
+		r.Run(t, table, "-w", "-t", "nat", "-A", "PREROUTING", "-i", "eth0", "-p", "tcp", "--dport", ports.String(),
+			"-j", "REDIRECT", "--to-ports", port)
+	}
+}
+
+// MoveSource has what goes to the TCP ports of the server come from another
+// address than the rest, as behind carrier NAT with many addresses: this one, of
+// the router, for everybody.
+func (r *Router) MoveSource(t testing.TB, ports Ports) (v4, v6 netip.Addr) {
+	t.Helper()
+	v4, v6 = r.inner.addr4(3), r.inner.addr6(3)
+	r.Run(t, "ip", "addr", "replace", v4.String()+"/24", "dev", "eth1")
+	r.Run(t, "ip", "addr", "replace", v6.String()+"/64", "dev", "eth1", "nodad")
+	for i, table := range tables {
+		r.Run(t, table, "-w", "-t", "nat", "-A", "POSTROUTING", "-o", "eth1", "-p", "tcp", "--dport", ports.String(),
+			"-j", "SNAT", "--to-source", []netip.Addr{v4, v6}[i].String())
+	}
+	return v4, v6
+}
+
+// tables are the programs for either family.
+var tables = [...]string{"iptables", "ip6tables"}
+
+// Ports are ports from First to Last, both included.
+type Ports struct{ First, Last int }
+
+// Port returns one port.
+func Port(n int) Ports { return Ports{n, n} }
+
+// Within returns the ports of a range.
+func Within(r knock.Range) Ports { return Ports{r.Bottom(), r.Top()} }
+
+// String writes them as iptables wants them.
+func (p Ports) String() string { return fmt.Sprintf("%d:%d", p.First, p.Last) }

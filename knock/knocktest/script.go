@@ -1,0 +1,106 @@
+package knocktest
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Script is a script that makes the server's rules, as rapport prints them,
+// with files of its own. The server's clock is its to set: it stands still for
+// the script, at the time of the server's rules to begin with.
+type Script struct {
+	Dir   string   // its folder, for files that it needs besides
+	Shell []string // what runs it; "sh" to begin with
+
+	server *Server
+}
+
+// NewScript makes the folder of a script on the server, with the server's secret
+// in it. The script is not there before [Script.Install]. A server made with
+// NoGate leaves it the rules of SSH.
+func (s *Server) NewScript(t testing.TB) *Script {
+	t.Helper()
+	c := &Script{Dir: t.TempDir(), Shell: []string{"sh"}, server: s}
+	c.Write(t, "secret", s.Secret.Reveal()+"\n", 0o600)
+	c.Write(t, "bin/date", "#!/bin/sh\nexec /bin/date -d \"@$(cat '"+c.Dir+"/at')\" \"$@\"\n", 0o700)
+	c.SetClock(t, s.at)
+	return c
+}
+
+// SecretPath is where the script finds the secret, which only root may read.
+func (c *Script) SecretPath() string { return filepath.Join(c.Dir, "secret") }
+
+// Install writes the script, in place of an earlier one.
+func (c *Script) Install(t testing.TB, text string) {
+	t.Helper()
+	c.Write(t, "gate", text, 0o700)
+}
+
+// Write writes a file of the script's folder.
+func (c *Script) Write(t testing.TB, name, text string, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(c.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetClock sets the clock that the script reads.
+func (c *Script) SetClock(t testing.TB, to time.Time) {
+	t.Helper()
+	c.Write(t, "at", fmt.Sprint(to.Unix()), 0o600)
+}
+
+// Try runs the script on the server, with an action of its such as setup, and
+// returns what it wrote to standard output and standard error.
+func (c *Script) Try(action ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	args := slices.Concat(c.Shell[1:], []string{filepath.Join(c.Dir, "gate")}, action)
+	cmd := c.server.Command(ctx, c.Shell[0], args...)
+	cmd.Env = append(cmd.Env, "PATH="+c.Dir+"/bin:"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Run is Try for what must succeed.
+func (c *Script) Run(t testing.TB, action ...string) string {
+	t.Helper()
+	out, err := c.Try(action...)
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", action, err, out)
+	}
+	return out
+}
+
+// NewAddress gives the test process one more address, from which it reaches the
+// server at a, for those sockets that are bound to it. That is a client to the
+// gate as good as those of [NewClient], and made faster.
+func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
+	t.Helper()
+	// Hosts count from the other end.
+	k := 254 - s.extra
+	s.extra++
+	if k <= s.link.last {
+		t.Fatal("the link has no address left")
+	}
+	addr, args := s.link.addr4(k), []string{"addr", "add", s.link.addr4(k).String() + "/24", "dev", s.link.name}
+	if a.Is6() {
+		addr = s.link.addr6(k)
+		// Not for sockets that do not ask for it.
+		args = []string{"addr", "add", addr.String() + "/64", "dev", s.link.name, "nodad", "preferred_lft", "0"}
+	}
+	if err := ip(args...); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}

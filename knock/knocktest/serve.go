@@ -1,0 +1,130 @@
+package knocktest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+)
+
+// listen opens a TCP port of the host, on all addresses of both families, for
+// the test process to accept. Port 0 is any.
+func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
+	t.Helper()
+	err := h.enter(func() (err error) {
+		l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// serve has handle answer every connection that l accepts, until the test is
+// over. The connection is closed when handle returns or the test is over; what
+// handle waits for in a connection ends then.
+func serve(t testing.TB, l net.Listener, handle func(net.Conn)) {
+	var (
+		mu    sync.Mutex
+		open  = map[net.Conn]bool{}
+		ended bool
+		all   sync.WaitGroup
+	)
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			mu.Lock()
+			open[c] = true
+			if ended {
+				c.Close()
+			}
+			mu.Unlock()
+			all.Go(func() {
+				handle(c)
+				c.Close()
+				mu.Lock()
+				delete(open, c)
+				mu.Unlock()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		ended = true
+		for c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+}
+
+// serveUDP has answer, which returns nil for no answer, answer every packet to a
+// UDP port of the host until the test is over.
+func (h *Host) serveUDP(t testing.TB, port int, answer func([]byte) []byte) {
+	t.Helper()
+	var conn net.PacketConn
+	err := h.enter(func() (err error) {
+		conn, err = net.ListenPacket("udp", fmt.Sprintf("[::]:%d", port))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answerUDP(t, conn, answer)
+}
+
+// answerUDP answers every packet to conn, which it closes when the test is over.
+func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(p)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				continue // an answer that came too late, told by ICMP
+			}
+			if a := answer(p[:n]); a != nil {
+				_, _ = conn.WriteTo(a, from) // or lost, as UDP may be
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		conn.Close()
+		<-done
+	})
+}
+
+// ServeSSH has handle, which may be [Say] or [Hold], answer on the server's SSH
+// port in place of an sshd, behind the same gate, until the test is over. The
+// server must have been made with NoSSHD. handle is called for each connection,
+// on a goroutine of its own, and the connection is closed when it returns.
+func (s *Server) ServeSSH(t testing.TB, handle func(net.Conn)) {
+	t.Helper()
+	serve(t, s.listen(t, s.SSHPort), handle)
+}
+
+// What an sshd says to whom it turns away, in place of its banner.
+const (
+	Penalty     = "Not allowed at this time\r\n" // from OpenSSH 9.8 on
+	MaxStartups = "Exceeded MaxStartups\r\n"     // to OpenSSH 9.7
+)
+
+// Say returns a service that says the text and hangs up.
+func Say(text string) func(net.Conn) {
+	return func(c net.Conn) { _, _ = io.WriteString(c, text) } // the client may have gone
+}
+
+// Hold is a service that accepts and says nothing, until the client hangs up.
+func Hold(c net.Conn) { _, _ = io.Copy(io.Discard, c) }

@@ -1,0 +1,95 @@
+package knock_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/knocktest"
+)
+
+// handshakeOf is a handshake of an hour as shots, a look behind it.
+func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Shot) {
+	for k, port := range s.Ports() {
+		all = append(all, knock.Shot{At: from + time.Duration(k)*20*time.Millisecond, Port: port})
+	}
+	return append(all, knock.Shot{At: from + knock.Knocks*20*time.Millisecond, Look: true})
+}
+
+func TestVolley(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server knocktest.Options
+		shut   knock.SSHState
+		want   knock.SSHState // what the look behind the right hour finds
+	}{
+		{"drop", knocktest.Options{}, "", knock.SSHOpen},
+		{"reset", knocktest.Options{Refusal: knocktest.Reset}, knock.SSHRefused, knock.SSHOpen},
+		{"icmp", knocktest.Options{Refusal: knocktest.PortUnreachable}, knock.SSHUnreachable, knock.SSHOpen},
+		{"sshd down", knocktest.Options{NoSSHD: true}, "", knock.SSHRefused},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.server.At = at
+			s := knocktest.NewServer(t, tt.server)
+			h := knock.HourOf(at)
+			var shots []knock.Shot
+			for i, hour := range []knock.Hour{h.Add(-2), h.Add(-1), h, h.Add(1)} {
+				shots = append(shots, handshakeOf(knock.Derive(hour, s.Range, s.Secret), time.Duration(i)*200*time.Millisecond)...)
+			}
+			sent := 0
+			var c knock.Client
+			r, err := c.Volley(t.Context(), s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{Shut: tt.shut}, func(r knock.ShotReport) {
+				if r.Answer == knock.Pending {
+					sent++
+				}
+			})
+			if want := 3*(knock.Knocks+1) - 1; err != nil || r.Hit != want || r.SSH.State != tt.want {
+				t.Errorf("%v, hit %d with SSH %s; want %d, %s", err, r.Hit, r.SSH.State, want, tt.want)
+			}
+			// Nothing leaves once SSH has answered.
+			if r.Sent != 3*(knock.Knocks+1) || sent != r.Sent || r.Connections > 1 {
+				t.Errorf("%d sent, %d told, %d connections", r.Sent, sent, r.Connections)
+			}
+		})
+	}
+}
+
+// Sockets are given up, knocks first, and every SYN leaves once, in order.
+func TestVolleyOfManyShots(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	capture := s.Capture(t)
+	var shots []knock.Shot
+	var want []uint16
+	for i := range 300 {
+		port := uint16(20000 + i)
+		shot := knock.Shot{At: time.Duration(i) * 200 * time.Microsecond, Port: port}
+		if i%30 == 29 {
+			shot.Look, port = true, uint16(s.SSHPort)
+		}
+		shots, want = append(shots, shot), append(want, port)
+	}
+	var c knock.Client
+	r, err := c.Volley(t.Context(), s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{Sockets: 4}, nil)
+	if err != nil || r.Hit != -1 || r.Sent != len(shots) || r.Connections != 0 {
+		t.Errorf("%v %+v", err, r)
+	}
+	time.Sleep(500 * time.Millisecond) // a SYN that is repeated comes a second after the first
+	if got := capture.Ports(); !slices.Equal(got, want) {
+		t.Errorf("%d SYNs, want %d: %v", len(got), len(want), got)
+	}
+}
+
+func TestVolleyIsCancelled(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	shots := []knock.Shot{{Port: 20000}, {At: time.Minute, Port: 20001}}
+	var c knock.Client
+	r, err := c.Volley(ctx, s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{}, func(knock.ShotReport) { cancel(why) })
+	if !errors.Is(err, why) || r.Sent != 1 {
+		t.Errorf("%v %+v", err, r)
+	}
+}
