@@ -1,0 +1,209 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// DefaultClockTimeout is how long [Clocks.Read] takes at most, unless told
+// otherwise: the edge of a second can be found twice in it.
+const DefaultClockTimeout = 3 * time.Second
+
+// Errors of readings that callers decide on.
+var (
+	// ErrRefused says that nothing listens there, or that a firewall rejects.
+	ErrRefused = errors.New("refused")
+	// ErrNoAnswer says that none came in time.
+	ErrNoAnswer = errors.New("no answer")
+	// ErrNeedsRoot says that the system reserves this way of asking for root.
+	ErrNeedsRoot = errors.New("needs root")
+)
+
+// maxOffset is the largest offset that is believed: beyond it are dates that no
+// clock shows, and sums that overflow.
+const maxOffset = 150 * 365 * 24 * time.Hour
+
+// Ports are where a host's services listen. Zero is the usual port of each.
+type Ports struct {
+	HTTP, HTTPS, NTP, SMTP, Daytime, Time uint16
+}
+
+// Clocks asks for the time. The zero value is ready to use.
+type Clocks struct {
+	// Now is this machine's clock; nil is time.Now. Time that passes while the
+	// sources are asked is measured with the monotonic clock.
+	Now   func() time.Time
+	Ports Ports
+	// NTP are the servers to ask for this machine's clock, each a name or an
+	// address, with a port if it is not 123. None are asked where it is empty.
+	NTP     []string
+	Timeout time.Duration // for all of it; zero is DefaultClockTimeout
+}
+
+// Read asks every source that the host at addr may have, and the NTP servers,
+// all side by side. host is the name for a web server to know itself by. on, if
+// not nil, is called with every reading as it comes, on Read's own goroutine;
+// none is outvoted yet then.
+//
+// A source that fails says so in its reading. The error is the cause of ctx's
+// end; the report holds what was learnt by then.
+func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (ClockReport, error) {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = DefaultClockTimeout
+	}
+	outer := ctx
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
+	sources := a.sources(c.NTP)
+	report := ClockReport{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
+	report.Sources = make([]Reading, len(sources))
+
+	type numbered struct {
+		n int
+		Reading
+	}
+	readings := make(chan numbered)
+	for n, s := range sources {
+		go func() {
+			start := time.Now()
+			r := Reading{Name: s.name, Of: s.of, period: s.period}
+			i, note, err := s.ask(ctx)
+			if err == nil {
+				err = believable(i)
+			}
+			if r.Err = explain(ctx, err); r.Err == nil {
+				r.Offset, r.Uncertainty, r.Note = i.Middle(), i.HalfWidth(), note
+			}
+			r.Elapsed = time.Since(start)
+			readings <- numbered{n, r}
+		}()
+	}
+	// Every source ends with ctx, so that all of them are waited for.
+	for range sources {
+		r := <-readings
+		report.Sources[r.n] = r.Reading
+		if on != nil {
+			on(r.Reading)
+		}
+	}
+	report.judge()
+	return report, context.Cause(outer)
+}
+
+// steady returns a clock that starts where now is, and from then on follows the
+// monotonic clock: a step of this machine's clock would spoil every reading.
+func steady(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	base, start := now().Round(0), time.Now()
+	return func() time.Time { return base.Add(time.Since(start)) }
+}
+
+// asker asks one host.
+type asker struct {
+	host  string
+	addr  netip.Addr
+	ports Ports
+	now   func() time.Time
+}
+
+// source is one clock to ask. ask returns the offsets that the answer allows,
+// and what else is to be said about it.
+type source struct {
+	name   string
+	of     Side
+	period time.Duration
+	ask    func(context.Context) (Interval, string, error)
+}
+
+// sources lists all that can be asked.
+func (a *asker) sources(local []string) []source {
+	var all []source
+	for _, name := range local {
+		all = append(all, source{name: localName(name), of: Local, ask: func(ctx context.Context) (Interval, string, error) { return a.localNTP(ctx, name) }})
+	}
+	return append(all,
+		source{name: SourceHTTP, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, false) }},
+		source{name: SourceHTTPS, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, true) }},
+		source{name: SourceNTP, of: Server, ask: a.serverNTP},
+		source{name: SourceSMTP, of: Server, ask: a.smtp},
+		source{name: SourceDaytime, of: Server, ask: a.daytime},
+		source{name: SourceTime, of: Server, ask: a.time37},
+		source{name: SourceICMP, of: Server, period: day, ask: a.icmp},
+	)
+}
+
+// at returns the host's address with a port, or its usual one.
+func (a *asker) at(port, usual uint16) string {
+	if port == 0 {
+		port = usual
+	}
+	return net.JoinHostPort(a.addr.String(), strconv.Itoa(int(port)))
+}
+
+// withinSecond returns the offsets that a time told in whole seconds allows,
+// when it was written between two times of this machine.
+func withinSecond(told, from, to time.Time) Interval {
+	return Interval{told.Sub(to), told.Add(time.Second + coarse).Sub(from)}
+}
+
+// coarse is how far the time that a server reads may lag behind its clock:
+// time(2) on Linux tells the time of the newest timer tick, 10 ms ago at most.
+const coarse = 10 * time.Millisecond
+
+// dial connects, and lets the end of ctx end all waiting for the connection.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return endWith(ctx, conn), nil
+}
+
+// endWith makes the end of ctx end all waiting for conn.
+func endWith(ctx context.Context, conn net.Conn) net.Conn {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		conn.SetDeadline(time.Unix(1, 0))
+		close(ended)
+	})
+	return &boundConn{conn, stop, ended}
+}
+
+// boundConn is a connection that waits no longer than its context.
+type boundConn struct {
+	net.Conn
+	stop  func() bool
+	ended chan struct{}
+}
+
+// Close closes the connection; nothing of it runs on.
+func (b *boundConn) Close() error {
+	if !b.stop() {
+		<-b.ended
+	}
+	return b.Conn.Close()
+}
+
+// Deadlines but the context's are not set: NTP's client and TLS have some of
+// their own, which would undo it.
+func (b *boundConn) SetDeadline(time.Time) error      { return nil }
+func (b *boundConn) SetReadDeadline(time.Time) error  { return nil }
+func (b *boundConn) SetWriteDeadline(time.Time) error { return nil }
+
+// believable fails for offsets that no clock has.
+func believable(i Interval) error {
+	if i.Low < -maxOffset || i.High > maxOffset {
+		return fmt.Errorf("it tells a time more than %d years from this machine's", maxOffset/(365*day))
+	}
+	return nil
+}

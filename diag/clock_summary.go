@@ -1,0 +1,235 @@
+package diag
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// agreement is how near two clocks are that agree: nobody tells them apart.
+const agreement = time.Second
+
+// vague is the uncertainty from which on minutes are not told: that of a knock,
+// which tells the hour alone.
+const vague = time.Minute
+
+// Summary says in one lower-case line where the server's clock is, in the
+// scheme's unit: which hour's sequence it expects at this machine's time now,
+// and from when on another's.
+func (r ClockReport) Summary(now time.Time) string {
+	if !r.Known {
+		return "the server's clock is not known: " + r.whyUnknown()
+	}
+	now = now.UTC()
+	span := r.Interval()
+	low, high := HourOffset(now, span.Low), HourOffset(now, span.High)
+	skew := r.Skew.Round(time.Second)
+	switch {
+	case r.Uncertainty > vague:
+		return fmt.Sprintf("the server expects the sequence of %s: its clock is %s", hours(now, low, high), between(span))
+	case r.Skew.Abs() < agreement:
+		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), turning(low, high))
+	}
+
+	text := "the server is " + ahead(skew)
+	// Its hour turns when this machine's clock shows turn past the hour.
+	turn := (-skew%time.Hour + time.Hour) % time.Hour
+	here := HourOffset(now, skew)
+	switch {
+	case skew > 0 && skew < time.Hour:
+		text += fmt.Sprintf(": from %s to %s it expects the next hour's sequence", past(turn, turn), last(time.Hour, turn))
+	case skew < 0 && skew > -time.Hour:
+		text += fmt.Sprintf(": from %s to %s it expects the previous hour's sequence", past(0, turn), last(turn, turn))
+	case turn == 0:
+		text += ": it expects the sequence of " + hours(now, here, here)
+	default:
+		next := short(knock.HourOf(now.Add(skew)).Add(1))
+		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(turn, turn))
+	}
+	return text + turning(low, high)
+}
+
+// LocalSummary says in a few words what is known of this machine's own clock.
+func (r ClockReport) LocalSummary() string {
+	var asked, told int
+	for _, s := range r.Sources {
+		if s.Of == Local {
+			asked++
+			if s.Err == nil {
+				told++
+			}
+		}
+	}
+	offset := r.Local.Offset.Round(time.Second)
+	switch {
+	case asked == 0:
+		return "not compared with NTP: no server was named"
+	case told == 0:
+		return "not compared with NTP: no server told the time"
+	case !r.Local.Known:
+		return "not compared with NTP: the servers contradict each other"
+	case r.Local.Offset.Abs() < agreement:
+		return fmt.Sprintf("which agrees with NTP (%+.3f s)", -r.Local.Offset.Seconds())
+	}
+	return "which is " + ahead(-offset) + " by NTP: set it"
+}
+
+// SameHour reports whether the server may be in the hour that a skew says, at
+// this machine's time now. It may not be where its clock is not known.
+func (r ClockReport) SameHour(now time.Time, skew time.Duration) bool {
+	span, k := r.Interval(), HourOffset(now, skew)
+	return r.Known && HourOffset(now, span.Low) <= k && k <= HourOffset(now, span.High)
+}
+
+// Text returns what the source said in a few words: an offset and how far it
+// may be off, or why there is none.
+func (r Reading) Text() string {
+	if r.Err != nil {
+		return r.Err.Error()
+	}
+	text := fmt.Sprintf("%s, within %.3f s", FormatOffset(r.Offset), r.Uncertainty.Seconds())
+	if r.Uncertainty > vague {
+		text = between(r.Interval())
+	}
+	if r.Note != "" {
+		text += ", " + r.Note
+	}
+	if r.Outvoted {
+		text += ", outvoted"
+	}
+	return text
+}
+
+// turning says so where the server's hour is about to turn, or just has.
+func turning(low, high int) string {
+	if low == high {
+		return ""
+	}
+	return "; its hour turns about now"
+}
+
+// whyUnknown says why there is no skew.
+func (r ClockReport) whyUnknown() string {
+	var offsets, names []string
+	for _, s := range r.Sources {
+		if s.Of != Server {
+			continue
+		}
+		if s.Err == nil {
+			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, FormatOffset(s.Offset)))
+		}
+		names = append(names, s.Name)
+	}
+	switch {
+	case len(offsets) > 0:
+		return "its sources contradict each other: " + strings.Join(offsets, ", ")
+	case len(names) > 0:
+		return "none of " + strings.Join(names, ", ") + " told it"
+	}
+	return "nothing was asked"
+}
+
+// hours names one hour, or the first and the last of several, by their offsets:
+// 05h, with the date where it is over a day from now.
+func hours(now time.Time, low, high int) string {
+	name := func(offset int) string {
+		h := knock.HourOf(now).Add(offset)
+		if offset < -23 || offset > 23 {
+			return h.String()
+		}
+		return short(h)
+	}
+	switch high - low {
+	case 0:
+		return name(low)
+	case 1:
+		return name(low) + " or " + name(high)
+	}
+	return name(low) + " to " + name(high)
+}
+
+// short returns an hour as 05h.
+func short(h knock.Hour) string { return h.Start().Format("15h") }
+
+// past writes a time past the hour: :19, or :18:40 where turn has seconds.
+func past(d, turn time.Duration) string {
+	if turn%time.Minute == 0 {
+		return fmt.Sprintf(":%02d", d/time.Minute)
+	}
+	return fmt.Sprintf(":%02d:%02d", d/time.Minute, d%time.Minute/time.Second)
+}
+
+// last writes the last minute before a time past the hour, or the last second.
+func last(before, turn time.Duration) string {
+	if turn%time.Minute == 0 {
+		return past(before-time.Minute, turn)
+	}
+	return past(before-time.Second, turn)
+}
+
+// ahead writes an offset in whole seconds in words: 41 min ahead.
+func ahead(d time.Duration) string {
+	if d < 0 {
+		return span(-d) + " behind"
+	}
+	return span(d) + " ahead"
+}
+
+// between writes the ends of an interval in words.
+func between(i Interval) string {
+	low, high := i.Low.Round(time.Minute), i.High.Round(time.Minute)
+	switch {
+	case low >= 0:
+		return fmt.Sprintf("%s to %s ahead", span(low), span(high))
+	case high <= 0:
+		return fmt.Sprintf("%s to %s behind", span(-high), span(-low))
+	}
+	return fmt.Sprintf("between %s behind and %s ahead", span(-low), span(high))
+}
+
+// span writes a span of whole seconds: 2 d 3 h 0 min, 3 h 20 min, 41 min 20 s.
+func span(d time.Duration) string {
+	days, h, m, s := d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
+	var parts []string
+	add := func(n time.Duration, unit string, always bool) {
+		if n > 0 || always {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit))
+		}
+	}
+	add(days, "d", false)
+	add(h, "h", days > 0)
+	add(m, "min", d >= time.Hour || d == 0 || d >= time.Minute)
+	add(s, "s", false)
+	return strings.Join(parts, " ")
+}
+
+// FormatOffset writes an offset for a table: +0.004 s below a minute, else
+// -3:00:00.
+func FormatOffset(d time.Duration) string {
+	if d.Abs() < time.Minute {
+		return fmt.Sprintf("%+.3f s", d.Seconds())
+	}
+	sign := "+"
+	if d < 0 {
+		sign = "-"
+	}
+	d = d.Abs().Round(time.Second)
+	return fmt.Sprintf("%s%d:%02d:%02d", sign, d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
+}
+
+// RoundSkew returns the skew to keep for a host: to the second, or to the minute
+// where that is more than is known. Clocks that agree have none. It is false
+// where the report tells no more than an hour.
+func (r ClockReport) RoundSkew() (time.Duration, bool) {
+	switch {
+	case !r.Known || r.Uncertainty > vague:
+		return 0, false
+	case r.Skew.Abs() < agreement:
+		return 0, true
+	case r.Uncertainty > 2*time.Second:
+		return r.Skew.Round(time.Minute), true
+	}
+	return r.Skew.Round(time.Second), true
+}

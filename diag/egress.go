@@ -1,0 +1,95 @@
+package diag
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// compareEgress looks whether ports outside the range are answered as the
+// knocks were, where these were rejected. done says that this explains all.
+func (x *examination) compareEgress(ctx context.Context) (done bool, err error) {
+	g := &egress{host: time.Duration(x.e.before.RTT)}
+	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
+		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
+			g.ports, g.answer, g.mixed = ports, a, len(ports) < len(knocked(x.e.handshake))
+			break
+		}
+	}
+	if len(g.ports) == 0 {
+		x.skip(CheckEgress, "no knock was rejected")
+		return false, nil
+	}
+	// A stand-in that takes most knocks refuses the one that gets lost; else it
+	// is only that one port or another is of two hours.
+	if x.e.target.Addr.Addr().IsLoopback() && x.e.taken(x.e.handshake) < knock.Knocks-1 {
+		x.skip(CheckEgress, "loopback: there is nothing on the way")
+		return false, nil
+	}
+	s := x.begin(CheckEgress, "comparing with ports outside the range")
+	var shots []knock.Shot
+	for i, port := range controls(x.e.target.Range) {
+		shots = append(shots, knock.Shot{At: time.Duration(i) * stagePause, Port: port})
+		g.control = append(g.control, knock.Silent)
+	}
+	n := len(g.control)
+	// Who rejects the knocks: the handshake does not tell.
+	shots = append(shots, knock.Shot{At: time.Duration(n) * stagePause, Port: g.ports[0]})
+	_, err = x.client.Volley(ctx, x.e.target.Addr, shots, knock.VolleyOptions{}, func(r knock.ShotReport) {
+		switch {
+		case r.Answer == knock.Pending:
+		case r.Shot < n:
+			g.control[r.Shot] = r.Answer
+			g.host = nearest(g.host, time.Duration(r.RTT))
+		default:
+			g.from, g.rejected = r.From, time.Duration(r.RTT)
+		}
+	})
+	if err != nil {
+		return false, err
+	}
+	x.e.egress = g
+	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, words(g.control))
+	if x.e.blocked() {
+		if g.foreign(x.e.target.Addr.Addr()) {
+			summary += fmt.Sprintf("; %s rejects them", g.from)
+		}
+		s.end(Fail, summary, nil)
+		return true, nil
+	}
+	s.end(OK, summary, nil)
+	return false, nil
+}
+
+// knocked returns the ports of a handshake, each once.
+func knocked(h *knock.Report) (ports []uint16) {
+	for _, a := range h.Attempts {
+		for _, k := range a.Knocks {
+			if !slices.Contains(ports, k.Port) {
+				ports = append(ports, k.Port)
+			}
+		}
+	}
+	return ports
+}
+
+// nearest returns the shorter of two round trips that are known.
+func nearest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// controls are ports near the range and outside it, below and above.
+func controls(r knock.Range) (all []uint16) {
+	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
+		if port >= 1024 && port <= 65535 {
+			all = append(all, uint16(port))
+		}
+	}
+	return all
+}

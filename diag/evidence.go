@@ -1,0 +1,143 @@
+package diag
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// evidence is all that a diagnosis has learnt. Judging it takes nothing else.
+type evidence struct {
+	now    time.Time // of this machine, when the handshake began
+	target knock.Target
+	past   int // hours that a scan looked back
+	future int
+
+	nameErr error // the name has no address
+	goneErr error // there is no way to the host
+
+	before knock.SSH // without a knock
+	again  knock.SSH // the same once any earlier window was over, where before was open
+
+	handshake *knock.Report
+	scan      *ScanReport
+	clock     *ClockReport
+	egress    *egress
+
+	// The same over the other family, where the name has an address of it.
+	otherFamily knock.Family
+	other       *knock.Report
+	otherScan   *ScanReport
+
+	rules *gate.Inspection // nil unless rules were given
+}
+
+// egress compares what knock ports answer with what others do.
+type egress struct {
+	ports   []uint16 // knocks that were rejected
+	answer  knock.Answer
+	mixed   bool // other ports of the handshake never were, in any attempt
+	from    netip.Addr
+	control []knock.Answer // of ports outside the range
+	// How soon a knock was rejected, and how far away the host is: zero where
+	// that is not known.
+	rejected, host time.Duration
+}
+
+// foreign reports whether somebody other than the host says that it rejects.
+func (g egress) foreign(host netip.Addr) bool {
+	return g.from.IsValid() && g.from != host.WithZone("")
+}
+
+// near reports whether the knocks are rejected much sooner than the host could.
+func (g egress) near() bool {
+	const tellable = 4 * time.Millisecond
+	return g.rejected > 0 && g.host > tellable && g.rejected < g.host/4
+}
+
+// differ reports whether ports outside the range are answered in another way.
+func (g egress) differ() bool {
+	if len(g.control) == 0 {
+		return false
+	}
+	for _, a := range g.control {
+		if a == g.answer {
+			return false
+		}
+	}
+	return true
+}
+
+// family is that of the address that everything went to.
+func (e evidence) family() knock.Family { return familyOf(e.target.Addr.Addr()) }
+
+func familyOf(a netip.Addr) knock.Family {
+	if a.Is4() {
+		return knock.Family4
+	}
+	return knock.Family6
+}
+
+// opening is what opened the gate, or is proven to.
+type opening struct {
+	Hypothesis
+	family    knock.Family
+	confirmed bool
+	how       string
+	ssh       knock.SSH
+}
+
+// opened returns what was found to open the gate where the handshake did not.
+func (e evidence) opened() (opening, bool) {
+	hour := knock.HourOf(e.now.Add(e.target.Skew))
+	if e.other != nil && e.other.Opened {
+		return opening{Hypothesis{0, hour, e.target.Range, gate.AsGiven}, e.otherFamily, true,
+			fmt.Sprintf("the same handshake opens SSH over IPv%s", e.otherFamily), e.other.SSH}, true
+	}
+	for _, s := range []struct {
+		*ScanReport
+		family knock.Family
+	}{{e.scan, e.family()}, {e.otherScan, e.otherFamily}} {
+		if s.ScanReport == nil || s.Opened == nil {
+			continue
+		}
+		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Hypotheses, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
+		if s.Confirmed {
+			how += ", and did so again on its own"
+		} else {
+			how += ", but a handshake on its own did not"
+		}
+		return opening{*s.Opened, s.family, s.Confirmed, how, s.SSH}, true
+	}
+	if e.rules != nil && e.rules.Match() != nil && e.rules.Others() == 0 {
+		h := hypothesis(*e.rules.Match())
+		if (h != Hypothesis{0, hour, e.target.Range, gate.AsGiven}) {
+			return opening{h, e.family(), false, "the server's rules were made with " + e.rules.Match().Made(), knock.SSH{}}, true
+		}
+	}
+	return opening{}, false
+}
+
+// withKnock adds to the clocks what the hour that opened the gate tells of the
+// server's. It comes after the verdict: rules may be stale, and then it is the
+// other sources that are right.
+func (e evidence) withKnock(c *ClockReport) *ClockReport {
+	hour, ok := knock.HourOf(e.now.Add(e.target.Skew)), e.handshake != nil && e.handshake.Opened
+	if o, found := e.opened(); found && e.handshake != nil {
+		hour, ok = o.Hour, true
+	}
+	if !ok {
+		return c
+	}
+	with := ClockReport{Schema: 1, Local: LocalClock{Time: e.now}}
+	if c != nil {
+		with = *c
+		with.Sources = slices.Clone(c.Sources)
+	}
+	with.Add(NewReading(SourceKnock, Server, FromKnock(e.now, hour.Sub(knock.HourOf(e.now)))))
+	return &with
+}

@@ -1,0 +1,182 @@
+package diag
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// Hypothesis is what a gate's sequence may be made of. Hypotheses compare with
+// ==.
+type Hypothesis struct {
+	// Offset is the hour's distance from the client's hour, its known skew
+	// included; negative is earlier.
+	Offset  int
+	Hour    knock.Hour
+	Range   knock.Range
+	Variant gate.Variant
+}
+
+// hypothesis is what rules were made with.
+func hypothesis(m gate.Match) Hypothesis {
+	return Hypothesis{m.HourOffset, m.Hour, m.Range, m.Variant}
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (h Hypothesis) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Offset  int          `json:"hour_offset"`
+		Hour    knock.Hour   `json:"hour"`
+		Range   ends         `json:"range"`
+		Variant gate.Variant `json:"secret_variant"`
+	}{h.Offset, h.Hour, endsOf(h.Range), h.Variant})
+}
+
+// ends is a range as JSON has it.
+type ends struct {
+	Bottom int `json:"bottom"`
+	Top    int `json:"top"`
+}
+
+func endsOf(r knock.Range) ends { return ends{r.Bottom(), r.Top()} }
+
+// Differs says what the hypothesis has that the client of t has not, each in a
+// few words; nothing if the two agree.
+func (h Hypothesis) Differs(t knock.Target) []string {
+	return gate.Match{Hour: h.Hour, HourOffset: h.Offset, Range: h.Range, Variant: h.Variant}.
+		Differs(gate.Puzzle{Hour: h.Hour.Add(-h.Offset), Range: t.Range})
+}
+
+// DefaultPast is how many hours back a scan usually looks: every time zone.
+const DefaultPast = 26
+
+// Hypotheses are the ones worth trying at the time now of this machine, the
+// likeliest first: the hours from past before to future after the client's,
+// and those that clock, if not nil, allows; the client's range, the ranges in
+// also, and the client's with an end or both off by one; and, for the likeliest
+// hours, the secret with its newline, CR, blanks or case off.
+func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *ClockReport) []Hypothesis {
+	hour := knock.HourOf(now.Add(t.Skew))
+	low, high := 0, 0
+	if clock != nil && clock.Known {
+		low = knock.HourOf(now.Add(clock.Interval().Low)).Sub(hour)
+		high = knock.HourOf(now.Add(clock.Interval().High)).Sub(hour)
+		if high-low > 2 { // it says next to nothing
+			low, high = 0, 0
+		}
+	}
+	type weighed struct {
+		Hypothesis
+		cost int
+	}
+	var all []weighed
+	add := func(h Hypothesis, cost int) {
+		if !slices.ContainsFunc(all, func(o weighed) bool { return o.Hypothesis == h }) {
+			all = append(all, weighed{h, cost})
+		}
+	}
+	ranges := neighbours(t.Range)
+	for offset := min(-past, low); offset <= max(future, high); offset++ {
+		told := low <= offset && offset <= high
+		if (offset < -past || offset > future) && !told {
+			continue
+		}
+		h := Hypothesis{offset, hour.Add(offset), t.Range, gate.AsGiven}
+		if h.Hour.Sub(hour) != offset {
+			continue // no four-digit year has it
+		}
+		// A clock that is far off is rarer than one that is a little off, and a
+		// slip in the range is rarer still, unless the user names the range.
+		cost := 8 + max(offset, -offset)
+		if told || offset == 0 {
+			cost = 0
+		}
+		add(h, cost)
+		for _, r := range also {
+			h.Range = r
+			add(h, cost+10)
+		}
+		for _, r := range ranges {
+			h.Range = r
+			add(h, cost+40)
+		}
+		h.Range = t.Range
+		if cost > 0 {
+			continue
+		}
+		for _, v := range gate.Variants(t.Secret) {
+			h.Variant = v
+			add(h, cost+20)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b weighed) int {
+		return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(b.Offset, a.Offset))
+	})
+	out := make([]Hypothesis, len(all))
+	for i, w := range all {
+		out[i] = w.Hypothesis
+	}
+	return out
+}
+
+// neighbours returns the ranges that come of a slip: an end or both off by one.
+func neighbours(r knock.Range) (all []knock.Range) {
+	for _, d := range [][2]int{{0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, -1}} {
+		if n, err := knock.NewRange(r.Bottom()+d[0], r.Top()+d[1]); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// announce says what a scan sends, and what that reveals to an onlooker.
+func announce(all []Hypothesis) string {
+	var hours []knock.Hour
+	var ranges []knock.Range
+	var ahead []knock.Hour
+	for _, h := range all {
+		if !slices.Contains(hours, h.Hour) {
+			hours = append(hours, h.Hour)
+			if h.Offset > 0 {
+				ahead = append(ahead, h.Hour)
+			}
+		}
+		if !slices.Contains(ranges, h.Range) {
+			ranges = append(ranges, h.Range)
+		}
+	}
+	if len(hours) == 0 {
+		return "nothing to try"
+	}
+	first, last := hours[0], hours[0]
+	for _, h := range hours {
+		if h.Sub(first) < 0 {
+			first = h
+		}
+		if h.Sub(last) > 0 {
+			last = h
+		}
+	}
+	s := fmt.Sprintf("trying %d hypotheses: %s, %s", len(all), plural(len(hours), "hour"), plural(len(ranges), "range"))
+	if len(hours) > 1 {
+		s += fmt.Sprintf(", from %v to %v", first, last)
+	}
+	if len(ahead) == 0 {
+		return s + "; past hours tell an onlooker nothing that opens the gate later"
+	}
+	until := slices.MaxFunc(ahead, func(a, b knock.Hour) int { return a.Sub(b) })
+	return s + fmt.Sprintf("; an onlooker who keeps them can open the gate in the hours to come, until %v", until)
+}
+
+// plural counts things.
+func plural(n int, what string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

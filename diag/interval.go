@@ -1,0 +1,85 @@
+package diag
+
+import (
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// Interval is a span of offsets, of another clock minus this machine's. Both
+// ends are in it.
+type Interval struct{ Low, High time.Duration }
+
+// Middle returns the offset halfway.
+func (i Interval) Middle() time.Duration { return i.Low + i.HalfWidth() }
+
+// HalfWidth returns how far the ends are from the middle, rounded down.
+func (i Interval) HalfWidth() time.Duration { return (i.High - i.Low) / 2 }
+
+// Contains reports whether d is in the interval.
+func (i Interval) Contains(d time.Duration) bool { return i.Low <= d && d <= i.High }
+
+// covers reports whether all of j is in i.
+func (i Interval) covers(j Interval) bool { return i.Low <= j.Low && j.High <= i.High }
+
+// overlaps reports whether i and j have an offset in common.
+func (i Interval) overlaps(j Interval) bool { return i.Low <= j.High && j.Low <= i.High }
+
+// Intersect finds the offsets that most intervals agree on, as Marzullo's
+// algorithm and NTP's selection (RFC 5905, 11.2.1) do, and which intervals have
+// them. Where several spans have equally many votes, they count as one if an
+// interval covers them all, since that one links them; else nothing was agreed
+// upon, and ok is false, as it is without intervals. An interval whose ends are
+// the wrong way round agrees with nothing.
+func Intersect(all []Interval) (best Interval, agree []bool, ok bool) {
+	agree = make([]bool, len(all))
+	var spans []Interval // those with the most votes, from low to high
+	votes := 1
+	for _, a := range all {
+		// A span of most votes starts where an interval starts.
+		span, n := Interval{a.Low, a.High}, 0
+		for _, b := range all {
+			if b.Contains(a.Low) {
+				n++
+				span.High = min(span.High, b.High)
+			}
+		}
+		switch {
+		case n < votes || slices.Contains(spans, span):
+		case n > votes:
+			votes, spans = n, []Interval{span}
+		default:
+			spans = append(spans, span)
+		}
+	}
+	if len(spans) == 0 {
+		return Interval{}, agree, false
+	}
+	best = spans[0]
+	for _, s := range spans {
+		best = Interval{min(best.Low, s.Low), max(best.High, s.High)}
+	}
+	if len(spans) > 1 && !slices.ContainsFunc(all, func(i Interval) bool { return i.covers(best) }) {
+		return Interval{}, agree, false
+	}
+	for i, a := range all {
+		agree[i] = a.Low <= a.High && a.overlaps(best)
+	}
+	return best, agree, true
+}
+
+// FromKnock returns what an opened gate tells about the server's clock. Its
+// rules follow that clock: with x seconds gone in this machine's hour, hour
+// offset k opens while the skew is within [3600k - x, 3600(k+1) - x). now is
+// this machine's time, no skew added.
+func FromKnock(now time.Time, hourOffset int) Interval {
+	start := knock.HourOf(now).Add(hourOffset).Start().Sub(now)
+	return Interval{start, start + time.Hour - 1}
+}
+
+// HourOffset returns how many hours the server's hour is later than this
+// machine's at its time now, if the server's clock is ahead by skew.
+func HourOffset(now time.Time, skew time.Duration) int {
+	return knock.HourOf(now.Add(skew)).Sub(knock.HourOf(now))
+}

@@ -1,0 +1,359 @@
+package diag_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
+)
+
+// fault is one row of the matrix: what is wrong, really, and the verdict.
+type fault struct {
+	name   string
+	server knocktest.Options
+	clocks knocktest.Clocks // services of the server, if any
+	// break does what is wrong besides.
+	breaks func(t *testing.T, s *knocktest.Server, p *patient)
+	want   diag.Code
+	// opens says that what the verdict takes over must open the gate.
+	opens bool
+	also  func(r diag.Report) bool
+}
+
+// patient is the client's side of a row.
+type patient struct {
+	host   hosts.Host
+	secret string
+	doctor diag.Doctor
+}
+
+func shift(d time.Duration) time.Time { return morning.Add(d) }
+
+// matrix is every verdict, each by at least one real fault.
+func matrix(t *testing.T) []fault {
+	lesser, greater := mustRange(t, "10000-10998"), mustRange(t, "10000-11000")
+	higher, lower := mustRange(t, "10001-10999"), mustRange(t, "9999-10999")
+	far := mustRange(t, "20000-29999")
+	hashed := func(f func(string) string) knocktest.Options { return knocktest.Options{Hashed: f} }
+	standIn := func(handle func(net.Conn)) func(*testing.T, *knocktest.Server, *patient) {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.ServeSSH(t, handle) }
+	}
+	block := func(how knocktest.Refusal) func(*testing.T, *knocktest.Server, *patient) {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Router.Block(t, how, knocktest.Within(knock.DefaultRange))
+		}
+	}
+	behind := func(o knocktest.Options, d time.Duration) knocktest.Options {
+		o.At = morning.Add(d)
+		return o
+	}
+	oneShot := func(r *gate.Rules) { r.OneShot = true }
+	offset := func(n int) func(diag.Report) bool {
+		return func(r diag.Report) bool {
+			return r.Verdict.Detail.HourOffset != nil && *r.Verdict.Detail.HourOffset == n
+		}
+	}
+	names := func(f knock.Family) func(*testing.T, *knocktest.Server, *patient) {
+		return func(t *testing.T, s *knocktest.Server, p *patient) {
+			p.host.Address, p.host.Family = "both.test", f
+			p.doctor.Client.Resolver = knocktest.NewResolver(t, map[string][]netip.Addr{"both.test": {s.Addr6, s.Addr4}})
+		}
+	}
+	return []fault{
+		{name: "nothing", want: diag.Opens},
+		{name: "nothing, at a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset}, want: diag.Opens},
+		{name: "nothing, 200 ms away", server: knocktest.Options{Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.Opens},
+		{name: "nothing, at the gate of rapport rules", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(gate.NFT, nil)},
+		{name: "nothing, at a gate for one connection", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(gate.IPTables, oneShot)},
+		{name: "nothing guards SSH", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen},
+		{name: "the third knock is lost, once", want: diag.LossyPath, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Lose(t, knocktest.Loss{Ports: knocktest.Within(knock.DefaultRange), Nth: 3})
+		}},
+		{name: "every seventh knock is lost", want: diag.LossyPath, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Lose(t, knocktest.Loss{Ports: knocktest.Within(knock.DefaultRange), Nth: 2, Every: 7})
+		}},
+
+		{name: "clock 2 h ahead (http)", server: knocktest.Options{At: shift(2 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Shift: 2 * time.Hour}, want: diag.ServerAhead, opens: true, also: offset(2)},
+		{name: "clock 3 h behind (http)", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Shift: -3 * time.Hour}, want: diag.ServerBehind, opens: true, also: offset(-3)},
+		{name: "clock 41 min behind (ntp)", server: knocktest.Options{At: shift(-41 * time.Minute)}, clocks: knocktest.Clocks{NTP: true, Shift: -41 * time.Minute}, want: diag.ServerBehind, opens: true, also: func(r diag.Report) bool {
+			return r.Verdict.Change.Skew != nil && (*r.Verdict.Change.Skew+41*time.Minute).Abs() <= 2*time.Second
+		}},
+		{name: "clock 41 min ahead (smtp)", server: knocktest.Options{At: shift(41 * time.Minute)}, clocks: knocktest.Clocks{SMTP: true, Shift: 41 * time.Minute}, want: diag.ServerAhead, opens: true, also: offset(1)},
+		{name: "clock 20 min ahead, same hour (http)", clocks: knocktest.Clocks{HTTP: true, Shift: 20 * time.Minute}, want: diag.Opens, opens: true},
+		{name: "refresh 3 h ago (http)", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true}, want: diag.RulesStale, opens: true, also: offset(-3)},
+		{name: "refresh a day ago (ntp)", server: knocktest.Options{At: shift(-24 * time.Hour)}, clocks: knocktest.Clocks{NTP: true}, want: diag.RulesStale, opens: true, also: offset(-24)},
+		{name: "rules 2 h ahead of a right clock", server: knocktest.Options{At: shift(2 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true}, want: diag.HourAhead, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+			p.doctor.Future = 26
+		}},
+		{name: "3 h behind, no clock", server: knocktest.Options{At: shift(-3 * time.Hour)}, want: diag.HourBehind, opens: true, also: offset(-3)},
+		{name: "26 h behind, no clock", server: knocktest.Options{At: shift(-26 * time.Hour)}, want: diag.HourBehind, opens: true, also: offset(-26)},
+		{name: "3 h behind, at a gate that rejects", server: knocktest.Options{At: shift(-3 * time.Hour), Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, nil)},
+		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, oneShot)},
+		{name: "3 h behind, only a cache tells the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
+		{name: "5 h behind, 200 ms away", server: knocktest.Options{At: shift(-5 * time.Hour), Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.HourBehind, opens: true},
+		{name: "1 h ahead, no clock, future asked for", server: knocktest.Options{At: shift(time.Hour)}, want: diag.HourAhead, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+			p.doctor.Future = 26
+		}},
+		{name: "1 h ahead, no clock, future not asked for", server: knocktest.Options{At: shift(time.Hour)}, want: diag.Unexplained},
+		{name: "this machine 2 h ahead (ntp)", server: knocktest.Options{At: shift(-2 * time.Hour)}, clocks: knocktest.Clocks{NTP: true, Shift: -2 * time.Hour}, want: diag.ClientAhead, opens: true, breaks: asksServer},
+		{name: "this machine 5 h behind (ntp)", server: knocktest.Options{At: shift(5 * time.Hour)}, clocks: knocktest.Clocks{NTP: true, Shift: 5 * time.Hour}, want: diag.ClientBehind, opens: true, breaks: asksServer},
+
+		{name: "top port one less", server: knocktest.Options{Range: lesser}, want: diag.RangeMismatch, opens: true},
+		{name: "top port one more", server: knocktest.Options{Range: greater}, want: diag.RangeMismatch, opens: true},
+		{name: "bottom port one more", server: knocktest.Options{Range: higher}, want: diag.RangeMismatch, opens: true},
+		{name: "bottom port one less", server: knocktest.Options{Range: lower}, want: diag.RangeMismatch, opens: true},
+		{name: "a range of the user's list", server: knocktest.Options{Range: far}, want: diag.RangeMismatch, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+			p.doctor.Also = []knock.Range{far}
+		}},
+		{name: "a range nobody thought of", server: knocktest.Options{Range: far}, want: diag.Unexplained},
+		{name: "a range that the rules prove", server: knocktest.Options{Range: far}, want: diag.RangeMismatch, opens: true, breaks: givesRules},
+
+		{name: "secret without its newline", server: hashed(func(s string) string { return strings.TrimSuffix(s, "\n") }), want: diag.SecretVariant},
+		{name: "secret with two newlines", server: hashed(func(s string) string { return s + "\n" }), want: diag.SecretVariant},
+		{name: "secret with a CR", server: hashed(func(s string) string { return strings.Replace(s, "\n", "\r\n", 1) }), want: diag.SecretVariant},
+		{name: "secret with a blank behind it", server: hashed(func(s string) string { return strings.Replace(s, "\n", " \n", 1) }), want: diag.SecretVariant},
+		{name: "secret in upper case", server: knocktest.Options{Secret: "F00B4R"}, want: diag.SecretVariant},
+		{name: "secret with a capital", server: knocktest.Options{Secret: "F00b4r"}, want: diag.SecretVariant},
+		{name: "another secret", server: knocktest.Options{Secret: "b4rf00"}, want: diag.Unexplained},
+		{name: "another secret, the rules are given", server: knocktest.Options{Secret: "b4rf00"}, want: diag.Unexplained, breaks: givesRules},
+
+		{name: "sshd is stopped", server: knocktest.Options{NoSSHD: true}, want: diag.SSHDown},
+		{name: "sshd is stopped, at a gate that rejects", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.PortUnreachable}, want: diag.SSHDown},
+		{name: "sshd has a penalty", server: knocktest.Options{NoSSHD: true}, want: diag.SSHRefusing, breaks: standIn(knocktest.Say(knocktest.Penalty))},
+		{name: "sshd is full", server: knocktest.Options{NoSSHD: true}, want: diag.SSHRefusing, breaks: standIn(knocktest.Say("Exceeded MaxStartups\r\n"))},
+		{name: "sshd is stuck", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, breaks: standIn(knocktest.Hold)},
+		{name: "a mail server in sshd's place", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, breaks: standIn(knocktest.Say("220 mail.example.org ESMTP\r\n"))},
+		{name: "established connections are cut off", server: knocktest.Options{CutOff: true}, want: diag.SSHSilent},
+
+		{name: "a gate for IPv4 alone", server: knocktest.Options{V6: knocktest.Shut}, want: diag.FamilyMismatch, opens: true, breaks: names(knock.Family6)},
+		{name: "a gate for IPv6 alone", server: knocktest.Options{V4: knocktest.Shut}, want: diag.FamilyMismatch, opens: true, breaks: names(knock.Family4)},
+
+		{name: "a router resets the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
+		{name: "a router rejects the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.AdminProhibited)},
+		{name: "a router says port unreachable", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.PortUnreachable)},
+		{name: "a router resets the knocks, 40 ms before a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
+		{name: "a router drops the knocks", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: block(knocktest.Drop)},
+		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Router.Intercept(t, knocktest.Within(knock.DefaultRange), knocktest.Hold)
+		}},
+		{name: "a proxy accepts everything", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Router.Intercept(t, knocktest.Ports{First: 1, Last: 65535}, knocktest.Hold)
+		}},
+		{name: "SSH leaves by another address", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Router.MoveSource(t, knocktest.Port(22))
+		}},
+
+		{name: "the guard is used up (nft), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(gate.NFT)},
+		{name: "the guard is used up (iptables), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(gate.IPTables)},
+
+		{name: "no such name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {
+			p.host.Address = "nosuch.test"
+			p.doctor.Client.Resolver = knocktest.NewResolver(t, nil)
+		}},
+		{name: "nobody has the address", want: diag.HostUnreachable, breaks: func(_ *testing.T, s *knocktest.Server, p *patient) {
+			p.host.Address = strings.TrimSuffix(s.Addr4.String(), ".2") + ".77"
+		}},
+
+		{name: "3 h behind (http), and top port one less", server: behind(knocktest.Options{Range: lesser}, -3*time.Hour), clocks: knocktest.Clocks{HTTP: true, Shift: -3 * time.Hour}, want: diag.ServerBehind, opens: true, also: func(r diag.Report) bool {
+			return r.Verdict.Detail.ServerRange == lesser
+		}},
+		{name: "3 h behind, and top port one more", server: behind(knocktest.Options{Range: greater}, -3*time.Hour), want: diag.HourBehind, opens: true},
+		{name: "3 h behind (http), and a gate for IPv4 alone", server: behind(knocktest.Options{V6: knocktest.Shut}, -3*time.Hour), clocks: knocktest.Clocks{HTTP: true, Shift: -3 * time.Hour}, want: diag.ServerBehind, opens: true, breaks: names(knock.Family6), also: func(r diag.Report) bool {
+			return r.Verdict.Detail.Works == knock.Family4
+		}},
+		{name: "3 h behind, and sshd is stopped", server: behind(knocktest.Options{NoSSHD: true}, -3*time.Hour), want: diag.HourBehind, opens: true},
+	}
+}
+
+// asksServer makes the server's own NTP service the one that this machine's
+// clock is compared with.
+func asksServer(_ *testing.T, s *knocktest.Server, p *patient) {
+	p.host.NTP = []string{s.Addr4.String()}
+}
+
+// givesRules hands the server's rules to the doctor.
+func givesRules(t *testing.T, s *knocktest.Server, p *patient) {
+	f, err := gate.ReadRules(strings.NewReader(s.Run(t, "iptables-save") + s.Run(t, "ip6tables-save")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.doctor.Rules = &f
+}
+
+// scripted makes the server's gate the one of rapport's own script, on a host
+// that rejects nothing by itself: its closed ports are refused, SSH is dropped.
+func scripted(format gate.Format, change func(*gate.Rules)) func(*testing.T, *knocktest.Server, *patient) {
+	return func(t *testing.T, s *knocktest.Server, _ *patient) {
+		c := s.NewScript(t)
+		r := gate.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: gate.DefaultGrace, SecretPath: c.SecretPath()}
+		if change != nil {
+			change(&r)
+		}
+		script, err := r.Script()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Install(t, script)
+		c.Run(t, "setup")
+	}
+}
+
+// usedUp makes the server's gate one with a replay guard for a single address,
+// which another client has taken, and hands the rules to the doctor.
+func usedUp(format gate.Format) func(*testing.T, *knocktest.Server, *patient) {
+	return func(t *testing.T, s *knocktest.Server, p *patient) {
+		scripted(format, func(r *gate.Rules) { r.ReplayGuard = 1 })(t, s, p)
+		other := net.Dialer{Timeout: 50 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: s.NewAddress(t, s.Addr4).AsSlice()}}
+		for _, port := range s.Ports(t, knock.HourOf(morning)) {
+			if c, err := other.Dial("tcp", netip.AddrPortFrom(s.Addr4, port).String()); err == nil {
+				c.Close()
+			}
+		}
+		rules := s.Run(t, "iptables-save")
+		if format == gate.NFT {
+			rules = s.Run(t, "nft", "list", "ruleset")
+		}
+		f, err := gate.ReadRules(strings.NewReader(rules))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.doctor.Rules = &f
+	}
+}
+
+// TestFaultMatrix prints fault, expected, got and seconds:
+//
+//	go test -run FaultMatrix -v ./diag
+func TestFaultMatrix(t *testing.T) {
+	var mu sync.Mutex
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "fault\texpected\tgot\tseconds\tconnections")
+	t.Cleanup(func() {
+		w.Flush()
+		t.Log("\n" + table.String())
+	})
+	seen := map[diag.Code]bool{}
+	for _, f := range matrix(t) {
+		seen[f.want] = true
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			got, took, connections := f.run(t)
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(w, "%s\t%s\t%s\t%.1f\t%d\n", f.name, f.want, got, took.Seconds(), connections)
+		})
+	}
+	for _, code := range []diag.Code{
+		diag.Opens, diag.AlreadyOpen, diag.LossyPath, diag.ServerAhead, diag.ServerBehind, diag.RulesStale, diag.HourAhead, diag.HourBehind,
+		diag.ClientAhead, diag.ClientBehind, diag.RangeMismatch, diag.SecretVariant, diag.SequenceUsed, diag.SSHDown, diag.SSHRefusing,
+		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksTaken, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
+	} {
+		if !seen[code] {
+			t.Errorf("no fault has the verdict %s", code)
+		}
+	}
+}
+
+// limits of every row.
+const (
+	longest         = 30 * time.Second
+	mostConnections = 4
+)
+
+func (f fault) run(t *testing.T) (diag.Code, time.Duration, int) {
+	if f.server.At.IsZero() {
+		f.server.At = morning
+	}
+	s := knocktest.NewServer(t, f.server)
+	client := clientAt(morning)
+	if c := f.clocks; c.HTTP || c.NTP || c.SMTP {
+		f.clocks.Clock = client.Clock
+		s.ServeClocks(t, f.clocks)
+	}
+	p := patient{host: hosts.NewHost("server"), secret: knocktest.DefaultSecret, doctor: diag.Doctor{Client: client, Past: diag.DefaultPast}}
+	p.host.Address = s.Addr4.String()
+	if f.breaks != nil {
+		f.breaks(t, s, &p)
+	}
+	secret, err := knock.ParseSecret(p.secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	capture := s.Capture(t)
+	start := time.Now()
+	r, err := p.doctor.Run(t.Context(), p.host, secret, nil)
+	took := time.Since(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections := capture.Connections(s.SSHPort)
+	if r.Verdict.Code != f.want || f.also != nil && !f.also(r) {
+		t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, f.want, r.Text(true))
+	}
+	if took > longest || connections > mostConnections {
+		t.Errorf("it took %v and %d connections", took, connections)
+	}
+	if opens := !r.Verdict.Change.IsZero(); opens != f.opens {
+		t.Errorf("the fix changes %q here", r.Verdict.Change)
+	}
+	if f.opens {
+		f.takeOver(t, s, client, r.Verdict.Change.Apply(p.host), secret)
+	}
+	return r.Verdict.Code, took, connections
+}
+
+// takeOver knocks as the fix of the verdict has it.
+func (f fault) takeOver(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
+	target := h.Target()
+	target.Secret = secret
+	addr, err := client.Resolve(t.Context(), h.Lookup(), h.Family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Addr = s.SSHAddr(addr)
+	r, err := client.Knock(t.Context(), target, knock.Options{}, nil)
+	if err != nil || !r.Opened && !(f.server.NoSSHD && r.SSH.State == knock.SSHRefused) {
+		t.Errorf("with the fix taken over: %v %+v", err, r)
+	}
+}
+
+// TestHealthyServer examines servers that have nothing, fifty times.
+func TestHealthyServer(t *testing.T) {
+	const servers, times = 10, 5
+	for n := range servers {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			s := knocktest.NewServer(t, knocktest.Options{At: morning, Window: time.Second})
+			client := clientAt(morning)
+			if n%2 == 0 {
+				s.ServeClocks(t, knocktest.Clocks{HTTP: true, NTP: true, Clock: client.Clock})
+			}
+			h := hosts.NewHost("server")
+			h.Window = s.Window
+			h.Address = []string{s.Addr4.String(), s.Addr6.String()}[n%3%2]
+			d := diag.Doctor{Client: client, Past: diag.DefaultPast, Clocks: diag.Clocks{Timeout: 1500 * time.Millisecond}}
+			for range times {
+				r, err := d.Run(t.Context(), h, s.Secret, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Verdict.Code != diag.Opens || !r.Verdict.Change.IsZero() {
+					t.Errorf("a fault of a healthy server:\n%s", r.Text(true))
+				}
+				time.Sleep(s.Window + time.Second) // until it is shut again
+			}
+		})
+	}
+}

@@ -1,0 +1,82 @@
+package diag
+
+import (
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// Status is how a check went.
+type Status string
+
+// The statuses. Running is for the screens: no finished report has it.
+const (
+	OK      Status = "ok"
+	Warn    Status = "warn"
+	Fail    Status = "fail"
+	Skipped Status = "skipped"
+	Running Status = "running"
+)
+
+// The checks, in their order.
+const (
+	CheckName      = "name"         // the addresses
+	CheckRules     = "rules"        // the server's rules, where they are given
+	CheckBefore    = "before"       // reachability, and SSH without a knock
+	CheckLocal     = "local-clock"  // this machine's clock
+	CheckServer    = "server-clock" // the server's clock
+	CheckHandshake = "handshake"    // what each port answered, and SSH
+	CheckFamily    = "family"       // the same over the other IP family
+	CheckEgress    = "egress"       // whether knock ports answer unlike others
+	CheckScan      = "scan"         // which hour, range and form of the secret opens
+)
+
+// Check is one step of a diagnosis.
+type Check struct {
+	ID      string       `json:"id"`
+	Status  Status       `json:"status"`
+	Summary string       `json:"summary"` // one lower-case line; of a skipped one: why
+	Elapsed knock.Millis `json:"elapsed_ms"`
+}
+
+// Report is a diagnosis, so far or in the end.
+type Report struct {
+	Schema  int          `json:"schema"` // 1
+	Host    string       `json:"host"`
+	Address string       `json:"address"`
+	Verdict Verdict      `json:"verdict"`
+	Causes  []Cause      `json:"causes"` // the likeliest first, which is the verdict
+	Checks  []Check      `json:"checks"` // those that have begun or were skipped
+	Elapsed knock.Millis `json:"elapsed_ms"`
+
+	// At is this machine's time when the diagnosis began.
+	At time.Time `json:"-"`
+	// Done says that the verdict stands.
+	Done bool `json:"-"`
+	// What was learnt; nil as long as it was not.
+	Clock     *ClockReport  `json:"-"`
+	Handshake *knock.Report `json:"-"`
+	Other     *knock.Report `json:"-"` // over the other IP family
+	Scan      *ScanReport   `json:"-"`
+	// Rules are the server's beside what this client has.
+	Rules *gate.Inspection `json:"-"`
+}
+
+// Check returns the check with that ID, and whether it has begun.
+func (r Report) Check(id string) (Check, bool) {
+	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
+	if i < 0 {
+		return Check{ID: id}, false
+	}
+	return r.Checks[i], true
+}
+
+// clone copies r so that later progress does not change the copy. What the
+// pointers lead to is never changed.
+func (r Report) clone() Report {
+	r.Checks = slices.Clone(r.Checks)
+	r.Causes = slices.Clone(r.Causes)
+	return r
+}

@@ -1,0 +1,343 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// Scan finds out which hour, range and form of the secret open a gate. The zero
+// Scan tries this hour.
+type Scan struct {
+	Client *knock.Client // nil is the zero Client
+	// Past and Future are how many hours before and after the client's are tried,
+	// usually DefaultPast and none. What is sent of hours to come can be replayed
+	// by an onlooker when they come.
+	Past, Future int
+	Also         []knock.Range // to be tried besides
+	Clock        *ClockReport  // what is known of the server's clock, or nil
+	// Shut is what SSH answers while it is shut; SSHUnknown looks first.
+	Shut knock.SSHState
+	RTT  time.Duration // the path's round trip, zero if it is not known
+	// First are hypotheses to try before all others.
+	First []Hypothesis
+}
+
+// CellState is how far a hypothesis got in a scan.
+type CellState int
+
+// The states of a hypothesis.
+const (
+	Waiting CellState = iota
+	Tried
+	Hit // it opens the gate, or is being confirmed to
+)
+
+// Cell is one hypothesis of a scan.
+type Cell struct {
+	Hypothesis
+	State CellState
+}
+
+// ScanReport is what a scan did and found, so far or in the end.
+type ScanReport struct {
+	Schema  int    `json:"schema"` // 1
+	Host    string `json:"host"`
+	Address string `json:"address"`
+	// Opened is what opened the gate; Confirmed says that a handshake of its own
+	// did so again once the window was over.
+	Opened     *Hypothesis `json:"opened"`
+	Confirmed  bool        `json:"confirmed"`
+	Hypotheses int         `json:"hypotheses"`
+	Packets    int         `json:"packets"`
+	// Connections is how many connections to SSH were made.
+	Connections int          `json:"connections"`
+	Elapsed     knock.Millis `json:"elapsed_ms"`
+	// Stopped says why the scan ended before all was tried; empty otherwise.
+	Stopped string `json:"stopped,omitempty"`
+	// Announce says what is sent, and what that reveals to an onlooker. It is
+	// known before the first packet leaves.
+	Announce string `json:"announce"`
+
+	// SSH is what the look found that was answered.
+	SSH knock.SSH `json:"-"`
+	// Cells are all hypotheses, in the order in which they are tried.
+	Cells []Cell `json:"-"`
+	// Confirming says that a hit is awaiting its confirmation.
+	Confirming bool `json:"-"`
+}
+
+// clone copies r so that later progress does not change the copy.
+func (r ScanReport) clone() ScanReport {
+	r.Cells = append([]Cell{}, r.Cells...)
+	return r
+}
+
+// progress says how far the scan is.
+func (r ScanReport) progress() string {
+	n := 0
+	for _, c := range r.Cells {
+		if c.State != Waiting {
+			n++
+		}
+	}
+	if r.Confirming {
+		return r.Summary()
+	}
+	return fmt.Sprintf("%d of %d hypotheses tried", n, r.Hypotheses)
+}
+
+// Summary says in one lower-case line what the scan found so far.
+func (r ScanReport) Summary() string {
+	switch {
+	case r.Opened == nil && r.Stopped != "":
+		return r.Stopped
+	case r.Opened == nil:
+		return fmt.Sprintf("none of %d hypotheses opens it", r.Hypotheses)
+	case r.Confirming:
+		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
+	case !r.Confirmed:
+		return fmt.Sprintf("hour %v, range %v seemed to open it, once", r.Opened.Hour, r.Opened.Range)
+	}
+	return fmt.Sprintf("hour %v, range %v, the secret %s opens it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
+}
+
+// Reasons for which a scan stops.
+var (
+	errOpenKnock = errors.New("a knock port accepts connections: something answers in the server's place")
+	errRejects   = errors.New("the network rejects the knocks")
+)
+
+// Run scans t. on, if not nil, is called with the report so far, on Run's own
+// goroutine: first before anything is sent, then as it goes. That nothing opens
+// the gate is no error. The report holds whatever was done, also beside an
+// error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
+// of ctx's end.
+func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (ScanReport, error) {
+	client := s.Client
+	if client == nil {
+		client = &knock.Client{}
+	}
+	if t.Window == 0 {
+		t.Window = knock.DefaultWindow
+	}
+	now := time.Now
+	if client.Clock != nil {
+		now = client.Clock
+	}
+	r := scanRun{
+		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
+		all:    Hypotheses(now(), t, s.Past, s.Future, s.Also, s.Clock),
+		report: ScanReport{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
+	}
+	r.all = append(slices.Clone(s.First), slices.DeleteFunc(r.all, func(h Hypothesis) bool { return slices.Contains(s.First, h) })...)
+	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
+	for _, h := range r.all {
+		r.report.Cells = append(r.report.Cells, Cell{Hypothesis: h})
+	}
+	r.tell(true)
+	err := r.run(ctx)
+	r.report.Confirming = false
+	r.tell(true)
+	return r.report, err
+}
+
+// scanRun is one call of Run under way.
+type scanRun struct {
+	*Scan
+	client *knock.Client
+	target knock.Target
+	on     func(ScanReport)
+	start  time.Time
+	told   time.Time
+	shut   knock.SSHState
+	all    []Hypothesis
+	report ScanReport
+}
+
+func (r *scanRun) run(ctx context.Context) error {
+	if r.shut == knock.SSHUnknown {
+		if err := r.lookFirst(ctx); err != nil || r.report.Stopped != "" {
+			return err
+		}
+	}
+	var ports [][knock.Knocks]uint16
+	for _, h := range r.all {
+		ports = append(ports, h.Variant.Ports(h.Hour, h.Range, r.target.Secret))
+	}
+	p := newScanPlan(ports, r.target.Window, r.target.Range.Size(), paceTo(r.target.Addr.Addr()))
+	hit, err := r.try(ctx, p)
+	if err != nil || r.report.Stopped != "" || hit < 0 {
+		return err
+	}
+	return r.settle(ctx, p.ports, p.explain(hit))
+}
+
+// lookFirst finds out what SSH answers while it is shut. An earlier window may
+// still be open: then once more when it is over.
+func (r *scanRun) lookFirst(ctx context.Context) error {
+	for again := range 2 {
+		p, err := r.client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: paceTo(r.target.Addr.Addr()).answer})
+		if err != nil {
+			return err
+		}
+		r.report.Packets++
+		r.shut, r.report.SSH = p.SSH.State, p.SSH
+		if !r.shut.Connected() {
+			return nil
+		}
+		r.report.Connections++
+		if again == 0 && r.shut == knock.SSHOpen && !sleep(ctx, r.target.Window+time.Second) {
+			return context.Cause(ctx)
+		}
+		if r.shut != knock.SSHOpen {
+			break
+		}
+	}
+	r.report.Stopped = "SSH's port accepts connections without a knock: " + r.report.SSH.Summary()
+	return nil
+}
+
+// try carries the plan out, and returns the shot that found SSH open, -1 for
+// none.
+func (r *scanRun) try(ctx context.Context, p scanPlan) (int, error) {
+	looks := map[int]int{}
+	for i, shot := range p.looks {
+		looks[shot] = i
+	}
+	o := knock.VolleyOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
+	if r.RTT > 0 {
+		o.Wait = 3*r.RTT + 100*time.Millisecond
+	}
+	v, err := r.volley(ctx, p.shots, o, func(shot int) {
+		if i, ok := looks[shot]; ok {
+			r.report.Cells[i].State = Tried
+		}
+	})
+	if v.Hit >= 0 {
+		r.report.SSH = v.SSH
+	}
+	return v.Hit, err
+}
+
+// volley sends shots. What an answer forbids to go on with ends it, and is
+// noted in the report.
+func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.VolleyOptions, sent func(shot int)) (knock.VolleyReport, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	rejected := 0
+	v, err := r.client.Volley(ctx, r.target.Addr, shots, o, func(s knock.ShotReport) {
+		switch {
+		case s.Answer == knock.Pending:
+			sent(s.Shot)
+			r.tell(false)
+		case shots[s.Shot].Look:
+		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
+			stop(errOpenKnock)
+		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:
+			if rejected++; rejected == 3 {
+				stop(fmt.Errorf("%w%s", errRejects, sender(s.From)))
+			}
+		}
+	})
+	r.report.Packets += v.Sent
+	r.report.Connections += v.Connections
+	if errors.Is(err, errOpenKnock) || errors.Is(err, errRejects) {
+		r.report.Stopped, err = err.Error(), nil
+	}
+	return v, err
+}
+
+// sender names who sent an ICMP error.
+func sender(from netip.Addr) string {
+	if !from.IsValid() {
+		return ""
+	}
+	return ", as " + from.String() + " says"
+}
+
+// maxConfirmations bounds how many hypotheses that explain a hit are told apart
+// by handshakes.
+const maxConfirmations = 6
+
+// settle finds out which of the hypotheses that fit is the one, by a handshake
+// for each once the window is over.
+func (r *scanRun) settle(ctx context.Context, ports [][knock.Knocks]uint16, fits []int) error {
+	if len(fits) == 0 {
+		r.report.Stopped = "SSH opened, but by none of the hypotheses: someone else's handshake, or a gate that works in another way"
+		return nil
+	}
+	found := r.all[fits[0]]
+	r.report.Opened, r.report.Confirming = &found, true
+	r.report.Cells[fits[0]].State = Hit
+	r.tell(true)
+	if r.report.SSH.State == knock.SSHRefusing {
+		r.report.Stopped = "sshd turns this address away: " + r.report.SSH.Banner
+		return nil
+	}
+	for n, i := range fits[:min(len(fits), maxConfirmations)] {
+		if n == 0 {
+			if !sleep(ctx, r.target.Window+time.Second) {
+				return context.Cause(ctx)
+			}
+		}
+		opened, err := r.confirm(ctx, ports[i])
+		if err != nil || r.report.Stopped != "" {
+			return err
+		}
+		r.report.Cells[fits[0]].State = Tried
+		if opened {
+			found := r.all[i]
+			r.report.Opened, r.report.Confirmed = &found, true
+			r.report.Cells[i].State = Hit
+			return nil
+		}
+	}
+	r.report.Cells[fits[0]].State = Hit
+	return nil
+}
+
+// confirmGap is the time between the knocks of a confirmation: it has to be
+// right rather than quick.
+const confirmGap = 50 * time.Millisecond
+
+// confirm makes the handshake of one hypothesis between two looks at SSH.
+func (r *scanRun) confirm(ctx context.Context, ports [knock.Knocks]uint16) (bool, error) {
+	shots := []knock.Shot{{Look: true}}
+	for k, port := range ports {
+		shots = append(shots, knock.Shot{At: time.Duration(k+1) * confirmGap, Port: port})
+	}
+	shots = append(shots, knock.Shot{At: (knock.Knocks + 1) * confirmGap, Look: true})
+	// A window that every connection extends may still be open: once more then.
+	for range 2 {
+		v, err := r.volley(ctx, shots, knock.VolleyOptions{Shut: r.shut}, func(int) {})
+		if err != nil || v.Hit != 0 {
+			if v.Hit > 0 {
+				r.report.SSH = v.SSH
+			}
+			return v.Hit > 0, err
+		}
+		if !sleep(ctx, r.target.Window+time.Second) {
+			return false, context.Cause(ctx)
+		}
+	}
+	return false, nil
+}
+
+// scanBeat is how often progress is told.
+const scanBeat = 30 * time.Millisecond
+
+// tell tells of the progress: always, or where the last time is long enough ago.
+func (r *scanRun) tell(always bool) {
+	r.report.Elapsed = knock.Millis(time.Since(r.start))
+	if r.on == nil || !always && time.Since(r.told) < scanBeat {
+		return
+	}
+	r.told = time.Now()
+	r.on(r.report.clone())
+}

@@ -1,0 +1,143 @@
+package diag
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// pace is how fast a scan goes.
+type pace struct {
+	// knock is the time from one knock to the next of the first four ports.
+	knock time.Duration
+	// fifth is the time from one fifth knock to the next; half of it later SSH is
+	// looked at. All sockets are closed as soon as one look is accepted, so that
+	// it need not follow the round trip: it only has to be long against the time
+	// that this machine takes for that.
+	fifth time.Duration
+	// answer is how long an answer may take.
+	answer time.Duration
+}
+
+// stagePause is at least between the knocks of one phase and of the next, so
+// that a network that reorders packets does not mix them.
+const stagePause = 20 * time.Millisecond
+
+// paceTo returns the pace for an address. On this machine's own links answers
+// come before the next packet has left. On loopback, a stand-in without a
+// firewall takes a while to open.
+func paceTo(addr netip.Addr) pace {
+	switch {
+	case addr.IsLoopback():
+		return pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond}
+	case onLink(addr):
+		return pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond}
+	}
+	return pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second}
+}
+
+// onLink reports whether addr is in a network that this machine has an address
+// of.
+func onLink(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.Contains(addr.WithZone("").AsSlice()) {
+			return true
+		}
+	}
+	return false
+}
+
+// scanPlan is what a scan sends, and when. It is data, and can be asked what a
+// hit would mean.
+type scanPlan struct {
+	ports  [][knock.Knocks]uint16 // of each hypothesis
+	shots  []knock.Shot
+	looks  []int // for each hypothesis, the shot that looks for it
+	window time.Duration
+}
+
+// newScanPlan tries hypotheses by the round: port 1 of all of them, then all
+// ports 2, 3 and 4, then one by one port 5 and a look at SSH. Wrong ports reset
+// nothing. In every round each knock comes well within a window of the one
+// before it. Where the range is small, a round is too, so that few gates open
+// by the ports of others before anything has looked.
+func newScanPlan(ports [][knock.Knocks]uint16, window time.Duration, size int, speed pace) scanPlan {
+	p := scanPlan{ports: ports, window: window}
+	budget := max(window-time.Second, window/2) - stagePause
+	n := max(min(int(budget/(speed.fifth+speed.knock)), size/16), 4)
+	var at time.Duration
+	for first := 0; first < len(ports); first += n {
+		round := ports[first:min(first+n, len(ports))]
+		for k := range knock.Knocks - 1 {
+			next := at + stagePause
+			for _, all := range round {
+				p.shots = append(p.shots, knock.Shot{At: at, Port: all[k]})
+				at += speed.knock
+			}
+			at = max(at, next)
+		}
+		for _, all := range round {
+			p.shots = append(p.shots, knock.Shot{At: at, Port: all[knock.Knocks-1]}, knock.Shot{At: at + speed.fifth/2, Look: true})
+			p.looks = append(p.looks, len(p.shots)-1)
+			at += speed.fifth
+		}
+	}
+	return p
+}
+
+// opens returns the shot after which a gate with these ports is open, -1 for
+// none: port 5 of one hypothesis may be that of another.
+func (p scanPlan) opens(ports [knock.Knocks]uint16) int {
+	var reached [knock.Knocks]time.Duration
+	for i := range reached {
+		reached[i] = -1
+	}
+	for i, s := range p.shots {
+		if s.Look {
+			continue
+		}
+		for k, port := range ports {
+			if s.Port == port && (k == 0 || reached[k-1] >= 0 && s.At-reached[k-1] <= p.window) {
+				reached[k] = s.At
+			}
+		}
+		if reached[knock.Knocks-1] >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// explain returns which hypotheses a hit at a shot fits, the best first: those
+// whose gate opens right before it, and then those whose gate should have opened
+// a little earlier, since a look gets lost, or a gate opens late.
+func (p scanPlan) explain(hit int) (fits []int) {
+	n := slices.Index(p.looks, hit)
+	if n < 0 {
+		return nil
+	}
+	const late = 3 // looks
+	opened := make([]int, len(p.ports))
+	for i, ports := range p.ports {
+		opened[i] = p.opens(ports)
+	}
+	for ; n >= 0 && n >= slices.Index(p.looks, hit)-late; n-- {
+		from := -1
+		if n > 0 {
+			from = p.looks[n-1]
+		}
+		for i, at := range opened {
+			if from < at && at < p.looks[n] {
+				fits = append(fits, i)
+			}
+		}
+	}
+	return fits
+}

@@ -1,0 +1,71 @@
+package diag_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+)
+
+func TestScanFindsHourRangeAndSecret(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server knocktest.Options
+		scan   diag.Scan
+		want   string // empty: nothing opens it
+	}{
+		{name: "this hour", server: knocktest.Options{}, want: "+0 10000-10999 as-given"},
+		{name: "three hours behind", server: knocktest.Options{At: morning.Add(-3 * time.Hour)}, want: "-3 10000-10999 as-given"},
+		{name: "as far behind as it looks", server: knocktest.Options{At: morning.Add(-26 * time.Hour)}, want: "-26 10000-10999 as-given"},
+		{name: "further behind", server: knocktest.Options{At: morning.Add(-27 * time.Hour)}},
+		{name: "ahead, not asked for", server: knocktest.Options{At: morning.Add(time.Hour)}},
+		{name: "ahead", server: knocktest.Options{At: morning.Add(26 * time.Hour)}, scan: diag.Scan{Future: 26}, want: "+26 10000-10999 as-given"},
+		{name: "top port one less", server: knocktest.Options{Range: mustRange(t, "10000-10998")}, want: "+0 10000-10998 as-given"},
+		{name: "bottom port one more, and an hour behind", server: knocktest.Options{Range: mustRange(t, "10001-10999"), At: morning.Add(-time.Hour)}, want: "-1 10001-10999 as-given"},
+		{name: "a range of the user's list", server: knocktest.Options{Range: mustRange(t, "20000-29999")}, scan: diag.Scan{Also: []knock.Range{mustRange(t, "20000-29999")}}, want: "+0 20000-29999 as-given"},
+		{name: "secret in upper case", server: knocktest.Options{Secret: "F00B4R"}, want: "+0 10000-10999 upper-case"},
+		{name: "another secret", server: knocktest.Options{Secret: "other"}},
+		{name: "it rejects", server: knocktest.Options{At: morning.Add(-5 * time.Hour), Refusal: knocktest.Reset}, want: "-5 10000-10999 as-given"},
+		{name: "sshd is down", server: knocktest.Options{At: morning.Add(-5 * time.Hour), NoSSHD: true}, want: "-5 10000-10999 as-given"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if tt.server.At.IsZero() {
+				tt.server.At = morning
+			}
+			tt.server.Window = 2 * time.Second
+			s := knocktest.NewServer(t, tt.server)
+			tt.scan.Client, tt.scan.Past = clientAt(morning), diag.DefaultPast
+			r, err := tt.scan.Run(t.Context(), targetOf(t, s, s.Addr4), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if r.Opened != nil && r.Confirmed {
+				got = fmt.Sprintf("%+d %v %v", r.Opened.Offset, r.Opened.Range, r.Opened.Variant)
+			}
+			if got != tt.want || r.Connections > 4 || r.Stopped != "" {
+				t.Errorf("got %q (%+v), want %q; %d connections, stopped %q", got, r.Opened, tt.want, r.Connections, r.Stopped)
+			}
+			t.Logf("%d hypotheses, %d packets, %d connections, %v", r.Hypotheses, r.Packets, r.Connections, time.Duration(r.Elapsed))
+		})
+	}
+}
+
+// A small range has the same ports again and again: the gate may open before its
+// own hypothesis is looked at, and is found all the same.
+func TestScanOfSmallRange(t *testing.T) {
+	r := mustRange(t, "10000-10099")
+	s := knocktest.NewServer(t, knocktest.Options{At: morning.Add(-7 * time.Hour), Range: r, Window: 2 * time.Second})
+	target := targetOf(t, s, s.Addr4)
+	target.Range = r
+	scan := diag.Scan{Client: clientAt(morning), Past: diag.DefaultPast}
+	got, err := scan.Run(t.Context(), target, nil)
+	if err != nil || got.Opened == nil || got.Opened.Offset != -7 || !got.Confirmed || got.Opened.Variant != gate.AsGiven {
+		t.Errorf("%v: %+v, confirmed %v", err, got.Opened, got.Confirmed)
+	}
+}

@@ -1,0 +1,130 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// How the edge of the server's second is looked for.
+const (
+	edgeTime = 2500 * time.Millisecond // at most; two edges pass in it for certain
+	edgeAsks = 16                      // at most; about 8 are usual
+	edgeGoal = 15 * time.Millisecond   // what is left between two questions at the edge
+	// edgeRest is kept for the answer to the last question.
+	edgeRest = 50 * time.Millisecond
+)
+
+// refine narrows a Date's whole second down: it asks again around the moments at
+// which the Date is about to change. A failure later on leaves what is known by
+// then.
+func (w *webClock) refine(first dated) (Interval, error) {
+	end := first.to.Add(edgeTime)
+	if deadline, ok := w.ctx.Deadline(); ok {
+		if left := first.to.Add(time.Until(deadline) - edgeRest); left.Before(end) {
+			end = left
+		}
+	}
+	known := first.interval()
+	rtt := first.to.Sub(first.from)
+	blur := func() time.Duration { return rtt + coarse } // what no question at the edge can tell
+	var step time.Duration
+	moved := false // the Date, at least once
+	for n, fresh := 1, true; n < edgeAsks && first.keep; n++ {
+		left := known.High - known.Low - blur()
+		if left <= edgeGoal {
+			break
+		}
+		now := w.now()
+		if fresh || left <= step+step/2 {
+			step = stepSize(left, edgesLeft(now, end, known.Low), edgeAsks-n)
+		}
+		// Ask when the server's second turns if its clock is ahead by split: the
+		// answer tells on which side of split it is.
+		split := known.High - coarse - rtt/2 - min(step, left)
+		at := nextSecond(now.Add(rtt/2 + split)).Add(-split - rtt/2)
+		if at.After(end) || !sleep(w.ctx, at.Sub(now)) {
+			break
+		}
+		d, err := w.ask()
+		if err != nil {
+			break
+		}
+		rtt = min(rtt, d.to.Sub(d.from))
+		i := d.interval()
+		fresh = i.Low > known.Low
+		moved = moved || !d.date.Equal(first.date)
+		if known = (Interval{max(known.Low, i.Low), min(known.High, i.High)}); known.Low > known.High {
+			return known, contradiction(first, d)
+		}
+		if !d.keep {
+			break
+		}
+	}
+	if moved {
+		return known, nil
+	}
+	return w.secondLook(first, known, end)
+}
+
+// secondLook asks once more, over a second later: whether the Date moves on.
+func (w *webClock) secondLook(first dated, known Interval, end time.Time) (Interval, error) {
+	at := first.to.Add(time.Second + 2*coarse + first.to.Sub(first.from))
+	if at.After(end) || !sleep(w.ctx, at.Sub(w.now())) {
+		return known, nil
+	}
+	d, err := w.ask()
+	if err != nil {
+		return known, nil
+	}
+	i := d.interval()
+	if known = (Interval{max(known.Low, i.Low), min(known.High, i.High)}); known.Low > known.High {
+		return known, contradiction(first, d)
+	}
+	return known, nil
+}
+
+// contradiction says what two answers show that no one clock can have given.
+func contradiction(first, last dated) error {
+	if passed := last.from.Sub(first.from); first.date.Equal(last.date) && passed > time.Second {
+		return fmt.Errorf("a cache answered: the same Date after %.1f s", passed.Seconds())
+	}
+	return errors.New("its Dates contradict each other: more than one clock answers, or it was set just now")
+}
+
+// edgesLeft returns how many turns of the server's second can still be watched
+// before end, at least one, if its clock is ahead by low or more.
+func edgesLeft(now, end time.Time, low time.Duration) int {
+	turn := nextSecond(now.Add(low)).Add(-low)
+	return max(1, 1+int(end.Sub(turn)/time.Second))
+}
+
+// stepSize cuts what is left so that the turns left lead to the goal with few
+// questions, and no more than asks: as many parts at each turn.
+func stepSize(left time.Duration, turns, asks int) time.Duration {
+	parts := math.Ceil(math.Pow(float64(left)/float64(edgeGoal), 1/float64(turns)))
+	parts = min(parts, float64(asks/turns)+1)
+	return left / time.Duration(max(parts, 2))
+}
+
+// nextSecond returns the first whole second at or after t.
+func nextSecond(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return t
+}
+
+// sleep waits, and reports whether ctx lasted as long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

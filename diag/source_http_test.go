@@ -1,0 +1,250 @@
+package diag_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rapport/diag"
+)
+
+// askWeb asks a web server on loopback for its clock.
+func askWeb(t *testing.T, h http.Handler) diag.Reading {
+	t.Helper()
+	s := httptest.NewServer(h)
+	defer s.Close()
+	return askHTTP(t, portOf(s.Listener.Addr().String()))
+}
+
+func askHTTP(t *testing.T, port uint16) diag.Reading {
+	t.Helper()
+	return source(t, read(t, diag.Clocks{Ports: diag.Ports{HTTP: port}}, "server.example.org"), diag.SourceHTTP)
+}
+
+// with adds header lines to answers with the right Date.
+func with(lines ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for n := 0; n < len(lines); n += 2 {
+			w.Header().Set(lines[n], lines[n+1])
+		}
+		dated(skew).ServeHTTP(w, r)
+	}
+}
+
+// The edge of the second is found wherever it is, with few questions, and
+// nothing but the host's own page is asked for.
+func TestWebEdge(t *testing.T) {
+	t.Parallel()
+	for _, fraction := range []time.Duration{0, 3, 250, 377, 500, 750, 990, 999} {
+		t.Run(fmt.Sprint(fraction), func(t *testing.T) {
+			t.Parallel()
+			skew := -3*time.Hour + fraction*time.Millisecond
+			var asked atomic.Int32
+			r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				if r.Method != "HEAD" || r.URL.String() != "/" || !strings.HasPrefix(r.Host, "server.example.org:") || r.Header.Get("Cache-Control") != "no-cache" {
+					t.Errorf("asked %s %s of %s", r.Method, r.URL, r.Host)
+				}
+				dated(skew).ServeHTTP(w, r)
+			}))
+			right(t, r, skew, 50*time.Millisecond)
+			if n := asked.Load(); n > 16 {
+				t.Errorf("asked %d times", n)
+			}
+			t.Logf("%v ± %v with %d questions in %v", r.Offset-skew, r.Uncertainty, asked.Load(), r.Elapsed)
+		})
+	}
+}
+
+// A slow host costs precision, not correctness.
+func TestWebSlow(t *testing.T) {
+	t.Parallel()
+	r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(60 * time.Millisecond)
+		dated(skew).ServeHTTP(w, r)
+	}))
+	right(t, r, skew, 150*time.Millisecond)
+}
+
+// Where the server ends each connection, or the time is short, one question has
+// to do.
+func TestWebOnce(t *testing.T) {
+	t.Parallel()
+	r := askWeb(t, with("Connection", "close"))
+	right(t, r, skew, 600*time.Millisecond)
+
+	s := httptest.NewServer(dated(skew))
+	defer s.Close()
+	c := diag.Clocks{Ports: diag.Ports{HTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
+	right(t, source(t, read(t, c, "localhost"), diag.SourceHTTP), skew, 600*time.Millisecond)
+}
+
+// A server that cannot do HEAD is asked by GET, and its page not read to the end.
+func TestWebGet(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "HEAD" {
+			w.Header()["Date"] = nil
+			return
+		}
+		dated(skew).ServeHTTP(w, r)
+		for range 1 << 14 {
+			n, err := w.Write(make([]byte, 1<<12))
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}))
+	right(t, r, skew, 600*time.Millisecond)
+	if n := sent.Load(); n >= 1<<26 {
+		t.Errorf("%d bytes of the page were taken", n)
+	}
+	// A small page leaves the connection as it was.
+	right(t, askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "HEAD" {
+			w.Header()["Date"] = nil
+			return
+		}
+		dated(skew).ServeHTTP(w, r)
+		io.WriteString(w, "hello")
+	})), skew, 50*time.Millisecond)
+}
+
+// A Date from a cache or of a network's edge is no reading.
+func TestWebNotTheServer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		h    http.Handler
+		want string
+	}{
+		"age":        {with("Age", "17"), "a cache answered: Age: 17"},
+		"hit":        {with("X-Cache", "HIT from proxy.example.org"), "a cache answered: X-Cache: HIT from proxy.example.org"},
+		"via":        {with("Via", "1.1 varnish"), "a cache answered: Via: 1.1 varnish"},
+		"cloudflare": {with("CF-RAY", "8a1b2c3d4e5f-AMS", "Age", "3"), "the edge of Cloudflare answered"},
+		"fastly":     {with("X-Served-By", "cache-ams21021-AMS"), "the edge of Fastly answered"},
+		"akamai":     {with("Server", "AkamaiGHost"), "the edge of Akamai answered"},
+		"frozen": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", "Sun, 22 Nov 2026 08:43:54 GMT")
+		}), "a cache answered: the same Date after 1"},
+		"frozen, and each connection ends": {frozenAndClosed(), "a cache answered: the same Date after 1"},
+		"two clocks":                       {twoClocks(), "its Dates contradict each other"},
+		"no date":                          {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }), "no Date in its answer"},
+		"bad date":                         {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Date", "soon") }), `its Date is none: "soon"`},
+		"year 9999": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", "Fri, 31 Dec 9999 23:59:59 GMT")
+		}), "more than 150 years"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fails(t, askWeb(t, tt.h), tt.want)
+		})
+	}
+}
+
+func frozenAndClosed() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", "Sun, 22 Nov 2026 08:43:54 GMT")
+		w.Header().Set("Connection", "close")
+	})
+}
+
+// twoClocks is two servers behind one address, whose clocks differ.
+func twoClocks() http.Handler {
+	var n atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		dated(time.Duration(n.Add(1)%2)*10*time.Second).ServeHTTP(w, r)
+	})
+}
+
+// A query that no cache has gets past one.
+func TestWebPastCache(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	queries := map[string]bool{}
+	r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "" {
+			w.Header().Set("Age", "3600")
+			dated(skew-time.Hour).ServeHTTP(w, r)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if queries[r.URL.RawQuery] {
+			t.Errorf("asked %q twice", r.URL.RawQuery)
+		}
+		queries[r.URL.RawQuery] = true
+		dated(skew).ServeHTTP(w, r)
+	}))
+	right(t, r, skew, 50*time.Millisecond)
+}
+
+// A redirect has a Date, and is not followed.
+func TestWebRedirect(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Bool
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
+	defer elsewhere.Close()
+	r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		http.Redirect(w, r, elsewhere.URL, http.StatusMovedPermanently)
+	}))
+	right(t, r, skew, 50*time.Millisecond)
+	if followed.Load() {
+		t.Error("the redirect was followed")
+	}
+}
+
+// What is no web server costs neither memory nor time.
+func TestWebHostile(t *testing.T) {
+	t.Parallel()
+	date := "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 08:43:54 GMT\r\n"
+	forever := func(start, line string) func(net.Conn) {
+		return func(c net.Conn) {
+			if _, err := io.WriteString(c, start); err != nil {
+				return
+			}
+			for {
+				if _, err := io.WriteString(c, line); err != nil {
+					return
+				}
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		handle func(net.Conn)
+		want   string
+	}{
+		"header lines without end": {forever(date, "X-More: "+strings.Repeat("x", 1000)+"\r\n"), "longer than 64 KiB"},
+		"a line without end":       {forever(date+"X-More: ", strings.Repeat("x", 1000)), "longer than 64 KiB"},
+		"interim answers":          {forever("", "HTTP/1.1 103 Early Hints\r\n\r\n"), "longer than 64 KiB"},
+		"SSH":                      {says(func() string { return "SSH-2.0-OpenSSH_9.2p1\r\n" }), "malformed"},
+		"escapes":                  {says(func() string { return "\x1b[2J\r\n\r\n" }), "malformed"},
+		"nothing":                  {says(func() string { return "" }), "closed without an answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := askHTTP(t, serve(t, tt.handle))
+			fails(t, r, tt.want)
+			if r.Err != nil && strings.ContainsAny(r.Err.Error(), "\x1b\r\n") {
+				t.Errorf("the error has what must not be on a terminal: %q", r.Err)
+			}
+		})
+	}
+}
+
+// What is no TLS says so.
+func TestWebNoTLS(t *testing.T) {
+	s := httptest.NewServer(dated(0))
+	defer s.Close()
+	c := diag.Clocks{Ports: diag.Ports{HTTPS: portOf(s.Listener.Addr().String())}}
+	fails(t, source(t, read(t, c, "localhost"), diag.SourceHTTPS), "no TLS")
+}

@@ -1,0 +1,108 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/beevik/ntp"
+
+	"rapport/knock"
+)
+
+// localName is the source's name for an NTP server.
+func localName(server string) string { return SourceNTP + " " + knock.Clean(server, 80) }
+
+// localNTP asks an NTP server for the true time. Its error is what it admits to
+// be away from its own source, and half the round trip.
+func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, error) {
+	address := server
+	if _, _, err := net.SplitHostPort(server); err != nil {
+		address = net.JoinHostPort(strings.Trim(server, "[]"), "123")
+	}
+	r, err := a.queryNTP(ctx, address)
+	if err != nil {
+		return Interval{}, "", err
+	}
+	if unsynchronised(r) {
+		return Interval{}, "", errors.New("it is not synchronised itself")
+	}
+	if err := r.Validate(); err != nil {
+		return Interval{}, "", fmt.Errorf("not to be trusted: %w", err)
+	}
+	return around(r.ClockOffset, r.RootDistance+ntpFloor), "", nil
+}
+
+// serverNTP asks the host itself. Its clock is wanted as it is, right or wrong:
+// how far it is from its own source does not matter.
+func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
+	r, err := a.queryNTP(ctx, a.at(a.ports.NTP, 123))
+	if err != nil {
+		return Interval{}, "", err
+	}
+	note := ""
+	if unsynchronised(r) {
+		note = "not synchronised"
+	}
+	return around(r.ClockOffset, r.RTT/2+ntpFloor), note, nil
+}
+
+// ntpFloor is for what the timestamps themselves miss: the scheduler's delays on
+// either side.
+const ntpFloor = time.Millisecond
+
+func around(offset, uncertainty time.Duration) Interval {
+	return Interval{offset - uncertainty, offset + uncertainty}
+}
+
+// unsynchronised reports whether a server says that its clock follows nothing
+// (RFC 5905, figures 9 and 11).
+func unsynchronised(r *ntp.Response) bool { return r.Leap == ntp.LeapNotInSync || r.Stratum >= 16 }
+
+// queryNTP asks once. An answer is good if the times in it can be used at all.
+func (a *asker) queryNTP(ctx context.Context, address string) (*ntp.Response, error) {
+	conn, err := dial(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return queryNTP(conn, a.now)
+}
+
+func queryNTP(conn net.Conn, now func() time.Time) (*ntp.Response, error) {
+	r, err := ntp.QueryWithOptions("host", ntp.QueryOptions{
+		GetSystemTime: now,
+		Dialer:        func(string, string) (net.Conn, error) { return ntpConn{conn}, nil },
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Stratum == 0: // RFC 5905, 7.4
+		return nil, fmt.Errorf("it declined to answer: kiss code %q", knock.Clean(r.KissCode, 4))
+	case r.Timestamps.ServerXmit.Before(r.Timestamps.ServerRecv):
+		return nil, errors.New("its clock went back while it answered")
+	}
+	return r, nil
+}
+
+// ntpConn is a connection that its maker closes, and that keeps from the client
+// library what it panics at.
+type ntpConn struct{ net.Conn }
+
+func (ntpConn) Close() error { return nil }
+
+// Read reads one message. Its third and fourth byte are powers of two, poll
+// interval and precision; beevik/ntp v1.6.0 shifts by the negative of an int8,
+// which -128 does not have. Neither is used here.
+func (c ntpConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	for i := 2; i < min(n, 4); i++ {
+		if b[i] == 0x80 {
+			b[i] = 0x81
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,190 @@
+package diag
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// maxGreeting is how much of an SMTP greeting or a daytime answer is read. RFC
+// 5321 allows 512 bytes a line; RFC 867 suggests one line.
+const maxGreeting = 1024
+
+// smtp reads the greeting of the host's mail server: Exim and Sendmail, among
+// others, tell the time in it.
+func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
+	from := a.now()
+	conn, err := dial(ctx, "tcp", a.at(a.ports.SMTP, 25))
+	if err != nil {
+		return Interval{}, "", err
+	}
+	defer conn.Close()
+	greeting, err := readGreeting(conn)
+	to := a.now()
+	if err != nil {
+		return Interval{}, "", err
+	}
+	// A client that leaves without a word is logged as a fault.
+	_, _ = io.WriteString(conn, "QUIT\r\n")
+	told, err := greetingTime(greeting)
+	if err != nil {
+		return Interval{}, "", err
+	}
+	return withinSecond(told, from, to), "", nil
+}
+
+// readGreeting reads a reply of one or more lines, the last of which has a
+// space behind its code (RFC 5321, 4.2).
+func readGreeting(r io.Reader) (string, error) {
+	in := bufio.NewReader(io.LimitReader(r, maxGreeting))
+	var all strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		all.WriteString(line)
+		switch {
+		case err == nil && len(line) > 3 && line[3] == '-':
+		case err == nil, all.Len() > 0 && errors.Is(err, io.EOF):
+			return all.String(), nil
+		default:
+			return "", err
+		}
+	}
+}
+
+// mailDate is RFC 5322's date-time, with the four-digit years of today. The
+// name of the weekday, ahead of it, adds nothing.
+var mailDate = regexp.MustCompile(`\b(\d{1,2} (?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) \d{4} \d{2}:\d{2}:\d{2}) ([+-]\d{4}|[A-Za-z]{1,5})\b`)
+
+// mailZones are the names that RFC 5322, 4.3 gives a meaning in mail.
+var mailZones = map[string]int{"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+
+// greetingTime finds the time in an SMTP greeting.
+func greetingTime(greeting string) (time.Time, error) {
+	if !strings.HasPrefix(greeting, "220") {
+		line, _, _ := strings.Cut(greeting, "\n")
+		return time.Time{}, fmt.Errorf("not a greeting: %q", knock.Clean(strings.TrimSpace(line), 80))
+	}
+	m := mailDate.FindStringSubmatch(greeting)
+	if m == nil {
+		return time.Time{}, errors.New("no time in the greeting")
+	}
+	zone, ok := zoneOffset(m[2])
+	if hours, named := mailZones[strings.ToUpper(m[2])]; !ok && named {
+		zone, ok = time.Duration(hours)*time.Hour, true
+	}
+	t, err := time.Parse("2 Jan 2006 15:04:05", m[1])
+	if err != nil || !ok {
+		return time.Time{}, fmt.Errorf("no time that can be told in the greeting: %q", knock.Clean(m[0], 60))
+	}
+	return t.Add(-zone), nil
+}
+
+// zoneOffset reads a zone that means the same everywhere: UTC by one of its
+// names, or +0100, +01:00.
+func zoneOffset(zone string) (time.Duration, bool) {
+	switch strings.ToUpper(zone) {
+	case "UTC", "GMT", "UT", "Z", "UTC(NIST)":
+		return 0, true
+	}
+	digits := strings.Replace(zone, ":", "", 1)
+	if len(digits) != 5 || digits[0] != '+' && digits[0] != '-' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits[1:], 10, 16)
+	if err != nil || n > 1459 || n%100 > 59 {
+		return 0, false
+	}
+	d := time.Duration(n/100)*time.Hour + time.Duration(n%100)*time.Minute
+	if digits[0] == '-' {
+		d = -d
+	}
+	return d, true
+}
+
+// daytime asks the daytime service (RFC 867) over TCP.
+func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
+	from := a.now()
+	conn, err := dial(ctx, "tcp", a.at(a.ports.Daytime, 13))
+	if err != nil {
+		return Interval{}, "", err
+	}
+	defer conn.Close()
+	in := bufio.NewReader(io.LimitReader(conn, maxGreeting))
+	text, err := in.ReadString('\n')
+	for err == nil && strings.TrimSpace(text) == "" { // NIST's begins with an empty line
+		text, err = in.ReadString('\n')
+	}
+	to := a.now()
+	if err != nil && (text == "" || !errors.Is(err, io.EOF)) {
+		return Interval{}, "", err
+	}
+	told, err := daytimeTime(text)
+	if err != nil {
+		return Interval{}, "", err
+	}
+	return withinSecond(told, from, to), "", nil
+}
+
+// daytimeLayouts are the forms that daytime services write, without the zone.
+// RFC 867 leaves the form open; these are its examples, ctime(3)'s, date(1)'s,
+// mail's and ISO 8601.
+var daytimeLayouts = []string{
+	"Mon Jan _2 15:04:05 2006",
+	"Monday, January 2, 2006 15:04:05",
+	"Mon, 2 Jan 2006 15:04:05",
+	"2 Jan 2006 15:04:05",
+	"2 Jan 06 15:04:05",
+	"2006-01-02T15:04:05",
+	"2006-01-02 15:04:05",
+}
+
+// nist is the form of NIST's servers: day number, date, time, and after four
+// fields of other use the zone.
+var nist = regexp.MustCompile(`^\d{5} (\d\d-\d\d-\d\d \d\d:\d\d:\d\d) .* UTC\(NIST\)`)
+
+// zoned takes the zone off the end, where date(1) has it before the year too.
+var (
+	zoned     = regexp.MustCompile(`^(.*\d\d:\d\d:\d\d(?:[.,]\d+| \d{4})?)[ -]?([+-]\d\d:?\d\d|\(?[A-Za-z]{1,5}\)?)$`)
+	zonedYear = regexp.MustCompile(`^(.*\d\d:\d\d:\d\d) ([+-]\d\d:?\d\d|[A-Za-z]{1,5}) (\d{4})$`)
+)
+
+// daytimeTime reads a daytime answer. Where no zone is named it is the server's
+// local time, which may be a whole night away from UTC, and a wrong hour is worse
+// than none; so is a name that several zones share, as PST in America and Asia.
+func daytimeTime(answer string) (time.Time, error) {
+	text := strings.Join(strings.Fields(answer), " ")
+	if m := nist.FindStringSubmatch(text); m != nil {
+		if t, err := time.Parse("06-01-02 15:04:05", m[1]); err == nil {
+			return t, nil
+		}
+	}
+	zone := ""
+	if m := zonedYear.FindStringSubmatch(text); m != nil {
+		text, zone = m[1]+" "+m[3], m[2]
+	} else if m := zoned.FindStringSubmatch(text); m != nil {
+		text, zone = m[1], strings.Trim(m[2], "()")
+	}
+	for _, layout := range daytimeLayouts {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		offset, ok := zoneOffset(zone)
+		switch {
+		case zone == "":
+			return time.Time{}, fmt.Errorf("no time zone in %q", knock.Clean(text, 60))
+		case !ok:
+			return time.Time{}, fmt.Errorf("the time zone %s in %q may be any of several", knock.Clean(zone, 8), knock.Clean(text, 60))
+		}
+		return t.Add(-offset), nil
+	}
+	return time.Time{}, fmt.Errorf("no time in %q", knock.Clean(text, 60))
+}

@@ -1,0 +1,155 @@
+package diag
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+// Code names a cause.
+type Code string
+
+// The causes.
+const (
+	Opens           Code = "open"                // the handshake opens SSH as it should
+	AlreadyOpen     Code = "already-open"        // SSH answers with no knock: nothing guards it
+	LossyPath       Code = "lossy-path"          // opens, but only after repeats
+	ServerAhead     Code = "server-clock-ahead"  // another hour opens it, and the server's clock is seen to be off
+	ServerBehind    Code = "server-clock-behind" //
+	RulesStale      Code = "rules-stale"         // an older hour opens it, and the server's clock is seen to be right
+	HourAhead       Code = "server-hour-ahead"   // another hour opens it; clock and refresh cannot be told apart
+	HourBehind      Code = "server-hour-behind"  //
+	ClientAhead     Code = "client-clock-ahead"  // this machine's clock is the wrong one
+	ClientBehind    Code = "client-clock-behind" //
+	RangeMismatch   Code = "range-mismatch"      // another range opens it, or the server's rules prove it
+	SecretVariant   Code = "secret-variant"      // the secret fits but for its newline, CR, spaces or case
+	SequenceUsed    Code = "sequence-used"       // this hour's handshake was used up (replay guard)
+	SSHDown         Code = "ssh-down"            // the gate opened, nothing listens behind it
+	SSHRefusing     Code = "ssh-refusing"        // the gate opened, sshd turned this address away
+	SSHSilent       Code = "ssh-silent"          // connected, but no banner comes
+	FamilyMismatch  Code = "family-mismatch"     // it opens over the other IP family
+	KnocksBlocked   Code = "knocks-blocked"      // something rejects the knocks before or at the server
+	KnocksTaken     Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
+	DNSFailure      Code = "dns-failure"         // the name has no address
+	HostUnreachable Code = "unreachable"         // there is no way to the host
+	Unexplained     Code = "unexplained"         // none of the above: wrong secret, or the knocks do not arrive
+)
+
+// Works reports whether the code says that SSH can be reached.
+func (c Code) Works() bool { return c == Opens || c == AlreadyOpen || c == LossyPath }
+
+// Verdict is the one cause that the evidence supports best, with its fix.
+type Verdict struct {
+	Code    Code   `json:"code"`
+	Summary string `json:"summary"` // one lower-case line
+	// Fix is what to do, in words; empty where there is nothing to do.
+	Fix    string `json:"fix"`
+	Detail Detail `json:"detail"`
+	// Change is what of the fix is on this side; zero for nothing.
+	Change Change `json:"-"`
+}
+
+// Detail is what a verdict has to tell in figures. Only what the code calls for
+// is set.
+type Detail struct {
+	HourOffset  *int           // the hour that opens it, in hours from the client's
+	Skew        *time.Duration // the server's clock minus this machine's, or of this machine's clock true time minus it
+	ServerRange knock.Range
+	Variant     gate.Variant
+	Works       knock.Family // the one over which it opens
+	Loss        float64      // the estimated share of lost handshakes
+	Ports       []uint16     // knocks that were rejected or accepted
+	Answer      knock.Answer
+	Text        string // what sshd said
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (d Detail) MarshalJSON() ([]byte, error) {
+	out := struct {
+		HourOffset  *int         `json:"hour_offset,omitempty"`
+		Skew        *float64     `json:"skew_s,omitempty"`
+		ServerRange *ends        `json:"server_range,omitempty"`
+		Variant     gate.Variant `json:"variant,omitempty"`
+		Works       knock.Family `json:"works,omitempty"`
+		Loss        float64      `json:"loss,omitempty"`
+		Ports       []uint16     `json:"ports,omitempty"`
+		Answer      knock.Answer `json:"answer,omitempty"`
+		Text        string       `json:"text,omitempty"`
+	}{HourOffset: d.HourOffset, Variant: d.Variant, Works: d.Works, Loss: d.Loss, Ports: d.Ports, Answer: d.Answer, Text: d.Text}
+	if d.Skew != nil {
+		s := d.Skew.Round(time.Millisecond).Seconds()
+		out.Skew = &s
+	}
+	if d.ServerRange.IsValid() {
+		e := endsOf(d.ServerRange)
+		out.ServerRange = &e
+	}
+	return json.Marshal(out)
+}
+
+// Cause is one possible cause with what speaks for and against it.
+type Cause struct {
+	Code Code `json:"code"`
+	// Likelihood is between 0 and 1: a judgement, not a statistic. Those of all
+	// causes add up to 1.
+	Likelihood float64  `json:"likelihood"`
+	Evidence   []string `json:"evidence"`
+}
+
+// Change is what can be changed on this side so that the next handshake opens.
+// Zero fields stay as they are.
+type Change struct {
+	Skew   *time.Duration
+	Range  knock.Range
+	Family knock.Family
+}
+
+// IsZero reports whether there is nothing to change.
+func (c Change) IsZero() bool { return c == Change{} }
+
+// Apply makes the change to a host.
+func (c Change) Apply(h hosts.Host) hosts.Host {
+	if c.Skew != nil {
+		h.Skew = *c.Skew
+	}
+	if c.Range.IsValid() {
+		h.Range = c.Range
+	}
+	if c.Family != "" {
+		h.Family = c.Family
+	}
+	return h
+}
+
+// String says in words what is taken over: "skew -3h, range 10000-10998".
+func (c Change) String() string {
+	var words []string
+	if c.Skew != nil {
+		words = append(words, "skew "+hosts.FormatDuration(*c.Skew))
+	}
+	if c.Range.IsValid() {
+		words = append(words, "range "+c.Range.String())
+	}
+	if c.Family != "" {
+		words = append(words, "IPv"+string(c.Family))
+	}
+	return strings.Join(words, ", ")
+}
+
+// Flags returns the change as flags of the command line.
+func (c Change) Flags() (all []string) {
+	if c.Skew != nil {
+		all = append(all, "--skew="+hosts.FormatDuration(*c.Skew))
+	}
+	if c.Range.IsValid() {
+		all = append(all, "--range="+c.Range.String())
+	}
+	if c.Family != "" {
+		all = append(all, "-"+string(c.Family))
+	}
+	return all
+}
