@@ -132,6 +132,6 @@ on that server; without, the list of servers.`,
 	})
 	f.register(cmd)
 	cmd.AddCommand(newSeq(&f), newKnock(&f), newProbe(&f), newProxy(&f), newSSH(&f), newSSHConfig(&f),
-		newHosts(&f), newRules(&f), newInspect(&f), newWatch(&f, signals), newDemo(&f, signals), newMan(), newVersion())
+		newHosts(&f), newClock(&f), newScan(&f), newDoctor(&f), newRules(&f), newInspect(&f), newWatch(&f, signals), newDemo(&f, signals), newMan(), newVersion())
 	return cmd
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// search is the flags of scan and doctor that say what is tried.
+type search struct {
+	past, future int
+	also         []string
+}
+
+func (s *search) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.IntVar(&s.past, "past", diag.DefaultPast, "try so many `hours` back")
+	p.IntVar(&s.future, "future", 0, "try so many `hours` ahead: an onlooker who keeps the knocks can use them when these come")
+	p.StringArrayVar(&s.also, "also-range", nil, "try this `range` too; may be repeated")
+}
+
+// ranges checks the flags, and returns the ranges of --also-range.
+func (s *search) ranges() (also []knock.Range, err error) {
+	if s.past < 0 || s.past > gate.MaxHours {
+		return nil, fmt.Errorf("--past %d is not within 0-%d", s.past, gate.MaxHours)
+	}
+	if s.future < 0 || s.future > gate.MaxHours {
+		return nil, fmt.Errorf("--future %d is not within 0-%d", s.future, gate.MaxHours)
+	}
+	for _, text := range s.also {
+		r, err := knock.ParseRange(text)
+		if err != nil {
+			return nil, fmt.Errorf("--also-range: %w", err)
+		}
+		also = append(also, r)
+	}
+	return also, nil
+}
+
+func newScan(f *flags) *cobra.Command {
+	var s search
+	cmd := &cobra.Command{
+		Use:   "scan HOST",
+		Short: "Find out which hour and range open the gate, in one pass",
+		Long: `scan tries hours, ranges and forms of the secret on HOST's gate in one pass: port 1 of
+all of them, then all ports 2, 3 and 4, then one by one port 5 and a look at SSH. What
+opened the gate is confirmed by a handshake of its own when the window is over. Ranges
+tried are the server's as known, the same with its ends off by one, and those of
+--also-range. An open knock port, a network that rejects, or an sshd that turns this
+address away stop it.
+
+Exit status: 0 something opens the gate, 1 nothing does, 2 usage, 3 no such name or no way
+there.`,
+		Args:              oneHost,
+		ValidArgsFunction: f.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			also, err := s.ranges()
+			if err != nil {
+				return err
+			}
+			h, t, err := f.target(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			r := diag.ScanReport{Schema: 1, Host: t.Host}
+			client, err := f.pin(cmd, h, &t)
+			if err == nil {
+				scan := diag.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
+				r, err = scan.Run(cmd.Context(), t, scanProgress(cmd.ErrOrStderr(), f.json))
+			}
+			if cmd.Context().Err() != nil {
+				return err
+			}
+			if f.json {
+				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
+					return err
+				}
+			} else if err == nil {
+				printScan(cmd.OutOrStdout(), r, t)
+			}
+			if err == nil && (r.Opened == nil || !r.Confirmed) {
+				err = errShut(r.Summary())
+			}
+			return err
+		},
+	}
+	s.register(cmd)
+	return cmd
+}
+
+// scanProgress says what is sent before it is, and how it goes to someone at a
+// terminal.
+func scanProgress(w io.Writer, quiet bool) func(diag.ScanReport) {
+	announced, confirming := false, false
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	return func(r diag.ScanReport) {
+		if !announced && !quiet {
+			fmt.Fprintln(w, r.Announce)
+		}
+		announced = true
+		if r.Confirming && !confirming && terminal && !quiet {
+			fmt.Fprintln(w, r.Summary())
+		}
+		confirming = r.Confirming
+	}
+}
+
+// printScan prints what a scan found, and how to use it.
+func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
+	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
+	fmt.Fprintln(w, r.Summary())
+	if r.Opened != nil {
+		if differs := r.Opened.Differs(t); len(differs) > 0 {
+			fmt.Fprintf(w, "differs: %s\n", strings.Join(differs, "; "))
+		} else {
+			fmt.Fprintln(w, "differs: nothing")
+		}
+	}
+	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH, %s\n", r.Hypotheses, r.Packets, r.Connections, seconds(r.Elapsed))
+}
