@@ -24,6 +24,7 @@ const (
 	onImport // the path of an old script is asked for
 	onSecret // the secret of a server that keeps none is asked for
 	onCompare
+	onDiagnose
 )
 
 // app is the one tea.Model. Update never blocks: whatever takes time is a job.
@@ -39,13 +40,14 @@ type app struct {
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
 
-	mode    mode
-	screen  knockScreen
-	compare compareScreen // with the same server
-	list    hostsScreen
-	form    form
-	input   textinput.Model // of onImport, onSecret, and the Compare screen's path
-	asked   hosts.Host      // the server whose secret is asked for
+	mode     mode
+	screen   knockScreen
+	compare  compareScreen  // with the same server
+	diagnose diagnoseScreen // of the same server
+	list     hostsScreen
+	form     form
+	input    textinput.Model // of onImport, onSecret, and the Compare screen's path
+	asked    hosts.Host      // the server whose secret is asked for
 
 	job    *job  // under way, or nil
 	jobs   int   // how many there have been
@@ -86,6 +88,7 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	t.Secret = secret
 	a.mode = onKnock
 	a.forgetCompare()
+	a.diagnose = diagnoseScreen{}
 	a.screen = knockScreen{host: h, target: t, planned: len(a.config.gaps())}
 }
 
@@ -129,7 +132,11 @@ func (a app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case jobEvent:
 		switch {
 		case a.job != nil && msg.number == a.job.number && !a.job.muted:
-			a.screen.take(a.now, msg.event)
+			if a.diagnosing() {
+				a.tookSnapshot(msg.event)
+			} else {
+				a.screen.take(a.now, msg.event)
+			}
 		case a.compare.job != nil && msg.number == a.compare.job.number:
 			a.compare.take(msg.event)
 		}
@@ -192,6 +199,8 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		return tea.Suspend
 	case typing:
 		return a.typed(msg)
+	case a.mode == onDiagnose && a.diagnose.asking:
+		return a.diagnoseKey(msg) // any key is an answer
 	case key.Matches(msg, a.keys.Quit):
 		return tea.Quit
 	case key.Matches(msg, a.keys.Help):
@@ -204,6 +213,8 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		return a.hostsKey(msg)
 	case a.mode == onCompare:
 		return a.compareKey(msg)
+	case a.mode == onDiagnose:
+		return a.diagnoseKey(msg)
 	}
 	return a.knockKey(msg)
 }

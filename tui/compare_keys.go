@@ -15,7 +15,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/hosts"
 )
 
 // toCompare shows the Compare screen: as it was left, or asking.
@@ -139,18 +138,8 @@ func (a *app) compareKey(msg tea.KeyMsg) tea.Cmd {
 		}
 	case "f":
 		return a.takeOver()
-	case "up":
-		c.scroll--
-	case "down":
-		c.scroll++
-	case "pgup":
-		c.scroll -= page
-	case "pgdown", " ":
-		c.scroll += page
-	case "home":
-		c.scroll = 0
-	case "end":
-		c.scroll = 1 << 20
+	default:
+		c.scroll = scrolled(c.scroll, msg.String(), page)
 	}
 	_, room := a.comparePanes()
 	c.scroll = max(0, min(c.scroll, room))
@@ -206,9 +195,7 @@ func (a *app) solve() tea.Cmd {
 	j, cmd := startJob(a.ctx, a.jobs, func(ctx context.Context, emit func(any)) error {
 		i, err := inspect(ctx, text, path, p, known)
 		if err == nil {
-			file, failed := hosts.Load(hostsPath)
-			_, listed := file.Host(name)
-			emit(inspected{i, hostsPath != "" && failed == nil && listed})
+			emit(inspected{i, isListed(hostsPath, name)})
 		}
 		return err
 	})
@@ -281,60 +268,15 @@ func (c *compareScreen) take(event any) {
 	}
 }
 
-// tookOver says what became of the hosts file.
-type tookOver struct {
-	name  string // of the server
-	offer offer
-	path  string // where it was written, empty for nowhere
-	err   error
-}
-
-// takeOver uses the server's range and skew from now on, and has them written
-// into the hosts file if the server stands there.
+// takeOver takes the server's range and skew over.
 func (a *app) takeOver() tea.Cmd {
 	c := &a.compare
 	o := c.offer(a.screen.target.Skew)
 	if c.step != compared || !o.any() {
 		return nil
 	}
-	s := &a.screen
-	s.host = o.onto(s.host)
-	s.target.Range, s.target.Skew = s.host.Range, s.host.Skew
-	if s.waitFor != nil {
-		s.waitFor = nil
-		s.note(a.now, "no longer waiting for the turn of the hour")
-	}
-	s.note(a.now, "took %v over from the server's rules", o)
+	write := a.adopt(o.String(), o.onto, "from the server's rules")
 	c.notice = fmt.Sprintf("took %v over", o)
 	c.scroll = 0
-	path, name := a.config.HostsPath, s.host.Name
-	write := func() tea.Msg {
-		if path == "" {
-			return tookOver{name, o, "", nil}
-		}
-		_, err := hosts.Edit(path, name, func(h hosts.Host) (hosts.Host, error) { return o.onto(h), nil }, knock.Secret{}, "")
-		if errors.Is(err, hosts.ErrNoHost) {
-			return tookOver{name, o, "", nil}
-		}
-		return tookOver{name, o, path, err}
-	}
 	return tea.Batch(write, a.solve())
-}
-
-// tookOver tells what became of the hosts file.
-func (a *app) tookOver(msg tookOver) {
-	if msg.name != a.screen.host.Name {
-		return // the user has gone elsewhere
-	}
-	where := "written to " + msg.path
-	switch {
-	case msg.err != nil:
-		where = "for this run alone: " + msg.err.Error()
-	case msg.path == "":
-		where = "for this run alone: the hosts file does not have this server"
-	}
-	if msg.err != nil {
-		a.screen.note(a.now, "%v", msg.err)
-	}
-	a.compare.notice = fmt.Sprintf("took %v over, %s", msg.offer, where)
 }

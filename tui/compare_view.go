@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -277,21 +276,12 @@ func (a app) findings() (out []string) {
 
 // masked hides the knock ports that a text names, on a masked screen.
 func (a app) masked(s string) string {
-	if !a.screen.masked {
-		return s
-	}
 	i := a.compare.result
 	ports := slices.Clone(i.Puzzle.Ports[:])
 	if i.Gate != nil {
 		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
 	}
-	return regexp.MustCompile(`\b\d+\b`).ReplaceAllStringFunc(s, func(word string) string {
-		n, err := strconv.ParseUint(word, 10, 16)
-		if err == nil && n != 0 && slices.Contains(ports, uint16(n)) {
-			return a.screen.port(uint16(n))
-		}
-		return word
-	})
+	return a.screen.hide(s, ports)
 }
 
 // compareHints are the keys of the Compare screen.

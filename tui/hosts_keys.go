@@ -230,6 +230,7 @@ func (a *app) toHosts() tea.Cmd {
 	a.mode, a.help = onHosts, false
 	a.screen = knockScreen{}
 	a.forgetCompare()
+	a.diagnose = diagnoseScreen{}
 	a.reload()
 	return nil
 }

@@ -4,7 +4,7 @@ import "github.com/charmbracelet/bubbles/key"
 
 // keys are what the Knock screen answers to.
 type keys struct {
-	Knock, Probe, SSH, Wait, Compare, Hosts, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
+	Knock, Probe, SSH, Wait, Diagnose, Compare, Hosts, Mask, Copy, Cancel, Help, Suspend, Quit key.Binding
 }
 
 func newKeys() keys {
@@ -12,18 +12,19 @@ func newKeys() keys {
 		return key.NewBinding(key.WithKeys(k...), key.WithHelp(name, what))
 	}
 	return keys{
-		Knock:   bind("k", "knock", "k", "enter", " "),
-		Probe:   bind("p", "probe", "p"),
-		Mask:    bind("m", "mask", "m"),
-		Copy:    bind("y", "copy", "y"),
-		SSH:     bind("s", "ssh", "s"),
-		Wait:    bind("w", "wait", "w"),
-		Compare: bind("c", "compare", "c"),
-		Hosts:   bind("h", "hosts", "h"),
-		Cancel:  bind("esc", "cancel", "esc"),
-		Help:    bind("?", "help", "?"),
-		Suspend: bind("ctrl+z", "suspend", "ctrl+z"),
-		Quit:    bind("q", "quit", "q"),
+		Knock:    bind("k", "knock", "k", "enter", " "),
+		Probe:    bind("p", "probe", "p"),
+		Mask:     bind("m", "mask", "m"),
+		Copy:     bind("y", "copy", "y"),
+		SSH:      bind("s", "ssh", "s"),
+		Wait:     bind("w", "wait", "w"),
+		Diagnose: bind("d", "diagnose", "d"),
+		Compare:  bind("c", "compare", "c"),
+		Hosts:    bind("h", "hosts", "h"),
+		Cancel:   bind("esc", "cancel", "esc"),
+		Help:     bind("?", "help", "?"),
+		Suspend:  bind("ctrl+z", "suspend", "ctrl+z"),
+		Quit:     bind("q", "quit", "q"),
 	}
 }
 
@@ -34,7 +35,7 @@ func knockHelp() [][2]string {
 		{"p", "probe: look at SSH without knocking"},
 		{"s", "ssh in this terminal, and come back"},
 		{"w", "wait for the next hour, then knock"},
-		{"c", "compare with the server's rules or ports"},
+		{"d   c", "diagnose why it stays shut; compare rules"},
 		{"h", "the list of servers"},
 		{"m   y", "mask the ports; copy this hour's"},
 		{"esc", "cancel what is under way"},
@@ -64,6 +65,26 @@ func compareHelp() [][2]string {
 	}
 }
 
+// diagnoseHelp explains every key and sign of the Diagnose screen.
+func (a app) diagnoseHelp() [][2]string {
+	t := a.theme
+	return [][2]string{
+		{"f", "do what of the fix is on this side; knock"},
+		{"r   F", "run again; again with hours to come"},
+		{"y   m", "copy the report; mask the ports"},
+		{"tab up down", "see more; pgup, pgdown, home and end too"},
+		{"esc", "cancel; back to the Knock screen"},
+		{"q   ctrl+z", "quit; suspend, fg comes back"},
+		{t.yes + "   " + t.no, "ok; fail"},
+		{"!   >   -", "warn; running; skipped"},
+		{t.wait, "not begun, not tried yet"},
+		{t.tried + "   " + t.full, "tried, at least where likeliest; a hit"},
+		{"[" + t.tried + "]", "the client's own hour, range and secret"},
+		{t.point + "   " + t.begin + t.inside + t.end, "a clock's time; its span where not exact"},
+		{"outvoted", "most sources agree on another time"},
+	}
+}
+
 // hostsHelp explains every key of the Hosts screen.
 func hostsHelp() [][2]string {
 	return [][2]string{
@@ -76,4 +97,24 @@ func hostsHelp() [][2]string {
 		{"x delete", "remove the selected one, once confirmed"},
 		{"q   ctrl+z", "quit; suspend, fg comes back"},
 	}
+}
+
+// scrolled returns where a key moves the first line that is shown, of at least 0
+// once it is bounded; other keys leave it.
+func scrolled(at int, key string, page int) int {
+	switch key {
+	case "up":
+		return at - 1
+	case "down":
+		return at + 1
+	case "pgup":
+		return at - page
+	case "pgdown", " ":
+		return at + page
+	case "home":
+		return 0
+	case "end":
+		return 1 << 20
+	}
+	return at
 }

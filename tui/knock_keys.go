@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/hosts"
 )
@@ -37,6 +38,8 @@ func (a *app) knockKey(msg tea.KeyMsg) tea.Cmd {
 		a.wait()
 	case key.Matches(msg, a.keys.SSH):
 		return a.ssh()
+	case key.Matches(msg, a.keys.Diagnose):
+		return a.toDiagnose()
 	case key.Matches(msg, a.keys.Compare):
 		a.toCompare()
 	case key.Matches(msg, a.keys.Hosts):
@@ -77,7 +80,7 @@ func (a *app) due() tea.Cmd {
 // cancelled, and the new one begins when that has returned, so that two
 // handshakes never mix on the wire.
 func (a *app) start(st stage) tea.Cmd {
-	if a.screen.waitFor != nil && st == probing {
+	if a.screen.waitFor != nil && st != knocking {
 		a.screen.note(a.now, "no longer waiting for the turn of the hour")
 	}
 	if a.cancel(); a.job != nil {
@@ -85,9 +88,16 @@ func (a *app) start(st stage) tea.Cmd {
 		return nil
 	}
 	a.screen.start(st)
+	if st == diagnosing {
+		a.diagnose.began, a.diagnose.failure = a.now, ""
+	}
 	target, host, client, options := a.screen.target, a.screen.host, a.config.Client, a.config.Options
+	doctor, hostsPath := diag.Doctor{Client: client, Past: diag.DefaultPast, Future: a.diagnose.future}, a.config.HostsPath
 	a.jobs++
 	j, cmd := startJob(a.ctx, a.jobs, func(ctx context.Context, emit func(any)) error {
+		if st == diagnosing {
+			return examine(ctx, &doctor, host, target.Secret, hostsPath, emit)
+		}
 		addr, err := resolve(ctx, client, host)
 		if err != nil {
 			return err
@@ -121,6 +131,8 @@ func (a *app) done(msg jobDone) tea.Cmd {
 	}
 	switch {
 	case left:
+	case was == diagnosing:
+		a.diagnosed(msg.err)
 	case errors.Is(msg.err, context.Canceled):
 		a.screen.looking = false
 		a.screen.failure = cancelled

@@ -3,6 +3,9 @@ package tui
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +21,7 @@ const (
 	resolving
 	knocking
 	probing
+	diagnosing
 )
 
 // knockScreen is what the Knock screen shows: the newest report as a snapshot,
@@ -113,7 +117,7 @@ func (s *knockScreen) finished(now time.Time, r knock.Report) {
 		s.note(now, "sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.note(now, "SSH %s after %s", r.SSH.State, count(n, "attempt"))
+	s.note(now, "SSH %s after %s; d finds out why", r.SSH.State, count(n, "attempt"))
 }
 
 // answers notes what the last attempt's knocks were answered, if anything.
@@ -143,6 +147,20 @@ func (s *knockScreen) port(p uint16) string {
 	return fmt.Sprint(p)
 }
 
+// hide hides the given ports in a text, if the screen is masked.
+func (s *knockScreen) hide(text string, ports []uint16) string {
+	if !s.masked {
+		return text
+	}
+	return regexp.MustCompile(`\b\d+\b`).ReplaceAllStringFunc(text, func(word string) string {
+		n, err := strconv.ParseUint(word, 10, 16)
+		if err == nil && n != 0 && slices.Contains(ports, uint16(n)) {
+			return s.port(uint16(n))
+		}
+		return word
+	})
+}
+
 // window returns how much of the window is left at now, and of how much; zero
 // where SSH was not opened by the newest handshake or the window is over.
 func (s *knockScreen) window(now time.Time) (left, of time.Duration) {
@@ -153,7 +171,10 @@ func (s *knockScreen) window(now time.Time) (left, of time.Duration) {
 	if s.report == nil || !s.report.Opened || s.report.Before.State == knock.SSHOpen || s.stage != idle || s.probe != nil {
 		return 0, of
 	}
-	return max(0, s.report.At.Add(of).Sub(now)), of
+	// The monotonic clock stands still while a machine sleeps, the other one may
+	// be set back: whichever has gone on further.
+	end := s.report.At.Add(of)
+	return max(0, min(end.Sub(now), end.Round(0).Sub(now.Round(0)))), of
 }
 
 // ms writes a span of a handshake: tenths of a millisecond below ten seconds.

@@ -20,11 +20,13 @@ type glyphs struct {
 	full, empty                                              string // of a bar
 	yes, no, wait                                            string
 	from, to, open                                           string // of a span on a time line: begin, end, no end yet
+	begin, inside, end, point                                string // of an interval on an axis; a point is one of a single cell
+	tried                                                    string // a hypothesis that did not open the gate
 }
 
 var (
-	unicodeGlyphs = glyphs{"┌", "┐", "└", "┘", "─", "│", "█", "░", "✓", "✗", "·", "├", "┤", "╴"}
-	asciiGlyphs   = glyphs{"+", "+", "+", "+", "-", "|", "#", ".", "v", "x", ".", "|", "|", "-"}
+	unicodeGlyphs = glyphs{"┌", "┐", "└", "┘", "─", "│", "█", "░", "✓", "✗", "·", "├", "┤", "╴", "┣", "━", "┫", "┃", "░"}
+	asciiGlyphs   = glyphs{"+", "+", "+", "+", "-", "|", "#", ".", "v", "x", ".", "|", "|", "-", "[", "=", "]", "#", "-"}
 )
 
 func newTheme(r *lipgloss.Renderer, ascii bool) theme {

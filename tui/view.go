@@ -31,6 +31,9 @@ func (a app) View() string {
 		lines = append(lines, a.helpPane()...)
 	case a.mode == onKnock:
 		lines = append(lines, a.knockPanes()...)
+	case a.mode == onDiagnose:
+		panes, _ := a.diagnosePanes()
+		lines = append(lines, panes...)
 	case a.mode == onCompare:
 		panes, _ := a.comparePanes()
 		lines = append(lines, panes...)
@@ -58,7 +61,7 @@ func (a app) header() string {
 		clock = a.now.UTC().Format("15:04:05 UTC")
 	}
 	left := " " + a.theme.accent.Render("rapport")
-	if a.mode == onKnock || a.mode == onCompare {
+	if a.mode == onKnock || a.mode == onCompare || a.mode == onDiagnose {
 		left += "  " + a.where()
 	}
 	return ends(ansi.Truncate(left, a.width-len(clock)-2, ""), clock+" ", a.width)
@@ -90,6 +93,8 @@ func (a app) footer() string {
 		hints = [][2]string{{"esc", "back"}, {"q", "quit"}}
 	case a.mode == onCompare:
 		hints = a.compareHints()
+	case a.mode == onDiagnose:
+		hints = a.diagnoseHints()
 	case a.mode == onForm && a.form.focus == fieldStore:
 		hints = [][2]string{{"space", "change"}, {"enter", "save"}, {"tab", "next"}, {"esc", "back"}}
 	case a.mode == onForm:
@@ -131,7 +136,7 @@ func hintLine(t theme, w int, hints [][2]string) string {
 
 // knockHints are the keys of the Knock screen, those that do something here.
 func (a app) knockHints() [][2]string {
-	hints := [][2]string{{"k", "knock"}, {"p", "probe"}}
+	hints := [][2]string{{"k", "knock"}}
 	if a.job != nil || a.screen.waitFor != nil {
 		hints = [][2]string{{"esc", "cancel"}, {"k", "again"}}
 	}
@@ -141,7 +146,7 @@ func (a app) knockHints() [][2]string {
 	if server := a.now.Add(a.screen.target.Skew); knock.HourOf(server).End().Sub(server) < turnIsNear {
 		hints = append(hints, [2]string{"w", "wait for the turn"})
 	}
-	hints = append(hints, [2]string{"c", "compare"})
+	hints = append(hints, [2]string{"d", "diagnose"}, [2]string{"c", "compare"})
 	if a.config.HostsPath != "" {
 		hints = append(hints, [2]string{"h", "hosts"})
 	}
@@ -149,7 +154,12 @@ func (a app) knockHints() [][2]string {
 	if a.screen.masked {
 		mask = "unmask"
 	}
-	return append(hints, [][2]string{{"m", mask}, {"y", "copy"}, {"?", "help"}, {"q", "quit"}}...)
+	if a.job == nil {
+		hints = append(hints, [][2]string{{"m", mask}, {"p", "probe"}}...)
+	} else {
+		hints = append(hints, [2]string{"m", mask})
+	}
+	return append(hints, [][2]string{{"y", "copy"}, {"?", "help"}, {"q", "quit"}}...)
 }
 
 // turnIsNear is when waiting for the next hour is worth a hint.
@@ -163,6 +173,8 @@ func (a app) helpPane() []string {
 		lines = hostsHelp()
 	case onCompare:
 		lines = compareHelp()
+	case onDiagnose:
+		lines = a.diagnoseHelp()
 	}
 	for _, l := range lines {
 		p.lines = append(p.lines, " "+a.theme.accent.Render(fit(l[0], 16))+l[1])
@@ -254,5 +266,10 @@ func (a app) logLines(n int) []string {
 	return out
 }
 
-// wrap breaks s between words into lines of at most w cells.
-func wrap(s string, w int) []string { return strings.Split(ansi.Wrap(s, w, ""), "\n") }
+// wrap breaks s between words into lines of at most w cells. A hyphen is no place
+// to break at: hours, ranges and flags have them.
+func wrap(s string, w int) []string {
+	const nonBreaking = "\u2011"
+	s = ansi.Wrap(strings.ReplaceAll(s, "-", nonBreaking), w, "")
+	return strings.Split(strings.ReplaceAll(s, nonBreaking, "-"), "\n")
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -81,9 +82,16 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 		if err != nil {
 			return nil, errNoSSH
 		}
-		// The screens may have taken another range or skew over for their run.
+		// The screens may have taken another range, skew or family over for their run.
 		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String()} {
 			if err := cmd.Flags().Set(name, value); err != nil {
+				return nil, err
+			}
+		}
+		for name, family := range map[string]knock.Family{"ipv4": knock.Family4, "ipv6": knock.Family6} {
+			flag := cmd.Flags().Lookup(name)
+			flag.Changed = h.Family == family
+			if err := flag.Value.Set(strconv.FormatBool(flag.Changed)); err != nil {
 				return nil, err
 			}
 		}

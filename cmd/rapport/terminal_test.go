@@ -116,6 +116,19 @@ func TestDemoInTmux(t *testing.T) {
 	x.until("left with 0")
 }
 
+// A server three hours behind, from the silence to the open door.
+func TestDiagnoseInTmux(t *testing.T) {
+	x := newTmux(t, "80", "24", build(t)+" demo --fault clock=-3h; sleep 60")
+	x.until("READY", "d diagnose")
+	x.keys("k")
+	x.until("SSH REFUSED", "d finds out why")
+	x.keys("d")
+	x.until("no verdict yet")
+	x.until("server-hour-behind", "f  take skew -3h over and knock", "┣", "hit")
+	x.keys("f")
+	x.until("SSH IS OPEN", "server's clock -3h")
+}
+
 func TestSignalsLeaveTheTerminalSane(t *testing.T) {
 	knocktest.Need(t, "pkill", "stty")
 	rapport := build(t)
