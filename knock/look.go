@@ -3,6 +3,7 @@ package knock
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -58,8 +59,8 @@ type watchers struct {
 	packets  []packet
 }
 
-// newWatchers returns watchers that take up to n packets, so that none of them
-// ever blocks on its report.
+// newWatchers returns watchers of which up to n packets are under way at a time,
+// so that none of them ever blocks on its report.
 func newWatchers(addr netip.Addr, n int) *watchers {
 	return &watchers{addr: addr, outcomes: make(chan outcome, 2*n)}
 }
@@ -86,6 +87,16 @@ func (w *watchers) greeting(p packet, deadline time.Time) {
 		state, text, whole := read.banner(deadline)
 		w.outcomes <- outcome{packet: p, reply: reply{at: time.Now()}, greeted: true, state: state, text: text, conn: whole}
 	})
+}
+
+// forget drops a packet whose outcome was taken and whose socket is closed or
+// will be: of thousands, only those under way are kept.
+func (w *watchers) forget(p packet) {
+	i := slices.IndexFunc(w.packets, func(q packet) bool { return q.syn == p.syn })
+	if i >= 0 {
+		w.packets = slices.Delete(w.packets, i, i+1)
+		w.ends = slices.Delete(w.ends, i, i+1)
+	}
 }
 
 // end lets every watcher return with what it has, and returns when all have.

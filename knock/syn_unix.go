@@ -19,6 +19,7 @@ type syn struct {
 	file *os.File
 	raw  syscall.RawConn
 	now  error // what connect itself answered
+	mute bool  // it is deaf to being accepted
 
 	mu  sync.Mutex
 	end time.Time // the deadline in force
@@ -28,7 +29,13 @@ type syn struct {
 // since net.Dialer does not tell when the SYN has left, and the order of the
 // SYNs is what a handshake is made of. The error is one of this machine: no SYN
 // has left.
-func sendSYN(addr netip.AddrPort) (*syn, error) {
+func sendSYN(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, false) }
+
+// sendMuteSYN is sendSYN of a connection that must not come about: the syn only
+// hears whether it would. Where the platform cannot do that it is sendSYN.
+func sendMuteSYN(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, true) }
+
+func sendSYNTo(addr netip.AddrPort, deaf bool) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {
 		return nil, err
@@ -48,7 +55,7 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	}
 	askForICMP(fd, domain)
 
-	s := &syn{sent: time.Now()}
+	s := &syn{mute: deaf && mute(fd), sent: time.Now()}
 	for {
 		if err = syscall.Connect(fd, sockaddr); err != syscall.EINTR {
 			break
@@ -110,9 +117,16 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	return r
 }
 
-// connected reports whether the connection is accepted by now.
+// heard reports whether connected is only what would be.
+func (s *syn) heard() bool { return s.mute }
+
+// connected reports whether the connection is accepted by now, or would be.
 func (s *syn) connected() (yes bool) {
 	_ = s.raw.Control(func(fd uintptr) {
+		if s.mute {
+			yes = heard(int(fd))
+			return
+		}
 		_, err := syscall.Getpeername(int(fd))
 		yes = err == nil
 	})

@@ -43,6 +43,9 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
+// sendMuteSYN is sendSYN: Windows cannot keep a connection from coming about.
+func sendMuteSYN(addr netip.AddrPort) (*syn, error) { return sendSYN(addr) }
+
 func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
@@ -64,6 +67,9 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	}
 	return reply{answer: Silent, at: at}
 }
+
+// heard reports whether connected is only what would be.
+func (s *syn) heard() bool { return false }
 
 // connected reports whether the connection is accepted by now.
 func (s *syn) connected() bool {

@@ -48,17 +48,21 @@ type VolleyReport struct {
 	Sent int // SYNs that left
 	// Hit is the first look that found SSH no longer shut, -1 for none.
 	Hit int
-	// SSH is what the hit found; a banner is awaited as in a probe.
+	// SSH is what was found there; a banner is awaited as in a probe. It is shut
+	// again behind a door that the first connection uses up.
 	SSH SSH
-	// Connections is how many looks were accepted.
+	// Connections is how many connections to SSH came about: one, where the
+	// platform lets a look hear that it would be accepted; else those that were
+	// accepted before the first one was seen.
 	Connections int
 	Elapsed     Millis
 }
 
 // Volley sends the shots one after the other, each at its time or as soon after
 // it as it can, to knock at many gates in one pass. The first look that finds
-// SSH no longer shut ends it: all other sockets are closed at once, so that SSH
-// servers see no more than the connections that were made by then. on, if not
+// SSH no longer shut ends it: all sockets are closed at once, and one connection
+// is made to see what SSH says. Until then none comes about: looks only hear
+// whether they would be accepted. on, if not
 // nil, is called with every step, on Volley's own goroutine; what has to stop a
 // volley early can cancel ctx there.
 //
@@ -76,7 +80,7 @@ func (c *Client) Volley(ctx context.Context, addr netip.AddrPort, shots []Shot, 
 	}
 	v := volley{
 		addr: addr, options: o, on: on, start: time.Now(),
-		watch:  newWatchers(addr.Addr(), len(shots)),
+		watch:  newWatchers(addr.Addr(), o.Sockets+2),
 		report: VolleyReport{Hit: -1},
 	}
 	err := v.run(ctx, shots)
@@ -93,13 +97,13 @@ type volley struct {
 	start   time.Time
 	watch   *watchers
 	open    []packet // sockets that are still watched, the oldest first
-	hit     *look
+	found   *look    // the hit, or the connection made after it
 	gone    bool
-	report  VolleyReport
+	report  VolleyReport // its Hit and Connections count as it goes
 }
 
 func (v *volley) run(ctx context.Context, shots []Shot) error {
-	over := func() bool { return v.hit != nil || v.gone }
+	over := func() bool { return v.report.Hit >= 0 || v.gone }
 	for i, shot := range shots {
 		if err := v.await(ctx, v.start.Add(shot.At), over); err != nil || over() {
 			return v.end(ctx, err)
@@ -112,22 +116,35 @@ func (v *volley) run(ctx context.Context, shots []Shot) error {
 	return v.end(ctx, err)
 }
 
-// end waits for the banner of the hit.
+// end finds out what SSH says behind the gate that is open.
 func (v *volley) end(ctx context.Context, err error) error {
-	if err != nil || v.hit == nil {
+	if err != nil || v.report.Hit < 0 {
 		return err
 	}
-	// The other sockets are being closed. Of several hits the first look counts,
+	// The sockets are being closed. Of several hits the first look counts,
 	// whichever answer was first.
 	if err := v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) == 0 }); err != nil {
 		return err
 	}
-	if v.hit.conn == nil {
+	deadline := time.Now().Add(lastWait)
+	if v.found == nil {
+		s, err := sendSYN(v.addr)
+		if err != nil {
+			return sendError("connection to the SSH port", err)
+		}
+		v.found = &look{}
+		v.found.packet = packet{syn: s, knock: v.report.Hit, look: v.found}
+		v.report.Sent++
+		v.watch.answer(v.found.packet, deadline)
+		if err := v.await(ctx, deadline, func() bool { return v.found.judged || v.found.conn != nil }); err != nil {
+			return err
+		}
+	}
+	if v.found.conn == nil {
 		return nil
 	}
-	deadline := time.Now().Add(lastWait)
-	v.watch.greeting(v.hit.packet, deadline)
-	return v.await(ctx, deadline.Add(verdictTime), func() bool { return v.hit.judged })
+	v.watch.greeting(v.found.packet, deadline)
+	return v.await(ctx, deadline.Add(verdictTime), func() bool { return v.found.judged })
 }
 
 // send sends a shot as soon as there is a socket for it.
@@ -136,23 +153,14 @@ func (v *volley) send(ctx context.Context, i int, shot Shot) error {
 		if err := v.shrink(ctx, v.options.Sockets-1); err != nil {
 			return err
 		}
-		if shot.Look {
-			if err := v.seen(ctx); err != nil {
-				return err
-			}
-		}
-		if v.hit != nil {
+		if v.listen(); v.report.Hit >= 0 {
 			return nil
 		}
-		addr := v.addr
-		if !shot.Look {
-			addr = netip.AddrPortFrom(v.addr.Addr(), shot.Port)
-		}
-		s, err := sendSYN(addr)
+		s, err := v.shoot(shot)
 		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && len(v.open) > 0 {
-			if err := v.shrink(ctx, len(v.open)/2); err != nil { // this machine gives fewer
-				return err
-			}
+			// This machine gives fewer. Some stay free, for what else goes on and
+			// for the connection that a look becomes.
+			v.options.Sockets = max(1, len(v.open)*3/4)
 			continue
 		}
 		if err != nil {
@@ -171,16 +179,46 @@ func (v *volley) send(ctx context.Context, i int, shot Shot) error {
 	}
 }
 
-// seen looks at the sockets themselves before another look leaves: a watcher
-// may not have had its turn yet.
-func (v *volley) seen(ctx context.Context) error {
+func (v *volley) shoot(shot Shot) (*syn, error) {
+	if shot.Look {
+		return sendMuteSYN(v.addr)
+	}
+	return sendSYN(netip.AddrPortFrom(v.addr.Addr(), shot.Port))
+}
+
+// listen asks the sockets of looks themselves whether they were accepted, or
+// would be: of that nobody is told who watches them.
+func (v *volley) listen() {
 	for _, p := range v.open {
 		if p.look != nil && p.connected() {
-			v.closeBut(p.knock)
-			return v.await(ctx, time.Now().Add(hold), func() bool { return v.hit != nil })
+			if p.heard() {
+				v.hit(p, nil)
+			} else {
+				v.closeBut(p.knock) // its watcher is about to tell
+			}
+			return
 		}
 	}
-	return nil
+}
+
+// hit notes the first look that found SSH no longer shut, and closes all other
+// sockets. found is what it found, nil if it only heard of it.
+func (v *volley) hit(p packet, found *look) {
+	if v.report.Hit >= 0 && v.report.Hit < p.knock {
+		if p.look.conn != nil {
+			p.look.conn.Close()
+		}
+		return
+	}
+	if v.found != nil && v.found.conn != nil {
+		v.found.conn.Close()
+	}
+	v.report.Hit, v.found = p.knock, found
+	keep := p.knock
+	if found == nil {
+		keep = -1
+	}
+	v.closeBut(keep)
 }
 
 // closeBut closes all sockets but that of one shot, and of looks before it that
@@ -206,19 +244,28 @@ func (v *volley) shrink(ctx context.Context, n int) error {
 			}
 		}
 	}
-	return v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) <= n || v.hit != nil })
+	return v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) <= n || v.report.Hit >= 0 })
 }
+
+// listenAgain is how often await listens to looks.
+const listenAgain = 2 * time.Millisecond
 
 // await takes outcomes until done or the time at.
 func (v *volley) await(ctx context.Context, at time.Time, done func() bool) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
+	again := time.NewTicker(listenAgain)
+	defer again.Stop()
 	for !done() {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-timer.C:
 			return nil
+		case <-again.C:
+			if v.report.Hit < 0 {
+				v.listen()
+			}
 		case o := <-v.watch.outcomes:
 			v.take(o)
 		}
@@ -231,13 +278,14 @@ func (v *volley) take(o outcome) {
 	p := o.packet
 	if !o.greeted {
 		v.open = slices.DeleteFunc(v.open, func(q packet) bool { return q.syn == p.syn })
+		v.watch.forget(p)
 	}
 	if p.look == nil {
 		v.answered(o)
 		return
 	}
-	l := p.look
-	l.take(o, v.start)
+	last := p.look == v.found // the connection after the hit, or the hit's banner
+	p.look.take(o, v.start)
 	if o.greeted {
 		return
 	}
@@ -246,20 +294,9 @@ func (v *volley) take(o outcome) {
 		v.report.Connections++
 	}
 	v.answered(o)
-	if !v.opened(o) {
-		return
+	if !last && v.opened(o) {
+		v.hit(p, p.look)
 	}
-	if v.hit != nil && v.hit.packet.knock < p.knock { // only the first hit's banner is read
-		if l.conn != nil {
-			l.conn.Close()
-		}
-		return
-	}
-	if v.hit != nil && v.hit.conn != nil {
-		v.hit.conn.Close()
-	}
-	v.hit = l
-	v.closeBut(p.knock)
 }
 
 // opened reports whether a look found more than it does while SSH is shut.
@@ -292,19 +329,19 @@ func (v *volley) finish() error {
 		v.take(o)
 	}
 	v.watch.close()
-	if v.hit != nil {
-		v.report.Hit, v.report.SSH = v.hit.packet.knock, v.hit.ssh
-		if v.hit.conn != nil {
-			v.hit.conn.Close()
+	if l := v.found; l != nil {
+		v.report.SSH = l.ssh
+		if l.conn != nil {
+			l.conn.Close()
 		}
-		if !v.hit.judged {
+		if !l.judged {
 			v.report.SSH.State = SSHSilent
 		}
-		if v.hit.err != nil {
-			return sendError("connection to the SSH port", v.hit.err)
+		if l.err != nil {
+			return sendError("connection to the SSH port", l.err)
 		}
 	}
-	if v.gone && v.hit == nil {
+	if v.gone && v.report.Hit < 0 {
 		return unreachable(v.addr.Addr())
 	}
 	return nil

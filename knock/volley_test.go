@@ -49,8 +49,8 @@ func TestVolley(t *testing.T) {
 			if want := 3*(knock.Knocks+1) - 1; err != nil || r.Hit != want || r.SSH.State != tt.want {
 				t.Errorf("%v, hit %d with SSH %s; want %d, %s", err, r.Hit, r.SSH.State, want, tt.want)
 			}
-			// Nothing leaves once SSH has answered.
-			if r.Sent != 3*(knock.Knocks+1) || sent != r.Sent || r.Connections > 1 {
+			// Nothing leaves once SSH has answered but the one connection to it.
+			if sent != 3*(knock.Knocks+1) || r.Sent > sent+1 || r.Connections > 1 {
 				t.Errorf("%d sent, %d told, %d connections", r.Sent, sent, r.Connections)
 			}
 		})

@@ -1,0 +1,35 @@
+//go:build linux && !386 && !s390x
+
+package knock
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// mute makes a socket deaf to being accepted: the kernel drops the SYN-ACK, so
+// that no connection comes about, and counts it. See SO_ATTACH_FILTER in
+// socket(7); the filter sees the segment from its TCP header on, RFC 9293.
+func mute(fd int) bool {
+	const flags, synAck = 13, 0x12
+	return syscall.AttachLsf(fd, []syscall.SockFilter{
+		*syscall.LsfStmt(syscall.BPF_LD|syscall.BPF_B|syscall.BPF_ABS, flags),
+		*syscall.LsfStmt(syscall.BPF_ALU|syscall.BPF_AND|syscall.BPF_K, synAck),
+		*syscall.LsfJump(syscall.BPF_JMP|syscall.BPF_JEQ|syscall.BPF_K, synAck, 0, 1),
+		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0),
+		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0xffff),
+	}) == nil
+}
+
+// heard reports whether a muted socket was sent a SYN-ACK.
+func heard(fd int) bool {
+	const (
+		soMeminfo = 55 // SO_MEMINFO, since Linux 4.12
+		drops     = 8  // SK_MEMINFO_DROPS
+	)
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, soMeminfo,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return errno == 0 && info[drops] > 0
+}
