@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"testing"
@@ -32,15 +33,23 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RAPPORT_SECRET", "f00b4r")
+			e.Values[gateKey{}] = new([]io.Closer)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"gate": startGate, "exits": exits},
 	})
 }
 
-// startGate starts the stand-in on loopback until the script ends: gate
-// [FAULT...]. $SSH_PORT and $RANGE are what a client needs.
+// gateKey is the key of a script's stand-ins.
+type gateKey struct{}
+
+// startGate starts the stand-in on loopback until the script ends or starts
+// another: gate [FAULT...]. $SSH_PORT and $RANGE are what a client needs.
 func startGate(ts *testscript.TestScript, neg bool, args []string) {
+	running := ts.Value(gateKey{}).(*[]io.Closer)
+	for _, g := range *running {
+		g.Close()
+	}
 	secret, err := knock.ParseSecret("f00b4r")
 	ts.Check(err)
 	c := gate.Config{Secret: secret}
@@ -53,6 +62,7 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	g, err := gate.Start(context.Background(), c)
 	ts.Check(err)
+	*running = append(*running, g)
 	ts.Defer(func() { g.Close() })
 	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr().Port())))
 	ts.Setenv("RANGE", g.Range().String())

@@ -6,17 +6,27 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // listen opens a TCP port of the host, on all addresses of both families, for
 // the test process to accept. Port 0 is any.
 func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 	t.Helper()
-	err := h.enter(func() (err error) {
-		l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
-		return err
-	})
+	open := func() error {
+		return h.enter(func() (err error) {
+			l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
+			return err
+		})
+	}
+	// A process that another test is just starting holds the sockets of this one,
+	// also a listener that was closed meanwhile, until it has become its program.
+	err := open()
+	for deadline := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline); err = open() {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
