@@ -389,7 +389,7 @@ func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps
 	}
 	status := Fail
 	switch {
-	case r.Opened && len(r.Attempts) == 1:
+	case r.Opened && r.OpenedBy == 0:
 		status = OK
 	case r.Opened:
 		status = Warn
@@ -407,8 +407,10 @@ func handshakeWords(r knock.Report) string {
 		}
 	}
 	s := fmt.Sprintf("knocks %s, SSH %s", words(answers), state(r.SSH.State))
-	if len(r.Attempts) > 1 {
-		s += fmt.Sprintf(", after %d attempts", len(r.Attempts))
+	if n := len(r.Attempts); n > 1 && !r.Opened {
+		s += fmt.Sprintf(", after %d attempts", n)
+	} else if r.Opened && r.OpenedBy > 0 {
+		s += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
 	}
 	return s
 }

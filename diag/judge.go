@@ -53,8 +53,8 @@ func (e evidence) findings() []finding {
 		return sure(Unexplained, "nothing was tried", "run the diagnosis to its end")
 	}
 	switch {
-	case h.Opened && len(h.Attempts) > 1:
-		return e.lossy(len(h.Attempts))
+	case h.Opened && h.OpenedBy > 0:
+		return e.lossy(h.OpenedBy + 1)
 	case h.Opened:
 		return e.opens()
 	}

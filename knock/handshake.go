@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,7 @@ import (
 // ones.
 type Options struct {
 	Gaps     []time.Duration // between knocks, one attempt each; nil is DefaultGaps
+	RTT      time.Duration   // the round trip as last measured, zero if it was not
 	Timeout  time.Duration   // for all of it; zero is DefaultTimeout, or what all attempts take
 	KeepConn bool            // hand the connection that proved SSH open on in the report
 }
@@ -20,36 +22,56 @@ type Options struct {
 // longer.
 const DefaultTimeout = 10 * time.Second
 
-// verdictTime is left before the deadline to judge what a half-said banner is.
-const verdictTime = 50 * time.Millisecond
+const (
+	// verdictTime is left before the deadline to judge what a half-said banner is.
+	verdictTime = 50 * time.Millisecond
+	// beforeWait is how long a connection that was made before the handshake may
+	// take to greet before another look is made.
+	beforeWait = time.Second
+	// greetWait is how much longer than a round trip a banner may take before the
+	// handshake goes on: the client's ACK may have been lost, and then the server
+	// does not know of the connection before it repeats itself after a second.
+	// Servers greet within tens of milliseconds.
+	greetWait = 400 * time.Millisecond
+	// maxConnections is how many connections to SSH one handshake goes on with:
+	// sshd counts those that close without a login.
+	maxConnections = 3
+)
+
+// Plan returns what Knock would send to t, as far as it is known beforehand.
+// It sends nothing.
+func (c *Client) Plan(t Target, o Options) Plan {
+	if o.Gaps == nil {
+		o.Gaps = DefaultGaps()
+	}
+	return NewPlan(t.Sequences(c.now()), o.Gaps, Facts{RTT: o.RTT, Window: t.Window})
+}
 
 // Knock sends the handshake to t and looks whether SSH opened, attempt after
 // attempt until it did. The knocks leave strictly in order, one SYN each, and
 // are watched for their answers while the next ones go out; the look at SSH
-// before the handshake rides along. No attempt starts that cannot be finished
-// in time. on, if not nil, is called with every step, on Knock's own goroutine.
+// before the handshake rides along. A look stays open while later attempts are
+// made, and the first one that SSH accepts ends all others. No attempt starts
+// that cannot be finished in time. on, if not nil, is called with every step, on
+// Knock's own goroutine.
 //
 // The report holds whatever was done, also beside an error. That SSH stayed
 // shut is no error. Errors wrap ErrUnreachable or ErrSend, are the cause of
 // ctx's end, or say that the timeout is too short for a single attempt.
 func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event)) (Report, error) {
-	if t.Window == 0 {
-		t.Window = DefaultWindow
-	}
-	if o.Gaps == nil {
-		o.Gaps = DefaultGaps()
-	}
-	plan := func() Plan { return NewPlan(t.Sequences(c.now()), o.Gaps, t.Window) }
-	first := plan()
+	first := c.Plan(t, o)
 	if o.Timeout == 0 {
-		o.Timeout = max(DefaultTimeout, first.length()+lastWait)
+		o.Timeout = max(DefaultTimeout, first.Length()+lastWait)
 	}
 	h := newHandshake(t, o, first, on)
 	h.report.Hour = first.Attempts[0].Knocks[0].Hour
 	if need := first.Attempts[0].length(); o.Timeout < need {
 		return h.report, fmt.Errorf("a timeout of %v is too short: the first attempt alone takes %v", o.Timeout, need)
 	}
-	err := h.run(ctx, len(first.Attempts), plan)
+	err := h.run(ctx, len(first.Attempts), func() Plan {
+		o.RTT = max(o.RTT, h.rtt)
+		return c.Plan(t, o)
+	})
 	err = errors.Join(err, h.finish(o.KeepConn))
 	if err == nil && h.gone {
 		err = unreachable(t.Addr.Addr())
@@ -68,10 +90,13 @@ type handshake struct {
 	deadline time.Time
 	watch    *watchers
 	before   *look
-	after    *look     // the newest look since the last knock
-	gone     bool      // no way to the host
-	paced    time.Time // before which nothing is sent, to keep the gap
-	ending   bool      // nothing new is watched
+	after    []*look       // those since the first knock
+	held     *look         // accepted, and its banner is not overdue
+	accepted int           // connections that were made
+	answered bool          // a knock was, so the server rejects what it does not want
+	rtt      time.Duration // as far as it was measured
+	gone     bool          // no way to the host
+	ending   bool          // nothing new is watched
 }
 
 func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
@@ -90,105 +115,168 @@ func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
 	}
 }
 
-// run carries the plan out until SSH accepted or nothing is left to do. Each
-// attempt is planned anew, for the hour may turn between them.
+// run carries the plan out until SSH greeted or nothing is left to do. Each
+// attempt is planned anew: the hour may turn between them, and a round trip may
+// have been measured.
 func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (err error) {
-	if h.before, err = h.look(true); err != nil {
+	if h.before, err = h.look(true, 0); err != nil {
 		return err
 	}
 	for i := range attempts {
 		a := plan().Attempts[i]
-		started := time.Now()
-		if started.Add(a.length()).After(h.deadline) {
+		if time.Now().Add(a.length()).After(h.deadline) {
+			break
+		}
+		if err := h.attempt(ctx, i, a); err != nil {
+			return err
+		}
+		if err := h.greet(ctx, i < attempts-1); err != nil {
+			return err
+		}
+		if h.over() {
 			return nil
 		}
-		h.report.Attempts = append(h.report.Attempts, Attempt{Gap: Millis(a.Gap), Knocks: make([]KnockReport, 0, len(a.Knocks))})
-		h.event(AttemptStarted, i, 0)
-		for k := range a.Knocks {
-			if err := h.await(ctx, h.pace(a, k, started), h.cut); err != nil {
-				return err
+	}
+	// Older looks may still be answered, and connections greet.
+	if len(h.after) == 0 {
+		return nil
+	}
+	last := h.after[len(h.after)-1].packet.sent.Add(lastWait)
+	if h.accepted > 0 {
+		last = h.deadline
+	}
+	if err := h.await(ctx, last, func() bool { return h.over() || h.held != nil || h.judged(h.after) }); err != nil {
+		return err
+	}
+	return h.greet(ctx, false)
+}
+
+// attempt sends the knocks and looks at SSH.
+func (h *handshake) attempt(ctx context.Context, i int, a PlannedAttempt) error {
+	started := time.Now()
+	h.report.Attempts = append(h.report.Attempts, Attempt{Gap: a.Gap, Knocks: make([]KnockReport, 0, len(a.Knocks))})
+	h.event(AttemptStarted, i, 0)
+	var late time.Duration
+	for k, planned := range a.Knocks {
+		// As planned, or later where the one before it was late, so that the gap
+		// is kept on the wire.
+		at := started.Add(time.Duration(planned.At))
+		if k > 0 && planned.At > a.Knocks[k-1].At {
+			if paced := time.Now().Add(time.Duration(planned.At - a.Knocks[k-1].At)); at.Before(paced) {
+				at = paced
 			}
-			if h.cut() {
-				return h.greet(ctx)
-			}
-			if err := h.knock(i, a.Knocks[k], k >= len(a.Knocks)*(Knocks-1)/Knocks); err != nil {
+		} else if k > 0 {
+			at = started // the other hour's
+		}
+		if err := h.await(ctx, at, h.cut); err != nil || h.cut() {
+			return err
+		}
+		if err := h.knock(i, planned, k >= len(a.Knocks)*(Knocks-1)/Knocks); err != nil {
+			return err
+		}
+		late = max(0, time.Since(started.Add(time.Duration(planned.At))))
+	}
+	return h.lookAfter(ctx, i, a, started.Add(late))
+}
+
+// lookAfter makes an attempt's looks at SSH and waits for their answers.
+func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt, started time.Time) error {
+	// Connected before the handshake: that connection is the look, unless it
+	// stays mute, as a tarpit that stands in until the gate opens would.
+	if attempt == 0 {
+		if err := h.await(ctx, started.Add(a.length()), h.through); err != nil || h.through() {
+			return err
+		}
+		if h.before.conn != nil && !h.before.judged {
+			if err := h.await(ctx, time.Now().Add(beforeWait), func() bool { return h.before.judged }); err != nil || h.through() {
 				return err
 			}
 		}
-		again, err := h.lookAfter(ctx, i, a, started)
+	}
+	first := len(h.after)
+	settled := func() bool { return h.through() || h.judged(h.after[first:]) }
+	wait := func() error {
+		return h.await(ctx, h.after[len(h.after)-1].packet.sent.Add(time.Duration(a.Wait)), settled)
+	}
+	for _, planned := range a.Looks {
+		if planned.IfRefused {
+			if err := wait(); err != nil || h.through() || !settled() {
+				return err
+			}
+		}
+		if err := h.await(ctx, started.Add(time.Duration(planned.At)), h.through); err != nil || h.through() {
+			return err
+		}
+		l, err := h.look(false, attempt)
 		if err != nil {
 			return err
 		}
-		if !again {
-			return h.greet(ctx)
-		}
+		h.after = append(h.after, l)
+		h.event(LookStarted, attempt, 0)
 	}
+	return wait()
+}
+
+// greet waits for the banner of a connection that was accepted. If more says
+// so, not for long: the attempts go on then, with the connection kept.
+func (h *handshake) greet(ctx context.Context, more bool) error {
+	if h.held == nil {
+		return nil
+	}
+	until := h.deadline
+	if more && h.accepted < maxConnections {
+		until = time.Now().Add(time.Duration(h.held.ssh.RTT) + time.Duration(h.accepted)*greetWait)
+	}
+	if err := h.await(ctx, until, h.over); err != nil {
+		return err
+	}
+	h.held = nil
 	return nil
 }
 
-// pace returns when knock k of an attempt is to leave: as planned, or later
-// where the one before it was late, so that the gap is kept on the wire.
-func (h *handshake) pace(a PlannedAttempt, k int, started time.Time) time.Time {
-	at := started.Add(a.Knocks[k].At)
-	if k > 0 && a.Knocks[k].At > a.Knocks[k-1].At {
-		h.paced = time.Now().Add(a.Gap)
-	}
-	if at.Before(h.paced) {
-		return h.paced
-	}
-	return at
-}
-
-// lookAfter makes an attempt's looks at SSH. again says that another attempt
-// may do better.
-func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt, started time.Time) (again bool, err error) {
-	late := max(0, time.Since(started.Add(a.length()-a.Gap)))
-	for i, at := range a.Looks {
-		if err := h.await(ctx, started.Add(at+late), h.through); err != nil || h.through() {
-			return false, err
-		}
-		// Connected before the handshake: that connection is the look, unless it
-		// stays mute, as a tarpit that stands in until the gate opens would.
-		if i == 0 && h.before.conn != nil && !h.before.judged {
-			if err := h.await(ctx, time.Now().Add(lookWait), func() bool { return h.before.judged }); err != nil || h.through() {
-				return false, err
-			}
-		}
-		if h.after != nil {
-			h.after.packet.expire()
-		}
-		if h.after, err = h.look(false); err != nil {
-			return false, err
-		}
-		h.event(LookStarted, attempt, 0)
-		settled := func() bool { return h.through() || h.after.judged }
-		if err := h.await(ctx, h.after.packet.sent.Add(a.Wait), settled); err != nil || h.through() {
-			return false, err
-		}
-		if !h.after.judged {
-			return true, nil
-		}
-	}
-	// Silent before and refused now: the gate opened, and nothing listens.
-	return h.before.ssh.State != SSHFiltered || h.after.ssh.State != SSHRefused, nil
+// judged reports whether nothing more is to be learnt from the looks.
+func (h *handshake) judged(looks []*look) bool {
+	return !slices.ContainsFunc(looks, func(l *look) bool { return !l.judged })
 }
 
 // cut reports whether sending more knocks is pointless.
-func (h *handshake) cut() bool { return h.gone || h.after != nil && h.after.conn != nil }
+func (h *handshake) cut() bool { return h.gone || h.held != nil || h.greeted() }
 
 // through reports whether looking again is pointless too: SSH has already
 // answered the look that was made before the handshake.
 func (h *handshake) through() bool { return h.cut() || h.openBefore() }
 
+// over reports whether all is known.
+func (h *handshake) over() bool {
+	return h.gone || h.greeted() || h.openBefore() || h.held == nil && h.nobodyHome()
+}
+
 func (h *handshake) openBefore() bool {
 	return h.before.judged && (h.before.ssh.State == SSHOpen || h.before.ssh.State == SSHRefusing)
 }
 
-// greet waits for the banner, if a connection was made.
-func (h *handshake) greet(ctx context.Context) error {
-	return h.await(ctx, h.deadline, func() bool {
-		return h.openBefore() || h.after == nil || h.after.conn == nil || h.after.judged
-	})
+// greeted reports whether a connection has said what it is, or has ended.
+func (h *handshake) greeted() bool {
+	return slices.ContainsFunc(h.after, func(l *look) bool { return l.judged && l.conn != nil })
+}
+
+// nobodyHome reports whether the gate opened and nothing listens: SSH was silent
+// before and is refused now. Where knocks are answered the server just rejects
+// what it does not want, and the first look was lost.
+func (h *handshake) nobodyHome() bool {
+	l := h.best()
+	return l != nil && !h.answered && h.before.ssh.State == SSHFiltered && l.judged && l.ssh.State == SSHRefused
+}
+
+// best returns the look that tells the most, of several the newest; nil if none
+// was made.
+func (h *handshake) best() (best *look) {
+	for _, l := range h.after {
+		if best == nil || l.tells() >= best.tells() {
+			best = l
+		}
+	}
+	return best
 }
 
 // knock sends one knock of attempt i; last says that it is a fifth one.
@@ -199,7 +287,7 @@ func (h *handshake) knock(i int, k PlannedKnock, last bool) error {
 	if err != nil {
 		return sendError(fmt.Sprintf("knock %d to port %d", n+1, k.Port), err)
 	}
-	r := KnockReport{Port: k.Port, Sent: Millis(s.sent.Sub(h.start))}
+	r := KnockReport{Port: k.Port, Sent: Millis(s.sent.Sub(h.start)), Copy: k.Copy}
 	if k.Hour != h.report.Hour {
 		r.Hour = &k.Hour
 	}
@@ -213,13 +301,13 @@ func (h *handshake) knock(i int, k PlannedKnock, last bool) error {
 }
 
 // look sends a SYN to the SSH port.
-func (h *handshake) look(before bool) (*look, error) {
+func (h *handshake) look(before bool, attempt int) (*look, error) {
 	s, err := sendSYN(h.target.Addr)
 	if err != nil {
 		return nil, sendError(fmt.Sprintf("connection to SSH port %d", h.target.Addr.Port()), err)
 	}
 	l := &look{before: before}
-	l.packet = packet{syn: s, look: l}
+	l.packet = packet{syn: s, look: l, attempt: attempt}
 	deadline := h.deadline
 	if before {
 		deadline = s.sent.Add(hold) // its SYN must not be repeated after the handshake
@@ -259,24 +347,23 @@ func (h *handshake) await(ctx context.Context, at time.Time, done func() bool) e
 // take notes one outcome and tells of it.
 func (h *handshake) take(o outcome) {
 	p, l := o.packet, o.packet.look
+	if took := o.at.Sub(p.sent); took < hold && (o.answer == Open || o.answer == Refused) { // to the first SYN, not to a repeat
+		h.rtt = max(h.rtt, took)
+	}
 	if l == nil {
 		k := &h.report.Attempts[p.attempt].Knocks[p.knock]
 		k.Answer = o.answer
 		if o.answer != Silent {
 			k.RTT = Measure(o.at.Sub(p.sent))
+			h.answered = true
 		}
 		h.event(KnockAnswered, p.attempt, p.knock)
 		return
 	}
 	h.gone = h.gone || o.gone
 	l.take(o, h.start)
-	if !l.before && l != h.after && l.conn != nil { // an older look was answered late
-		if h.after.conn != nil {
-			l.conn.Close()
-			return
-		}
-		h.after.packet.expire()
-		h.after = l
+	if !l.before && l.conn != nil && !o.greeted && !h.hold(l) {
+		return
 	}
 	if l.conn != nil && !l.judged && !h.ending {
 		h.watch.greeting(p, h.deadline.Add(-verdictTime))
@@ -285,15 +372,34 @@ func (h *handshake) take(o outcome) {
 	case l.before && l.judged:
 		h.report.Before.State = l.ssh.State
 		h.event(BeforeSeen, 0, 0)
-	case l == h.after:
+	case !l.before && l == h.best():
 		h.settleBefore()
 		h.report.SSH = l.ssh
 		if l.judged {
-			h.event(LookAnswered, 0, 0)
+			h.event(LookAnswered, p.attempt, 0)
 		} else {
-			h.event(Connected, 0, 0)
+			h.event(Connected, p.attempt, 0)
 		}
 	}
+}
+
+// hold goes on with a connection that was just accepted: all other looks are
+// ended, so that sshd sees no more of them than loss forces. Where another one
+// is being greeted, or there were enough, it is the new one that ends.
+func (h *handshake) hold(l *look) bool {
+	h.accepted++
+	if h.held != nil || h.accepted > maxConnections || h.ending && h.accepted > 1 {
+		l.conn.Close()
+		l.conn, l.judged, l.ssh = nil, true, SSH{State: SSHFiltered}
+		return false
+	}
+	h.held = l
+	for _, other := range h.after {
+		if other != l && other.conn == nil {
+			other.packet.expire()
+		}
+	}
+	return true
 }
 
 // settleBefore judges the look before the handshake when a later one has been
@@ -314,7 +420,8 @@ func (h *handshake) finish(keep bool) error {
 		h.take(o)
 	}
 	defer h.watch.close()
-	won := h.after
+	won := h.best()
+	looks := h.after
 	if h.before != nil {
 		if h.openBefore() {
 			won = h.before
@@ -323,9 +430,10 @@ func (h *handshake) finish(keep bool) error {
 		if h.before.conn != nil && !h.before.judged {
 			h.report.Before.State = SSHSilent
 		}
+		looks = append(looks, h.before)
 	}
 	if won != nil {
-		h.report.SSH = won.ssh
+		h.report.SSH, h.report.OpenedBy = won.ssh, won.packet.attempt
 		if !won.judged { // connected with the last outcome: nobody waited for its banner
 			h.report.SSH.State = SSHSilent
 		}
@@ -334,9 +442,8 @@ func (h *handshake) finish(keep bool) error {
 	}
 	h.report.Opened = h.report.SSH.State == SSHOpen
 	var failed error
-	for _, l := range []*look{h.before, h.after} {
+	for _, l := range looks {
 		switch {
-		case l == nil:
 		case l.conn == nil:
 			failed = errors.Join(failed, l.err)
 		case l == won && keep && h.report.Opened:
@@ -353,7 +460,7 @@ func (h *handshake) finish(keep bool) error {
 		}
 	}
 	h.report.Elapsed = Millis(time.Since(h.start))
-	if failed != nil {
+	if failed != nil && !h.report.Opened {
 		return sendError("connection to the SSH port", failed)
 	}
 	return nil

@@ -31,6 +31,24 @@ type look struct {
 	err    error // this machine could not take the connection
 }
 
+// tells says how much a look tells, for comparison: the banner before anything
+// else, a connection before none, a refusal before silence.
+func (l *look) tells() int {
+	switch {
+	case l.judged && l.conn != nil && l.ssh.State == SSHOpen:
+		return 5
+	case l.judged && l.conn != nil && l.ssh.State != SSHSilent:
+		return 4
+	case l.conn != nil && !l.judged:
+		return 3
+	case l.conn != nil:
+		return 2
+	case l.judged && l.ssh.State != SSHFiltered:
+		return 1
+	}
+	return 0
+}
+
 // reply is what came back to a SYN.
 type reply struct {
 	answer Answer

@@ -25,10 +25,11 @@ func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o 
 	if o.Timeout == 0 {
 		o.Timeout = probeTimeout
 	}
-	h := newHandshake(Target{Host: host, Addr: addr}, o, Plan{Attempts: []PlannedAttempt{{Looks: []time.Duration{0}}}}, nil)
-	var err error
-	if h.after, err = h.look(false); err == nil {
-		err = h.await(ctx, h.deadline, func() bool { return h.after.judged })
+	h := newHandshake(Target{Host: host, Addr: addr}, o, Plan{Attempts: []PlannedAttempt{{Looks: make([]PlannedLook, 1)}}}, nil)
+	l, err := h.look(false, 0)
+	if err == nil {
+		h.after = append(h.after, l)
+		err = h.await(ctx, h.deadline, func() bool { return l.judged })
 	}
 	h.finish(false)
 	if err == nil && h.gone {

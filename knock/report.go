@@ -25,6 +25,9 @@ type Report struct {
 	// Conn is the connection that proved SSH open, its banner unread, where
 	// Options.KeepConn asked for it; the caller closes it.
 	Conn net.Conn `json:"-"`
+	// OpenedBy is the attempt, from 0, whose look SSH answered in the end. Later
+	// ones may have begun before the answer came.
+	OpenedBy int `json:"-"`
 	// At is when the newest fifth knock left, by the monotonic clock: the window
 	// runs from about then.
 	At time.Time `json:"-"`
@@ -50,6 +53,8 @@ type KnockReport struct {
 	// Hour is given where it is not the report's: near the turn of the hour the
 	// neighbour's knocks go out too.
 	Hour *Hour `json:"hour,omitempty"`
+	// Copy says that the same knock was sent just before, in case one gets lost.
+	Copy bool `json:"copy,omitempty"`
 }
 
 // EventKind is what an [Event] tells.

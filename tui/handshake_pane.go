@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,11 +39,11 @@ func (a app) handshakePane(w int) pane {
 			if len(knocks) == 0 {
 				started = k.Sent
 			}
-			if k.Hour == nil {
+			if k.Hour == nil && !k.Copy {
 				knocks = append(knocks, k)
 			}
 		}
-		if len(attempt.Knocks) > len(knocks)+1 {
+		if slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour != nil }) {
 			p.note = "both hours, " + p.note
 		}
 		line.scale(s, knocks, started, a.now)

@@ -18,7 +18,8 @@ import (
 // seed; others have just the delay. All begins when the server is ready.
 type Path struct {
 	Delay     time.Duration // half of what it adds to the round trip
-	Jitter    time.Duration // up to so much more for each packet, which may overtake others then
+	Jitter    time.Duration // up to so much more for each packet, which may be overtaken then
+	Late      float64       // the part of the packets that Jitter meets; all when zero
 	Loss      float64       // the part of the packets that get lost, from 0 to 1
 	Duplicate float64       // the part that comes twice
 	Seed      uint64
@@ -93,7 +94,11 @@ func (p Path) fate(data []byte, dice *rand.Rand, begun bool) []time.Duration {
 	lost, twice := dice.Float64() < p.Loss, dice.Float64() < p.Duplicate
 	var late [2]time.Duration
 	for i := range late {
-		late[i] = p.Delay + time.Duration(dice.Float64()*float64(p.Jitter))
+		late[i] = p.Delay
+		more := time.Duration(dice.Float64() * float64(p.Jitter))
+		if meets := dice.Float64() < p.Late; meets || p.Late == 0 {
+			late[i] += more
+		}
 	}
 	switch {
 	case lost:
