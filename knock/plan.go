@@ -68,7 +68,6 @@ func DefaultGaps() []time.Duration {
 // Plan is what a handshake is going to send, and when, if SSH stays shut to the
 // end. It ends as soon as SSH accepts.
 type Plan struct {
-	Schema int `json:"schema"` // 1
 	// RTT is the round trip that the plan reckons with, zero if none is known.
 	RTT      Measure          `json:"rtt_ms"`
 	Attempts []PlannedAttempt `json:"attempts"`
@@ -154,7 +153,7 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
 	}
-	p := Plan{Schema: 1, RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
+	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
 	var at time.Duration
 	for i, gap := range gaps {
 		gap = max(min(gap, f.Window/4), minGap)
@@ -202,7 +201,9 @@ func waitOf(i, n int, rtt time.Duration) time.Duration {
 // why says in a few words what an attempt is for.
 func why(i, n int, rtt time.Duration) string {
 	switch {
-	case i == n-1 && i > 0:
+	case n == 1:
+		return "the only one: each knock once, then waits for a slow answer"
+	case i == n-1:
 		return "the last one: waits for slow answers and the kernels' own repeats"
 	case i == 0 && rtt > 0:
 		return "a network that loses nothing: each knock once, then one round trip and a quarter"

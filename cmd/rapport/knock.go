@@ -16,12 +16,14 @@ import (
 func newKnock(f *flags) *cobra.Command {
 	var attempts int
 	var gap time.Duration
+	var explain bool
 	cmd := &cobra.Command{
 		Use:   "knock HOST",
 		Short: "Send the handshake, then look whether SSH opened",
 		Long: `knock sends this hour's five knocks to HOST in order and looks whether SSH
-opened; where it did not, again with wider gaps. Within 30 seconds before and 90
-seconds after the turn of the hour the neighbouring hour's knocks go out too.
+opened; where it did not, soon again, each knock twice and with wider gaps. Within
+30 seconds before and 90 seconds after the turn of the hour the neighbouring
+hour's knocks go out too. --explain prints the plan and sends nothing.
 
 Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
 		Args:              oneHost,
@@ -37,6 +39,14 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 			}
 			options := f.options(cmd)
 			options.Gaps = gaps
+			if explain {
+				r := newPlanReport(t, new(knock.Client).Plan(t, options))
+				if f.json {
+					return printJSON(cmd.OutOrStdout(), r)
+				}
+				printPlan(cmd.OutOrStdout(), r)
+				return nil
+			}
 			var progress func(knock.Event)
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
 				progress = func(e knock.Event) { printProgress(cmd.ErrOrStderr(), e, len(gaps)) }
@@ -63,7 +73,8 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 		},
 	}
 	cmd.Flags().IntVar(&attempts, "attempts", len(knock.DefaultGaps()), "how many handshakes are tried at most")
-	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default 1ms, then 50ms, then 250ms)")
+	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default 1ms, then 10ms, then 30ms)")
+	cmd.Flags().BoolVar(&explain, "explain", false, "print what would be sent, when and why, and send nothing")
 	return cmd
 }
 
@@ -80,11 +91,14 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	for i, a := range r.Attempts {
 		fmt.Fprintf(w, "attempt %d, gap %v\n", i+1, time.Duration(a.Gap))
 		for _, k := range a.Knocks {
-			hour := ""
+			note := ""
 			if k.Hour != nil {
-				hour = " of " + k.Hour.String()
+				note = " of " + k.Hour.String()
 			}
-			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), hour)
+			if k.Copy {
+				note += ", again"
+			}
+			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), note)
 		}
 	}
 	if r.Before.State != knock.SSHUnknown {

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// planReport is what knock --explain prints.
+type planReport struct {
+	Schema int        `json:"schema"`
+	Host   string     `json:"host"`
+	Hour   knock.Hour `json:"hour"`
+	knock.Plan
+	Length knock.Millis `json:"length_ms"`
+	SYNs   int          `json:"syns"`
+}
+
+func newPlanReport(t knock.Target, p knock.Plan) planReport {
+	return planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}
+}
+
+// printPlan says what would be sent, when, and why.
+func printPlan(w io.Writer, r planReport) {
+	rtt := "not known"
+	if r.RTT > 0 {
+		rtt = whole(knock.Millis(r.RTT))
+	}
+	fmt.Fprintf(w, "%s hour %s, round trip %s; ends with the first look that SSH accepts\n", r.Host, r.Hour, rtt)
+	fmt.Fprintf(w, "%8s  look at SSH, to know it from before\n", whole(0))
+	for i, a := range r.Attempts {
+		fmt.Fprintf(w, "%8s  attempt %d: %s\n", whole(a.At), i+1, a.Why)
+		for _, hour := range hoursOf(a) {
+			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", portsOf(a, hour), ofHour(hour, r.Hour), whole(a.Gap), map[bool]string{true: ", each twice"}[a.Copies > 1])
+		}
+		var looks []string
+		for _, l := range a.Looks {
+			look := whole(a.At + l.At)
+			if l.IfRefused {
+				look += " if refused"
+			}
+			looks = append(looks, look)
+		}
+		fmt.Fprintf(w, "%8s  looks at SSH at %s; waits %s\n", "", strings.Join(looks, ", at "), whole(a.Wait))
+	}
+	fmt.Fprintf(w, "%8s  gives up, after %d SYNs\n", whole(r.Length), r.SYNs)
+}
+
+// hoursOf returns the hours that an attempt knocks for.
+func hoursOf(a knock.PlannedAttempt) (all []knock.Hour) {
+	for _, k := range a.Knocks {
+		if !slices.Contains(all, k.Hour) {
+			all = append(all, k.Hour)
+		}
+	}
+	return all
+}
+
+func portsOf(a knock.PlannedAttempt, h knock.Hour) string {
+	var ports []string
+	for _, k := range a.Knocks {
+		if k.Hour == h && !k.Copy {
+			ports = append(ports, fmt.Sprint(k.Port))
+		}
+	}
+	return strings.Join(ports, " ")
+}
+
+func ofHour(h, usual knock.Hour) string {
+	if h == usual {
+		return ""
+	}
+	return " of " + h.String()
+}
+
+// whole writes a span of a plan in whole milliseconds.
+func whole(m knock.Millis) string { return fmt.Sprintf("%d ms", time.Duration(m).Milliseconds()) }
