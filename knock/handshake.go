@@ -93,6 +93,7 @@ type handshake struct {
 	after    []*look       // those since the first knock
 	held     *look         // accepted, and its banner is not overdue
 	accepted int           // connections that were made
+	sent     bool          // a SYN has left, so there was a way once
 	answered bool          // a knock was, so the server rejects what it does not want
 	rtt      time.Duration // as far as it was measured
 	gone     bool          // no way to the host
@@ -145,7 +146,7 @@ func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (er
 	if h.accepted > 0 {
 		last = h.deadline
 	}
-	if err := h.await(ctx, last, func() bool { return h.over() || h.held != nil || h.judged(h.after) }); err != nil {
+	if err := h.await(ctx, last, func() bool { return h.over() || h.held != nil || judged(h.after) }); err != nil {
 		return err
 	}
 	return h.greet(ctx, false)
@@ -194,7 +195,12 @@ func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt
 		}
 	}
 	first := len(h.after)
-	settled := func() bool { return h.through() || h.judged(h.after[first:]) }
+	// What has not left is waited for like what got lost: a link that is down may
+	// come up again.
+	settled := func() bool {
+		mine := h.after[first:]
+		return h.through() || judged(mine) && !slices.ContainsFunc(mine, func(l *look) bool { return l.unsent })
+	}
 	wait := func() error {
 		return h.await(ctx, h.after[len(h.after)-1].packet.sent.Add(time.Duration(a.Wait)), settled)
 	}
@@ -235,7 +241,7 @@ func (h *handshake) greet(ctx context.Context, more bool) error {
 }
 
 // judged reports whether nothing more is to be learnt from the looks.
-func (h *handshake) judged(looks []*look) bool {
+func judged(looks []*look) bool {
 	return !slices.ContainsFunc(looks, func(l *look) bool { return !l.judged })
 }
 
@@ -295,6 +301,7 @@ func (h *handshake) knock(i int, k PlannedKnock, last bool) error {
 	if last {
 		h.report.At = s.sent
 	}
+	h.sent = h.sent || s.left()
 	h.watch.answer(packet{syn: s, attempt: i, knock: n}, s.sent.Add(hold))
 	h.event(KnockSent, i, n)
 	return nil
@@ -306,7 +313,8 @@ func (h *handshake) look(before bool, attempt int) (*look, error) {
 	if err != nil {
 		return nil, sendError(fmt.Sprintf("connection to SSH port %d", h.target.Addr.Port()), err)
 	}
-	l := &look{before: before}
+	l := &look{before: before, unsent: !s.left()}
+	h.sent = h.sent || s.left()
 	l.packet = packet{syn: s, look: l, attempt: attempt}
 	deadline := h.deadline
 	if before {
@@ -355,12 +363,12 @@ func (h *handshake) take(o outcome) {
 		k.Answer = o.answer
 		if o.answer != Silent {
 			k.RTT = Measure(o.at.Sub(p.sent))
-			h.answered = true
+			h.answered = h.answered || p.left()
 		}
 		h.event(KnockAnswered, p.attempt, p.knock)
 		return
 	}
-	h.gone = h.gone || o.gone
+	h.gone = h.gone || o.gone && !(l.unsent && h.sent)
 	l.take(o, h.start)
 	if !l.before && l.conn != nil && !o.greeted && !h.hold(l) {
 		return
@@ -433,6 +441,7 @@ func (h *handshake) finish(keep bool) error {
 		looks = append(looks, h.before)
 	}
 	if won != nil {
+		h.gone = h.gone || won.gone // the link stayed down
 		h.report.SSH, h.report.OpenedBy = won.ssh, won.packet.attempt
 		if !won.judged { // connected with the last outcome: nobody waited for its banner
 			h.report.SSH.State = SSHSilent

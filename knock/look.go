@@ -28,6 +28,7 @@ type look struct {
 	ssh    SSH
 	judged bool  // ssh is final
 	gone   bool  // no way to the host
+	unsent bool  // this machine knew no way at that moment
 	err    error // this machine could not take the connection
 }
 

@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/netip"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -238,4 +241,93 @@ func TestRealGateAtTheTurnOfTheHour(t *testing.T) {
 			t.Errorf("knocking %v from the turn: %+v", offset, r)
 		}
 	}
+}
+
+// A server refreshes up to a minute late, and clocks are off by up to half a
+// minute: the first attempt opens, whatever the time near the turn of the hour.
+func TestRealGateRefreshedLate(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	turn := knock.HourOf(at).End()
+	dice := rand.New(rand.NewPCG(1, 2))
+	within := func(from, to time.Duration) time.Duration {
+		return from + time.Duration(dice.Float64()*float64(to-from))
+	}
+	const moment = 50 * time.Millisecond // for the clock goes on while a handshake is made
+	type moments struct{ true, late, off time.Duration }
+	all := []moments{ // the corners
+		{-time.Millisecond, 0, 30 * time.Second}, {-time.Millisecond, 0, -30*time.Second + moment},
+		{0, 0, 30 * time.Second}, {0, 0, -30 * time.Second},
+		{time.Minute - moment, time.Minute, 30 * time.Second}, {time.Minute - moment, time.Minute, -30 * time.Second},
+		{time.Minute, time.Minute, 30 * time.Second}, {time.Minute, time.Minute, -30 * time.Second},
+	}
+	for len(all) < 100 {
+		all = append(all, moments{within(-time.Minute, 2*time.Minute), within(0, time.Minute), within(-30*time.Second, 30*time.Second)})
+	}
+	for _, m := range all {
+		s.Refresh(t, turn.Add(-time.Minute))
+		if m.true >= m.late {
+			s.Refresh(t, turn)
+		}
+		r := mustKnock(t, turn.Add(m.true+m.off), target(s, s.Addr4), knock.Options{})
+		if !r.Opened || r.OpenedBy != 0 {
+			t.Errorf("%v from the turn, with a refresh %v late and a clock %v off: %+v", m.true, m.late, m.off, r)
+		}
+	}
+}
+
+// The link goes down in mid-handshake and comes up again.
+func TestRealLinkComesBack(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	device := deviceOf(t, s.Client4)
+	set := func(state string) {
+		if out, err := exec.Command("ip", "link", "set", device, state).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	for _, knocks := range []int{1, 3, 5} {
+		s.Refresh(t, at)
+		up := make(chan struct{})
+		r, err := clockAt(at).Knock(t.Context(), target(s, s.Addr4), knock.Options{}, func(e knock.Event) {
+			if e.Kind == knock.KnockSent && e.Attempt == 0 && e.Knock == knocks-1 {
+				set("down")
+				time.AfterFunc(700*time.Millisecond, func() { set("up"); close(up) })
+			}
+		})
+		<-up
+		if err != nil || !r.Opened || r.OpenedBy == 0 {
+			t.Errorf("down after %d knocks: %+v, %v", knocks, r, err)
+		}
+	}
+	// Where it stays down, that is what is said.
+	r, err := clockAt(at).Knock(t.Context(), target(s, s.Addr4), knock.Options{Gaps: []time.Duration{time.Millisecond, time.Millisecond}}, func(e knock.Event) {
+		if e.Kind == knock.KnockSent && e.Attempt == 0 && e.Knock == 2 {
+			set("down")
+		}
+	})
+	if !errors.Is(err, knock.ErrUnreachable) || r.Opened || r.SSH.State != knock.SSHUnreachable {
+		t.Errorf("down for good: %+v, %v", r.SSH, err)
+	}
+	set("up")
+}
+
+// deviceOf returns the network device that has the address.
+func deviceOf(t *testing.T, addr netip.Addr) string {
+	t.Helper()
+	devices, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range devices {
+		addrs, err := d.Addrs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range addrs {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == addr {
+				return d.Name
+			}
+		}
+	}
+	t.Fatalf("no device has %v", addr)
+	return ""
 }

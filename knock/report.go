@@ -33,6 +33,15 @@ type Report struct {
 	At time.Time `json:"-"`
 }
 
+// RoundTrip returns the round trip that the handshake measured at SSH, zero if
+// it did not: what was answered later than a SYN is repeated says nothing.
+func (r Report) RoundTrip() time.Duration {
+	if rtt := time.Duration(r.SSH.RTT); rtt < hold {
+		return rtt
+	}
+	return 0
+}
+
 // Before is the state of SSH before the handshake.
 type Before struct {
 	State SSHState `json:"state"`

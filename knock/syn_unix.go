@@ -120,6 +120,9 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 // heard reports whether connected is only what would be.
 func (s *syn) heard() bool { return s.mute }
 
+// left reports whether the SYN has left: this machine knew a way.
+func (s *syn) left() bool { return s.now == nil || answerOf(s.now) != Unreachable }
+
 // connected reports whether the connection is accepted by now, or would be.
 func (s *syn) connected() (yes bool) {
 	_ = s.raw.Control(func(fd uintptr) {
@@ -161,7 +164,7 @@ func answerOf(err error) Answer {
 	switch errno {
 	case syscall.ECONNREFUSED, syscall.ECONNRESET:
 		return Refused
-	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT:
+	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EPROTO, syscall.ENOPROTOOPT:
 		return Unreachable
 	case syscall.ETIMEDOUT:
 		return Silent

@@ -71,6 +71,9 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 // heard reports whether connected is only what would be.
 func (s *syn) heard() bool { return false }
 
+// left reports whether the SYN has left, which is not known so early here.
+func (s *syn) left() bool { return true }
+
 // connected reports whether the connection is accepted by now.
 func (s *syn) connected() bool {
 	select {

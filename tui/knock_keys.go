@@ -87,11 +87,14 @@ func (a *app) start(st stage) tea.Cmd {
 		a.queued = st
 		return nil
 	}
+	target, host, client, options := a.screen.target, a.screen.host, a.config.Client, a.config.Options
+	if r := a.screen.report; r != nil && options.RTT == 0 {
+		options.RTT = r.RoundTrip()
+	}
 	a.screen.start(st)
 	if st == diagnosing {
 		a.diagnose.began, a.diagnose.failure = a.now, ""
 	}
-	target, host, client, options := a.screen.target, a.screen.host, a.config.Client, a.config.Options
 	doctor, hostsPath := diag.Doctor{Client: client, Past: diag.DefaultPast, Future: a.diagnose.future}, a.config.HostsPath
 	a.jobs++
 	j, cmd := startJob(a.ctx, a.jobs, func(ctx context.Context, emit func(any)) error {

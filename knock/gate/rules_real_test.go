@@ -275,6 +275,39 @@ func TestRulesOneShot(t *testing.T) {
 	})
 }
 
+// A door that shuts behind the first connection, where later looks are on their
+// way before the first one's answer comes, and where packets get lost: it is the
+// connection handed on that went through it.
+func TestRulesOneShotOnABadNetwork(t *testing.T) {
+	for _, f := range formats {
+		for name, path := range map[string]knocktest.Path{
+			"far":   {Delay: 300 * time.Millisecond},
+			"lossy": {Delay: 40 * time.Millisecond, Jitter: 10 * time.Millisecond, Loss: 0.1, Seed: 7},
+		} {
+			t.Run(string(f)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true, Router: true, Path: path})
+				g := install(t, s, f, func(r *gate.Rules) { r.OneShot = true })
+				g.run("setup")
+				c := knock.Client{Clock: func() time.Time { return at }}
+				to := knock.Target{Host: "server", Addr: g.SSHAddr(g.Addr4), Range: g.Range, Secret: g.Secret}
+				for range 3 {
+					r, err := c.Knock(t.Context(), to, knock.Options{KeepConn: true}, nil)
+					if err != nil || !r.Opened {
+						t.Fatalf("%+v, %v", r, err)
+					}
+					_ = r.Conn.SetDeadline(time.Now().Add(patience))
+					line, err := bufio.NewReader(r.Conn).ReadString('\n')
+					if err != nil || !strings.HasPrefix(line, "SSH-") {
+						t.Errorf("the connection handed on gives %q, %v", line, err)
+					}
+					r.Conn.Close()
+				}
+			})
+		}
+	}
+}
+
 func TestRulesForward(t *testing.T) {
 	for _, f := range formats {
 		t.Run(string(f), func(t *testing.T) {
