@@ -58,8 +58,7 @@ var player = netip.MustParseAddr("192.0.2.1")
 
 func play(n network, plan knock.Plan, seq knock.Sequence, dice *rand.Rand) *game {
 	g := &game{network: n, plan: plan, dice: dice, gate: gate.NewPhases(seq, knock.DefaultWindow)}
-	before := g.look()
-	g.after(hold, func() { before.closed = !before.connected })
+	g.look(false)
 	g.start()
 	for len(g.todo) > 0 && g.banner == 0 && g.now < knock.DefaultTimeout {
 		next := heap.Pop(&g.todo).(step)
@@ -91,6 +90,7 @@ func (g *game) start() {
 		return
 	}
 	a, epoch := g.plan.Attempts[g.attempt], g.epoch
+	stay := g.attempt == 0 || g.attempt == len(g.plan.Attempts)-1
 	g.attempt++
 	at := func(d time.Duration, do func()) {
 		g.after(d, func() {
@@ -109,7 +109,7 @@ func (g *game) start() {
 	for _, l := range a.Looks {
 		if !l.IfRefused { // this gate drops
 			last = time.Duration(l.At)
-			at(last, func() { g.look() })
+			at(last, func() { g.look(stay) })
 		}
 	}
 	at(last+time.Duration(a.Wait), g.start)
@@ -117,8 +117,8 @@ func (g *game) start() {
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// look sends a SYN to SSH, and the kernel repeats it.
-func (g *game) look() *flow {
+// look sends a SYN to SSH. Where it stays, the kernel repeats it.
+func (g *game) look(stay bool) {
 	f := &flow{}
 	g.looks = append(g.looks, f)
 	var syn func()
@@ -130,7 +130,9 @@ func (g *game) look() *flow {
 		}
 	}
 	syn()
-	return f
+	if !stay {
+		g.after(hold, func() { f.closed = f.closed || !f.connected })
+	}
 }
 
 // syn is a SYN that comes to the server.

@@ -91,6 +91,7 @@ type handshake struct {
 	watch    *watchers
 	before   *look
 	after    []*look       // those since the first knock
+	last     int           // the last attempt there can be
 	held     *look         // accepted, and its banner is not overdue
 	accepted int           // connections that were made
 	sent     bool          // a SYN has left, so there was a way once
@@ -120,6 +121,7 @@ func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
 // attempt is planned anew: the hour may turn between them, and a round trip may
 // have been measured.
 func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (err error) {
+	h.last = attempts - 1
 	if h.before, err = h.look(true, 0); err != nil {
 		return err
 	}
@@ -316,9 +318,12 @@ func (h *handshake) look(before bool, attempt int) (*look, error) {
 	l := &look{before: before, unsent: !s.left()}
 	h.sent = h.sent || s.left()
 	l.packet = packet{syn: s, look: l, attempt: attempt}
+	// The look before must not be repeated after the handshake. The kernel's
+	// repeats of others are welcome where no more is sent, or to tell that an
+	// answer took longer; else they would only be more packets.
 	deadline := h.deadline
-	if before {
-		deadline = s.sent.Add(hold) // its SYN must not be repeated after the handshake
+	if before || attempt != 0 && attempt != h.last {
+		deadline = s.sent.Add(hold)
 	}
 	h.watch.answer(l.packet, deadline)
 	return l, nil

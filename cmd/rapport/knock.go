@@ -49,7 +49,13 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 			}
 			var progress func(knock.Event)
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
-				progress = func(e knock.Event) { printProgress(cmd.ErrOrStderr(), e, len(gaps)) }
+				told := -1
+				progress = func(e knock.Event) {
+					if e.Kind == knock.LookStarted && e.Attempt > told { // an attempt looks twice
+						told = e.Attempt
+						fmt.Fprintf(cmd.ErrOrStderr(), "knocked, looking at SSH (attempt %d of %d)\n", told+1, len(gaps))
+					}
+				}
 			}
 			r := knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}}
 			client, err := f.pin(cmd, h, &t)
@@ -76,13 +82,6 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default 1ms, then 10ms, then 30ms)")
 	cmd.Flags().BoolVar(&explain, "explain", false, "print what would be sent, when and why, and send nothing")
 	return cmd
-}
-
-// printProgress tells someone at a terminal what goes on.
-func printProgress(w io.Writer, e knock.Event, attempts int) {
-	if e.Kind == knock.LookStarted {
-		fmt.Fprintf(w, "knocked, looking at SSH (attempt %d of %d)\n", e.Attempt+1, attempts)
-	}
 }
 
 // printKnock prints what a handshake did, a line each.
