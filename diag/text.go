@@ -36,6 +36,10 @@ func (r Report) Text(full bool) string {
 				continue
 			}
 			for i, a := range h.Attempts {
+				if i > 0 && a.Silent() {
+					line("  %s attempt %d: %d knocks, all silent", h.Address, i+1, len(a.Knocks))
+					continue
+				}
 				line("  %s attempt %d", h.Address, i+1)
 				for _, k := range a.Knocks {
 					line("    %5d %s", k.Port, k.Answer)

@@ -53,6 +53,11 @@ type Attempt struct {
 	Knocks []KnockReport `json:"knocks"`
 }
 
+// Silent reports whether no knock was answered, as a gate has it that drops.
+func (a Attempt) Silent() bool {
+	return !slices.ContainsFunc(a.Knocks, func(k KnockReport) bool { return k.Answer != Silent })
+}
+
 // KnockReport is one knock. Sent counts from the start of the handshake.
 type KnockReport struct {
 	Port   uint16  `json:"port"`

@@ -132,6 +132,16 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "open-120x40", w: 120, h: 40, msgs: over(nil, knocked(5, opened))},
 		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, func(r *knock.Report) { r.Attempts[0].Knocks[2].Answer = knock.Pending }))},
 		{name: "looking-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
+		{name: "copies-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, func(r *knock.Report) {
+			second := knock.Attempt{Gap: 10 * millisecond}
+			for i, k := range r.Attempts[0].Knocks {
+				k.Sent = knock.Millis(255+10*i) * millisecond
+				second.Knocks = append(second.Knocks, k)
+				k.Sent, k.Copy = k.Sent+5*millisecond, true
+				second.Knocks = append(second.Knocks, k)
+			}
+			r.Attempts = append(r.Attempts, second)
+		}))},
 		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
 		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
 		{name: "shut-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, shut))},

@@ -88,6 +88,10 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {
+		if i > 0 && a.Silent() { // as before: nothing to see
+			fmt.Fprintf(w, "attempt %d, gap %v: %d knocks, all silent\n", i+1, time.Duration(a.Gap), len(a.Knocks))
+			continue
+		}
 		fmt.Fprintf(w, "attempt %d, gap %v\n", i+1, time.Duration(a.Gap))
 		for _, k := range a.Knocks {
 			note := ""

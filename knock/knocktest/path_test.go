@@ -90,6 +90,12 @@ func TestPathFates(t *testing.T) {
 		t.Error("with jitter, no packet overtakes another")
 	}
 
+	// Jitter may meet a part of the packets only.
+	got = echoes(t, knocktest.Path{Jitter: 50 * time.Millisecond, Late: 1e-9}, 26)
+	if got != letters {
+		t.Errorf("with jitter for none, %q comes back", got)
+	}
+
 	// The seed decides what gets lost.
 	lossy := knocktest.Path{Loss: 0.3, Seed: 1}
 	got = echoes(t, lossy, 1)
