@@ -275,6 +275,20 @@ func TestRealGateRefreshedLate(t *testing.T) {
 	}
 }
 
+// A connection that comes about and stays dumb may be one that the server does
+// not know of yet: a few more are tried, not one with every attempt.
+func TestRealServerThatStaysDumb(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at, CutOff: true})
+	capture := s.Capture(t)
+	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{Timeout: 4 * time.Second})
+	if r.Opened || r.SSH.State != knock.SSHSilent || r.SSH.Connect == 0 {
+		t.Errorf("%+v", r)
+	}
+	if n := capture.Connections(22); n < 2 || n > 3 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 // The link goes down in mid-handshake and comes up again.
 func TestRealLinkComesBack(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
