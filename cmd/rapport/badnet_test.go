@@ -188,7 +188,7 @@ func (l *lab) run(client *knocktest.Host, args []string) (took time.Duration, sy
 	}
 	before, made := l.seen(client)
 	if args[1] == "knock" { // the hour may turn meanwhile
-		skew := l.server.Hour.Start().Add(30 * time.Minute).Sub(time.Now()).Round(time.Second)
+		skew := time.Until(l.server.Hour.Start().Add(30 * time.Minute)).Round(time.Second)
 		args = append(slices.Clone(args), "--skew", skew.String())
 	}
 	cmd := client.Command(context.Background(), args[0], args[1:]...)
