@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,13 +34,14 @@ type Doctor struct {
 const (
 	nameLimit   = 5 * time.Second
 	beforeLimit = time.Second
+	againLimit  = 4 * time.Second // something accepts: its banner may be slow
 )
 
 // Run examines a server: cheap and harmless steps first, and each result
 // narrows what is worth trying next. on, if not nil, is called with the report
-// so far whenever it changed, never twice at a time. Run always comes to a
-// verdict; its error is that of this machine ([knock.ErrSend]) or the cause of
-// ctx's end, and the report holds what was learnt by then.
+// so far whenever it changed, never twice at a time. Run comes to a verdict, by
+// what it knows if ctx has a deadline that passes. If ctx is cancelled, its
+// cause is the error, and the report holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
 	client := d.Client
 	if client == nil {
@@ -52,14 +54,17 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
 	err := x.run(ctx)
 	x.clocks.Wait()
+	switch {
+	case err == nil:
+	case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
+		x.e.goneErr, err = err, nil // this machine knows no way there
+		x.endEarly("this machine cannot send there")
+	case errors.Is(err, context.DeadlineExceeded):
+		err = nil
+		x.endEarly("out of time")
+	}
 	if err != nil {
-		x.update(func(r *Report) {
-			for i := range r.Checks {
-				if r.Checks[i].Status == Running {
-					r.Checks[i].Status, r.Checks[i].Summary = Skipped, "ended early"
-				}
-			}
-		})
+		x.endEarly("ended early")
 		return x.report, err
 	}
 	verdict, causes := x.e.judge()
@@ -69,6 +74,17 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 		r.Clock = x.e.withKnock(r.Clock)
 	})
 	return x.report, nil
+}
+
+// endEarly settles the checks that are under way.
+func (x *examination) endEarly(why string) {
+	x.update(func(r *Report) {
+		for i := range r.Checks {
+			if r.Checks[i].Status == Running {
+				r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
+			}
+		}
+	})
 }
 
 // examination is one call of Run under way.
@@ -217,6 +233,7 @@ func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
 	x.e.target.Addr = netip.AddrPortFrom(addr, x.e.target.Addr.Port())
 	summary := addr.String()
 	if _, e := netip.ParseAddr(lookup); e != nil {
+		x.e.others = x.otherAddresses(ctx2, lookup, addr)
 		family := knock.Family4
 		if addr.Is4() {
 			family = knock.Family6
@@ -225,9 +242,26 @@ func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
 			x.e.otherFamily = family
 			summary += " and " + other.String()
 		}
+		if n := len(x.e.others); n > 0 {
+			summary += fmt.Sprintf(", and %s that %s not tried", plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
+		}
 	}
 	s.end(OK, summary, func(r *Report) { r.Address = addr.String() })
 	return other, nil
+}
+
+// otherAddresses returns the addresses of a name that have the family of addr,
+// but for it.
+func (x *examination) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
+	resolver := x.client.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	all, _ := resolver.LookupNetIP(ctx, "ip"+string(familyOf(addr)), name)
+	for i, a := range all {
+		all[i] = a.Unmap()
+	}
+	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a == addr })
 }
 
 // readClocks lets the clocks be read meanwhile.
@@ -244,7 +278,12 @@ func (x *examination) readClocks(ctx context.Context) {
 		c.Now = x.now
 	}
 	c.NTP = append(slices.Clone(c.NTP), x.host.NTP...)
-	local := x.begin(CheckLocal, "asking")
+	local := step{}
+	if len(c.NTP) > 0 {
+		local = x.begin(CheckLocal, "asking")
+	} else {
+		x.skip(CheckLocal, "no NTP server is configured; --ntp HOST asks one")
+	}
 	server := x.begin(CheckServer, "asking "+x.e.target.Addr.Addr().String())
 	x.clocks.Go(func() {
 		var so ClockReport
@@ -255,16 +294,15 @@ func (x *examination) readClocks(ctx context.Context) {
 		})
 		x.asked = clockAnswer{r, err}
 		switch l := r.Local; {
+		case len(c.NTP) == 0:
 		case err != nil:
 			local.end(Skipped, "ended early", nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
 			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", FormatOffset(-l.Offset)), nil)
 		case l.Known:
 			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil)
-		case len(c.NTP) > 0:
-			local.end(Warn, "not compared: the NTP servers did not answer", nil)
 		default:
-			local.end(Skipped, "no NTP server is configured; --ntp HOST asks one", nil)
+			local.end(Warn, "not compared: the NTP servers did not answer", nil)
 		}
 		noted := func(rep *Report) { rep.Clock = &r }
 		switch {
@@ -314,25 +352,30 @@ func (x *examination) readRules(ctx context.Context) error {
 // explains all.
 func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 	s := x.begin(CheckBefore, "looking at SSH without a knock")
-	look := func() (knock.SSH, error) {
-		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: beforeLimit})
+	look := func(limit time.Duration) (knock.SSH, error) {
+		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
 		if errors.Is(err, knock.ErrUnreachable) {
 			x.e.goneErr, err = err, nil
 		}
 		return r.SSH, err
 	}
-	if x.e.before, err = look(); err != nil {
+	if x.e.before, err = look(beforeLimit); err != nil {
 		return false, err
 	}
-	if x.e.before.State == knock.SSHOpen {
-		// An earlier handshake's window may still be open.
-		s.say("SSH is open: waiting for the window to end")
+	if state := x.e.before.State; state == knock.SSHOpen || state == knock.SSHSilent {
+		// An earlier handshake's window may still be open, on a path that is too
+		// slow for a banner within the limit.
+		s.say("SSH's port accepts: waiting for the window to end")
 		if !sleep(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
-		if x.e.again, err = look(); err != nil {
+		if x.e.again, err = look(againLimit); err != nil {
 			return false, err
 		}
+	}
+	now := x.e.before
+	if x.e.again.State != knock.SSHUnknown {
+		now = x.e.again
 	}
 	switch {
 	case x.e.goneErr != nil:
@@ -341,25 +384,17 @@ func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 	case x.e.again.State == knock.SSHOpen:
 		s.end(Fail, "SSH is open with no knock", nil)
 		return true, nil
-	case x.e.before.State == knock.SSHRefusing:
-		s.end(Fail, x.e.before.Summary(), nil)
+	case now.State == knock.SSHRefusing:
+		s.end(Fail, now.Summary(), nil)
 		return true, nil
-	case x.e.before.State.Connected() && x.e.before.State != knock.SSHOpen:
-		s.end(Warn, x.e.before.Summary(), nil)
+	case now.State.Connected():
+		s.end(Warn, now.Summary(), nil)
+	case now.RTT > 0:
+		s.end(OK, fmt.Sprintf("SSH is %s without a knock, after %.1f ms", now.State, time.Duration(now.RTT).Seconds()*1000), nil)
 	default:
-		s.end(OK, shutWithout(x.e.before, x.e.again), nil)
+		s.end(OK, fmt.Sprintf("SSH is %s without a knock", now.State), nil)
 	}
 	return false, nil
-}
-
-func shutWithout(before, again knock.SSH) string {
-	if before.State == knock.SSHOpen {
-		before = again
-	}
-	if before.RTT > 0 {
-		return fmt.Sprintf("SSH is %s without a knock, after %.1f ms", before.State, time.Duration(before.RTT).Seconds()*1000)
-	}
-	return fmt.Sprintf("SSH is %s without a knock", before.State)
 }
 
 // knock makes a handshake. That there is no way to the host is evidence, not an
@@ -433,6 +468,10 @@ func (x *examination) otherFamily(ctx context.Context, addr netip.Addr) (done bo
 // scan tries other hours, ranges and forms of the secret, over the other family
 // too where the first one brings nothing.
 func (x *examination) scan(ctx context.Context, other netip.Addr) error {
+	if x.e.rules != nil && x.e.rules.OtherSecret() {
+		x.skip(CheckScan, "the rules are made with another secret")
+		return nil
+	}
 	s := x.begin(CheckScan, "")
 	run := func(t knock.Target, before knock.SSHState) (*ScanReport, error) {
 		scan := Scan{Client: x.client, Past: x.Past, Future: x.Future, Also: x.Also, Clock: x.e.clock,
@@ -447,7 +486,7 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 			s.say(r.progress())
 		})
 		if errors.Is(err, knock.ErrUnreachable) {
-			r.Stopped, err = "there is no way there", nil
+			r.Stopped, r.gone, err = "there is no way there", true, nil
 		}
 		return &r, err
 	}

@@ -3,6 +3,8 @@ package diag
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -15,7 +17,8 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	g := &egress{host: time.Duration(x.e.before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
-			g.ports, g.answer, g.mixed = ports, a, len(ports) < len(knocked(x.e.handshake))
+			g.ports, g.answer = ports, a
+			g.mixed = a == knock.Refused && len(ports) < len(knocked(x.e.handshake))
 			break
 		}
 	}
@@ -51,6 +54,7 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	if err != nil {
 		return false, err
 	}
+	g.own = g.from.IsValid() && isOwn(g.from)
 	x.e.egress = g
 	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, words(g.control))
 	if x.e.blocked() {
@@ -74,6 +78,15 @@ func knocked(h *knock.Report) (ports []uint16) {
 		}
 	}
 	return ports
+}
+
+// isOwn reports whether addr is one of this machine's.
+func isOwn(addr netip.Addr) bool {
+	all, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr() == addr
+	})
 }
 
 // nearest returns the shorter of two round trips that are known.

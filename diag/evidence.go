@@ -17,8 +17,9 @@ type evidence struct {
 	past   int // hours that a scan looked back
 	future int
 
-	nameErr error // the name has no address
-	goneErr error // there is no way to the host
+	nameErr error        // the name has no address
+	goneErr error        // there is no way to the host
+	others  []netip.Addr // further addresses of the name, of the same family
 
 	before knock.SSH // without a knock
 	again  knock.SSH // the same once any earlier window was over, where before was open
@@ -42,6 +43,7 @@ type egress struct {
 	answer  knock.Answer
 	mixed   bool // other ports of the handshake never were, in any attempt
 	from    netip.Addr
+	own     bool           // from is an address of this machine
 	control []knock.Answer // of ports outside the range
 	// How soon a knock was rejected, and how far away the host is: zero where
 	// that is not known.
@@ -60,12 +62,14 @@ func (g egress) near() bool {
 }
 
 // differ reports whether ports outside the range are answered in another way.
+// Hosts limit the ICMP errors that they send, so that silence beside one says
+// nothing.
 func (g egress) differ() bool {
 	if len(g.control) == 0 {
 		return false
 	}
 	for _, a := range g.control {
-		if a == g.answer {
+		if a == g.answer || a == knock.Silent && g.answer == knock.Unreachable {
 			return false
 		}
 	}
@@ -102,14 +106,13 @@ func (e evidence) opened() (opening, bool) {
 		*ScanReport
 		family knock.Family
 	}{{e.scan, e.family()}, {e.otherScan, e.otherFamily}} {
-		if s.ScanReport == nil || s.Opened == nil {
+		// An sshd that turns this address away was reached, and is not tried again.
+		if s.ScanReport == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
 		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Hypotheses, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
 		if s.Confirmed {
 			how += ", and did so again on its own"
-		} else {
-			how += ", but a handshake on its own did not"
 		}
 		return opening{*s.Opened, s.family, s.Confirmed, how, s.SSH}, true
 	}
@@ -126,11 +129,23 @@ func (e evidence) opened() (opening, bool) {
 // server's. It comes after the verdict: rules may be stale, and then it is the
 // other sources that are right.
 func (e evidence) withKnock(c *ClockReport) *ClockReport {
-	hour, ok := knock.HourOf(e.now.Add(e.target.Skew)), e.handshake != nil && e.handshake.Opened
-	if o, found := e.opened(); found && e.handshake != nil {
-		hour, ok = o.Hour, true
+	if e.handshake == nil {
+		return c
 	}
-	if !ok {
+	hour := knock.HourOf(e.now.Add(e.target.Skew))
+	first, last := hour, hour
+	if e.handshake.Opened {
+		for _, h := range hoursSent(e.handshake) {
+			if h.Sub(first) < 0 {
+				first = h
+			}
+			if h.Sub(last) > 0 {
+				last = h
+			}
+		}
+	} else if o, found := e.opened(); found {
+		first, last = o.Hour, o.Hour
+	} else {
 		return c
 	}
 	with := ClockReport{Schema: 1, Local: LocalClock{Time: e.now}}
@@ -138,6 +153,21 @@ func (e evidence) withKnock(c *ClockReport) *ClockReport {
 		with = *c
 		with.Sources = slices.Clone(c.Sources)
 	}
-	with.Add(NewReading(SourceKnock, Server, FromKnock(e.now, hour.Sub(knock.HourOf(e.now)))))
+	now := knock.HourOf(e.now)
+	with.Add(NewReading(SourceKnock, Server, Interval{FromKnock(e.now, first.Sub(now)).Low, FromKnock(e.now, last.Sub(now)).High}))
 	return &with
+}
+
+// hoursSent returns the hours whose sequences a handshake sent: near the turn
+// two of them, and nobody can tell which one opened.
+func hoursSent(h *knock.Report) []knock.Hour {
+	all := []knock.Hour{h.Hour}
+	for _, a := range h.Attempts {
+		for _, k := range a.Knocks {
+			if k.Hour != nil && !slices.Contains(all, *k.Hour) {
+				all = append(all, *k.Hour)
+			}
+		}
+	}
+	return all
 }

@@ -39,17 +39,22 @@ func (e evidence) judge() (Verdict, []Cause) {
 func (e evidence) findings() []finding {
 	switch {
 	case e.nameErr != nil:
-		return sure(DNSFailure, e.nameErr.Error(), "check the name, and this machine's name servers")
+		return sure(DNSFailure, e.nameErr.Error(), "check the name, and this machine's name servers", "nothing was sent to the host")
 	case e.goneErr != nil:
-		return sure(HostUnreachable, e.goneErr.Error(), "check the address, and this machine's network")
+		return sure(HostUnreachable, e.goneErr.Error(), "check the address, and this machine's network", e.unreachableEvidence()...)
 	case e.again.State == knock.SSHOpen:
 		return sure(AlreadyOpen, "SSH answers with no knock: nothing guards it",
-			"set the gate up on the server: rapport rules HOST prints a script", "it answered twice, with more than a window between")
-	case e.before.State == knock.SSHRefusing:
-		return e.refusing(e.before, "it did so with no knock: nothing guards SSH")
+			"set the gate up on the server: rapport rules HOST prints a script",
+			"it answered twice, with more than a window between; only another login from this address meanwhile could look the same")
 	}
 	h := e.handshake
-	if h == nil {
+	switch {
+	case h != nil:
+	case e.again.State == knock.SSHRefusing:
+		return e.refusing(e.again, "it did so with no knock: nothing guards SSH")
+	case e.before.State == knock.SSHRefusing:
+		return e.refusing(e.before, "it did so with no knock: nothing guards SSH")
+	default:
 		return sure(Unexplained, "nothing was tried", "run the diagnosis to its end")
 	}
 	switch {
@@ -68,12 +73,19 @@ func (e evidence) findings() []finding {
 		return f
 	}
 	if e.blocked() {
-		f := sure(KnocksBlocked, e.blockedSummary(), "knock from another network, or have the range let through", e.blockedEvidence()...)
+		fix := "knock from another network, or have the range let through"
+		if e.egress.own {
+			fix = "let the range out here: see iptables -S OUTPUT, or nft list ruleset"
+		}
+		f := sure(KnocksBlocked, e.blockedSummary(), fix, e.blockedEvidence()...)
 		f[0].detail.Ports, f[0].detail.Answer = e.egress.ports, e.egress.answer
 		return f
 	}
 	if o, ok := e.opened(); ok {
 		return e.differs(o)
+	}
+	if e.scan != nil && e.scan.Stopped != "" && len(e.scan.Cells) > 0 && e.scan.gone && !e.answeredAtAll() {
+		return sure(HostUnreachable, "host unreachable: "+e.scan.Stopped, "check the address, and this machine's network", e.unreachableEvidence()...)
 	}
 	return e.unexplained()
 }
@@ -101,7 +113,10 @@ func answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
 
 // opens is what a healthy server gets, unless its clock will shut it out soon.
 func (e evidence) opens() []finding {
-	f := sure(Opens, "the handshake opens SSH as it should", "", fmt.Sprintf("SSH was %s before the handshake, and open after it", state(e.handshake.Before.State)))
+	f := sure(Opens, "the handshake opens SSH as it should", "", fmt.Sprintf("SSH was %s before the handshake, and open after it", state(e.shut())))
+	if hours := hoursSent(e.handshake); len(hours) > 1 && (e.clock == nil || !e.clock.Known) {
+		f[0].Evidence = append(f[0].Evidence, fmt.Sprintf("near the turn the knocks of %v and %v are sent: which of them opened it is not known; run it again after :02", hours[0], hours[1]))
+	}
 	if skew, ok := e.wrongSkew(); ok {
 		f[0].summary += ", but " + e.clock.Summary(e.now)
 		f[0].fix = fmt.Sprintf("set the clock that is wrong, or take skew %s over", hosts.FormatDuration(skew))
@@ -122,6 +137,31 @@ func (e evidence) wrongSkew() (time.Duration, bool) {
 		return 0, false
 	}
 	return e.clock.RoundSkew()
+}
+
+// shut is what SSH answered without a knock, once no earlier window was open.
+func (e evidence) shut() knock.SSHState {
+	switch {
+	case e.again.State != knock.SSHUnknown:
+		return e.again.State
+	case e.before.State != knock.SSHUnknown:
+		return e.before.State
+	}
+	return e.handshake.Before.State
+}
+
+// unreachableEvidence says what the way to the host was tried with.
+func (e evidence) unreachableEvidence() []string {
+	all := []string{"this machine, or a router on the way, says that there is no way there"}
+	return append(all, e.otherAddresses()...)
+}
+
+// otherAddresses says which addresses of the name were left out.
+func (e evidence) otherAddresses() []string {
+	if len(e.others) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("missing: the name has other addresses, which were not tried: %s", strings.Trim(fmt.Sprint(e.others), "[]"))}
 }
 
 func state(s knock.SSHState) string {
@@ -149,7 +189,7 @@ func (e evidence) refusing(s knock.SSH, evidence string) []finding {
 
 // behindTheGate is what stands behind a gate that opened; nil where it did not.
 func (e evidence) behindTheGate(h *knock.Report) []finding {
-	s, before := h.SSH, h.Before.State
+	s, before := h.SSH, e.shut()
 	opened := fmt.Sprintf("SSH was %s before the handshake, and is %s after it", state(before), s.State)
 	switch {
 	case s.State == knock.SSHRefusing:
@@ -166,6 +206,12 @@ func (e evidence) behindTheGate(h *knock.Report) []finding {
 		return f
 	}
 	return nil
+}
+
+// answeredAtAll reports whether anything ever came back from the host.
+func (e evidence) answeredAtAll() bool {
+	ports, others := answered(e.handshake, knock.Silent)
+	return others > 0 || len(ports) == 0 || e.before.RTT > 0 || e.clock != nil && e.clock.Known
 }
 
 // taken is how many knocks a stand-in on loopback took: it cannot see a knock
@@ -188,6 +234,9 @@ func (e evidence) blocked() bool {
 }
 
 func (e evidence) blockedSummary() string {
+	if e.egress.own {
+		return fmt.Sprintf("this machine itself rejects the knocks, as %s: a firewall here", e.egress.from)
+	}
 	if e.egress.foreign(e.target.Addr.Addr()) {
 		return fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", e.egress.from)
 	}

@@ -90,8 +90,14 @@ func (e evidence) otherHour(o opening) []finding {
 	offset := o.Offset
 	hour := func(code Code, likelihood float64, summary, fix string, evidence ...string) finding {
 		s := skew
-		return finding{Cause{code, likelihood, evidence}, summary, fix + "until then take skew " + hosts.FormatDuration(s) + " over",
-			Detail{HourOffset: &offset, Skew: &s}, Change{Skew: &s}}
+		over := "until then take skew " + hosts.FormatDuration(s) + " over"
+		switch {
+		case code == RulesStale:
+			over = fmt.Sprintf("until the hour turns, and no longer, skew %s opens it", hosts.FormatDuration(s))
+		case code == HourAhead || code == HourBehind:
+			over += ", which is known to the hour only: a zone with half hours needs another"
+		}
+		return finding{Cause{code, likelihood, evidence}, summary, fix + over, Detail{HourOffset: &offset, Skew: &s}, Change{Skew: &s}}
 	}
 	known := e.clock != nil && e.clock.Known
 	if known {
@@ -116,6 +122,15 @@ func (e evidence) otherHour(o opening) []finding {
 		}
 	}
 	later := offset > 0
+	if k := e.target.Skew; k != 0 && hours == 0 {
+		code := HourBehind
+		if later {
+			code = HourAhead
+		}
+		f := hour(code, 0.95, fmt.Sprintf("the skew kept here, %s, does not fit: the server is in this machine's own hour", hosts.FormatDuration(k)), "", "without that skew the handshake opens")
+		f.fix = fmt.Sprintf("take skew %s over", hosts.FormatDuration(skew))
+		return []finding{f}
+	}
 	if !known {
 		code, what := HourBehind, "an earlier"
 		if later {
@@ -187,18 +202,28 @@ func (e evidence) unexplained() []finding {
 	h := e.handshake
 	f := finding{Cause: Cause{Unexplained, 0.6, nil}}
 	f.summary = "none of the hours, ranges and forms of the secret that were tried opens it: another secret, or the knocks do not arrive"
-	f.fix = "compare the secret on both sides; on the server rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE"
+	f.fix = fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.target.Addr.Port())
 	say := func(format string, args ...any) { f.Evidence = append(f.Evidence, fmt.Sprintf(format, args...)) }
 	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
 		say("all knocks stay silent, as at a gate, and SSH is %s", state(h.SSH.State))
 	} else {
 		say("SSH is %s before and after the handshake", state(h.SSH.State))
 	}
+	if others := answersBut(h, h.SSH.State); e.shut() == knock.SSHUnreachable || e.shut() == knock.SSHRefused && others {
+		say("SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too")
+	}
 	if e.scan != nil && e.scan.Opened == nil {
 		if e.scan.Stopped != "" {
 			say("the scan ended early: %s", e.scan.Stopped)
 		} else {
 			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Hypotheses, e.past, e.future)
+		}
+	}
+	var lossy *finding
+	for _, r := range []*ScanReport{e.scan, e.otherScan} {
+		if r != nil && r.Opened != nil {
+			say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
+			lossy = &finding{Cause: Cause{LossyPath, 0.25, []string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}}
 		}
 	}
 	if e.future == 0 {
@@ -210,7 +235,17 @@ func (e evidence) unexplained() []finding {
 	if e.rules == nil {
 		say("missing: the server's rules; --rules FILE reads them")
 	}
+	f.Evidence = append(f.Evidence, e.otherAddresses()...)
 	found := []finding{f}
+	if lossy != nil {
+		found = append(found, *lossy)
+	}
+	if e.egress == nil {
+		found = append(found, finding{Cause: Cause{KnocksBlocked, 0.2, []string{"knocks that are dropped on the way look the same as a gate that stays shut"}}})
+	}
+	if e.future == 0 && (e.rules == nil || e.rules.Match() == nil) {
+		found = append(found, finding{Cause: Cause{HourAhead, 0.1, []string{"hours to come were not tried"}}})
+	}
 	if r := e.rules; r != nil {
 		found = e.unexplainedByRules(found, r)
 	}
@@ -219,6 +254,12 @@ func (e evidence) unexplained() []finding {
 			fmt.Sprintf("%s %s, but so are ports outside the range: this looks like the server's own way", plural(len(g.ports), "knock"), g.answer)}}})
 	}
 	return found
+}
+
+// answersBut reports whether the knocks were answered in another way than SSH.
+func answersBut(h *knock.Report, s knock.SSHState) bool {
+	rejected, _ := answered(h, knock.Refused)
+	return s == knock.SSHRefused && len(rejected) == 0
 }
 
 // unexplainedByRules adds what the server's rules say about a gate that stays
@@ -231,7 +272,7 @@ func (e evidence) unexplainedByRules(found []finding, r *gate.Inspection) []find
 		f.Likelihood = 0.95
 		f.summary = "the server's rules are made with another secret"
 		f.fix = "keep the same secret on both sides"
-		return found
+		return found[:1]
 	case r.Match() == nil:
 		return found
 	}

@@ -86,13 +86,16 @@ func TestJudge(t *testing.T) {
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
 		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "set against them"},
 		{"everything is refused alike", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
-		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &ScanReport{Hypotheses: 200}}, Unexplained, "", "", "another secret"},
+		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &ScanReport{Hypotheses: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
+		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, gate.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
+		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, gate.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
+		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), own: true}}, KnocksBlocked, "", "", "this machine itself"},
 		{"the rules are another secret's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
 		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{Guarded: true}, &gate.Match{Hour: knock.HourOf(noon), Range: own, Variant: gate.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
-		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &gate.Match{Hour: knock.HourOf(noon), Range: own, Variant: gate.AsGiven})}, Unexplained, "", "", "do not arrive"},
+		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &gate.Match{Hour: knock.HourOf(noon), Range: own, Variant: gate.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
 		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &gate.Match{Hour: knock.HourOf(noon), Range: other, Variant: gate.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
 		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
-		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
+		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.e.now = noon

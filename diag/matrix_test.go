@@ -98,6 +98,17 @@ func matrix(t *testing.T) []fault {
 		{name: "3 h behind, no clock", server: knocktest.Options{At: shift(-3 * time.Hour)}, want: diag.HourBehind, opens: true, also: offset(-3)},
 		{name: "26 h behind, no clock", server: knocktest.Options{At: shift(-26 * time.Hour)}, want: diag.HourBehind, opens: true, also: offset(-26)},
 		{name: "3 h behind, at a gate that rejects", server: knocktest.Options{At: shift(-3 * time.Hour), Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, at a gate that says port unreachable", server: knocktest.Options{At: shift(-3 * time.Hour), Refusal: knocktest.PortUnreachable}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, at a gate that says prohibited", server: knocktest.Options{At: shift(-3 * time.Hour), Refusal: knocktest.AdminProhibited}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, 600 ms away", server: knocktest.Options{At: shift(-3 * time.Hour), Path: knocktest.Path{Delay: 300 * time.Millisecond}}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, and every tenth packet is lost", server: knocktest.Options{At: shift(-3 * time.Hour), Path: knocktest.Path{Delay: 20 * time.Millisecond, Loss: 0.05, Seed: 7}}, want: diag.HourBehind, opens: true},
+		{name: "nothing, 600 ms away", server: knocktest.Options{Path: knocktest.Path{Delay: 300 * time.Millisecond}}, want: diag.Opens},
+		{name: "this client is banned with a rejection", server: knocktest.Options{}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Run(t, "iptables", "-I", "INPUT", "-s", s.Client4.String(), "-j", "REJECT")
+		}},
+		{name: "this client is banned from SSH with a rejection", server: knocktest.Options{}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Run(t, "iptables", "-I", "INPUT", "-s", s.Client4.String(), "-p", "tcp", "--dport", "22", "-j", "REJECT")
+		}},
 		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, nil)},
 		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, oneShot)},
 		{name: "3 h behind, only a cache tells the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
@@ -160,6 +171,12 @@ func matrix(t *testing.T) []fault {
 		{name: "no such name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.Address = "nosuch.test"
 			p.doctor.Client.Resolver = knocktest.NewResolver(t, nil)
+		}},
+		{name: "nobody behind the router has the address", server: knocktest.Options{Router: true}, want: diag.HostUnreachable, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
+			s.Router.Block(t, knocktest.HostUnreachable, knocktest.Ports{First: 1, Last: 65535})
+		}},
+		{name: "a wrong skew is kept here", want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+			p.host.Skew = 2 * time.Hour
 		}},
 		{name: "nobody has the address", want: diag.HostUnreachable, breaks: func(_ *testing.T, s *knocktest.Server, p *patient) {
 			p.host.Address = strings.TrimSuffix(s.Addr4.String(), ".2") + ".77"

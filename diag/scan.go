@@ -64,12 +64,18 @@ type ScanReport struct {
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
 
+	// Pass is the time until the hit was known or all was tried, without the look
+	// before and the confirmation.
+	Pass knock.Millis `json:"pass_ms"`
+
 	// SSH is what the look found that was answered.
 	SSH knock.SSH `json:"-"`
 	// Cells are all hypotheses, in the order in which they are tried.
 	Cells []Cell `json:"-"`
 	// Confirming says that a hit is awaiting its confirmation.
 	Confirming bool `json:"-"`
+
+	gone bool // there was no way to the host
 }
 
 // clone copies r so that later progress does not change the copy.
@@ -214,11 +220,13 @@ func (r *scanRun) try(ctx context.Context, p scanPlan) (int, error) {
 	if r.RTT > 0 {
 		o.Wait = 3*r.RTT + 100*time.Millisecond
 	}
+	began := time.Now()
 	v, err := r.volley(ctx, p.shots, o, func(shot int) {
 		if i, ok := looks[shot]; ok {
 			r.report.Cells[i].State = Tried
 		}
 	})
+	r.report.Pass = knock.Millis(time.Since(began))
 	if v.Hit >= 0 {
 		r.report.SSH = v.SSH
 	}
@@ -280,7 +288,9 @@ func (r *scanRun) settle(ctx context.Context, ports [][knock.Knocks]uint16, fits
 		r.report.Stopped = "sshd turns this address away: " + r.report.SSH.Banner
 		return nil
 	}
-	for n, i := range fits[:min(len(fits), maxConfirmations)] {
+	fits = fits[:min(len(fits), maxConfirmations)]
+	fits = append(fits, fits[0]) // once more: a knock of the confirmation may get lost
+	for n, i := range fits {
 		if n == 0 {
 			if !sleep(ctx, r.target.Window+time.Second) {
 				return context.Cause(ctx)
