@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,28 +36,33 @@ func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	if len(bytes.TrimSpace(saved)) > 0 {
-		if f, err = ReadRules(bytes.NewReader(saved)); err == nil && len(f.Gates) > 0 {
-			return f, localListTotal(), nil
-		}
-	}
 	listed, nftErr := output(ctx, "nft", "list", "ruleset")
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	switch {
-	case nftErr != nil && err != nil && !errors.Is(err, ErrNoRules):
-		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
-	case len(bytes.TrimSpace(listed)) == 0 && f.Kind == "":
+	if saved, listed = bytes.TrimSpace(saved), bytes.TrimSpace(listed); len(saved)+len(listed) == 0 {
+		if nftErr != nil && err != nil {
+			return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
+		}
 		return f, 0, fmt.Errorf("%w: there are none", ErrNoLocalRules)
-	case len(bytes.TrimSpace(listed)) == 0:
-		return f, 0, nil
 	}
-	native, nativeErr := ReadRules(bytes.NewReader(listed))
-	if nativeErr != nil && f.Kind != "" {
-		return f, 0, nil // iptables has rules, and no gate
+	if len(listed) > maxRules && len(saved) > 0 {
+		listed = nil // sets of whole countries; iptables may have the gate
 	}
-	return native, 0, nativeErr
+	if max(len(saved), len(listed)) > maxRules {
+		return f, 0, ErrLongRules
+	}
+	f, err = parseRules(slices.Concat(saved, []byte("\n"), listed))
+	switch {
+	case errors.Is(err, ErrNoRules):
+		return f, 0, fmt.Errorf("%w: there are none", ErrNoLocalRules)
+	case err != nil:
+		return f, 0, err
+	}
+	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
+		listTotal = localListTotal()
+	}
+	return f, listTotal, nil
 }
 
 // output runs a tool where administrators' tools are.

@@ -55,9 +55,12 @@ func (f Found) Problems(k Known) []Problem {
 		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
 			"set the gate up on the server; rapport rules HOST prints a script for it"})
 	}
-	var found []Problem
+	found := f.twoGates()
 	for _, g := range f.Gates {
 		w := f.ways[g.Family]
+		if len(f.Other) > 0 {
+			w = w.of(g.native) // what the other one drops is told by twoGates
+		}
 		found = append(found, g.inside(k)...)
 		if f.Kind != FromScript {
 			found = append(found, w.around(g)...)
@@ -189,6 +192,27 @@ func (w way) around(g Gate) (all []Problem) {
 	case walks && f.verdict == accepts && f.step > g.edges[0].step && w.steps[f.step].states&isEstablished != 0:
 		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
 	}
+	return all
+}
+
+// twoGates judges gates of iptables and of nft in the way of the same packets.
+func (f Found) twoGates() (all []Problem) {
+	for _, a := range f.Gates {
+		for _, b := range f.Other {
+			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.Doors, func(p int) bool { return slices.Contains(b.Doors, p) }) {
+				continue
+			}
+			p := Problem{"two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
+				"keep one: run the remove of the other one's script, or take its rules away"}
+			if slices.ContainsFunc(a.Sequences(), func(s [knock.Knocks]uint16) bool { return slices.Contains(b.Sequences(), s) }) {
+				p.Severity = SeverityWarning
+				p.Summary = fmt.Sprintf("two gates with the same ports are loaded, one of iptables (chain %s) and one of nft (chain %s): once one of them is not refreshed, nobody gets in", a.Chain, b.Chain)
+			}
+			all = append(all, p)
+		}
+	}
+	// A family in which they differ counts.
+	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Compare(a.Severity, b.Severity) })
 	return all
 }
 

@@ -148,3 +148,39 @@ func ipOnly(text string) string {
 	}
 	return strings.Replace(b.String(), "table inet", "table ip", 1)
 }
+
+// Gates of iptables and of nft are told apart in one text, and that nobody
+// passes both.
+func TestTwoGates(t *testing.T) {
+	both, nft := rules(t, "article.save", "article6.save"), rules(t, "native.nft")
+	usual := gate.Known{SSHPort: 22, ListTotal: 10000}
+	for _, tt := range []struct {
+		name     string
+		text     string
+		severity gate.Severity // empty: they are not in each other's way
+	}{
+		{"other ports", both + strings.ReplaceAll(nft, "10247", "10248"), gate.SeverityError},
+		{"the order of the texts", strings.ReplaceAll(nft, "10247", "10248") + both, gate.SeverityError},
+		{"the same ports", both + nft, gate.SeverityWarning},
+		{"other ports for IPv6", both + strings.ReplaceAll(nft, "10247 update @phase1_6", "10248 update @phase1_6"), gate.SeverityError},
+		{"another door", both + strings.ReplaceAll(nft, "tcp dport 22", "tcp dport 443"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := readRules(t, tt.text)
+			if f.Kind != gate.FromIPTables || len(f.Gates) != 2 || len(f.Other) != 2 {
+				t.Fatalf("%s: %+v and %+v", f.Kind, f.Gates, f.Other)
+			}
+			if g, o := f.Gates[0], f.Other[0]; g.Chain != "portknocking" || o.Chain != "knocks" || len(g.Also)+len(o.Also) > 0 || !slices.Equal(g.Ports, articlePorts) {
+				t.Errorf("%+v\n%+v", g, o)
+			}
+			problems := f.Problems(usual)
+			if tt.severity == "" {
+				if slices.Contains(codes(problems), "two-gates") {
+					t.Errorf("%+v", problems)
+				}
+			} else if len(problems) == 0 || problems[0].Code != "two-gates" || problems[0].Severity != tt.severity {
+				t.Errorf("%+v", problems)
+			}
+		})
+	}
+}

@@ -81,6 +81,7 @@ type Gate struct {
 	door    int  // index of the door's step, -1 without one
 	ordered bool // the phases lead to the door
 	size    int  // the smallest list's, 0 unknown
+	native  bool // stands in a table of nft's own
 }
 
 // Window returns the shortest window, zero where none ends.
@@ -120,7 +121,11 @@ func fivePorts(s []uint16) (p [knock.Knocks]uint16, ok bool) {
 type Found struct {
 	Kind  Kind
 	Gates []Gate // IPv4's before IPv6's; at most one each
+	// Other are gates of nft beside Gates of iptables. Who is to get in must
+	// pass both.
+	Other []Gate
 
+	local   bool                 // all that this machine has was read
 	ways    map[knock.Family]way // what a packet of each family meets
 	cleared []string             // what a script's refresh empties
 	cut     []string             // lists that a script makes with a mask of IPv4
@@ -152,16 +157,17 @@ func parseRules(text []byte) (Found, error) {
 	dump := readIPTables(lines)
 	nft, opaque := readNFT(lines)
 
+	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
+		return Found{}, ErrNoRules
+	}
 	f := Found{Kind: FromNFT}
+	f.find(slices.Concat(dump.tables, dump.others(nft)))
 	switch {
 	case dump.script:
 		f.Kind = FromScript
-	case len(dump.tables) > 0:
+	case len(dump.tables) > 0 && (len(f.Gates) == 0 || !f.Gates[0].native):
 		f.Kind = FromIPTables
-	case len(nft) == 0:
-		return Found{}, ErrNoRules
 	}
-	f.find(slices.Concat(dump.tables, nft))
 	if opaque && len(f.Gates) == 0 && len(dump.tables) == 0 {
 		return Found{}, ErrOpaqueRules
 	}
@@ -172,16 +178,23 @@ func parseRules(text []byte) (Found, error) {
 	return f, nil
 }
 
-// find looks for a gate in what a packet of each family meets.
+// find looks for the gates in what a packet of each family meets. Those of
+// iptables and of nft's own tables are kept apart: they share no list.
 func (f *Found) find(tables []*table) {
 	f.ways = map[knock.Family]way{}
+	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
 		w := follow(tables, family)
 		f.ways[family] = w
-		if g, ok := findGate(w); ok {
-			g.Family = family
-			f.Gates = append(f.Gates, g)
+		for kind, native := range []bool{false, true} {
+			if g, ok := findGate(w.of(native)); ok {
+				g.Family, g.native = family, native
+				gates[kind] = append(gates[kind], g)
+			}
 		}
+	}
+	if f.Gates, f.Other = gates[0], gates[1]; len(f.Gates) == 0 {
+		f.Gates, f.Other = f.Other, nil
 	}
 }
 

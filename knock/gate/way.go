@@ -62,7 +62,7 @@ func follow(tables []*table, family knock.Family) way {
 	nft := false
 	w.whole = true
 	for _, t := range tables {
-		nft = nft || strings.Contains(t.name, " ")
+		nft = nft || isNative(t.name)
 		w.whole = w.whole && t.whole
 		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
 			continue
@@ -105,6 +105,22 @@ func follow(tables []*table, family knock.Family) way {
 	}
 	return w
 }
+
+// of returns the way with the rules of nft's own tables alone, or with those of
+// iptables alone. The steps keep their places; the others let all pass.
+func (w way) of(native bool) way {
+	w.steps, w.bases = slices.Clone(w.steps), slices.Clone(w.bases)
+	for i, s := range w.steps {
+		if isNative(s.table) != native {
+			w.steps[i] = step{table: s.table, base: s.base}
+			w.bases[s.base].policy = accepts
+		}
+	}
+	return w
+}
+
+// isNative reports whether a table is nft's own, whose names have a family.
+func isNative(table string) bool { return strings.Contains(table, " ") }
 
 // add follows the rules of one chain.
 func (w *way) add(t *table, c *chain, family knock.Family, reached map[*chain]bool) {
