@@ -25,10 +25,13 @@ type Inspection struct {
 	Kind  Kind  // empty where ports alone were inspected
 	Gate  *Gate // nil: these rules hold none, or ports alone were inspected
 	Gates []Gate
+	Other []Gate // of nft beside those of iptables
 	// Puzzle is what was solved: its ports are those of the match, or the first
 	// that the gate takes.
 	Puzzle   Puzzle
 	Solution Solution // empty without a secret, or without five ports
+	Printed  *Printed // set only for a script that Rules.Script wrote
+	Near     *Near    // set only where nothing makes all five ports
 	Differs  []string // between the server and the client, each in a few words
 	Problems []Problem
 }
@@ -44,22 +47,52 @@ func (i Inspection) Match() *Match {
 // Others is how many other ways there are to make the ports.
 func (i Inspection) Others() int { return max(0, len(i.Solution.Matches)-1) + i.Solution.More }
 
-// OtherSecret reports whether all was searched and nothing makes the ports.
-func (i Inspection) OtherSecret() bool { return i.Solution.Searched > 0 && i.Match() == nil }
+// Certain reports whether the likeliest way to make the ports stands out: it is
+// the only one, or the only one with the client's own range and its form of the
+// secret.
+func (i Inspection) Certain() bool {
+	m := i.Match()
+	if m == nil || i.Others() > 0 && m.Range != i.Puzzle.Range {
+		return false
+	}
+	return !slices.ContainsFunc(i.Solution.Matches[1:], func(o Match) bool { return o.Range == m.Range && o.Variant == m.Variant })
+}
+
+// same reports whether a match is what the client itself would use.
+func (m Match) same(p Puzzle) bool {
+	return m.HourOffset == 0 && m.Range == p.Range && m.Variant == AsGiven
+}
+
+// OtherSecret reports whether all was searched and nothing makes the ports, nor
+// nearly.
+func (i Inspection) OtherSecret() bool {
+	return i.Solution.Searched > 0 && i.Match() == nil && i.Near == nil
+}
 
 // Inspect judges rules that were read, and solves for what their ports were
 // made with unless p has no secret. The ports of p are not used; k.Match is
 // filled in. It fails only when ctx ends.
 func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error) {
-	i := Inspection{Kind: f.Kind, Gates: f.Gates, Puzzle: p, Differs: []string{}}
+	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Puzzle: p, Differs: []string{}}
 	if g, ok := f.Gate(); ok {
 		i.Gate = &g
 		if err := i.solve(ctx, g.Sequences()); err != nil {
 			return i, err
 		}
-		k.Match = i.Match()
+		if f.Printed != nil {
+			m := Match{Range: f.Printed.Range, Variant: AsGiven}
+			i.Differs = append(i.Differs, m.Differs(p)...)
+		}
+		k.Match, k.Perhaps = i.Match(), i.perhaps()
 		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
 			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
+		}
+		if there := g.Window(); k.Window != 0 && there != k.Window && (there != 0 || f.Kind != FromScript) {
+			word := "endless"
+			if there != 0 {
+				word = there.String()
+			}
+			i.Differs = append(i.Differs, fmt.Sprintf("window is %s there, %v here", word, k.Window))
 		}
 	}
 	i.Problems = f.Problems(k)
@@ -74,7 +107,7 @@ func InspectPorts(ctx context.Context, p Puzzle) (Inspection, error) {
 		return i, err
 	}
 	if m := i.Match(); m != nil {
-		i.Problems = append(i.Problems, m.problems()...)
+		i.Problems = append(i.Problems, m.problems(i.perhaps())...)
 	}
 	return i, nil
 }
@@ -91,10 +124,27 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 	if i.Puzzle, i.Solution, err = SolveAny(ctx, i.Puzzle, sequences); err != nil {
 		return err
 	}
-	if m := i.Match(); m != nil {
+	m := i.Match()
+	switch {
+	case m == nil:
+		if i.Near = nearest(i.Puzzle, sequences); i.Near != nil {
+			i.Differs = append(i.Differs, i.Near.differs()...)
+		}
+	case i.perhaps():
+		i.Differs = append(i.Differs, "these are not the ports of this hour, range and secret")
+		for _, d := range m.Differs(i.Puzzle) {
+			i.Differs = append(i.Differs, "perhaps "+d)
+		}
+	default:
 		i.Differs = append(i.Differs, m.Differs(i.Puzzle)...)
 	}
 	return nil
+}
+
+// perhaps reports whether the match is only a guess.
+func (i Inspection) perhaps() bool {
+	m := i.Match()
+	return m != nil && !i.Certain() && !m.same(i.Puzzle)
 }
 
 // Made says what the ports were made with, in a line.

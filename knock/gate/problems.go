@@ -30,9 +30,11 @@ type Problem struct {
 
 // Known is what else is known when a gate is judged. The zero Known is nothing.
 type Known struct {
-	SSHPort   int    // the client's
-	Match     *Match // what the rules were made with
-	ListTotal int    // the machine's ip_list_tot
+	SSHPort   int           // the client's
+	Match     *Match        // what the rules were made with
+	Perhaps   bool          // Match is a guess: other ways to make the ports are as likely
+	ListTotal int           // the machine's ip_list_tot
+	Window    time.Duration // the client's; zero is not known
 }
 
 const (
@@ -42,6 +44,8 @@ const (
 	shortWindow = 3 * time.Second
 	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
 	usualListTotal = 100
+	// advisedListTotal is what it is better set to.
+	advisedListTotal = 10000
 	// enoughListTotal is what a scan from many addresses does not fill at once.
 	enoughListTotal = 1000
 )
@@ -238,6 +242,10 @@ func (f Found) families() (all []Problem) {
 		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
 	}
 	w := f.ways[other]
+	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.known {
+		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
+			"give what ip6tables-save prints too, behind the rest"})
+	}
 	ssh := cmp.Or(g.SSHPort, 22)
 	if f.Kind == FromScript || !w.known || w.fate(packet{ssh, isNew}, -1).verdict != accepts {
 		return all // not shown, or shut to all
@@ -249,11 +257,19 @@ func (f Found) families() (all []Problem) {
 // refresh judges how the rules follow the hours, and how much they remember.
 func (f Found) refresh(k Known) (all []Problem) {
 	if k.Match != nil {
-		all = append(all, k.Match.problems()...)
+		all = append(all, k.Match.problems(k.Perhaps)...)
 	}
 	if len(f.cleared) > 0 {
 		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
 			"replace the rules in one step with iptables-restore --noflush, and let the lists run out by themselves"})
+	}
+	if f.Printed != nil {
+		what := "iptables-save and ip6tables-save print"
+		if f.Printed.Format == NFT {
+			what = "nft list ruleset prints"
+		}
+		return append(all, Problem{"script-only", SeverityInfo, "this is the script, which computes the ports itself: what is loaded does not show in it",
+			"give what " + what + " on the server"})
 	}
 	if f.Kind != FromNFT && cmp.Or(k.ListTotal, usualListTotal) < enoughListTotal {
 		total := fmt.Sprintf("a list holds %d addresses", k.ListTotal)
@@ -261,7 +277,7 @@ func (f Found) refresh(k Known) (all []Problem) {
 			total = fmt.Sprintf("a list holds %d addresses unless xt_recent was loaded with more", usualListTotal)
 		}
 		all = append(all, Problem{"list-size", SeverityInfo, total + ": as many others that hit the first port push a client out",
-			"options xt_recent ip_list_tot=10000 in /etc/modprobe.d/, then load the module anew"})
+			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then load the module anew", advisedListTotal)})
 	}
 	for _, g := range f.Gates {
 		if g.size > 0 && g.size < enoughListTotal {
@@ -272,8 +288,8 @@ func (f Found) refresh(k Known) (all []Problem) {
 	return all
 }
 
-// problems judges how the rules were made.
-func (m Match) problems() (all []Problem) {
+// problems judges how the rules were made. What is only a guess is no error.
+func (m Match) problems(perhaps bool) (all []Problem) {
 	if m.HourOffset < 0 {
 		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
@@ -283,6 +299,11 @@ func (m Match) problems() (all []Problem) {
 	}
 	if fix := m.Variant.fix(); fix != "" {
 		all = append(all, Problem{"secret-variant", SeverityError, "the server takes the secret " + m.Variant.Words(), fix})
+	}
+	for i := range all {
+		if perhaps {
+			all[i].Severity, all[i].Summary = SeverityInfo, "perhaps "+all[i].Summary
+		}
 	}
 	return all
 }
@@ -298,8 +319,11 @@ func hours(n int) string {
 // Differs says what differs between what the rules were made with and what the
 // client of the puzzle has, each in a few words.
 func (m Match) Differs(p Puzzle) (all []string) {
-	if m.HourOffset != 0 {
+	switch {
+	case m.HourOffset < 0:
 		all = append(all, "rules are from "+m.When())
+	case m.HourOffset > 0:
+		all = append(all, "rules are for "+m.When())
 	}
 	if there, here := m.Range.Bottom(), p.Range.Bottom(); there != here {
 		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))

@@ -124,6 +124,9 @@ type Found struct {
 	// Other are gates of nft beside Gates of iptables. Who is to get in must
 	// pass both.
 	Other []Gate
+	// Printed is set for a script that Rules.Script wrote, whose gates tell no
+	// ports.
+	Printed *Printed
 
 	local   bool                 // all that this machine has was read
 	ways    map[knock.Family]way // what a packet of each family meets
@@ -134,7 +137,8 @@ type Found struct {
 // ReadRules reads rules and finds the gate in them, whatever its chains and
 // lists are called. It takes the output of iptables-save, iptables -S and nft
 // list ruleset, several one after the other (iptables-save and ip6tables-save
-// belong together), and a shell script that calls iptables. Rules without a
+// belong together), a shell script that calls iptables, and the script that
+// [Rules.Script] writes. Rules without a
 // gate are no error.
 func ReadRules(r io.Reader) (Found, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxRules+1))
@@ -153,6 +157,9 @@ func parseRules(text []byte) (Found, error) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
 		lines = append(lines, knock.Clean(line, maxRuleLine))
+	}
+	if p, ok := readPrinted(lines); ok {
+		return p.found(), nil
 	}
 	dump := readIPTables(lines)
 	nft, opaque := readNFT(lines)

@@ -79,14 +79,15 @@ func (n *nftReader) rule(w []string) []rule {
 				r.cond = r.and(cond{ports: p})
 			case field == "flags":
 				// syn / fin,syn,rst,ack or & (fin | syn | rst | ack) == syn
-				text := strings.Join(w[i:], "")
-				if strings.HasPrefix(text, "syn/fin,syn,rst,ack") || strings.HasPrefix(text, "&(fin|syn|rst|ack)==syn") {
-					r.cond = r.and(cond{states: isNew})
-				} else {
-					r.narrow = true
-				}
-				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==", peek())) {
+				first := i
+				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==", peek()) || strings.HasPrefix(peek(), "0x")) {
 					i++
+				}
+				switch strings.Join(w[first:i], "") {
+				case "syn/fin,syn,rst,ack", "&(fin|syn|rst|ack)==syn", "0x2/0x1,0x2,0x4,0x10", "0x2/0x17", "&0x17==0x2", "&(0x1|0x2|0x4|0x10)==0x2":
+					r.cond = r.and(cond{states: isNew})
+				default:
+					r.narrow = true
 				}
 			default:
 				r.narrow = true
@@ -119,7 +120,8 @@ func (n *nftReader) rule(w []string) []rule {
 				r.cond = r.and(protocol(value()))
 			case "nfproto":
 				not, all := value()
-				r.cond = r.and(cond{not4: slices.Contains(all, "ipv4") == not, not6: slices.Contains(all, "ipv6") == not})
+				has := func(name, number string) bool { return slices.Contains(all, name) || slices.Contains(all, number) }
+				r.cond = r.and(cond{not4: has("ipv4", "2") == not, not6: has("ipv6", "10") == not})
 			case "iif", "iifname":
 				not, all := value()
 				r.narrow = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.narrow
@@ -235,6 +237,11 @@ func isVerdict(w string) bool {
 
 // protocol is the condition of a list of protocols.
 func protocol(not bool, all []string) cond {
+	for i, p := range all {
+		if name := map[string]string{"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp"}[p]; name != "" {
+			all[i] = name // nft -n writes numbers
+		}
+	}
 	switch {
 	case !not && len(all) == 1:
 		return cond{proto: all[0]}

@@ -146,11 +146,11 @@ func (r Rules) Script() (string, error) {
 	data := struct {
 		Rules
 		Bottom, Top, WindowSeconds, GraceSeconds int
-		Guard                                    int
+		Guard, ListTotal                         int
 		QuotedSecret, QuotedPath                 string
 	}{
 		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
-		r.ReplayGuard, shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath),
+		r.ReplayGuard, advisedListTotal, shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath),
 	}
 	var b strings.Builder
 	for _, part := range []string{"common", string(r.Format), "main"} {

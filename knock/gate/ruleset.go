@@ -212,12 +212,13 @@ func except(rs []ports) []ports {
 	return rest
 }
 
-// stateBit returns the bit of a conntrack state.
+// stateBit returns the bit of a conntrack state, by its name or the number that
+// nft -n writes.
 func stateBit(s string) int {
 	switch strings.ToLower(strings.TrimSpace(s)) {
-	case "new":
+	case "new", "0x8", "8":
 		return isNew
-	case "established":
+	case "established", "0x2", "2":
 		return isEstablished
 	}
 	return otherState

@@ -7,7 +7,7 @@
 #
 # A list holds 100 addresses unless the kernel module is told otherwise. Whoever
 # sends SYNs from many addresses to port one can push you out of the first list:
-#   echo options xt_recent ip_list_tot=5000 >/etc/modprobe.d/xt_recent.conf
+#   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
 
 families() {
     echo 4
@@ -215,6 +215,6 @@ status() {
         done
     done
     limit=$(cat /sys/module/xt_recent/parameters/ip_list_tot 2>/dev/null || echo 100)
-    echo "a list holds $limit addresses; more by: options xt_recent ip_list_tot=5000 in /etc/modprobe.d/xt_recent.conf"
+    echo "a list holds $limit addresses; more by: options xt_recent ip_list_tot={{.ListTotal}} in /etc/modprobe.d/xt_recent.conf"
     return $bad
 }
