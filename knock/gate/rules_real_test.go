@@ -450,3 +450,117 @@ func TestRulesWantTheSecretPrivate(t *testing.T) {
 		}
 	})
 }
+
+// What was there before comes back when nothing confirms: an older gate with
+// other ports, or the article's. SSH is shut all the while.
+func TestRulesBringTheOldGateBack(t *testing.T) {
+	for _, f := range formats { // one after the other, since they share /run
+		for name, options := range map[string]knocktest.Options{"an older gate": {At: at, NoGate: true}, "the article's": {At: at}} {
+			if f == gate.NFT && !options.NoGate {
+				continue
+			}
+			t.Run(string(f)+", "+name, func(t *testing.T) {
+				g := install(t, knocktest.NewServer(t, options), f, func(r *gate.Rules) { r.Log, r.ReplayGuard, r.Window = true, 2, 6*time.Second })
+				if options.NoGate {
+					g.Shell = []string{"busybox", "sh"}
+					knocktest.Need(t, g.Shell[0])
+					g.run("setup")
+				}
+				before := g.loaded()
+				bottom := g.Range.Bottom() + 20000
+				g.rules.Log, g.rules.ReplayGuard, g.rules.OneShot = false, 0, true
+				g.rules.Range = portRange(t, bottom, bottom+999)
+				g.print()
+				p := g.from(g.Addr4)
+				p.knock(1) // so that the address has been there
+				open := make(chan int)
+				stop := make(chan struct{})
+				go func() {
+					n := 0
+					for {
+						select {
+						case <-stop:
+							open <- n
+							return
+						default:
+						}
+						if c, err := p.dial(g.SSHPort, 20*time.Millisecond); err == nil {
+							c.Close()
+							n++
+						}
+					}
+				}()
+				if out := g.run("setup", "--confirm", "600"); !strings.Contains(out, "before comes back") {
+					t.Errorf("setup says %q", out)
+				}
+				if g.loaded() == before {
+					t.Error("setup changes nothing")
+				}
+				g.run("setup", "--confirm", "1") // what was loaded before the first counts
+				eventually(t, "the old rules come back", func() bool { return g.loaded() == before })
+				eventually(t, "nothing is left to confirm", func() bool { _, err := g.Try("confirm"); return err != nil })
+				close(stop)
+				if n := <-open; n > 0 {
+					t.Errorf("ssh was open %d times", n)
+				}
+				for _, addr := range g.addresses() {
+					if r := g.knocks(addr, at); !r.Opened {
+						t.Errorf("%v: %+v", addr, r)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The gate of one format does not go on top of the other's.
+func TestRulesRefuseTheOtherFormat(t *testing.T) {
+	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true})
+	ip, nft := install(t, s, gate.IPTables, nil), install(t, s, gate.NFT, nil)
+	for _, pair := range []struct {
+		first, second *gated
+		says          string
+	}{{ip, nft, "the gate of iptables is loaded"}, {nft, ip, "the gate of nft is loaded"}} {
+		pair.first.run("setup")
+		before := pair.first.loaded()
+		for _, action := range [][]string{{"setup"}, {"setup", "--confirm", "1"}} {
+			if out, err := pair.second.Try(action...); err == nil || !strings.Contains(out, pair.says) || strings.Count(out, "\n") != 1 || pair.first.loaded() != before {
+				t.Errorf("%v: %v\n%s", action, err, out)
+			}
+		}
+		if out, err := pair.second.Try("status"); err == nil || !strings.Contains(out, pair.says) {
+			t.Errorf("status: %v\n%s", err, out)
+		}
+		pair.first.run("status")
+		pair.first.run("remove")
+	}
+	// Both, as they can still come about.
+	ip.run("setup")
+	saved := s.Run(t, "iptables-save")
+	ip.run("remove")
+	nft.run("setup")
+	cmd := s.Command(t.Context(), "iptables-restore")
+	cmd.Stdin = strings.NewReader(saved)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, g := range []*gated{ip, nft} {
+		if out, err := g.Try("status"); err == nil || !strings.Contains(out, "must pass both gates") {
+			t.Errorf("status of %s: %v\n%s", g.rules.Format, err, out)
+		}
+	}
+	// The article's is one of iptables too.
+	old := knocktest.NewServer(t, knocktest.Options{At: at})
+	if out, err := install(t, old, gate.NFT, nil).Try("setup"); err == nil || !strings.Contains(out, "the gate of iptables is loaded") {
+		t.Errorf("beside the article's: %v\n%s", err, out)
+	}
+}
+
+func portRange(t *testing.T, bottom, top int) knock.Range {
+	t.Helper()
+	r, err := knock.NewRange(bottom, top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Port-knocking gate for {{.Host}}, format {{.Format}}, printed by rapport to be read first.
 #
-#   setup [--confirm SECONDS]   load the rules; with --confirm they are removed
-#                               again unless "confirm" is run within that time
+#   setup [--confirm SECONDS]   load the rules; with --confirm what was loaded
+#                               before, or nothing, comes back unless "confirm"
+#                               is run within that time
 #   confirm                     keep what setup --confirm loaded
 #   refresh                     ports of the present hour; to be run at each turn of
 #                               the UTC hour{{if .GraceSeconds}} and {{.GraceSeconds}} s after it{{end}}
@@ -26,7 +27,7 @@ grace={{.GraceSeconds}}                   # seconds after the turn in which the 
 guard={{.Guard}}                    # so many addresses can open in an hour, then only those again
 {{- end}}
 ssh={{.SSHPort}}
-undo=/run/rapport-gate.undo # there while setup --confirm waits
+undo=/run/rapport-gate.undo # what comes back, while setup --confirm waits
 
 die() {
     echo "rapport-gate: $*" >&2

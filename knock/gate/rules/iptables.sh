@@ -190,6 +190,68 @@ remove() {
     done
 }
 
+# foreign: says so if the gate of the other format is loaded.
+foreign() {
+    if nft list table inet portknock >/dev/null 2>&1; then
+        echo 'the gate of nft is loaded (table inet portknock)'
+    fi
+}
+
+# loaded: lines "FAMILY TABLE LINE": our chains, and what leads into them with
+# its place.
+loaded() {
+    for family in $(families); do
+        use "$family"
+{{- if .Forward}}
+        keep nat
+{{- end}}
+        keep filter
+    done
+}
+keep() { # TABLE
+    "$t-save" -t "$1" | awk -v head="$family $1" '
+        $1 == "-A" { n[$2]++ }
+        /^:portknock/ { print head, $1, "- [0:0]" }
+        /^-A portknock/ { print head, $0 }
+        /^-A (INPUT|FORWARD|PREROUTING) .*-j portknock/ { sub(/^-A [A-Z]+/, "-I " $2 " " n[$2]); print head, $0 }'
+}
+
+# restore LINES: what loaded has printed stands there again, each table in one
+# step. Where that fails the gate goes: nobody is to be shut out by it.
+restore() {
+    for family in $(families); do
+        use "$family"
+{{- if .Forward}}
+        again nat "$1"
+{{- end}}
+        again filter "$1"
+    done
+}
+again() { # TABLE LINES
+    text=$(
+        echo "*$1"
+        jumps "$1"
+        {
+            "$t-save" -t "$1"
+            echo before
+            echo "$2" | sed -n "s/^$family $1 //p"
+        } | awk '
+            $1 == "before" { old = 1; next }
+            !old && /^:portknock/ { now[substr($1, 2)] = 1 }
+            !old && $1 == "-A" && !/-j portknock/ { n[$2]++ }
+            !old { next }
+            /^:/ { delete now[substr($1, 2)] }
+            $1 == "-I" && $3 > ++n[$2] { $3 = n[$2] } # fewer rules than before
+            { print }
+            END {
+                for (c in now) print "-F " c
+                for (c in now) print "-X " c
+            }'
+        echo COMMIT
+    )
+    load "$text" || clean "$1"
+}
+
 status() {
     look_at_clock
     bad=0

@@ -167,6 +167,34 @@ remove() {
 delete table inet $table"
 }
 
+# foreign: says so if the gate of the other format, or the article's, is loaded.
+foreign() {
+    for t in iptables ip6tables; do
+        case $("$t-save" 2>/dev/null) in
+        *:portknock*)
+            echo 'the gate of iptables is loaded (chain portknocking)'
+            return
+            ;;
+        esac
+    done
+}
+
+# loaded: the table, without the addresses in its sets.
+loaded() {
+    nft list table inet $table 2>/dev/null | awk '
+        /elements = [{]/ { skip = 1 }
+        !skip { print }
+        /[}]/ { skip = 0 }'
+}
+
+# restore TABLE: what loaded has printed stands there again, in one step. Where
+# that fails the gate goes: nobody is to be shut out by it.
+restore() {
+    load "add table inet $table
+delete table inet $table
+$1" || remove
+}
+
 status() {
     look_at_clock
     rules=$(nft list chain inet $table knocking 2>/dev/null) || die 'no gate; run setup'
