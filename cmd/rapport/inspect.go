@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +22,7 @@ import (
 type inspectReport struct {
 	Schema   int            `json:"schema"`
 	Gate     *gateLine      `json:"gate"`
+	Other    *gateLine      `json:"other_gate"` // of nft beside one of iptables
 	Match    *matchLine     `json:"match"`
 	Differs  []string       `json:"differs"`
 	Problems []gate.Problem `json:"problems"`
@@ -28,6 +30,7 @@ type inspectReport struct {
 	Elapsed  knock.Millis   `json:"elapsed_ms"`
 
 	otherSecret bool
+	printed     string // what our own script would load
 }
 
 // gateLine is a gate as JSON has it.
@@ -69,7 +72,8 @@ func newInspect(f *flags) *cobra.Command {
 		Use:   "inspect [FILE|-] [HOST]",
 		Short: "Read a server's rules: which hour and range they have, and what is wrong",
 		Long: `inspect reads the output of iptables-save (with ip6tables-save behind it), iptables -S
-or nft list ruleset, or a script that calls iptables, and finds the gate in it. With a
+or nft list ruleset, all of them one after the other too, the script of rapport rules,
+or another one that calls iptables, and finds the gate in it. With a
 secret it finds out which hour, range and form of the secret the ports were made with.
 Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
 it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
@@ -112,6 +116,9 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	}
 	t := h.Target()
 	p := gate.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
+	if host == "" && secret.IsZero() && !cmd.Flags().Changed("range") {
+		p.Range = knock.Range{} // nobody has said it
+	}
 	i, err := o.inspect(cmd, p, file, h, host)
 	if err != nil {
 		return err
@@ -182,6 +189,9 @@ func (o *inspection) inspect(cmd *cobra.Command, p gate.Puzzle, file string, h h
 	if host != "" || cmd.Flags().Changed("ssh-port") {
 		known.SSHPort = h.SSHPort
 	}
+	if host != "" {
+		known.Window = h.Window
+	}
 	return gate.Inspect(cmd.Context(), found, p, known)
 }
 
@@ -194,7 +204,7 @@ func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, er
 	case file != "":
 		in, err := os.Open(file)
 		if err != nil {
-			return f, 0, fmt.Errorf("cannot read the rules: %w", err)
+			return f, 0, fmt.Errorf("cannot read the rules: %w", noOp(err))
 		}
 		defer in.Close()
 		f, err = gate.ReadRules(in)
@@ -210,23 +220,42 @@ func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, er
 	return gate.ReadLocal(cmd.Context())
 }
 
+// noOp is an error of a file without the system call that failed.
+func noOp(err error) error {
+	if pe := new(fs.PathError); errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", knock.Clean(pe.Path, 200), pe.Err)
+	}
+	return err
+}
+
 // reportOf is an inspection as inspect prints it.
 func reportOf(i gate.Inspection) inspectReport {
 	r := inspectReport{Schema: 1, Differs: i.Differs, Problems: i.Problems, Searched: i.Solution.Searched, otherSecret: i.OtherSecret()}
-	if g := i.Gate; g != nil {
-		r.Gate = &gateLine{Kind: i.Kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
-			Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
-		for _, w := range g.Windows {
-			r.Gate.Windows = append(r.Gate.Windows, w.Seconds())
-		}
-		for _, g := range i.Gates {
-			r.Gate.Families = append(r.Gate.Families, g.Family)
-		}
+	r.Gate, r.Other = newGateLine(i.Kind, i.Gates), newGateLine(gate.FromNFT, i.Other)
+	if i.Printed != nil {
+		r.printed = i.Printed.Words()
 	}
 	if m := i.Match(); m != nil {
 		r.Match = &matchLine{m.Hour, m.HourOffset, ends{m.Range.Bottom(), m.Range.Top()}, m.Variant, i.Others(), m.Made()}
 	}
 	return r
+}
+
+// newGateLine is what the first of the gates is, nil without one.
+func newGateLine(kind gate.Kind, all []gate.Gate) *gateLine {
+	if len(all) == 0 {
+		return nil
+	}
+	g := all[0]
+	l := &gateLine{Kind: kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
+		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
+	for _, w := range g.Windows {
+		l.Windows = append(l.Windows, w.Seconds())
+	}
+	for _, g := range all {
+		l.Families = append(l.Families, g.Family)
+	}
+	return l
 }
 
 // no is the check's no in one line, empty where all is well.
@@ -253,26 +282,14 @@ func (l gateLine) solvable() bool {
 
 // printInspect prints what was found, a line each.
 func printInspect(w io.Writer, r inspectReport) {
-	if g := r.Gate; g != nil {
-		fmt.Fprintf(w, "gate: %s for IPv%s in chain %s", g.Kind, joined(g.Families, " and IPv"), g.Chain)
-		if g.Door != "" {
-			fmt.Fprintf(w, ", door %s", g.Door)
-		}
-		if g.SSHPort != 0 {
-			fmt.Fprintf(w, " to port %d", g.SSHPort)
-		}
-		if g.Window > 0 {
-			fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
-		}
-		fmt.Fprintln(w)
-		if g.solvable() || len(g.Ports) != knock.Knocks {
-			fmt.Fprintf(w, "ports: %s\n", joined(g.Ports, " "))
-		} else {
-			fmt.Fprintln(w, "ports: computed by the script")
-		}
-		for _, also := range g.Also {
-			fmt.Fprintf(w, "also takes: %s\n", joined(also, " "))
-		}
+	if r.printed != "" {
+		fmt.Fprintln(w, r.printed)
+	}
+	if r.Gate != nil && r.printed == "" {
+		r.Gate.print(w, "gate")
+	}
+	if r.Other != nil {
+		r.Other.print(w, "other gate")
 	}
 	if m := r.Match; m != nil {
 		fmt.Fprintf(w, "made with: %s\n", m.made)
@@ -291,6 +308,29 @@ func printInspect(w io.Writer, r inspectReport) {
 	}
 	if r.Searched > 0 {
 		fmt.Fprintf(w, "searched %d combinations in %s\n", r.Searched, millis(time.Duration(r.Elapsed)))
+	}
+}
+
+// print prints a gate, its ports in a line of their own.
+func (g gateLine) print(w io.Writer, name string) {
+	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, joined(g.Families, " and IPv"), g.Chain)
+	if g.Door != "" {
+		fmt.Fprintf(w, ", door %s", g.Door)
+	}
+	if g.SSHPort != 0 {
+		fmt.Fprintf(w, " to port %d", g.SSHPort)
+	}
+	if g.Window > 0 {
+		fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
+	}
+	fmt.Fprintln(w)
+	if g.solvable() || len(g.Ports) != knock.Knocks {
+		fmt.Fprintf(w, "ports: %s\n", joined(g.Ports, " "))
+	} else {
+		fmt.Fprintln(w, "ports: computed by the script")
+	}
+	for _, also := range g.Also {
+		fmt.Fprintf(w, "also takes: %s\n", joined(also, " "))
 	}
 }
 

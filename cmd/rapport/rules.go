@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 func newRules(f *flags) *cobra.Command {
 	var format string
 	var forwards []string
-	var grace, window int
+	var grace, window string
 	var units, cron bool
 	r := gate.Rules{}
 	cmd := &cobra.Command{
@@ -27,7 +28,7 @@ read, copied there, and run as root: setup, refresh, status, remove.
   rapport rules myserver --systemd
 
 The script reads the secret from a file on the server, which root alone may read.
-With setup --confirm 60 the rules go away again unless confirmed in time.`,
+With setup --confirm 60 what was loaded before comes back unless confirmed in time.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && cmd.Flags().Changed("replay-guard") {
 				return fmt.Errorf("name one host; the number of --replay-guard goes with an equals sign: --replay-guard=%s", knock.Clean(args[1], 40))
@@ -41,9 +42,19 @@ With setup --confirm 60 the rules go away again unless confirmed in time.`,
 				return err
 			}
 			r.Format, r.Host, r.Range, r.SSHPort, r.Window = gate.Format(format), h.Name, h.Range, h.SSHPort, h.Window
-			r.Grace = time.Duration(grace) * time.Second
+			if units && cron {
+				return errors.New("--systemd and --cron are two ways to run the script: keep one")
+			}
+			if cmd.Flags().Changed("replay-guard") && r.ReplayGuard < 1 {
+				return fmt.Errorf("--replay-guard=%d lets nobody open: leave the flag out for no guard", r.ReplayGuard)
+			}
+			if r.Grace, err = parseSeconds(grace); err != nil {
+				return fmt.Errorf("--grace: %w", err)
+			}
 			if cmd.Flags().Changed("window") {
-				r.Window = time.Duration(window) * time.Second
+				if r.Window, err = parseSeconds(window); err != nil {
+					return fmt.Errorf("--window: %w", err)
+				}
 			}
 			for _, s := range forwards {
 				fw, err := gate.ParseForward(s)
@@ -88,8 +99,8 @@ With setup --confirm 60 the rules go away again unless confirmed in time.`,
 	p.StringVar(&format, "format", string(gate.IPTables), "the firewall tool: iptables, nft")
 	p.StringVar(&r.SecretPath, "secret-path", gate.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
 	p.BoolVar(&r.Embed, "embed-secret", false, "write the secret into the script instead")
-	p.IntVar(&grace, "grace", int(gate.DefaultGrace.Seconds()), "take the last hour's sequence too, for `seconds` after the turn")
-	p.IntVar(&window, "window", 5, "the `seconds` for each phase, and at the end for SSH")
+	p.StringVar(&grace, "grace", gate.DefaultGrace.String(), "take the last hour's sequence too, for `seconds` after the turn")
+	p.StringVar(&window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
 	p.IntVar(&r.ReplayGuard, "replay-guard", 0, "let `N` addresses open in an hour, then only those again (1 when N is left out)")
 	p.Lookup("replay-guard").NoOptDefVal = "1"
 	p.BoolVar(&r.OneShot, "one-shot", false, "end the window with the first connection")
@@ -98,6 +109,17 @@ With setup --confirm 60 the rules go away again unless confirmed in time.`,
 	p.BoolVar(&r.NoDrop, "no-drop", false, "leave connections without a handshake to the rest of the firewall")
 	p.BoolVar(&units, "systemd", false, "print systemd units that run the script instead")
 	p.BoolVar(&cron, "cron", false, "print a cron file that runs the script instead")
-	cmd.MarkFlagsMutuallyExclusive("systemd", "cron")
 	return cmd
+}
+
+// parseSeconds reads 5 and 5s.
+func parseSeconds(s string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("%q is not whole seconds, such as 5 or 5s", knock.Clean(s, 40))
+	}
+	return d, nil
 }

@@ -79,7 +79,7 @@ func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error
 		if err := i.solve(ctx, g.Sequences()); err != nil {
 			return i, err
 		}
-		if f.Printed != nil {
+		if f.Printed != nil && p.Range.IsValid() {
 			m := Match{Range: f.Printed.Range, Variant: AsGiven}
 			i.Differs = append(i.Differs, m.Differs(p)...)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rapport/knock"
 	"rapport/knock/gate"
@@ -43,12 +44,14 @@ func TestInspect(t *testing.T) {
 		{"all the same", save, puzzle, 22, []string{}, true, false},
 		{"another SSH port", save, puzzle, 443, []string{"ssh port is 22 there, 443 here"}, true, false},
 		{"one of the door's ports", twoDoors, puzzle, 443, []string{}, true, false},
-		{"another secret", strings.ReplaceAll(save, "10247", "10248"), puzzle, 22, []string{}, false, true},
+		{"another secret", strings.NewReplacer("10247", "10248", "10363", "10364", "10938", "10939").Replace(save), puzzle, 22, []string{}, false, true},
+		{"one port edited", strings.ReplaceAll(save, "10247", "10248"), puzzle, 22, []string{"4 of 5 ports are those of hour 2026-11-22-08: the 1st differs (typed wrong, or the rule was edited)"}, false, false},
+		{"another window", strings.ReplaceAll(save, "--seconds 5", "--seconds 15"), puzzle, 22, []string{"window is 15s there, 5s here"}, true, false},
 		{"no secret", save, none, 22, []string{}, false, false},
 		{"no gate", rules(t, "nogate.save"), puzzle, 22, []string{}, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Known{SSHPort: tt.sshPort, ListTotal: 10000})
+			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Known{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
 			if err != nil || !slices.Equal(i.Differs, tt.differs) || (i.Match() != nil) != tt.match || i.OtherSecret() != tt.other {
 				t.Errorf("differs %q, match %v, another secret %v, %v", i.Differs, i.Match(), i.OtherSecret(), err)
 			}
@@ -68,5 +71,63 @@ func TestInspectPorts(t *testing.T) {
 	i, err := gate.InspectPorts(context.Background(), p)
 	if err != nil || i.Gate != nil || !slices.Equal(codes(i.Problems), []string{"secret-variant"}) {
 		t.Errorf("%+v, %v", i, err)
+	}
+}
+
+// Ports that are nearly right are no other secret's, whichever hour's; where
+// chance makes as many right, nothing is concluded.
+func TestInspectNearlyRightPorts(t *testing.T) {
+	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+	for _, tt := range []struct {
+		name  string
+		r     knock.Range
+		off   int
+		wrong []int
+		want  []string
+	}{
+		{"the 3rd", p.Range, 0, []int{3}, []string{"4 of 5 ports are those of hour 2026-11-22-08: the 3rd differs (typed wrong, or the rule was edited)"}},
+		{"two, of an earlier hour", p.Range, -2, []int{1, 5}, []string{"3 of 5 ports are those of hour 2026-11-22-06: the 1st and 5th differ (typed wrong, or the rule was edited)", "rules are from 2 hours ago"}},
+		{"one, of a later hour", p.Range, 2, []int{5}, []string{"4 of 5 ports are those of hour 2026-11-22-10: the 5th differs (typed wrong, or the rule was edited)", "rules are for 2 hours ahead"}},
+		{"three", p.Range, 0, []int{1, 2, 3}, []string{}},
+		{"two, where chance makes three right", portRange(t, 10000, 10009), 0, []int{1, 5}, []string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := p
+			p.Range = tt.r
+			p.Ports = knock.Derive(p.Hour.Add(tt.off), p.Range, p.Secret).Ports()
+			for _, k := range tt.wrong {
+				p.Ports[k-1] += 20000 // no range of the client's has it
+			}
+			i, err := gate.InspectPorts(context.Background(), p)
+			if err != nil || !slices.Equal(i.Differs, tt.want) || i.OtherSecret() != (len(tt.want) == 0) {
+				t.Errorf("differs %q, want %q; another secret %v, match %+v, %v", i.Differs, tt.want, i.OtherSecret(), i.Match(), err)
+			}
+		})
+	}
+}
+
+// Of several ways to make the ports the likeliest is no error, unless it stands
+// out; that the client's is not among them is told all the same.
+func TestInspectIsNotSureOfAGuess(t *testing.T) {
+	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: portRange(t, 7000, 7008), Hour: solveHour, Past: 48, Future: 48}
+	p.Ports = knock.Derive(solveHour.Add(2), portRange(t, 7000, 7002), p.Secret).Ports()
+	i, err := gate.InspectPorts(context.Background(), p)
+	if err != nil || i.Others() == 0 || i.Certain() || len(i.Differs) < 2 || i.Differs[0] != "these are not the ports of this hour, range and secret" {
+		t.Fatalf("%d others, certain %v, differs %q, %v", i.Others(), i.Certain(), i.Differs, err)
+	}
+	for _, d := range i.Differs[1:] {
+		if !strings.HasPrefix(d, "perhaps ") {
+			t.Errorf("asserts %q", d)
+		}
+	}
+	for _, problem := range i.Problems {
+		if problem.Severity != gate.SeverityInfo || !strings.HasPrefix(problem.Summary, "perhaps ") {
+			t.Errorf("asserts %+v", problem)
+		}
+	}
+	p.Range = portRange(t, 7000, 7002)
+	p.Hour = solveHour.Add(2)
+	if i, err := gate.InspectPorts(context.Background(), p); err != nil || len(i.Differs) != 0 || len(i.Problems) != 0 {
+		t.Errorf("the client's own among others: differs %q, problems %+v, %v", i.Differs, i.Problems, err)
 	}
 }

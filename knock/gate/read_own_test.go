@@ -30,6 +30,9 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 				}
 				g.run("setup")
 				text := g.Server.Run(t, "nft", "list", "ruleset")
+				if tt.change == nil {
+					text = g.Server.Run(t, "nft", "-nn", "list", "ruleset")
+				}
 				if g.rules.Format == gate.IPTables {
 					text = g.Server.Run(t, "iptables-save") + g.Server.Run(t, "ip6tables-save")
 				}

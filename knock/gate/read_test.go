@@ -60,6 +60,7 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 	s := time.Second
 	fives := []time.Duration{5 * s, 5 * s, 5 * s, 5 * s, 5 * s}
 	both := []knock.Family{knock.Family4, knock.Family6}
+	numeric := numbers.Replace(rules(t, "native.nft"))
 	for _, tt := range []struct {
 		name     string
 		text     string
@@ -80,6 +81,7 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 		{"other names", rules(t, "other_names.save"), gate.FromIPTables, both[:1], []uint16{1, 2, 3, 4, 5},
 			[]time.Duration{7 * s, 7 * s, 7 * s, 7 * s, 8 * s}, gate.DoorRemove, 2222, "tor"},
 		{"nft", rules(t, "native.nft"), gate.FromNFT, both, articlePorts, fives, gate.DoorRCheck, 22, "knocks"},
+		{"nft -n", numeric, gate.FromNFT, both, articlePorts, fives, gate.DoorRCheck, 22, "knocks"},
 		{"a script", rules(t, "refresh.sh"), gate.FromScript, both[:1], make([]uint16, 5), fives, gate.DoorRCheck, 22, "portknocking"},
 		{"windows's line ends", strings.ReplaceAll(rules(t, "article.save"), "\n", "\r\n"), gate.FromIPTables, both[:1], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
 	} {
@@ -97,6 +99,10 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 		})
 	}
 }
+
+// numbers writes native.nft as nft -n does.
+var numbers = strings.NewReplacer("ct state new", "ct state 0x8", "invalid :", "0x1 :", "established :", "0x2 :", "related :", "0x4 :",
+	"priority filter", "priority 0", "{ icmp, ipv6-icmp }", "{ 1, 58 }")
 
 func TestReadRulesTellsDoorsApart(t *testing.T) {
 	save, nft := rules(t, "article.save"), rules(t, "native.nft")
@@ -214,12 +220,14 @@ func TestReadRulesOfARealServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Run(t, "nft", "-f", path)
-	f := readRules(t, s.Run(t, "nft", "list", "ruleset"))
-	if len(f.Gates) != 2 || !slices.Equal(f.Gates[0].Ports, articlePorts) || !slices.Equal(f.Gates[1].Ports, articlePorts) {
-		t.Errorf("nft: %+v", f.Gates)
-	}
-	if got := codes(f.Problems(gate.Known{SSHPort: 22})); len(got) != 0 {
-		t.Errorf("nft: problems %q", got)
+	for _, option := range []string{"-s", "-n", "-nn", "-nnn"} {
+		f := readRules(t, s.Run(t, "nft", option, "list", "ruleset"))
+		if len(f.Gates) != 2 || !slices.Equal(f.Gates[0].Ports, articlePorts) || !slices.Equal(f.Gates[1].Ports, articlePorts) {
+			t.Errorf("nft %s: %+v", option, f.Gates)
+		}
+		if got := codes(f.Problems(gate.Known{SSHPort: 22})); len(got) != 0 {
+			t.Errorf("nft %s: problems %q", option, got)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 type Puzzle struct {
 	Ports  [knock.Knocks]uint16
 	Secret knock.Secret
-	Range  knock.Range // as the client has it: its matches come first
+	Range  knock.Range // as the client has it: its matches come first; zero is not known
 	Hour   knock.Hour  // as the client has it
 	Past   int         // hours before and after Hour to look at
 	Future int
