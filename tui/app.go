@@ -178,6 +178,10 @@ func (a *app) quicken() tea.Cmd {
 func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	typing := a.typing()
 	if msg.Paste && !typing {
+		if a.mode == onCompare && a.compare.step == compared && !a.now.Before(a.compare.deaf) {
+			a.forgetCompare()
+			return a.collect(msg)
+		}
 		return nil
 	}
 	if a.mode == onCompare && !typing && a.deafTo(msg) {

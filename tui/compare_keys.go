@@ -2,10 +2,12 @@ package tui
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -176,6 +178,7 @@ func (a *app) cancelCompare() {
 // startCompare compares the text or the file with what the client has now.
 func (a *app) startCompare() tea.Cmd {
 	a.compare.at, a.compare.result, a.compare.notice, a.compare.scroll = a.now, nil, "", 0
+	a.compare.followed = false
 	return a.solve()
 }
 
@@ -188,7 +191,7 @@ func (a *app) solve() tea.Cmd {
 	c.step, c.failure = comparing, ""
 	t := a.screen.target
 	p := gate.Puzzle{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(c.at.Add(t.Skew)), Past: gate.DefaultHours, Future: gate.DefaultHours}
-	known := gate.Known{SSHPort: a.screen.host.SSHPort}
+	known := gate.Known{SSHPort: a.screen.host.SSHPort, Window: cmp.Or(t.Window, knock.DefaultWindow)}
 	text, path := bytes.Clone(c.text.bytes), c.path
 	hostsPath, name := a.config.HostsPath, a.screen.host.Name
 	a.jobs++
@@ -207,6 +210,9 @@ func (a *app) solve() tea.Cmd {
 func inspect(ctx context.Context, text []byte, path string, p gate.Puzzle, known gate.Known) (i gate.Inspection, err error) {
 	if path != "" {
 		if text, err = readText(expandHome(path)); err != nil {
+			if pe := new(fs.PathError); errors.As(err, &pe) {
+				err = fmt.Errorf("%s: %w", knock.Clean(pe.Path, 200), pe.Err)
+			}
 			return i, fmt.Errorf("cannot read the rules: %w", err)
 		}
 	}
@@ -277,6 +283,7 @@ func (a *app) takeOver() tea.Cmd {
 	}
 	write := a.adopt(o.String(), o.onto, "from the server's rules")
 	c.notice = fmt.Sprintf("took %v over", o)
+	c.followed = o.skewed
 	c.scroll = 0
 	return tea.Batch(write, a.solve())
 }

@@ -34,6 +34,8 @@ type compareScreen struct {
 	scroll  int
 	failure string
 	notice  string
+	// followed: the server's hour was taken over as a skew.
+	followed bool
 
 	// deaf is until when keys are taken for the rest of a paste.
 	deaf time.Time
@@ -160,18 +162,13 @@ func (o offer) onto(h hosts.Host) hosts.Host {
 	return h
 }
 
-// offer says what can be taken over: a match that is the only one, or the only
-// one with the client's own range and secret. skew is the client's now.
+// offer says what can be taken over: of a match that is more than a guess. skew
+// is the client's now.
 func (s *compareScreen) offer(skew time.Duration) (o offer) {
-	if s.result == nil || s.result.Match() == nil {
+	if s.result == nil || !s.result.Certain() {
 		return o
 	}
 	m, p := *s.result.Match(), s.result.Puzzle
-	for _, other := range s.result.Solution.Matches[1:] {
-		if m.Range != p.Range || other.Range == m.Range && other.Variant == m.Variant {
-			return o
-		}
-	}
 	if m.Range != p.Range {
 		o.ranged, o.to = true, m.Range
 	}

@@ -11,6 +11,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/knock/gate"
 	"rapport/knock/hosts"
 )
 
@@ -130,7 +131,9 @@ func TestCompareGoldenScreens(t *testing.T) {
 		{name: "differs", msgs: []tea.Msg{paste(rulesOf(t, hour.Add(-3), portRange(t, "10000-10998"))), enter}, all: true},
 		{name: "masked", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, "--dport 10357", "--dport 10358", "-A INPUT -j knocks\n", "", ":INPUT DROP [0:0]\n", ":INPUT DROP [0:0]\n-A INPUT -p tcp --dport 10363 -j DROP\n-A INPUT -j knocks\n")), enter}, then: []tea.Msg{press("m")}},
 		{name: "problems", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, broken...)), enter}, then: []tea.Msg{tea.KeyMsg{Type: tea.KeyDown}}, all: true},
-		{name: "other-secret", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, "--dport 10247", "--dport 10248")), enter}, all: true},
+		{name: "other-secret", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, "--dport 10247", "--dport 10248", "--dport 10363", "--dport 10364", "--dport 10938", "--dport 10939")), enter}, all: true},
+		{name: "near", msgs: []tea.Msg{paste("10247 10363 10358 10858 10938"), enter}},
+		{name: "script", msgs: []tea.Msg{paste(scriptOf(t, gate.NFT)), enter}, all: true},
 		{name: "variant", msgs: []tea.Msg{paste("10028 10611 10400 10639 10709"), enter}},
 		{name: "ports", msgs: append(typing("10247 10363, 10357 10858 10938"), enter)},
 		{name: "no-gate", msgs: []tea.Msg{paste("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"), enter}, all: true},
@@ -277,6 +280,9 @@ func TestCompareLoadsAFile(t *testing.T) {
 	m, _ := newCompare(t, &now, "")
 	m = unfold(t, tell(m, typing("l", "~/none.save")...), enter)
 	shows(t, m, "path ~/none.save", "cannot read the rules: ")
+	if strings.Contains(m.View(), "stat ") {
+		t.Errorf("a system call shows:\n%s", m.View())
+	}
 	m = tell(m, typing("esc", "l", "~/")...)
 	m = unfold(t, m, enter)
 	shows(t, m, "is no file")
@@ -312,6 +318,9 @@ func TestCompareTakesOver(t *testing.T) {
 			shows(t, m, "hour, range and secret are the same here", "over, ")
 			if got, _ := os.ReadFile(path); string(got) != tt.want {
 				t.Errorf("the hosts file is now\n%s", got)
+			}
+			if stale := strings.Contains(tt.offer, "skew -3h"); stale != strings.Contains(m.View(), "stale still, from 3 hours ago") {
+				t.Errorf("of the server's own hour, want stale %v:\n%s", stale, m.View())
 			}
 			if strings.Contains(m.View(), "differs") || strings.Contains(m.View(), "f  take") {
 				t.Errorf("something differs still:\n%s", m.View())
@@ -412,4 +421,50 @@ func TestCompareBoundsTheText(t *testing.T) {
 	shows(t, m, "what follows is dropped")
 	m = unfold(t, m, enter)
 	shows(t, m, "rules of more than 4 MiB are not read")
+}
+
+// scriptOf is a printed script whose range is not the client's.
+func scriptOf(t *testing.T, f gate.Format) string {
+	t.Helper()
+	text, err := gate.Rules{
+		Format: f, Host: "myserver", Range: portRange(t, "10000-10998"), SSHPort: 22, Window: 5 * time.Second,
+		Grace: gate.DefaultGrace, SecretPath: gate.DefaultSecretPath,
+	}.Script()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// What is pasted on the result is the next text to compare.
+func TestComparePasteOnTheResult(t *testing.T) {
+	now := noon
+	m, _ := newCompare(t, &now, "")
+	m = unfold(t, tell(m, paste("10247 10363 10358 10858 10938")), enter)
+	shows(t, m, "4 of 5 ports are those of hour 2026-11-22-08: the 3rd differs")
+	now = now.Add(5 * time.Second)
+	m = tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange)))
+	if a := m.(app); a.compare.step != collecting || a.compare.result != nil {
+		t.Fatalf("the paste is lost:\n%s", m.View())
+	}
+	m = unfold(t, m, enter)
+	shows(t, m, "hour, range and secret are the same here")
+}
+
+func TestCompareReadsOurOwnScripts(t *testing.T) {
+	now := noon
+	for _, f := range []gate.Format{gate.IPTables, gate.NFT} {
+		m, _ := newCompare(t, &now, "[hosts.myserver]\nssh_port = 2200\n")
+		m = unfold(t, tell(m, paste(scriptOf(t, f))), enter)
+		shows(t, m, "the script of rapport rules for "+string(f)+": it would load range 10000-10998",
+			"1st computed 10247 not told", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
+	}
+}
+
+// The window is told among what differs, not in the table alone.
+func TestCompareTellsWindow(t *testing.T) {
+	now := noon
+	m, _ := newCompare(t, &now, "")
+	m = unfold(t, tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange, "--seconds 5", "--seconds 15"))), enter)
+	shows(t, m, "differs: window is 15s there, 5s here")
 }

@@ -219,6 +219,9 @@ func (a app) findings() (out []string) {
 	if c.step == comparing {
 		add(th.dim.Render, a.underWay())
 	}
+	if i.Printed != nil {
+		add(plain, i.Printed.Words())
+	}
 	if m := i.Match(); m != nil {
 		add(plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
@@ -232,6 +235,18 @@ func (a app) findings() (out []string) {
 		add(th.warn.Render, "differs: "+strings.Join(i.Differs, "; "))
 	case i.Match() != nil:
 		add(th.good.Render, "hour, range and secret are the same here")
+	case i.Printed != nil:
+		add(th.good.Render, "range, window and ssh port are the same here")
+	}
+	if m := i.Match(); m != nil && c.followed && c.step == compared {
+		real := gate.Match{HourOffset: m.Hour.Sub(knock.HourOf(c.at))}
+		switch {
+		case m.HourOffset != 0:
+		case real.HourOffset < 0:
+			add(th.warn.Render, fmt.Sprintf("the server's rules are stale still, from %s: this client only follows", real.When()))
+		case real.HourOffset > 0:
+			add(th.warn.Render, fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When()))
+		}
 	}
 	if o := c.offer(a.screen.target.Skew); o.any() && c.step == compared {
 		out = append(out, " "+th.accent.Render("f")+"  take "+o.String()+" over")
