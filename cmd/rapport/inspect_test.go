@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,43 @@ func TestInspectOnTheServer(t *testing.T) {
 	match(fmt.Sprintf(`(?m)^made with: hour %v, range 10000-10999, the secret as given$`, s.Hour), out)
 	match(`^rapport: rules are from [34] hours ago\n$`, said) // the hour may turn meanwhile
 
+	load := func(bottom uint16, policy string) {
+		t.Helper()
+		p := knock.Derive(knock.HourOf(time.Now()), knock.DefaultRange, s.Secret).Ports()
+		rules := "table ip gate {\n"
+		for k := range p {
+			rules += fmt.Sprintf("set p%d { type ipv4_addr; flags dynamic,timeout; timeout 5s; }\n", k)
+		}
+		rules += "chain in { type filter hook input priority 0; policy " + policy + ";\nct state established,related accept\n"
+		for k, port := range p {
+			from := ""
+			if k > 0 {
+				from = fmt.Sprintf("ip saddr @p%d ", k-1)
+			}
+			rules += fmt.Sprintf("tcp dport %d ct state new %supdate @p%d { ip saddr }\n", port+bottom, from, k)
+		}
+		rules += "tcp dport 22 ip saddr @p4 accept\n}\n}\n"
+		cmd := s.Command(t.Context(), "nft", "-f", "-")
+		cmd.Stdin = bytes.NewBufferString(rules)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+	}
+
+	// A second gate, of nft, with other ports: nobody passes both.
+	load(10000, "accept")
+	code, out, said = inspect()
+	if code != exitShut {
+		t.Errorf("exit %d with two gates", code)
+	}
+	match(`(?m)^error two-gates: `, out)
+	match(`(?m)^gate: iptables for IPv4 and IPv6 in chain portknocking, `, out)
+	match(`(?m)^other gate: nft for IPv4 in chain in, `, out)
+	match(`two gates with different ports are loaded`, said)
+	if strings.Contains(out, "also takes") {
+		t.Errorf("the gates are mixed up:\n%s", out)
+	}
+
 	s.Run(t, "nft", "flush", "ruleset")
 	code, _, said = inspect()
 	if code != exitUsage {
@@ -58,25 +96,7 @@ func TestInspectOnTheServer(t *testing.T) {
 	}
 	match(`^rapport: this machine's rules cannot be read: there are none\n$`, said)
 
-	p := knock.Derive(knock.HourOf(time.Now()), knock.DefaultRange, s.Secret).Ports()
-	rules := "table ip gate {\n"
-	for k := range p {
-		rules += fmt.Sprintf("set p%d { type ipv4_addr; flags dynamic,timeout; timeout 5s; }\n", k)
-	}
-	rules += "chain in { type filter hook input priority 0; policy drop;\nct state established,related accept\n"
-	for k, port := range p {
-		from := ""
-		if k > 0 {
-			from = fmt.Sprintf("ip saddr @p%d ", k-1)
-		}
-		rules += fmt.Sprintf("tcp dport %d ct state new %supdate @p%d { ip saddr }\n", port, from, k)
-	}
-	rules += "tcp dport 22 ip saddr @p4 accept\n}\n}\n"
-	cmd := s.Command(t.Context(), "nft", "-f", "-")
-	cmd.Stdin = bytes.NewBufferString(rules)
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
+	load(0, "drop")
 	code, out, said = inspect()
 	if code != exitShut {
 		t.Errorf("exit %d", code)
