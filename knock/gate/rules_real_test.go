@@ -460,7 +460,10 @@ func TestRulesBringTheOldGateBack(t *testing.T) {
 				continue
 			}
 			t.Run(string(f)+", "+name, func(t *testing.T) {
-				g := install(t, knocktest.NewServer(t, options), f, func(r *gate.Rules) { r.Log, r.ReplayGuard, r.Window = true, 2, 6*time.Second })
+				g := install(t, knocktest.NewServer(t, options), f, func(r *gate.Rules) {
+					r.Log, r.ReplayGuard, r.Window = true, 2, 6*time.Second
+					r.Forward = []gate.Forward{{Port: 8080, To: netip.MustParseAddrPort("10.0.0.7:80")}}
+				})
 				if options.NoGate {
 					g.Shell = []string{"busybox", "sh"}
 					knocktest.Need(t, g.Shell[0])
@@ -470,6 +473,7 @@ func TestRulesBringTheOldGateBack(t *testing.T) {
 				bottom := g.Range.Bottom() + 20000
 				g.rules.Log, g.rules.ReplayGuard, g.rules.OneShot = false, 0, true
 				g.rules.Range = portRange(t, bottom, bottom+999)
+				g.rules.Forward[0].Port = 8081
 				g.print()
 				p := g.from(g.Addr4)
 				p.knock(1) // so that the address has been there
