@@ -85,14 +85,14 @@ func TestSolveSaysWhatDiffers(t *testing.T) {
 	}{
 		{"nothing", 0, 10000, 10999, "f00b4r\n", nil},
 		{"an old hour", -3, 10000, 10999, "f00b4r\n", []string{"rules are from 3 hours ago"}},
-		{"a coming hour", 1, 10000, 10999, "f00b4r\n", []string{"rules are from 1 hour ahead"}},
+		{"a coming hour", 1, 10000, 10999, "f00b4r\n", []string{"rules are for 1 hour ahead"}},
 		{"the farthest hours", -48, 10000, 10999, "f00b4r\n", []string{"rules are from 48 hours ago"}},
 		{"one port more", 0, 10000, 11000, "f00b4r\n", []string{"top port is 11000 there, 10999 here"}},
 		{"another bottom", 0, 20000, 20999, "f00b4r\n", []string{"bottom port is 20000 there, 10000 here", "top port is 20999 there, 10999 here"}},
 		{"every port", 0, 1, 65535, "f00b4r\n", []string{"bottom port is 1 there, 10000 here", "top port is 65535 there, 10999 here"}},
 		{"no newline", 0, 10000, 10999, "f00b4r", []string{"the secret was taken without the newline at its end there"}},
 		{"upper case", 0, 10000, 10999, "F00B4R\n", []string{"the secret was taken in upper case there"}},
-		{"all of it", 48, 1024, 65535, "f00b4r\r\n", []string{"rules are from 48 hours ahead", "bottom port is 1024 there, 10000 here",
+		{"all of it", 48, 1024, 65535, "f00b4r\r\n", []string{"rules are for 48 hours ahead", "bottom port is 1024 there, 10000 here",
 			"top port is 65535 there, 10999 here", "the secret was taken with a carriage return at its end there"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
