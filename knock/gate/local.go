@@ -19,6 +19,9 @@ import (
 // ErrNoLocalRules says that this machine's rules cannot be read.
 var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
 
+// errNone says that there is no rule at all, which for a watch is no gate.
+var errNone = errors.New("there are none")
+
 // localTimeout bounds each tool: one waits while another program changes rules.
 const localTimeout = 20 * time.Second
 
@@ -44,7 +47,7 @@ func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
 		if nftErr != nil && err != nil {
 			return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
 		}
-		return f, 0, fmt.Errorf("%w: there are none", ErrNoLocalRules)
+		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, errNone)
 	}
 	if len(listed) > maxRules && len(saved) > 0 {
 		listed = nil // sets of whole countries; iptables may have the gate
@@ -55,7 +58,7 @@ func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
 	f, err = parseRules(slices.Concat(saved, []byte("\n"), listed))
 	switch {
 	case errors.Is(err, ErrNoRules):
-		return f, 0, fmt.Errorf("%w: there are none", ErrNoLocalRules)
+		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, errNone)
 	case err != nil:
 		return f, 0, err
 	}

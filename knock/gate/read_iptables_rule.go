@@ -88,7 +88,10 @@ func (d *dump) rule(w []string) (r rule) {
 				if w[i] == "--hitcount" || w[i] == "--limit-burst" {
 					r.narrow = true
 				}
-				next(&i)
+				v := next(&i)
+				if n, err := strconv.Atoi(v); err == nil && recent != nil && w[i-1] == "--hitcount" {
+					recent.hits = n
+				}
 			}
 		case "--dport", "--dports", "--destination-port", "--destination-ports":
 			r.ports = d.ports(next(&i))

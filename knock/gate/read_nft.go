@@ -165,7 +165,12 @@ func (n *nftReader) set(name string) {
 }
 
 // forgetting returns the elements that the set will forget.
-func (l list) forgetting() (all []element) {
+func (l list) forgetting() []element {
+	return slices.DeleteFunc(l.all(), func(e element) bool { return e.expires == 0 })
+}
+
+// all returns the elements of a set.
+func (l list) all() (all []element) {
 	var e element
 	for i, w := range l.elements {
 		value := ""
@@ -175,7 +180,7 @@ func (l list) forgetting() (all []element) {
 		switch w {
 		case "\n":
 		case ",":
-			if e.expires > 0 {
+			if e.addr != "" {
 				all = append(all, e)
 			}
 			e = element{}
@@ -189,7 +194,7 @@ func (l list) forgetting() (all []element) {
 			}
 		}
 	}
-	if e.expires > 0 {
+	if e.addr != "" {
 		all = append(all, e)
 	}
 	return all

@@ -121,6 +121,7 @@ type listCheck struct {
 	mode    string        // rcheck, update, remove
 	negated bool
 	byDest  bool // the list holds destinations, as a replay guard's does
+	hits    int  // it has to have been noted so often; 0 once
 }
 
 // ports is a run of ports. Negative ones are words of a script whose value the

@@ -16,6 +16,7 @@ type Watched struct {
 	Time   time.Time
 	Gate   WatchedGate
 	Lost   bool    // there is no gate at the moment
+	Down   bool    // nothing listens on the SSH port
 	Visits []Visit // the newest change first
 	Totals Totals
 	Events []WatchEvent // since the one before
@@ -46,9 +47,13 @@ type Watcher struct {
 	lists  []phaseList
 	ports  []int // behind the door
 	table  string
+	guards []guardList
+	local  bool   // who gets through the door gets to this machine
+	listed string // what makes the lists, and what they lead to, the same ones
 	key    string // what makes the gate the same one though its ports change
 	next   string // the key of rules that were read once: what is read while rules are changed does not count
 	lost   bool
+	down   bool
 	visits *Visits
 	events []WatchEvent // not yet told
 
@@ -66,11 +71,12 @@ type Watcher struct {
 // or ErrNoLocalRules.
 func NewWatcher(ctx context.Context) (*Watcher, error) {
 	f, _, err := ReadLocal(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := f.Gate(); !ok {
+	_, ok := f.Gate()
+	switch {
+	case errors.Is(err, errNone), err == nil && !ok:
 		return nil, ErrNoGate
+	case err != nil:
+		return nil, err
 	}
 	w := &Watcher{clock: jiffies{tick: jiffy()}}
 	w.events = w.take(f)
@@ -87,7 +93,7 @@ func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Events: w.events})
+		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Events: w.events})
 		w.events = nil
 		took := time.Since(began)
 		select {
@@ -98,7 +104,7 @@ func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
 	}
 }
 
-// phaseList is a list whose addresses are in a phase, 1 to 5.
+// phaseList is a list whose addresses are in a phase, 1 to 5, or [ThroughDoor].
 type phaseList struct {
 	name  string
 	phase int
@@ -111,7 +117,8 @@ func (w *Watcher) pace() time.Duration {
 	return recentPace
 }
 
-// take takes the gate of f for the one that is watched.
+// take takes the gate of f for the one that is watched. Addresses keep their
+// visits where its lists go on.
 func (w *Watcher) take(f Found) []WatchEvent {
 	w.key, w.lost = keyOf(f), false
 	w.gate, w.ports, w.table = WatchedGate{Kind: f.Kind}, nil, ""
@@ -129,9 +136,17 @@ func (w *Watcher) take(f Found) []WatchEvent {
 			}
 		}
 	}
+	listed := listsOf(f)
+	same := w.listed == listed
+	w.listed = listed
 	w.follow(f)
 	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
-	w.visits, w.stamps, w.conntrackDue = NewVisits(w.gate.Windows, w.gate.Door), nil, time.Time{}
+	if w.visits == nil {
+		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
+	} else {
+		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
+	}
+	w.stamps, w.conntrackDue = nil, time.Time{}
 	w.rulesDue = time.Now().Add(rulesPace)
 	return w.found()
 }
@@ -151,13 +166,27 @@ func keyOf(f Found) (key string) {
 	return key
 }
 
+// listsOf tells lists apart, and what they lead to.
+func listsOf(f Found) (key string) {
+	for _, g := range f.Gates {
+		_, table := f.phaseLists(g)
+		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.Doors)
+	}
+	return key
+}
+
 // follow takes over what changes while the gate stays: its lists, and what its
 // rules have counted.
 func (w *Watcher) follow(f Found) {
-	w.lists = nil
+	w.lists, w.guards, w.local = nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = Count{Known: true}, Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
 		w.passed, w.dropped = w.passed.plus(f.passed(g)), w.dropped.plus(f.dropped(g))
+		w.guards = append(w.guards, f.guardLists(g)...)
+		w.local = w.local && f.guardsLocal(g)
+		for _, name := range f.throughLists(g) {
+			w.lists = append(w.lists, phaseList{name, ThroughDoor})
+		}
 		lists, _ := f.phaseLists(g)
 		for p, names := range lists {
 			for _, name := range names {
@@ -180,6 +209,7 @@ func (w *Watcher) reread(f Found) []WatchEvent {
 		w.next, w.rulesDue = key, time.Time{} // to be read once more
 	case key == "" && !w.lost:
 		w.lost = true
+		w.visits.GateLost()
 		return []WatchEvent{{Kind: GateLost, Time: time.Now()}}
 	case key == w.key: // it is back, and so may be those who were inside
 		w.lost = false
@@ -196,15 +226,18 @@ func (w *Watcher) reread(f Found) []WatchEvent {
 // that count for the same reason.
 func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
 	began := time.Now()
-	s := Sample{Ended: w.gate.Ended, Connections: w.connections(began)}
+	s := Sample{Ended: w.gate.Ended}
+	s.Connections, s.Down = w.connections(began)
+	w.down = s.Down
 	var f Found
-	found := false
+	found, listed := false, w.listed
 	if w.gate.Kind == FromNFT && !w.lost {
 		if f, found = w.listTable(ctx); found {
-			s.On = w.elements(f, began, time.Now())
+			s.On, s.Guards = w.elements(f, began, time.Now()), w.readGuards(f)
 		}
 	} else {
 		s.On, found = w.recent(began)
+		s.Guards = w.readGuards(f)
 	}
 	switch {
 	case w.gate.Kind == FromNFT && found:
@@ -219,7 +252,7 @@ func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
 	case w.busy() && w.rulesDue.After(began.Add(busyPace)):
 		w.rulesDue = began.Add(busyPace)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || w.listed != listed { // what was read is of the gate before
 		return events
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted

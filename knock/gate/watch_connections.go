@@ -22,21 +22,28 @@ type Connection struct {
 }
 
 // ReadSockets reads /proc/net/tcp or tcp6 (proc(5)): the connections from
-// elsewhere to ports of this machine, also those about to end.
-func ReadSockets(r io.Reader, ports []int) (all []Connection) {
+// elsewhere to ports of this machine, also those about to end, and those of the
+// ports on which somebody listens whom others than this machine can reach.
+func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if len(words) < 4 || words[3] == "0A" || words[3] == "02" { // it listens, or asks itself
+		if len(words) < 4 || words[3] == "02" { // this machine asks
 			continue
 		}
-		_, port, ok := procAddr(words[1])
+		own, port, ok := procAddr(words[1])
+		if words[3] == "0A" {
+			if ok && !own.IsLoopback() && slices.Contains(ports, int(port)) {
+				listening = append(listening, int(port))
+			}
+			continue
+		}
 		client, from, ok2 := procAddr(words[2])
 		if ok && ok2 && slices.Contains(ports, int(port)) && !client.IsLoopback() && from != 0 {
 			all = append(all, Connection{netip.AddrPortFrom(client, from), port})
 		}
 	}
-	return all
+	return all, listening
 }
 
 // procAddr reads 0100007F:0016: words of 32 bits in this machine's order.

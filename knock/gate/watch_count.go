@@ -87,6 +87,30 @@ func (f Found) phaseLists(g Gate) (all [][]string, table string) {
 	return all, table
 }
 
+// throughLists returns the lists on which the door notes whom it lets through.
+func (f Found) throughLists(g Gate) (lists []string) {
+	if g.door < 0 {
+		return nil
+	}
+	phases, _ := f.phaseLists(g)
+	for _, n := range f.ways[g.Family].steps[g.door].sets {
+		if n.stay > 0 && !contains(phases, n.list) {
+			lists = append(lists, n.list)
+		}
+	}
+	return lists
+}
+
+// guardsLocal reports whether the door lets packets in to this machine itself.
+func (f Found) guardsLocal(g Gate) bool {
+	if g.door < 0 || g.SSHPort == 0 {
+		return false
+	}
+	w := f.ways[g.Family]
+	s := w.steps[g.door]
+	return s.verdict != dnats && w.bases[s.base].hook == input
+}
+
 func contains(all [][]string, list string) bool {
 	for _, lists := range all {
 		for _, l := range lists {

@@ -15,12 +15,14 @@ type WatchKind string
 
 // The kinds of events of a watch.
 const (
-	GateFound       WatchKind = "gate"   // a gate is watched: the first, or one whose rules are other ones
-	GateLost        WatchKind = "lost"   // there is no gate any more; a new one is waited for
-	PhaseEntered    WatchKind = "phase"  // an address entered a phase
-	GotIn           WatchKind = "in"     // a connection came through the door
-	Stuck           WatchKind = "stuck"  // the window of a phase is over, and no next knock or connection came
-	SharedHandshake WatchKind = "shared" // perhaps one client whose knocks leave by more than one address
+	GateFound       WatchKind = "gate"     // a gate is watched: the first, or one whose rules are other ones
+	GateLost        WatchKind = "lost"     // there is no gate any more; a new one is waited for
+	PhaseEntered    WatchKind = "phase"    // an address entered a phase
+	GotIn           WatchKind = "in"       // a connection came through the door
+	Stuck           WatchKind = "stuck"    // the window of a phase is over, and no next knock or connection came
+	GuardRefused    WatchKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
+	SSHDown         WatchKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
+	SharedHandshake WatchKind = "shared"   // perhaps one client whose knocks leave by more than one address
 )
 
 // WatchEvent is something that happened at the gate. Fields that its kind does
@@ -36,7 +38,9 @@ type WatchEvent struct {
 	Inferred bool
 	// Earlier says that it was over when the watch began.
 	Earlier bool
-	// Evidence says of GotIn how it is known: "connection" or "counter".
+	// Evidence says of GotIn how it is known: "door", where the rules note who
+	// came through and when, "connection" or "counter". Time is exact with the
+	// first, else up to a second late.
 	Evidence string
 	Others   []netip.Addr // of SharedHandshake; none where they are not known
 	Gate     *WatchedGate // of GateFound
@@ -73,6 +77,10 @@ func (e WatchEvent) Summary() string {
 		return fmt.Sprintf("%v got in", e.Addr)
 	case Stuck:
 		return fmt.Sprintf("%v stuck at phase %d", e.Addr, e.Phase)
+	case GuardRefused:
+		return fmt.Sprintf("%v refused by the replay guard after phase %d", e.Addr, e.Phase)
+	case SSHDown:
+		return fmt.Sprintf("the gate opened to %v, and nothing listens on the SSH port", e.Addr)
 	case SharedHandshake:
 		if len(e.Others) == 0 {
 			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, sharedWords)

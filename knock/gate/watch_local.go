@@ -6,14 +6,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 const (
-	recentFolder = "/proc/net/xt_recent"
-	conntrack    = "/proc/net/nf_conntrack"
+	conntrack = "/proc/net/nf_conntrack"
 	// maxConntrack is up to how many connections the table of all is read. A
 	// router has many more, and reading them takes the kernel a while.
 	maxConntrack = 50_000
@@ -29,21 +29,14 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 	found = true
 	entries := map[mark]uint64{}
 	for _, l := range w.lists {
-		if l.name != filepath.Base(l.name) {
-			continue // no name that the kernel takes
-		}
-		file, err := os.Open(filepath.Join(recentFolder, l.name))
-		if err != nil {
-			found = false
-			continue
-		}
-		for _, e := range ReadRecent(file) {
+		list, there := recentEntries(l.name)
+		found = found && there
+		for _, e := range list {
 			m := mark{e.Addr, l.phase}
 			if entries[m] < e.Last { // the later of two lists of a phase
 				entries[m] = e.Last
 			}
 		}
-		file.Close()
 	}
 	now := time.Now()
 	if w.stamps != nil {
@@ -59,6 +52,20 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
 	}
 	return newest(all), found
+}
+
+// recentEntries reads a list of the recent match. ok is false when there is none
+// of that name, and true of a name that the kernel does not take.
+func recentEntries(name string) (all []RecentEntry, ok bool) {
+	if name != filepath.Base(name) {
+		return nil, true
+	}
+	file, err := os.Open(filepath.Join("/proc/net/xt_recent", name))
+	if err != nil {
+		return nil, false
+	}
+	defer file.Close()
+	return ReadRecent(file), true
 }
 
 // setClock learns the kernel's count of ticks from itself.
@@ -87,24 +94,31 @@ func (w *Watcher) listTable(ctx context.Context) (Found, bool) {
 	return f, err == nil && len(f.Gates) > 0
 }
 
-// connections returns those to the door's ports that exist now.
-func (w *Watcher) connections(now time.Time) (all []Connection) {
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		if file, err := os.Open(name); err == nil {
-			all = append(all, ReadSockets(file, w.ports)...)
-			file.Close()
+// connections returns those to the door's ports that exist now, and whether
+// nothing listens on the SSH port.
+func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
+	down = w.local
+	for i, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		file, err := os.Open(name)
+		if err != nil {
+			down = down && i > 0 // a kernel may be without IPv6
+			continue
 		}
+		some, listening := ReadSockets(file, w.ports)
+		file.Close()
+		all = append(all, some...)
+		down = down && !slices.Contains(listening, w.gate.SSHPort)
 	}
 	if !w.gate.Ended || now.Before(w.conntrackDue) {
-		return all
+		return all, down
 	}
 	w.conntrackDue = now.Add(conntrackPace)
 	file, err := os.Open(conntrack)
 	if err != nil {
-		return all
+		return all, down
 	}
 	defer file.Close()
-	return append(all, ReadConntrack(file, w.ports, ownAddresses())...)
+	return append(all, ReadConntrack(file, w.ports, ownAddresses())...), down
 }
 
 // hasConntrack reports whether the kernel shows its connections in /proc, and

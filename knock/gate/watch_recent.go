@@ -13,6 +13,8 @@ import (
 type RecentEntry struct {
 	Addr netip.Addr
 	Last uint64 // when it was noted last, in jiffies
+	// Stamps is how many times of it the list holds, the older ones forgotten.
+	Stamps int
 }
 
 // ReadRecent reads what /proc/net/xt_recent/NAME shows, a line for each address
@@ -31,7 +33,7 @@ func ReadRecent(r io.Reader) (all []RecentEntry) {
 		addr, err := netip.ParseAddr(strings.TrimPrefix(words[0], "src="))
 		last, err2 := strconv.ParseUint(words[4], 10, 64)
 		if err == nil && err2 == nil {
-			all = append(all, RecentEntry{addr.Unmap(), last})
+			all = append(all, RecentEntry{addr.Unmap(), last, max(0, len(words)-7)})
 		}
 	}
 	return all

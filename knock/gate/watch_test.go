@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +24,9 @@ src=nobody ttl: 64 last_seen: 1 oldest_pkt: 1 1
 src=10.0.0.1 ttl: 64 last_seen: -1 oldest_pkt: 1 1
 src=10.0.0.1 ttl: 64`))
 	want := []gate.RecentEntry{
-		{Addr: netip.MustParseAddr("127.0.0.1"), Last: 4297704633},
-		{Addr: netip.MustParseAddr("::1"), Last: 4297704634},
-		{Addr: netip.MustParseAddr("203.0.113.7"), Last: 0},
+		{Addr: netip.MustParseAddr("127.0.0.1"), Last: 4297704633, Stamps: 10},
+		{Addr: netip.MustParseAddr("::1"), Last: 4297704634, Stamps: 20},
+		{Addr: netip.MustParseAddr("203.0.113.7"), Last: 0, Stamps: 1},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -34,14 +35,15 @@ src=10.0.0.1 ttl: 64`))
 
 // Connections to the door are those to this machine's port, not from it.
 func TestReadConnections(t *testing.T) {
-	sockets := gate.ReadSockets(strings.NewReader(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+	sockets, listening := gate.ReadSockets(strings.NewReader(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   0: 0100007F:0017 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
    1: 0100000A:0016 0200000A:C36E 01 00000000:00000000 02:0000176F 00000000     0        0 2 4 0 20 4 30 10 -1
    2: 0100000A:C36E 0200000A:0016 01 00000000:00000000 02:0000176F 00000000     0        0 3 4 0 20 4 30 10 -1
    3: 0100007F:0016 0100007F:C36F 01 00000000:00000000 02:0000176F 00000000     0        0 4 4 0 20 4 30 10 -1
    4: 0000000000000000FFFF00000100000A:0016 0000000000000000FFFF00000300000A:C370 06 0:0 0:0 0 0 0 5
    5: 0000000000000000000000000100000A:0016 B80D01200000000000000000070000F0:C371 08 0:0 0:0 0 0 0 6
-`), []int{22})
+`), []int{22, 23, 24})
 	conntrack := gate.ReadConntrack(strings.NewReader(`ipv4     2 tcp      6 119 TIME_WAIT src=10.0.0.2 dst=10.0.0.1 sport=50030 dport=22 src=10.0.0.1 dst=10.0.0.2 sport=22 dport=50030 [ASSURED] mark=0 zone=0 use=2
 ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.9 sport=40000 dport=22 src=10.0.0.9 dst=10.0.0.1 sport=22 dport=40000 [ASSURED] mark=0 zone=0 use=2
 ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.3 dst=10.0.0.9 sport=40001 dport=22 src=10.0.0.9 dst=10.0.0.3 sport=22 dport=40001 [ASSURED] mark=0 zone=0 use=2
@@ -51,17 +53,24 @@ ipv6     10 tcp      6 9 CLOSE src=2001:db8::2 dst=2001:db8::1 sport=50031 dport
 	if got, want := fmt.Sprint(sockets), "[{10.0.0.2:50030 22} {10.0.0.3:50032 22} {[2001:db8::f000:7]:50033 22}]"; got != want {
 		t.Errorf("sockets %s, want %s", got, want)
 	}
+	if !slices.Equal(listening, []int{22}) { // 23 on the loopback only
+		t.Errorf("listening on %v", listening)
+	}
 	if got, want := fmt.Sprint(conntrack), "[{10.0.0.2:50030 22} {[2001:db8::2]:50031 22}]"; got != want {
 		t.Errorf("conntrack %s, want %s", got, want)
 	}
 }
 
 // sample is a look after so many seconds. on is who is in which phase since
-// when, conns who is connected: one letter an address.
+// when, 6 being through the door, conns who is connected: one letter an address.
+// guard is who got in by a replay guard that is full, change what befell the gate
+// just before the look.
 type sample struct {
 	after           float64
 	on, conns       string
 	passed, dropped uint64
+	guard, change   string
+	down            bool
 }
 
 // letters are a to d close to each other, and x to z far from all others.
@@ -78,6 +87,7 @@ func seconds(s float64) time.Time {
 
 func (s sample) look() gate.Sample {
 	look := gate.Sample{Time: seconds(s.after), Counted: seconds(s.after),
+		Down:   s.down,
 		Passed: gate.Count{Known: true, Packets: s.passed}, Dropped: gate.Count{Known: true, Packets: s.dropped}}
 	for _, w := range strings.Fields(s.on) { // a3@1.5
 		var phase int
@@ -89,6 +99,9 @@ func (s sample) look() gate.Sample {
 	}
 	for _, w := range strings.Fields(s.conns) { // a1: its first connection
 		look.Connections = append(look.Connections, gate.Connection{Client: netip.AddrPortFrom(letter(w), 50000+uint16(w[1])), Port: 22})
+	}
+	for _, w := range strings.Fields(s.guard) {
+		look.Guards = []gate.Guard{{Family: knock.Family4, Full: true, In: []netip.Addr{letter(w)}}}
 	}
 	return look
 }
@@ -106,8 +119,8 @@ func told(e gate.WatchEvent) string {
 	if e.Earlier {
 		s += " earlier"
 	}
-	if e.Evidence == "counter" {
-		s += " by the counter"
+	if e.Evidence == "counter" || e.Evidence == "door" {
+		s += " by the " + e.Evidence
 	}
 	return s
 }
@@ -209,6 +222,94 @@ func TestVisits(t *testing.T) {
 			totals: gate.Totals{Stuck: [5]int{2}},
 		},
 		{
+			name: "the door's list proves what no look found", door: gate.DoorRemove,
+			looks: []sample{idle, {after: 0.2, on: "a6@0.1", conns: "a1"}, {after: 0.7, on: "a6@0.1"}, {after: 1.2, on: "a6@1.1"}, {after: 1.7, on: "a1@1.6 a6@1.1", conns: "a2"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1 inferred", "in a5@0.1 by the door",
+				"phase a1@1.1 inferred", "phase a2@1.1 inferred", "phase a3@1.1 inferred", "phase a4@1.1 inferred", "phase a5@1.1 inferred", "in a5@1.1 by the door", "phase a1@1.6"},
+			totals: gate.Totals{Handshakes: 2, In: 2},
+		},
+		{
+			name:   "another connection through a door that stays open",
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1"}, {after: 0.7, on: "a5@0.1 a6@0.5"}, {after: 2.2, on: "a5@0.1 a6@2"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "in a5@0.5 by the door"},
+			totals: gate.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name:  "a replay guard that is full",
+			looks: []sample{idle, {after: 0.2, on: "a4@0.1 b4@0.1", guard: "b"}, {after: 6, guard: "b"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1",
+				"phase b1@0.1 inferred", "phase b2@0.1 inferred", "phase b3@0.1 inferred", "phase b4@0.1", "refused a4@5.1", "stuck b4@5.1"},
+			totals: gate.Totals{Stuck: [5]int{3: 1}, Refused: 1},
+		},
+		{
+			name:   "a replay guard has no say before the last phase",
+			looks:  []sample{idle, {after: 0.2, on: "a3@0.1", guard: "b"}, {after: 6, guard: "b"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1", "stuck a3@5.1"},
+			totals: gate.Totals{Stuck: [5]int{2: 1}},
+		},
+		{
+			name: "the gate changes in the middle, and its lists go on",
+			looks: []sample{idle, {after: 0.2, on: "a5@0.1 b1@0.15 x1@0.2"}, {after: 0.4, on: "a5@0.1 b1@0.15 x1@0.2", change: "same lists"},
+				{after: 0.6, on: "a5@0.1 b1@0.15 x2@0.5", conns: "a1"}, {after: 9}, {after: 10, on: "b1@9.9"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase b1@0.15", "phase x1@0.2", "phase x2@0.5", "in a5@0.6", "phase b1@9.9"},
+			totals: gate.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name: "another gate, whose lists tell of an earlier time too",
+			looks: []sample{{after: -1}, {after: 0.2, on: "a5@0.1 b1@0.15", conns: "c1"}, {after: 0.4, on: "x5@-20", conns: "c1 d1", change: "other lists"},
+				{after: 0.6, on: "x5@-20 a1@0.5"}, {after: 9}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "phase b1@0.15", "in c0@0.2",
+				"phase x1@-20 inferred earlier", "phase x2@-20 inferred earlier", "phase x3@-20 inferred earlier", "phase x4@-20 inferred earlier", "phase x5@-20 earlier",
+				"phase a1@0.5", "stuck a1@5.5"},
+			totals: gate.Totals{Handshakes: 1, Stuck: [5]int{1}},
+		},
+		{
+			name:  "a gate of fewer phases",
+			looks: []sample{idle, {after: 0.2, on: "a5@0.1 b4@0.1"}, {after: 0.4, on: "b3@0.3", change: "three phases"}, {after: 9}},
+			want: []string{"phase b1@0.1 inferred", "phase b2@0.1 inferred", "phase b3@0.1 inferred", "phase b4@0.1",
+				"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase b1@0.3 inferred", "phase b2@0.3 inferred", "phase b3@0.3", "stuck b3@5.3"},
+			totals: gate.Totals{Handshakes: 2, Stuck: [5]int{2: 1}},
+		},
+		{
+			name:  "the rules go away under two that look shared",
+			looks: []sample{idle, {after: 0.2, on: "a1@0.1 b1@0.2"}, {after: 1, change: "lost"}, {after: 9}},
+			want:  []string{"phase a1@0.1", "phase b1@0.2"},
+		},
+		{
+			name:   "open, and nothing listens",
+			looks:  []sample{{after: -1, down: true}, {after: 0.2, on: "a5@0.1", down: true}, {after: 7, down: true}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "ssh-down a5@5.1"},
+			totals: gate.Totals{Handshakes: 1, SSHDown: 1},
+		},
+		{
+			name: "through the door, and nothing listens",
+			looks: []sample{{after: -1, passed: 1, down: true}, {after: 0.2, on: "a5@0.1", passed: 1, down: true}, {after: 0.4, on: "a5@0.1", passed: 2, down: true},
+				{after: 0.6, on: "a5@0.1", passed: 3, conns: "x1", down: true}, {after: 9, down: true}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "ssh-down a5@0.4"},
+			totals: gate.Totals{Handshakes: 1, SSHDown: 1},
+		},
+		{
+			name:   "a server that starts anew at the wrong moment",
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1", down: true}, {after: 0.4, on: "a5@0.1"}, {after: 7}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@5.1"},
+			totals: gate.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
+		},
+		{
+			name:  "two near addresses that each made three phases",
+			looks: []sample{idle, {after: 0.2, on: "a3@0.1"}, {after: 1.2, on: "b3@1.1"}, {after: 9}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1", "phase b1@1.1 inferred", "phase b2@1.1 inferred", "phase b3@1.1",
+				"stuck a3@5.1", "stuck b3@6.1"},
+			totals: gate.Totals{Stuck: [5]int{2: 2}},
+		},
+		{
+			name:   "two near addresses that came one after the other within a window",
+			looks:  []sample{idle, {after: 0.2, on: "a1@0.1"}, {after: 4.2, on: "b1@4.1"}, {after: 12}},
+			want:   []string{"phase a1@0.1", "phase b1@4.1", "stuck a1@5.1", "stuck b1@9.1"},
+			totals: gate.Totals{Stuck: [5]int{2}},
+		},
+		{
 			name:  "a crowd is a scan",
 			looks: []sample{idle, {after: 1, on: "a1@0.1 b1@0.2 c1@0.3 d1@0.4 e1@0.5"}, {after: 1.2, on: "e1@0.5"}, {after: 9}},
 			want: []string{"phase a1@0.1", "phase b1@0.2", "phase c1@0.3", "phase d1@0.4", "phase e1@0.5",
@@ -233,6 +334,16 @@ func TestVisits(t *testing.T) {
 			v := gate.NewVisits([]time.Duration{w, w, w, w, w}, tt.door)
 			var got []string
 			for _, s := range tt.looks {
+				switch s.change {
+				case "lost":
+					v.GateLost()
+				case "same lists":
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, true)
+				case "other lists":
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, false)
+				case "three phases":
+					v.GateChanged([]time.Duration{w, w, w}, gate.DoorRCheck, true)
+				}
 				for _, e := range v.Take(s.look()) {
 					got = append(got, told(e))
 				}

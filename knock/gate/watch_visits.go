@@ -12,7 +12,7 @@ import (
 // Sighting is an address on a list of the gate, as one look found it.
 type Sighting struct {
 	Addr  netip.Addr
-	Phase int // 1 to 5
+	Phase int // 1 to 5, or ThroughDoor
 	// Since is when it was put there last, and Slack how far off that can be.
 	// A zero Since is not known.
 	Since time.Time
@@ -20,6 +20,10 @@ type Sighting struct {
 	// Stamp differs when the address was put there anew; 0 leaves it to Since.
 	Stamp uint64
 }
+
+// ThroughDoor stands for a phase in a sighting on a list of those whom the door
+// let through.
+const ThroughDoor = knock.Knocks + 1
 
 // Sample is one look at the gate.
 type Sample struct {
@@ -35,6 +39,8 @@ type Sample struct {
 	// port until the time Counted, and were let through by the door, or dropped.
 	Passed, Dropped Count
 	Counted         time.Time
+	Guards          []Guard // the gate's replay guards, none without
+	Down            bool    // nothing listens on the SSH port
 }
 
 // VisitState is where an address stands.
@@ -42,11 +48,14 @@ type VisitState string
 
 // The states of a visit.
 const (
-	VisitInside VisitState = "inside" // in a phase, its window open
-	VisitOpen   VisitState = "open"   // through all phases: the door is open to it
-	VisitIn     VisitState = "in"     // a connection came through the door
-	VisitStuck  VisitState = "stuck"  // the window is over, and neither came
-	VisitPast   VisitState = "past"   // it was through before the watch began; what came of it is not known
+	VisitInside  VisitState = "inside"   // in a phase, its window open
+	VisitOpen    VisitState = "open"     // through all phases: the door is open to it
+	VisitIn      VisitState = "in"       // a connection came through the door
+	VisitStuck   VisitState = "stuck"    // the window is over, and neither came
+	VisitRefused VisitState = "refused"  // as stuck, and a replay guard let nobody new in
+	VisitSSHDown VisitState = "ssh-down" // the door was open to it, and nothing listened behind it
+	VisitCut     VisitState = "cut"      // the gate became another one; what would have come of it is not known
+	VisitPast    VisitState = "past"     // it was through before the watch began; what came of it is not known
 )
 
 // Visit is what one address did at the gate last.
@@ -66,8 +75,12 @@ type Visit struct {
 	Earlier bool
 
 	began   time.Time
-	drops   Count  // when the door had just opened to it
-	dropped uint64 // since then
+	came    time.Time // when it got in last, perhaps by an earlier handshake
+	drops   Count     // when the door had just opened to it
+	dropped uint64    // since then
+	refused bool      // a guard refused it by the time it came before the last phase
+	up      bool      // something listened while the door was open to it
+	moved   bool      // the gate became another one meanwhile
 }
 
 // Totals are counts since the watch began.
@@ -76,6 +89,8 @@ type Totals struct {
 	In         int
 	Stuck      [knock.Knocks]int // by phase; of the fifth: nobody connected
 	Shared     int
+	Refused    int // by a replay guard; not in Stuck
+	SSHDown    int // opened, with nothing behind the door; not in Stuck
 }
 
 // Visits follows addresses from sample to sample.
@@ -88,6 +103,7 @@ type Visits struct {
 	marks   map[mark]Sighting
 	conns   map[Connection]time.Time
 	started bool
+	down    bool      // by the look before
 	counted time.Time // when passed was
 	passed  Count
 }
@@ -116,6 +132,30 @@ func NewVisits(windows []time.Duration, door DoorKind) *Visits {
 	return &Visits{windows: windows, door: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
 }
 
+// GateChanged goes on with another gate. With the same lists, addresses are where
+// they were; else their visits end. None of them is told as stuck or shared: what
+// they lack may be the change's doing.
+func (v *Visits) GateChanged(windows []time.Duration, door DoorKind, same bool) {
+	v.GateLost()
+	windows = windows[:min(len(windows), knock.Knocks)]
+	if !same || len(windows) != len(v.windows) {
+		v.marks, v.started = nil, false
+		for _, one := range v.all {
+			if one.State == VisitInside || one.State == VisitOpen {
+				one.State = VisitCut
+			}
+		}
+	}
+	v.windows, v.door = windows, door
+}
+
+// GateLost says that the rules hold no gate any more.
+func (v *Visits) GateLost() {
+	for _, one := range v.all {
+		one.moved = one.moved || one.State == VisitInside || one.State == VisitOpen
+	}
+}
+
 // List returns the visits, the newest change first.
 func (v *Visits) List() []Visit {
 	list := make([]Visit, 0, len(v.all))
@@ -131,12 +171,16 @@ func (v *Visits) List() []Visit {
 // Take follows what a sample shows, and returns what has happened, in order.
 func (v *Visits) Take(s Sample) (events []WatchEvent) {
 	for _, on := range v.fresh(s) {
-		events = append(events, v.enter(on, s)...)
+		if on.Phase == ThroughDoor {
+			events = append(events, v.through(on, s)...)
+		} else {
+			events = append(events, v.enter(on, s)...)
+		}
 	}
 	events = append(events, v.connected(s)...)
 	events = append(events, v.passedBy(s)...)
 	events = append(events, v.over(s)...)
-	v.started = true
+	v.started, v.down = true, s.Down
 	v.forget()
 	return events
 }
@@ -149,7 +193,7 @@ func (v *Visits) fresh(s Sample) (all []Sighting) {
 	}
 	marks := make(map[mark]Sighting, len(s.On))
 	for _, on := range s.On {
-		if on.Phase < 1 || on.Phase > len(v.windows) {
+		if on.Phase < 1 || on.Phase > len(v.windows) && on.Phase != ThroughDoor {
 			continue
 		}
 		m := mark{on.Addr, on.Phase}
@@ -181,7 +225,7 @@ func (v *Visits) fresh(s Sample) (all []Sighting) {
 
 // ends returns when the window of a phase entered at t is over.
 func (v *Visits) ends(phase int, t time.Time) time.Time {
-	if phase < 1 || v.windows[phase-1] == 0 {
+	if phase < 1 || phase > len(v.windows) || v.windows[phase-1] == 0 {
 		return t.Add(1000 * time.Hour)
 	}
 	return t.Add(v.windows[phase-1])
@@ -200,7 +244,7 @@ func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
 	one := v.all[on.Addr]
 	last := len(v.windows)
 	switch {
-	case one == nil, one.State == VisitStuck, one.State == VisitPast, one.State == VisitIn && (one.Phase < last || on.Phase < last || v.door != DoorUpdate):
+	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.door != DoorUpdate):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
 		// A knock again, as a SYN that is repeated; the handshake goes on.
 		one.Entered[on.Phase-1], one.Changed = at, at
@@ -213,90 +257,28 @@ func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
 	default:
 		return append(events, v.advance(one, on.Phase, at, s)...)
 	}
-	one = &Visit{Addr: on.Addr, began: at, Earlier: earlier}
-	v.all[on.Addr] = one
+	one = v.begin(on.Addr, at)
+	one.Earlier = earlier
 	return append(events, v.advance(one, on.Phase, at, s)...)
 }
 
-// advance takes a visit to a phase, through those that no look has seen it in.
-func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events []WatchEvent) {
-	for p := one.Phase + 1; p <= phase; p++ {
-		e := v.event(PhaseEntered, one, at, s)
-		e.Phase, e.Inferred = p, p < phase
-		events = append(events, e)
+// ended reports whether nothing more comes of a visit.
+func (v *Visit) ended() bool {
+	switch v.State {
+	case VisitStuck, VisitRefused, VisitCut, VisitPast:
+		return true
 	}
-	one.Phase, one.State, one.Changed = phase, VisitInside, at
-	one.Entered[phase-1] = at
-	if phase == len(v.windows) {
-		one.State = VisitOpen
-		if one.Earlier {
-			one.State = VisitPast
-		} else {
-			v.Totals.Handshakes++
-		}
-	}
-	return events
+	return false
 }
 
-// connected finds connections that are new.
-func (v *Visits) connected(s Sample) (events []WatchEvent) {
-	for _, c := range s.Connections {
-		_, known := v.conns[c]
-		v.conns[c] = s.Time
-		if known || !v.started {
-			continue
-		}
-		events = append(events, v.in(c.Client.Addr(), "connection", s)...)
+// begin starts a new visit of an address.
+func (v *Visits) begin(addr netip.Addr, at time.Time) *Visit {
+	one := &Visit{Addr: addr, began: at}
+	if old := v.all[addr]; old != nil {
+		one.came = old.came
 	}
-	for c, seen := range v.conns {
-		if s.Time.Sub(seen) > connMemory {
-			delete(v.conns, c)
-		}
-	}
-	return events
-}
-
-// in says that an address got in.
-func (v *Visits) in(addr netip.Addr, evidence string, s Sample) []WatchEvent {
-	one := v.all[addr]
-	if one != nil && one.State == VisitIn {
-		return nil // one more connection
-	}
-	if one == nil || one.State != VisitOpen {
-		one = &Visit{Addr: addr, began: s.Time}
-		v.all[addr] = one
-	} else {
-		v.Totals.In++
-	}
-	one.State, one.Changed = VisitIn, s.Time
-	e := v.event(GotIn, one, s.Time, s)
-	e.Evidence = evidence
-	return []WatchEvent{e}
-}
-
-// passedBy concludes from the door's counter, where connections that are over
-// cannot be seen: if it has gone on while the door was open to one address only,
-// that one got in.
-func (v *Visits) passedBy(s Sample) (events []WatchEvent) {
-	if !s.Passed.Known || s.Counted.Equal(v.counted) {
-		return nil
-	}
-	before, since := v.passed, v.counted
-	v.passed, v.counted = s.Passed, s.Counted
-	if s.Ended || s.Passed.since(before) == 0 {
-		return nil
-	}
-	var could []*Visit
-	for _, one := range v.all {
-		if one.Phase == len(v.windows) && v.ends(one.Phase, one.Entered[one.Phase-1]).After(since) &&
-			!(one.State == VisitIn && one.Changed.Before(since)) {
-			could = append(could, one)
-		}
-	}
-	if len(could) == 1 && could[0].State == VisitOpen {
-		events = v.in(could[0].Addr, "counter", s)
-	}
-	return events
+	v.all[addr] = one
+	return one
 }
 
 // over finds the windows that are over.
@@ -306,6 +288,7 @@ func (v *Visits) over(s Sample) (events []WatchEvent) {
 		switch one.State {
 		case VisitOpen:
 			end := v.ends(one.Phase, one.Entered[one.Phase-1])
+			one.up = one.up || !s.Down
 			switch {
 			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
 			case !one.drops.Known:
@@ -339,6 +322,19 @@ func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
 	at := v.ends(one.Phase, one.Entered[one.Phase-1])
 	if at.After(s.Time) {
 		at = s.Time
+	}
+	switch {
+	case one.moved:
+		one.State, one.Changed = VisitCut, at
+		return nil
+	case one.State == VisitOpen && !one.up && s.Down:
+		return v.behind(one, at, s)
+	case one.refused:
+		one.State, one.Changed = VisitRefused, at
+		if !one.Earlier {
+			v.Totals.Refused++
+		}
+		return []WatchEvent{v.event(GuardRefused, one, at, s)}
 	}
 	one.State, one.Changed = VisitStuck, at
 	events = append(events, v.event(Stuck, one, at, s))

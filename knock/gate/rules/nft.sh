@@ -15,7 +15,8 @@
 table=portknock
 
 # Each set forgets an address after the window, and holds 65536: SYNs from many
-# addresses to port one do not push anyone out.
+# addresses to port one do not push anyone out. The sets opened_ ask nothing of
+# anybody: they tell who came through the door, for rapport watch to read.
 families='4 6'
 use() { # FAMILY
     case $1 in
@@ -27,8 +28,8 @@ use() { # FAMILY
 sets() {
     for family in $families; do
         use "$family"
-        for n in 1 2 3 4 5; do
-            echo "add set inet $table phase${n}_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 65536; }"
+        for set in phase1 phase2 phase3 phase4 phase5 opened; do
+            echo "add set inet $table ${set}_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 65536; }"
         done
     done
 }
@@ -102,12 +103,12 @@ END
         done
         echo "$door limit rate 10/minute log prefix \"ACCEPTED AFTER PORTKNOCKING: \" level notice"
 {{- end}}
-        echo "$door{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
+        echo "$door update @opened_$family { $ip saddr }{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
     done
 {{- if not .NoDrop}}
     # Only SYNs: where nothing was tracked until now, packets of old sessions
     # count as new too.
-    echo "add rule inet $table input tcp dport $ssh tcp flags & (fin|syn|rst|ack) == syn ct state new drop"
+    echo "add rule inet $table input tcp dport $ssh tcp flags & (fin|syn|rst|ack) == syn ct state new counter drop"
 {{- end}}
 {{- if .Forward}}
 
