@@ -51,7 +51,7 @@ func (a app) View() string {
 }
 
 func tooSmall(w, h int) string {
-	return ansi.Truncate(fmt.Sprintf("%dx%d is too small: rapport needs %dx%d", w, h, minWidth, minHeight), w, "")
+	return ansi.Truncate(fmt.Sprintf("needs %dx%d, has %dx%d", minWidth, minHeight, w, h), w, "")
 }
 
 // header says what this is, which server, and what the time is.

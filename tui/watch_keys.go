@@ -51,35 +51,35 @@ func (a *watchApp) keyed(msg tea.KeyMsg) tea.Cmd {
 			a.paused = &pausedWatch{a.newest, a.now}
 		}
 	case key.Matches(msg, a.keys.Up):
-		a.top--
+		a.choose(a.at - 1)
 	case key.Matches(msg, a.keys.Down):
-		a.top++
+		a.choose(a.at + 1)
 	case key.Matches(msg, a.keys.PageUp):
-		a.top -= page
+		a.choose(a.at - page)
 	case key.Matches(msg, a.keys.PageDown):
-		a.top += page
+		a.choose(a.at + page)
 	case key.Matches(msg, a.keys.Home):
-		a.top = 0
+		a.choose(0)
 	case key.Matches(msg, a.keys.End):
-		a.top = len(a.seen().Visits)
+		a.choose(len(a.seen().Visits))
 	}
-	a.top = max(0, a.top)
 	return nil
 }
 
 // watchHelp explains every key and word of the Watch screen.
 func watchHelp() [][2]string {
 	return [][2]string{
-		{"up down", "scroll; pgup, pgdown, home and end too"},
-		{"p space", "pause the screen; the watch goes on"},
-		{"q   ctrl+z", "quit; suspend, fg comes back"},
+		{"up down", "choose a row; pgup, pgdown, home, end too"},
+		{"p   q   ctrl+z", "pause the screen; quit; suspend"},
 		{"1st 2nd ...", "how long ago it entered that phase"},
 		{"a mark alone", "it passed that phase between two looks"},
 		{"stuck at 2", "the window passed without a third knock"},
 		{"stuck at 5", "the door was open and nobody connected"},
+		{"refused", "at 4, by a replay guard that is full"},
+		{"nothing listens", "the door was open; no SSH server behind it"},
+		{"got in", "seen up to 1 s late, where no rule notes it"},
 		{"opened before", "before the watch: got in or not, unknown"},
-		{"no handshake", "a connection, and no knock was seen"},
-		{"shared?", "perhaps one client by two addresses: stuck"},
-		{"", "together, or SSH tries dropped while open"},
+		{"gate changed", "in between: what came of it is unknown"},
+		{"shared?", "perhaps one client by two addresses"},
 	}
 }

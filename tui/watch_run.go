@@ -2,6 +2,8 @@ package tui
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -63,7 +65,9 @@ type watchApp struct {
 	newest gate.Watched // zero until the first look
 	paused *pausedWatch // what is shown in its place
 	top    int          // the first row shown
-	fast   bool         // a fast beat is on its way
+	at     int          // the row that is chosen, and who is in it; the choice goes with them
+	chosen netip.Addr
+	fast   bool // a fast beat is on its way
 }
 
 // pausedWatch is a screen that stands still.
@@ -109,7 +113,7 @@ func (a watchApp) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		cmd = a.keyed(msg)
 	}
-	a.top = min(a.top, max(0, len(a.seen().Visits)-a.rows()))
+	a.settle()
 	return a, tea.Batch(cmd, a.quicken())
 }
 
@@ -126,6 +130,31 @@ func (a watchApp) when() time.Time {
 		return a.paused.at
 	}
 	return a.now
+}
+
+// settle keeps the choice on its address and on the screen. Until one is made it
+// is the first row.
+func (a *watchApp) settle() {
+	visits := a.seen().Visits
+	if a.chosen.IsValid() {
+		if i := slices.IndexFunc(visits, func(v gate.Visit) bool { return v.Addr == a.chosen }); i >= 0 && i != a.at {
+			a.top += i - a.at
+			a.at = i
+		}
+	}
+	a.at = max(0, min(a.at, len(visits)-1))
+	a.top = max(0, min(a.top, len(visits)-a.rows()))
+	a.top = max(min(a.top, a.at), a.at-a.rows()+1)
+}
+
+// choose moves the choice to a row.
+func (a *watchApp) choose(row int) {
+	visits := a.seen().Visits
+	a.at = max(0, min(row, len(visits)-1))
+	a.chosen = netip.Addr{}
+	if a.at > 0 && a.at < len(visits) { // the first row is whoever is first
+		a.chosen = visits[a.at].Addr
+	}
 }
 
 // quicken arms the fast beat while tenths of seconds are shown.

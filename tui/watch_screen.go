@@ -2,11 +2,8 @@ package tui
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
-	"time"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
@@ -35,9 +32,16 @@ func (a watchApp) View() string {
 	if a.paused != nil {
 		pause = "go on"
 	}
-	hints := [][2]string{{"p", pause}, {"up down", "scroll"}, {"?", "help"}, {"q", "quit"}}
+	hints := [][2]string{{"p", pause}, {"up down", "choose"}, {"?", "help"}, {"q", "quit"}}
 	if a.help {
 		hints = [][2]string{{"esc", "back"}, {"q", "quit"}}
+	}
+	if !a.help {
+		blank := a.height - 2
+		if !a.large() {
+			blank = a.height - 4 // above the totals
+		}
+		lines[blank] = a.detail()
 	}
 	lines = append(lines[:a.height-1], hintLine(a.theme, a.width, hints))
 	for i, l := range lines {
@@ -69,7 +73,9 @@ func (a watchApp) header() string {
 	case seen.Lost:
 		left += "  " + a.theme.bad.Render("no gate; waiting for one")
 	}
-	if g := seen.Gate; g.Kind != "" && !seen.Lost {
+	if g := seen.Gate; g.Kind != "" && seen.Down && !seen.Lost {
+		left += "  " + a.theme.bad.Render(fmt.Sprintf("nothing listens on port %d", g.SSHPort))
+	} else if g.Kind != "" && !seen.Lost {
 		left += fmt.Sprintf("  %s gate", g.Kind)
 		if g.SSHPort != 0 {
 			left += fmt.Sprintf(", SSH port %d", g.SSHPort)
@@ -97,7 +103,7 @@ func (a watchApp) columns() columns {
 	c := columns{addr: 15, cell: 6}
 	if a.large() {
 		w -= 2
-		c = columns{addr: 23, cell: 7}
+		c = columns{addr: 18, cell: 7}
 	}
 	if a.width >= 110 {
 		c = columns{addr: 39, cell: 8}
@@ -112,12 +118,18 @@ func (a watchApp) addressPane() pane {
 	p := pane{title: "addresses"}
 	head := fit("address", c.addr) + " "
 	for _, name := range []string{"1st", "2nd", "3rd", "4th", "5th"} {
-		head += fit("  "+name, c.cell)
+		head += fit(name, c.cell)
 	}
 	p.lines = []string{" " + a.theme.dim.Render(head+"state")}
 	last := min(len(seen.Visits), a.top+rows)
-	for _, v := range seen.Visits[min(a.top, last):last] {
-		p.lines = append(p.lines, " "+a.row(v, c))
+	visits := seen.Visits[min(a.top, last):last]
+	short := shortened(visits, c.addr)
+	for i, v := range visits {
+		mark := " "
+		if a.top+i == a.at {
+			mark = a.theme.accent.Render(">")
+		}
+		p.lines = append(p.lines, mark+a.row(v, short[i], c))
 	}
 	if n := len(seen.Visits); n > rows {
 		p.note = fmt.Sprintf("%d-%d of %d", a.top+1, last, n)
@@ -141,9 +153,9 @@ func (a watchApp) addressPane() pane {
 	return p
 }
 
-// row is one address.
-func (a watchApp) row(v gate.Visit, c columns) string {
-	line := fit(shorten(v.Addr.String(), c.addr), c.addr) + " "
+// row is one address, shortened.
+func (a watchApp) row(v gate.Visit, short string, c columns) string {
+	line := fit(short, c.addr) + " "
 	for k := range knock.Knocks {
 		cell := a.theme.dim.Render(fit(a.theme.wait, c.cell))
 		if k < v.Phase {
@@ -162,73 +174,36 @@ func (a watchApp) row(v gate.Visit, c columns) string {
 	return line + tone.Render(ansi.Truncate(words, c.state, ""))
 }
 
-// state says where an address stands, in at most w cells.
-func (a watchApp) state(v gate.Visit, w int) (words string, tone lipgloss.Style) {
-	t := a.theme
-	left := ""
-	if v.Phase > 0 && v.Phase <= len(a.seen().Gate.Windows) {
-		if window := a.seen().Gate.Windows[v.Phase-1]; window > 0 {
-			left = fmt.Sprintf(" %3.1fs", max(0, v.Entered[v.Phase-1].Add(window).Sub(a.when())).Seconds())
-		}
-	}
-	switch v.State {
-	case gate.VisitInside:
-		words, tone = fmt.Sprintf("in phase %d", v.Phase), t.accent
-		if len(words+left) <= w {
-			words += left
-		}
-	case gate.VisitOpen:
-		words, tone = "SSH open"+left, t.good
-	case gate.VisitIn:
-		words, tone = "got in", t.good
-		if v.Phase == 0 {
-			words = "no handshake"
-			if w > 20 {
-				words = "got in; no handshake was seen"
-			}
-		}
-	case gate.VisitPast:
-		words, tone = "opened before", t.dim
-	case gate.VisitStuck:
-		words, tone = fmt.Sprintf("stuck at %d", v.Phase), t.warn
-	}
-	if !v.Shared {
-		return words, tone
-	}
-	tone = t.bad
-	switch long := words + ", shared?"; {
-	case w > 30 && len(v.Others) > 0:
-		words += ", shared with " + joinedAddrs(v.Others) + "?"
-	case w > 30:
-		words += ", shared? attempts dropped"
-	case len(long) <= w:
-		words = long
-	case len(words)+8 <= w:
-		words += " shared?"
-	default:
-		words = strings.TrimPrefix(words, "stuck at ") + " shared?"
-	}
-	return words, tone
-}
-
 // totalsPane says how many got through, and where the others got stuck.
 func (a watchApp) totalsPane() pane {
 	t := a.seen().Totals
 	p := pane{title: "since the watch began"}
-	p.lines = append(p.lines, fmt.Sprintf(" handshakes %4d   got in %4d   perhaps shared %3d", t.Handshakes, t.In, t.Shared))
-	line, most := " stuck at", 0
+	line := fmt.Sprintf(" handshakes %4d   got in %4d   shared? %3d", t.Handshakes, t.In, t.Shared)
+	if t.Refused > 0 {
+		line += fmt.Sprintf("   refused %d", t.Refused)
+	}
+	if t.SSHDown > 0 && a.width >= framedWidth {
+		line += fmt.Sprintf("   nothing listens %d", t.SSHDown)
+	}
+	p.lines = append(p.lines, line)
+	line = " stuck at"
+	sum, most := 0, 0
 	for k, n := range t.Stuck {
 		line += fmt.Sprintf("  %d: %-4d", k+1, n)
+		sum += n
 		if n > t.Stuck[most] {
 			most = k
 		}
 	}
-	if t.Stuck[most] > 0 && a.width >= framedWidth {
+	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && a.width >= framedWidth {
 		line += fmt.Sprintf("  mostly at %d", most+1)
 	}
 	p.lines = append(p.lines, line)
 	return p
 }
+
+// enoughStuck is of how many it is told where most are.
+const enoughStuck = 3
 
 func (a watchApp) helpPane() pane {
 	p := pane{title: "help"}
@@ -244,37 +219,4 @@ func (a watchApp) helpPane() pane {
 		}
 	}
 	return p
-}
-
-// age writes a span in four cells.
-func age(d time.Duration) string {
-	d = max(0, d)
-	switch {
-	case d < 9950*time.Millisecond:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < 100*time.Second:
-		return fmt.Sprintf("%3ds", int(d.Seconds()))
-	case d < 100*time.Minute:
-		return fmt.Sprintf("%3dm", int(d.Minutes()))
-	case d < 100*time.Hour:
-		return fmt.Sprintf("%3dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%3dd", min(999, int(d.Hours()/24)))
-}
-
-// shorten leaves out the middle of an address that is longer than w.
-func shorten(s string, w int) string {
-	if len(s) <= w {
-		return s
-	}
-	tail := w / 2
-	return s[:w-tail-1] + "~" + s[len(s)-tail:]
-}
-
-func joinedAddrs(all []netip.Addr) string {
-	var words []string
-	for _, addr := range all {
-		words = append(words, addr.String())
-	}
-	return strings.Join(words, ", ")
 }

@@ -59,7 +59,7 @@ func busyGate() tea.Msg {
 	other.Shared, other.Others = true, []netip.Addr{shared.Addr}
 	dropped := visit("198.51.100.200", gate.VisitStuck, unseen, unseen, unseen, unseen, 3*time.Hour)
 	dropped.Shared = true
-	return looked(gate.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2},
+	return looked(gate.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2, Refused: 1, SSHDown: 1},
 		visit("203.0.113.7", gate.VisitOpen, 1804*time.Millisecond, 1803*time.Millisecond, 1802*time.Millisecond, 1801*time.Millisecond, 1800*time.Millisecond),
 		visit("203.0.113.9", gate.VisitInside, 2100*time.Millisecond, 900*time.Millisecond, 400*time.Millisecond),
 		visit("2001:db8:1234:5678:9abc:def0:1234:5678", gate.VisitIn, unseen, unseen, unseen, unseen, 12*s),
@@ -68,6 +68,8 @@ func busyGate() tea.Msg {
 		visit("192.0.2.77", gate.VisitIn),
 		visit("192.0.2.78", gate.VisitStuck, 8*time.Minute),
 		dropped,
+		visit("192.0.2.79", gate.VisitRefused, unseen, unseen, unseen, 9*time.Minute),
+		visit("192.0.2.80", gate.VisitSSHDown, unseen, unseen, unseen, unseen, 10*time.Minute),
 		visit("2001:db8::1", gate.VisitPast, unseen, unseen, unseen, unseen, 50*time.Hour),
 	)
 }
@@ -81,6 +83,10 @@ func crowd() tea.Msg {
 }
 
 func TestGoldenWatchScreens(t *testing.T) {
+	down := jobEvent{number: 1, event: gate.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []gate.Visit{
+		visit("192.0.2.80", gate.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
+		visit("192.0.2.81", gate.VisitCut, -1, time.Minute),
+	}, Totals: gate.Totals{Handshakes: 1, SSHDown: 1}}}
 	lost := jobEvent{number: 1, event: gate.Watched{Gate: watchedGate, Lost: true}}
 	for _, tt := range []struct {
 		name  string
@@ -96,6 +102,10 @@ func TestGoldenWatchScreens(t *testing.T) {
 		{name: "watch-ascii-80x24", w: 80, h: 24, ascii: true, msgs: []tea.Msg{busyGate()}},
 		{name: "watch-crowd-80x24", w: 80, h: 24, msgs: []tea.Msg{crowd(), tea.KeyMsg{Type: tea.KeyDown}, tea.KeyMsg{Type: tea.KeyPgDown}}},
 		{name: "watch-paused-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate(), press("p"), crowd()}},
+		{name: "watch-chosen-60x16", w: 60, h: 16, msgs: []tea.Msg{busyGate(), tea.KeyMsg{Type: tea.KeyDown}, tea.KeyMsg{Type: tea.KeyDown}, tea.KeyMsg{Type: tea.KeyDown}}},
+		{name: "watch-chosen-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate(), tea.KeyMsg{Type: tea.KeyPgDown}, tea.KeyMsg{Type: tea.KeyUp}}},
+		{name: "watch-down-60x16", w: 60, h: 16, msgs: []tea.Msg{down}},
+		{name: "watch-down-80x24", w: 80, h: 24, msgs: []tea.Msg{down}},
 		{name: "watch-lost-80x24", w: 80, h: 24, msgs: []tea.Msg{lost}},
 		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
 		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
@@ -158,8 +168,8 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 		key  tea.KeyType
 		want string
 	}{
-		{tea.KeyUp, "1-14 of 57"}, {tea.KeyDown, "2-15 of 57"}, {tea.KeyPgDown, "15-28 of 57"},
-		{tea.KeyEnd, "44-57 of 57"}, {tea.KeyDown, "44-57 of 57"}, {tea.KeyPgUp, "31-44 of 57"}, {tea.KeyHome, "1-14 of 57"},
+		{tea.KeyUp, "1-14 of 57"}, {tea.KeyDown, "1-14 of 57"}, {tea.KeyPgDown, "2-15 of 57"}, {tea.KeyPgDown, "15-28 of 57"},
+		{tea.KeyEnd, "44-57 of 57"}, {tea.KeyDown, "44-57 of 57"}, {tea.KeyPgUp, "44-57 of 57"}, {tea.KeyPgUp, "31-44 of 57"}, {tea.KeyHome, "1-14 of 57"},
 	} {
 		if m = tell(m, tea.KeyMsg{Type: tt.key}); !strings.Contains(m.View(), tt.want) {
 			t.Errorf("%v: no %q in\n%s", tt.key, tt.want, m.View())
@@ -173,5 +183,74 @@ func TestWatchEndsWithItsReason(t *testing.T) {
 	m, cmd := newWatch(t, &now, false).Update(jobDone{number: 1, err: errors.New("no more")})
 	if a := m.(watchApp); a.failed == nil || !quits(cmd) {
 		t.Errorf("failed %v", a.failed)
+	}
+}
+
+// Who is chosen stays chosen, and where it stands, when others come.
+func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
+	now := noon
+	down := tea.KeyMsg{Type: tea.KeyDown}
+	m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, crowd(), down, down)
+	chosen := func() (row int, line string) {
+		for i, l := range strings.Split(m.View(), "\n") {
+			if strings.HasPrefix(l, "│>") {
+				return i, l
+			}
+		}
+		return -1, ""
+	}
+	row, _ := chosen()
+	more := crowd().(jobEvent)
+	seen := more.event.(gate.Watched)
+	seen.Visits = append([]gate.Visit{visit("198.51.100.1", gate.VisitInside, 0)}, seen.Visits...)
+	more.event = seen
+	m = tell(m, more)
+	if got, line := chosen(); got != row || !strings.Contains(line, "203.0.113.2 ") || !strings.Contains(m.View(), " > 203.0.113.2 ") {
+		t.Errorf("the choice went from line %d to %d:\n%s", row, got, m.View())
+	}
+}
+
+// A place where most get stuck is told of a few at least, and of half of them.
+func TestWatchTellsWhereMostGetStuck(t *testing.T) {
+	now := noon
+	for _, tt := range []struct {
+		stuck [5]int
+		want  bool
+	}{
+		{[5]int{2}, false},
+		{[5]int{2, 1}, true},
+		{[5]int{2, 1, 1}, true},
+		{[5]int{2, 1, 1, 1}, false},
+	} {
+		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, looked(gate.Totals{Stuck: tt.stuck}))
+		if got := strings.Contains(m.View(), "mostly at 1"); got != tt.want {
+			t.Errorf("%v: told %v", tt.stuck, got)
+		}
+	}
+}
+
+// Long addresses that differ anywhere can be told apart.
+func TestWatchAddressesAreToldApart(t *testing.T) {
+	now := noon
+	for _, pair := range [][2]string{
+		{"2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db8:1234:5678:9abc:def0:1234:5679"},
+		{"2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db8:1234:5678:9abc:def1:1234:5678"},
+		{"2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db8:1234:5678:1abc:def0:1234:5678"},
+		{"2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db8:1234:4678:9abc:def0:1234:5678"},
+		{"2001:db8:1234:5678:9abc:def0:1234:5678", "2001:db9:1234:5678:9abc:def0:1234:5678"},
+	} {
+		for _, size := range [][2]int{{60, 16}, {80, 24}} {
+			m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: size[0], Height: size[1]},
+				looked(gate.Totals{}, visit(pair[0], gate.VisitStuck, time.Minute), visit(pair[1], gate.VisitStuck, time.Minute)))
+			shown := map[string]bool{}
+			for _, l := range strings.Split(m.View(), "\n") {
+				if before, _, ok := strings.Cut(strings.TrimLeft(l, "│> "), "✓"); ok {
+					shown[before] = true
+				}
+			}
+			if len(shown) != 2 {
+				t.Errorf("%v at %v:\n%s", pair, size, m.View())
+			}
+		}
 	}
 }

@@ -120,8 +120,14 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 // scripted is a server with the script that rapport rules prints.
 func scripted(t *testing.T, rapport, format string, flags ...string) (s *knocktest.Server, script string) {
 	t.Helper()
-	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
 	s = knocktest.NewServer(t, knocktest.Options{NoGate: true})
+	return s, setUp(t, s, rapport, format, flags...)
+}
+
+// setUp puts a gate up on s, in place of whatever gate of that format it has.
+func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...string) (script string) {
+	t.Helper()
+	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(s.Secret.Reveal()+"\n"), 0o600); err != nil {
@@ -143,7 +149,24 @@ func scripted(t *testing.T, rapport, format string, flags ...string) (s *knockte
 		t.Fatal(err)
 	}
 	s.Run(t, "sh", script, "setup")
-	return s, script
+	return script
+}
+
+// shakes makes a handshake from the server's client, and returns whether it opened.
+func shakes(t *testing.T, s *knocktest.Server, rapport string) bool {
+	t.Helper()
+	cmd := exec.Command(rapport, "knock", s.Addr4.String(), "--config", os.DevNull)
+	cmd.Env = append(os.Environ(), "RAPPORT_SECRET="+s.Secret.Reveal())
+	return cmd.Run() == nil
+}
+
+// knocks sends SYNs to ports, one after the other. A busy machine takes a while to
+// start bash; after a second a SYN would be repeated.
+func knocks(t *testing.T, s *knocktest.Server, from *knocktest.Host, ports ...uint16) {
+	t.Helper()
+	for _, p := range ports {
+		from.Run(t, "sh", "-c", fmt.Sprintf("timeout 0.5 bash -c '</dev/tcp/%v/%d' || :", s.Addr4, p))
+	}
 }
 
 // threeGates makes servers with the article's rules, and with those of the two
@@ -192,11 +215,9 @@ func TestWatchOnTheServer(t *testing.T) {
 					t.Errorf("%v in from phase %d by %v", me, *in.Phase, got)
 				}
 			}
-			var sent time.Time
-			for _, p := range ports[:2] {
-				sent = time.Now()
-				half.Run(t, "sh", "-c", fmt.Sprintf("timeout 0.1 bash -c '</dev/tcp/%v/%d' || :", s.Addr4, p))
-			}
+			knocks(t, s, half, ports[0])
+			sent := time.Now()
+			knocks(t, s, half, ports[1])
 			entered := w.until("phase 2", func(e watched) bool { return e.Event == "phase" && e.Address == half.Addr4.String() && *e.Phase == 2 })
 			if d := entered.Time.Sub(sent); d < -100*time.Millisecond || d > time.Second {
 				t.Errorf("phase 2 entered %v after the knock was on its way", d)
@@ -222,30 +243,150 @@ func TestWatchOnTheServer(t *testing.T) {
 func TestWatchSeesSharedHandshakes(t *testing.T) {
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
-	s, _ := scripted(t, rapport, "iptables")
+	for _, format := range []string{"iptables", "nft"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			seesShared(t, rapport, format)
+		})
+	}
+}
+
+func seesShared(t *testing.T, rapport, format string) {
+	s, _ := scripted(t, rapport, format)
 	a, b := knocktest.NewClient(t, s), knocktest.NewClient(t, s)
 	ports := s.Ports(t, knock.HourOf(time.Now()))
 	w := watchOn(t, s, rapport)
 	if !w.seen[0].Gate.Counted {
 		t.Error("the script's rule against other connections is not taken for one that counts")
 	}
-	connect := func(from *knocktest.Host, port uint16, seconds string) {
-		from.Run(t, "sh", "-c", fmt.Sprintf("timeout %s bash -c '</dev/tcp/%v/%d' || :", seconds, s.Addr4, port))
-	}
-	connect(a, ports[0], "0.1")
-	connect(b, ports[0], "0.1")
+	knocks(t, s, a, ports[0])
+	knocks(t, s, b, ports[0])
 	shared := w.until("shared", func(e watched) bool { return e.Event == "shared" })
 	if got := append(shared.Others, shared.Address); !slices.Contains(got, a.Addr4.String()) || !slices.Contains(got, b.Addr4.String()) {
 		t.Errorf("shared: %+v", shared)
 	}
-	for _, p := range ports {
-		connect(a, p, "0.1")
-	}
+	knocks(t, s, a, ports[:]...)
 	w.until("the door is open", func(e watched) bool { return e.Event == "phase" && *e.Phase == 5 })
-	connect(b, 22, "4")
+	b.Run(t, "sh", "-c", fmt.Sprintf("timeout 4 bash -c '</dev/tcp/%v/22' || :", s.Addr4))
 	shared = w.until("shared", func(e watched) bool { return e.Event == "shared" })
 	if shared.Address != a.Addr4.String() || *shared.Phase != 5 || len(shared.Others) != 0 {
 		t.Errorf("shared: %+v", shared)
+	}
+}
+
+// A door that shuts behind the first connection leaves nothing on the lists, and
+// short connections nothing in /proc.
+func TestWatchSeesOneShots(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	for name, flags := range map[string][]string{
+		"nft":                   {"nft", "--one-shot"},
+		"nft with a guard":      {"nft", "--one-shot", "--replay-guard=1"},
+		"iptables with a guard": {"iptables", "--one-shot", "--replay-guard=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := scripted(t, rapport, flags[0], flags[1:]...)
+			w := watchOn(t, s, rapport)
+			for range 4 {
+				if !shakes(t, s, rapport) {
+					t.Fatal("the gate does not open")
+				}
+				if in := w.of("in", s.Client4); *in.Phase != 5 {
+					t.Errorf("in from phase %d", *in.Phase)
+				}
+			}
+			last := knocktest.NewClient(t, s) // until it shows, all that was to come has come
+			knocks(t, s, last, s.Ports(t, knock.HourOf(time.Now()))[0])
+			w.of("phase", last.Addr4)
+			entered := 0
+			for _, p := range w.phases(s.Client4) {
+				if p == 5 {
+					entered++
+				}
+			}
+			if entered != 4 {
+				t.Errorf("%d handshakes in %+v", entered, w.seen)
+			}
+		})
+	}
+}
+
+func TestWatchSeesARefusalByTheGuard(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	for _, format := range []string{"iptables", "nft"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			s, _ := scripted(t, rapport, format, "--replay-guard=1")
+			first, second := knocktest.NewClient(t, s), knocktest.NewClient(t, s)
+			ports := s.Ports(t, knock.HourOf(time.Now()))
+			w := watchOn(t, s, rapport)
+			knocks(t, s, first, ports[:4]...) // and no further, while there is room
+			stuck := w.of("stuck", first.Addr4)
+			knocks(t, s, first, ports[:]...)
+			w.until("the door is open", func(e watched) bool { return e.Event == "phase" && *e.Phase == 5 })
+			knocks(t, s, second, ports[:]...)
+			refused := w.of("refused", second.Addr4)
+			if *stuck.Phase != 4 || *refused.Phase != 4 {
+				t.Errorf("stuck at %d, refused after %d", *stuck.Phase, *refused.Phase)
+			}
+		})
+	}
+}
+
+func TestWatchSeesThatNothingListens(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	for _, format := range []string{"iptables", "nft"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			s := knocktest.NewServer(t, knocktest.Options{NoGate: true, NoSSHD: true})
+			setUp(t, s, rapport, format)
+			w := watchOn(t, s, rapport)
+			if shakes(t, s, rapport) {
+				t.Fatal("ssh answers")
+			}
+			w.of("ssh-down", s.Client4)
+			for _, e := range w.seen {
+				if e.Event == "in" || e.Event == "stuck" {
+					t.Errorf("told as well: %+v", e)
+				}
+			}
+		})
+	}
+}
+
+// Another door while somebody is inside: nothing is told twice, and nobody is
+// accused.
+func TestWatchOutlivesAnotherDoor(t *testing.T) {
+	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
+	rapport := build(t)
+	s, _ := scripted(t, rapport, "iptables")
+	half := knocktest.NewClient(t, s)
+	ports := s.Ports(t, knock.HourOf(time.Now()))
+	w := watchOn(t, s, rapport)
+	knocks(t, s, half, ports[:2]...)
+	c := knocktest.NewClient(t, s)
+	knocks(t, s, c, ports[:]...)
+	w.until("the door is open", func(e watched) bool { return e.Event == "phase" && *e.Phase == 5 })
+	setUp(t, s, rapport, "iptables", "--one-shot")
+	w.until("another gate", func(e watched) bool { return e.Event == "gate" })
+	c.Run(t, "sh", "-c", fmt.Sprintf("timeout 1 bash -c '</dev/tcp/%v/22; sleep 0.8' || :", s.Addr4))
+	if in := w.of("in", c.Addr4); *in.Phase != 5 {
+		t.Errorf("in from phase %d", *in.Phase)
+	}
+	time.Sleep(6 * time.Second) // the window of whom is half through
+	d := knocktest.NewClient(t, s)
+	knocks(t, s, d, ports[0])
+	w.of("phase", d.Addr4)
+	for _, e := range w.seen {
+		if e.Event == "stuck" || e.Event == "shared" {
+			t.Errorf("accused: %+v", e)
+		}
+	}
+	if got := w.phases(c.Addr4); !slices.Equal(got, []int{1, 2, 3, 4, 5}) {
+		t.Errorf("phases %v", got)
 	}
 }
 
@@ -266,7 +407,7 @@ func TestWatchOutlivesItsRules(t *testing.T) {
 			enters := func(at time.Time) {
 				t.Helper()
 				c := knocktest.NewClient(t, s)
-				c.Run(t, "sh", "-c", fmt.Sprintf("timeout 0.1 bash -c '</dev/tcp/%v/%d' || :", s.Addr4, s.Ports(t, knock.HourOf(at))[0]))
+				knocks(t, s, c, s.Ports(t, knock.HourOf(at))[0])
 				w.of("phase", c.Addr4)
 			}
 			enters(now)
@@ -301,6 +442,8 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft", "timeout")
 	rapport := build(t)
 	gated := knocktest.NewServer(t, knocktest.Options{NoSSHD: true})
+	bare := knocktest.NewServer(t, knocktest.Options{NoSSHD: true, NoGate: true})
+	bare.Run(t, "sh", "-c", "for t in iptables ip6tables; do $t -F; $t -X; done; nft flush ruleset")
 	open := knocktest.NewServer(t, knocktest.Options{NoSSHD: true, NoGate: true})
 	for _, tt := range []struct {
 		name   string
@@ -311,8 +454,12 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 	}{
 		{"a signal ends it", gated, []string{"timeout", "--preserve-status", "1", rapport, "watch", "--json"}, 143, ""},
 		{"no gate", open, []string{rapport, "watch", "--json"}, 1, "rapport: no gate in this machine's rules; rapport inspect says more\n"},
+		{"no rules at all", bare, []string{rapport, "watch", "--json"}, 1, "rapport: no gate in this machine's rules; rapport inspect says more\n"},
+		{"nobody reads on", gated, []string{"bash", "-c", `timeout 20 "$0" watch --json | head -1 >/dev/null; exit "${PIPESTATUS[0]}"`, rapport}, 0, ""},
 		{"no terminal", gated, []string{rapport, "watch"}, 2, "rapport: the screens need a terminal that can move its cursor; rapport watch --json prints the same without one\n"},
-		{"arguments", gated, []string{rapport, "watch", "host"}, 2, "rapport: unknown command \"host\" for \"rapport watch\"\n"},
+		{"arguments", gated, []string{rapport, "watch", "host"}, 2, "rapport: watch takes no HOST; run it on the server\n"},
+		{"a flag for clients", gated, []string{rapport, "watch", "-4"}, 2, "rapport: watch takes no --ipv4: it finds the gate in this machine's rules\n"},
+		{"a flag with a value", gated, []string{rapport, "watch", "--range", "1-100"}, 2, "rapport: watch takes no --range: it finds the gate in this machine's rules\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := tt.server.Command(t.Context(), tt.args[0], tt.args[1:]...)

@@ -1,0 +1,181 @@
+package tui
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock/gate"
+)
+
+// state says where an address stands, in at most w cells.
+func (a watchApp) state(v gate.Visit, w int) (words string, tone lipgloss.Style) {
+	forms, tone := a.states(v)
+	if v.Shared {
+		forms, tone = sharedForms(v), a.theme.bad
+	}
+	for _, f := range forms {
+		if words = f; ansi.StringWidth(f) <= w {
+			break
+		}
+	}
+	return words, tone
+}
+
+// states are the ways to write a state, the longest first.
+func (a watchApp) states(v gate.Visit) (forms []string, tone lipgloss.Style) {
+	t := a.theme
+	left, over := "", false // of the window
+	if windows := a.seen().Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
+		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(a.when())
+		left, over = fmt.Sprintf(", %.1f s left", max(0, d).Seconds()), d <= 0
+	}
+	switch v.State {
+	case gate.VisitInside:
+		in := fmt.Sprintf("in phase %d", v.Phase)
+		if over {
+			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.dim
+		}
+		return []string{in + left, in}, t.accent
+	case gate.VisitOpen:
+		if over {
+			return []string{"SSH shut again", "shut again"}, t.dim
+		}
+		return []string{"SSH open" + left, "SSH open"}, t.good
+	case gate.VisitIn:
+		if v.Phase == 0 {
+			return []string{"got in; no handshake was seen", "no handshake"}, t.good
+		}
+		return []string{"got in"}, t.good
+	case gate.VisitPast:
+		return []string{"opened before"}, t.dim
+	case gate.VisitCut:
+		return []string{"the gate changed meanwhile", "gate changed"}, t.dim
+	case gate.VisitRefused:
+		return []string{"refused by the replay guard", "refused by guard", "refused"}, t.warn
+	case gate.VisitSSHDown:
+		return []string{fmt.Sprintf("open; nothing listens on port %d", a.seen().Gate.SSHPort), "nothing listens", "no listener"}, t.bad
+	case gate.VisitStuck:
+		return []string{fmt.Sprintf("stuck at %d", v.Phase)}, t.warn
+	}
+	return []string{string(v.State)}, t.dim
+}
+
+// sharedForms are the ways to write that an address is perhaps one of several.
+func sharedForms(v gate.Visit) []string {
+	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
+	if len(v.Others) == 0 {
+		return []string{stuck + "? attempts dropped", stuck + "?", fmt.Sprintf("%d, shared?", v.Phase)}
+	}
+	more := ""
+	if n := len(v.Others) - 1; n > 0 {
+		more = fmt.Sprintf(" +%d", n)
+	}
+	return []string{
+		stuck + " with " + joinedAddrs(v.Others) + "?",
+		stuck + " with " + v.Others[0].String() + more + "?",
+		fmt.Sprintf("%d, shared %s%s?", v.Phase, ending(v.Others[0]), more),
+		fmt.Sprintf("%d, shared%s?", v.Phase, more),
+	}
+}
+
+// ending is the end of an address, that tells it from its neighbours: two numbers
+// of IPv4, one of IPv6.
+func ending(addr netip.Addr) string {
+	s, sep, n := addr.String(), ".", 2
+	if !addr.Is4() {
+		sep, n = ":", 1
+	}
+	i := len(s)
+	for range n {
+		i = strings.LastIndex(s[:i], sep)
+	}
+	return s[max(0, i):]
+}
+
+// detail says all of the row that is chosen, its address whole.
+func (a watchApp) detail() string {
+	visits := a.seen().Visits
+	if a.at >= len(visits) {
+		return ""
+	}
+	who := a.theme.accent.Render(" > ") + visits[a.at].Addr.String() + "  "
+	words, tone := a.state(visits[a.at], a.width-ansi.StringWidth(who))
+	return who + tone.Render(words)
+}
+
+// age writes a span in four cells.
+func age(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%3ds", int(d.Seconds()))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%3dm", int(d.Minutes()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%3dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%3dd", min(999, int(d.Hours()/24)))
+}
+
+// shortened returns the addresses of rows in at most w cells each: of long ones
+// the part by which they can be told apart, "~" for the rest.
+func shortened(visits []gate.Visit, w int) []string {
+	all := make([]string, len(visits))
+	for cut := range maxCuts {
+		known := map[string]netip.Addr{}
+		twice := false
+		for i, v := range visits {
+			all[i] = shorten(v.Addr.String(), w, cut)
+			other, same := known[all[i]]
+			twice = twice || same && other != v.Addr
+			known[all[i]] = v.Addr
+		}
+		if !twice {
+			return all
+		}
+	}
+	for i, v := range visits {
+		all[i] = shorten(v.Addr.String(), w, 0)
+	}
+	return all
+}
+
+// maxCuts is in how many ways an address is shortened.
+const maxCuts = 36
+
+// shorten leaves out a part of an address that is longer than w: with cut 0 the
+// middle, with 1 all but the end, then all but a part ever further left.
+func shorten(s string, w, cut int) string {
+	switch tail := w / 2; {
+	case len(s) <= w:
+		return s
+	case cut == 0:
+		return s[:w-tail-1] + "~" + s[len(s)-tail:]
+	default:
+		end := max(w-1, len(s)-cut+1)
+		cutOff := ""
+		if end < len(s) {
+			cutOff = "~"
+		}
+		first := max(0, end-(w-1-len(cutOff)))
+		if first == 0 {
+			return s[:w-1] + "~"
+		}
+		return "~" + s[first:end] + cutOff
+	}
+}
+
+func joinedAddrs(all []netip.Addr) string {
+	var words []string
+	for _, addr := range all {
+		words = append(words, addr.String())
+	}
+	return strings.Join(words, ", ")
+}
