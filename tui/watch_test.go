@@ -254,3 +254,26 @@ func TestWatchAddressesAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// A window that is over is not told as one with no time left.
+func TestWatchTellsThatAWindowIsOver(t *testing.T) {
+	for _, tt := range []struct {
+		state  gate.VisitState
+		during string
+		after  string
+	}{
+		{gate.VisitInside, "in phase 5, 1.0 s left", "phase 5 over"},
+		{gate.VisitOpen, "SSH open, 1.0 s left", "SSH shut again"},
+	} {
+		now := noon
+		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24},
+			looked(gate.Totals{}, visit("203.0.113.7", tt.state, -1, -1, -1, -1, 4*time.Second)))
+		if !strings.Contains(m.View(), tt.during) {
+			t.Errorf("no %q in\n%s", tt.during, m.View())
+		}
+		now = noon.Add(1100 * time.Millisecond)
+		if m = tell(m, fastBeat(now)); !strings.Contains(m.View(), tt.after) {
+			t.Errorf("no %q in\n%s", tt.after, m.View())
+		}
+	}
+}
