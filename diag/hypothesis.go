@@ -76,8 +76,10 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		cost int
 	}
 	var all []weighed
+	had := map[Hypothesis]bool{}
 	add := func(h Hypothesis, cost int) {
-		if !slices.ContainsFunc(all, func(o weighed) bool { return o.Hypothesis == h }) {
+		if !had[h] {
+			had[h] = true
 			all = append(all, weighed{h, cost})
 		}
 	}
@@ -137,41 +139,28 @@ func neighbours(r knock.Range) (all []knock.Range) {
 
 // announce says what a scan sends, and what that reveals to an onlooker.
 func announce(all []Hypothesis) string {
-	var hours []knock.Hour
-	var ranges []knock.Range
-	var ahead []knock.Hour
-	for _, h := range all {
-		if !slices.Contains(hours, h.Hour) {
-			hours = append(hours, h.Hour)
-			if h.Offset > 0 {
-				ahead = append(ahead, h.Hour)
-			}
+	hours, ranges := map[knock.Hour]bool{}, map[knock.Range]bool{}
+	var first, last Hypothesis
+	for i, h := range all {
+		hours[h.Hour], ranges[h.Range] = true, true
+		if i == 0 || h.Offset < first.Offset {
+			first = h
 		}
-		if !slices.Contains(ranges, h.Range) {
-			ranges = append(ranges, h.Range)
+		if i == 0 || h.Offset > last.Offset {
+			last = h
 		}
 	}
 	if len(hours) == 0 {
 		return "nothing to try"
 	}
-	first, last := hours[0], hours[0]
-	for _, h := range hours {
-		if h.Sub(first) < 0 {
-			first = h
-		}
-		if h.Sub(last) > 0 {
-			last = h
-		}
-	}
 	s := fmt.Sprintf("trying %d hypotheses: %s, %s", len(all), plural(len(hours), "hour"), plural(len(ranges), "range"))
 	if len(hours) > 1 {
-		s += fmt.Sprintf(", from %v to %v", first, last)
+		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}
-	if len(ahead) == 0 {
+	if last.Offset <= 0 {
 		return s + "; past hours tell an onlooker nothing that opens the gate later"
 	}
-	until := slices.MaxFunc(ahead, func(a, b knock.Hour) int { return a.Sub(b) })
-	return s + fmt.Sprintf("; an onlooker who keeps them can open the gate in the hours to come, until %v", until)
+	return s + fmt.Sprintf("; an onlooker who keeps them can open the gate in the hours to come, until %v", last.Hour)
 }
 
 // plural counts things.

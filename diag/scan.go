@@ -285,7 +285,7 @@ func (r *scanRun) settle(ctx context.Context, ports [][knock.Knocks]uint16, fits
 	r.report.Cells[fits[0]].State = Hit
 	r.tell(true)
 	if r.report.SSH.State == knock.SSHRefusing {
-		r.report.Stopped = "sshd turns this address away: " + r.report.SSH.Banner
+		r.report.Stopped = r.report.SSH.Summary()
 		return nil
 	}
 	fits = fits[:min(len(fits), maxConfirmations)]

@@ -92,17 +92,33 @@ func newScanPlan(ports [][knock.Knocks]uint16, window time.Duration, size int, s
 	return p
 }
 
+// shotsTo returns the knocks to each port, in order.
+func (p scanPlan) shotsTo() map[uint16][]int {
+	to := map[uint16][]int{}
+	for i, s := range p.shots {
+		if !s.Look {
+			to[s.Port] = append(to[s.Port], i)
+		}
+	}
+	return to
+}
+
 // opens returns the shot after which a gate with these ports is open, -1 for
 // none: port 5 of one hypothesis may be that of another.
-func (p scanPlan) opens(ports [knock.Knocks]uint16) int {
+func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int) int {
+	var heard []int // the knocks that the gate listens to
+	for k, port := range ports {
+		if !slices.Contains(ports[:k], port) {
+			heard = append(heard, to[port]...)
+		}
+	}
+	slices.Sort(heard)
 	var reached [knock.Knocks]time.Duration
 	for i := range reached {
 		reached[i] = -1
 	}
-	for i, s := range p.shots {
-		if s.Look {
-			continue
-		}
+	for _, i := range heard {
+		s := p.shots[i]
 		for k, port := range ports {
 			if s.Port == port && (k == 0 || reached[k-1] >= 0 && s.At-reached[k-1] <= p.window) {
 				reached[k] = s.At
@@ -124,9 +140,9 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		return nil
 	}
 	const late = 3 // looks
-	opened := make([]int, len(p.ports))
+	opened, to := make([]int, len(p.ports)), p.shotsTo()
 	for i, ports := range p.ports {
-		opened[i] = p.opens(ports)
+		opened[i] = p.opens(ports, to)
 	}
 	for ; n >= 0 && n >= slices.Index(p.looks, hit)-late; n-- {
 		from := -1

@@ -69,3 +69,23 @@ func TestScanOfSmallRange(t *testing.T) {
 		t.Errorf("%v: %+v, confirmed %v", err, got.Opened, got.Confirmed)
 	}
 }
+
+// A year either way is no more work than it is hypotheses.
+func TestHypothesesOfAYear(t *testing.T) {
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	all := diag.Hypotheses(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, gate.MaxHours, gate.MaxHours, nil, nil)
+	had := map[diag.Hypothesis]bool{}
+	for _, h := range all {
+		had[h] = true
+	}
+	if len(had) != len(all) || len(all) < 2*gate.MaxHours*7 {
+		t.Errorf("%d hypotheses, %d of them different", len(all), len(had))
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}

@@ -78,12 +78,12 @@ func TestWebSlow(t *testing.T) {
 func TestWebOnce(t *testing.T) {
 	t.Parallel()
 	r := askWeb(t, with("Connection", "close"))
-	right(t, r, skew, 600*time.Millisecond)
+	right(t, r, skew, time.Second)
 
 	s := httptest.NewServer(dated(skew))
 	defer s.Close()
 	c := diag.Clocks{Ports: diag.Ports{HTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
-	right(t, source(t, read(t, c, "localhost"), diag.SourceHTTP), skew, 600*time.Millisecond)
+	right(t, source(t, read(t, c, "localhost"), diag.SourceHTTP), skew, time.Second)
 }
 
 // A server that cannot do HEAD is asked by GET, and its page not read to the end.

@@ -54,7 +54,8 @@ func (r Report) Text(full bool) string {
 	return r.withoutBanners(b.String())
 }
 
-// withoutBanners takes out what servers said.
+// withoutBanners takes out what servers said. It stands in quotes wherever it
+// is told, and a word of theirs that is a word of the report too stays there.
 func (r Report) withoutBanners(text string) string {
 	said := []string{r.Verdict.Detail.Text}
 	for _, h := range []*knock.Report{r.Handshake, r.Other} {
@@ -68,7 +69,6 @@ func (r Report) withoutBanners(text string) string {
 	for _, s := range said {
 		if s != "" {
 			text = strings.ReplaceAll(text, fmt.Sprintf("%q", s), "(left out)")
-			text = strings.ReplaceAll(text, s, "(left out)")
 		}
 	}
 	return text

@@ -75,6 +75,9 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	// An address is taken as it is: a look-up would lose its zone.
 	if addr, err := netip.ParseAddr(host); err == nil {
 		addr = addr.Unmap()
+		if Clean(host, len(host)) != host {
+			return netip.Addr{}, fmt.Errorf("%w: no such zone of an address as in %q", ErrName, Clean(host, 80))
+		}
 		if family == Family4 && !addr.Is4() || family == Family6 && addr.Is4() {
 			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address", ErrName, addr, family)
 		}
@@ -84,12 +87,8 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	if network == "" {
 		network = "ip"
 	}
-	resolver := c.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
-	}
 	shown := Clean(host, 80)
-	addrs, err := resolver.LookupNetIP(ctx, network, host)
+	addrs, err := c.lookup(ctx, network, host)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return netip.Addr{}, context.Cause(ctx)
 	}
@@ -108,6 +107,34 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 		return netip.Addr{}, fmt.Errorf("%w: %q has no address", ErrName, shown)
 	}
 	return addrs[0].Unmap(), nil
+}
+
+// lookup looks a name up, and ends with ctx what it has begun: by itself Go's own
+// resolver would go on asking for seconds. The system's, where that is used,
+// cannot be ended.
+func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	r := c.Resolver
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	dial := r.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	bound := net.Resolver{PreferGo: r.PreferGo, StrictErrors: r.StrictErrors}
+	bound.Dial = func(inner context.Context, network, address string) (net.Conn, error) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		conn, err := dial(inner, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		}
+		return conn, err
+	}
+	return bound.LookupNetIP(ctx, network, host)
 }
 
 // Target is a server, pinned to one address.

@@ -168,7 +168,7 @@ func TestResolve(t *testing.T) {
 			t.Errorf("Resolve(%s, %s) = %v, %v", tt.host, tt.family, got, err)
 		}
 	}
-	for _, host := range []string{"127.0.0.1", "", "\x1b[31mred"} {
+	for _, host := range []string{"127.0.0.1", "", "\x1b[31mred", "fe80::1%\x1b[2J"} {
 		if got, err := c.Resolve(t.Context(), host, knock.Family6); !errors.Is(err, knock.ErrName) || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("Resolve(%q) = %v, %v", host, got, err)
 		}

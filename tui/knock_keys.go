@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/cancelreader"
 
 	"rapport/diag"
 	"rapport/knock"
@@ -195,27 +198,65 @@ func (a *app) ssh() tea.Cmd {
 		return nil
 	}
 	a.screen.note(a.now, "ssh has the terminal")
-	return tea.Exec(execFunc(func() error { return runSSH(cmd) }), func(err error) tea.Msg { return sshEnded{err} })
+	ctx := a.ctx
+	return tea.Exec(execFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
 }
 
 // brief is how short a session is whose words nobody has read yet.
 const brief = 2 * time.Second
 
-// runSSH runs ssh on the terminal. What a session that failed or was brief left
-// there would vanish with the screen's return, so it waits for a key then.
-func runSSH(cmd *exec.Cmd) error {
+// runSSH runs ssh on the terminal, until the end of ctx at most. What a session
+// that failed or was brief left there would vanish with the screen's return, so
+// it waits for a key then.
+func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	started := time.Now()
-	err := cmd.Run()
-	if err != nil || time.Since(started) < brief {
+	err := runUntil(ctx, cmd)
+	if ctx.Err() == nil && (err != nil || time.Since(started) < brief) {
 		end := "ssh is over"
 		if err != nil {
 			end = err.Error()
 		}
 		fmt.Printf("\n[%s; enter goes back to the screens] ", end)
-		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		if in, err := cancelreader.NewReader(os.Stdin); err == nil {
+			stop := context.AfterFunc(ctx, func() { in.Cancel() })
+			_, _ = bufio.NewReader(in).ReadString('\n')
+			stop()
+			_ = in.Close()
+		}
 	}
 	return err
+}
+
+// graceful is how long ssh may take to leave when it is told to.
+const graceful = 2 * time.Second
+
+// runUntil runs cmd, ends it with ctx, and leaves the terminal as it was even
+// where cmd does not.
+func runUntil(ctx context.Context, cmd *exec.Cmd) error {
+	if before, err := term.GetState(os.Stdin.Fd()); err == nil {
+		defer func() { _ = term.Restore(os.Stdin.Fd(), before) }()
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has none
+		_ = cmd.Process.Kill()
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(graceful):
+		_ = cmd.Process.Kill()
+		return <-over
+	}
 }
 
 func (a *app) sshEnded(msg sshEnded) {

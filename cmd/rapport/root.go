@@ -65,7 +65,7 @@ func run(args []string) int {
 	case errors.Is(err, tui.ErrInterrupted):
 		return 128 + int(syscall.SIGINT)
 	}
-	fmt.Fprintf(os.Stderr, "rapport: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintf(os.Stderr, "rapport: %s\n", oneLine(err))
 	var shut errShut
 	switch {
 	case errors.As(err, &shut), out.err != nil:
@@ -74,6 +74,12 @@ func run(args []string) int {
 		return exitNetwork
 	}
 	return exitUsage
+}
+
+// oneLine makes an error fit for a terminal and a log: the flag parser quotes
+// arguments as they are.
+func oneLine(err error) string {
+	return knock.Clean(strings.ReplaceAll(err.Error(), "\n", "; "), 4000)
 }
 
 // output is standard output, which remembers that a write failed: a result that

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/term"
 
@@ -80,6 +81,13 @@ func ask(ctx context.Context, prompt string) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
+		// Not before ReadPassword has changed it, which would do so afterwards.
+		for range 200 {
+			if now, err := term.GetState(fd); err != nil || *now != *before {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		_ = term.Restore(fd, before)
 		return "", context.Cause(ctx)
 	case l := <-read:

@@ -31,7 +31,7 @@ func build(t testing.TB) string {
 // and writes not one escape byte; the libraries it links would.
 func TestSubcommandsLeaveTheTerminalAlone(t *testing.T) {
 	rapport := build(t)
-	for _, args := range []string{"seq h", "probe 127.0.0.1 --ssh-port 1", "knock 127.0.0.1 --ssh-port 1 --attempts 1", "--help", "demo --fault x", "nosuch command"} {
+	for _, args := range []string{"seq h", "probe 127.0.0.1 --ssh-port 1", "knock 127.0.0.1 --ssh-port 1 --attempts 1", "--help", "demo --fault x", "nosuch command", "seq h -\x1b]0;title\a"} {
 		cmd := exec.Command(rapport, strings.Fields(args)...)
 		cmd.Env = append(os.Environ(), "RAPPORT_SECRET=f00b4r", "TERM=xterm-256color")
 		tty, err := pty.Start(cmd)

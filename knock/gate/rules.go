@@ -125,7 +125,7 @@ func (r Rules) Validate() error {
 		case f.Port < 1 || f.Port > 65535 || f.Port == r.SSHPort:
 			return fmt.Errorf("forward of port %d: it must be within 1-65535 and not the ssh port", f.Port)
 		case !f.To.IsValid() || f.To.Port() == 0 || f.To.Addr().Zone() != "" || f.To.Addr().Is4In6():
-			return fmt.Errorf("forward of port %d: %v is no address and port to forward to", f.Port, f.To)
+			return fmt.Errorf("forward of port %d: %s is no address and port to forward to", f.Port, knock.Clean(f.To.String(), 60))
 		case seen[key]:
 			return fmt.Errorf("forward of port %d: it is given twice", f.Port)
 		}

@@ -79,8 +79,8 @@ func ReadConntrack(r io.Reader, ports []int, own []netip.Addr) (all []Connection
 				first[k] = v
 			}
 		}
-		src, err := netip.ParseAddr(first["src"])
-		dst, err2 := netip.ParseAddr(first["dst"])
+		src, err := parseAddr(first["src"])
+		dst, err2 := parseAddr(first["dst"])
 		from, err3 := strconv.ParseUint(first["sport"], 10, 16)
 		port, err4 := strconv.ParseUint(first["dport"], 10, 16)
 		if err != nil || err2 != nil || err3 != nil || err4 != nil || !slices.Contains(ports, int(port)) ||

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -144,7 +145,14 @@ func ownAddresses() (all []netip.Addr) {
 	return all
 }
 
+// parseAddr reads an address as the kernel writes them: without a zone, which
+// might be any text.
 func parseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
+	if a.Zone() != "" {
+		return netip.Addr{}, errZone
+	}
 	return a.Unmap(), err
 }
+
+var errZone = errors.New("an address with a zone")

@@ -30,10 +30,10 @@ func ReadRecent(r io.Reader) (all []RecentEntry) {
 		if len(words) < 5 || words[3] != "last_seen:" {
 			continue
 		}
-		addr, err := netip.ParseAddr(strings.TrimPrefix(words[0], "src="))
+		addr, err := parseAddr(strings.TrimPrefix(words[0], "src="))
 		last, err2 := strconv.ParseUint(words[4], 10, 64)
 		if err == nil && err2 == nil {
-			all = append(all, RecentEntry{addr.Unmap(), last, max(0, len(words)-7)})
+			all = append(all, RecentEntry{addr, last, max(0, len(words)-7)})
 		}
 	}
 	return all

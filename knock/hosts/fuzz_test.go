@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"rapport/knock"
 	"rapport/knock/hosts"
 )
 
@@ -37,10 +38,21 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		hosts.LoadResults(path) // whatever it is, there is no harm in it
 		file, err := hosts.Load(path)
 		shown(t, err)
 		if err != nil {
 			return
+		}
+		for _, h := range file.Hosts() {
+			for _, name := range []string{h.Name, h.Address} {
+				if err := hosts.CheckName(name); err != nil && (name != "" || name == h.Name) {
+					t.Errorf("%q was taken for a name: %v", name, err)
+				}
+				if knock.Clean(name, len(name)) != name {
+					t.Errorf("the name %q does not print", name)
+				}
+			}
 		}
 		const name = "new.example.org"
 		if _, ok := file.Host(name); ok {

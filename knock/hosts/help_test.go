@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"rapport/knock"
 	"rapport/knock/hosts"
 )
@@ -20,7 +22,7 @@ const helperVariable = "RAPPORT_HOSTS_TEST_HELPER"
 func TestMain(m *testing.M) {
 	switch os.Getenv(helperVariable) {
 	case "":
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
 	case "print": // a secret_command
 		fmt.Print(os.Getenv("PRINT"))
 	case "flood":

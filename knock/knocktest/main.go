@@ -1,8 +1,12 @@
 package knocktest
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // The environment carries what Main found out to the tests of the same
@@ -21,7 +25,7 @@ const (
 // The test binary is executed again for it, with the same arguments; its exit
 // code is passed on, and it is killed if this process is. Where namespaces
 // cannot be had, the tests run in the ordinary place, and [Need] tells those
-// that need one.
+// that need one. A goroutine that outlives the tests makes them fail.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
 // Run is Main for a TestMain that has more to do: it returns the exit code.
@@ -35,5 +39,19 @@ func Run(m *testing.M) int {
 			panic(err)
 		}
 	}
-	return m.Run()
+	code = m.Run()
+	if code == 0 && !fuzzing() {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines outlive the tests:", err)
+			code = 1
+		}
+	}
+	return code
+}
+
+// fuzzing reports whether this run fuzzes: its workers have goroutines that
+// stay.
+func fuzzing() bool {
+	f := flag.Lookup("test.fuzz")
+	return f != nil && f.Value.String() != ""
 }

@@ -1,0 +1,52 @@
+package diag
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"rapport/knock"
+)
+
+// FuzzReport: whatever a server says, a report of it can be shown, its JSON
+// too, and the short one leaves out what was said and nothing else.
+func FuzzReport(f *testing.F) {
+	f.Add("220 mail ESMTP", "Not allowed at this time")
+	f.Add("e", "\x1b[2J\u202e\"\\")
+	f.Add("0\"", "0")
+	f.Add("(left out)", "rapport doctor")
+	f.Fuzz(func(t *testing.T, said, refusal string) {
+		said, refusal = knock.Clean(said, 255), knock.Clean(refusal, 255)
+		r := Report{
+			Host: "server", Address: "203.0.113.7", At: time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC),
+			Handshake: &knock.Report{SSH: knock.SSH{State: knock.SSHNotSSH, Banner: said}},
+			Scan:      &ScanReport{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}},
+		}
+		r.Verdict = Verdict{Code: SSHSilent, Summary: r.Handshake.Summary(), Detail: Detail{Text: said}}
+		r.Checks = []Check{{ID: CheckHandshake, Status: Fail, Summary: r.Handshake.Summary()}, {ID: CheckScan, Status: Warn, Summary: r.Scan.SSH.Summary()}}
+		encoded, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		short, full := r.Text(false), r.Text(true)
+		for _, s := range []string{string(encoded), short, full} {
+			if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' }) {
+				t.Errorf("%q does not print", s)
+			}
+		}
+		if said != "" && !strings.HasSuffix(full, "    ssh: "+said+"\n") {
+			t.Errorf("the full report lacks %q:\n%s", said, full)
+		}
+		for _, s := range []string{said, refusal} {
+			if len(s) > 60 && strings.Contains(short, fmt.Sprintf("%q", s)) {
+				t.Errorf("the short report has %q:\n%s", s, short)
+			}
+		}
+		if lines := strings.Count(short, "\n"); lines != 4 || !strings.HasPrefix(short, "rapport doctor: server 203.0.113.7, 2026-11-22T08:43:54Z\nverdict: ssh-silent: ") {
+			t.Errorf("the short report is\n%s", short)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+//go:build unix
+
+package knock
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+)
+
+// FuzzBanner: whatever a server says, it is judged in bounds and in words that
+// print, more of it does not change a verdict, and the connection still gives
+// every byte.
+func FuzzBanner(f *testing.F) {
+	for _, s := range []string{
+		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n", "hello\r\nSSH-2.0-x\r\n", "Not allowed at this time\r\n",
+		"Exceeded MaxStartups\r\n", "220 mail ESMTP\r\n", "SS", "\n\n\r\n", "SSH-\x1b]0;owned\a\u009b31m\u202e\xff\n", "SSH-" + strings.Repeat("x", 300),
+	} {
+		f.Add([]byte(s), 7)
+	}
+	f.Fuzz(func(t *testing.T, said []byte, cut int) {
+		if len(said) > 1<<12 { // what a socket takes with nobody reading
+			return
+		}
+		state, text := judge(said[:min(len(said), maxBanner)], true)
+		if (text == "") != (state == SSHSilent) || (state == SSHOpen) != strings.HasPrefix(text, "SSH-") || len([]rune(text)) > maxBanner {
+			t.Errorf("%q is %s %q", said, state, text)
+		}
+		ssh := SSH{State: state, Banner: text}
+		shown, err := json.Marshal(ProbeReport{SSH: ssh})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{text, ssh.Summary(), Report{SSH: ssh}.Summary(), string(shown)} {
+			if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
+				t.Errorf("%q does not print", s)
+			}
+		}
+		if early, _ := judge(said[:min(max(cut, 0), len(said))], false); early == SSHOpen || early == SSHRefusing {
+			if late, _ := judge(said, true); late != early {
+				t.Errorf("%q is %s after %d bytes and %s in the end", said, early, cut, late)
+			}
+		}
+		// What is not decided before its end is waited for: too slow for here.
+		if early, _ := judge(said, false); len(said) > 0 && len(said) < maxBanner && early != SSHOpen && early != SSHRefusing {
+			return
+		}
+		conn := saying(t, said)
+		defer conn.Close()
+		r := reader{conn: conn}
+		got, words, whole := r.banner(time.Now().Add(time.Minute))
+		if got != state || words != text {
+			t.Errorf("%q is %s %q, read it is %s %q", said, state, text, got, words)
+		}
+		if got, err := io.ReadAll(whole); err != nil || !bytes.Equal(got, said) {
+			t.Errorf("the connection gives %q, %v, of %q", got, err, said)
+		}
+	})
+}
+
+// saying returns a connection whose other end has said something and gone.
+func saying(t *testing.T, said []byte) net.Conn {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := syscall.Write(fds[1], said); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Close(fds[1])
+	file := os.NewFile(uintptr(fds[0]), "server")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}

@@ -1,0 +1,81 @@
+package tui
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"unicode"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+// FuzzPaste: whatever is pasted into the Compare screen, at once or key by key,
+// every screen it leads to fits and prints.
+func FuzzPaste(f *testing.F) {
+	f.Add("10247 10363 10357 10858 10938", true)
+	f.Add("-A INPUT -p tcp --dport 1 -m recent --name \x1b[31m --set\n-A x -j\n", true)
+	f.Add("table ip x {chain x {tcp dport 5 accept\n}}\r\n\r\n", false)
+	f.Add("l/etc/\u202e\x1b[2J\x7f", false)
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string, whole bool) {
+		if len(text) > 1<<14 {
+			return
+		}
+		host := hosts.NewHost("myserver")
+		c := Config{Client: &knock.Client{}, Host: &host, Secret: secret}
+		a := newApp(t.Context(), c, newTheme(lipgloss.NewRenderer(io.Discard), false))
+		a.now = noon
+		fits := func(m tea.Model) tea.Model {
+			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
+				m = tell(m, size)
+				lines := strings.Split(m.View(), "\n")
+				if len(lines) != size.Height {
+					t.Errorf("%d lines of %d", len(lines), size.Height)
+				}
+				for _, l := range lines {
+					if ansi.StringWidth(l) > size.Width || strings.ContainsFunc(l, func(c rune) bool { return !unicode.IsPrint(c) }) {
+						t.Errorf("at %dx%d the line %q", size.Width, size.Height, l)
+					}
+				}
+			}
+			return m
+		}
+		m := fits(tell(a, press("c")))
+		if whole {
+			m = tell(m, paste(text))
+		} else {
+			for _, r := range text {
+				switch r {
+				case '\r', '\n':
+					m = tell(m, enter)
+				case '\x1b': // it would leave
+				case 'l': // it would ask for a file
+				default:
+					m = tell(m, press(string(r)))
+				}
+			}
+		}
+		m = fits(m)
+		hour := knock.HourOf(noon)
+		p := gate.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
+		i, err := inspect(t.Context(), []byte(text), "", p, gate.Known{SSHPort: 22})
+		j := job{number: 1 << 20, cancel: func() {}}
+		b := m.(app)
+		b.compare.step, b.compare.job, b.compare.at = comparing, &j, noon
+		m = b
+		if err == nil {
+			m = tell(m, jobEvent{number: j.number, event: inspected{i, false}})
+		}
+		m = fits(tell(m, jobDone{j.number, err}))
+		fits(tell(m, press("m")))
+	})
+}
