@@ -12,13 +12,17 @@ import (
 // socket(7); the filter sees the segment from its TCP header on, RFC 9293.
 func mute(fd int) bool {
 	const flags, synAck = 13, 0x12
-	return syscall.AttachLsf(fd, []syscall.SockFilter{
-		*syscall.LsfStmt(syscall.BPF_LD|syscall.BPF_B|syscall.BPF_ABS, flags),
-		*syscall.LsfStmt(syscall.BPF_ALU|syscall.BPF_AND|syscall.BPF_K, synAck),
-		*syscall.LsfJump(syscall.BPF_JMP|syscall.BPF_JEQ|syscall.BPF_K, synAck, 0, 1),
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0),
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0xffff),
-	}) == nil
+	filter := [...]syscall.SockFilter{
+		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: flags},
+		{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: synAck},
+		{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, K: synAck, Jf: 1},
+		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
+		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0xffff},
+	}
+	program := syscall.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	_, _, errno := syscall.Syscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER,
+		uintptr(unsafe.Pointer(&program)), unsafe.Sizeof(program), 0)
+	return errno == 0
 }
 
 // heard reports whether a muted socket was sent a SYN-ACK.

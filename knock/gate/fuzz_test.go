@@ -147,7 +147,13 @@ func FuzzWatch(f *testing.F) {
 		for _, e := range gate.ReadRecent(strings.NewReader(text)) {
 			addrs = append(addrs, e.Addr)
 		}
-		for _, c := range append(gate.ReadSockets(strings.NewReader(text), []int{22}), gate.ReadConntrack(strings.NewReader(text), []int{22}, []netip.Addr{netip.MustParseAddr("10.0.0.1")})...) {
+		sockets, listening := gate.ReadSockets(strings.NewReader(text), []int{22})
+		for _, port := range listening {
+			if port != 22 {
+				t.Errorf("%q has a listener on port %d", text, port)
+			}
+		}
+		for _, c := range append(sockets, gate.ReadConntrack(strings.NewReader(text), []int{22}, []netip.Addr{netip.MustParseAddr("10.0.0.1")})...) {
 			addrs = append(addrs, c.Client.Addr())
 			if c.Port != 22 {
 				t.Errorf("%q has a connection to port %d", text, c.Port)
