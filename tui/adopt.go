@@ -57,11 +57,11 @@ func (a *app) tookOver(msg tookOver) {
 	if a.mode != onCompare {
 		switch {
 		case msg.err != nil:
-			a.screen.note(a.now, "%s is for this run alone: %v", msg.what, msg.err)
+			a.screen.note(a.now, "for this run alone: %v", msg.err)
 		case msg.path == "":
-			a.screen.note(a.now, "%s is for this run alone: not in the hosts file", msg.what)
-		default:
-			a.screen.note(a.now, "%s is written to %s", msg.what, msg.path)
+			a.screen.note(a.now, "for this run alone, as the hosts file does not have this server")
+		default: // the file's path is on the Hosts screen: here it would push the rest out
+			a.screen.note(a.now, "written to the hosts file: %s", msg.what)
 		}
 		return
 	}

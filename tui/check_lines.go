@@ -123,6 +123,16 @@ func (a app) inShort(c diag.Check, w int) string {
 			}
 			return text
 		}
+	case diag.CheckHandshake:
+		s, _, _ := strings.Cut(c.Summary, ", after ")
+		if ansi.StringWidth(s) > w {
+			s = strings.TrimPrefix(s, "knocks ")
+		}
+		return s
+	case diag.CheckEgress:
+		if strings.HasPrefix(c.Summary, "loopback: ") {
+			return "loopback"
+		}
 	case diag.CheckFamily:
 		if strings.HasPrefix(c.Summary, "there is no address") {
 			return "no address to compare with"

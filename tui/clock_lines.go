@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"rapport/diag"
 	"rapport/knock"
 )
@@ -34,7 +36,7 @@ func (a app) clockLines() (out []string) {
 	if at.IsZero() {
 		at = d.began
 	}
-	rows, silent := a.clockRows(at)
+	rows, failed := a.clockRows(at)
 	x := newAxis(a.theme, a.width-name-words-2, at, d.target.Skew, rows)
 	add := func(label, line, words string) {
 		out = append(out, " "+fit(label, name)+line+" "+words)
@@ -51,26 +53,49 @@ func (a app) clockLines() (out []string) {
 	for _, r := range rows {
 		add(fit(r.name, name-1), x.draw(r.i), clause(r.words, words))
 	}
-	if silent != "" {
-		out = append(out, " "+fit("no answer", name)+a.theme.dim.Render(clause(silent, a.width-name-2)))
-	}
-	const fixed = 6 // so that the causes do not move when a source answers late
-	for len(out) < fixed {
-		out = append(out, "")
+	if len(failed) > 0 {
+		label, text := inGroups(failed, a.width-name-2)
+		out = append(out, " "+fit(label, name)+a.theme.dim.Render(text))
 	}
 	return out
 }
 
-// clockRows are the rows of all clocks, and a list of the sources without an
-// answer.
-func (a app) clockRows(at time.Time) (rows []clockRow, silent string) {
+// inGroups names the sources without a reading by what kept them from one, as
+// many as have room in w cells; label stands before them.
+func inGroups(failed []diag.Reading, w int) (label, text string) {
+	slices.SortStableFunc(failed, func(r, s diag.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
+	why := func(i int) string { return knock.Clean(failed[i].Err.Error(), 60) }
+	label = "no reading"
+	if all := why(0); all == why(len(failed)-1) && len(all) < len(label) {
+		label, text = all, failed[0].Name
+	} else {
+		text = all + ": " + failed[0].Name
+	}
+	for i := 1; i < len(failed); i++ {
+		more := ", " + failed[i].Name
+		if why(i) != why(i-1) {
+			more = "; " + why(i) + ": " + failed[i].Name
+		}
+		rest := ""
+		if left := len(failed) - i - 1; left > 0 {
+			rest = fmt.Sprintf(" +%d", left)
+		}
+		if ansi.StringWidth(text+more+rest) > w {
+			return label, fmt.Sprintf("%s +%d", text, len(failed)-i)
+		}
+		text += more
+	}
+	return label, text
+}
+
+// clockRows are the rows of all clocks, and the sources without a reading.
+func (a app) clockRows(at time.Time) (rows []clockRow, failed []diag.Reading) {
 	d := a.diagnose
 	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
 	if d.report.Clock != nil {
-		var none []string
 		for _, r := range inOrder(withoutKnock(*d.report.Clock).Sources) {
 			if r.Err != nil {
-				none = append(none, fmt.Sprintf("%s (%s)", r.Name, knock.Clean(r.Err.Error(), 60)))
+				failed = append(failed, r)
 				continue
 			}
 			words := diag.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
@@ -88,7 +113,6 @@ func (a app) clockRows(at time.Time) (rows []clockRow, silent string) {
 			}
 			rows = append(rows, row)
 		}
-		silent = strings.Join(none, ", ")
 	}
 	hour, how := knock.Hour{}, ""
 	switch r := d.report; {
@@ -106,7 +130,7 @@ func (a app) clockRows(at time.Time) (rows []clockRow, silent string) {
 		i := diag.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
 		rows = append(rows, clockRow{name: diag.SourceKnock, i: i, words: clockHour(hour) + how})
 	}
-	return rows, silent
+	return rows, failed
 }
 
 // inOrder sorts readings by source, so that they do not change places as they
@@ -297,7 +321,7 @@ func (x axis) draw(i diag.Interval) string {
 	line := slices.Repeat([]string{" "}, x.width)
 	cells, _ := x.boundaries()
 	for _, c := range cells {
-		line[c] = x.theme.dim.Render(x.theme.wait)
+		line[c] = x.theme.dim.Render(x.theme.tick)
 	}
 	from, to := x.cell(max(i.Low, x.low)), x.cell(min(i.High, x.high))
 	strong := x.theme.strong.Render

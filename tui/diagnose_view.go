@@ -63,28 +63,37 @@ func (a app) nextSection() int {
 // diagnoseSections are what stands below the verdict. Those whose height is
 // known from the start come first, so that nothing moves when they fill.
 func (a app) diagnoseSections() [][]string {
-	all := [][]string{a.checkLines(), a.scanLines(), a.clockLines(), a.causeLines()}
+	all := [][]string{a.checkLines(), a.scanLines(), a.clockLines(), a.causeLines(), a.fullLines()}
 	if a.roomy() {
 		for i := range all {
+			if len(all[i]) == 0 {
+				continue
+			}
 			all[i] = append([]string{""}, all[i]...)
 		}
 	}
 	return all
 }
 
-// card is the verdict, or what is being done for it. Its height is fixed.
+// cardHeight is how many lines the card has at least, and at most. It has more
+// than the least only for a verdict.
+func (a app) cardHeight() (least, most int) {
+	switch {
+	case a.roomy():
+		return a.height/5 + 1, a.height / 3
+	case a.large():
+		return 5, a.height / 2
+	}
+	return 4, max(4, a.height-7)
+}
+
+// card is the verdict, or what is being done for it.
 func (a app) card() pane {
 	d, th := a.diagnose, a.theme
 	p := pane{title: "verdict"}
-	height := 4
-	switch {
-	case a.roomy():
-		height = 7
-	case a.large():
-		height = 5
-	}
+	height, _ := a.cardHeight()
 	add := func(style lipgloss.Style, most int, text string) {
-		for _, l := range cut(wrap(a.withoutPorts(text), a.width-4), most) {
+		for _, l := range cut(a.wrapped(text), most) {
 			p.lines = append(p.lines, " "+style.Render(l))
 		}
 	}
@@ -101,6 +110,9 @@ func (a app) card() pane {
 	case a.diagnosing():
 		p.note = fmt.Sprintf("%2d s", max(0, int(a.now.Sub(d.began).Seconds())))
 		add(th.strong, 1, "no verdict yet")
+		if !a.large() { // without a frame the note has no edge to stand on
+			p.lines[0] = ends(p.lines[0], p.note+" ", a.width)
+		}
 		add(plain, 2, a.doing())
 		if r.Scan != nil {
 			add(th.dim, height-len(p.lines), r.Scan.Announce)
@@ -109,39 +121,69 @@ func (a app) card() pane {
 		add(th.bad, height-1, "not done: "+d.failure)
 		add(plain, 1, "r runs again")
 	case r.Done:
-		v := r.Verdict
-		p.note = fmt.Sprintf("%s, %d s", a.likely(v), int(time.Duration(r.Elapsed).Round(time.Second).Seconds()))
-		if d.copied {
-			p.note = "report in the clipboard (OSC 52), " + p.note
-		}
-		style := th.bad
-		if v.Code.Works() {
-			style = th.good
-		}
-		if v.Code == diag.Unexplained {
-			style = th.warn
-		}
-		add(style, 2, v.Summary)
-		left := height - len(p.lines)
-		offer := a.fixLine()
-		if offer != "" {
-			left--
-		}
-		if v.Fix != "" {
-			add(plain, left, v.Fix)
-		}
-		if offer != "" {
-			p.lines = append(p.lines, offer)
-		}
-		if others := a.otherCauses(); others != "" && len(p.lines) < height {
-			add(th.dim, 1, others)
-		}
+		p, _ = a.verdict()
 	}
 	for len(p.lines) < height {
 		p.lines = append(p.lines, "")
 	}
 	return p
 }
+
+// verdict is what the card shows of a diagnosis that is over; whole says that
+// there is no more to the verdict.
+func (a app) verdict() (p pane, whole bool) {
+	d, th, v := a.diagnose, a.theme, a.diagnose.report.Verdict
+	style := th.bad
+	switch {
+	case v.Code.Works():
+		style = th.good
+	case v.Code == diag.Unexplained:
+		style = th.warn
+	}
+	p = pane{title: "verdict", note: fmt.Sprintf("%s, %d s", a.likely(v), int(time.Duration(d.report.Elapsed).Round(time.Second).Seconds()))}
+	const copied = "report in the clipboard (OSC 52)"
+	if !a.large() { // without a frame the note has no edge to stand on
+		note := ""
+		if d.copied {
+			note = copied + " "
+		}
+		p.lines = append(p.lines, ends(" "+style.Render(p.note), note, a.width))
+	} else if d.copied {
+		p.note = copied + ", " + p.note
+	}
+	least, most := a.cardHeight()
+	offer := a.fixLine()
+	left := most - len(p.lines)
+	if offer != "" {
+		left--
+	}
+	summary, fix := a.wrapped(v.Summary), a.wrapped(v.Fix)
+	if v.Fix == "" {
+		fix = nil
+	}
+	whole = len(summary)+len(fix) <= left
+	summary = cut(summary, max(2, left-len(fix)))
+	fix = cut(fix, left-len(summary))
+	for _, l := range summary {
+		p.lines = append(p.lines, " "+style.Render(l))
+	}
+	for _, l := range fix {
+		p.lines = append(p.lines, " "+l)
+	}
+	if offer != "" {
+		p.lines = append(p.lines, offer)
+	}
+	if why := a.evidence(2); a.roomy() && len(why) > 0 {
+		p.lines = append(append(p.lines, ""), why...)
+	}
+	if others := a.otherCauses(); others != "" && len(p.lines) < least && !a.roomy() {
+		p.lines = append(p.lines, " "+th.dim.Render(cut(a.wrapped(others), 1)[0]))
+	}
+	return p, whole
+}
+
+// wrapped breaks a text into lines of the card.
+func (a app) wrapped(text string) []string { return wrap(a.withoutPorts(text), a.width-4) }
 
 // likely names the verdict's code, and how likely it is.
 func (a app) likely(v diag.Verdict) string {
@@ -185,14 +227,16 @@ func (a app) fixLine() string {
 		return ""
 	}
 	line := " " + a.theme.accent.Render("f") + "  take " + c.String() + " over and knock"
-	where := " (for this run)"
+	scope := []string{" (for this run)"}
 	if a.diagnose.listed {
-		where = " (here and in the hosts file)"
+		scope = []string{" (here and in the hosts file)", " (hosts file too)"}
 	}
-	if ansi.StringWidth(line+where) > a.width-2 {
-		return line
+	for _, s := range scope {
+		if ansi.StringWidth(line+s) <= a.width-2 {
+			return line + s
+		}
 	}
-	return line + where
+	return line
 }
 
 // cut keeps n lines, and shows at the end of the last one that there were more.
@@ -212,67 +256,74 @@ func cut(lines []string, n int) []string {
 	return lines
 }
 
-// causeLines are the causes behind the verdict, and what speaks for it.
+// causeLines are what speaks for the verdict, and the causes behind it.
 func (a app) causeLines() (out []string) {
 	r := a.diagnose.report
-	if !r.Done || a.diagnosing() {
+	if !r.Done || a.diagnosing() || len(r.Causes) == 0 {
 		return nil
 	}
-	const indent = 14
-	say := func(label string, style lipgloss.Style, text string) {
-		for i, l := range wrap(a.withoutPorts(text), a.width-indent-1) {
-			if i > 0 {
-				label = ""
-			}
-			out = append(out, " "+fit(label, indent-1)+style.Render(l))
-		}
+	if !a.roomy() { // there the card has it
+		out = a.evidence(0)
 	}
-	plain := lipgloss.NewStyle()
+	if v := r.Verdict; len(v.Detail.Ports) > 0 {
+		out = append(out, a.labelled("ports", strings.Trim(fmt.Sprint(v.Detail.Ports), "[]")+" "+string(v.Detail.Answer), 0)...)
+	}
 	label := "other causes"
-	for _, c := range r.Causes[min(1, len(r.Causes)):] {
-		text := fmt.Sprintf("%s  %s", percent(c.Likelihood), c.Code)
-		n := len(c.Evidence)
-		if !a.roomy() {
-			n = min(n, 1)
+	for _, c := range r.Causes[1:] {
+		const indent = "      "
+		out = append(out, a.labelled(label, fmt.Sprintf("%4s  %s", percent(c.Likelihood), c.Code), 0)...)
+		for _, e := range c.Evidence {
+			for _, l := range a.labelled("", e, len(indent)) {
+				out = append(out, indent+l)
+			}
 		}
-		if n > 0 {
-			text += ": " + strings.Join(c.Evidence[:n], "; ")
-		}
-		if !a.roomy() {
-			text = clause(text, a.width-indent-1)
-		}
-		say(label, plain, text)
 		label = ""
 	}
-	if label != "" {
-		say(label, a.theme.dim, "none that the evidence leaves room for")
-	}
-	label = "evidence"
-	if len(r.Causes) > 0 {
-		for _, e := range r.Causes[0].Evidence {
-			say(label, plain, e)
-			label = ""
-		}
-	}
-	v := r.Verdict
-	if len(v.Detail.Ports) > 0 {
-		say("ports", plain, strings.Trim(fmt.Sprint(v.Detail.Ports), "[]")+" "+string(v.Detail.Answer))
-	}
-	if v.Fix != "" && !a.saysAll() {
-		say("in full", plain, v.Summary)
-		say("fix", plain, v.Fix)
+	if len(r.Causes) == 1 && r.Causes[0].Likelihood > surely {
+		out = append(out, a.labelled(label, "none that the evidence leaves room for", 0)...)
 	}
 	return out
 }
 
-// saysAll reports whether the card has room for the whole verdict.
-func (a app) saysAll() bool {
-	v := a.diagnose.report.Verdict
-	summary, fix := len(wrap(v.Summary, a.width-4)), len(wrap(v.Fix, a.width-4))
-	if a.fixLine() != "" {
-		fix++
+// evidence is what speaks for the verdict, one thing a line, in so many cells
+// less than the screen has.
+func (a app) evidence(less int) (out []string) {
+	label := "evidence"
+	for _, c := range a.diagnose.report.Causes[:min(1, len(a.diagnose.report.Causes))] {
+		for _, e := range c.Evidence {
+			out = append(out, a.labelled(label, e, less)...)
+			label = ""
+		}
 	}
-	return summary <= 2 && summary+fix <= len(a.card().lines)
+	return out
+}
+
+// labelled is a text with a label before its first line, in so many cells less
+// than the screen has.
+func (a app) labelled(label, text string, less int) (out []string) {
+	const column = 14 // where the text begins
+	for _, l := range wrap(a.withoutPorts(text), a.width-column-less-1) {
+		out = append(out, " "+fit(label, column-1)+l)
+		label = ""
+	}
+	return out
+}
+
+// surely is the likelihood from which on it is worth saying that there is no
+// other cause.
+const surely = 0.9
+
+// fullLines are the verdict and its fix where the card has no room for all of
+// them.
+func (a app) fullLines() []string {
+	r := a.diagnose.report
+	if !r.Done || a.diagnosing() {
+		return nil
+	}
+	if _, whole := a.verdict(); whole {
+		return nil
+	}
+	return append(a.labelled("in full", r.Verdict.Summary, 0), a.labelled("fix", r.Verdict.Fix, 0)...)
 }
 
 // withoutPorts hides the knock ports that a text names, on a masked screen.

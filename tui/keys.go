@@ -77,7 +77,7 @@ func (a app) diagnoseHelp() [][2]string {
 		{"q   ctrl+z", "quit; suspend, fg comes back"},
 		{t.yes + "   " + t.no, "ok; fail"},
 		{"!   >   -", "warn; running; skipped"},
-		{t.wait, "not begun, not tried yet"},
+		{t.wait + "   " + t.untried, "check not begun; hour, range not tried yet"},
 		{t.tried + "   " + t.full, "tried, at least where likeliest; a hit"},
 		{"[" + t.tried + "]", "the client's own hour, range and secret"},
 		{t.point + "   " + t.begin + t.inside + t.end, "a clock's time; its span where not exact"},

@@ -50,7 +50,7 @@ func (t theme) cell(s diag.CellState) string {
 	case diag.Tried:
 		return t.tried
 	}
-	return t.dim.Render(t.wait)
+	return t.dim.Render(t.untried)
 }
 
 // draw draws cells in order, the client's own in brackets.
@@ -115,7 +115,7 @@ func (a app) scanLines() []string {
 	if v, ok := forms.hit(); ok && v != gate.AsGiven {
 		line += " " + v.Words()
 	}
-	return append(out, ends(line, th.dim.Render(th.full+" hit  "+th.tried+" tried  "+th.wait+" not yet "), a.width))
+	return append(out, ends(line, th.dim.Render(th.full+" hit  "+th.tried+" tried  "+th.untried+" not yet "), a.width))
 }
 
 // hourStrips draw the hours up to the client's and those after it; far are the

@@ -21,12 +21,13 @@ type glyphs struct {
 	yes, no, wait                                            string
 	from, to, open                                           string // of a span on a time line: begin, end, no end yet
 	begin, inside, end, point                                string // of an interval on an axis; a point is one of a single cell
-	tried                                                    string // a hypothesis that did not open the gate
+	tried, untried                                           string // a hypothesis that did not open the gate, and one to come
+	tick                                                     string // where an hour begins on an axis
 }
 
 var (
-	unicodeGlyphs = glyphs{"┌", "┐", "└", "┘", "─", "│", "█", "░", "✓", "✗", "·", "├", "┤", "╴", "┣", "━", "┫", "┃", "░"}
-	asciiGlyphs   = glyphs{"+", "+", "+", "+", "-", "|", "#", ".", "v", "x", ".", "|", "|", "-", "[", "=", "]", "#", "-"}
+	unicodeGlyphs = glyphs{"┌", "┐", "└", "┘", "─", "│", "█", "░", "✓", "✗", "·", "├", "┤", "╴", "┣", "━", "┫", "┃", "░", "·", "·"}
+	asciiGlyphs   = glyphs{"+", "+", "+", "+", "-", "|", "#", ".", "v", "x", ".", "|", "|", "-", "[", "~", "]", "*", "=", "_", "|"}
 )
 
 func newTheme(r *lipgloss.Renderer, ascii bool) theme {

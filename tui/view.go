@@ -253,7 +253,7 @@ func (a app) logLines(n int) []string {
 	for i := len(a.screen.log) - 1; i >= 0 && len(out) < n; i-- {
 		e := a.screen.log[i]
 		lines := wrap(e.text, a.width-indent-1)
-		lines = lines[:min(len(lines), n-len(out))] // rather the beginning than the end
+		lines = cut(lines, n-len(out)) // rather the beginning than the end
 		for j := len(lines) - 1; j >= 0 && len(out) < n; j-- {
 			at := fit("", indent-3)
 			if j == 0 {

@@ -1,0 +1,88 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/diag"
+)
+
+// However long a verdict is, all of it can be read.
+func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
+	now := noon
+	for _, n := range []int{10, 40, 160} {
+		var words []string
+		for i := range n {
+			words = append(words, fmt.Sprintf("word%03d", i))
+		}
+		r := twoFaults(t)
+		r.Verdict.Summary, r.Verdict.Fix = strings.Join(words[:n/2], " "), strings.Join(words[n/2:], " ")
+		for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
+			m := tell(newScreen(t, &now, nil), append([]tea.Msg{size}, diagnosed(r)...)...)
+			shows(t, m, "server-hour-behind, 60 %", "f take skew -2h, range 10000-10998 over and knock")
+			fits(t, m)
+			m = tell(m, size)
+			read := ""
+			for range 100 {
+				read += m.View()
+				m = tell(m, tea.KeyMsg{Type: tea.KeyDown})
+			}
+			for _, w := range words {
+				if !strings.Contains(read, w) {
+					t.Fatalf("%s of %d cannot be read at %v:\n%s", w, n, size, m.View())
+				}
+			}
+		}
+	}
+}
+
+func TestDiagnoseNamesClocksWithoutAReading(t *testing.T) {
+	all := []string{diag.SourceHTTP, diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime, diag.SourceICMP}
+	for _, tt := range []struct {
+		readings []diag.Reading
+		width    int
+		want     string
+	}{
+		{unread(diag.ErrNoAnswer, all...), 80, "no answer http, https, ntp, smtp, daytime, time, icmp"},
+		{unread(diag.ErrRefused, all[:2]...), 80, "refused http, https"},
+		{append(unread(diag.ErrNoAnswer, all[2:6]...), unread(diag.ErrRefused, all[:2]...)...), 80, "no reading no answer: ntp, smtp, daytime, time; refused: http, https"},
+		{append(unread(diag.ErrNoAnswer, all[2:6]...), unread(diag.ErrRefused, all[:2]...)...), 60, "no reading no answer: ntp, smtp, daytime, time +2"},
+		{unread(errors.New("closed without an answer"), all...), 60, "no reading closed without an answer: http, https, ntp +4"},
+	} {
+		now := noon
+		r := running(t)
+		r.Clock = clocksOf(tt.readings...)
+		m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: tt.width, Height: 30}, press("d"), snapshot(r))
+		shows(t, m, tt.want)
+	}
+}
+
+// Only where the verdict is all but sure are other causes ruled out.
+func TestDiagnoseRulesOtherCausesOut(t *testing.T) {
+	now := noon
+	for likelihood, want := range map[float64]bool{0.98: true, 0.6: false} {
+		r := opens(t)
+		r.Causes[0].Likelihood = likelihood
+		m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 120, Height: 40}}, diagnosed(r)...)...)
+		if got := strings.Contains(m.View(), "none that the evidence leaves room for"); got != want {
+			t.Errorf("at %v other causes are ruled out: %v", likelihood, got)
+		}
+	}
+}
+
+// Signs that stand side by side are not mistaken for each other.
+func TestASCIISignsDiffer(t *testing.T) {
+	g := asciiGlyphs
+	seen := map[string]bool{}
+	for _, sign := range []string{g.yes, g.no, g.wait, "!", ">", "-", g.full, g.tried, g.untried, g.inside, g.point, g.tick} {
+		if seen[sign] {
+			t.Errorf("%s has two meanings", sign)
+		}
+		seen[sign] = true
+	}
+}
+
