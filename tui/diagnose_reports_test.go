@@ -237,4 +237,3 @@ func blocked(t *testing.T) diag.Report {
 	r.Causes = []diag.Cause{{Code: diag.KnocksBlocked, Likelihood: 0.98, Evidence: []string{"5 knocks unreachable", "port 10247 first: 192.0.2.1 says so"}}}
 	return r
 }
-

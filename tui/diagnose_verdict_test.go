@@ -85,4 +85,3 @@ func TestASCIISignsDiffer(t *testing.T) {
 		seen[sign] = true
 	}
 }
-
