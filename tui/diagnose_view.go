@@ -30,20 +30,35 @@ func (a app) diagnosePanes() (lines []string, scroll int) {
 	if a.large() {
 		room -= 3 // the frame, and a blank line above the keys
 	}
-	if len(body) > room {
+	if paging := a.paging(); paging || len(body) > room {
 		if !a.large() {
 			room--
 		}
-		room = max(room, 1)
-		scroll = len(body) - room
+		all := len(body)
+		room = max(1, min(room, all))
+		scroll = all - room
 		first := min(a.diagnose.scroll, scroll)
 		body = body[first : first+room]
-		card.foot = a.theme.dim.Render(fmt.Sprintf("lines %d-%d of %d: tab, up, down", first+1, first+room, room+scroll))
+		card.foot = a.theme.dim.Render(fmt.Sprintf("lines %d-%d of %d: tab, up, down", first+1, first+room, all))
+		if paging {
+			scroll = max(scroll, 1) // there is a way back to the whole card
+		}
 		if !a.large() {
 			body = append(slices.Clip(body), " "+card.foot)
 		}
 	}
 	return append(a.framed(card), body...), scroll
+}
+
+// paging reports whether the user reads on below a card that has no frame. Then
+// it leaves the room to what is read.
+func (a app) paging() bool {
+	if a.large() || a.diagnose.scroll == 0 || !a.diagnose.report.Done {
+		return false
+	}
+	a.diagnose.scroll = 0
+	_, scroll := a.diagnosePanes()
+	return scroll > 0
 }
 
 // nextSection returns where the section begins that comes after what is shown
@@ -121,7 +136,9 @@ func (a app) card() pane {
 		add(th.bad, height-1, "not done: "+d.failure)
 		add(plain, 1, "r runs again")
 	case r.Done:
-		p, _ = a.verdict()
+		if p, _ = a.verdict(); a.paging() {
+			return p
+		}
 	}
 	for len(p.lines) < height {
 		p.lines = append(p.lines, "")
@@ -164,6 +181,9 @@ func (a app) verdict() (p pane, whole bool) {
 	whole = len(summary)+len(fix) <= left
 	summary = cut(summary, max(2, left-len(fix)))
 	fix = cut(fix, left-len(summary))
+	if a.paging() {
+		summary, fix, least = cut(summary, 1), nil, 0
+	}
 	for _, l := range summary {
 		p.lines = append(p.lines, " "+style.Render(l))
 	}
