@@ -79,7 +79,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 			return netip.Addr{}, fmt.Errorf("%w: no such zone of an address as in %q", ErrName, Clean(host, 80))
 		}
 		if family == Family4 && !addr.Is4() || family == Family6 && addr.Is4() {
-			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address", ErrName, addr, family)
+			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address; leave out -%s (family in the hosts file)", ErrName, addr, family, family)
 		}
 		return addr, nil
 	}
@@ -89,14 +89,22 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	}
 	shown := Clean(host, 80)
 	addrs, err := c.lookup(ctx, network, host)
+	var dns *net.DNSError
+	_ = errors.As(err, &dns)
+	otherFamily := false
+	if err != nil && network != "ip" && ctx.Err() == nil && (dns == nil || dns.IsNotFound) {
+		others, _ := c.lookup(ctx, "ip", host)
+		otherFamily = len(others) > 0
+	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return netip.Addr{}, context.Cause(ctx)
 	}
-	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case otherFamily:
+		return netip.Addr{}, fmt.Errorf("%w: %q has no IPv%s address; leave out -%s (family in the hosts file)", ErrName, shown, family, family)
+	case dns != nil && dns.IsNotFound:
 		return netip.Addr{}, fmt.Errorf("%w: no such host %q; check the spelling", ErrName, shown)
-	case ctx.Err() != nil, errors.As(err, &dns) && dns.IsTimeout:
+	case ctx.Err() != nil, dns != nil && dns.IsTimeout:
 		return netip.Addr{}, fmt.Errorf("%w: the name servers did not answer for %q; check this machine's network", ErrName, shown)
 	case dns != nil: // the last part says what: dial udp 192.0.2.53:53: connect: network is unreachable
 		reason := dns.Err[strings.LastIndex(dns.Err, ": ")+1:]
