@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -20,9 +21,9 @@ const (
 	// maxName bounds a host's name and address, in bytes: as DNS does (RFC 1035,
 	// section 2.3.4).
 	maxName = 255
-	// maxSkew bounds a skew. A machine without a battery wakes in 1970, decades
+	// MaxSkew bounds a skew, either way. A machine without a battery wakes in 1970, decades
 	// behind; nothing is a century off.
-	maxSkew = 100 * 365 * 24 * time.Hour
+	MaxSkew = 100 * 365 * 24 * time.Hour
 	// The window is netfilter's --seconds: whole seconds would do, and after an
 	// hour the rules have changed.
 	minWindow = time.Second
@@ -147,4 +148,37 @@ func CheckName(s string) error {
 		}
 	}
 	return nil
+}
+
+// AsTyped returns the host that s names, typed on a command line, where it is no
+// name of the hosts file. An address may stand in brackets. What belongs elsewhere
+// is refused: a user's name, a port, a URL.
+func AsTyped(s string) (string, error) {
+	fail := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("host %s: "+format, append([]any{quote(s)}, args...)...)
+	}
+	if strings.Contains(s, "://") {
+		return fail("it is a URL: name the host, and the port with --ssh-port")
+	}
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return fail("leave out %s: rapport knows no logins", quote(s[:i+1]))
+	}
+	name, port, hasPort := s, "", false
+	if inside, ok := strings.CutPrefix(s, "["); ok {
+		address, rest, closed := strings.Cut(inside, "]")
+		_, err := netip.ParseAddr(address)
+		name = address
+		if port, hasPort = strings.CutPrefix(rest, ":"); !closed || err != nil || rest != "" && !hasPort {
+			return fail("leave out the brackets")
+		}
+	} else if strings.Count(s, ":") == 1 {
+		name, port, hasPort = strings.Cut(s, ":")
+	}
+	switch _, err := strconv.ParseUint(port, 10, 16); {
+	case hasPort && err == nil:
+		return fail("give the port with --ssh-port %s", port)
+	case hasPort:
+		return fail("leave out %s", quote(s[len(s)-len(port)-1:]))
+	}
+	return name, nil
 }

@@ -76,7 +76,7 @@ func keys() []key {
 			return tomlString(string(h.Family))
 		}},
 		{"skew", func(h *Host, v value) (err error) {
-			if h.Skew, err = v.duration(); err == nil && (h.Skew > maxSkew || h.Skew < -maxSkew) {
+			if h.Skew, err = v.duration(); err == nil && h.Skew.Abs() > MaxSkew {
 				err = errors.New("skew is more than a century")
 			}
 			return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -25,17 +24,13 @@ const maxSecretFile = 4096
 func ReadSecretFile(path string) (knock.Secret, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
 	case info.IsDir():
 		return knock.Secret{}, fmt.Errorf("secret file %q is a folder", path)
 	// Windows keeps no such bits: its folders of a user are the user's alone.
@@ -44,7 +39,7 @@ func ReadSecretFile(path string) (knock.Secret, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
 	if err != nil {
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, err)
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	s, err := knock.ParseSecret(text)
