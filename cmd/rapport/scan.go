@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -74,7 +75,7 @@ there.`,
 			client, err := f.pin(cmd, h, &t)
 			if err == nil {
 				scan := diag.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
-				r, err = scan.Run(cmd.Context(), t, scanProgress(cmd.ErrOrStderr(), f.json))
+				r, err = scan.Run(cmd.Context(), t, scanProgress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
 			}
 			if cmd.Context().Err() != nil {
 				return err
@@ -97,19 +98,35 @@ there.`,
 }
 
 // scanProgress says what is sent before it is, and how it goes to someone at a
-// terminal.
-func scanProgress(w io.Writer, quiet bool) func(diag.ScanReport) {
+// terminal: a line a second at most, and ten in all, besides a hit.
+func scanProgress(w io.Writer, quiet, terminal bool) func(diag.ScanReport) {
 	announced, confirming := false, false
-	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	told, next := 0, knock.Millis(time.Second)
 	return func(r diag.ScanReport) {
-		if !announced && !quiet {
+		if quiet {
+			return
+		}
+		if !announced {
 			fmt.Fprintln(w, r.Announce)
 		}
 		announced = true
-		if r.Confirming && !confirming && terminal && !quiet {
+		if !terminal {
+			return
+		}
+		if r.Confirming && !confirming {
 			fmt.Fprintln(w, r.Summary())
 		}
 		confirming = r.Confirming
+		tried := 0
+		for _, c := range r.Cells {
+			if c.State != diag.Waiting {
+				tried++
+			}
+		}
+		if r.Opened == nil && r.Elapsed >= next && tried-told >= max(r.Hypotheses/10, 1) {
+			told, next = tried, r.Elapsed+knock.Millis(time.Second)
+			fmt.Fprintf(w, "%d of %d hypotheses tried\n", tried, r.Hypotheses)
+		}
 	}
 }
 

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// What scan says on standard error while it works: the announcement always, and
+// how far it is to someone who watches, but not more than a few lines.
+func TestScanProgress(t *testing.T) {
+	hit := diag.Hypothesis{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: gate.AsGiven}
+	// run is a scan of 400 hypotheses, one every step, that finds the last.
+	run := func(step time.Duration, on func(diag.ScanReport)) {
+		r := diag.ScanReport{Announce: "what is sent", Hypotheses: 400, Cells: make([]diag.Cell, 400)}
+		on(r)
+		for i := range r.Cells {
+			r.Cells[i].State = diag.Tried
+			r.Elapsed += knock.Millis(step)
+			on(r)
+		}
+		r.Opened, r.Confirming = &hit, true
+		on(r)
+		on(r)
+		r.Confirming, r.Confirmed = false, true
+		on(r)
+	}
+	for _, tt := range []struct {
+		name            string
+		quiet, terminal bool
+		step            time.Duration
+		want            []string
+	}{
+		{name: "JSON", quiet: true, terminal: true, step: time.Second},
+		{name: "no terminal", step: time.Second, want: []string{"what is sent"}},
+		{name: "quick", terminal: true, step: time.Millisecond, want: []string{"what is sent", hitLine}},
+		{name: "a second for a quarter", terminal: true, step: 10 * time.Millisecond, want: []string{"what is sent",
+			"100 of 400 hypotheses tried", "200 of 400 hypotheses tried", "300 of 400 hypotheses tried", "400 of 400 hypotheses tried", hitLine}},
+		{name: "slow", terminal: true, step: time.Second, want: []string{"what is sent",
+			"40 of 400 hypotheses tried", "80 of 400 hypotheses tried", "120 of 400 hypotheses tried", "160 of 400 hypotheses tried", "200 of 400 hypotheses tried",
+			"240 of 400 hypotheses tried", "280 of 400 hypotheses tried", "320 of 400 hypotheses tried", "360 of 400 hypotheses tried", "400 of 400 hypotheses tried", hitLine}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b strings.Builder
+			run(tt.step, scanProgress(&b, tt.quiet, tt.terminal))
+			want := ""
+			for _, l := range tt.want {
+				want += l + "\n"
+			}
+			if b.String() != want {
+				t.Errorf("got\n%swant\n%s", b.String(), want)
+			}
+		})
+	}
+}
+
+const hitLine = "hour 2026-11-22-08, range 10000-10999 opens: confirming once the window is over"
