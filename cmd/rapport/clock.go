@@ -27,6 +27,11 @@ in another, or its clock is not known, 2 usage, 3 no such name.`,
 		Args:              oneHost,
 		ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("ntp") {
+				if err := checkNTP(ntp); err != nil {
+					return err
+				}
+			}
 			h, err := f.server(cmd, args[0])
 			if err != nil {
 				return err
@@ -56,8 +61,10 @@ in another, or its clock is not known, 2 usage, 3 no such name.`,
 			switch {
 			case err != nil:
 				return err
-			case !r.Known:
+			case !r.Known && f.json:
 				return errShut(r.Summary(now))
+			case !r.Known: // why is on standard output
+				return errShut("the server's clock is not known")
 			case !r.SameHour(now, h.Skew):
 				return errShut("the server is in another hour than it is taken for" + takeOver(r))
 			}

@@ -41,7 +41,10 @@ given to it:
 			if f.timeout <= 0 {
 				return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 			}
-			var err error
+			err := f.checkSkew()
+			if err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("range") {
 				if c.Range, err = knock.ParseRange(f.portRange); err != nil {
 					return err

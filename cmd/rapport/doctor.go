@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,10 @@ form of the secret would open the gate (see rapport scan --help). Cheap and harm
 come first, and it stops when it knows. It makes a few connections to SSH at most.
 
 --rules takes what iptables-save or nft list ruleset print on the server. --report prints
-a text for a ticket, without ports and without what the servers said; --report=full has
-these too. The secret is in neither.
+a text for a ticket, without the knocked ports (the ranges are in it) and without what the
+servers said; --report=full has
+these too. The secret is in neither. --timeout bounds the whole diagnosis, which takes as
+long as it needs without.
 
 Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
 3 no such name or no way there.`,
@@ -41,8 +44,16 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 			if err != nil {
 				return err
 			}
+			if f.json && cmd.Flags().Changed("report") {
+				return errors.New("--json and --report say twice what to print: keep one")
+			}
 			if report != "" && report != "brief" && report != "full" {
 				return fmt.Errorf("--report takes brief or full, not %q", knock.Clean(report, 40))
+			}
+			if cmd.Flags().Changed("ntp") {
+				if err := checkNTP(ntp); err != nil {
+					return err
+				}
 			}
 			h, t, err := f.target(cmd, args[0])
 			if err != nil {
@@ -59,7 +70,13 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 				}
 				d.Rules = &found
 			}
-			r, err := d.Run(cmd.Context(), h, t.Secret, doctorProgress(cmd.ErrOrStderr(), f.json))
+			ctx := cmd.Context()
+			if cmd.Flags().Changed("timeout") {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, f.timeout)
+				defer cancel()
+			}
+			r, err := d.Run(ctx, h, t.Secret, doctorProgress(cmd.ErrOrStderr(), f.json))
 			if err != nil {
 				return err
 			}
@@ -90,7 +107,7 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 	p := cmd.Flags()
 	p.StringSliceVar(&ntp, "ntp", nil, "`servers` to ask for this machine's clock")
 	p.StringVar(&rules, "rules", "", "the server's rules: a `file`, or - for standard input")
-	p.StringVar(&report, "report", "", "print a text for a ticket: brief, or `full` with ports and banners")
+	p.StringVar(&report, "report", "", "print a text for a ticket: brief leaves out the knocked ports (not the ranges) and what servers said, `full` does not")
 	p.Lookup("report").NoOptDefVal = "brief"
 	return cmd
 }
@@ -104,11 +121,13 @@ func rulesOf(cmd *cobra.Command, file string) (gate.Found, error) {
 	return found, err
 }
 
-// doctorProgress tells someone at a terminal of every check that is settled.
+// doctorProgress says what a scan sends before it does, and tells someone at a
+// terminal of every check that is settled.
 func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
-	if quiet || !term.IsTerminal(int(os.Stderr.Fd())) {
+	if quiet {
 		return nil
 	}
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	told := map[string]diag.Status{}
 	announced := false
 	return func(r diag.Report) {
@@ -117,7 +136,7 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 			fmt.Fprintln(w, r.Scan.Announce)
 		}
 		for _, c := range r.Checks {
-			if c.Status != diag.Skipped && c.Status != told[c.ID] {
+			if terminal && c.Status != diag.Skipped && c.Status != told[c.ID] {
 				told[c.ID] = c.Status
 				fmt.Fprintf(w, "%-7s %-12s %s\n", c.Status, c.ID, c.Summary)
 			}

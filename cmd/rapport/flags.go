@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -74,6 +75,9 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if err != nil {
 		return hosts.Host{}, err
 	}
+	if name, err = typed(file, name); err != nil {
+		return hosts.Host{}, err
+	}
 	if f.timeout <= 0 {
 		return hosts.Host{}, fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	}
@@ -89,6 +93,15 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	return f.override(cmd, h)
 }
 
+// typed returns the host that name stands for, typed by someone: a name of the
+// hosts file as it is.
+func typed(file hosts.File, name string) (string, error) {
+	if _, listed := file.Host(name); listed {
+		return name, nil
+	}
+	return hosts.AsTyped(name)
+}
+
 // override changes h by the flags that were given.
 func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err error) {
 	given := cmd.Flags().Changed
@@ -97,6 +110,9 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err er
 	}
 	if given("skew") {
 		h.Skew = f.skew
+	}
+	if err := f.checkSkew(); err != nil {
+		return h, err
 	}
 	switch {
 	case f.only4:
@@ -113,6 +129,27 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err er
 		return h, fmt.Errorf("--ssh-port %d is not within 1-65535", h.SSHPort)
 	}
 	return h, nil
+}
+
+// checkSkew reports why --skew cannot be one.
+func (f *flags) checkSkew() error {
+	if f.skew.Abs() > hosts.MaxSkew {
+		return fmt.Errorf("--skew %s is more than a century", hosts.FormatDuration(f.skew))
+	}
+	return nil
+}
+
+// checkNTP reports why --ntp names no servers to ask.
+func checkNTP(servers []string) error {
+	if len(servers) == 0 {
+		return errors.New("--ntp names no server")
+	}
+	for _, s := range servers {
+		if err := hosts.CheckName(s); err != nil {
+			return fmt.Errorf("--ntp: %w", err)
+		}
+	}
+	return nil
 }
 
 // target returns what is known of HOST with its secret, not yet pinned to an

@@ -125,7 +125,11 @@ func (e *entryFlags) registerKeep(cmd *cobra.Command) {
 func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Host, error) {
 	given := cmd.Flags().Changed
 	if given("address") {
-		h.Address = e.address
+		address, err := hosts.AsTyped(e.address)
+		if err != nil {
+			return h, fmt.Errorf("--address: %w", err)
+		}
+		h.Address = address
 	}
 	if given("window") {
 		if h.Window = e.window; e.window <= 0 {
@@ -153,7 +157,13 @@ entry refers to a file that you keep yourself.`,
 			if err != nil {
 				return err
 			}
-			h, err := e.apply(cmd, f, hosts.NewHost(args[0]))
+			name := args[0]
+			if !cmd.Flags().Changed("address") { // the name is the address
+				if name, err = hosts.AsTyped(name); err != nil {
+					return err
+				}
+			}
+			h, err := e.apply(cmd, f, hosts.NewHost(name))
 			if err != nil {
 				return err
 			}

@@ -208,7 +208,10 @@ func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, er
 		}
 		defer in.Close()
 		f, err = gate.ReadRules(in)
-		if err != nil {
+		switch plain := noOp(err); {
+		case plain != err:
+			err = fmt.Errorf("cannot read the rules: %w", plain)
+		case err != nil:
 			err = fmt.Errorf("%s: %w", knock.Clean(file, 200), err)
 		}
 		return f, 0, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"rapport/knock"
 	"rapport/tui"
@@ -51,7 +52,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	out := &output{w: os.Stdout}
 	root.SetOut(out)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -61,6 +62,10 @@ func run(args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &s):
+		// The terminal showed ^C with nothing behind it. To proxy it is ssh's.
+		if s.signal == syscall.SIGINT && cmd.Name() != "proxy" && term.IsTerminal(int(os.Stderr.Fd())) {
+			fmt.Fprintln(os.Stderr, "\nrapport: cancelled")
+		}
 		return 128 + int(s.signal)
 	case errors.Is(err, tui.ErrInterrupted):
 		return 128 + int(syscall.SIGINT)
@@ -93,7 +98,7 @@ type output struct {
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {
-		o.err = fmt.Errorf("cannot write the result: %w", err)
+		o.err = fmt.Errorf("cannot write the result: %w", noOp(err))
 	}
 	return n, err
 }

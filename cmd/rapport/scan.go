@@ -141,5 +141,5 @@ func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
 			fmt.Fprintln(w, "differs: nothing")
 		}
 	}
-	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH, %s\n", r.Hypotheses, r.Packets, r.Connections, seconds(r.Elapsed))
+	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH; the pass took %s, all of it %s\n", r.Hypotheses, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
 }

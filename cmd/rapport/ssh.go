@@ -29,15 +29,15 @@ options, and the command. The exit status is ssh's.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := args[0]
-			if strings.Contains(name, "://") {
-				return fmt.Errorf("%q is a URL: name the host, and the port with --ssh-port", name)
+			user, name, err := f.login(args[0])
+			if err != nil {
+				return err
 			}
-			name = name[strings.LastIndex(name, "@")+1:]
 			h, err := f.server(cmd, name)
 			if err != nil {
 				return err
 			}
+			args = append([]string{user + name}, args[1:]...)
 			ssh, err := exec.LookPath("ssh")
 			if err != nil {
 				return errNoSSH
@@ -54,6 +54,28 @@ options, and the command. The exit status is ssh's.`,
 		return fmt.Errorf("%w; ssh's own options go after HOST", err)
 	})
 	return cmd
+}
+
+// login takes what ssh calls its destination apart: the user with the @, or
+// nothing, and the host.
+func (f *flags) login(destination string) (user, host string, err error) {
+	file, err := f.load()
+	if err != nil {
+		return "", "", err
+	}
+	if _, listed := file.Host(destination); listed {
+		return "", destination, nil
+	}
+	host = destination
+	if !strings.Contains(destination, "://") {
+		at := strings.LastIndex(destination, "@") + 1
+		user, host = destination[:at], destination[at:]
+	}
+	if err := hosts.CheckName(host); err != nil {
+		return "", "", err
+	}
+	host, err = typed(file, host)
+	return user, host, err
 }
 
 // sshArgs returns ssh's arguments, its name first, to reach h, which is called

@@ -25,11 +25,17 @@ reach HOST through the gate by themselves:
 			if err != nil {
 				return err
 			}
-			// ssh_config(5) has no way to quote what it takes for a pattern.
-			if strings.ContainsAny(args[0], "*?!,\"'\\ ") {
-				return fmt.Errorf("ssh would take the name %q for a pattern: give the entry another one", args[0])
+			name := args[0]
+			if !strings.EqualFold(name, h.Name) { // an address, as it was typed
+				if name, err = hosts.AsTyped(name); err != nil {
+					return err
+				}
 			}
-			lines := []string{"Host " + args[0]}
+			// ssh_config(5) has no way to quote what it takes for a pattern.
+			if strings.ContainsAny(name, "*?!,\"'\\ ") {
+				return fmt.Errorf("ssh would take the name %q for a pattern: give the entry another one", name)
+			}
+			lines := []string{"Host " + name}
 			if h.SSHPort != hosts.DefaultSSHPort {
 				lines = append(lines, fmt.Sprintf("    Port %d", h.SSHPort))
 			}

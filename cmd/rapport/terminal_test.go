@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +128,38 @@ func TestDiagnoseInTmux(t *testing.T) {
 	x.until("server-hour-behind", "f  take skew -3h over and knock", "┣", "hit")
 	x.keys("f")
 	x.until("SSH IS OPEN", "server's clock -3h")
+}
+
+// The prompt that follows ctrl+c does not stick to the ^C.
+func TestCtrlCEndsTheLine(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, err := mute.Accept()
+		if err == nil {
+			accepted <- c
+		}
+	}()
+	cmd := exec.Command(build(t), "probe", "127.0.0.1", "--ssh-port", port, "--timeout", "30s")
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	defer (<-accepted).Close()
+	if _, err := tty.WriteString("\x03"); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := io.ReadAll(tty) // a pty ends with an error
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || string(out) != "^C\r\nrapport: cancelled\r\n" {
+		t.Errorf("exit %d, prints %q", code, out)
+	}
 }
 
 func TestSignalsLeaveTheTerminalSane(t *testing.T) {
