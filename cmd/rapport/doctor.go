@@ -31,9 +31,8 @@ come first, and it stops when it knows. It makes a few connections to SSH at mos
 
 --rules takes what iptables-save or nft list ruleset print on the server. --report prints
 a text for a ticket, without the knocked ports (the ranges are in it) and without what the
-servers said; --report=full has
-these too. The secret is in neither. --timeout bounds the whole diagnosis, which takes as
-long as it needs without.
+servers said; --report=full has these too. The secret is in neither. --timeout bounds the
+whole diagnosis, which else takes the time it needs; the verdict is then by what is known.
 
 Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
 3 no such name or no way there.`,
