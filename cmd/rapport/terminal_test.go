@@ -110,7 +110,7 @@ func TestDemoInTmux(t *testing.T) {
 	x.run("resize-window", "-x", "60", "-y", "16")
 	x.until("SSH REFUSED", "q quit")
 	x.run("resize-window", "-x", "50", "-y", "10")
-	x.until("too small")
+	x.until("needs 60x16")
 	x.run("resize-window", "-x", "120", "-y", "40")
 	x.until("handshake")
 	x.keys("q")
