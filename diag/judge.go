@@ -39,7 +39,7 @@ func (e evidence) judge() (Verdict, []Cause) {
 func (e evidence) findings() []finding {
 	switch {
 	case e.nameErr != nil:
-		return sure(DNSFailure, e.nameErr.Error(), "check the name, and this machine's name servers", "nothing was sent to the host")
+		return sure(DNSFailure, e.nameErr.Error(), "correct the name, or the family asked for; see that this machine's name servers answer", "nothing was sent to the host")
 	case e.goneErr != nil:
 		return sure(HostUnreachable, e.goneErr.Error(), "check the address, and this machine's network", e.unreachableEvidence()...)
 	case e.again.State == knock.SSHOpen:
@@ -55,7 +55,7 @@ func (e evidence) findings() []finding {
 	case e.before.State == knock.SSHRefusing:
 		return e.refusing(e.before, "it did so with no knock: nothing guards SSH")
 	default:
-		return sure(Unexplained, "nothing was tried", "run the diagnosis to its end")
+		return sure(Unexplained, "the diagnosis ended before anything was tried", "give it more time", "no handshake was made")
 	}
 	switch {
 	case h.Opened && h.OpenedBy > 0:

@@ -203,6 +203,9 @@ func (e evidence) unexplained() []finding {
 	f := finding{Cause: Cause{Unexplained, 0.6, nil}}
 	f.summary = "none of the hours, ranges and forms of the secret that were tried opens it: another secret, or the knocks do not arrive"
 	f.fix = fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.target.Addr.Port())
+	if e.scan == nil && (e.rules == nil || !e.rules.OtherSecret()) {
+		f.summary = "this hour's handshake does not open it, and other hours, ranges and forms of the secret were not tried"
+	}
 	say := func(format string, args ...any) { f.Evidence = append(f.Evidence, fmt.Sprintf(format, args...)) }
 	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
 		say("all knocks stay silent, as at a gate, and SSH is %s", state(h.SSH.State))

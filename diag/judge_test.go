@@ -85,7 +85,7 @@ func TestJudge(t *testing.T) {
 		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksTaken, "", "", "proxy"},
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
 		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "set against them"},
-		{"everything is refused alike", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
+		{"everything is refused alike", evidence{handshake: shut(knock.Refused), scan: &ScanReport{}, egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
 		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &ScanReport{Hypotheses: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
 		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, gate.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
 		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, gate.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},

@@ -94,8 +94,8 @@ func (d Detail) MarshalJSON() ([]byte, error) {
 // Cause is one possible cause with what speaks for and against it.
 type Cause struct {
 	Code Code `json:"code"`
-	// Likelihood is between 0 and 1: a judgement, not a statistic. Those of all
-	// causes add up to 1.
+	// Likelihood is between 0 and 1: a judgement, not a statistic. Two causes may
+	// be at work at once.
 	Likelihood float64  `json:"likelihood"`
 	Evidence   []string `json:"evidence"`
 }
