@@ -93,6 +93,7 @@ func BenchmarkBadNetwork(b *testing.B) {
 // A few runs of two rows: a client gets in where packets get lost and overtake
 // each other.
 func TestBadNetwork(t *testing.T) {
+	t.Parallel()
 	rapport := build(t)
 	for i, n := range []badNetwork{
 		{"loss", knocktest.Path{Delay: 5 * time.Millisecond, Loss: 0.1}},

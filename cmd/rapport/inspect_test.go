@@ -19,6 +19,7 @@ import (
 // The built program on the server itself, whose rules it reads by its own
 // means: the article's, and then nft's.
 func TestInspectOnTheServer(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	at := time.Now().Add(-3 * time.Hour)

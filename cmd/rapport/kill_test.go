@@ -40,6 +40,7 @@ func kills(t *testing.T, usual int) int {
 // Whenever an edit is killed, the hosts file is the old one or the new one,
 // comments and all, and what it was written to does not pile up beside it.
 func TestKilledEditsLeaveTheHostsFileWhole(t *testing.T) {
+	t.Parallel()
 	rapport := build(t)
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	text := "# the very top\n\n" + strings.Repeat("# much to write\n", 2000) + "[hosts.x] # here\nskew = \"1s\" # as measured\nssh_port = 2222\n\n# the end\n"

@@ -32,6 +32,7 @@ func limited(t *testing.T, rapport string, n int, args ...string) (stdout, stder
 // A scan of thousands of hypotheses needs few descriptors, and gets by with
 // fewer still.
 func TestScanWithFewDescriptors(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)
 	for _, n := range []int{256, 64} {
@@ -61,6 +62,7 @@ func TestScanWithFewDescriptors(t *testing.T) {
 // With next to no descriptors a command does its work, or says in one line what
 // is missing; it never hangs.
 func TestCommandsWithFewDescriptors(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)
 	for _, args := range []string{"knock", "knock in vain", "probe", "proxy", "doctor"} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +25,12 @@ func TestMain(m *testing.M) {
 // a script the program is in that namespace already.
 type isolated struct{ *testing.M }
 
-func (i isolated) Run() int { return knocktest.Run(i.M) }
+func (i isolated) Run() int {
+	// Most of what they do is waiting.
+	flag.Parse()
+	_ = flag.Set("test.parallel", "6")
+	return knocktest.Run(i.M)
+}
 
 // The commands as a user types them; each file of testdata is one story.
 func TestScripts(t *testing.T) {

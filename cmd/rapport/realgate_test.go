@@ -21,6 +21,7 @@ import (
 // The built program against the article's gate: each way it can end has its own
 // state, exit code and line.
 func TestKnockOnTheRealGate(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)
 	open := knocktest.NewServer(t, knocktest.Options{})

@@ -182,6 +182,7 @@ func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, 
 // A handshake shows as its phases in order and the connection; half of one as
 // stuck where it ended. Nothing on the server is another than before.
 func TestWatchOnTheServer(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	for name, newServer := range threeGates(rapport) {
@@ -241,6 +242,7 @@ func TestWatchOnTheServer(t *testing.T) {
 // Two addresses that cannot get on for want of each other's knocks, and one
 // whose connection leaves by another address than its knocks.
 func TestWatchSeesSharedHandshakes(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	for _, format := range []string{"iptables", "nft"} {
@@ -277,6 +279,7 @@ func seesShared(t *testing.T, rapport, format string) {
 // A door that shuts behind the first connection leaves nothing on the lists, and
 // short connections nothing in /proc.
 func TestWatchSeesOneShots(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	for name, flags := range map[string][]string{
@@ -313,6 +316,7 @@ func TestWatchSeesOneShots(t *testing.T) {
 }
 
 func TestWatchSeesARefusalByTheGuard(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	for _, format := range []string{"iptables", "nft"} {
@@ -336,6 +340,7 @@ func TestWatchSeesARefusalByTheGuard(t *testing.T) {
 }
 
 func TestWatchSeesThatNothingListens(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	for _, format := range []string{"iptables", "nft"} {
@@ -360,6 +365,7 @@ func TestWatchSeesThatNothingListens(t *testing.T) {
 // Another door while somebody is inside: nothing is told twice, and nobody is
 // accused.
 func TestWatchOutlivesAnotherDoor(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	s, _ := scripted(t, rapport, "iptables")
@@ -392,6 +398,7 @@ func TestWatchOutlivesAnotherDoor(t *testing.T) {
 
 // Rules come and go, and the watch goes on.
 func TestWatchOutlivesItsRules(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	gates := threeGates(rapport)
@@ -439,6 +446,7 @@ func TestWatchOutlivesItsRules(t *testing.T) {
 }
 
 func TestWatchHasToBeOnAServer(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft", "timeout")
 	rapport := build(t)
 	gated := knocktest.NewServer(t, knocktest.Options{NoSSHD: true})

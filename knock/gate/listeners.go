@@ -54,7 +54,12 @@ func (s *StandIn) pickPorts() error {
 		}
 		return nil // a port of the next hour may come free until then
 	}
-	for bottom := knock.DefaultRange.Bottom(); bottom <= lastRange; bottom += rangeSize {
+	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
+	// Stand-ins side by side have SSH ports of their own, and by these ranges of
+	// their own: one would take another one's knocks for its client's else.
+	first := max(0, int(s.ssh.Port())-firstSSHPort) % ranges
+	for n := range ranges {
+		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
 		r, err := knock.NewRange(bottom, bottom+rangeSize-1)
 		if err != nil {
 			return err

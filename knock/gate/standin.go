@@ -29,7 +29,7 @@ const (
 // Config says what a [StandIn] is. Only the secret is required.
 type Config struct {
 	Secret  knock.Secret
-	Range   knock.Range   // zero: the first range with free ports, from knock.DefaultRange on
+	Range   knock.Range   // zero: one with free ports, the first stand-in on a machine has knock.DefaultRange
 	Window  time.Duration // of each phase and of SSH; zero: knock.DefaultWindow
 	SSHPort int           // zero: the first free port from 2222 on
 	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
