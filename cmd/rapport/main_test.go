@@ -62,16 +62,23 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	for _, a := range args {
 		ts.Check(c.Faults.Set(a))
 	}
-	// No story goes on over the turn of the hour: its server has a sequence.
-	if left := time.Until(knock.HourOf(time.Now()).End()); left < time.Minute {
-		time.Sleep(left + time.Second)
-	}
+	awayFromTheTurn()
 	g, err := gate.Start(context.Background(), c)
 	ts.Check(err)
 	*running = append(*running, g)
 	ts.Defer(func() { g.Close() })
 	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr().Port())))
 	ts.Setenv("RANGE", g.Range().String())
+}
+
+// awayFromTheTurn waits for the turn of the hour and the grace after it to pass,
+// where they are near: what is told of one sequence is not what is told of two.
+func awayFromTheTurn() {
+	const before, after = time.Minute, 65 * time.Second
+	hour := knock.HourOf(time.Now().Add(before))
+	if wait := time.Until(hour.Start().Add(after)); wait > 0 {
+		time.Sleep(wait)
+	}
 }
 
 // exits runs a command and checks its exit code: exits CODE COMMAND ARG...

@@ -106,7 +106,7 @@ func TestDemoInTmux(t *testing.T) {
 	x.keys("p")
 	x.until("SSH REFUSED")
 	x.keys("m")
-	x.until("*****", "unmask")
+	x.until("*****")
 	x.run("resize-window", "-x", "60", "-y", "16")
 	x.until("SSH REFUSED", "q quit")
 	x.run("resize-window", "-x", "50", "-y", "10")

@@ -120,6 +120,7 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 // scripted is a server with the script that rapport rules prints.
 func scripted(t *testing.T, rapport, format string, flags ...string) (s *knocktest.Server, script string) {
 	t.Helper()
+	awayFromTheTurn()
 	s = knocktest.NewServer(t, knocktest.Options{NoGate: true})
 	return s, setUp(t, s, rapport, format, flags...)
 }
@@ -173,7 +174,10 @@ func knocks(t *testing.T, s *knocktest.Server, from *knocktest.Host, ports ...ui
 // scripts. The article's has no script.
 func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, string) {
 	return map[string]func(*testing.T) (*knocktest.Server, string){
-		"article":  func(t *testing.T) (*knocktest.Server, string) { return knocktest.NewServer(t, knocktest.Options{}), "" },
+		"article": func(t *testing.T) (*knocktest.Server, string) {
+			awayFromTheTurn()
+			return knocktest.NewServer(t, knocktest.Options{}), ""
+		},
 		"iptables": func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "iptables") },
 		"nft":      func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "nft") },
 	}
