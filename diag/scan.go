@@ -176,13 +176,40 @@ func (r *scanRun) run(ctx context.Context) error {
 	for _, h := range r.all {
 		ports = append(ports, h.Variant.Ports(h.Hour, h.Range, r.target.Secret))
 	}
-	p := newScanPlan(ports, r.target.Window, r.target.Range.Size(), paceTo(r.target.Addr.Addr()))
-	hit, err := r.try(ctx, p)
-	if err != nil || r.report.Stopped != "" || hit < 0 {
-		return err
+	fits := make([]int, len(r.all))
+	for i := range fits {
+		fits[i] = i
 	}
-	return r.settle(ctx, p.ports, p.explain(hit))
+	// Among thousands, many fit a hit: they are scanned again by themselves.
+	for pass := range maxPasses {
+		if pass > 0 && !sleep(ctx, r.target.Window+time.Second) {
+			return context.Cause(ctx)
+		}
+		some := make([][knock.Knocks]uint16, len(fits))
+		for n, i := range fits {
+			some[n] = ports[i]
+		}
+		p := newScanPlan(some, r.target.Window, r.target.Range.Size(), paceTo(r.target.Addr.Addr()))
+		hit, err := r.try(ctx, p, fits)
+		if err != nil || r.report.Stopped != "" || hit < 0 && pass == 0 {
+			return err
+		}
+		if hit < 0 {
+			break // what fitted before is all that is known
+		}
+		var fewer []int
+		for _, n := range p.explain(hit) {
+			fewer = append(fewer, fits[n])
+		}
+		if fits = fewer; len(fits) <= maxConfirmations {
+			break
+		}
+	}
+	return r.settle(ctx, ports, fits)
 }
+
+// maxPasses bounds how often hypotheses are scanned.
+const maxPasses = 3
 
 // lookFirst finds out what SSH answers while it is shut. An earlier window may
 // still be open: then once more when it is over.
@@ -209,12 +236,12 @@ func (r *scanRun) lookFirst(ctx context.Context) error {
 	return nil
 }
 
-// try carries the plan out, and returns the shot that found SSH open, -1 for
-// none.
-func (r *scanRun) try(ctx context.Context, p scanPlan) (int, error) {
+// try carries out the plan for the hypotheses of, and returns the shot that found
+// SSH open, -1 for none.
+func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	looks := map[int]int{}
-	for i, shot := range p.looks {
-		looks[shot] = i
+	for n, shot := range p.looks {
+		looks[shot] = of[n]
 	}
 	o := knock.VolleyOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
 	if r.RTT > 0 {
@@ -226,7 +253,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan) (int, error) {
 			r.report.Cells[i].State = Tried
 		}
 	})
-	r.report.Pass = knock.Millis(time.Since(began))
+	r.report.Pass += knock.Millis(time.Since(began))
 	if v.Hit >= 0 {
 		r.report.SSH = v.SSH
 	}

@@ -104,8 +104,9 @@ func (p scanPlan) shotsTo() map[uint16][]int {
 }
 
 // opens returns the shot after which a gate with these ports is open, -1 for
-// none: port 5 of one hypothesis may be that of another.
-func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int) int {
+// none: port 5 of one hypothesis may be that of another. A gate that forgets, as
+// the article's does, takes an address off the phase before when it enters one.
+func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets bool) int {
 	var heard []int // the knocks that the gate listens to
 	for k, port := range ports {
 		if !slices.Contains(ports[:k], port) {
@@ -122,6 +123,9 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int) int {
 		for k, port := range ports {
 			if s.Port == port && (k == 0 || reached[k-1] >= 0 && s.At-reached[k-1] <= p.window) {
 				reached[k] = s.At
+				if k > 0 && forgets {
+					reached[k-1] = -1
+				}
 			}
 		}
 		if reached[knock.Knocks-1] >= 0 {
@@ -140,18 +144,21 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		return nil
 	}
 	const late = 3 // looks
-	opened, to := make([]int, len(p.ports)), p.shotsTo()
-	for i, ports := range p.ports {
-		opened[i] = p.opens(ports, to)
-	}
-	for ; n >= 0 && n >= slices.Index(p.looks, hit)-late; n-- {
-		from := -1
-		if n > 0 {
-			from = p.looks[n-1]
+	to := p.shotsTo()
+	for _, forgets := range []bool{true, false} {
+		opened := make([]int, len(p.ports))
+		for i, ports := range p.ports {
+			opened[i] = p.opens(ports, to, forgets)
 		}
-		for i, at := range opened {
-			if from < at && at < p.looks[n] {
-				fits = append(fits, i)
+		for back := n; back >= max(0, n-late); back-- {
+			from := -1
+			if back > 0 {
+				from = p.looks[back-1]
+			}
+			for i, at := range opened {
+				if from < at && at < p.looks[back] && !slices.Contains(fits, i) {
+					fits = append(fits, i)
+				}
 			}
 		}
 	}
