@@ -325,6 +325,36 @@ func TestRealLinkComesBack(t *testing.T) {
 	set("up")
 }
 
+// The client's only IPv6 address vanishes in mid-handshake: it comes back, and
+// the handshake goes on; or it does not, and that is told at once.
+func TestRealFamilyVanishes(t *testing.T) {
+	for _, comes := range []bool{true, false} {
+		s := knocktest.NewServer(t, knocktest.Options{At: at})
+		device := deviceOf(t, s.Client6)
+		ip := func(do string) {
+			if out, err := exec.Command("ip", "-6", "addr", do, s.Client6.String()+"/64", "dev", device, "nodad").CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s", do, err, out)
+			}
+		}
+		back := make(chan struct{})
+		r, err := clockAt(at).Knock(t.Context(), target(s, s.Addr6), knock.Options{}, func(e knock.Event) {
+			if e.Kind != knock.KnockSent || e.Attempt != 0 || e.Knock != 2 {
+				return
+			}
+			ip("del")
+			if !comes {
+				close(back)
+				return
+			}
+			time.AfterFunc(700*time.Millisecond, func() { ip("add"); close(back) })
+		})
+		<-back
+		if comes && (err != nil || !r.Opened) || !comes && (r.Opened || !errors.Is(err, knock.ErrUnreachable)) {
+			t.Errorf("it comes back: %v; opened %v, SSH %+v, %v", comes, r.Opened, r.SSH, err)
+		}
+	}
+}
+
 // deviceOf returns the network device that has the address.
 func deviceOf(t *testing.T, addr netip.Addr) string {
 	t.Helper()

@@ -1,21 +1,19 @@
 package main
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // What the screens took over counts for their ssh, whatever the flags and the
 // hosts file say.
 func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("no ssh")
-	}
+	knocktest.Need(t, "ssh")
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
 		t.Fatal(err)

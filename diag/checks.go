@@ -1,0 +1,316 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// name finds the address to examine, and one of the other family if there is
+// one.
+func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
+	lookup := x.host.Lookup()
+	s := x.begin(CheckName, "looking up "+knock.Clean(lookup, 80))
+	ctx2, cancel := context.WithTimeout(ctx, nameLimit)
+	defer cancel()
+	addr, err := x.client.Resolve(ctx2, lookup, x.host.Family)
+	if ctx.Err() != nil {
+		return other, context.Cause(ctx)
+	}
+	if err != nil {
+		x.e.nameErr = err
+		s.end(Fail, err.Error(), nil)
+		return other, nil
+	}
+	x.e.target.Addr = netip.AddrPortFrom(addr, x.e.target.Addr.Port())
+	summary := addr.String()
+	if _, e := netip.ParseAddr(lookup); e != nil {
+		x.e.others = x.otherAddresses(ctx2, lookup, addr)
+		family := knock.Family4
+		if addr.Is4() {
+			family = knock.Family6
+		}
+		if other, e = x.client.Resolve(ctx2, lookup, family); e == nil {
+			x.e.otherFamily = family
+			summary += " and " + other.String()
+		}
+		if n := len(x.e.others); n > 0 {
+			summary += fmt.Sprintf(", and %s that %s not tried", plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
+		}
+	}
+	s.end(OK, summary, func(r *Report) { r.Address = addr.String() })
+	return other, nil
+}
+
+// otherAddresses returns the addresses of a name that have the family of addr,
+// but for it.
+func (x *examination) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
+	resolver := x.client.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	all, _ := resolver.LookupNetIP(ctx, "ip"+string(familyOf(addr)), name)
+	for i, a := range all {
+		all[i] = a.Unmap()
+	}
+	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a == addr })
+}
+
+// readClocks lets the clocks be read meanwhile.
+func (x *examination) readClocks(ctx context.Context) {
+	if x.e.target.Addr.Addr().IsLoopback() {
+		// Whatever answers here tells this machine's clock, not a stand-in's.
+		x.skip(CheckLocal, "loopback: there is only one clock")
+		x.skip(CheckServer, "loopback: there is only one clock")
+		x.asked.report.Local.Time = x.e.now
+		return
+	}
+	c := x.Clocks
+	if c.Now == nil {
+		c.Now = x.now
+	}
+	c.NTP = append(slices.Clone(c.NTP), x.host.NTP...)
+	local := step{}
+	if len(c.NTP) > 0 {
+		local = x.begin(CheckLocal, "asking")
+	} else {
+		x.skip(CheckLocal, "no NTP server is configured; --ntp HOST asks one")
+	}
+	server := x.begin(CheckServer, "asking "+x.e.target.Addr.Addr().String())
+	x.clocks.Go(func() {
+		var so ClockReport
+		r, err := c.Read(ctx, x.host.Lookup(), x.e.target.Addr.Addr(), func(reading Reading) {
+			so.Add(reading)
+			shown := so
+			x.update(func(r *Report) { r.Clock = &shown })
+		})
+		x.asked = clockAnswer{r, err}
+		switch l := r.Local; {
+		case len(c.NTP) == 0:
+		case err != nil:
+			local.end(Skipped, "ended early", nil)
+		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
+			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", FormatOffset(-l.Offset)), nil)
+		case l.Known:
+			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil)
+		default:
+			local.end(Warn, "not compared: the NTP servers did not answer", nil)
+		}
+		noted := func(rep *Report) { rep.Clock = &r }
+		switch {
+		case err != nil:
+			server.end(Skipped, "ended early", noted)
+		case !r.Known:
+			server.end(Skipped, "no source tells it", noted)
+		case (r.Skew - x.e.target.Skew).Abs() > r.Uncertainty+2*time.Second:
+			server.end(Warn, r.Summary(x.e.now), noted)
+		default:
+			server.end(OK, r.Summary(x.e.now), noted)
+		}
+	})
+}
+
+// readRules solves what the server's rules were made with.
+func (x *examination) readRules(ctx context.Context) error {
+	if x.Rules == nil {
+		return nil
+	}
+	s := x.begin(CheckRules, "solving")
+	t, hours := x.e.target, max(x.Past, x.Future, gate.DefaultHours)
+	i, err := gate.Inspect(ctx, *x.Rules, gate.Puzzle{
+		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.now.Add(t.Skew)), Past: hours, Future: hours,
+	}, gate.Known{SSHPort: int(t.Addr.Port())})
+	if err != nil {
+		return err
+	}
+	x.e.rules = &i
+	switch m := i.Match(); {
+	case i.Gate == nil:
+		s.end(Fail, "there is no gate in them", nil)
+	case len(i.Differs) > 0:
+		s.end(Fail, strings.Join(i.Differs, "; "), nil)
+	case m != nil:
+		s.end(OK, "they expect this client's sequence", nil)
+	case i.OtherSecret():
+		s.end(Fail, "made with another secret, whatever the hour and range", nil)
+	default:
+		s.end(Skipped, "they do not tell their ports", nil)
+	}
+	x.update(func(r *Report) { r.Rules = &i })
+	return nil
+}
+
+// lookBefore looks whether SSH answers without a knock. done says that this
+// explains all.
+func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
+	s := x.begin(CheckBefore, "looking at SSH without a knock")
+	look := func(limit time.Duration) (knock.SSH, error) {
+		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
+		if errors.Is(err, knock.ErrUnreachable) {
+			x.e.goneErr, err = err, nil
+		}
+		return r.SSH, err
+	}
+	if x.e.before, err = look(beforeLimit); err != nil {
+		return false, err
+	}
+	if state := x.e.before.State; state == knock.SSHOpen || state == knock.SSHSilent {
+		// An earlier handshake's window may still be open, on a path that is too
+		// slow for a banner within the limit.
+		s.say("SSH's port accepts: waiting for the window to end")
+		if !sleep(ctx, x.e.target.Window+time.Second) {
+			return false, context.Cause(ctx)
+		}
+		if x.e.again, err = look(againLimit); err != nil {
+			return false, err
+		}
+	}
+	now := x.e.before
+	if x.e.again.State != knock.SSHUnknown {
+		now = x.e.again
+	}
+	switch {
+	case x.e.goneErr != nil:
+		s.end(Fail, x.e.goneErr.Error(), nil)
+		return true, nil
+	case x.e.again.State == knock.SSHOpen:
+		s.end(Fail, "SSH is open with no knock", nil)
+		return true, nil
+	case now.State == knock.SSHRefusing:
+		s.end(Fail, now.Summary(), nil)
+		return true, nil
+	case now.State.Connected():
+		s.end(Warn, now.Summary(), nil)
+	case now.RTT > 0:
+		s.end(OK, fmt.Sprintf("SSH is %s without a knock, after %.1f ms", now.State, time.Duration(now.RTT).Seconds()*1000), nil)
+	default:
+		s.end(OK, fmt.Sprintf("SSH is %s without a knock", now.State), nil)
+	}
+	return false, nil
+}
+
+// knock makes a handshake. That there is no way to the host is evidence, not an
+// error.
+func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
+	s := x.begin(id, "five knocks")
+	note := func(rep *Report, r *knock.Report) {
+		if id == CheckFamily {
+			rep.Other = r
+		} else {
+			rep.Handshake = r
+		}
+	}
+	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
+		x.update(func(rep *Report) { note(rep, &e.Report) })
+	})
+	if errors.Is(err, knock.ErrUnreachable) {
+		err = nil
+		if id == CheckHandshake {
+			x.e.goneErr = fmt.Errorf("%w: no way to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
+		}
+		s.end(Fail, "there is no way there", func(rep *Report) { note(rep, &r) })
+		return &r, nil
+	}
+	if err != nil {
+		return &r, err
+	}
+	status := Fail
+	switch {
+	case r.Opened && r.OpenedBy == 0:
+		status = OK
+	case r.Opened:
+		status = Warn
+	}
+	s.end(status, handshakeWords(r), func(rep *Report) { note(rep, &r) })
+	return &r, nil
+}
+
+// handshakeWords says what the knocks were answered, and SSH.
+func handshakeWords(r knock.Report) string {
+	var answers []knock.Answer
+	for _, a := range r.Attempts {
+		for _, k := range a.Knocks {
+			answers = append(answers, k.Answer)
+		}
+	}
+	s := fmt.Sprintf("knocks %s, SSH %s", words(answers), state(r.SSH.State))
+	if n := len(r.Attempts); n > 1 && !r.Opened {
+		s += fmt.Sprintf(", after %d attempts", n)
+	} else if r.Opened && r.OpenedBy > 0 {
+		s += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
+	}
+	return s
+}
+
+// settled reports whether the handshake alone explains how things are.
+func (x *examination) settled() bool {
+	h := x.e.handshake
+	open, _ := answered(h, knock.Open)
+	return h.Opened || len(open) > 0 && !x.e.target.Addr.Addr().IsLoopback() || x.e.behindTheGate(h) != nil
+}
+
+// otherFamily makes the same handshake over the other family.
+func (x *examination) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
+	t := x.e.target
+	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	x.e.other, err = x.knock(ctx, CheckFamily, t, knock.DefaultGaps()[:2])
+	return err == nil && x.e.other.Opened, err
+}
+
+// scan tries other hours, ranges and forms of the secret, over the other family
+// too where the first one brings nothing.
+func (x *examination) scan(ctx context.Context, other netip.Addr) error {
+	if x.e.rules != nil && x.e.rules.OtherSecret() {
+		x.skip(CheckScan, "the rules are made with another secret")
+		return nil
+	}
+	s := x.begin(CheckScan, "")
+	run := func(t knock.Target, before knock.SSHState) (*ScanReport, error) {
+		scan := Scan{Client: x.client, Past: x.Past, Future: x.Future, Also: x.Also, Clock: x.e.clock,
+			Shut: before, RTT: time.Duration(x.e.before.RTT)}
+		if i := x.e.rules; i != nil && i.Match() != nil {
+			scan.First = []Hypothesis{hypothesis(*i.Match())}
+		}
+		r, err := scan.Run(ctx, t, func(r ScanReport) {
+			x.mu.Lock()
+			x.report.Scan = &r
+			x.mu.Unlock()
+			s.say(r.progress())
+		})
+		if errors.Is(err, knock.ErrUnreachable) {
+			r.Stopped, r.gone, err = "there is no way there", true, nil
+		}
+		return &r, err
+	}
+	shut := x.e.handshake.Before.State
+	if shut.Connected() {
+		shut = knock.SSHFiltered
+	}
+	var err error
+	if x.e.scan, err = run(x.e.target, shut); err != nil {
+		return err
+	}
+	last := x.e.scan
+	if last.Opened == nil && other.IsValid() && !x.e.other.Before.State.Connected() {
+		t := x.e.target
+		t.Addr = netip.AddrPortFrom(other, t.Addr.Port())
+		if x.e.otherScan, err = run(t, x.e.other.Before.State); err != nil {
+			return err
+		}
+		last = x.e.otherScan
+	}
+	status := OK
+	if last.Opened == nil || !last.Confirmed {
+		status = Warn
+	}
+	s.end(status, last.Summary(), func(rep *Report) { rep.Scan = last })
+	return nil
+}
