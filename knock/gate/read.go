@@ -76,6 +76,12 @@ type Gate struct {
 	// Guarded says that the last phase remembers who has been there, as a replay
 	// guard does.
 	Guarded bool
+	// Strict says that a wrong or repeated knock takes the phases away, so that
+	// a client has to start over.
+	Strict bool
+	// SweepGuard is how many wrong ports a minute the gate forgives a source; 0
+	// is no sweep guard.
+	SweepGuard int
 
 	edges   []edge
 	door    int  // index of the door's step, -1 without one
