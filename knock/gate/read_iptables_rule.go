@@ -12,6 +12,7 @@ import (
 // rule narrow, so that nothing is concluded from it.
 func (d *dump) rule(w []string) (r rule) {
 	var recent *listCheck
+	limits := map[string]string{}
 	var set, not bool
 	most := false // asks for all sources but some
 	var mask string
@@ -59,8 +60,11 @@ func (d *dump) rule(w []string) (r rule) {
 			r.narrow = r.narrow || negated
 		case "-m", "--match":
 			flushRecent()
-			if next(&i) == "recent" {
+			switch next(&i) {
+			case "recent":
 				recent = &listCheck{list: "DEFAULT"}
+			case "limit":
+				limits["--limit"] = "3/hour" // unless it says another
 			}
 		case "--rcheck", "--update", "--remove":
 			if recent != nil {
@@ -83,39 +87,43 @@ func (d *dump) rule(w []string) (r rule) {
 		case "--mask":
 			mask = next(&i)
 			r.not4 = r.not4 || strings.Contains(mask, ":")
-		case "--rsource", "--reap", "--comment", "--hitcount", "--log-prefix", "--log-level", "--reject-with", "--limit-burst":
-			if w[i] != "--rsource" && w[i] != "--reap" {
-				if w[i] == "--hitcount" || w[i] == "--limit-burst" {
-					r.narrow = true
-				}
-				v := next(&i)
-				if n, err := strconv.Atoi(v); err == nil && recent != nil && w[i-1] == "--hitcount" {
-					recent.hits = n
-				}
+		case "--rsource", "--reap":
+		case "--comment", "--log-prefix", "--log-level", "--reject-with":
+			next(&i)
+		case "--hitcount":
+			if n, err := strconv.Atoi(next(&i)); err == nil && recent != nil {
+				recent.hits = n
 			}
+		case "--limit", "--limit-burst", "--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name",
+			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
+			limits[w[i]] = next(&i)
+			r.narrow = r.narrow || negated
 		case "--dport", "--dports", "--destination-port", "--destination-ports":
-			r.ports = d.ports(next(&i))
+			p := d.ports(next(&i))
 			if negated {
-				r.ports = except(r.ports)
+				p = except(p)
 			}
+			r.cond = r.and(cond{ports: p})
 		case "--ports": // of the source or the destination
-			r.ports, r.narrow = d.ports(next(&i)), r.narrow || negated
+			r.cond, r.narrow = r.and(cond{ports: d.ports(next(&i))}), r.narrow || negated
 		case "--match-set":
 			next(&i)
 			most, r.narrow = most || negated, r.narrow || !negated
 		case "--state", "--ctstate":
+			states := 0
 			for s := range strings.SplitSeq(next(&i), ",") {
-				r.states |= stateBit(s)
+				states |= stateBit(s)
 			}
 			if negated {
-				r.states = (isNew | isEstablished | otherState) &^ r.states
+				states = anyState &^ states
 			}
+			r.cond = r.and(cond{states: states})
 		case "--syn":
-			r.states = map[bool]int{false: isNew, true: isEstablished | otherState}[negated]
+			r.cond = r.and(cond{states: map[bool]int{false: isNew, true: anyState &^ isNew}[negated]})
 		case "--tcp-flags":
 			mask, flags := next(&i), next(&i)
-			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" && !negated {
-				r.states = isNew
+			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
+				r.cond = r.and(cond{states: map[bool]int{false: isNew, true: anyState &^ isNew}[negated]})
 			} else {
 				r.narrow = true
 			}
@@ -140,10 +148,36 @@ func (d *dump) rule(w []string) (r rule) {
 		}
 	}
 	flushRecent()
+	r.limit(limits)
 	// Who drops all but some may well let the client in; who accepts all but
 	// some lets nearly everybody in.
 	r.narrow = r.narrow || most && r.verdict != accepts
 	return r
+}
+
+// limit makes the limit of the options of a rule. One that counts otherwise than
+// by the source is not understood.
+func (r *rule) limit(options map[string]string) {
+	add := func(l *limit) {
+		r.narrow = r.narrow || l == nil
+		if l != nil {
+			r.limits = append(r.limits, l)
+		}
+	}
+	if rate, ok := options["--limit"]; ok {
+		add(parseLimit(rate, options["--limit-burst"], false))
+	}
+	mode := options["--hashlimit-mode"]
+	above, over := options["--hashlimit-above"]
+	upto, under := options["--hashlimit-upto"]
+	switch burst := options["--hashlimit-burst"]; {
+	case mode != "" && mode != "srcip":
+		r.narrow = true
+	case over:
+		add(parseLimit(above, burst, true))
+	case under:
+		add(parseLimit(upto, burst, false))
+	}
 }
 
 // name notes a list where it first comes: the kernel makes it then, with the

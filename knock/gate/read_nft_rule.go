@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"math/bits"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,12 +82,17 @@ func (n *nftReader) rule(w []string) []rule {
 			case field == "flags":
 				// syn / fin,syn,rst,ack or & (fin | syn | rst | ack) == syn
 				first := i
-				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==", peek()) || strings.HasPrefix(peek(), "0x")) {
+				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==!=", peek()) || strings.HasPrefix(peek(), "0x")) {
 					i++
 				}
-				switch strings.Join(w[first:i], "") {
-				case "syn/fin,syn,rst,ack", "&(fin|syn|rst|ack)==syn", "0x2/0x1,0x2,0x4,0x10", "0x2/0x17", "&0x17==0x2", "&(0x1|0x2|0x4|0x10)==0x2":
-					r.cond = r.and(cond{states: isNew})
+				flags := strings.Join(w[first:i], "")
+				states := isNew
+				if strings.Contains(flags, "!=") {
+					states, flags = anyState&^isNew, strings.Replace(flags, "!=", "==", 1)
+				}
+				switch flags {
+				case "syn/fin,syn,rst,ack", "&(fin|syn|rst|ack)==syn", "0x2/0x1,0x2,0x4,0x10", "0x2/0x17", "&0x17==0x2", "&(0x1|0x2|0x4|0x10)==0x2", "==syn/fin,syn,rst,ack":
+					r.cond = r.and(cond{states: states})
 				default:
 					r.narrow = true
 				}
@@ -111,7 +118,7 @@ func (n *nftReader) rule(w []string) []rule {
 				states |= stateBit(s)
 			}
 			if not {
-				states = (isNew | isEstablished | otherState) &^ states
+				states = anyState &^ states
 			}
 			r.cond = r.and(cond{states: states})
 		case "meta":
@@ -139,13 +146,18 @@ func (n *nftReader) rule(w []string) []rule {
 				r.cond = r.and(protocol(value()))
 				break
 			}
+			part := false
+			if peek() == "&" {
+				i++
+				part = !isNetmask(next())
+			}
 			not, all := value()
 			switch {
 			case peek() == ".":
 				r.narrow = true
 			case field == "saddr" && strings.HasPrefix(all[0], "@"):
 				name := n.list(all[0])
-				r.checks = append(r.checks, listCheck{list: name, seconds: n.table.lists[name].timeout, mode: "rcheck", negated: not})
+				r.checks = append(r.checks, listCheck{list: name, seconds: n.table.lists[name].timeout, mode: "rcheck", negated: not, part: part})
 			case field == "daddr" && !not && ownAddress(all[0]):
 			case field == "saddr" && not:
 				most = true
@@ -156,9 +168,12 @@ func (n *nftReader) rule(w []string) []rule {
 			r.cond = r.and(cond{proto: word, not4: word == "icmpv6", not6: word == "icmp"})
 			next()
 			value()
-		case "update", "add", "delete":
+		case "update", "add", "delete", "meter":
 			name := n.list(next())
-			bySource, v6 := false, false
+			if word == "meter" && peek() == "size" {
+				i += 2
+			}
+			bySource, v6, part := false, false, false
 			var stay time.Duration
 			if peek() == "{" {
 				_, all := value()
@@ -167,8 +182,11 @@ func (n *nftReader) rule(w []string) []rule {
 				if t := slices.Index(all, "timeout"); t >= 0 && t+1 < len(all) {
 					stay = nftTime(all[t+1])
 				}
-				if slices.Contains(all, "limit") {
-					r.narrow = true
+				if len(all) > 3 && all[2] == "&" {
+					part = !isNetmask(all[3])
+				}
+				if l := slices.Index(all, "limit"); l >= 0 {
+					r.limited(all[l+1:])
 				}
 			}
 			if stay == 0 {
@@ -176,10 +194,11 @@ func (n *nftReader) rule(w []string) []rule {
 			}
 			if bySource {
 				r.cond = r.and(cond{not6: !v6, not4: v6})
-				if word == "delete" {
+				switch word {
+				case "delete":
 					r.removes = append(r.removes, name)
-				} else {
-					r.sets = append(r.sets, note{list: name, stay: stay})
+				case "update", "add":
+					r.sets = append(r.sets, note{list: name, stay: stay, part: part})
 				}
 			}
 		case "xt":
@@ -213,6 +232,12 @@ func (n *nftReader) rule(w []string) []rule {
 			r.verdict, r.target = jumps, next()
 		case "goto":
 			r.verdict, r.target = leaves, next()
+		case "limit":
+			first := i
+			for i < len(w) && (slices.Contains([]string{"rate", "over", "burst", "packets", "bytes"}, peek()) || peek() != "" && peek()[0] >= '0' && peek()[0] <= '9') {
+				i++
+			}
+			r.limited(w[first:i])
 		case "notrack", "continue", "synproxy":
 		default:
 			r.narrow = true
@@ -229,6 +254,42 @@ func (n *nftReader) rule(w []string) []rule {
 		split[k].narrow = split[k].narrow || most && split[k].verdict != accepts
 	}
 	return split
+}
+
+// limited adds a limit by its words: rate over 30/minute burst 30 packets.
+func (r *rule) limited(w []string) {
+	var rate, burst string
+	for i, word := range w {
+		switch {
+		case strings.Contains(word, "/"):
+			rate = word
+		case word == "burst" && i+1 < len(w):
+			burst = w[i+1]
+		}
+	}
+	l := parseLimit(rate, burst, slices.Contains(w, "over"))
+	if l == nil || slices.Contains(w, "bytes") {
+		r.narrow = true
+		return
+	}
+	r.limits = append(r.limits, l)
+}
+
+// isNetmask reports whether a mask keeps the front of an address, as that of a
+// network does.
+func isNetmask(mask string) bool {
+	a, err := netip.ParseAddr(mask)
+	if err != nil {
+		return false
+	}
+	ends := false
+	for _, b := range a.AsSlice() {
+		if ends && b != 0 || bits.OnesCount8(b) != bits.LeadingZeros8(^b) {
+			return false
+		}
+		ends = ends || b != 0xff
+	}
+	return true
 }
 
 func isVerdict(w string) bool {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -92,13 +93,16 @@ type note struct {
 	list   string
 	stay   time.Duration
 	byDest bool // its destination is, rather
+	part   bool // only a part of it is, which many share
 }
 
-// conntrack states, as bits.
+// What a packet is to conntrack, as bits.
 const (
-	isNew = 1 << iota
+	isNew   = 1 << iota // a SYN that starts a connection
+	isStray             // new to conntrack too, but no SYN: a bare ACK
 	isEstablished
 	otherState
+	anyState = 1<<iota - 1
 )
 
 // cond is what a rule asks of a packet. The zero cond asks nothing.
@@ -108,6 +112,7 @@ type cond struct {
 	ports      []ports // nil is any; of the destination
 	states     int     // 0 is any
 	checks     []listCheck
+	limits     []*limit
 	// narrow: it asks more, which nothing here understands or which leaves most
 	// of the Internet out, such as a source address or the loopback interface.
 	narrow bool
@@ -122,7 +127,35 @@ type listCheck struct {
 	negated bool
 	byDest  bool // the list holds destinations, as a replay guard's does
 	hits    int  // it has to have been noted so often; 0 once
+	part    bool // the list holds a part of the address, which many share
 }
+
+// limit is a token bucket: every packet takes a token, and the rule holds while
+// there are some, or once there are none.
+type limit struct {
+	per   time.Duration // until there is one more token
+	burst int
+	over  bool // the rule holds once there are none
+}
+
+// parseLimit reads 30/minute or 30/min; nil where it is something else, such as
+// bytes.
+func parseLimit(rate, burst string, over bool) *limit {
+	n, unit, _ := strings.Cut(rate, "/")
+	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit[:min(1, len(unit))]]
+	count, err := strconv.Atoi(n)
+	if err != nil || count < 1 || per == 0 {
+		return nil
+	}
+	l := limit{per: max(1, per/time.Duration(count)), burst: usualBurst, over: over}
+	if b, err := strconv.Atoi(burst); err == nil {
+		l.burst = max(b, 1)
+	}
+	return &l
+}
+
+// usualBurst is the burst of a limit that says none, in nft as in iptables.
+const usualBurst = 5
 
 // ports is a run of ports. Negative ones are words of a script whose value the
 // text does not tell.
@@ -163,7 +196,7 @@ func (c cond) fewPorts() (all []int) {
 func (c cond) and(d cond) cond {
 	c.not4, c.not6 = c.not4 || d.not4, c.not6 || d.not6
 	c.narrow, c.never = c.narrow || d.narrow, c.never || d.never
-	c.checks = slices.Concat(c.checks, d.checks)
+	c.checks, c.limits = slices.Concat(c.checks, d.checks), slices.Concat(c.limits, d.limits)
 	switch {
 	case c.proto == "":
 		c.proto = d.proto
@@ -218,7 +251,7 @@ func except(rs []ports) []ports {
 func stateBit(s string) int {
 	switch strings.ToLower(strings.TrimSpace(s)) {
 	case "new", "0x8", "8":
-		return isNew
+		return isNew | isStray
 	case "established", "0x2", "2":
 		return isEstablished
 	}

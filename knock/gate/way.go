@@ -40,10 +40,12 @@ type base struct {
 // step is a rule with what the jumps to it asked.
 type step struct {
 	cond
+	own     cond // asked by the rule itself; a jump has asked the rest
+	jump    bool // the steps up to skip are those of the chain it goes to
 	sets    []note
 	removes []string
 	verdict verdict
-	skip    int    // the step after a return
+	skip    int    // the step after a return, or after a jump's chain
 	chain   string // whose rule asked for the port
 	table   string
 	base    int
@@ -142,24 +144,24 @@ func (w *way) walk(t *table, c *chain, asker string, asked cond, family knock.Fa
 		if r.ports != nil {
 			from = c.name
 		}
-		s := step{cond: asked.and(r.cond), sets: r.sets, removes: r.removes, verdict: r.verdict, chain: from, table: t.name, base: len(w.bases), count: r.count}
+		s := step{cond: asked.and(r.cond), own: r.cond, sets: r.sets, removes: r.removes, verdict: r.verdict, chain: from, table: t.name, base: len(w.bases), count: r.count}
 		if s.never || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
 			continue
 		}
 		switch target := t.chains[r.target]; r.verdict {
 		case jumps, leaves:
-			s.verdict = goesOn
-			if len(s.sets)+len(s.removes) > 0 {
-				w.steps = append(w.steps, s)
-			}
+			s.verdict, s.jump = goesOn, true
+			at := len(w.steps)
+			w.steps = append(w.steps, s)
 			if target != nil {
 				w.walk(t, target, from, s.cond, family, depth+1, reached)
 			}
 			if r.verdict == leaves {
-				s.verdict, s.sets, s.removes = returns, nil, nil
+				s = step{cond: s.cond, verdict: returns, chain: s.chain, table: s.table, base: s.base}
 				returning = append(returning, len(w.steps))
 				w.steps = append(w.steps, s)
 			}
+			w.steps[at].skip = len(w.steps)
 		case returns:
 			returning = append(returning, len(w.steps))
 			w.steps = append(w.steps, s)
@@ -172,56 +174,4 @@ func (w *way) walk(t *table, c *chain, asker string, asked cond, family knock.Fa
 	for _, i := range returning {
 		w.steps[i].skip = len(w.steps)
 	}
-}
-
-// packet is one whose fate is asked for. It is on no list.
-type packet struct{ port, state int }
-
-// fate is what becomes of a packet: its verdict, and at which step; -1 is the
-// policy. The verdict is empty where the text does not tell.
-type fate struct {
-	verdict verdict
-	step    int
-}
-
-// fate sends a TCP packet along the way, up to but not into the step until;
-// a negative until is the end. Rules that ask for more than is known of it do
-// not hold.
-func (w way) fate(p packet, until int) fate {
-	last := fate{step: -1}
-	if w.whole {
-		last.verdict = accepts // what the kernel does without rules
-	}
-	for _, b := range w.bases {
-		if b.hook == noHook {
-			break
-		}
-		end := fate{b.policy, -1}
-		for i := b.first; i < b.end; i++ {
-			if i == until {
-				return fate{step: i}
-			}
-			s := w.steps[i]
-			if s.narrow || s.proto != "" && s.proto != "tcp" || !s.takesPort(p.port) || s.states != 0 && s.states&p.state == 0 ||
-				slices.ContainsFunc(s.checks, func(c listCheck) bool { return !c.negated }) {
-				continue
-			}
-			if s.verdict == returns {
-				i = max(i, s.skip-1)
-			} else if s.verdict != goesOn {
-				end = fate{s.verdict, i}
-				break
-			}
-		}
-		if end.verdict == drops {
-			return end
-		}
-		if b.hook == input && (last.verdict == goesOn || end.step >= 0) {
-			last = end
-		}
-		if until >= b.first && until < b.end {
-			return end // it left this base chain before the step
-		}
-	}
-	return last
 }
