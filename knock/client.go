@@ -153,6 +153,12 @@ type Target struct {
 	Secret Secret
 	Skew   time.Duration // the server's clock minus this machine's
 	Window time.Duration // zero is DefaultWindow
+	// Strict says that the gate starts over on a wrong or repeated packet.
+	Strict bool
+	Gap    time.Duration // between knocks; zero leaves it to the plan
+	// SweepGuard is how many wrong ports a minute the gate forgives a source; zero
+	// is not known.
+	SweepGuard int
 }
 
 // Sequences returns the sequences that a handshake at the time now of this

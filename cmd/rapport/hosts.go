@@ -43,6 +43,9 @@ type hostLine struct {
 	Skew    float64      `json:"skew_s"`
 	Window  float64      `json:"window_s"`
 	NTP     []string     `json:"ntp"`
+	Strict  bool         `json:"strict"`
+	Gap     knock.Millis `json:"gap_ms"`
+	Guard   int          `json:"sweep_guard"`
 	Secret  string       `json:"secret"` // where it is kept
 }
 
@@ -61,7 +64,8 @@ func newHostsList(f *flags) *cobra.Command {
 			for _, h := range file.Hosts() {
 				lines = append(lines, hostLine{
 					h.Name, h.Lookup(), h.SSHPort, ends{h.Range.Bottom(), h.Range.Top()}, h.Family,
-					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...), h.SecretSource(),
+					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...),
+					h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.SecretSource(),
 				})
 			}
 			w := cmd.OutOrStdout()
@@ -103,6 +107,9 @@ type entryFlags struct {
 	address  string
 	window   time.Duration
 	ntp      []string
+	strict   bool
+	gap      time.Duration
+	guard    int
 	keep     string
 	generate bool
 }
@@ -112,6 +119,9 @@ func (e *entryFlags) register(cmd *cobra.Command) {
 	p.StringVar(&e.address, "address", "", "the server's name or `address`, where the entry's name is not it")
 	p.DurationVar(&e.window, "window", knock.DefaultWindow, "how long each phase of the gate stays open")
 	p.StringSliceVar(&e.ntp, "ntp", nil, "`servers` to ask for this machine's clock")
+	p.BoolVar(&e.strict, "strict", false, "the gate starts over on a wrong or repeated knock")
+	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, where the gate limits SYNs; 0 leaves it to the plan")
+	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 is not known")
 	e.registerKeep(cmd)
 	p.BoolVar(&e.generate, "generate", false, "make a strong random secret")
 }
@@ -138,6 +148,15 @@ func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Ho
 	}
 	if given("ntp") {
 		h.NTP = e.ntp
+	}
+	if given("strict") {
+		h.Strict = e.strict
+	}
+	if given("gap") {
+		h.Gap = e.gap
+	}
+	if given("sweep-guard") {
+		h.SweepGuard = e.guard
 	}
 	return f.override(cmd, h)
 }

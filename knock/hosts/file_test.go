@@ -28,6 +28,9 @@ skew = "41m"                       # server's clock minus ours
 window = "10s"
 ntp = ["ntp.example.org",
        "192.0.2.1"]                # asked for this machine's clock
+strict = true
+gap = "20ms"
+sweep_guard = 30
 secret_command = ["pass", "show", "knock/myserver"]
 
 [hosts."alpha.example.org"]
@@ -43,7 +46,8 @@ func TestLoad(t *testing.T) {
 		{
 			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: portRange(t, "20000-20999"),
 			Family: knock.Family4, Skew: 41 * time.Minute, Window: 10 * time.Second,
-			NTP: []string{"ntp.example.org", "192.0.2.1"}, SecretCommand: []string{"pass", "show", "knock/myserver"},
+			NTP: []string{"ntp.example.org", "192.0.2.1"}, Strict: true, Gap: 20 * time.Millisecond, SweepGuard: 30,
+			SecretCommand: []string{"pass", "show", "knock/myserver"},
 		},
 		{
 			Name: "alpha.example.org", SSHPort: 22, Range: knock.DefaultRange,
@@ -65,10 +69,10 @@ func TestLoad(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: secret(t, "f00b4r")}
+	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: secret(t, "f00b4r"), Strict: true, Gap: time.Second, SweepGuard: 30}
 	want := knock.Target{
 		Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 2222), Range: knock.DefaultRange,
-		Skew: time.Hour, Window: 5 * time.Second,
+		Skew: time.Hour, Window: 5 * time.Second, Strict: true, Gap: time.Second, SweepGuard: 30,
 	}
 	if got := h.Target(); got != want {
 		t.Errorf("Target = %+v, want %+v", got, want)
@@ -127,6 +131,11 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 		{"[hosts.a]\nwindow = \"-5s\"\n", `:2:10: window -5s is not within 1s to 1h`},
 		{"[hosts.a]\nwindow = \"5h\"\n", `:2:10: window 5h0m0s is not within 1s to 1h`},
 		{"[hosts.a]\nkeyring = \"yes\"\n", `:2:11: keyring must be true or false, without quotes`},
+		{"[hosts.a]\nstrict = 1\n", `:2:10: strict must be true or false, without quotes`},
+		{"[hosts.a]\ngap = \"10us\"\n", `:2:7: gap 10µs is not within 1ms to 15m`},
+		{"[hosts.a]\ngap = 10\n", `:2:7: gap must be text in quotes`},
+		{"[hosts.a]\nsweep_guard = -1\n", `:2:15: sweep_guard -1 is below 0`},
+		{"[hosts.a]\nsweep_guard = \"30\"\n", `:2:15: sweep_guard must be a number without quotes`},
 		{"[hosts.a]\nsecret_command = \"pass show x\"\n", `:2:18: secret_command must be a list of texts: ["...", "..."]`},
 		{"[hosts.a]\nsecret_command = [\"pass\", 1]\n", `:2:18: each entry of secret_command must be text in quotes`},
 		{"[hosts.a]\nsecret_command = []\n", `:2:18: secret_command names no command`},

@@ -28,6 +28,9 @@ const (
 	// hour the rules have changed.
 	minWindow = time.Second
 	maxWindow = time.Hour
+	// A gap is at most a quarter of the window, for the phases not to run out.
+	minGap = time.Millisecond
+	maxGap = maxWindow / 4
 )
 
 // Host is what the user keeps about one server. Zero fields stand for the
@@ -42,6 +45,10 @@ type Host struct {
 	Skew    time.Duration // the server's clock minus this machine's, as known
 	Window  time.Duration // 5s
 	NTP     []string      // servers to ask for this machine's clock
+
+	Strict     bool          // the gate starts over on a wrong or repeated knock
+	Gap        time.Duration // between knocks, where the gate limits SYNs; zero leaves it to the plan
+	SweepGuard int           // wrong ports a minute that the gate forgives; zero is not known
 
 	SecretCommand []string     // a command and its arguments; prints the secret on its first line
 	SecretFile    string       // a path; ~/ is the home folder, relative ones start at the hosts file
@@ -84,11 +91,14 @@ func (h Host) Lookup() string {
 func (h Host) Target() knock.Target {
 	h = h.withDefaults()
 	return knock.Target{
-		Host:   h.Name,
-		Addr:   netip.AddrPortFrom(netip.Addr{}, uint16(h.SSHPort)),
-		Range:  h.Range,
-		Skew:   h.Skew,
-		Window: h.Window,
+		Host:       h.Name,
+		Addr:       netip.AddrPortFrom(netip.Addr{}, uint16(h.SSHPort)),
+		Range:      h.Range,
+		Skew:       h.Skew,
+		Window:     h.Window,
+		Strict:     h.Strict,
+		Gap:        h.Gap,
+		SweepGuard: h.SweepGuard,
 	}
 }
 
@@ -98,6 +108,7 @@ func (h Host) Equal(o Host) bool {
 	h, o = h.withDefaults(), o.withDefaults()
 	return h.Name == o.Name && h.Lookup() == o.Lookup() && h.SSHPort == o.SSHPort &&
 		h.Range == o.Range && h.Family == o.Family && h.Skew == o.Skew && h.Window == o.Window &&
+		h.Strict == o.Strict && h.Gap == o.Gap && h.SweepGuard == o.SweepGuard &&
 		slices.Equal(h.NTP, o.NTP) && slices.Equal(h.SecretCommand, o.SecretCommand) &&
 		h.SecretFile == o.SecretFile && h.Keyring == o.Keyring && h.Secret == o.Secret
 }

@@ -3,6 +3,7 @@ package hosts
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,10 @@ const (
 )
 
 // keys are those that a host may have, in the order in which they are written.
-func keys() []key {
+func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
+
+// serverKeys say where a server is.
+func serverKeys() []key {
 	return []key{
 		{"address", func(h *Host, v value) (err error) {
 			if h.Address, err = v.text(); err == nil {
@@ -108,6 +112,12 @@ func keys() []key {
 			}
 			return nil
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
+	}
+}
+
+// secretKeys say where the secret is.
+func secretKeys() []key {
+	return []key{
 		{"secret_command", func(h *Host, v value) (err error) {
 			if h.SecretCommand, err = v.texts(); err == nil && (len(h.SecretCommand) == 0 || h.SecretCommand[0] == "") {
 				err = errors.New("secret_command names no command")
@@ -148,6 +158,43 @@ func keys() []key {
 				return ""
 			}
 			return tomlString(h.Secret.Reveal())
+		}},
+	}
+}
+
+// gateKeys say how a server's gate differs from the usual one.
+func gateKeys() []key {
+	return []key{
+		{"strict", func(h *Host, v value) (err error) {
+			h.Strict, err = v.boolean()
+			return err
+		}, func(h Host) string {
+			if !h.Strict {
+				return ""
+			}
+			return "true"
+		}},
+		{"gap", func(h *Host, v value) (err error) {
+			if h.Gap, err = v.duration(); err == nil && (h.Gap < minGap || h.Gap > maxGap) {
+				err = fmt.Errorf("gap %v is not within %s to %s", h.Gap, FormatDuration(minGap), FormatDuration(maxGap))
+			}
+			return err
+		}, func(h Host) string {
+			if h.Gap == 0 {
+				return ""
+			}
+			return tomlString(FormatDuration(h.Gap))
+		}},
+		{"sweep_guard", func(h *Host, v value) (err error) {
+			if h.SweepGuard, err = v.integer(); err == nil && h.SweepGuard < 0 {
+				err = fmt.Errorf("sweep_guard %d is below 0", h.SweepGuard)
+			}
+			return err
+		}, func(h Host) string {
+			if h.SweepGuard == 0 {
+				return ""
+			}
+			return strconv.Itoa(h.SweepGuard)
 		}},
 	}
 }
