@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -159,6 +160,19 @@ type Target struct {
 	// SweepGuard is how many wrong ports a minute the gate forgives a source; zero
 	// is not known.
 	SweepGuard int
+}
+
+// Gaps returns the gaps of so many attempts: Gap for each where it is known,
+// else those of [DefaultGaps], the widest of them repeated as needed.
+func (t Target) Gaps(attempts int) []time.Duration {
+	if t.Gap > 0 {
+		return slices.Repeat([]time.Duration{t.Gap}, attempts)
+	}
+	gaps := DefaultGaps()
+	for len(gaps) < attempts {
+		gaps = append(gaps, gaps[len(gaps)-1])
+	}
+	return gaps[:attempts]
 }
 
 // Sequences returns the sequences that a handshake at the time now of this

@@ -18,6 +18,7 @@ type network struct {
 	jitter    time.Duration // up to so much later
 	late      float64       // the part of the packets that jitter meets
 	duplicate float64
+	nth       int // the packet that gets lost, from 1; zero for none
 }
 
 // What the kernels, sshd and the client do by themselves.
@@ -34,10 +35,13 @@ const (
 type game struct {
 	network
 	plan knock.Plan
-	gate *gate.Phases
+	gate syns
 	dice *rand.Rand
 	todo todo
 	now  time.Duration
+	sent int // packets, either way
+
+	strict bool // the plan is for a strict gate
 
 	attempt int
 	epoch   int // what was to be done in an earlier one no longer is
@@ -56,11 +60,23 @@ type flow struct {
 
 var player = netip.MustParseAddr("192.0.2.1")
 
-func play(n network, plan knock.Plan, seq knock.Sequence, dice *rand.Rand) *game {
-	g := &game{network: n, plan: plan, dice: dice, gate: gate.NewPhases(seq, knock.DefaultWindow)}
-	g.look(false)
+// syns is what a gate does with SYNs.
+type syns interface {
+	knock(port uint16, now time.Time)
+	ssh(now time.Time) (accepted bool)
+}
+
+// lenient is the article's gate.
+type lenient struct{ *gate.Phases }
+
+func (g lenient) knock(port uint16, now time.Time) { g.Knock(player, port, now) }
+func (g lenient) ssh(now time.Time) bool           { return g.Open(player, now) }
+
+func play(n network, plan knock.Plan, gate syns, strict bool, dice *rand.Rand) *game {
+	g := &game{network: n, plan: plan, dice: dice, gate: gate, strict: strict}
+	g.look(hold)
 	g.start()
-	for len(g.todo) > 0 && g.banner == 0 && g.now < knock.DefaultTimeout {
+	for len(g.todo) > 0 && g.banner == 0 && g.now < max(knock.DefaultTimeout, plan.Length()+2*time.Second) {
 		next := heap.Pop(&g.todo).(step)
 		g.now = next.at
 		next.do()
@@ -72,7 +88,7 @@ func (g *game) after(d time.Duration, do func()) { heap.Push(&g.todo, step{g.now
 
 // carry takes a packet to the other side, if it comes there.
 func (g *game) carry(arrives func()) {
-	if g.dice.Float64() < g.loss {
+	if g.sent++; g.sent == g.nth || g.dice.Float64() < g.loss {
 		return
 	}
 	for range 1 + int(g.dice.Float64()+g.duplicate) {
@@ -90,7 +106,13 @@ func (g *game) start() {
 		return
 	}
 	a, epoch := g.plan.Attempts[g.attempt], g.epoch
-	stay := g.attempt == 0 || g.attempt == len(g.plan.Attempts)-1
+	stay := hold
+	switch {
+	case g.attempt == len(g.plan.Attempts)-1, g.attempt == 0 && !g.strict:
+		stay = time.Hour
+	case g.strict:
+		stay = max(hold, time.Duration(a.Wait))
+	}
 	g.attempt++
 	at := func(d time.Duration, do func()) {
 		g.after(d, func() {
@@ -99,10 +121,16 @@ func (g *game) start() {
 			}
 		})
 	}
+	for _, r := range a.Resets {
+		at(time.Duration(r.At), func() {
+			g.syns++
+			g.carry(func() { g.gate.knock(r.Port, noon.Add(g.now)) })
+		})
+	}
 	for _, k := range a.Knocks {
 		at(time.Duration(k.At), func() {
 			g.syns++
-			g.carry(func() { g.gate.Knock(player, k.Port, noon.Add(g.now)) })
+			g.carry(func() { g.gate.knock(k.Port, noon.Add(g.now)) })
 		})
 	}
 	var last time.Duration
@@ -112,13 +140,14 @@ func (g *game) start() {
 			at(last, func() { g.look(stay) })
 		}
 	}
-	at(last+time.Duration(a.Wait), g.start)
+	at(last+time.Duration(a.Wait+a.Pause), g.start)
 }
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// look sends a SYN to SSH. Where it stays, the kernel repeats it.
-func (g *game) look(stay bool) {
+// look sends a SYN to SSH. Where it stays for more than a second, the kernel
+// repeats it.
+func (g *game) look(stay time.Duration) {
 	f := &flow{}
 	g.looks = append(g.looks, f)
 	var syn func()
@@ -130,9 +159,7 @@ func (g *game) look(stay bool) {
 		}
 	}
 	syn()
-	if !stay {
-		g.after(hold, func() { f.closed = f.closed || !f.connected })
-	}
+	g.after(stay, func() { f.closed = f.closed || !f.connected })
 }
 
 // syn is a SYN that comes to the server.
@@ -141,7 +168,7 @@ func (g *game) syn(f *flow) {
 	case f.established:
 	case f.asked:
 		g.carry(func() { g.synACK(f) })
-	case g.gate.Open(player, noon.Add(g.now)):
+	case g.gate.ssh(noon.Add(g.now)):
 		f.asked = true
 		g.repeat(synRepeat, func() bool { return f.established || !f.asked }, func() { g.synACK(f) })
 	}
@@ -215,6 +242,8 @@ func (q *todo) Pop() any {
 	return last
 }
 
+func dice() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
 // score is what many games came to.
 type score struct {
 	in2, in5    float64 // the part within so many seconds
@@ -224,11 +253,16 @@ type score struct {
 }
 
 // games plays a plan so often over a network.
-func games(runs int, n network, plan knock.Plan, seq knock.Sequence) (s score) {
-	dice := rand.New(rand.NewPCG(1, 2))
+func games(runs int, n network, plan knock.Plan, seq knock.Sequence) score {
+	return gamesAt(runs, n, plan, false, func() syns { return lenient{gate.NewPhases(seq, knock.DefaultWindow)} })
+}
+
+// gamesAt plays a plan so often, each time against a new gate.
+func gamesAt(runs int, n network, plan knock.Plan, strict bool, newGate func() syns) (s score) {
+	dice := dice()
 	var all []time.Duration
 	for range runs {
-		g := play(n, plan, seq, dice)
+		g := play(n, plan, newGate(), strict, dice)
 		if g.banner == 0 {
 			g.banner = time.Hour
 		}

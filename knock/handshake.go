@@ -12,7 +12,7 @@ import (
 // Options say how a handshake or probe is made. The zero Options are the usual
 // ones.
 type Options struct {
-	Gaps     []time.Duration // between knocks, one attempt each; nil is DefaultGaps
+	Gaps     []time.Duration // between knocks, one attempt each; nil is what Target.Gaps says
 	RTT      time.Duration   // the round trip as last measured, zero if it was not
 	Timeout  time.Duration   // for all of it; zero is DefaultTimeout, or what all attempts take
 	KeepConn bool            // hand the connection that proved SSH open on in the report
@@ -42,9 +42,12 @@ const (
 // It sends nothing.
 func (c *Client) Plan(t Target, o Options) Plan {
 	if o.Gaps == nil {
-		o.Gaps = DefaultGaps()
+		o.Gaps = t.Gaps(len(DefaultGaps()))
 	}
-	return NewPlan(t.Sequences(c.now()), o.Gaps, Facts{RTT: o.RTT, Window: t.Window})
+	sequences := t.Sequences(c.now())
+	return NewPlan(sequences, o.Gaps, Facts{
+		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard,
+	})
 }
 
 // Knock sends the handshake to t and looks whether SSH opened, attempt after
@@ -97,6 +100,7 @@ type handshake struct {
 	sent     bool          // a SYN has left, so there was a way once
 	answered bool          // a knock was, so the server rejects what it does not want
 	rtt      time.Duration // as far as it was measured
+	wait     time.Duration // how long the attempt under way waits for SSH
 	gone     bool          // no way to the host
 	ending   bool          // nothing new is watched
 }
@@ -133,6 +137,10 @@ func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (er
 		if err := h.attempt(ctx, i, a); err != nil {
 			return err
 		}
+		pause := time.Now().Add(time.Duration(a.Pause))
+		if err := h.await(ctx, pause, func() bool { return h.held != nil || h.over() }); err != nil {
+			return err
+		}
 		if err := h.greet(ctx, i < attempts-1); err != nil {
 			return err
 		}
@@ -159,6 +167,12 @@ func (h *handshake) attempt(ctx context.Context, i int, a PlannedAttempt) error 
 	started := time.Now()
 	h.report.Attempts = append(h.report.Attempts, Attempt{Gap: a.Gap, Knocks: make([]KnockReport, 0, len(a.Knocks))})
 	h.event(AttemptStarted, i, 0)
+	if err := h.reset(ctx, i, a.Resets, started); err != nil || h.cut() {
+		return err
+	}
+	if n := len(a.Resets); n > 0 { // the lead is kept too
+		started = started.Add(max(0, time.Since(started.Add(time.Duration(a.Resets[n-1].At)))))
+	}
 	var late time.Duration
 	for k, planned := range a.Knocks {
 		// As planned, or later where the one before it was late, so that the gap
@@ -182,6 +196,24 @@ func (h *handshake) attempt(ctx context.Context, i int, a PlannedAttempt) error 
 	return h.lookAfter(ctx, i, a, started.Add(late))
 }
 
+// reset sends an attempt's SYNs to a wrong port. Nobody waits for their answers:
+// each socket is closed at once, so that the kernel repeats none of them.
+func (h *handshake) reset(ctx context.Context, i int, resets []PlannedReset, started time.Time) error {
+	for _, r := range resets {
+		if err := h.await(ctx, started.Add(time.Duration(r.At)), h.cut); err != nil || h.cut() {
+			return err
+		}
+		s, err := sendMuteSYN(netip.AddrPortFrom(h.target.Addr.Addr(), r.Port))
+		if err != nil {
+			return sendError(fmt.Sprintf("SYN to port %d", r.Port), err)
+		}
+		h.sent = h.sent || s.left()
+		s.close()
+		h.report.Attempts[i].Resets++
+	}
+	return nil
+}
+
 // lookAfter makes an attempt's looks at SSH and waits for their answers.
 func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt, started time.Time) error {
 	// Connected before the handshake: that connection is the look, unless it
@@ -197,6 +229,7 @@ func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt
 		}
 	}
 	first := len(h.after)
+	h.wait = time.Duration(a.Wait)
 	// What has not left is waited for like what got lost: a link that is down may
 	// come up again.
 	settled := func() bool {
@@ -321,8 +354,15 @@ func (h *handshake) look(before bool, attempt int) (*look, error) {
 	// The look before must not be repeated after the handshake. The kernel's
 	// repeats of others are welcome where no more is sent, or to tell that an
 	// answer took longer; else they would only be more packets.
+	// To a strict gate they are wrong packets, so there none comes after the wait.
 	deadline := h.deadline
-	if before || attempt != 0 && attempt != h.last {
+	switch {
+	case before:
+		deadline = s.sent.Add(hold)
+	case attempt == h.last:
+	case h.target.Strict:
+		deadline = s.sent.Add(max(hold, h.wait))
+	case attempt != 0:
 		deadline = s.sent.Add(hold)
 	}
 	h.watch.answer(l.packet, deadline)

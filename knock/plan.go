@@ -2,7 +2,6 @@ package knock
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -80,14 +79,19 @@ type Plan struct {
 
 // PlannedAttempt is one pass through the sequence.
 type PlannedAttempt struct {
-	At     Millis         `json:"at_ms"` // from the start of the handshake, unless an answer comes earlier
-	Gap    Millis         `json:"gap_ms"`
-	Copies int            `json:"copies"` // how often each knock is sent
+	At     Millis `json:"at_ms"` // from the start of the handshake, unless an answer comes earlier
+	Gap    Millis `json:"gap_ms"`
+	Copies int    `json:"copies"` // how often each knock is sent
+	// Resets are SYNs to a wrong port, before the knocks, that make a strict gate
+	// start over.
+	Resets []PlannedReset `json:"resets,omitempty"`
 	Knocks []PlannedKnock `json:"knocks"`
 	Looks  []PlannedLook  `json:"looks"`
 	// Wait is how long after its newest look the attempt waits for SSH.
 	Wait Millis `json:"wait_ms"`
-	Why  string `json:"why"`
+	// Pause is how long nothing is sent after that.
+	Pause Millis `json:"pause_ms,omitempty"`
+	Why   string `json:"why"`
 }
 
 // length is how long the attempt takes until its first look at SSH.
@@ -100,7 +104,7 @@ func (a PlannedAttempt) whole() (d time.Duration) {
 			d = time.Duration(l.At)
 		}
 	}
-	return d + time.Duration(a.Wait)
+	return d + time.Duration(a.Wait+a.Pause)
 }
 
 // Length is how long the whole plan takes where nothing is answered.
@@ -116,7 +120,7 @@ func (p Plan) Length() (d time.Duration) {
 func (p Plan) Packets() int {
 	n := 1
 	for _, a := range p.Attempts {
-		n += len(a.Knocks)
+		n += len(a.Resets) + len(a.Knocks)
 		for _, l := range a.Looks {
 			if !l.IfRefused {
 				n++
@@ -124,6 +128,13 @@ func (p Plan) Packets() int {
 		}
 	}
 	return n
+}
+
+// PlannedReset is one SYN to a wrong port; At counts from the start of the
+// attempt.
+type PlannedReset struct {
+	At   Millis `json:"at_ms"`
+	Port uint16 `json:"port"`
 }
 
 // PlannedKnock is one SYN; At counts from the start of the attempt.
@@ -148,15 +159,24 @@ type PlannedLook struct {
 type Facts struct {
 	RTT    time.Duration // the round trip, zero if it was not measured
 	Window time.Duration // the server's, zero is DefaultWindow
+
+	Strict     bool   // the gate starts over on a wrong or repeated packet
+	Wrong      uint16 // a port that is wrong in every phase, for a strict gate; zero for none
+	SweepGuard int    // wrong ports a minute that the gate forgives, zero if not known
 }
 
 // NewPlan plans one attempt for each gap. Where there are several sequences,
 // their knocks go out interleaved: to the gate of one hour the others are wrong
 // ports, which reset nothing. Gaps are kept within a millisecond and a quarter
-// of the window, so that every attempt stays well inside the windows.
+// of the window, so that every attempt stays well inside the windows. To a strict
+// gate the other hour's knocks are wrong packets: there each attempt sends one
+// sequence, the next one another.
 func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
+	}
+	if f.Strict {
+		return strictPlan(sequences, gaps, f)
 	}
 	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
 	var at time.Duration
@@ -234,13 +254,5 @@ func Gaps(attempts int, gap time.Duration) ([]time.Duration, error) {
 	case gap != 0 && gap < minGap || gap > DefaultWindow/4:
 		return nil, fmt.Errorf("gap %v: it takes 1ms to %v, well inside the window", gap, DefaultWindow/4)
 	}
-	gaps := DefaultGaps()
-	for len(gaps) < attempts {
-		gaps = append(gaps, gaps[len(gaps)-1])
-	}
-	gaps = gaps[:attempts]
-	if gap > 0 {
-		gaps = slices.Repeat([]time.Duration{gap}, attempts)
-	}
-	return gaps, nil
+	return Target{Gap: gap}.Gaps(attempts), nil
 }

@@ -50,6 +50,7 @@ type Before struct {
 // Attempt is one pass through the sequence.
 type Attempt struct {
 	Gap    Millis        `json:"gap_ms"`
+	Resets int           `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, that make a strict gate start over
 	Knocks []KnockReport `json:"knocks"`
 }
 

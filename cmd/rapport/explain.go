@@ -34,6 +34,9 @@ func printPlan(w io.Writer, r planReport) {
 	fmt.Fprintf(w, "%8s  look at SSH, to know it from before\n", whole(0))
 	for i, a := range r.Attempts {
 		fmt.Fprintf(w, "%8s  attempt %d: %s\n", whole(a.At), i+1, a.Why)
+		if n := len(a.Resets); n > 0 {
+			fmt.Fprintf(w, "%8s  %d SYNs to port %d, wrong in every phase, until %s\n", "", n, a.Resets[0].Port, whole(a.At+a.Resets[n-1].At))
+		}
 		for _, hour := range hoursOf(a) {
 			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", portsOf(a, hour), ofHour(hour, r.Hour), whole(a.Gap), map[bool]string{true: ", each twice"}[a.Copies > 1])
 		}
@@ -45,7 +48,11 @@ func printPlan(w io.Writer, r planReport) {
 			}
 			looks = append(looks, look)
 		}
-		fmt.Fprintf(w, "%8s  looks at SSH at %s; waits %s\n", "", strings.Join(looks, ", at "), whole(a.Wait))
+		pause := ""
+		if a.Pause > 0 {
+			pause = ", then sends nothing for " + whole(a.Pause)
+		}
+		fmt.Fprintf(w, "%8s  looks at SSH at %s; waits %s%s\n", "", strings.Join(looks, ", at "), whole(a.Wait), pause)
 	}
 	fmt.Fprintf(w, "%8s  gives up, after %d SYNs\n", whole(r.Length), r.SYNs)
 }

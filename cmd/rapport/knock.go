@@ -22,8 +22,10 @@ func newKnock(f *flags) *cobra.Command {
 		Short: "Send the handshake, then look whether SSH opened",
 		Long: `knock sends this hour's five knocks to HOST in order and looks whether SSH
 opened; where it did not, soon again, each knock twice and with wider gaps. Within
-30 seconds before and 90 seconds after the turn of the hour the neighbouring
-hour's knocks go out too. --explain prints the plan and sends nothing.
+30 seconds before and 90 seconds after the hour change the neighbouring hour's
+knocks go out too. To a gate that starts over on a wrong or repeated knock (strict
+in the hosts file) each attempt sends one hour's knocks, each once.
+--explain prints the plan and sends nothing.
 
 Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
 		Args:              oneHost,
@@ -38,7 +40,9 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 				return err
 			}
 			options := f.options(cmd)
-			options.Gaps = gaps
+			if options.Gaps = gaps; gap == 0 {
+				options.Gaps = t.Gaps(attempts)
+			}
 			if explain {
 				r := newPlanReport(t, new(knock.Client).Plan(t, options))
 				if f.json {
@@ -79,7 +83,7 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 		},
 	}
 	cmd.Flags().IntVar(&attempts, "attempts", len(knock.DefaultGaps()), "how many handshakes are tried at most")
-	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default 1ms, then 10ms, then 30ms)")
+	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
 	cmd.Flags().BoolVar(&explain, "explain", false, "print what would be sent, when and why, and send nothing")
 	return cmd
 }
@@ -92,7 +96,11 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 			fmt.Fprintf(w, "attempt %d, gap %v: %d knocks, all silent\n", i+1, time.Duration(a.Gap), len(a.Knocks))
 			continue
 		}
-		fmt.Fprintf(w, "attempt %d, gap %v\n", i+1, time.Duration(a.Gap))
+		first := ""
+		if a.Resets > 0 {
+			first = fmt.Sprintf(", after %d SYNs to a wrong port", a.Resets)
+		}
+		fmt.Fprintf(w, "attempt %d, gap %v%s\n", i+1, time.Duration(a.Gap), first)
 		for _, k := range a.Knocks {
 			note := ""
 			if k.Hour != nil {

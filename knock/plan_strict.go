@@ -1,0 +1,118 @@
+package knock
+
+import (
+	"slices"
+	"time"
+)
+
+// A gate that starts over on a wrong or repeated packet needs another plan. What
+// it follows from:
+//
+//   - To such a gate a copy of a knock, the knocks of another hour and a probe
+//     among the knocks are all wrong packets. So an attempt sends one hour's five
+//     knocks, each once; near the hour change the attempts alternate between the
+//     two hours. The probe of before leaves first, and no SYN is left to the
+//     kernel to repeat while another attempt follows.
+//   - Where an attempt ended on the server is not known, and it matters. On some
+//     gates the first knock always starts over. On others a wrong packet is
+//     dropped, and takes the client out of the newest phase alone: after a lost
+//     knock, or a handshake of hours ago, the first knock would be used up by that. As
+//     many wrong SYNs as there are phases clear the worst of them, and do no harm
+//     to the rest. They go to a port of the range, as some gates see no other, and
+//     precede the first knock by as much as Wi-Fi reorders.
+//   - After that every attempt is as good as the first one, so the next may begin
+//     as soon as an answer is overdue; an answer that comes later still counts.
+//   - What none of this clears, time does, on gates whose phases run out. So
+//     before the last round nothing is sent for longer than the window. Not
+//     sooner: at 10 % of loss half of the attempts lose a packet.
+const (
+	// clearLead is how long the wrong SYNs precede the first knock.
+	clearLead = 30 * time.Millisecond
+	// pauseExtra is what the pause adds to the window: netfilter's recent match
+	// counts from second to second.
+	pauseExtra = time.Second
+	// maxPause bounds the pause, for somebody waits.
+	maxPause = 11 * time.Second
+)
+
+// strictPlan plans one attempt for each gap against a gate that starts over.
+func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
+	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
+	var at time.Duration
+	for i, gap := range gaps {
+		gap = max(min(gap, f.Window/4), minGap)
+		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
+		var first time.Duration
+		if f.clears(i) {
+			for n := range time.Duration(Knocks) {
+				a.Resets = append(a.Resets, PlannedReset{At: Millis(n * gap), Port: f.Wrong})
+			}
+			first = (Knocks-1)*gap + max(gap, clearLead)
+		} else {
+			first = max(gap, clearLead) // after the probe of before, or the last attempt's
+		}
+		s := sequences[i%len(sequences)]
+		for k, port := range s.ports {
+			a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
+		}
+		look := first + Knocks*gap
+		a.Looks = []PlannedLook{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
+		if last := lastRound(len(gaps), len(sequences)); i+1 == last && last < len(gaps) {
+			a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
+		}
+		a.Why = whyStrict(i, len(gaps), len(sequences))
+		p.Attempts = append(p.Attempts, a)
+		at += a.whole()
+	}
+	return p
+}
+
+// lastRound is the attempt of n that begins after the pause: one for each of the
+// hours is left then. It is n, so that there is no pause, where that would be
+// the second time for one of them.
+func lastRound(n, hours int) int {
+	if last := n - hours; last >= 2*hours {
+		return last
+	}
+	return n
+}
+
+// clears reports whether attempt i sends wrong SYNs: where a port is known to be
+// one, and the sweep guard, if there is any, forgives that many.
+func (f Facts) clears(i int) bool {
+	return f.Wrong != 0 && (f.SweepGuard == 0 || (i+1)*Knocks <= f.SweepGuard)
+}
+
+// whyStrict says in a few words what an attempt is for.
+func whyStrict(i, n, hours int) string {
+	const once = "a strict gate: wrong SYNs end what an earlier handshake left, then one hour's knocks, each once"
+	switch {
+	case n == 1:
+		return once + "; the only one: waits for a slow answer"
+	case i == 0:
+		return once
+	case i == lastRound(n, hours):
+		return "after a pause in which the gate's phases run out, if they do"
+	case i == n-1:
+		return "the last one: waits for slow answers and the kernels' own repeats"
+	case hours > 1 && i == 1:
+		return "the other hour: its knocks must not mix with the first one's"
+	case i < hours*2:
+		return "loss: starts over, for this gate keeps nothing of an attempt that failed"
+	case i < hours*3:
+		return "loss and reordering: starts over, with gaps wider than Wi-Fi's jitter"
+	}
+	return "starts over again, after a longer wait: an outage may be over"
+}
+
+// wrongPort returns a port of the range that none of the sequences has, zero
+// where there is none.
+func (t Target) wrongPort(sequences []Sequence) uint16 {
+	for port := t.Range.Bottom(); port <= t.Range.Top(); port++ {
+		used := func(s Sequence) bool { return slices.Contains(s.ports[:], uint16(port)) }
+		if port != int(t.Addr.Port()) && !slices.ContainsFunc(sequences, used) {
+			return uint16(port)
+		}
+	}
+	return 0
+}
