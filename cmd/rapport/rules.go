@@ -16,7 +16,7 @@ func newRules(f *flags) *cobra.Command {
 	var format string
 	var forwards []string
 	var grace, window string
-	var units, cron bool
+	var units, cron, noSweepGuard bool
 	r := gate.Rules{}
 	cmd := &cobra.Command{
 		Use:   "rules HOST",
@@ -47,6 +47,17 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 			}
 			if cmd.Flags().Changed("replay-guard") && r.ReplayGuard < 1 {
 				return fmt.Errorf("--replay-guard=%d lets nobody open: leave the flag out for no guard", r.ReplayGuard)
+			}
+			if cmd.Flags().Changed("sweep-guard") {
+				if noSweepGuard {
+					return errors.New("--sweep-guard and --no-sweep-guard contradict each other: keep one")
+				}
+				if r.SweepGuard < 1 {
+					return fmt.Errorf("--sweep-guard %d forgives no wrong port: give --no-sweep-guard for no guard", r.SweepGuard)
+				}
+			}
+			if noSweepGuard {
+				r.SweepGuard = 0
 			}
 			if r.Grace, err = parseSeconds(grace); err != nil {
 				return fmt.Errorf("--grace: %w", err)
@@ -103,6 +114,8 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 	p.StringVar(&window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
 	p.IntVar(&r.ReplayGuard, "replay-guard", 0, "let `N` addresses open in an hour, then only those again (1 when N is left out)")
 	p.Lookup("replay-guard").NoOptDefVal = "1"
+	p.IntVar(&r.SweepGuard, "sweep-guard", gate.DefaultSweepGuard, "ignore for a minute who knocks at more than `N` wrong ports a minute")
+	p.BoolVar(&noSweepGuard, "no-sweep-guard", false, "let addresses knock at any number of wrong ports: a sweep of the range opens")
 	p.BoolVar(&r.OneShot, "one-shot", false, "end the window with the first connection")
 	p.StringArrayVar(&forwards, "forward", nil, "after a handshake, send a port on: `PORT=ADDR:PORT`; repeatable")
 	p.BoolVar(&r.Log, "log", false, "log who gets into which phase, at a limited rate")

@@ -242,7 +242,7 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 			g.SSHPort = sshPort
 		}
 	}
-	g.Door = w.doorKind(g.door, c)
+	g.Door = w.doorKind(g.door, c, g.SSHPort)
 	for _, i := range doors {
 		for _, p := range w.steps[i].fewPorts() {
 			if !slices.Contains(g.Doors, p) {
@@ -254,13 +254,14 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 
 // doorKind says what the door does to an address that it lets through: in the
 // rule itself, or in one before it that the same packets meet.
-func (w way) doorKind(door int, c listCheck) DoorKind {
+func (w way) doorKind(door int, c listCheck, port int) DoorKind {
 	if c.mode != "rcheck" {
 		return DoorKind(c.mode)
 	}
 	for i := w.bases[w.steps[door].base].first; i <= door; i++ {
 		s := w.steps[i]
-		if !slices.ContainsFunc(s.checks, func(o listCheck) bool { return o.list == c.list && o.negated == c.negated }) && i != door {
+		if !slices.ContainsFunc(s.checks, func(o listCheck) bool { return o.list == c.list && o.negated == c.negated }) && i != door ||
+			port != 0 && !s.takesPort(port) { // a sweep guard removes who hits wrong ports
 			continue
 		}
 		if slices.Contains(s.removes, c.list) {

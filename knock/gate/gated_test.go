@@ -47,7 +47,7 @@ func install(t *testing.T, s *knocktest.Server, f gate.Format, change func(*gate
 	g := &gated{Server: s, Script: s.NewScript(t), t: t}
 	g.rules = gate.Rules{
 		Format: f, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: 5 * time.Second,
-		Grace: gate.DefaultGrace, SecretPath: g.SecretPath(), Secret: s.Secret,
+		Grace: gate.DefaultGrace, SweepGuard: gate.DefaultSweepGuard, SecretPath: g.SecretPath(), Secret: s.Secret,
 	}
 	if change != nil {
 		change(&g.rules)

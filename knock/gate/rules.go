@@ -27,6 +27,9 @@ const (
 const (
 	DefaultSecretPath = "/etc/rapport/secret"
 	DefaultGrace      = time.Minute
+	// DefaultSweepGuard lets a client try six wrong candidates a minute, of five
+	// ports each, and gives a guesser 6e-10 a minute in a range of 1,000 ports.
+	DefaultSweepGuard = 30
 )
 
 const (
@@ -35,6 +38,13 @@ const (
 	maxGuard = 20
 	// maxRulesWindow is the hour after which the ports have changed anyway.
 	maxRulesWindow = time.Hour
+	// maxSweepGuard is more than any client needs, and far from a sweep.
+	maxSweepGuard = 1000
+	// minBan is for how long a sweep is ignored, unless the window is longer:
+	// what it got into before is forgotten by then.
+	minBan = time.Minute
+	// maxAround is how wrong a clock may be, in hours: a day, and daylight saving.
+	maxAround = 26
 )
 
 // Forward sends a port of the server on to another address after a handshake.
@@ -83,10 +93,14 @@ type Rules struct {
 	// ReplayGuard, unless zero, is how many addresses of a family can open in an
 	// hour; after that only those can again.
 	ReplayGuard int
-	OneShot     bool // the first connection ends the window
-	Log         bool
-	NoDrop      bool // connections without a handshake are left to the rest of the firewall
-	Forward     []Forward
+	// SweepGuard, unless zero, is how many wrong ports of the range an address
+	// (IPv6: its /64) may knock at in a minute; after more it is ignored for a
+	// minute at least. Ports of the hours around now are not wrong.
+	SweepGuard int
+	OneShot    bool // the first connection ends the window
+	Log        bool
+	NoDrop     bool // connections without a handshake are left to the rest of the firewall
+	Forward    []Forward
 
 	SecretPath string       // the file on the server, for root alone
 	Embed      bool         // Secret stands in the script instead
@@ -113,6 +127,8 @@ func (r Rules) Validate() error {
 		return fmt.Errorf("grace %v is not whole seconds below an hour", r.Grace)
 	case r.ReplayGuard < 0 || r.ReplayGuard > maxGuard:
 		return fmt.Errorf("replay guard %d is not within 0-%d", r.ReplayGuard, maxGuard)
+	case r.SweepGuard < 0 || r.SweepGuard > maxSweepGuard:
+		return fmt.Errorf("sweep guard %d is not within 0-%d", r.SweepGuard, maxSweepGuard)
 	case r.Embed && r.Secret.IsZero():
 		return errors.New("there is no secret to embed")
 	case !r.Embed && (!path.IsAbs(r.SecretPath) || strings.ContainsFunc(r.SecretPath, unicode.IsControl)):
@@ -146,11 +162,12 @@ func (r Rules) Script() (string, error) {
 	data := struct {
 		Rules
 		Bottom, Top, WindowSeconds, GraceSeconds int
-		Guard, ListTotal                         int
+		Guard, ListTotal, Around, BanSeconds     int
+		NFTChains                                []string
 		QuotedSecret, QuotedPath                 string
 	}{
 		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
-		r.ReplayGuard, advisedListTotal, shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath),
+		r.ReplayGuard, advisedListTotal, r.around(), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath),
 	}
 	var b strings.Builder
 	for _, part := range []string{"common", string(r.Format), "main"} {
@@ -159,6 +176,23 @@ func (r Rules) Script() (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// around returns how many hours before and after the present one have ports of
+// their own, which the sweep guard does not count: at most 3 of 10 of the range.
+func (r Rules) around() int {
+	if r.SweepGuard == 0 {
+		return 1
+	}
+	return max(1, min(maxAround, (r.Range.Size()*3/10/knock.Knocks-1)/2))
+}
+
+// nftChains returns the table's chains without a hook.
+func (r Rules) nftChains() []string {
+	if r.SweepGuard == 0 {
+		return []string{"knocking", "shut", "syn"}
+	}
+	return []string{"count", "knocking", "shut", "syn", "wrong"}
 }
 
 // shellQuote quotes s for a POSIX shell.

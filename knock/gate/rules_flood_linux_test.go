@@ -16,8 +16,24 @@ import (
 // others is how many other addresses knock at port one.
 const others = 10_000
 
+// The flags of a packet that matter here.
+const (
+	flagSYN = 0x02
+	flagACK = 0x10
+)
+
 // flood sends a SYN from each of n addresses of 10.0.0.0/8 to the port.
 func flood(t *testing.T, to netip.Addr, port uint16, n int) {
+	t.Helper()
+	var packets [][]byte
+	for i := range n {
+		packets = append(packets, packetFrom([4]byte{10, 1, byte(i >> 8), byte(i)}, to.As4(), port, flagSYN))
+	}
+	send(t, to, packets...)
+}
+
+// send sends IPv4 packets.
+func send(t *testing.T, to netip.Addr, packets ...[]byte) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, syscall.IPPROTO_RAW)
 	if err != nil {
@@ -25,16 +41,15 @@ func flood(t *testing.T, to netip.Addr, port uint16, n int) {
 	}
 	defer syscall.Close(fd)
 	sockaddr := syscall.SockaddrInet4{Addr: to.As4()}
-	for i := range n {
-		from := [4]byte{10, 1, byte(i >> 8), byte(i)}
-		if err := syscall.Sendto(fd, synFrom(from, to.As4(), port), 0, &sockaddr); err != nil {
+	for _, p := range packets {
+		if err := syscall.Sendto(fd, p, 0, &sockaddr); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// synFrom returns an IPv4 packet; the kernel fills in the header's checksum.
-func synFrom(from, to [4]byte, port uint16) []byte {
+// packetFrom returns an IPv4 packet; the kernel fills in the header's checksum.
+func packetFrom(from, to [4]byte, port uint16, flags byte) []byte {
 	p := make([]byte, 40)
 	p[0], p[8], p[9] = 0x45, 64, syscall.IPPROTO_TCP
 	binary.BigEndian.PutUint16(p[2:], 40)
@@ -43,7 +58,7 @@ func synFrom(from, to [4]byte, port uint16) []byte {
 	tcp := p[20:]
 	binary.BigEndian.PutUint16(tcp, 40000)
 	binary.BigEndian.PutUint16(tcp[2:], port)
-	tcp[12], tcp[13] = 5<<4, 2 // header length, SYN
+	tcp[12], tcp[13] = 5<<4, flags // header length
 	binary.BigEndian.PutUint16(tcp[14:], 1024)
 	sum := uint32(syscall.IPPROTO_TCP + len(tcp)) // of the pseudo header too, RFC 9293, section 3.1
 	for i := 12; i < len(p); i += 2 {

@@ -22,7 +22,7 @@ import (
 func plain(f gate.Format) gate.Rules {
 	return gate.Rules{
 		Format: f, Host: "server", Range: knock.DefaultRange, SSHPort: 22, Window: 5 * time.Second,
-		Grace: gate.DefaultGrace, SecretPath: gate.DefaultSecretPath,
+		Grace: gate.DefaultGrace, SweepGuard: gate.DefaultSweepGuard, SecretPath: gate.DefaultSecretPath,
 	}
 }
 
@@ -33,8 +33,8 @@ func variants(t *testing.T) (all []gate.Rules) {
 		t.Fatal(err)
 	}
 	for _, f := range formats {
-		for options := range uint(1 << 6) {
-			if n := bits.OnesCount(options); n > 2 && n < 6 {
+		for options := range uint(1 << 7) {
+			if n := bits.OnesCount(options); n > 2 && n < 7 {
 				continue // the parts do not know more of each other
 			}
 			on := func(bit int) bool { return options>>bit&1 == 1 }
@@ -48,6 +48,9 @@ func variants(t *testing.T) (all []gate.Rules) {
 			}
 			if on(5) {
 				r.Forward = []gate.Forward{{Port: 80, To: netip.MustParseAddrPort("[fd00::7]:8080")}}
+			}
+			if on(6) {
+				r.SweepGuard = 0
 			}
 			all = append(all, r)
 		}
@@ -125,7 +128,7 @@ func TestRulesDeriveTheSame(t *testing.T) {
 		fmt.Fprintln(&in, h, r.Bottom(), r.Top(), s.Reveal())
 		fmt.Fprintln(&want, h, strings.Trim(fmt.Sprint(knock.Derive(h, r, s).Ports()), "[]"))
 	}
-	script := "set -eu\nderive() {" + body + "\n}\nwhile read -r hour bottom top secret; do derive \"$hour\"; done"
+	script := "set -eu\nderive() {" + body + "\n}\nwhile read -r hour bottom top secret; do echo \"$hour\" | derive; done"
 	for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}} {
 		knocktest.Need(t, shell[0])
 		cmd := exec.Command(shell[0], append(shell[1:], "-c", script)...)
@@ -151,6 +154,8 @@ func TestRulesValidate(t *testing.T) {
 		"grace 1h0m0s":             func(r *gate.Rules) { r.Grace = time.Hour },
 		"grace -1s":                func(r *gate.Rules) { r.Grace = -time.Second },
 		"replay guard 21":          func(r *gate.Rules) { r.ReplayGuard = 21 },
+		"sweep guard -1":           func(r *gate.Rules) { r.SweepGuard = -1 },
+		"sweep guard 1001":         func(r *gate.Rules) { r.SweepGuard = 1001 },
 		"no secret":                func(r *gate.Rules) { r.Embed = true },
 		`"secret" is not an`:       func(r *gate.Rules) { r.SecretPath = "secret" },
 		"not an absolute path":     func(r *gate.Rules) { r.SecretPath = "/a\n/b" },

@@ -22,7 +22,12 @@ export LC_ALL PATH
 
 bottom={{.Bottom}} top={{.Top}}     # the ports that a sequence is drawn from
 window={{.WindowSeconds}}                   # seconds for each phase, and at the end for SSH
-grace={{.GraceSeconds}}                   # seconds after the turn in which the last hour's ports count too
+grace={{.GraceSeconds}}                   # seconds after the hour change in which the last hour's ports count too
+{{- if .SweepGuard}}
+sweep={{.SweepGuard}}                   # wrong ports a minute that an address may knock at,
+ban={{.BanSeconds}}                     # else it is ignored for so many seconds
+{{- end}}
+around={{.Around}}                  # hours before and after this one whose ports {{if .SweepGuard}}are no wrong ports{{else}}are derived{{end}}
 {{- if .Guard}}
 guard={{.Guard}}                    # so many addresses can open in an hour, then only those again
 {{- end}}
@@ -58,31 +63,45 @@ read_secret() {
 {{- end}}
 }
 
-# derive HOUR: prints an hour such as 2026-11-22-08 and its five ports.
+# hours: the hours from "around" before this one to "around" after it.
+hours() {
+    n=$((now / 3600 - around)) day=''
+    while [ $n -le $((now / 3600 + around)) ]; do
+        if [ -z "$day" ] || [ $((n % 24)) = 0 ]; then
+            day=$(date -u -d "@$((n * 3600))" +%Y-%m-%d)
+        fi
+        printf '%s-%02d\n' "$day" $((n % 24))
+        n=$((n + 1))
+    done
+}
+
+# derive: reads hours such as 2026-11-22-08, prints each with its five ports.
 # MD5 gives a number of 32 hex digits. The remainder of its division by the size
 # of the range is a port, the quotient is divided again for the next one. It is
 # the long division of school, digit by digit, so that no number gets big.
 derive() {
-    size=$((top - bottom + 1)) line=$1 digits=''
-    hash=$(printf '%s-%s\n' "$1" "$secret" | md5sum | cut -c 1-32)
-    [ ${#hash} = 32 ] || die 'md5sum does not work'
-    for d in $(echo "$hash" | sed 's/./& /g'); do
-        digits="$digits $((0x$d))"
-    done
-    for _ in 1 2 3 4 5; do
-        rest=0 quotient=''
-        for d in $digits; do
-            rest=$((rest * 16 + d))
-            quotient="$quotient $((rest / size))"
-            rest=$((rest % size))
-        done
-        line="$line $((rest + bottom))" digits=$quotient
-    done
-    echo "$line"
+    while read -r h; do
+        echo "$h $(printf '%s-%s\n' "$h" "$secret" | md5sum)"
+    done | awk -v bottom=$bottom -v size=$((top - bottom + 1)) '
+        length($2) != 32 { exit 1 }
+        {
+            line = $1
+            for (i = 1; i <= 32; i++) digit[i] = index("0123456789abcdef", substr($2, i, 1)) - 1
+            for (n = 1; n <= 5; n++) {
+                rest = 0
+                for (i = 1; i <= 32; i++) {
+                    rest = rest * 16 + digit[i]
+                    digit[i] = int(rest / size)
+                    rest %= size
+                }
+                line = line " " (rest + bottom)
+            }
+            print line
+        }'
 }
 
-# The clock is asked once, so that the turn of the hour cannot come in between.
-look_at_clock() {
+# The clock is asked once, so that the hour change cannot come in between.
+read_clock() {
     now=$(date -u +%s)
     hour=$(date -u -d "@$now" +%Y-%m-%d-%H)
     last=''
@@ -94,17 +113,32 @@ look_at_clock() {
     fi
 }
 
-# prepare: the sequences that count now.
+# prepare: the sequences of the hours around this one.
 prepare() {
     read_secret
-    look_at_clock
-    sequences=$(for h in $hour $last; do derive "$h"; done)
+    read_clock
+    sequences=$(hours | derive) || die 'md5sum does not work'
 }
 
 # steps: lines "PHASE PORT HOUR", one for each knock that counts. Later phases
 # come first: else one packet could go two phases where a port occurs twice.
 steps() {
-    echo "$sequences" | awk '
-        { for (n = 1; n <= 5; n++) lines[n] = lines[n] n " " $(n + 1) " " $1 "\n" }
-        END { for (n = 5; n >= 1; n--) printf "%s", lines[n] }'
+    for n in 5 4 3 2 1; do
+        for h in $hour $last; do
+            echo "$sequences" | awk -v n=$n -v h="$h" '$1 == h { print n, $(n + 1), h }'
+        done
+    done
 }
+{{- if .SweepGuard}}
+
+# own: the ports of the hours around, which the sweep guard does not count: a
+# clock that is wrong, here or there, must not look like a sweep.
+own() {
+    {
+        echo "$sequences" | awk '{ for (n = 2; n <= 6; n++) print $n }'
+{{- if .Range.Contains .SSHPort}}
+        echo $ssh
+{{- end}}
+    } | sort -nu
+}
+{{- end}}

@@ -17,8 +17,8 @@ families() {
 # use FAMILY: t is the tool, pk the first part of the list names.
 use() {
     case $1 in
-    4) t=iptables pk=PK{{if .Guard}} everything=0.0.0.0{{end}} ;;
-    6) t=ip6tables pk=PK6{{if .Guard}} everything=::{{end}} ;;
+    4) t=iptables pk=PK{{if .Guard}} everything=0.0.0.0{{end}}{{if .SweepGuard}} net=32 mask=255.255.255.255{{end}} ;;
+    6) t=ip6tables pk=PK6{{if .Guard}} everything=::{{end}}{{if .SweepGuard}} net=64 mask=ffff:ffff:ffff:ffff::{{end}} ;;
     esac
 }
 
@@ -43,7 +43,35 @@ knocking() {
         *) echo "$rule $before -j portknock_into_phase$n" ;;
         esac
     done
+{{- if .SweepGuard}}
+    # A multiport match takes 15 ports. The range before it is cheaper.
+    own | paste -d , - - - - - - - - - - - - - - - | sed 's/,*$//' | while read -r ports; do
+        echo "-A portknocking -p tcp --dport ${ports%%,*}:${ports##*,} -m multiport --dports $ports -j RETURN"
+    done
+    echo '-A portknocking -j portknock_wrong'
+{{- end}}
 }
+{{- if .SweepGuard}}
+
+# sweep_guard: what a SYN to a wrong port of the range meets. Counting is by
+# source, of IPv6 by /64, in a table that 1000 wrong SYNs/s cannot fill. What is
+# beyond that is a flood from many sources: then a wrong port ends the handshake
+# at once, which does not touch anybody who knocks at no wrong port. A list of
+# ignored addresses may overflow: who is still over the limit comes back to it.
+sweep_guard() {
+    echo ':portknock_wrong - [0:0]'
+    echo ':portknock_count - [0:0]'
+    echo ':portknock_ban - [0:0]'
+    echo '-A portknock_wrong -m limit --limit 1000/second --limit-burst 5000 -g portknock_count'
+    echo "-A portknock_count -m hashlimit --hashlimit-above $sweep/minute --hashlimit-burst $sweep --hashlimit-mode srcip --hashlimit-srcmask $net --hashlimit-name ${pk}_WRONG --hashlimit-htable-max 131072 --hashlimit-htable-expire 60000 -j portknock_ban"
+    echo "-A portknock_ban -m recent --name ${pk}_IGNORED --mask $mask --set"
+    for chain in wrong ban; do
+        for n in 1 2 3 4 5; do
+            echo "-A portknock_$chain -m recent --name ${pk}_PHASE$n --remove"
+        done
+    done
+}
+{{- end}}
 
 # gate: everything else. A line with ":" makes a chain, or empties it.
 gate() {
@@ -70,16 +98,25 @@ gate() {
     echo '-A portknock_accept -j ACCEPT'
 
     # What INPUT goes through. Sessions that exist are never touched. The
-    # machine itself (lo) needs no knock.
+    # machine itself (lo) needs no knock. Only SYNs are knocks: where nothing was
+    # tracked until now, packets of old sessions count as NEW too.
     echo ':portknock_input - [0:0]'
+    echo ':portknock_syn - [0:0]'
+    echo ':portknock_shut - [0:0]'
     echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
     echo '-A portknock_input -i lo -j RETURN'
-    echo '-A portknock_input -p tcp -m conntrack --ctstate NEW -j portknocking'
-    echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate NEW -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -j portknock_accept"
+    echo '-A portknock_input -p tcp --syn -m conntrack --ctstate NEW -j portknock_syn'
+{{- if .SweepGuard}}
+    echo "-A portknock_syn -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -g portknock_shut"
+{{- end}}
+    echo "-A portknock_syn -p tcp --dport $bottom:$top -j portknocking"
+    echo "-A portknock_syn -p tcp --dport $ssh -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -j portknock_accept"
+    echo "-A portknock_syn -g portknock_shut"
 {{- if not .NoDrop}}
-    # Only SYNs: where nothing was tracked until now, packets of old sessions
-    # count as NEW too.
-    echo "-A portknock_input -p tcp --dport $ssh --syn -m conntrack --ctstate NEW -j DROP"
+    echo "-A portknock_shut -p tcp --dport $ssh -j DROP"
+{{- end}}
+{{- if .SweepGuard}}
+    sweep_guard
 {{- end}}
 }
 {{- if .Forward}}
@@ -253,7 +290,7 @@ again() { # TABLE LINES
 }
 
 status() {
-    look_at_clock
+    read_clock
     bad=0
     for family in $(families); do
         use "$family"

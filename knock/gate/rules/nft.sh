@@ -14,14 +14,16 @@
 {{- end}}
 table=portknock
 
-# Each set forgets an address after the window, and holds 65536: SYNs from many
-# addresses to port one do not push anyone out. The sets opened_ ask nothing of
-# anybody: they tell who came through the door, for rapport watch to read.
+# Each set forgets an address after the window, and holds 65536. When SYNs from
+# more addresses than that have filled phase1, newcomers are noted in crowd by
+# 16 bits of their address: that cannot fill up, so nobody is locked out, and
+# who shares those bits with somebody is spared the first of five knocks. The
+# sets opened_ ask nothing of anybody: they tell who came in, for rapport watch.
 families='4 6'
 use() { # FAMILY
     case $1 in
-    4) type=ipv4_addr ip=ip ;;
-    6) type=ipv6_addr ip=ip6 ;;
+    4) type=ipv4_addr ip=ip bits='& 0.0.255.255'{{if .SweepGuard}} net=''{{end}} ;;
+    6) type=ipv6_addr ip=ip6 bits='& 0:0:0:ffff::'{{if .SweepGuard}} net='& ffff:ffff:ffff:ffff::'{{end}} ;;
     esac
 }
 
@@ -31,11 +33,23 @@ sets() {
         for set in phase1 phase2 phase3 phase4 phase5 opened; do
             echo "add set inet $table ${set}_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 65536; }"
         done
+        echo "add set inet $table crowd_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 131072; }"
+{{- if .SweepGuard}}
+        echo "add set inet $table wrong_$family { type $type; flags dynamic,timeout; timeout 60s; size 131072; }"
+        echo "add set inet $table ignored_$family { type $type; flags dynamic,timeout; timeout ${ban}s; size 65536; }"
+{{- end}}
     done
+{{- if .SweepGuard}}
+    echo "add set inet $table own { type inet_service; }"
+{{- end}}
 }
 
 # knocking: the rules of the chain that changes with the hour.
 knocking() {
+{{- if .SweepGuard}}
+    echo "add element inet $table own { $(own | paste -sd , -) }"
+    echo "add rule inet $table knocking tcp dport != @own goto wrong"
+{{- end}}
     steps | while read -r n port h; do
         for family in $families; do
             use "$family"
@@ -44,7 +58,14 @@ knocking() {
             before="$ip saddr @phase$((n - 1))_$family"
             into="update @phase${n}_$family $addr"
             case $n in
-            1) echo "$rule $into comment \"hour $h\"" ;;
+            1)
+                echo "$rule $into return comment \"hour $h\""
+                echo "$rule update @crowd_$family { $ip saddr $bits }" # phase1 is full
+                ;;
+            2)
+                echo "$rule $before $into delete @phase1_$family $addr"
+                echo "$rule $ip saddr $bits @crowd_$family $into"
+                ;;
 {{- if .Guard}}
             # Against replay: a set named after the hour that is full with so many
             # addresses. Adding to a full set fails, and the rule ends there,
@@ -84,31 +105,43 @@ past() {
 {{- end}}
 
 # gate: everything but the chain that changes with the hour. Sessions that exist
-# are never touched, and the machine itself (lo) needs no knock.
+# are never touched, and the machine itself (lo) needs no knock. Only SYNs are
+# knocks: where nothing was tracked until now, packets of old sessions are new
+# to ct too.
 gate() {
     cat <<END
-add chain inet $table knocking
+{{- range .NFTChains}}
+add chain inet $table {{.}}
+{{- end}}
 add chain inet $table input { type filter hook input priority filter - 10; policy accept; }
 add rule inet $table input ct state established,related accept
 add rule inet $table input iifname "lo" accept
-add rule inet $table input meta l4proto tcp ct state new jump knocking
+add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn ct state new goto syn
 END
+{{- if .SweepGuard}}
     for family in $families; do
         use "$family"
-        here="$ip saddr @phase5_$family"
-        door="add rule inet $table input tcp dport $ssh ct state new $here"
+        echo "add rule inet $table syn $ip saddr $net @ignored_$family goto shut"
+    done
+{{- end}}
+    echo "add rule inet $table syn tcp dport $bottom-$top jump knocking"
+    for family in $families; do
+        use "$family"
+        accept="add rule inet $table syn tcp dport $ssh $ip saddr @phase5_$family"
 {{- if .Log}}
         for n in 1 2 3 4 5; do
-            echo "add rule inet $table input meta l4proto tcp ct state new $ip saddr @phase${n}_$family limit rate 10/minute log prefix \"IN PK_PHASE$n: \" level notice"
+            echo "add rule inet $table syn $ip saddr @phase${n}_$family limit rate 10/minute log prefix \"IN PK_PHASE$n: \" level notice"
         done
-        echo "$door limit rate 10/minute log prefix \"ACCEPTED AFTER PORTKNOCKING: \" level notice"
+        echo "$accept limit rate 10/minute log prefix \"ACCEPTED AFTER PORTKNOCKING: \" level notice"
 {{- end}}
-        echo "$door update @opened_$family { $ip saddr }{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
+        echo "$accept update @opened_$family { $ip saddr }{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
     done
+    echo "add rule inet $table syn goto shut"
 {{- if not .NoDrop}}
-    # Only SYNs: where nothing was tracked until now, packets of old sessions
-    # count as new too.
-    echo "add rule inet $table input tcp dport $ssh tcp flags & (fin|syn|rst|ack) == syn ct state new counter drop"
+    echo "add rule inet $table shut tcp dport $ssh counter drop"
+{{- end}}
+{{- if .SweepGuard}}
+    sweep_guard
 {{- end}}
 {{- if .Forward}}
 
@@ -121,6 +154,26 @@ END
 {{- end}}
 {{- end}}
 }
+
+{{- if .SweepGuard}}
+
+# sweep_guard: what a SYN to a wrong port of the range meets. Counting is by
+# source, of IPv6 by /64, in sets that 1000 wrong SYNs/s cannot fill. What is
+# beyond that is a flood from many sources: then a wrong port ends the handshake
+# at once, which does not touch anybody who knocks at no wrong port.
+sweep_guard() {
+    echo "add rule inet $table wrong limit rate 1000/second burst 5000 packets goto count"
+    for family in $families; do
+        use "$family"
+        forget=''
+        for n in 1 2 3 4 5; do
+            forget="$forget delete @phase${n}_$family { $ip saddr }"
+        done
+        echo "add rule inet $table wrong meta nfproto ipv$family$forget"
+        echo "add rule inet $table count meta nfproto ipv$family update @wrong_$family { $ip saddr $net limit rate over $sweep/minute burst $sweep packets } update @ignored_$family { $ip saddr $net }$forget"
+    done
+}
+{{- end}}
 
 # load TEXT: all of it in one step, so that no packet meets half of the rules.
 load() {
@@ -152,6 +205,9 @@ refresh() {
     nft list chain inet $table knocking >/dev/null 2>&1 || die 'not set up; run setup'
     text=$(
         echo "flush chain inet $table knocking"
+{{- if .SweepGuard}}
+        echo "flush set inet $table own"
+{{- end}}
 {{- if .Guard}}
         guards
 {{- end}}
@@ -183,7 +239,8 @@ foreign() {
 # loaded: the table, without the addresses in its sets.
 loaded() {
     nft list table inet $table 2>/dev/null | awk '
-        /elements = [{]/ { skip = 1 }
+        $1 == "set" { own = $2 == "own" }
+        /elements = [{]/ && !own { skip = 1 }
         !skip { print }
         /[}]/ { skip = 0 }'
 }
@@ -197,7 +254,7 @@ $1" || remove
 }
 
 status() {
-    look_at_clock
+    read_clock
     rules=$(nft list chain inet $table knocking 2>/dev/null) || die 'no gate; run setup'
     echo 'gate loaded, IPv4 and IPv6'
     for family in $families; do
