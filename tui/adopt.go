@@ -36,12 +36,12 @@ func (a *app) adopt(what string, change func(hosts.Host) hosts.Host, by string) 
 		s.note(a.now, "no longer waiting for the turn of the hour")
 	}
 	s.note(a.now, "took %s over %s", what, by)
-	path, name := a.config.HostsPath, s.host.Name
+	ctx, path, name := a.ctx, a.config.HostsPath, s.host.Name
 	return func() tea.Msg {
 		if path == "" {
 			return tookOver{name, what, "", nil}
 		}
-		_, err := hosts.Edit(path, name, func(h hosts.Host) (hosts.Host, error) { return change(h), nil }, knock.Secret{}, "")
+		_, err := hosts.Edit(ctx, path, name, func(h hosts.Host) (hosts.Host, error) { return change(h), nil }, knock.Secret{}, "")
 		if errors.Is(err, hosts.ErrNoHost) {
 			return tookOver{name, what, "", nil}
 		}

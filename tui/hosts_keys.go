@@ -180,9 +180,9 @@ func (a *app) save(r formResult) tea.Cmd {
 	var h hosts.Host
 	var err error
 	if old == nil {
-		h, err = hosts.Add(path, r.host, r.secret, r.store)
+		h, err = hosts.Add(a.ctx, path, r.host, r.secret, r.store)
 	} else {
-		h, err = hosts.Edit(path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.onto(now, *old), nil }, r.secret, r.store)
+		h, err = hosts.Edit(a.ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.onto(now, *old), nil }, r.secret, r.store)
 	}
 	if err != nil {
 		a.form.failure = err.Error()
@@ -210,7 +210,7 @@ func (a *app) remove() {
 	if !ok {
 		return
 	}
-	err := hosts.Update(a.config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
+	err := hosts.Update(a.ctx, a.config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
 	if err != nil {
 		a.list.failure = err.Error()
 		return

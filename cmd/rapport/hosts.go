@@ -194,7 +194,7 @@ entry refers to a file that you keep yourself.`,
 			} else if secret, err = e.secret(cmd.Context(), h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(path, h, secret, e.keep); err != nil {
+			if h, err = hosts.Add(cmd.Context(), path, h, secret, e.keep); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, secret)
@@ -267,7 +267,7 @@ func newHostsEdit(f *flags) *cobra.Command {
 			if e.generate {
 				secret = hosts.Generate()
 			}
-			h, err := hosts.Edit(path, args[0], func(h hosts.Host) (hosts.Host, error) {
+			h, err := hosts.Edit(cmd.Context(), path, args[0], func(h hosts.Host) (hosts.Host, error) {
 				h, err := e.apply(cmd, f, h)
 				if err != nil || f.secretFile == "" {
 					return h, err
@@ -328,7 +328,7 @@ entry's name; it is needed where the script names no host.`,
 			if h, err = f.override(cmd, h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(path, h, script.Secret, e.keep); err != nil {
+			if h, err = hosts.Add(cmd.Context(), path, h, script.Secret, e.keep); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, script.Secret)

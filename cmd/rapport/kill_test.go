@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/rogpeppe/go-internal/lockedfile"
 	"golang.org/x/sys/unix"
 
 	"rapport/knock/hosts"
@@ -299,5 +300,47 @@ while :; do sleep 0.05; done
 				t.Errorf("%q is left on: %q", m, p.last())
 			}
 		})
+	}
+}
+
+// A hosts file that another program holds keeps an edit waiting, which the first
+// ctrl+c ends.
+func TestCtrlCEndsTheWaitForTheLock(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "hosts.toml")
+	const text = "[hosts.x]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held := filepath.Join(filepath.Dir(path), ".hosts.toml.lock")
+	unlock, err := lockedfile.MutexAt(held).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	cmd := exec.Command(build(t), "hosts", "edit", "x", "--skew", "1s", "--config", path)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// It is at the lock once it has it open.
+	var at []string
+	for start := time.Now(); len(at) == 0 && time.Since(start) < 10*time.Second; time.Sleep(10 * time.Millisecond) {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))
+		for _, f := range files {
+			if to, _ := os.Readlink(f); to == held {
+				at = append(at, f)
+			}
+		}
+	}
+	started := time.Now()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if len(at) == 0 || exitCode(err) != 130 || time.Since(started) > 10*time.Second {
+		t.Errorf("at the lock: %v; %v after %v", at, err, time.Since(started))
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != text {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 func update(t *testing.T, text string, edit func(*hosts.Editor) error) (string, error) {
 	t.Helper()
 	path := hostsFile(t, text)
-	err := hosts.Update(path, edit)
+	err := hosts.Update(t.Context(), path, edit)
 	oneLine(t, err)
 	return read(t, path), err
 }

@@ -35,22 +35,28 @@ func DefaultPath() (string, error) {
 	return filepath.Join(dir, "rapport", "hosts.toml"), nil
 }
 
+// ErrNotTrusted says that others could have written the hosts file, which may
+// name commands to run.
+var ErrNotTrusted = errors.New("it is not trusted")
+
 // Load reads the hosts file at path. A file that is not there is one without
 // hosts. What is wrong with the text is told as path:line:column, and first
-// things first. A file with a secret in it that others can read is refused
-// with ErrReadableByOthers, knock.ErrSecret is wrapped where a secret in it
-// cannot be one, and package os's errors where it cannot be read.
+// things first. A file that others can write or replace, or that is neither
+// root's nor the user's, is refused with ErrNotTrusted, and one with a secret in
+// it that others can read with ErrReadableByOthers. knock.ErrSecret is wrapped
+// where a secret in it cannot be one, and package os's errors where it cannot be
+// read.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
 	return File{Path: path, hosts: doc.hosts}, err
 }
 
-// load reads the hosts file at path, and calls it shown in errors. The mode is
-// zero where there is no file.
-func load(path, shown string) (doc document, mode fs.FileMode, err error) {
-	text, mode, err := readText(path, shown)
+// load reads the hosts file at path, and calls it shown in errors. info is nil
+// where there is no file.
+func load(path, shown string) (doc document, info fs.FileInfo, err error) {
+	text, info, err := readText(path, shown)
 	if err != nil {
-		return document{}, 0, err
+		return document{}, nil, err
 	}
 	// Windows editors may start a file with a byte order mark; TOML has none.
 	body := bytes.TrimPrefix(text, []byte(bom))
@@ -60,30 +66,34 @@ func load(path, shown string) (doc document, mode fs.FileMode, err error) {
 			line, column := lineColumn(body, p.offset)
 			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, maxShownPath), line, column, p.err)
 		}
-		return document{}, 0, err
+		return document{}, nil, err
 	}
-	secret := slices.ContainsFunc(doc.hosts, func(h Host) bool { return !h.Secret.IsZero() })
 	// Windows keeps no such bits: its folders of a user are the user's alone.
-	if secret && mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return document{}, 0, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", quotePath(shown), ErrReadableByOthers, quotePath(shown))
+	if info != nil && doc.hasSecret() && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return document{}, nil, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", quotePath(shown), ErrReadableByOthers, quotePath(shown))
 	}
 	folder := filepath.Dir(shown)
 	for i := range doc.hosts {
 		doc.hosts[i].folder = folder
 	}
-	return doc, mode, nil
+	return doc, info, nil
+}
+
+// hasSecret reports whether a secret stands in the file itself.
+func (d document) hasSecret() bool {
+	return slices.ContainsFunc(d.hosts, func(h Host) bool { return !h.Secret.IsZero() })
 }
 
 // bom is UTF-8's byte order mark.
 const bom = "\xef\xbb\xbf"
 
-func readText(path, shown string) ([]byte, fs.FileMode, error) {
-	fail := func(err error) ([]byte, fs.FileMode, error) {
-		return nil, 0, fmt.Errorf("cannot read hosts file %s: %w", quotePath(shown), plain(err))
+func readText(path, shown string) ([]byte, fs.FileInfo, error) {
+	fail := func(err error) ([]byte, fs.FileInfo, error) {
+		return nil, nil, fmt.Errorf("cannot read hosts file %s: %w", quotePath(shown), plain(err))
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+		return nil, nil, nil
 	}
 	if err != nil {
 		return fail(err)
@@ -94,16 +104,19 @@ func readText(path, shown string) ([]byte, fs.FileMode, error) {
 		return fail(err)
 	}
 	if info.IsDir() {
-		return nil, 0, fmt.Errorf("hosts file %s is a folder", quotePath(shown))
+		return nil, nil, fmt.Errorf("hosts file %s is a folder", quotePath(shown))
+	}
+	if err := checkTrust(path, info, shown); err != nil {
+		return nil, nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return fail(err)
 	}
 	if len(text) > maxFile {
-		return nil, 0, fmt.Errorf("hosts file %s has more than %d bytes; is it one?", quotePath(shown), maxFile)
+		return nil, nil, fmt.Errorf("hosts file %s has more than %d bytes; is it one?", quotePath(shown), maxFile)
 	}
-	return text, info.Mode(), nil
+	return text, info, nil
 }
 
 // Hosts returns the hosts in the order of the file.

@@ -171,7 +171,7 @@ func TestLoadRefusesWhatOthersCanRead(t *testing.T) {
 	if file, err := hosts.Load(path); err != nil || len(file.Hosts()) != 1 {
 		t.Fatalf("mode 0600: %v", err)
 	}
-	for _, mode := range []os.FileMode{0o644, 0o640, 0o602} {
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o604} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}

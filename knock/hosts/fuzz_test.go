@@ -60,7 +60,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		h := hosts.NewHost(name)
 		h.SecretFile = "x"
-		if err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
+		if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
 			shown(t, err)
 			return
 		}
@@ -68,7 +68,7 @@ func FuzzLoad(f *testing.F) {
 		if got := read(t, path); !strings.HasPrefix(got, strings.TrimRight(string(body), "\r\n")) {
 			t.Errorf("what was there has changed:\n%q\n%q", text, got)
 		}
-		err = hosts.Update(path, func(e *hosts.Editor) error {
+		err = hosts.Update(t.Context(), path, func(e *hosts.Editor) error {
 			for _, old := range e.Hosts() {
 				old.Window *= 2
 				if err := e.Replace(old); err != nil {

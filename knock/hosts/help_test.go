@@ -1,6 +1,7 @@
 package hosts_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,6 +39,13 @@ func TestMain(m *testing.M) {
 		var b [1]byte
 		n, _ := os.Stdin.Read(b[:])
 		fmt.Printf("read%d\n", n)
+	case "edit": // another one, which gives a host a secret file
+		path := os.Getenv("WRITER_PATH")
+		_, err := hosts.Edit(context.Background(), path, "a", func(h hosts.Host) (hosts.Host, error) { return h, nil }, hosts.Generate(), hosts.InFile)
+		if err != nil || os.Geteuid() != os.Getuid() {
+			fmt.Fprintln(os.Stderr, err, os.Geteuid())
+			os.Exit(1)
+		}
 	case "add": // a writer: helper PATH PREFIX COUNT
 		os.Exit(addHosts(os.Getenv("WRITER_PATH"), os.Getenv("WRITER_PREFIX")))
 	}
@@ -50,7 +58,7 @@ func addHosts(path, prefix string) int {
 		name := fmt.Sprintf("%s-%02d", prefix, i)
 		h := hosts.NewHost(name)
 		h.Address = name + ".example.org"
-		err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(h) })
+		err := hosts.Update(context.Background(), path, func(e *hosts.Editor) error { return e.Add(h) })
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

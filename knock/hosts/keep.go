@@ -44,8 +44,8 @@ func (h Host) SecretSource() string {
 // Add puts the entry h into the hosts file at path, and its secret, unless that
 // is zero, where keep says, which is a file if empty. It returns the entry as it
 // is then. It wraps ErrExists where the name is taken; nothing is touched then.
-func Add(path string, h Host, secret knock.Secret, keep string) (Host, error) {
-	err := write(path, h.Name, &h, secret, keep, func(e *Editor) error {
+func Add(ctx context.Context, path string, h Host, secret knock.Secret, keep string) (Host, error) {
+	err := write(ctx, path, h.Name, &h, secret, keep, func(e *Editor) error {
 		if _, taken := e.Host(h.Name); taken {
 			return e.Add(h)
 		}
@@ -59,9 +59,9 @@ func Add(path string, h Host, secret knock.Secret, keep string) (Host, error) {
 // the old one. keep says where the secret, new or old, is to be kept; empty, it
 // stays where it is. It returns the entry as it is then, and wraps ErrNoHost
 // where there is none.
-func Edit(path, name string, change func(Host) (Host, error), secret knock.Secret, keep string) (Host, error) {
+func Edit(ctx context.Context, path, name string, change func(Host) (Host, error), secret knock.Secret, keep string) (Host, error) {
 	var old, h Host
-	err := write(path, name, &h, secret, keep, func(e *Editor) (err error) {
+	err := write(ctx, path, name, &h, secret, keep, func(e *Editor) (err error) {
 		var ok bool
 		if old, ok = e.Host(name); !ok {
 			return e.Remove(name) // its error
@@ -83,11 +83,11 @@ func Edit(path, name string, change func(Host) (Host, error), secret knock.Secre
 // between the two its secret finds its place. A secret file is always a new
 // one, so that until the hosts file refers to it, and if it never does, nothing
 // is lost.
-func write(path, name string, h *Host, secret knock.Secret, keep string, prepare, place func(*Editor) error) error {
+func write(ctx context.Context, path, name string, h *Host, secret knock.Secret, keep string, prepare, place func(*Editor) error) error {
 	if keep != "" && keep != InFile && keep != InKeyring {
 		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, quote(keep))
 	}
-	return Update(path, func(e *Editor) error {
+	return Update(ctx, path, func(e *Editor) error {
 		if err := prepare(e); err != nil {
 			return err
 		}
@@ -103,7 +103,7 @@ func write(path, name string, h *Host, secret knock.Secret, keep string, prepare
 				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", quote(h.Name))
 			}
 			var err error
-			if secret, err = before.ReadSecret(context.Background()); err != nil {
+			if secret, err = before.ReadSecret(ctx); err != nil {
 				return err
 			}
 		}

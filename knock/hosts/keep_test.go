@@ -38,13 +38,13 @@ func secretOf(t *testing.T, path, name string) string {
 
 func TestAddKeepsTheSecretBesideTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	if _, err := hosts.Add(path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := secretOf(t, path, "a"); got != "one" {
 		t.Errorf("the secret is %q", got)
 	}
-	if _, err := hosts.Add(path, hosts.NewHost("a"), secret(t, "two"), ""); !errors.Is(err, hosts.ErrExists) || secretOf(t, path, "a") != "one" {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "two"), ""); !errors.Is(err, hosts.ErrExists) || secretOf(t, path, "a") != "one" {
 		t.Errorf("added twice: %v", err)
 	}
 }
@@ -53,16 +53,16 @@ func TestAddKeepsTheSecretBesideTheFile(t *testing.T) {
 func TestRefusedEditLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "hosts.toml")
-	if _, err := hosts.Add(path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	bad := func(h hosts.Host) (hosts.Host, error) { h.Window = -time.Second; return h, nil }
-	if _, err := hosts.Edit(path, "a", bad, secret(t, "two"), ""); err == nil || secretOf(t, path, "a") != "one" {
+	if _, err := hosts.Edit(t.Context(), path, "a", bad, secret(t, "two"), ""); err == nil || secretOf(t, path, "a") != "one" {
 		t.Errorf("a negative window: %v", err)
 	}
 	h := hosts.NewHost("b")
 	h.Window = -time.Second
-	if _, err := hosts.Add(path, h, secret(t, "three"), ""); err == nil {
+	if _, err := hosts.Add(t.Context(), path, h, secret(t, "three"), ""); err == nil {
 		t.Error("a negative window is added")
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.secret")); len(files) != 1 {
@@ -76,13 +76,13 @@ func TestRenamedHostKeepsItsSecret(t *testing.T) {
 	rename := func(h hosts.Host) (hosts.Host, error) { h.Name = "beta"; return h, nil }
 	for _, keep := range []string{hosts.InFile, hosts.InKeyring} {
 		path := filepath.Join(t.TempDir(), "hosts.toml")
-		if _, err := hosts.Add(path, hosts.NewHost("alpha"), secret(t, "one"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), secret(t, "one"), keep); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := hosts.Edit(path, "alpha", rename, knock.Secret{}, ""); err != nil {
+		if _, err := hosts.Edit(t.Context(), path, "alpha", rename, knock.Secret{}, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := hosts.Add(path, hosts.NewHost("alpha"), secret(t, "two"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), secret(t, "two"), keep); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := secretOf(t, path, "alpha"), secretOf(t, path, "beta"); a != "two" || b != "one" {
@@ -94,20 +94,20 @@ func TestRenamedHostKeepsItsSecret(t *testing.T) {
 func TestSecretMovesToTheKeyringAndBack(t *testing.T) {
 	keyring.MockInit()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	if _, err := hosts.Add(path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, keep := range []string{hosts.InKeyring, hosts.InFile} {
-		h, err := hosts.Edit(path, "a", same, knock.Secret{}, keep)
+		h, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, keep)
 		if err != nil || h.SecretSource() != keep || secretOf(t, path, "a") != "one" {
 			t.Errorf("kept in the %s: %+v, %v", keep, h, err)
 		}
 	}
 	// A new secret stays where the old one was.
-	if _, err := hosts.Edit(path, "a", same, knock.Secret{}, hosts.InKeyring); err != nil {
+	if _, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, hosts.InKeyring); err != nil {
 		t.Fatal(err)
 	}
-	if h, err := hosts.Edit(path, "a", same, secret(t, "two"), ""); err != nil || !h.Keyring || secretOf(t, path, "a") != "two" {
+	if h, err := hosts.Edit(t.Context(), path, "a", same, secret(t, "two"), ""); err != nil || !h.Keyring || secretOf(t, path, "a") != "two" {
 		t.Errorf("%+v, %v", h, err)
 	}
 }
@@ -115,7 +115,7 @@ func TestSecretMovesToTheKeyringAndBack(t *testing.T) {
 // Edits of one host at the same time all hold.
 func TestEditsAtOnceLoseNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	if _, err := hosts.Add(path, hosts.NewHost("a"), knock.Secret{}, ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knock.Secret{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -126,7 +126,7 @@ func TestEditsAtOnceLoseNothing(t *testing.T) {
 		func(h hosts.Host) (hosts.Host, error) { h.NTP = []string{"ntp.example.org"}; return h, nil },
 	} {
 		all.Go(func() {
-			if _, err := hosts.Edit(path, "a", change, knock.Secret{}, ""); err != nil {
+			if _, err := hosts.Edit(t.Context(), path, "a", change, knock.Secret{}, ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -149,7 +149,7 @@ func TestEditKeepsComments(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := hosts.Edit(path, "a", func(h hosts.Host) (hosts.Host, error) {
+	_, err := hosts.Edit(t.Context(), path, "a", func(h hosts.Host) (hosts.Host, error) {
 		h.Name, h.Address = "b", ""
 		return h, nil
 	}, knock.Secret{}, "")

@@ -2,6 +2,8 @@ package hosts
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,20 +18,32 @@ import (
 const maxLinks = 40
 
 // Update edits the hosts file at path. It locks the file against other
-// programs that use Update, reads what is there now, has edit change it, and
-// puts the new text in its place in one step: readers see the old file or the
-// new one, whatever happens. Where edit fails, or changes nothing, the file
-// stays as it is, and edit's error is returned as it is; edit must not wait for
-// a user, who may wait for the lock elsewhere, nor call Update.
+// programs that use Update, for which it waits until ctx ends; reads what is
+// there now, has edit change it, and puts the new text in its place in one step:
+// readers see the old file or the new one, whatever happens. Where edit fails, or
+// changes nothing, the file stays as it is, and edit's error is returned as it
+// is; edit must not wait for a user, who may wait for the lock elsewhere, nor
+// call Update.
 //
-// The file and its folder are made where they are missing. The new file has
-// mode 0600, or less where the old one had. A symbolic link stays one: its
-// target is replaced. Beside the file stands an empty lock file from then on.
-func Update(path string, edit func(*Editor) error) error {
+// The file and its folder are made where they are missing, for the user alone. A
+// file keeps its owner and its mode, but for what lets others read a secret in
+// it: root edits a user's file as that user. A file that [Load] refuses is not
+// edited. A symbolic link stays one: its target is replaced. Beside the file
+// stands an empty lock file from then on.
+func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", quotePath(path), plain(err))
 	}
+	back, err := asOwner(real)
+	if err != nil {
+		return fmt.Errorf("cannot edit hosts file %s as its owner: %w", quotePath(path), plain(err))
+	}
+	defer func() {
+		if e := back(); e != nil {
+			err = errors.Join(err, fmt.Errorf("cannot be root again: %w", e))
+		}
+	}()
 	folder, name := filepath.Split(real)
 	if folder == "" {
 		folder = "."
@@ -37,13 +51,16 @@ func Update(path string, edit func(*Editor) error) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make folder %s: %w", quotePath(folder), plain(err))
 	}
-	unlock, err := lockedfile.MutexAt(filepath.Join(folder, "."+name+".lock")).Lock()
+	if err := checkFolders(path); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, filepath.Join(folder, "."+name+".lock"))
 	if err != nil {
 		return fmt.Errorf("cannot lock hosts file %s: %w", quotePath(path), plain(err))
 	}
 	defer unlock()
 
-	doc, mode, err := load(real, path)
+	doc, info, err := load(real, path)
 	if err != nil {
 		return err
 	}
@@ -54,15 +71,42 @@ func Update(path string, edit func(*Editor) error) error {
 	if bytes.Equal(e.doc.text, doc.text) {
 		return nil
 	}
-	perm := fs.FileMode(0o600)
-	if mode != 0 {
-		perm &= mode.Perm()
-	}
 	sweep(folder, name)
-	if err := replace(real, e.doc.text, perm); err != nil {
+	if err := replace(real, e.doc, info); err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", quotePath(path), plain(err))
 	}
 	return nil
+}
+
+// lockTimeout bounds the wait for other programs that edit the hosts file, which
+// takes them milliseconds unless they were stopped.
+const lockTimeout = 20 * time.Second
+
+// lock takes the lock at path.
+func lock(ctx context.Context, path string) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("end it, and try again"))
+	defer cancel()
+	type result struct {
+		unlock func()
+		err    error
+	}
+	done := make(chan result)
+	go func() {
+		unlock, err := lockedfile.MutexAt(path).Lock()
+		select {
+		case done <- result{unlock, err}:
+		case <-ctx.Done():
+			if err == nil { // too late
+				unlock()
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.unlock, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another program holds %s: %w", quotePath(path), context.Cause(ctx))
+	}
 }
 
 // follow returns the file that path leads to, which need not be there.
@@ -94,8 +138,9 @@ func sweep(folder, name string) {
 	}
 }
 
-// replace puts a file with that text at path, in one step and to stay.
-func replace(path string, text []byte, perm fs.FileMode) (err error) {
+// replace puts a file with that document at path, in one step and to stay. old is
+// what it replaces, or nil.
+func replace(path string, doc document, old fs.FileInfo) (err error) {
 	folder, name := filepath.Split(path)
 	if folder == "" {
 		folder = "."
@@ -110,8 +155,18 @@ func replace(path string, text []byte, perm fs.FileMode) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(text); err != nil {
+	if _, err = f.Write(doc.text); err != nil {
 		return err
+	}
+	perm := fs.FileMode(0o600)
+	if old != nil {
+		perm = old.Mode().Perm()
+		if doc.hasSecret() {
+			perm &= 0o700
+		}
+		if !keepGroup(f, old) {
+			perm &= 0o707
+		}
 	}
 	if err = f.Chmod(perm); err != nil && runtime.GOOS != "windows" {
 		return err

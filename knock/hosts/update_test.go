@@ -2,6 +2,7 @@ package hosts_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,18 +14,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/lockedfile"
+
 	"rapport/knock/hosts"
 )
 
 func TestUpdateMakesFolderAndFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config", "rapport", "hosts.toml")
-	if err := hosts.Update(path, func(e *hosts.Editor) error { return nil }); err != nil {
+	if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Error("an edit that changes nothing makes a file")
 	}
-	if err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("a")) }); err != nil {
+	if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("a")) }); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS == "windows" {
@@ -48,7 +51,7 @@ func TestUpdateTightensTheMode(t *testing.T) {
 		}
 		h := hosts.NewHost("b")
 		h.Secret = secret(t, "f00b4r")
-		if err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
+		if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != after {
@@ -75,7 +78,7 @@ func TestUpdateFollowsLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"dangling", "there"} {
-		if err := hosts.Update(link, func(e *hosts.Editor) error { return e.Add(hosts.NewHost(name)) }); err != nil {
+		if err := hosts.Update(t.Context(), link, func(e *hosts.Editor) error { return e.Add(hosts.NewHost(name)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +92,7 @@ func TestUpdateFollowsLinks(t *testing.T) {
 	if err := os.Symlink(loop, loop); err != nil {
 		t.Fatal(err)
 	}
-	err := hosts.Update(loop, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("a")) })
+	err := hosts.Update(t.Context(), loop, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("a")) })
 	if err == nil {
 		t.Error("a link to itself is written")
 	}
@@ -99,7 +102,7 @@ func TestUpdateFollowsLinks(t *testing.T) {
 func TestUpdateLeavesTheFileAlone(t *testing.T) {
 	errMine := errors.New("mine")
 	path := hostsFile(t, example)
-	err := hosts.Update(path, func(e *hosts.Editor) error {
+	err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error {
 		if err := e.Remove("myserver"); err != nil {
 			return err
 		}
@@ -109,7 +112,7 @@ func TestUpdateLeavesTheFileAlone(t *testing.T) {
 		t.Errorf("after an edit that failed: %v", err)
 	}
 	broken := hostsFile(t, "[hosts.a]\nx = 1\n")
-	err = hosts.Update(broken, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("b")) })
+	err = hosts.Update(t.Context(), broken, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("b")) })
 	if err == nil || !strings.Contains(err.Error(), ":2:1: unknown key") || read(t, broken) != "[hosts.a]\nx = 1\n" {
 		t.Errorf("a file that is wrong: %v", err)
 	}
@@ -196,7 +199,7 @@ func TestKilledWritersLeaveAWholeFile(t *testing.T) {
 		added += len(names)
 	}
 	t.Logf("%d hosts were added by writers that were killed", added)
-	if err := hosts.Update(path, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("last")) }); err != nil {
+	if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("last")) }); err != nil {
 		t.Fatalf("after them: %v", err)
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*.tmp"))
@@ -205,5 +208,28 @@ func TestKilledWritersLeaveAWholeFile(t *testing.T) {
 	}
 	if !strings.HasPrefix(read(t, path), example) {
 		t.Error("what was there before has changed")
+	}
+}
+
+// A lock that another program holds is waited for until the context ends, and not
+// after that.
+func TestUpdateStopsWaitingForTheLock(t *testing.T) {
+	path := hostsFile(t, example)
+	unlock, err := lockedfile.MutexAt(filepath.Join(filepath.Dir(path), ".hosts.toml.lock")).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errMine := errors.New("mine")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(errMine) })
+	add := func(e *hosts.Editor) error { return e.Add(hosts.NewHost("b")) }
+	err = hosts.Update(ctx, path, add)
+	if !errors.Is(err, errMine) || !strings.Contains(err.Error(), "another program holds") {
+		t.Errorf("%v", err)
+	}
+	oneLine(t, err)
+	unlock()
+	if err := hosts.Update(t.Context(), path, add); err != nil {
+		t.Errorf("once it is free: %v", err)
 	}
 }

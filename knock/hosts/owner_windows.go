@@ -1,0 +1,11 @@
+package hosts
+
+import (
+	"io/fs"
+	"os"
+)
+
+// asOwner and keepGroup are for systems on which root edits files of others.
+func asOwner(string) (back func() error, err error) { return func() error { return nil }, nil }
+
+func keepGroup(*os.File, fs.FileInfo) bool { return true }

@@ -1,0 +1,160 @@
+//go:build unix
+
+package hosts
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// What a path is, as errors say it.
+const (
+	theFile   = "hosts file"
+	theFolder = "the hosts file's folder"
+	theLink   = "the hosts file's link"
+)
+
+// maxWalk bounds the parts of a path, with the links in it followed.
+const maxWalk = 4096
+
+// checkTrust reports why the hosts file at path, which was opened, is not to be
+// trusted: others may have written it, or may put another in its place. Errors
+// call it shown.
+func checkTrust(path string, info fs.FileInfo, shown string) error {
+	if err := checkFolders(path); err != nil {
+		return err
+	}
+	if err := checkOwner(info, theFile, shown); err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeDevice != 0 { // as /dev/null, whose mode says nothing of what is read
+		return nil
+	}
+	return checkMode(info, theFile, shown, "600")
+}
+
+// checkFolders reports why the way to path is not safe, as sshd does for its own
+// files (sshd(8), StrictModes): every folder and link on it must belong to root
+// or the user, and no folder be writable by others. In a folder with the sticky
+// bit others can add files, but move none. Folders above the home folder are the
+// system's, and what is not there does no harm.
+func checkFolders(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("cannot find hosts file %s: %w", quotePath(path), plain(err))
+	}
+	home, at, parts := homeFolder(), "/", strings.Split(path, "/")
+	for n := 0; len(parts) > 0; n++ {
+		if n > maxWalk {
+			return fmt.Errorf("%s %s: too many symbolic links", theFile, quotePath(path))
+		}
+		name := parts[0]
+		parts = parts[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			at = filepath.Dir(at)
+			continue
+		}
+		if err := checkFolder(at, home); err != nil {
+			return err
+		}
+		next := filepath.Join(at, name)
+		info, err := os.Lstat(next)
+		if err != nil {
+			return nil // opening it says more
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		target, err := os.Readlink(next)
+		if err != nil {
+			return nil
+		}
+		if err := checkOwner(info, theLink, next); err != nil {
+			return err
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		parts = append(strings.Split(target, "/"), parts...)
+	}
+	return nil
+}
+
+// homeFolder returns the home folder, without links in its path, or nothing.
+func homeFolder() string {
+	home, err := os.UserHomeDir()
+	if err == nil {
+		home, err = filepath.EvalSymlinks(home)
+	}
+	if err != nil {
+		return ""
+	}
+	return home
+}
+
+func checkFolder(at, home string) error {
+	above, err := filepath.Rel(at, home)
+	if err == nil && above != "." && above != ".." && !strings.HasPrefix(above, "../") {
+		return nil
+	}
+	info, err := os.Stat(at)
+	if err != nil || !info.IsDir() {
+		return nil
+	}
+	if err := checkOwner(info, theFolder, at); err != nil || info.Mode()&fs.ModeSticky != 0 {
+		return err
+	}
+	return checkMode(info, theFolder, at, "go-w")
+}
+
+func checkMode(info fs.FileInfo, what, path, mend string) error {
+	if info.Mode().Perm()&0o022 == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s %s can be written by others: %w; run chmod %s %s", what, quotePath(path), ErrNotTrusted, mend, quotePath(path))
+}
+
+// checkOwner reports that neither root nor the user owns a file.
+func checkOwner(info fs.FileInfo, what, path string) error {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 || int(st.Uid) == os.Geteuid() || what == theFolder && unmapped(st.Uid) {
+		return nil
+	}
+	me, chown := userName(os.Geteuid()), "chown"
+	if what == theLink {
+		chown = "chown -h"
+	}
+	return fmt.Errorf("%s %s belongs to %s, not to %s: %w; if what is in it is yours, run %s %s %s",
+		what, quotePath(path), userName(int(st.Uid)), me, ErrNotTrusted, chown, me, quotePath(path))
+}
+
+// userName returns the login of a user, or the number of one who has none.
+func userName(uid int) string {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return strconv.Itoa(uid)
+	}
+	return clean(u.Username)
+}
+
+// unmapped reports whether uid stands for the users whom a user namespace does
+// not know, the machine's root among them; see user_namespaces(7).
+func unmapped(uid uint32) bool {
+	const overflow = 65534
+	if uid != overflow {
+		return false
+	}
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
+}
