@@ -29,6 +29,8 @@ type flags struct {
 	ascii      bool
 	config     string
 
+	environment string // what RAPPORT_SECRET held, which no program started from here sees
+
 	listed bool // the server in question has an entry in the hosts file
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -191,7 +190,7 @@ entry refers to a file that you keep yourself.`,
 				if h.SecretFile, err = ownSecretFile(f.secretFile); err != nil {
 					return err
 				}
-			} else if secret, err = e.secret(cmd.Context(), h); err != nil {
+			} else if secret, err = e.secret(cmd.Context(), f, h); err != nil {
 				return err
 			}
 			if h, err = hosts.Add(cmd.Context(), path, h, secret, e.keep); err != nil {
@@ -215,12 +214,12 @@ func ownSecretFile(path string) (string, error) {
 }
 
 // secret asks for a new server's secret, or makes one.
-func (e *entryFlags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
+func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.Secret, error) {
 	if e.generate {
 		return hosts.Generate(), nil
 	}
-	if text := os.Getenv(secretVariable); text != "" {
-		return knock.ParseSecret(text)
+	if f.environment != "" {
+		return parseEnvironment(f.environment)
 	}
 	text, err := ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
 	if ctx.Err() != nil {

@@ -164,7 +164,7 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 	if h, err = o.override(cmd, hosts.NewHost("")); err != nil {
 		return h, s, err
 	}
-	if o.secretFile != "" || os.Getenv(secretVariable) != "" {
+	if o.secretFile != "" || o.environment != "" {
 		s, err = o.secret(cmd.Context(), h)
 	}
 	return h, s, err

@@ -30,6 +30,12 @@ type errShut string
 
 func (e errShut) Error() string { return string(e) }
 
+// errEnded is the exit code of a program that ran in this one's place, and has
+// said itself what there was to say.
+type errEnded int
+
+func (e errEnded) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // signalled is the cause of a context that a signal ended.
 type signalled struct{ signal syscall.Signal }
 
@@ -37,6 +43,7 @@ func (s signalled) Error() string { return s.signal.String() }
 
 // run is the program: it returns the exit code.
 func run(args []string) int {
+	denyTracing()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
@@ -53,6 +60,10 @@ func run(args []string) int {
 	out := &output{w: os.Stdout}
 	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
+	var ended errEnded
+	if errors.As(err, &ended) {
+		return int(ended)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -106,7 +117,7 @@ func (o *output) Write(b []byte) (int, error) {
 // newRoot returns the command with all that is below it. The screens take
 // SIGINT back from signals, since ctrl+c is a key there.
 func newRoot(signals chan<- os.Signal) *cobra.Command {
-	var f flags
+	f := flags{environment: takeEnvironment()}
 	cmd := &cobra.Command{
 		Use:   "rapport [HOST]",
 		Short: "Knock on a server's ports, see SSH open, and see why it did not",

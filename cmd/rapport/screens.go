@@ -74,15 +74,15 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, signals chan<- os.Signal) 
 	return err
 }
 
-// sshCommand makes the command that logs in to a server from the screens. The
-// secret goes along in the environment, for a server that keeps none.
+// sshCommand makes the command that logs in to a server from the screens: rapport
+// ssh, with the range, skew and family that they have now. The secret goes along
+// in its environment, for a server that keeps none.
 func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, error) {
 	return func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
-		ssh, err := exec.LookPath("ssh")
+		self, err := os.Executable()
 		if err != nil {
-			return nil, errNoSSH
+			return nil, fmt.Errorf("cannot find this program's own path: %w", err)
 		}
-		// The screens may have taken another range, skew or family over for their run.
 		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String()} {
 			if err := cmd.Flags().Set(name, value); err != nil {
 				return nil, err
@@ -95,11 +95,11 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 				return nil, err
 			}
 		}
-		argv, err := sshArgs(cmd, h, h.Name, []string{h.Name})
+		given, err := givenFlags(cmd)
 		if err != nil {
 			return nil, err
 		}
-		c := exec.Command(ssh, argv[1:]...)
+		c := exec.Command(self, append(append([]string{"ssh"}, given...), "--ssh-port="+strconv.Itoa(h.SSHPort), "--", h.Name)...)
 		if h.SecretSource() == "none" {
 			c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
 		}

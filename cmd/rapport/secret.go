@@ -28,12 +28,8 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 	if !errors.Is(err, hosts.ErrNoSecret) {
 		return s, err
 	}
-	if text := os.Getenv(secretVariable); text != "" {
-		s, err := knock.ParseSecret(text)
-		if err != nil {
-			err = fmt.Errorf("%s: %w", secretVariable, err)
-		}
-		return s, err
+	if f.environment != "" {
+		return parseEnvironment(f.environment)
 	}
 	text, err := ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
 	switch {
@@ -45,6 +41,23 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 		return knock.Secret{}, err
 	}
 	return knock.ParseSecret(text)
+}
+
+// takeEnvironment returns what RAPPORT_SECRET holds, and takes it out of the
+// environment: whatever runs from here, ssh and a secret_command among it, has no
+// use for it.
+func takeEnvironment() string {
+	text := os.Getenv(secretVariable)
+	_ = os.Unsetenv(secretVariable)
+	return text
+}
+
+func parseEnvironment(text string) (knock.Secret, error) {
+	s, err := knock.ParseSecret(text)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", secretVariable, err)
+	}
+	return s, err
 }
 
 // errNoTerminal says that there is nobody to ask.

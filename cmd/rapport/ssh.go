@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,11 +44,14 @@ options, and the command. The exit status is ssh's.`,
 			if err != nil {
 				return errNoSSH
 			}
-			argv, err := sshArgs(cmd, h, name, args)
-			if err != nil {
-				return err
+			if f.environment == "" || f.secretFile != "" || h.SecretSource() != "none" {
+				argv, err := sshArgs(cmd, h, name, args)
+				if err != nil {
+					return err
+				}
+				return become(cmd.Context(), ssh, argv)
 			}
-			return become(ssh, argv)
+			return f.sshWithSecret(cmd, ssh, h, name, args)
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
@@ -54,6 +59,28 @@ options, and the command. The exit status is ssh's.`,
 		return fmt.Errorf("%w; ssh's own options go after HOST", err)
 	})
 	return cmd
+}
+
+// sshWithSecret runs ssh where the secret is in no file that rapport proxy could
+// read: this program stays, and serves it.
+func (f *flags) sshWithSecret(cmd *cobra.Command, ssh string, h hosts.Host, name string, args []string) error {
+	s, err := parseEnvironment(f.environment)
+	if err != nil {
+		return err
+	}
+	socket, stop, err := hosts.ServeSecret(s)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := cmd.Flags().Set("secret-file", socket); err != nil {
+		return err
+	}
+	argv, err := sshArgs(cmd, h, name, args)
+	if err != nil {
+		return err
+	}
+	return waitFor(cmd.Context(), ssh, argv)
 }
 
 // login takes what ssh calls its destination apart: the user with the @, or
@@ -86,7 +113,10 @@ func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]st
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
 	}
-	proxy := proxyCommand(cmd, self, canPass, sshWord(name))
+	proxy, err := proxyCommand(cmd, self, canPass, sshWord(name))
+	if err != nil {
+		return nil, err
+	}
 	argv := []string{"ssh", "-o", "ProxyCommand=" + proxy, "-p", fmt.Sprint(h.SSHPort)}
 	if canPass {
 		argv = append(argv, "-o", "ProxyUseFdpass=yes")
@@ -95,20 +125,56 @@ func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]st
 }
 
 // proxyCommand writes the line that ssh runs to reach host, a word as ssh takes
-// it, with the flags that were given here.
-func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) string {
+// it, with the flags that were given here. ssh runs it wherever it was started,
+// so that paths in it are absolute.
+func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) (string, error) {
 	words := []string{sshWord(self), "proxy"}
 	if fdpass {
 		words = append(words, "--fdpass")
 	}
-	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
-		if f := cmd.Flags().Lookup(name); f.Changed {
-			words = append(words, sshWord("--"+name+"="+f.Value.String()))
-		}
+	given, err := givenFlags(cmd)
+	if err != nil {
+		return "", err
 	}
-	return strings.Join(append(words, "--", host, "%p"), " ")
+	for _, word := range given {
+		words = append(words, sshWord(word))
+	}
+	line := strings.Join(append(words, "--", host, "%p"), " ")
+	if strings.ContainsAny(line, "\r\n") {
+		return "", errors.New("ssh takes no line end in a path: move the file")
+	}
+	return line, nil
+}
+
+// givenFlags returns those flags that were given here and that rapport proxy
+// takes, which gets its port from ssh.
+func givenFlags(cmd *cobra.Command) ([]string, error) {
+	var given []string
+	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
+		f := cmd.Flags().Lookup(name)
+		if !f.Changed {
+			continue
+		}
+		value := f.Value.String()
+		if name == "secret-file" || name == "config" {
+			var err error
+			if value, err = filepath.Abs(value); err != nil {
+				return nil, fmt.Errorf("--%s: %w", name, err)
+			}
+		}
+		given = append(given, "--"+name+"="+value)
+	}
+	return given, nil
 }
 
 // sshWord quotes a word of a ProxyCommand: ssh replaces %x in it and hands it to
 // the user's shell.
-func sshWord(s string) string { return shellWord(strings.ReplaceAll(s, "%", "%%")) }
+func sshWord(s string) string { return quoteForSSH(strings.ReplaceAll(s, "%", "%%")) }
+
+// quoteForSSH quotes a word for the shell that ssh hands a ProxyCommand to.
+func quoteForSSH(s string) string {
+	if runtime.GOOS == "windows" && shellWord(s) != s { // where no name of a file holds a double quote
+		return `"` + s + `"`
+	}
+	return shellWord(s)
+}

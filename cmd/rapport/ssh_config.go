@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,15 @@ reach HOST through the gate by themselves:
 			if h.SSHPort != hosts.DefaultSSHPort {
 				lines = append(lines, fmt.Sprintf("    Port %d", h.SSHPort))
 			}
-			lines = append(lines, "    ProxyCommand "+proxyCommand(cmd, "rapport", canPass && !plain, "%h"))
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("cannot find this program's own path: %w", err)
+			}
+			proxy, err := proxyCommand(cmd, self, canPass && !plain, quoteForSSH("%h"))
+			if err != nil {
+				return err
+			}
+			lines = append(lines, "    ProxyCommand "+proxy)
 			if canPass && !plain {
 				lines = append(lines, "    ProxyUseFdpass yes")
 			}

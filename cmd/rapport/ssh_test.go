@@ -12,10 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"rapport/knock/knocktest"
 )
@@ -250,6 +254,170 @@ func TestRapportSSH(t *testing.T) {
 	}
 	if _, said, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
 		t.Errorf("exit code: %v %s", err, said)
+	}
+}
+
+// A secret that is in the environment alone reaches the gate, but neither ssh's
+// environment nor any list of processes; and nothing of it remains.
+func TestRapportSSHWithTheSecretOfTheEnvironment(t *testing.T) {
+	g := newGated(t, "none")
+	const secret = "s3cret-for-the-gate"
+	g.hosts = g.write("without.toml", fmt.Sprintf("[hosts.gate]\naddress = %q\n", g.Addr4))
+	runtimeDir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+	t.Setenv(secretVariable, secret)
+	seen := filepath.Join(g.dir, "seen")
+	args := []string{"--config", g.hosts, "ssh", "gate", "-F", g.config, "-o", "PermitLocalCommand=yes",
+		"-o", "LocalCommand=(env; cat /proc/[0-9]*/cmdline) >" + seen + "; ls -lR $XDG_RUNTIME_DIR >>" + seen}
+	if out := g.run(g.rapport, append(args, "echo through")...); out != "through\n" {
+		t.Errorf("prints %q", out)
+	}
+	text, err := os.ReadFile(seen)
+	if err != nil || !bytes.Contains(text, []byte("XDG_RUNTIME_DIR=")) || !bytes.Contains(text, []byte("ProxyCommand=")) || !bytes.Contains(text, []byte("srw-------")) {
+		t.Errorf("what ssh runs sees no environment, no processes or no socket: %v\n%q", err, text)
+	}
+	if bytes.Contains(text, []byte(secret)) || bytes.Contains(text, []byte(secretVariable)) {
+		t.Errorf("what ssh runs sees the secret:\n%q", text)
+	}
+	if _, said, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
+		t.Errorf("exit code: %v %s", err, said)
+	}
+	if left, err := os.ReadDir(runtimeDir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+
+	// It stops and goes on with ssh, as ssh does at ~^Z, and a signal is ssh's.
+	cmd := exec.Command(g.rapport, append(args, "echo in; cat")...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := io.ReadFull(out, make([]byte, len("in\n"))); err != nil {
+		t.Fatal(err)
+	}
+	var children string
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
+	for _, path := range threads {
+		text, _ := os.ReadFile(path)
+		children += string(text)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(children))
+	if err != nil {
+		t.Fatalf("ssh is not the one child: %v", err)
+	}
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for start := time.Now(); state(t, cmd.Process.Pid) != "T"; time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("ssh has stopped, and rapport has not")
+		}
+	}
+	_ = cmd.Process.Signal(syscall.SIGCONT)
+	fmt.Fprint(in, "on\n")
+	if _, err := io.ReadFull(out, make([]byte, len("on\n"))); err != nil {
+		t.Errorf("after SIGCONT: %v", err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); exitCode(err) != 255 && exitCode(err) != 143 {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	if left, err := os.ReadDir(runtimeDir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// state returns the letter of a process's state, as ps has it.
+func state(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))[0]
+}
+
+// The stanza works from any folder, from a path that takes quoting, and a host's
+// name is a word to the shell whatever is in it.
+func TestStanza(t *testing.T) {
+	g := newGated(t, "none")
+	odd := filepath.Join(g.dir, `it's a "100%h" #folder`)
+	if err := os.Mkdir(odd, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g.run("cp", g.hosts, filepath.Join(g.dir, "gate.secret"), odd)
+	cmd := exec.Command(g.rapport, "ssh-config", "gate", "--config", "hosts.toml")
+	cmd.Dir = odd
+	stanza, err := cmd.Output()
+	if err != nil || !strings.Contains(string(stanza), "    ProxyCommand '"+g.rapport+"' proxy --fdpass '--config=/") || !strings.Contains(string(stanza), " -- '%h' %p\n") {
+		t.Fatalf("%s, %v", stanza, err)
+	}
+	rest, err := os.ReadFile(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ = bytes.Cut(rest, []byte("\nHost *\n"))
+	config := func(before string) string { return g.write("stanza", before+string(stanza)+"Host *\n"+string(rest)) }
+	if out := g.run("ssh", "-F", config(""), "gate", "echo through"); out != "through\n" {
+		t.Errorf("prints %q", out)
+	}
+	for _, name := range []string{"$(touch$IFS./ran)", "`touch$IFS./ran`", "a;touch$IFS./ran", "a|touch$IFS./ran", "a&touch$IFS./ran", "a>ran", "--frobnicate", "-x"} {
+		_, said, err := g.try("ssh", "-F", config("Host gate\n    HostName "+name+"\n"), "gate", "true")
+		if exitCode(err) != 255 || !strings.Contains(said, "rapport: ") || strings.Contains(said, "flag") {
+			t.Errorf("%s: %v %s", name, err, said)
+		}
+		if _, err := os.Stat(filepath.Join(g.dir, "ran")); err == nil {
+			t.Fatalf("the name %s ran a command", name)
+		}
+	}
+}
+
+// Another program of the same user does not come to what rapport holds.
+func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
+	knocktest.Need(t, "setpriv")
+	path := filepath.Join(t.TempDir(), "hosts.toml")
+	unlock, err := lockedfile.MutexAt(filepath.Join(filepath.Dir(path), ".hosts.toml.lock")).Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock() // rapport waits for it
+	// None of them is the superuser, who may read anything.
+	plain := func(args ...string) *exec.Cmd {
+		return exec.Command("setpriv", append([]string{"--bounding-set", "-all"}, args...)...)
+	}
+	start := func(args ...string) (environ string) {
+		cmd := plain(args...)
+		cmd.Env = append(os.Environ(), secretVariable+"=f00b4r")
+		if _, err := cmd.StdinPipe(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid)); bytes.HasPrefix(line, []byte(args[0])) {
+				time.Sleep(time.Second) // for it to be well under way
+				return fmt.Sprintf("/proc/%d/environ", cmd.Process.Pid)
+			}
+		}
+		t.Fatalf("%v does not start", args)
+		return ""
+	}
+	if text, err := plain("cat", start("cat")).Output(); err != nil || !bytes.Contains(text, []byte("f00b4r")) {
+		t.Errorf("no program can be read, which proves nothing: %v", err)
+	}
+	if text, err := plain("cat", start(build(t), "hosts", "add", "x", "--config", path)).CombinedOutput(); err == nil || !bytes.Contains(text, []byte("Permission denied")) {
+		t.Errorf("its environment can be read: %v, %.40q", err, text)
 	}
 }
 

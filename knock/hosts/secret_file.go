@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strings"
@@ -18,19 +19,33 @@ var ErrReadableByOthers = errors.New("others can read it")
 // maxSecretFile bounds what is read of a secret file, in bytes.
 const maxSecretFile = 4096
 
-// ReadSecretFile reads a secret from the file at path: its text, less one line
-// end. It wraps ErrReadableByOthers where the file's mode lets others read it,
-// and knock.ErrSecret where the text cannot be a secret.
+// ReadSecretFile reads a secret from the file at path, or from a socket of
+// [ServeSecret]: its text, less one line end. It wraps ErrReadableByOthers where
+// the file's mode lets others read it, and knock.ErrSecret where the text cannot
+// be a secret.
 func ReadSecretFile(path string) (knock.Secret, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	fail := func(err error) (knock.Secret, error) {
 		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fail(err)
+	}
+	var f io.ReadCloser
+	if info.Mode()&fs.ModeSocket != 0 {
+		f, err = openSocket(path)
+	} else {
+		var file *os.File
+		if file, err = os.Open(path); err == nil {
+			f = file
+			info, err = file.Stat()
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
 	defer f.Close()
-	info, err := f.Stat()
 	switch {
-	case err != nil:
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
 	case info.IsDir():
 		return knock.Secret{}, fmt.Errorf("secret file %q is a folder", path)
 	// Windows keeps no such bits: its folders of a user are the user's alone.
@@ -39,7 +54,7 @@ func ReadSecretFile(path string) (knock.Secret, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
 	if err != nil {
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
+		return fail(err)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	s, err := knock.ParseSecret(text)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// denyTracing is for Linux.
+func denyTracing() {}
