@@ -46,13 +46,13 @@ func (s *StandIn) pickPorts() error {
 		if c.Faults.Range.IsValid() {
 			s.rules, flag = c.Faults.Range, "--fault range="
 		}
-		s.listen()
+		s.listen(1)
 		for _, port := range s.sequence(0).Ports() {
 			if s.taken[port] {
 				return fmt.Errorf("port %d is taken; choose another range with %s", port, flag)
 			}
 		}
-		return nil // a port of the next hour may come free until then
+		return nil
 	}
 	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
 	// Stand-ins side by side have SSH ports of their own, and by these ranges of
@@ -68,7 +68,7 @@ func (s *StandIn) pickPorts() error {
 			continue
 		}
 		s.client, s.rules = r, r
-		if s.listen(); len(s.taken) == 0 {
+		if s.listen(2); len(s.taken) == 0 {
 			return nil
 		}
 	}
@@ -117,17 +117,28 @@ func (s *StandIn) lockPort() error {
 
 // listenTCP listens on a port. Without multipath TCP, which Go's listeners
 // offer by default, since it makes opening one and accepting slower.
-func listenTCP(addr netip.AddrPort) (net.Listener, error) {
+func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
-	return lc.Listen(context.Background(), "tcp", addr.String())
+	l, err := lc.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		_ = l.Close()
+		return nil, fmt.Errorf("%v is no TCP listener", l.Addr())
+	}
+	return tcp, nil
 }
 
-// listen makes the ports that are listened on those of this hour and the next:
-// ten at most. Those that are not free are in s.taken afterwards: s.mu is held.
-func (s *StandIn) listen() {
+// listen makes the ports that are listened on those of so many hours from this
+// one on. While it runs that is this hour alone: whoever knocks at another one's
+// ports must not see an answer. Ports that are not free are in s.taken
+// afterwards: s.mu is held.
+func (s *StandIn) listen(hours int) {
 	want := make(map[uint16]bool, 2*knock.Knocks)
-	for n := range 2 {
+	for n := range hours {
 		for _, port := range s.sequence(n).Ports() {
 			want[port] = true
 		}
@@ -148,6 +159,11 @@ func (s *StandIn) listen() {
 			continue
 		}
 		l, err := listenTCP(netip.AddrPortFrom(s.config.Addr, port))
+		if err == nil {
+			if err = s.arrivals.add(port, l); err != nil {
+				_ = l.Close()
+			}
+		}
 		if err != nil {
 			s.taken[port] = true
 			if !was[port] {
@@ -156,13 +172,6 @@ func (s *StandIn) listen() {
 			continue
 		}
 		s.knocks[port] = l
-		s.running.Go(func() {
-			s.accept(l, func(c net.Conn, addr netip.Addr) {
-				at := time.Now()
-				s.knock(addr, port, at)
-				_ = c.Close()
-			})
-		})
 	}
 }
 
@@ -186,16 +195,16 @@ func (s *StandIn) openSSH() {
 		return
 	}
 	s.listener = l
-	s.running.Go(func() { s.accept(l, s.admit) })
+	s.running.Go(func() { s.accept(l) })
 }
 
-// accept hands l's connections to take until l is closed.
-func (s *StandIn) accept(l net.Listener, take func(net.Conn, netip.Addr)) {
+// accept admits l's connections until l is closed.
+func (s *StandIn) accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
 		switch {
 		case err == nil:
-			take(c, remote(c))
+			s.admit(c, remote(c))
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -8,67 +8,60 @@ import (
 	"rapport/knock"
 )
 
-// burst is the time within which the order of knocks is not trusted. Clients
-// send a handshake within about 4 ms; each port is accepted by a goroutine of
-// its own, and on a busy machine these run 10 ms and more late, in any order. A
-// handshake sent with gaps of 20 ms takes twice the burst.
-const burst = 40 * time.Millisecond
-
-// maxHeld bounds the knocks remembered. A handshake needs five, and on loopback
-// few addresses knock within one burst.
-const maxHeld = 64
-
-// ordered is phases fed with knocks whose order may have got lost. No knock
-// waits for another: each goes to the phases when it comes. If these did not
-// open, but the five knocks of a whole handshake came within one burst, then
-// they are taken once more in the order of the sequence. So the gate opens with
-// the last knock to come, whichever that is. The price: a handshake sent within
-// a burst in a wrong order opens this gate, and would not open a real one.
-type ordered struct {
-	phases *Phases
-	held   []heldKnock
-}
-
-type heldKnock struct {
+// arrival is a knock that was accepted.
+type arrival struct {
 	addr netip.Addr
 	port uint16
-	at   time.Time
 }
 
-// knock is [Phases.Knock] for a knock that came at now.
-func (o *ordered) knock(addr netip.Addr, port uint16, now time.Time) []int {
-	entered := o.phases.Knock(addr, port, now)
-	o.held = slices.DeleteFunc(o.held, func(h heldKnock) bool { return now.Sub(h.at) > burst })
-	if len(o.held) == maxHeld {
-		o.held = slices.Delete(o.held, 0, 1)
-	}
-	o.held = append(o.held, heldKnock{addr, port, now})
-	if !slices.Contains(entered, knock.Knocks) {
-		if !o.complete(addr) {
-			return entered
-		}
-		for _, port := range o.phases.ports {
-			entered = append(entered, o.phases.Knock(addr, port, now)...)
-		}
-	}
-	o.held = slices.DeleteFunc(o.held, func(h heldKnock) bool { return h.addr == addr }) // used up
-	return entered
+// batch is knocks that were accepted together. Of those in late it is known only
+// that each is later than another knock to its port, or nothing at all.
+type batch struct {
+	first []arrival // in the order in which they came
+	late  []arrival
 }
 
-// complete reports whether the knocks held from addr are a whole handshake, a
-// port that repeats in the sequence as often as it does there.
-func (o *ordered) complete(addr netip.Addr) bool {
-	missing := slices.Clone(o.phases.ports[:])
-	for _, h := range o.held {
-		if i := slices.Index(missing, h.port); i >= 0 && h.addr == addr {
-			missing = slices.Delete(missing, i, i+1)
+// play hands a batch to the phases. Where the sequence repeats a port, a late
+// knock to it counts where it helps; the other late ones come last, in the order
+// of the sequence. taken, if not nil, is called after each knock that entered
+// phases.
+func (p *Phases) play(b batch, now time.Time, taken func(a arrival, phases []int)) {
+	enter := func(a arrival) {
+		if phases := p.Knock(a.addr, a.port, now); len(phases) > 0 && taken != nil {
+			taken(a, phases)
 		}
 	}
-	return len(missing) == 0
+	late := slices.Clone(b.late)
+	for n, a := range b.first {
+		enter(a)
+		for {
+			i := p.next(late, a.addr, now)
+			if i < 0 || !p.repeats(late[i].port) || !slices.Contains(b.first[:n+1], late[i]) {
+				break
+			}
+			enter(late[i])
+			late = slices.Delete(late, i, i+1)
+		}
+	}
+	for len(late) > 0 {
+		i := max(p.next(late, late[0].addr, now), 0)
+		enter(late[i])
+		late = slices.Delete(late, i, i+1)
+	}
 }
 
-// refresh is [Phases.Refresh].
-func (o *ordered) refresh(seq knock.Sequence) {
-	o.phases.Refresh(seq)
-	o.held = nil
+// next returns the knock by which addr enters the phase after the highest that
+// it is in, -1 for none.
+func (p *Phases) next(late []arrival, addr netip.Addr, now time.Time) int {
+	k := knock.Knocks - 1
+	for k > 0 && !p.In(addr, k, now) {
+		k--
+	}
+	return slices.Index(late, arrival{addr, p.ports[k]})
+}
+
+// repeats reports whether the sequence has the port more than once.
+func (p *Phases) repeats(port uint16) bool {
+	i := slices.Index(p.ports[:], port)
+	return i >= 0 && slices.Contains(p.ports[i+1:], port)
 }

@@ -53,7 +53,7 @@ func newSSHServer() (*ssh.ServerConfig, error) {
 func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.gate.phases.Open(addr, time.Now()) {
+	if s.closed || !s.phases.Open(addr, time.Now()) {
 		cutOff(c)
 		return
 	}

@@ -48,13 +48,15 @@ type Config struct {
 // privileges. It behaves as the article's rules do but for what a program
 // cannot do without the kernel's firewall:
 //
-//   - It sees a knock only where it listens, so the ports of the current and of
-//     the next hour accept connections, and close them. A client sees `open`
-//     there, `refused` on every other port and on that of a knock that gets
-//     lost, where a real gate is `silent`.
+//   - It sees a knock only where it listens, so the ports of the hour accept
+//     connections, and close them. A client sees `open` there, `refused` on
+//     every other port and on that of a knock that gets lost, where a real gate
+//     is `silent`.
 //   - The SSH port refuses while shut. While open for one address, another one
 //     is accepted and cut off.
-//   - The five knocks within 40 ms count in any order.
+//   - Knocks count in the order in which they were sent. Elsewhere than on Linux
+//     it is not known of those within 10 ms: these count in the order of the
+//     sequence.
 type StandIn struct {
 	config   Config
 	client   knock.Range // what clients are told
@@ -71,14 +73,15 @@ type StandIn struct {
 	mu       sync.Mutex
 	closed   bool
 	hour     knock.Hour
-	gate     ordered
-	dropped  map[uint16]bool          // ports of this hour that lose every packet
-	knocks   map[uint16]net.Listener  // of this hour and the next
-	taken    map[uint16]bool          // wanted and not listened on
-	open     map[netip.Addr]time.Time // addresses for which SSH is open, and since when
-	listener net.Listener             // of SSH, nil while shut
-	conns    map[net.Conn]struct{}    // to the SSH port
-	events   chan Event               // nil without OnEvent
+	phases   *Phases
+	dropped  map[uint16]bool             // ports of this hour that lose every packet
+	arrivals *arrivals                   // from knocks
+	knocks   map[uint16]*net.TCPListener // of this hour
+	taken    map[uint16]bool             // wanted and not listened on
+	open     map[netip.Addr]time.Time    // addresses for which SSH is open, and since when
+	listener net.Listener                // of SSH, nil while shut
+	conns    map[net.Conn]struct{}       // to the SSH port
+	events   chan Event                  // nil without OnEvent
 }
 
 // Start starts a stand-in that runs until ctx ends or Close is called. Its
@@ -105,7 +108,7 @@ func Start(ctx context.Context, c Config) (*StandIn, error) {
 		server:   server,
 		wake:     make(chan struct{}, 1),
 		sessions: make(chan struct{}, maxSessions),
-		knocks:   make(map[uint16]net.Listener),
+		knocks:   make(map[uint16]*net.TCPListener),
 		taken:    make(map[uint16]bool),
 		open:     make(map[netip.Addr]time.Time),
 		conns:    make(map[net.Conn]struct{}),
@@ -124,7 +127,11 @@ func (s *StandIn) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hour = knock.HourOf(s.now())
-	if err := s.pickPorts(); err != nil {
+	var err error
+	if s.arrivals, err = newArrivals(); err == nil {
+		err = s.pickPorts()
+	}
+	if err != nil {
 		s.teardown()
 		return err
 	}
@@ -139,6 +146,7 @@ func (s *StandIn) start() error {
 	clear(s.taken) // to be told of, now that somebody listens
 	s.refresh()
 	s.running.Go(s.run)
+	s.running.Go(s.hear)
 	return nil
 }
 
@@ -209,7 +217,7 @@ func (s *StandIn) turn() time.Duration {
 		s.hour = h
 		s.refresh()
 	} else if len(s.taken) > 0 {
-		s.listen()
+		s.listen(1)
 	}
 	s.shut()
 	if len(s.open) > 0 && s.listener == nil {
@@ -226,10 +234,10 @@ func (s *StandIn) turn() time.Duration {
 // refresh makes s.hour's ports hold: s.mu is held.
 func (s *StandIn) refresh() {
 	seq := s.sequence(0)
-	if s.gate.phases == nil {
-		s.gate.phases = NewPhases(seq, s.config.Window)
+	if s.phases == nil {
+		s.phases = NewPhases(seq, s.config.Window)
 	} else {
-		s.gate.refresh(seq)
+		s.phases.Refresh(seq)
 	}
 	s.dropped = make(map[uint16]bool)
 	for k, port := range seq.Ports() {
@@ -237,7 +245,7 @@ func (s *StandIn) refresh() {
 			s.dropped[port] = true
 		}
 	}
-	s.listen()
+	s.listen(1)
 	s.emit(Event{Kind: Refreshed, Hour: s.hour})
 	s.shut()
 }
@@ -250,26 +258,45 @@ func (s *StandIn) sequence(n int) knock.Sequence {
 // now is the server's clock.
 func (s *StandIn) now() time.Time { return s.config.Clock().Add(s.config.Faults.Clock) }
 
-// knock takes a knock to port that came at the time at.
-func (s *StandIn) knock(addr netip.Addr, port uint16, at time.Time) {
+// hear takes knocks until the end.
+func (s *StandIn) hear() {
+	for {
+		b, err := s.arrivals.wait()
+		if err != nil {
+			if s.ctx.Err() == nil {
+				time.Sleep(backOff)
+				continue
+			}
+			return
+		}
+		s.knock(b)
+	}
+}
+
+// knock takes knocks that came now.
+func (s *StandIn) knock(b batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.dropped[port] {
+	if s.closed {
 		return
 	}
-	entered := s.gate.knock(addr, port, at)
-	opened := slices.Contains(entered, knock.Knocks)
-	if opened {
-		// Before anything else: the client's SYN to the SSH port is 1 ms behind.
-		s.open[addr] = at
-		s.openSSH()
+	at, ports := time.Now(), s.phases.ports
+	var events []Event
+	s.phases.play(b, at, func(a arrival, phases []int) {
+		for _, phase := range phases {
+			events = append(events, Event{Kind: Entered, Addr: a.addr, Phase: phase, Port: int(ports[phase-1])})
+		}
+		if slices.Contains(phases, knock.Knocks) {
+			// Before anything else: the client's SYN to the SSH port is 1 ms behind.
+			s.open[a.addr] = at
+			s.openSSH()
+			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.ssh.Port())})
+		}
+	})
+	for _, e := range events {
+		s.emit(e)
 	}
-	ports := s.gate.phases.ports
-	for _, phase := range entered {
-		s.emit(Event{Kind: Entered, Addr: addr, Phase: phase, Port: int(ports[phase-1])})
-	}
-	if opened {
-		s.emit(Event{Kind: Opened, Addr: addr, Port: int(s.ssh.Port())})
+	if len(s.open) > 0 {
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -281,7 +308,7 @@ func (s *StandIn) knock(addr netip.Addr, port uint16, at time.Time) {
 func (s *StandIn) shut() {
 	now := time.Now()
 	for addr := range s.open {
-		if !s.gate.phases.Open(addr, now) {
+		if !s.phases.Open(addr, now) {
 			delete(s.open, addr)
 			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.ssh.Port())})
 		}
@@ -308,6 +335,9 @@ func (s *StandIn) emit(e Event) {
 func (s *StandIn) teardown() {
 	s.cancel()
 	s.closed = true
+	if s.arrivals != nil {
+		s.arrivals.close()
+	}
 	for _, l := range s.knocks {
 		_ = l.Close()
 	}

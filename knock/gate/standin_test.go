@@ -3,10 +3,13 @@ package gate_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,9 +153,74 @@ func TestWrongHandshakesStayShut(t *testing.T) {
 			for _, k := range order {
 				ports = append(ports, s.ports(0)[k])
 			}
-			s.knock(25*time.Millisecond, ports...)
+			s.knock(time.Millisecond, ports...)
 			s.mustRefuse("after a handshake " + name)
 		})
+	}
+}
+
+// Knocks count in the order in which they were sent, with no gap at all and on a
+// machine that has more to do than it can: the right order opens each time, at
+// once, and no other ever.
+func TestOrderIsThatOfSending(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("the order of accepted connections is not known here")
+		return
+	}
+	busy, idle := context.WithCancel(t.Context())
+	t.Cleanup(idle)
+	for range 2 * runtime.NumCPU() {
+		go func() {
+			for busy.Err() == nil {
+				_ = sha256.Sum256(make([]byte, 1<<16))
+			}
+		}()
+	}
+	r := freeRange(t, 100)
+	s := start(t, gate.Config{Range: r, Window: time.Minute, Clock: like(t, r, "abcde").Hour().Start})
+	right, order := s.ports(0), rand.New(rand.NewPCG(1, 2))
+	for n := range 24 {
+		ports, from := right, netip.AddrFrom4([4]byte{127, 0, 7, byte(n + 1)})
+		for n%2 == 1 && ports == right {
+			order.Shuffle(len(ports), func(i, j int) { ports[i], ports[j] = ports[j], ports[i] })
+		}
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+		for _, port := range ports {
+			c, err := d.Dial("tcp", netip.AddrPortFrom(s.SSHAddr().Addr(), port).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+		}
+		opened := func(e gate.Event) bool { return e.Kind == gate.Opened && e.Addr == from }
+		if n%2 == 0 {
+			s.has(fmt.Sprint(from, " opens it"), opened)
+			continue
+		}
+		s.has(fmt.Sprint(from, " is heard"), func(e gate.Event) bool { return e.Kind == gate.Entered && e.Addr == from })
+		if s.count(opened) > 0 {
+			t.Errorf("%v opens %v", ports, right)
+		}
+	}
+	if n := s.count(kind(gate.Opened)); n != 12 {
+		t.Errorf("%d addresses opened it, want 12", n)
+	}
+}
+
+// The ports of other hours answer nothing, so that a client in another hour
+// sees no gate.
+func TestOtherHoursPortsAreRefused(t *testing.T) {
+	s := start(t, gate.Config{Clock: time.Date(2026, 11, 22, 8, 59, 59, 0, time.UTC).Local})
+	for _, hour := range []int{-1, 1} {
+		for _, port := range s.ports(hour) {
+			if ports := s.ports(0); slices.Contains(ports[:], port) {
+				continue
+			}
+			if c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), port)); err == nil {
+				c.Close()
+				t.Errorf("port %d of hour %+d accepts", port, hour)
+			}
+		}
 	}
 }
 
@@ -355,10 +423,13 @@ func TestNextHoursTakenPortIsToldAndComesFree(t *testing.T) {
 	next := knock.Derive(knock.HourOf(time.Unix(clock.Load(), 0)).Add(1), r, secret(t)).Ports()
 	l := take(t, int(next[3]))
 	s := start(t, gate.Config{Range: r, Clock: func() time.Time { return time.Unix(clock.Load(), 0) }})
+	if n := s.count(kind(gate.PortTaken)); n > 0 {
+		t.Errorf("a port of the next hour is told of before that: %d times", n)
+	}
+	clock.Add(3600)
 	s.has("the port that is taken", func(e gate.Event) bool {
 		return e.Kind == gate.PortTaken && e.Port == int(next[3]) && e.Err != nil
 	})
-	clock.Add(3600)
 	s.has("refreshed", func(e gate.Event) bool { return e.Hour == knock.HourOf(s.config.Clock()) })
 	l.Close()
 	eventually(t, "the port that came free is listened on", func() bool {
