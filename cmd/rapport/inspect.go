@@ -44,6 +44,17 @@ type gateLine struct {
 	Windows  []float64      `json:"windows_s"`
 	Door     gate.DoorKind  `json:"door"`
 	SSHPort  int            `json:"ssh_port"`
+	Strict   bool           `json:"strict"`
+	Sweep    sweepLine      `json:"sweep"`
+}
+
+// sweepLine is what a sweep does to a gate: Passes in ascending order open it, 0
+// where none do or the rules do not tell.
+type sweepLine struct {
+	Guarded   bool `json:"guarded"`
+	Passes    int  `json:"passes"`
+	Rate      int  `json:"rate_per_s"`
+	PerMinute int  `json:"wrong_per_min"` // that the sweep guard forgives; 0 is no sweep guard
 }
 
 // matchLine is what the ports were made of. Others is how many other ways there
@@ -234,7 +245,7 @@ func noOp(err error) error {
 // reportOf is an inspection as inspect prints it.
 func reportOf(i gate.Inspection) inspectReport {
 	r := inspectReport{Schema: 1, Differs: i.Differs, Problems: i.Problems, Searched: i.Solution.Searched, otherSecret: i.OtherSecret()}
-	r.Gate, r.Other = newGateLine(i.Kind, i.Gates), newGateLine(gate.FromNFT, i.Other)
+	r.Gate, r.Other = newGateLine(i.Kind, i.Gates, i.Range()), newGateLine(gate.FromNFT, i.Other, i.Range())
 	if i.Printed != nil {
 		r.printed = i.Printed.Words()
 	}
@@ -245,13 +256,15 @@ func reportOf(i gate.Inspection) inspectReport {
 }
 
 // newGateLine is what the first of the gates is, nil without one.
-func newGateLine(kind gate.Kind, all []gate.Gate) *gateLine {
+func newGateLine(kind gate.Kind, all []gate.Gate, r knock.Range) *gateLine {
 	if len(all) == 0 {
 		return nil
 	}
 	g := all[0]
+	s := g.Sweep(r)
 	l := &gateLine{Kind: kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
-		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort}
+		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort,
+		Strict: g.Strict, Sweep: sweepLine{s.Guarded, s.Passes, s.Rate, g.SweepGuard}}
 	for _, w := range g.Windows {
 		l.Windows = append(l.Windows, w.Seconds())
 	}
@@ -325,6 +338,12 @@ func (g gateLine) print(w io.Writer, name string) {
 	}
 	if g.Window > 0 {
 		fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
+	}
+	if g.Strict {
+		fmt.Fprint(w, ", strict")
+	}
+	if g.Sweep.PerMinute > 0 {
+		fmt.Fprintf(w, ", sweep guard over %d wrong ports a minute", g.Sweep.PerMinute)
 	}
 	fmt.Fprintln(w)
 	if g.solvable() || len(g.Ports) != knock.Knocks {

@@ -114,10 +114,13 @@ func (w way) edges() (all []edge) {
 	}
 	for i, s := range w.steps {
 		port := s.port()
-		if port == 0 || s.verdict == accepts {
-			continue
+		if port == 0 || s.verdict == accepts || slices.ContainsFunc(s.checks, func(c listCheck) bool { return c.part }) {
+			continue // a list of parts of addresses stands in for a phase that is full
 		}
 		for _, n := range s.sets {
+			if n.part {
+				continue
+			}
 			e := edge{to: n.list, port: port, step: i, chain: s.chain, byDest: n.byDest}
 			for _, c := range s.checks {
 				if c.negated || c.byDest {

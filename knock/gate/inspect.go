@@ -32,6 +32,7 @@ type Inspection struct {
 	Solution Solution // empty without a secret, or without five ports
 	Printed  *Printed // set only for a script that Rules.Script wrote
 	Near     *Near    // set only where nothing makes all five ports
+	Empty    *Match   // set only where the empty secret makes them
 	Differs  []string // between the server and the client, each in a few words
 	Problems []Problem
 }
@@ -42,6 +43,11 @@ func (i Inspection) Match() *Match {
 		return nil
 	}
 	return &i.Solution.Matches[0]
+}
+
+// Range returns that of the server, not valid where it is not known.
+func (i Inspection) Range() knock.Range {
+	return Known{Match: i.Match(), Perhaps: i.perhaps(), Empty: i.Empty}.swept(i.Printed)
 }
 
 // Others is how many other ways there are to make the ports.
@@ -66,7 +72,7 @@ func (m Match) same(p Puzzle) bool {
 // OtherSecret reports whether all was searched and nothing makes the ports, nor
 // nearly.
 func (i Inspection) OtherSecret() bool {
-	return i.Solution.Searched > 0 && i.Match() == nil && i.Near == nil
+	return i.Solution.Searched > 0 && i.Match() == nil && i.Near == nil && i.Empty == nil
 }
 
 // Inspect judges rules that were read, and solves for what their ports were
@@ -83,7 +89,7 @@ func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error
 			m := Match{Range: f.Printed.Range, Variant: AsGiven}
 			i.Differs = append(i.Differs, m.Differs(p)...)
 		}
-		k.Match, k.Perhaps = i.Match(), i.perhaps()
+		k.Match, k.Perhaps, k.Empty = i.Match(), i.perhaps(), i.Empty
 		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
 			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
 		}
@@ -106,6 +112,9 @@ func InspectPorts(ctx context.Context, p Puzzle) (Inspection, error) {
 	if err := i.solve(ctx, [][knock.Knocks]uint16{p.Ports}); err != nil {
 		return i, err
 	}
+	if i.Empty != nil {
+		i.Problems = append(i.Problems, i.Empty.empty())
+	}
 	if m := i.Match(); m != nil {
 		i.Problems = append(i.Problems, m.problems(i.perhaps())...)
 	}
@@ -118,14 +127,19 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 		return nil
 	}
 	i.Puzzle.Ports = sequences[0]
-	if i.Puzzle.Secret.IsZero() {
-		return nil
-	}
-	if i.Puzzle, i.Solution, err = SolveAny(ctx, i.Puzzle, sequences); err != nil {
-		return err
+	if !i.Puzzle.Secret.IsZero() {
+		if i.Puzzle, i.Solution, err = SolveAny(ctx, i.Puzzle, sequences); err != nil {
+			return err
+		}
 	}
 	m := i.Match()
+	if m == nil || !i.Certain() {
+		if i.Empty, err = solveEmpty(ctx, i.Puzzle, sequences); err != nil {
+			return err
+		}
+	}
 	switch {
+	case i.Puzzle.Secret.IsZero() || i.Empty != nil:
 	case m == nil:
 		if i.Near = nearest(i.Puzzle, sequences); i.Near != nil {
 			i.Differs = append(i.Differs, i.Near.differs()...)

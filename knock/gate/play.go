@@ -109,21 +109,26 @@ func (c listCheck) key() string {
 }
 
 // fits reports whether a rule holds for a packet of src, and does what its
-// matches do. A rule that asks for more than is known does not hold.
+// matches do, also those before one that does not hold. A rule that asks for
+// more than is known does not hold.
 func (s *step) fits(p packet, src *source) bool {
 	c := &s.own
-	if c.narrow || c.proto != "" && c.proto != "tcp" || c.states != 0 && c.states&p.state == 0 || !c.takesPort(p.port) ||
-		slices.ContainsFunc(c.checks, func(c listCheck) bool { return src.on(c) == c.negated }) {
+	if c.narrow || c.proto != "" && c.proto != "tcp" || c.states != 0 && c.states&p.state == 0 || !c.takesPort(p.port) {
 		return false
+	}
+	for _, c := range c.checks {
+		switch is := src.on(c); {
+		case is == c.negated:
+			return false
+		case is && c.mode == "update":
+			src.note(note{list: c.list, byDest: c.byDest})
+		case is && c.mode == "remove":
+			delete(src.lists, c.key())
+		}
 	}
 	for _, l := range c.limits {
 		if !src.takes(l) {
 			return false
-		}
-	}
-	for _, c := range c.checks {
-		if c.mode == "update" && !c.negated {
-			src.note(note{list: c.list, byDest: c.byDest})
 		}
 	}
 	for _, list := range s.removes {

@@ -33,6 +33,7 @@ type Known struct {
 	SSHPort   int           // the client's
 	Match     *Match        // what the rules were made with
 	Perhaps   bool          // Match is a guess: other ways to make the ports are as likely
+	Empty     *Match        // what they were made with and no secret
 	ListTotal int           // the machine's ip_list_tot
 	Window    time.Duration // the client's; zero is not known
 }
@@ -59,7 +60,11 @@ func (f Found) Problems(k Known) []Problem {
 		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
 			"set the gate up on the server; rapport rules HOST prints a script for it"})
 	}
-	found := f.twoGates()
+	var found []Problem
+	if k.Empty != nil {
+		found = append(found, k.Empty.empty())
+	}
+	found = append(found, f.twoGates()...)
 	for _, g := range f.Gates {
 		w := f.ways[g.Family]
 		if len(f.Other) > 0 {
@@ -69,6 +74,11 @@ func (f Found) Problems(k Known) []Problem {
 		if f.Kind != FromScript {
 			found = append(found, w.around(g)...)
 		}
+		r := k.swept(f.Printed)
+		if p, ok := g.Sweep(r).problem(g, r); ok {
+			found = append(found, p)
+		}
+		found = append(found, w.heeded(g)...)
 	}
 	found = append(found, f.families()...)
 	found = append(found, f.refresh(k)...)
@@ -116,6 +126,46 @@ func (g Gate) inside(k Known) (all []Problem) {
 	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
 		add("ssh-port", SeverityError, fmt.Sprintf("the door guards port %d, and the client looks at port %d", g.SSHPort, k.SSHPort),
 			fmt.Sprintf("give --ssh-port %d, or set ssh_port in the hosts file", g.SSHPort))
+	}
+	return all
+}
+
+// swept is the range that a sweep goes over, if it is known.
+func (k Known) swept(p *Printed) knock.Range {
+	switch {
+	case p != nil:
+		return p.Range
+	case k.Empty != nil:
+		return k.Empty.Range
+	case k.Match != nil && !k.Perhaps:
+		return k.Match.Range
+	}
+	return knock.Range{}
+}
+
+// empty judges a gate that m makes of the empty secret.
+func (m Match) empty() Problem {
+	secret := "the empty secret makes"
+	if strings.HasPrefix(string(m.Variant), "blank") {
+		secret = "a secret of blanks makes"
+	}
+	return Problem{"empty-secret", SeverityError, fmt.Sprintf("%s these ports, in range %v at hour %v: anybody can compute them", secret, m.Range, m.Hour),
+		"write a secret into the first line of the secret's file on the server, and refresh the rules"}
+}
+
+// heeded judges which packets the phases heed.
+func (w way) heeded(g Gate) (all []Problem) {
+	if g.Strict {
+		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
+			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
+	}
+	for _, e := range g.edges {
+		s := w.steps[e.step]
+		if s.states != 0 && s.states&isStray == 0 || w.fate(packet{e.port, isStray}, e.step).step != e.step {
+			continue
+		}
+		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portWord(e.port)),
+			"ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn"})
 	}
 	return all
 }

@@ -20,7 +20,8 @@ func codes(problems []gate.Problem) []string {
 func swap(s, a, b string) string { return strings.NewReplacer(a, b, b, a).Replace(s) }
 
 // Each fault is found in rules that have it, and nothing else is found there.
-// The size of the lists is left out: it is the kernel's, not the rules'.
+// The size of the lists is left out: it is the kernel's, not the rules'. What a
+// sweep or a bare ACK does to all of these is another test's.
 func TestProblems(t *testing.T) {
 	both := rules(t, "article.save", "article6.save")
 	save, six, nft := rules(t, "article.save"), rules(t, "article6.save"), rules(t, "native.nft")
@@ -123,7 +124,8 @@ func TestProblems(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			problems := readRules(t, tt.text).Problems(tt.known)
-			if got := codes(problems); !slices.Equal(got, append([]string{}, tt.want...)) {
+			got := slices.DeleteFunc(codes(problems), func(c string) bool { return c == "no-sweep-guard" || c == "knocks-not-syn" })
+			if !slices.Equal(got, append([]string{}, tt.want...)) {
 				t.Errorf("problems %q, want %q", got, tt.want)
 			}
 			for _, p := range problems {

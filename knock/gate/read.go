@@ -88,6 +88,8 @@ type Gate struct {
 	ordered bool // the phases lead to the door
 	size    int  // the smallest list's, 0 unknown
 	native  bool // stands in a table of nft's own
+	swept   bool // it is known what a sweep does
+	passes  int  // of a sweep, after which it is open; 0 is never
 }
 
 // Window returns the shortest window, zero where none ends.
@@ -154,7 +156,20 @@ func ReadRules(r io.Reader) (Found, error) {
 	if len(text) > maxRules {
 		return Found{}, ErrLongRules
 	}
-	return parseRules(text)
+	f, err := parseRules(text)
+	f.judge()
+	return f, err
+}
+
+// judge tries the gates out, which a watch has no use for.
+func (f *Found) judge() {
+	for _, gates := range [][]Gate{f.Gates, f.Other} {
+		for i := range gates {
+			if g := &gates[i]; f.Printed == nil {
+				g.judge(f.ways[g.Family].of(g.native))
+			}
+		}
+	}
 }
 
 // parseRules is ReadRules for a text of any length.

@@ -96,7 +96,8 @@ func (d *dump) rule(w []string) (r rule) {
 			}
 		case "--limit", "--limit-burst", "--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name",
 			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
-			limits[w[i]] = next(&i)
+			option := w[i]
+			limits[option] = next(&i)
 			r.narrow = r.narrow || negated
 		case "--dport", "--dports", "--destination-port", "--destination-ports":
 			p := d.ports(next(&i))

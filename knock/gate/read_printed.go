@@ -17,6 +17,7 @@ type Printed struct {
 	Window  time.Duration
 	Grace   time.Duration
 	Guard   int // 0 is no replay guard
+	Sweep   int // the wrong ports a minute that the sweep guard forgives; 0 is none
 	OneShot bool
 }
 
@@ -26,6 +27,9 @@ func (p Printed) Words() string {
 		", window " + p.Window.String() + ", ssh port " + strconv.Itoa(p.SSHPort) + ", grace " + p.Grace.String()
 	if p.Guard > 0 {
 		s += ", replay guard " + strconv.Itoa(p.Guard)
+	}
+	if p.Sweep > 0 {
+		s += ", sweep guard " + strconv.Itoa(p.Sweep)
 	}
 	return s + ", and the hour as the server's clock has it"
 }
@@ -64,7 +68,7 @@ func readPrinted(lines []string) (p Printed, ok bool) {
 	if err != nil || values["ssh"] == 0 || values["window"] == 0 {
 		return p, false
 	}
-	p.Range, p.SSHPort, p.Guard = r, values["ssh"], values["guard"]
+	p.Range, p.SSHPort, p.Guard, p.Sweep = r, values["ssh"], values["guard"], values["sweep"]
 	p.Window, p.Grace = time.Duration(values["window"])*time.Second, time.Duration(values["grace"])*time.Second
 	return p, true
 }
@@ -73,7 +77,10 @@ func readPrinted(lines []string) (p Printed, ok bool) {
 func (p Printed) found() Found {
 	f := Found{Kind: FromScript, Printed: &p}
 	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),
-		Door: DoorRCheck, SSHPort: p.SSHPort, Doors: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, ordered: true}
+		Door: DoorRCheck, SSHPort: p.SSHPort, Doors: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, ordered: true, swept: true}
+	if p.Sweep == 0 {
+		g.passes = knock.Knocks
+	}
 	if p.Format == NFT {
 		g.Chain = "knocking"
 	}

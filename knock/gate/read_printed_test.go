@@ -20,12 +20,16 @@ func TestInspectThePrintedScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := readRules(t, text)
-		want := gate.Printed{Format: r.Format, Range: r.Range, SSHPort: 22, Window: 5 * time.Second, Grace: r.Grace, Guard: r.ReplayGuard, OneShot: r.OneShot}
+		want := gate.Printed{Format: r.Format, Range: r.Range, SSHPort: 22, Window: 5 * time.Second, Grace: r.Grace, Guard: r.ReplayGuard, Sweep: r.SweepGuard, OneShot: r.OneShot}
+		problems := []string{"script-only"}
+		if r.SweepGuard == 0 {
+			problems = []string{"no-sweep-guard", "script-only"}
+		}
 		if f.Printed == nil || *f.Printed != want || len(f.Gates) != 2 {
 			t.Fatalf("%+v, want %+v", f.Printed, want)
 		}
 		i, err := gate.Inspect(context.Background(), f, p, gate.Known{SSHPort: 22, Window: 5 * time.Second})
-		if err != nil || len(i.Differs) != 0 || !slices.Equal(codes(i.Problems), []string{"script-only"}) || i.OtherSecret() {
+		if err != nil || len(i.Differs) != 0 || !slices.Equal(codes(i.Problems), problems) || i.OtherSecret() {
 			t.Errorf("differs %q, problems %+v, %v", i.Differs, i.Problems, err)
 		}
 	}

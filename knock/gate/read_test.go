@@ -200,11 +200,11 @@ func TestReadRulesOfARealServer(t *testing.T) {
 				t.Errorf("%s: %+v", name, g)
 			}
 		}
-		if got := codes(f.Problems(gate.Known{SSHPort: 2022})); !slices.Equal(got, []string{"list-size"}) {
+		if got := codes(f.Problems(gate.Known{SSHPort: 2022})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
 			t.Errorf("%s: problems %q", name, got)
 		}
 	}
-	if got := codes(readRules(t, save6).Problems(gate.Known{})); !slices.Equal(got, []string{"list-size"}) {
+	if got := codes(readRules(t, save6).Problems(gate.Known{})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
 		t.Errorf("IPv6 alone: %q", got)
 	}
 	if _, err := gate.ReadRules(strings.NewReader(s.Run(t, "nft", "list", "ruleset"))); !errors.Is(err, gate.ErrOpaqueRules) {
@@ -225,7 +225,7 @@ func TestReadRulesOfARealServer(t *testing.T) {
 		if len(f.Gates) != 2 || !slices.Equal(f.Gates[0].Ports, articlePorts) || !slices.Equal(f.Gates[1].Ports, articlePorts) {
 			t.Errorf("nft %s: %+v", option, f.Gates)
 		}
-		if got := codes(f.Problems(gate.Known{SSHPort: 22})); len(got) != 0 {
+		if got := codes(f.Problems(gate.Known{SSHPort: 22})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn"}) {
 			t.Errorf("nft %s: problems %q", option, got)
 		}
 	}

@@ -88,7 +88,6 @@ type variantText struct {
 // given comes first.
 func variants(secret knock.Secret) (all []variantText) {
 	s := secret.Reveal()
-	first, n := utf8.DecodeRuneInString(s)
 	for _, v := range []variantText{
 		{AsGiven, s + "\n"},
 		{NoNewline, s},
@@ -100,14 +99,23 @@ func variants(secret knock.Secret) (all []variantText) {
 		{BlanksAround, " " + s + " \n"},
 		{UpperCase, strings.ToUpper(s) + "\n"},
 		{LowerCase, strings.ToLower(s) + "\n"},
-		{FirstUpper, string(unicode.ToUpper(first)) + s[n:] + "\n"},
-		{FirstLower, string(unicode.ToLower(first)) + s[n:] + "\n"},
+		{FirstUpper, firstCase(s, unicode.ToUpper) + "\n"},
+		{FirstLower, firstCase(s, unicode.ToLower) + "\n"},
 	} {
 		if !slices.ContainsFunc(all, func(o variantText) bool { return o.text == v.text }) {
 			all = append(all, v)
 		}
 	}
 	return all
+}
+
+// firstCase changes the first letter of s.
+func firstCase(s string, change func(rune) rune) string {
+	first, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(change(first)) + s[n:]
 }
 
 // Variants returns the variants that change this secret, each only if its ports

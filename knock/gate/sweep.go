@@ -1,0 +1,211 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// Sweep is what a gate is to whoever sends a SYN to every port of a range in
+// ascending order, pass after pass, and does not know the secret.
+type Sweep struct {
+	// Guarded: it stays shut, by a sweep guard or because the gate is strict.
+	Guarded bool
+	// Passes are those after which it is open, at once where the ports of this
+	// hour ascend; one for each phase, which is enough in any order, where the
+	// rules do not tell the ports. 0 is guarded, or not known.
+	Passes int
+	// Rate is the SYNs a second from which on a pass takes no longer than a
+	// window. 0 is any.
+	Rate int
+	SYNs int           // of all passes
+	Time time.Duration // for all passes at that rate
+}
+
+// Sweep returns what a sweep of a range does; without a range it goes over all
+// ports.
+func (g Gate) Sweep(r knock.Range) Sweep {
+	s := Sweep{Guarded: g.swept && g.passes == 0, Passes: g.passes}
+	size := maxSize
+	if r.IsValid() {
+		size = r.Size()
+	}
+	if w := g.Window(); w > 0 {
+		s.Rate = int((time.Duration(size)*time.Second + w - 1) / w)
+		s.Time = time.Duration(s.Passes) * w
+	}
+	s.SYNs = s.Passes * size
+	return s
+}
+
+// problem says what a sweep of a range does to the gate, if it opens it.
+func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
+	if s.Passes == 0 {
+		return p, false
+	}
+	over, pace := "all ports", ""
+	if r.IsValid() {
+		over = r.String()
+	}
+	if s.Rate > 0 {
+		pace = fmt.Sprintf(" in %v at %d a second", s.Time, s.Rate)
+	}
+	passes := "passes"
+	if s.Passes == 1 {
+		passes = "pass"
+	}
+	how := fmt.Sprintf("in this hour %d %s over %s in ascending order", s.Passes, passes, over)
+	if slices.Contains(g.Ports, 0) { // which order is theirs is not told
+		how = fmt.Sprintf("at most %d passes over %s in any order", s.Passes, over)
+	}
+	return Problem{"no-sweep-guard", SeverityWarning,
+		fmt.Sprintf("a sweep opens the gate without the secret: %s, %d SYNs%s; in random order %g passes on average, %d at most",
+			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)),
+		fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", DefaultSweepGuard)}, true
+}
+
+const (
+	// maxPass bounds the ports of a pass that are played, and maxPlayed the rules
+	// that they meet; of a long pass some of the wrong ports are left out.
+	maxPass, minPass = 1000, 64
+	maxPlayed        = 200_000
+	// beside is how far beyond the gate's own ports a pass begins and ends.
+	beside = 100
+)
+
+// trial is a gate that packets are sent to.
+type trial struct {
+	way   way
+	gate  *Gate
+	ports []int // of the phases, in order
+	door  listCheck
+	src   source
+}
+
+// judge finds out by trial what a gate does to wrong knocks and to sweeps. It
+// leaves out one whose handshake opens nothing that is understood.
+func (g *Gate) judge(w way) {
+	if g.door < 0 || len(g.edges) == 0 {
+		return
+	}
+	t := trial{way: w.through(g), gate: g}
+	t.door, _ = w.steps[g.door].door()
+	for _, e := range g.edges {
+		t.ports = append(t.ports, e.port)
+	}
+	if !t.opensTo(t.ports) {
+		return
+	}
+	g.Strict, g.swept = t.strict(), true
+	g.passes, g.SweepGuard = t.sweep()
+}
+
+// through returns the way with the chains of the gate in it, also where nothing
+// leads to them: a text may show them alone.
+func (w way) through(g *Gate) way {
+	var bases []base
+	for _, b := range w.bases {
+		has := func(step int) bool { return b.first <= step && step < b.end }
+		if b.hook == noHook {
+			if !has(g.door) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.step) }) {
+				continue
+			}
+			b.hook, b.policy = input, goesOn
+		}
+		bases = append(bases, b)
+	}
+	w.bases = bases
+	return w
+}
+
+// send sends SYNs, and reports whether SSH is open after one of them.
+func (t *trial) send(gap time.Duration, ports ...int) (opens bool) {
+	for _, p := range ports {
+		t.src.now += gap
+		t.way.play(packet{p, isNew}, &t.src, -1)
+		if !opens && t.src.on(t.door) {
+			opens = t.way.play(packet{cmp.Or(t.gate.SSHPort, sshPort), isNew}, &t.src, -1).verdict != drops
+		}
+	}
+	return opens
+}
+
+// opensTo reports whether SSH is open to an unknown source after its SYNs.
+func (t *trial) opensTo(ports []int) bool {
+	t.src = source{}
+	return t.send(time.Millisecond, ports...)
+}
+
+// strict reports whether a wrong or a repeated knock in between spoils the
+// handshake.
+func (t *trial) strict() bool {
+	for k := 1; k < len(t.ports); k++ {
+		for _, p := range []int{t.wrong(), t.ports[k-1]} {
+			if !t.opensTo(slices.Insert(slices.Clone(t.ports), k, p)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// own are the ports of all sequences, ascending; those that the text does not
+// tell are left out.
+func (t *trial) own() (all []int) {
+	for _, ports := range append(slices.Clone(t.gate.Also), t.gate.Ports) {
+		for _, p := range ports {
+			if p > 0 {
+				all = append(all, int(p))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// wrong is a port among the gate's own that is none of them, in the middle of
+// the widest gap.
+func (t *trial) wrong() int {
+	own := t.own()
+	port, widest := 1, 1
+	for i := range own {
+		if i > 0 && own[i]-own[i-1] > widest {
+			port, widest = (own[i]+own[i-1])/2, own[i]-own[i-1]
+		}
+	}
+	return port
+}
+
+// sweep plays as many passes as there are phases, each within a window, and
+// returns after how many the gate opened, 0 for never, and how many wrong ports
+// a minute it forgives if it minds them.
+func (t *trial) sweep() (passes, wrong int) {
+	own := t.own()
+	first, last := 1, 2*beside
+	if len(own) > 0 {
+		first, last = max(1, own[0]-beside), min(maxSize, own[len(own)-1]+beside)
+	}
+	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.steps))))
+	each := 1 + (last-first)/n
+	var pass []int
+	if len(own) < len(t.ports) && slices.Min(t.ports) <= 0 {
+		pass = slices.Clone(t.ports) // computed: in the worst order for a sweep
+		slices.Reverse(pass)
+	}
+	for p := first; p <= last; p++ {
+		if _, isOwn := slices.BinarySearch(own, p); isOwn || (p-first)%each == 0 {
+			pass = append(pass, p)
+		}
+	}
+	gap := cmp.Or(t.gate.Window(), knock.DefaultWindow) / time.Duration(last-first+len(t.ports))
+	t.src = source{}
+	for k := range t.ports {
+		if t.send(gap, pass...) && passes == 0 {
+			passes = k + 1
+		}
+	}
+	return passes, t.src.wrong
+}
