@@ -27,6 +27,7 @@ func (a *app) adopt(what string, change func(hosts.Host) hosts.Host, by string) 
 	family := s.host.Family
 	s.host = change(s.host)
 	s.target.Range, s.target.Skew = s.host.Range, s.host.Skew
+	s.target.Strict, s.target.Gap, s.target.SweepGuard = s.host.Strict, s.host.Gap, s.host.SweepGuard
 	if s.host.Family != family {
 		// What was pinned is of the other family.
 		s.target.Addr = netip.AddrPortFrom(netip.Addr{}, s.target.Addr.Port())

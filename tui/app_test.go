@@ -88,6 +88,28 @@ func TestKnockingAgainNeverMixes(t *testing.T) {
 	}
 }
 
+// A window that this program opened is no alarm to its next handshake, however
+// many of them there are; one that nobody opened is.
+func TestKnockingIntoTheOwnWindow(t *testing.T) {
+	now := noon
+	size := tea.WindowSizeMsg{Width: 80, Height: 24}
+	m := tell(newScreen(t, &now, nil), append([]tea.Msg{size}, over(nil, knocked(5, opened))...)...)
+	now = noon.Add(1800 * time.Millisecond) // three seconds after the fifth knock
+	m = tell(m, append([]tea.Msg{beat(now)}, again(3, now)...)...)
+	shows(t, m, "SSH IS OPEN", "still open from the handshake 3 s ago", "shuts in 2.0 s")
+	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobDone{4, context.Canceled})
+	m = tell(m, again(5, now)...)
+	shows(t, m, "still open from the handshake 3 s ago", "shuts in 2.0 s")
+	if strings.Contains(m.View(), "nothing guards it") {
+		t.Errorf("it cries out over its own window:\n%s", m.View())
+	}
+	now = noon.Add(4 * time.Second)
+	m = tell(m, beat(now))
+	shows(t, m, "WINDOW OVER")
+	m = tell(m, again(6, now)...)
+	shows(t, m, "nothing guards it")
+}
+
 func TestEscCancelsAndDestroysNothing(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), over(nil, knocked(5, opened))...)

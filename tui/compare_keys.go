@@ -277,7 +277,7 @@ func (c *compareScreen) take(event any) {
 // takeOver takes the server's range and skew over.
 func (a *app) takeOver() tea.Cmd {
 	c := &a.compare
-	o := c.offer(a.screen.target.Skew)
+	o := c.offer(a.screen.host)
 	if c.step != compared || !o.any() {
 		return nil
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"rapport/knock"
@@ -129,19 +130,31 @@ type offer struct {
 	ranged, skewed bool
 	to             knock.Range
 	skew           time.Duration
+	strict         bool // the gate is, and the entry does not say so
+	sweepGuard     int  // that of the gate, where the entry says another
 }
 
 // any reports whether there is something to take over.
-func (o offer) any() bool { return o.ranged || o.skewed }
+func (o offer) any() bool { return o != offer{} }
 
 func (o offer) String() string {
-	switch {
-	case o.ranged && o.skewed:
-		return fmt.Sprintf("range %v and skew %s", o.to, skewWord(o.skew))
-	case o.ranged:
-		return fmt.Sprintf("range %v", o.to)
+	var all []string
+	if o.ranged {
+		all = append(all, fmt.Sprintf("range %v", o.to))
 	}
-	return "skew " + skewWord(o.skew)
+	if o.skewed {
+		all = append(all, "skew "+skewWord(o.skew))
+	}
+	if o.strict {
+		all = append(all, "strict")
+	}
+	if o.sweepGuard > 0 {
+		all = append(all, fmt.Sprintf("sweep guard %d", o.sweepGuard))
+	}
+	if n := len(all); n > 1 {
+		return strings.Join(all[:n-1], ", ") + " and " + all[n-1]
+	}
+	return strings.Join(all, "")
 }
 
 func skewWord(d time.Duration) string {
@@ -159,12 +172,18 @@ func (o offer) onto(h hosts.Host) hosts.Host {
 	if o.skewed {
 		h.Skew = o.skew
 	}
+	if o.strict {
+		h.Strict = true
+	}
+	if o.sweepGuard > 0 {
+		h.SweepGuard = o.sweepGuard
+	}
 	return h
 }
 
-// offer says what can be taken over: of a match that is more than a guess. skew
-// is the client's now.
-func (s *compareScreen) offer(skew time.Duration) (o offer) {
+// offer says what can be taken over: of a match that is more than a guess. h is
+// the entry now.
+func (s *compareScreen) offer(h hosts.Host) (o offer) {
 	if s.result == nil || !s.result.Certain() {
 		return o
 	}
@@ -173,7 +192,13 @@ func (s *compareScreen) offer(skew time.Duration) (o offer) {
 		o.ranged, o.to = true, m.Range
 	}
 	if m.HourOffset != 0 {
-		o.skewed, o.skew = true, skew+time.Duration(m.HourOffset)*time.Hour
+		o.skewed, o.skew = true, h.Skew+time.Duration(m.HourOffset)*time.Hour
+	}
+	if g := s.result.Gate; g != nil {
+		o.strict = g.Strict && !h.Strict
+		if g.SweepGuard != h.SweepGuard {
+			o.sweepGuard = g.SweepGuard
+		}
 	}
 	return o
 }

@@ -248,7 +248,7 @@ func (a app) findings() (out []string) {
 			add(th.warn.Render, fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When()))
 		}
 	}
-	if o := c.offer(a.screen.target.Skew); o.any() && c.step == compared {
+	if o := c.offer(a.screen.host); o.any() && c.step == compared {
 		out = append(out, " "+th.accent.Render("f")+"  take "+o.String()+" over")
 		how := "for this run"
 		if c.listed {
@@ -317,7 +317,7 @@ func (a app) compareHints() [][2]string {
 		return [][2]string{{"esc", "cancel"}, {"m", mask}, {"?", "help"}, {"q", "quit"}}
 	}
 	var hints [][2]string
-	if c.offer(a.screen.target.Skew).any() {
+	if c.offer(a.screen.host).any() {
 		hints = append(hints, [2]string{"f", "take over"})
 	}
 	return append(hints, [][2]string{{"esc", "back"}, {"c", "compare others"}, {"m", mask}, {"?", "help"}, {"q", "quit"}}...)

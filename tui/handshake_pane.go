@@ -31,27 +31,32 @@ func (a app) handshakePane(w int) pane {
 
 	var knocks []knock.KnockReport
 	var started knock.Millis
+	sequence := s.current(a.now)
+	if s.report != nil {
+		sequence = s.sequence(s.report.Hour)
+	}
 	if s.report != nil && len(s.report.Attempts) > 0 {
 		n := len(s.report.Attempts)
 		attempt := s.report.Attempts[n-1]
 		p.note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), whole(time.Duration(attempt.Gap)))
+		// A strict gate is sent one hour's knocks at a time, which may be the other's.
+		usual := slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour == nil })
 		for _, k := range attempt.Knocks {
 			if len(knocks) == 0 {
 				started = k.Sent
 			}
-			if k.Hour == nil && !k.Copy {
+			if (k.Hour == nil || !usual) && !k.Copy {
 				knocks = append(knocks, k)
 			}
 		}
-		if slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour != nil }) {
+		if i := slices.IndexFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour != nil }); i >= 0 && usual {
 			p.note = "both hours, " + p.note
+		} else if i >= 0 {
+			sequence = s.sequence(*attempt.Knocks[i].Hour)
+			p.note = "of " + sequence.Hour().String()[11:] + "h, " + p.note
 		}
 		line.scale(s, knocks, started, a.now)
 		p.foot = a.theme.dim.Render("time line of " + whole(line.total))
-	}
-	sequence := s.current(a.now)
-	if s.report != nil {
-		sequence = s.sequence(s.report.Hour)
 	}
 	for i, port := range sequence.Ports() {
 		r := handshakeRow{name: ordinals()[i], port: s.port(port), mark: a.theme.wait, state: "waiting"}

@@ -94,7 +94,7 @@ func (a *app) start(st stage) tea.Cmd {
 	if r := a.screen.report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
 	}
-	a.screen.start(st)
+	a.screen.start(a.now, st)
 	if st == diagnosing {
 		a.diagnose.began, a.diagnose.failure = a.now, ""
 	}
@@ -148,7 +148,7 @@ func (a *app) done(msg jobDone) tea.Cmd {
 		a.screen.note(a.now, "%v", msg.err)
 		a.keepResult(was, false, msg.err.Error())
 	case was == knocking && a.screen.report != nil:
-		a.keepResult(was, a.screen.report.Opened, a.screen.report.Summary())
+		a.keepResult(was, a.screen.report.Opened, a.screen.summary(a.now))
 	}
 	if next := a.queued; next != idle {
 		a.queued = idle

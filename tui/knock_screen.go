@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -36,7 +37,10 @@ type knockScreen struct {
 	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
 	looking bool               // knocks are out, SSH is awaited
 	began   time.Time          // of the newest handshake, by the screen's clock
-	failure string             // why the newest job could not be done
+	// held is when the handshake was sent that has SSH open since before the newest
+	// one began; zero where this program had not opened it.
+	held    time.Time
+	failure string // why the newest job could not be done
 	masked  bool
 	log     []entry
 }
@@ -64,9 +68,12 @@ type pinned struct{ addr netip.Addr }
 type probed struct{ report knock.ProbeReport }
 
 // start clears what the newest job left.
-func (s *knockScreen) start(st stage) {
+func (s *knockScreen) start(now time.Time, st stage) {
 	s.stage, s.failure, s.looking, s.probe = st, "", false, nil
 	if st == knocking {
+		if s.held = s.openSince(); s.left(s.held, now) == 0 {
+			s.held = time.Time{}
+		}
 		s.report = nil
 	}
 }
@@ -107,11 +114,18 @@ func (s *knockScreen) handshake(now time.Time, e knock.Event) {
 }
 
 func (s *knockScreen) finished(now time.Time, r knock.Report) {
+	if r.Before.State != knock.SSHOpen {
+		s.held = time.Time{}
+	}
 	n := len(r.Attempts)
 	if n == 0 {
 		return
 	}
 	s.answers(now, r.Attempts[n-1])
+	if s.stillOpen() {
+		s.note(now, "%s", s.summary(now))
+		return
+	}
 	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
 		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
 		s.note(now, "sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
@@ -164,17 +178,46 @@ func (s *knockScreen) hide(text string, ports []uint16) string {
 // window returns how much of the window is left at now, and of how much; zero
 // where SSH was not opened by the newest handshake or the window is over.
 func (s *knockScreen) window(now time.Time) (left, of time.Duration) {
-	of = s.target.Window
-	if of == 0 {
-		of = knock.DefaultWindow
-	}
-	if s.report == nil || !s.report.Opened || s.report.Before.State == knock.SSHOpen || s.stage != idle || s.probe != nil {
+	of = cmp.Or(s.target.Window, knock.DefaultWindow)
+	if s.report == nil || !s.report.Opened || s.stage != idle || s.probe != nil {
 		return 0, of
+	}
+	return s.left(s.openSince(), now), of
+}
+
+// left returns how much is left at now of a window that began at since, which
+// is zero for none.
+func (s *knockScreen) left(since, now time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
 	}
 	// The monotonic clock stands still while a machine sleeps, the other one may
 	// be set back: whichever has gone on further.
-	end := s.report.At.Add(of)
-	return max(0, min(end.Sub(now), end.Round(0).Sub(now.Round(0)))), of
+	end := since.Add(cmp.Or(s.target.Window, knock.DefaultWindow))
+	return max(0, min(end.Sub(now), end.Round(0).Sub(now.Round(0))))
+}
+
+// openSince is when the window began that this program opened, zero if it did
+// not. Knocks into a window that is still open need not have made it longer.
+func (s *knockScreen) openSince() time.Time {
+	if s.report != nil && s.report.Opened && s.report.Before.State != knock.SSHOpen {
+		return s.report.At
+	}
+	return s.held
+}
+
+// stillOpen reports whether SSH was open before the newest handshake since this
+// program had opened it itself.
+func (s *knockScreen) stillOpen() bool {
+	return !s.held.IsZero() && s.report != nil && s.report.Opened && s.report.Before.State == knock.SSHOpen
+}
+
+// summary says what the newest handshake came to.
+func (s *knockScreen) summary(now time.Time) string {
+	if s.stillOpen() {
+		return fmt.Sprintf("still open from the handshake %.0f s ago", now.Sub(s.held).Seconds())
+	}
+	return s.report.Summary()
 }
 
 // ms writes a span of a handshake: tenths of a millisecond below ten seconds.

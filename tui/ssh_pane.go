@@ -68,11 +68,14 @@ func (a app) sshState() (headline string, tone lipgloss.Style, about string) {
 		return headline, plain, s.probe.SSH.Summary()
 	case s.report == nil:
 		return "READY", plain, "k knocks; p looks at SSH without knocking"
-	case s.report.Opened && s.report.Before.State == knock.SSHOpen:
+	case s.report.Opened && s.report.Before.State == knock.SSHOpen && !s.stillOpen():
 		return "SSH IS OPEN", good, s.report.SSH.Banner + "   " + s.report.Summary()
 	case s.report.Opened:
 		if left, _ := s.window(a.now); left == 0 {
 			return "WINDOW OVER", plain, s.report.SSH.Banner + "   opened, and should be shut again: p looks"
+		}
+		if s.stillOpen() {
+			return "SSH IS OPEN", good, s.summary(a.now) + "   " + s.report.SSH.Banner
 		}
 		return "SSH IS OPEN", good, s.report.SSH.Banner
 	}

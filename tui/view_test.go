@@ -103,6 +103,22 @@ func over(err error, r knock.Report) []tea.Msg {
 	return append(events(knock.Finished, r), jobDone{number: 2, err: err})
 }
 
+// again is a further handshake, job n, that found SSH open.
+func again(n int, at time.Time) []tea.Msg {
+	r := knocked(5, func(r *knock.Report) { opened(r); r.At, r.Before.State = at, knock.SSHOpen })
+	return []tea.Msg{startMsg{knocking}, jobEvent{number: n, event: knock.Event{Kind: knock.Finished, Report: r}}, jobDone{number: n}}
+}
+
+// strictly is the second attempt at a strict gate: the other hour's.
+func strictly(r *knock.Report) {
+	next := knock.HourOf(noon).Add(1)
+	second := knock.Attempt{Gap: 10 * millisecond, Resets: knock.Knocks}
+	for i, port := range []uint16{10100, 10200, 10300, 10400, 10500} {
+		second.Knocks = append(second.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(300+10*i) * millisecond, Answer: knock.Silent, Hour: &next})
+	}
+	r.Attempts = append(r.Attempts, second)
+}
+
 func TestGoldenScreens(t *testing.T) {
 	turn := time.Date(2026, 11, 22, 8, 59, 45, 0, time.UTC)
 	narrow, err := knock.NewRange(7000, 7002)
@@ -142,6 +158,8 @@ func TestGoldenScreens(t *testing.T) {
 			}
 			r.Attempts = append(r.Attempts, second)
 		}))},
+		{name: "still-open-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), again(3, noon)...)},
+		{name: "strict-80x24", w: 80, h: 24, at: turn, msgs: events(knock.LookStarted, knocked(5, strictly))},
 		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
 		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
 		{name: "shut-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, shut))},
