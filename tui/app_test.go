@@ -107,6 +107,9 @@ func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	m = tell(m, beat(now))
 	shows(t, m, "WINDOW OVER")
 	m = tell(m, again(6, now)...)
+	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // by the knocks into the window
+	now = noon.Add(time.Minute)
+	m = tell(tell(m, beat(now)), again(7, now)...)
 	shows(t, m, "nothing guards it")
 }
 

@@ -71,9 +71,7 @@ type probed struct{ report knock.ProbeReport }
 func (s *knockScreen) start(now time.Time, st stage) {
 	s.stage, s.failure, s.looking, s.probe = st, "", false, nil
 	if st == knocking {
-		if s.held = s.openSince(); s.left(s.held, now) == 0 {
-			s.held = time.Time{}
-		}
+		s.held = s.holding(now)
 		s.report = nil
 	}
 }
@@ -204,6 +202,19 @@ func (s *knockScreen) openSince() time.Time {
 		return s.report.At
 	}
 	return s.held
+}
+
+// holding is when the handshake was sent that may have SSH open at now, zero for
+// none. Where the window has ended, knocks that went into it may have made it
+// longer.
+func (s *knockScreen) holding(now time.Time) time.Time {
+	if since := s.openSince(); s.left(since, now) > 0 {
+		return since
+	}
+	if s.stillOpen() && s.left(s.report.At, now) > 0 {
+		return s.report.At
+	}
+	return time.Time{}
 }
 
 // stillOpen reports whether SSH was open before the newest handshake since this
