@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate"
 	"rapport/knock/knocktest"
 )
 
@@ -17,14 +18,15 @@ type strictRules struct {
 	name    string
 	program string // that the machine must have
 	setup   string // makes the rules anew, and forgets all clients
+	print   string // prints them
 	shut    string // ends the client's window, and leaves what else is kept of it
 }
 
 func allStrictRules() []strictRules {
 	return []strictRules{
-		{name: "arch", program: "iptables-restore", setup: archRules, shut: `echo / > /proc/net/xt_recent/SSH4`},
-		{name: "ocean", program: "iptables-restore", setup: oceanRules, shut: `echo / > /proc/net/xt_recent/AUTH5`},
-		{name: "nft", program: "nft", setup: nftStrictRules, shut: `nft flush set inet strict phase5`},
+		{name: "arch", program: "iptables-restore", setup: archRules, print: `iptables-save`, shut: `echo / > /proc/net/xt_recent/SSH4`},
+		{name: "ocean", program: "iptables-restore", setup: oceanRules, print: `iptables-save`, shut: `echo / > /proc/net/xt_recent/AUTH5`},
+		{name: "nft", program: "nft", setup: nftStrictRules, print: `nft list table inet strict`, shut: `nft flush set inet strict phase5`},
 	}
 }
 
@@ -158,6 +160,17 @@ func (s strictServer) knock(t *testing.T, now time.Time, strict bool) knock.Repo
 	return mustKnock(t, now, target, knock.Options{})
 }
 
+// seenAsStrict reports whether the server's rules, as it prints them, are read as
+// those of a strict gate.
+func (s strictServer) seenAsStrict(t *testing.T) bool {
+	t.Helper()
+	found, err := gate.ReadRules(strings.NewReader(s.Run(t, "sh", "-c", s.rules.print)))
+	if err != nil || len(found.Gates) == 0 {
+		t.Fatalf("%v: %+v", err, found)
+	}
+	return found.Gates[0].Strict
+}
+
 // In mid-hour the first attempt opens, on a gate that has never seen the client
 // as on one where an earlier handshake is still listed; and an SSH that a
 // handshake still holds open is found so.
@@ -167,6 +180,9 @@ func TestRealStrictGate(t *testing.T) {
 			t.Parallel()
 			s := newStrictServer(t, rules)
 			s.setup(t, knock.HourOf(at))
+			if !s.seenAsStrict(t) {
+				t.Error("what is read of the rules does not say that they are strict")
+			}
 			for i := range 20 {
 				r := s.knock(t, at, true)
 				if !r.Opened || r.OpenedBy != 0 || r.Before.State != knock.SSHFiltered {
