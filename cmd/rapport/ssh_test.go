@@ -367,7 +367,7 @@ func TestStanza(t *testing.T) {
 	if out := g.run("ssh", "-F", config(""), "gate", "echo through"); out != "through\n" {
 		t.Errorf("prints %q", out)
 	}
-	for _, name := range []string{"$(touch$IFS./ran)", "`touch$IFS./ran`", "a;touch$IFS./ran", "a|touch$IFS./ran", "a&touch$IFS./ran", "a>ran", "--frobnicate", "-x"} {
+	for _, name := range []string{"$(>ran)", "`>ran`", "a;>ran", "a|>ran", "a&>ran", "a>ran", "--frobnicate", "-x"} {
 		_, said, err := g.try("ssh", "-F", config("Host gate\n    HostName "+name+"\n"), "gate", "true")
 		if exitCode(err) != 255 || !strings.Contains(said, "rapport: ") || strings.Contains(said, "flag") {
 			t.Errorf("%s: %v %s", name, err, said)
