@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,6 +133,10 @@ func (x *examination) readRules(ctx context.Context) error {
 		return err
 	}
 	x.e.rules = &i
+	if g := i.Gate; g != nil {
+		x.e.target.Strict = x.e.target.Strict || g.Strict
+		x.e.target.SweepGuard = cmp.Or(g.SweepGuard, x.e.target.SweepGuard)
+	}
 	switch m := i.Match(); {
 	case i.Gate == nil:
 		s.end(Fail, "there is no gate in them", nil)
@@ -261,56 +266,6 @@ func (x *examination) settled() bool {
 func (x *examination) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
 	t := x.e.target
 	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
-	x.e.other, err = x.knock(ctx, CheckFamily, t, knock.DefaultGaps()[:2])
+	x.e.other, err = x.knock(ctx, CheckFamily, t, x.gaps()[:1])
 	return err == nil && x.e.other.Opened, err
-}
-
-// scan tries other hours, ranges and forms of the secret, over the other family
-// too where the first one brings nothing.
-func (x *examination) scan(ctx context.Context, other netip.Addr) error {
-	if x.e.rules != nil && x.e.rules.OtherSecret() {
-		x.skip(CheckScan, "the rules are made with another secret")
-		return nil
-	}
-	s := x.begin(CheckScan, "")
-	run := func(t knock.Target, before knock.SSHState) (*ScanReport, error) {
-		scan := Scan{Client: x.client, Past: x.Past, Future: x.Future, Also: x.Also, Clock: x.e.clock,
-			Shut: before, RTT: time.Duration(x.e.before.RTT)}
-		if i := x.e.rules; i != nil && i.Match() != nil {
-			scan.First = []Hypothesis{hypothesis(*i.Match())}
-		}
-		r, err := scan.Run(ctx, t, func(r ScanReport) {
-			x.mu.Lock()
-			x.report.Scan = &r
-			x.mu.Unlock()
-			s.say(r.progress())
-		})
-		if errors.Is(err, knock.ErrUnreachable) {
-			r.Stopped, r.gone, err = "there is no way there", true, nil
-		}
-		return &r, err
-	}
-	shut := x.e.handshake.Before.State
-	if shut.Connected() {
-		shut = knock.SSHFiltered
-	}
-	var err error
-	if x.e.scan, err = run(x.e.target, shut); err != nil {
-		return err
-	}
-	last := x.e.scan
-	if last.Opened == nil && other.IsValid() && !x.e.other.Before.State.Connected() {
-		t := x.e.target
-		t.Addr = netip.AddrPortFrom(other, t.Addr.Port())
-		if x.e.otherScan, err = run(t, x.e.other.Before.State); err != nil {
-			return err
-		}
-		last = x.e.otherScan
-	}
-	status := OK
-	if last.Opened == nil || !last.Confirmed {
-		status = Warn
-	}
-	s.end(status, last.Summary(), func(rep *Report) { rep.Scan = last })
-	return nil
 }

@@ -185,7 +185,10 @@ func (x *examination) run(ctx context.Context) error {
 	if done, err := x.lookBefore(ctx); err != nil || done {
 		return err
 	}
-	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, nil)
+	// Once, at first: a gate with a sweep guard forgives few knocks at wrong ports,
+	// and the likeliest of other ranges and secrets are to be tried before it does
+	// not any more.
+	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, x.gaps()[:1])
 	if err != nil || x.e.goneErr != nil {
 		return err
 	}

@@ -63,14 +63,7 @@ const DefaultPast = 26
 // hours, the secret with its newline, CR, blanks or case off.
 func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *ClockReport) []Hypothesis {
 	hour := knock.HourOf(now.Add(t.Skew))
-	low, high := 0, 0
-	if clock != nil && clock.Known {
-		low = knock.HourOf(now.Add(clock.Interval().Low)).Sub(hour)
-		high = knock.HourOf(now.Add(clock.Interval().High)).Sub(hour)
-		if high-low > 2 { // it says next to nothing
-			low, high = 0, 0
-		}
-	}
+	low, high := toldOffsets(now, t, clock)
 	type weighed struct {
 		Hypothesis
 		cost int
@@ -127,6 +120,27 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	return out
 }
 
+// toldOffsets are the hours from the client's that the clocks allow the server,
+// its own alone if they say next to nothing.
+func toldOffsets(now time.Time, t knock.Target, clock *ClockReport) (low, high int) {
+	if clock == nil || !clock.Known {
+		return 0, 0
+	}
+	hour := knock.HourOf(now.Add(t.Skew))
+	low = knock.HourOf(now.Add(clock.Interval().Low)).Sub(hour)
+	high = knock.HourOf(now.Add(clock.Interval().High)).Sub(hour)
+	if high-low > 2 {
+		return 0, 0
+	}
+	return low, high
+}
+
+// likelyOffset is the hour that the clocks tell, or else the client's.
+func likelyOffset(now time.Time, t knock.Target, clock *ClockReport) int {
+	low, high := toldOffsets(now, t, clock)
+	return (low + high) / 2
+}
+
 // neighbours returns the ranges that come of a slip: an end or both off by one.
 func neighbours(r knock.Range) (all []knock.Range) {
 	for _, d := range [][2]int{{0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, -1}} {
@@ -167,6 +181,9 @@ func announce(all []Hypothesis) string {
 func plural(n int, what string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
+	}
+	if stem, ok := strings.CutSuffix(what, "sis"); ok {
+		return fmt.Sprintf("%d %sses", n, stem)
 	}
 	if strings.HasSuffix(what, "s") {
 		what += "e"

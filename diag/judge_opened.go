@@ -219,8 +219,14 @@ func (e evidence) unexplained() []finding {
 		if e.scan.Stopped != "" {
 			say("the scan ended early: %s", e.scan.Stopped)
 		} else {
-			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Hypotheses, e.past, e.future)
+			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Hypotheses-e.scan.Untried, e.past, e.future)
 		}
+	}
+	if s := e.scan; s != nil && s.BeyondGuard > 0 {
+		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", usualGuard, plural(s.BeyondGuard, "hypothesis"))
+	}
+	if s := e.scan; s != nil && s.Untried > 0 {
+		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", plural(s.Untried, "hypothesis"), e.target.SweepGuard)
 	}
 	var lossy *finding
 	for _, r := range []*ScanReport{e.scan, e.otherScan} {

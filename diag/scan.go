@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,14 @@ type Scan struct {
 	RTT  time.Duration // the path's round trip, zero if it is not known
 	// First are hypotheses to try before all others.
 	First []Hypothesis
+	// Spent is how many knocks at ports of the client's own sequence were sent
+	// right before: a sweep guard counts them, if range or secret is wrong.
+	Spent int
+	// Unguarded says that the gate is known to have no sweep guard.
+	Unguarded bool
+	// Between, if not nil, is called once the hours of the client's own range and
+	// secret are tried, unless the sweep guard is known. It ends the scan by true.
+	Between func(context.Context) (bool, error)
 }
 
 // CellState is how far a hypothesis got in a scan.
@@ -60,6 +69,17 @@ type ScanReport struct {
 	Elapsed     knock.Millis `json:"elapsed_ms"`
 	// Stopped says why the scan ended before all was tried; empty otherwise.
 	Stopped string `json:"stopped,omitempty"`
+	// WrongPorts is how many knocks a gate saw that none of them was meant for; a
+	// sweep guard counts these.
+	WrongPorts int `json:"wrong_ports"`
+	// BeyondGuard is how many hypotheses were tried when that was more than what
+	// a guard usually forgives: a guarded gate ignored them, unless range and
+	// secret are right.
+	BeyondGuard int `json:"beyond_guard,omitempty"`
+	// Untried is how many hypotheses were not tried for lack of time.
+	Untried int `json:"untried,omitempty"`
+	// Aside are hits that did not repeat.
+	Aside []Hypothesis `json:"put_aside,omitempty"`
 	// Announce says what is sent, and what that reveals to an onlooker. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
@@ -74,13 +94,15 @@ type ScanReport struct {
 	Cells []Cell `json:"-"`
 	// Confirming says that a hit is awaiting its confirmation.
 	Confirming bool `json:"-"`
+	// Pausing says that it waits for what the gate's sweep guard forgives.
+	Pausing bool `json:"-"`
 
 	gone bool // there was no way to the host
 }
 
 // clone copies r so that later progress does not change the copy.
 func (r ScanReport) clone() ScanReport {
-	r.Cells = append([]Cell{}, r.Cells...)
+	r.Cells, r.Aside = slices.Clone(r.Cells), slices.Clone(r.Aside)
 	return r
 }
 
@@ -95,7 +117,11 @@ func (r ScanReport) progress() string {
 	if r.Confirming {
 		return r.Summary()
 	}
-	return fmt.Sprintf("%d of %d hypotheses tried", n, r.Hypotheses)
+	words := fmt.Sprintf("%d of %d hypotheses tried", n, r.Hypotheses)
+	if r.Pausing {
+		words += ", waiting for what the gate's sweep guard forgives"
+	}
+	return words
 }
 
 // Summary says in one lower-case line what the scan found so far.
@@ -103,6 +129,8 @@ func (r ScanReport) Summary() string {
 	switch {
 	case r.Opened == nil && r.Stopped != "":
 		return r.Stopped
+	case r.Opened == nil && r.Untried > 0:
+		return fmt.Sprintf("none of %d hypotheses opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Hypotheses-r.Untried, r.Untried)
 	case r.Opened == nil:
 		return fmt.Sprintf("none of %d hypotheses opens it", r.Hypotheses)
 	case r.Confirming:
@@ -138,19 +166,33 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (Sc
 	}
 	r := scanRun{
 		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
-		all:    Hypotheses(now(), t, s.Past, s.Future, s.Also, s.Clock),
+		budget: budget{guard: cmp.Or(t.SweepGuard, usualGuard)},
 		report: ScanReport{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
-	r.all = append(slices.Clone(s.First), slices.DeleteFunc(r.all, func(h Hypothesis) bool { return slices.Contains(s.First, h) })...)
+	r.budget.spend(s.Spent, r.start)
+	r.all, r.stages = arrange(Hypotheses(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
 	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
 	for _, h := range r.all {
 		r.report.Cells = append(r.report.Cells, Cell{Hypothesis: h})
 	}
 	r.tell(true)
 	err := r.run(ctx)
-	r.report.Confirming = false
-	r.tell(true)
+	r.finish()
 	return r.report, err
+}
+
+// finish settles the report.
+func (r *scanRun) finish() {
+	r.report.Confirming, r.report.Pausing = false, false
+	r.report.WrongPorts = r.budget.all
+	if r.report.Opened == nil && r.report.Stopped == "" {
+		for _, c := range r.report.Cells {
+			if c.State == Waiting {
+				r.report.Untried++
+			}
+		}
+	}
+	r.tell(true)
 }
 
 // scanRun is one call of Run under way.
@@ -163,6 +205,11 @@ type scanRun struct {
 	told   time.Time
 	shut   knock.SSHState
 	all    []Hypothesis
+	ports  [][knock.Knocks]uint16 // of each
+	stages []stage
+	budget budget
+	waited time.Duration // for the budget
+	aside  []int         // hits that did not repeat, -1 for one that nothing explains
 	report ScanReport
 }
 
@@ -172,44 +219,32 @@ func (r *scanRun) run(ctx context.Context) error {
 			return err
 		}
 	}
-	var ports [][knock.Knocks]uint16
 	for _, h := range r.all {
-		ports = append(ports, h.Variant.Ports(h.Hour, h.Range, r.target.Secret))
+		r.ports = append(r.ports, h.Variant.Ports(h.Hour, h.Range, r.target.Secret))
 	}
-	fits := make([]int, len(r.all))
-	for i := range fits {
-		fits[i] = i
-	}
-	// Among thousands, many fit a hit: they are scanned again by themselves.
-	for pass := range maxPasses {
-		if pass > 0 && !sleep(ctx, r.target.Window+time.Second) {
-			return context.Cause(ctx)
-		}
-		some := make([][knock.Knocks]uint16, len(fits))
-		for n, i := range fits {
-			some[n] = ports[i]
-		}
-		p := newScanPlan(some, r.target.Window, r.target.Range.Size(), paceTo(r.target.Addr.Addr()))
-		hit, err := r.try(ctx, p, fits)
-		if err != nil || r.report.Stopped != "" || hit < 0 && pass == 0 {
+	for _, stage := range r.stages {
+		if found, err := r.search(ctx, stage.of); found || err != nil || r.report.Stopped != "" {
 			return err
 		}
-		if hit < 0 {
-			break // what fitted before is all that is known
-		}
-		var fewer []int
-		for _, n := range p.explain(hit) {
-			fewer = append(fewer, fits[n])
-		}
-		if fits = fewer; len(fits) <= maxConfirmations {
-			break
+		if stage.after && r.Between != nil {
+			if done, err := r.Between(ctx); done || err != nil {
+				return err
+			}
 		}
 	}
-	return r.settle(ctx, ports, fits)
+	if found, err := r.again(ctx); found || err != nil {
+		return err
+	}
+	switch {
+	case len(r.aside) == 0:
+	case len(r.report.Aside) == 0:
+		r.report.Stopped = "SSH opened, but by none of the hypotheses: someone else's handshake, or a gate that works in another way"
+	default:
+		r.report.Opened = &r.report.Aside[0]
+		r.report.Cells[slices.Index(r.all, *r.report.Opened)].State = Hit
+	}
+	return nil
 }
-
-// maxPasses bounds how often hypotheses are scanned.
-const maxPasses = 3
 
 // lookFirst finds out what SSH answers while it is shut. An earlier window may
 // still be open: then once more when it is over.
@@ -251,6 +286,9 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	v, err := r.volley(ctx, p.shots, o, func(shot int) {
 		if i, ok := looks[shot]; ok {
 			r.report.Cells[i].State = Tried
+			if r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > usualGuard {
+				r.report.BeyondGuard++
+			}
 		}
 	})
 	r.report.Pass += knock.Millis(time.Since(began))
@@ -269,6 +307,9 @@ func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.Volley
 	v, err := r.client.Volley(ctx, r.target.Addr, shots, o, func(s knock.ShotReport) {
 		switch {
 		case s.Answer == knock.Pending:
+			if !shots[s.Shot].Look {
+				r.budget.spend(1, time.Now())
+			}
 			sent(s.Shot)
 			r.tell(false)
 		case shots[s.Shot].Look:
@@ -294,76 +335,6 @@ func sender(from netip.Addr) string {
 		return ""
 	}
 	return ", as " + from.String() + " says"
-}
-
-// maxConfirmations bounds how many hypotheses that explain a hit are told apart
-// by handshakes.
-const maxConfirmations = 6
-
-// settle finds out which of the hypotheses that fit is the one, by a handshake
-// for each once the window is over.
-func (r *scanRun) settle(ctx context.Context, ports [][knock.Knocks]uint16, fits []int) error {
-	if len(fits) == 0 {
-		r.report.Stopped = "SSH opened, but by none of the hypotheses: someone else's handshake, or a gate that works in another way"
-		return nil
-	}
-	found := r.all[fits[0]]
-	r.report.Opened, r.report.Confirming = &found, true
-	r.report.Cells[fits[0]].State = Hit
-	r.tell(true)
-	if r.report.SSH.State == knock.SSHRefusing {
-		r.report.Stopped = r.report.SSH.Summary()
-		return nil
-	}
-	fits = fits[:min(len(fits), maxConfirmations)]
-	fits = append(fits, fits[0]) // once more: a knock of the confirmation may get lost
-	for n, i := range fits {
-		if n == 0 {
-			if !sleep(ctx, r.target.Window+time.Second) {
-				return context.Cause(ctx)
-			}
-		}
-		opened, err := r.confirm(ctx, ports[i])
-		if err != nil || r.report.Stopped != "" {
-			return err
-		}
-		r.report.Cells[fits[0]].State = Tried
-		if opened {
-			found := r.all[i]
-			r.report.Opened, r.report.Confirmed = &found, true
-			r.report.Cells[i].State = Hit
-			return nil
-		}
-	}
-	r.report.Cells[fits[0]].State = Hit
-	return nil
-}
-
-// confirmGap is the time between the knocks of a confirmation: it has to be
-// right rather than quick.
-const confirmGap = 50 * time.Millisecond
-
-// confirm makes the handshake of one hypothesis between two looks at SSH.
-func (r *scanRun) confirm(ctx context.Context, ports [knock.Knocks]uint16) (bool, error) {
-	shots := []knock.Shot{{Look: true}}
-	for k, port := range ports {
-		shots = append(shots, knock.Shot{At: time.Duration(k+1) * confirmGap, Port: port})
-	}
-	shots = append(shots, knock.Shot{At: (knock.Knocks + 1) * confirmGap, Look: true})
-	// A window that every connection extends may still be open: once more then.
-	for range 2 {
-		v, err := r.volley(ctx, shots, knock.VolleyOptions{Shut: r.shut}, func(int) {})
-		if err != nil || v.Hit != 0 {
-			if v.Hit > 0 {
-				r.report.SSH = v.SSH
-			}
-			return v.Hit > 0, err
-		}
-		if !sleep(ctx, r.target.Window+time.Second) {
-			return false, context.Cause(ctx)
-		}
-	}
-	return false, nil
 }
 
 // scanBeat is how often progress is told.

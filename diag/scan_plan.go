@@ -67,11 +67,14 @@ type scanPlan struct {
 // ports 2, 3 and 4, then one by one port 5 and a look at SSH. Wrong ports reset
 // nothing. In every round each knock comes well within a window of the one
 // before it. Where the range is small, a round is too, so that few gates open
-// by the ports of others before anything has looked.
-func newScanPlan(ports [][knock.Knocks]uint16, window time.Duration, size int, speed pace) scanPlan {
-	p := scanPlan{ports: ports, window: window}
-	budget := max(window-time.Second, window/2) - stagePause
-	n := max(min(int(budget/(speed.fifth+speed.knock)), size/16), 4)
+// by the ports of others before anything has looked. A strict gate takes one at a time.
+func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanPlan {
+	p := scanPlan{ports: ports, window: t.Window}
+	budget := max(t.Window-time.Second, t.Window/2) - stagePause
+	n := max(min(int(budget/(speed.fifth+speed.knock)), t.Range.Size()/16), 4)
+	if t.Strict {
+		n = 1
+	}
 	var at time.Duration
 	for first := 0; first < len(ports); first += n {
 		round := ports[first:min(first+n, len(ports))]

@@ -1,0 +1,103 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"rapport/knock"
+)
+
+// gaps are the handshake's attempts.
+func (x *examination) gaps() []time.Duration {
+	gaps := knock.DefaultGaps()
+	for i := range gaps {
+		gaps[i] = max(gaps[i], x.e.target.Gap)
+	}
+	return gaps
+}
+
+// again makes the handshake with all the attempts that the first one did not
+// have. The report is that of all of them.
+func (x *examination) again(ctx context.Context) (done bool, err error) {
+	first := x.e.handshake
+	r, err := x.client.Knock(ctx, x.e.target, knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}, nil)
+	if err != nil {
+		return false, err
+	}
+	r.Before = first.Before
+	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
+	r.OpenedBy += len(first.Attempts)
+	x.e.handshake = &r
+	x.update(func(rep *Report) { rep.Handshake = &r })
+	return x.settled(), nil
+}
+
+// sent is how many knocks a handshake sent.
+func sent(r *knock.Report) (n int) {
+	if r == nil {
+		return 0
+	}
+	for _, a := range r.Attempts {
+		n += len(a.Knocks)
+	}
+	return n
+}
+
+// scan tries other hours, ranges and forms of the secret, over the other family
+// too where the first one brings nothing.
+func (x *examination) scan(ctx context.Context, other netip.Addr) error {
+	if x.e.rules != nil && x.e.rules.OtherSecret() {
+		x.skip(CheckScan, "the rules are made with another secret")
+		return nil
+	}
+	s := x.begin(CheckScan, "")
+	shut := x.e.handshake.Before.State
+	if shut.Connected() {
+		shut = knock.SSHFiltered
+	}
+	var err error
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.again}); err != nil {
+		return err
+	}
+	last := x.e.scan
+	if x.e.handshake.Opened {
+		s.end(Warn, "the same handshake opens it when it is repeated", func(rep *Report) { rep.Scan = last })
+		return nil
+	}
+	if last.Opened == nil && other.IsValid() && !x.e.other.Before.State.Connected() {
+		t := x.e.target
+		t.Addr = netip.AddrPortFrom(other, t.Addr.Port())
+		if x.e.otherScan, err = x.scanOne(ctx, s, t, Scan{Shut: x.e.other.Before.State, Spent: sent(x.e.other)}); err != nil {
+			return err
+		}
+		last = x.e.otherScan
+	}
+	status := OK
+	if last.Opened == nil || !last.Confirmed {
+		status = Warn
+	}
+	s.end(status, last.Summary(), func(rep *Report) { rep.Scan = last })
+	return nil
+}
+
+// scanOne scans one address. That there is no way there is no error.
+func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, scan Scan) (*ScanReport, error) {
+	scan.Client, scan.Past, scan.Future, scan.Also, scan.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
+	scan.RTT = time.Duration(x.e.before.RTT)
+	if i := x.e.rules; i != nil && i.Match() != nil {
+		scan.First = []Hypothesis{hypothesis(*i.Match())}
+	}
+	scan.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
+	r, err := scan.Run(ctx, t, func(r ScanReport) {
+		x.mu.Lock()
+		x.report.Scan = &r
+		x.mu.Unlock()
+		s.say(r.progress())
+	})
+	if errors.Is(err, knock.ErrUnreachable) {
+		r.Stopped, r.gone, err = "there is no way there", true, nil
+	}
+	return &r, err
+}

@@ -1,0 +1,141 @@
+package diag
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+const (
+	// usualGuard is the sweep guard of printed scripts: wrong ports a minute that
+	// they forgive a source.
+	usualGuard = 30
+	// guardTime is how long a gate ignores a source that went over its guard.
+	guardTime = time.Minute
+	// maxRefill bounds how long a scan waits for its budget in all, where no
+	// deadline does.
+	maxRefill = 5 * time.Minute
+)
+
+// budget is the wrong ports that a gate's sweep guard still forgives, a token
+// bucket as the kernel's limits are. It reckons with the worst: that every knock
+// is wrong until one opens. Those at the hours around the server's cost nothing
+// where range and secret are right, but nobody knows that yet.
+type budget struct {
+	guard int // a minute, and at once
+	spent float64
+	at    time.Time // when spent was right
+	all   int       // knocks in all
+	last  time.Time // when the last one was sent
+}
+
+// spend notes n knocks.
+func (b *budget) spend(n int, now time.Time) {
+	b.spent = b.owed(now) + float64(n)
+	b.at, b.last = now, now
+	b.all += n
+}
+
+// owed is what of the budget is not refilled yet.
+func (b *budget) owed(now time.Time) float64 {
+	return max(0, b.spent-now.Sub(b.at).Minutes()*float64(b.guard))
+}
+
+// free is how many knocks are forgiven now.
+func (b *budget) free(now time.Time) int { return int(float64(b.guard) - b.owed(now)) }
+
+// wait is how long it takes until n knocks are forgiven, and a second more: on
+// the way packets come closer together.
+func (b *budget) wait(n int, now time.Time) time.Duration {
+	missing := b.owed(now) + float64(n) - float64(b.guard)
+	if missing <= 0 {
+		return 0
+	}
+	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
+}
+
+// stage is hypotheses that are tried in one go.
+type stage struct {
+	of []int // indices
+	// after says that what is done between the stages comes after this one.
+	after bool
+}
+
+// arrange puts hypotheses in the order in which they are tried, and says where
+// stages begin. likely is the hour that the clocks tell, or else the client's.
+//
+// With a guard that is known, hours of the client's own range and secret and
+// slips of the likely hour take turns, and all of it is paced. Without one, the
+// first stage is what a guarded gate still sees, if it is a slip: as many as the
+// usual budget has wrong ports for, and one, since the right one costs nothing.
+// Then come the own hours, which cost nothing if range and secret are right, and
+// then the rest.
+func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypothesis) ([]Hypothesis, []stage) {
+	var own, slips, rest []Hypothesis
+	out := slices.Clone(first)
+	for _, h := range all {
+		mine := h.Range == t.Range && h.Variant == gate.AsGiven
+		switch {
+		case slices.Contains(first, h):
+		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && spent == 0):
+			out = append(out, h) // else that sequence was sent just now
+		case mine:
+			own = append(own, h)
+		case h.Offset == likely && slipRank(h, t) >= 0:
+			slips = append(slips, h)
+		default:
+			rest = append(rest, h)
+		}
+	}
+	slices.SortStableFunc(slips, func(a, b Hypothesis) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	if t.SweepGuard > 0 {
+		for len(own) > 0 || len(slips) > 0 {
+			n, m := min(1, len(own)), min(1, len(slips))
+			out = append(append(out, slips[:m]...), own[:n]...)
+			own, slips = own[n:], slips[m:]
+		}
+		out = append(out, rest...)
+		return out, []stage{{of: upTo(0, len(out))}}
+	}
+	n := min(max((usualGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
+	out = append(out, slips[:n]...)
+	seen := len(out)
+	out = append(out, own...)
+	hours := len(out)
+	out = append(append(out, slips[n:]...), rest...)
+	return out, []stage{{of: upTo(0, seen)}, {of: upTo(seen, hours), after: true}, {of: upTo(hours, len(out))}}
+}
+
+func upTo(from, to int) (all []int) {
+	for i := from; i < to; i++ {
+		all = append(all, i)
+	}
+	return all
+}
+
+// slipRank says how likely a range or variant is that is not the client's: the
+// lower, the likelier; negative for none that comes of one slip. Ranges that the
+// user names come first.
+func slipRank(h Hypothesis, t knock.Target) int {
+	type slip struct {
+		bottom, top int
+		variant     gate.Variant
+	}
+	order := []slip{
+		{0, 1, gate.AsGiven}, {0, 0, gate.NoNewline}, {0, -1, gate.AsGiven}, {1, 0, gate.AsGiven}, {-1, 0, gate.AsGiven}, {0, 0, gate.CarriageReturn},
+		{0, 0, gate.TwoNewlines}, {1, 1, gate.AsGiven}, {-1, -1, gate.AsGiven},
+	}
+	s := slip{h.Range.Bottom() - t.Range.Bottom(), h.Range.Top() - t.Range.Top(), h.Variant}
+	switch i := slices.Index(order, s); {
+	case i >= 0:
+		return 1 + i
+	case h.Variant == gate.AsGiven:
+		return 0
+	case h.Range == t.Range:
+		return 1 + len(order)
+	}
+	return -1
+}
