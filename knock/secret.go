@@ -31,7 +31,8 @@ type Secret struct {
 // ParseSecret returns the secret with the text s, taken as it is. It refuses,
 // naming the reason and never the text, what the article's shell line
 // date +%Y-%m-%d-%H-$secret would mangle: white space (split into words), '%'
-// (a date format), NUL and an empty text. A newline at the end of a file is the
+// (a date format), NUL and an empty text; and what nobody sees, such as a byte
+// order mark, since the other side is unlikely to have it too. A newline at the end of a file is the
 // reader's to take away.
 func ParseSecret(s string) (Secret, error) {
 	switch {
@@ -52,6 +53,8 @@ func ParseSecret(s string) (Secret, error) {
 			return Secret{}, fmt.Errorf("%w: it holds white space, at which the server's shell would cut it", ErrSecret)
 		case unicode.IsControl(c):
 			return Secret{}, fmt.Errorf("%w: it holds a control character", ErrSecret)
+		case unicode.Is(unicode.Cf, c):
+			return Secret{}, fmt.Errorf("%w: it holds a character that nobody sees (%U)", ErrSecret, c)
 		}
 	}
 	return Secret{unique.Make(s)}, nil

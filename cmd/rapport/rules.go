@@ -102,6 +102,12 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 			if r.Range.IsNarrow() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r.Range, r.Range.Size())
 			}
+			if r.Range.Contains(r.SSHPort) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: ssh port %d lies in the range %v of the knocks; take another range\n", r.SSHPort, r.Range)
+			}
+			if r.Embed {
+				fmt.Fprintln(cmd.ErrOrStderr(), "rapport: warning: the script holds the secret: run umask 077 before it is written to a file, and keep it mode 700 and root's")
+			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return err
 		},

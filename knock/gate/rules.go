@@ -164,10 +164,10 @@ func (r Rules) Script() (string, error) {
 		Bottom, Top, WindowSeconds, GraceSeconds int
 		Guard, ListTotal, Around, BanSeconds     int
 		NFTChains                                []string
-		QuotedSecret, QuotedPath                 string
+		QuotedSecret, QuotedPath, Unseen         string
 	}{
 		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
-		r.ReplayGuard, advisedListTotal, r.around(), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath),
+		r.ReplayGuard, advisedListTotal, r.around(), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
 	}
 	var b strings.Builder
 	for _, part := range []string{"common", string(r.Format), "main"} {
@@ -193,6 +193,23 @@ func (r Rules) nftChains() []string {
 		return []string{"knocking", "shut", "syn"}
 	}
 	return []string{"count", "knocking", "shut", "syn", "wrong"}
+}
+
+// unseen returns the characters that a secret may not hold since nobody sees
+// them, as ranges of numbers: 0-32 127-160 and so on.
+func unseen() string {
+	var all []string
+	first := -1
+	for c := rune(0); c <= unicode.MaxRune+1; c++ {
+		switch hidden := unicode.IsSpace(c) || unicode.Is(unicode.Cc, c) || unicode.Is(unicode.Cf, c); {
+		case hidden && first < 0:
+			first = int(c)
+		case !hidden && first >= 0:
+			all = append(all, fmt.Sprintf("%d-%d", first, c-1))
+			first = -1
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // shellQuote quotes s for a POSIX shell.

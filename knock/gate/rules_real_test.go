@@ -135,7 +135,7 @@ func TestRulesTenTimesAreOnce(t *testing.T) {
 		before := g.loaded()
 		g.run("setup")
 		once := g.loaded()
-		for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}} {
+		for _, shell := range shells {
 			knocktest.Need(t, shell[0])
 			g.Shell = shell
 			for range 3 {

@@ -97,17 +97,27 @@ func TestRulesKeepTheSecretOut(t *testing.T) {
 	}
 }
 
+// shells run the scripts.
+var shells = [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}}
+
+// function returns the text of a script's function.
+func function(t *testing.T, text, name string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "\n"+name+"() {")
+	body, _, ends := strings.Cut(rest, "\n}\n")
+	if !ok || !ends {
+		t.Fatalf("the script has no function %s", name)
+	}
+	return name + "() {" + body + "\n}\n"
+}
+
 // The division in shell arithmetic gives what rapport computes.
 func TestRulesDeriveTheSame(t *testing.T) {
 	text, err := plain(gate.NFT).Script()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(text, "\nderive() {")
-	body, _, ends := strings.Cut(rest, "\n}\n")
-	if !ok || !ends {
-		t.Fatal("the script has no function derive")
-	}
+	derive := function(t, text, "derive")
 	random := rand.New(rand.NewPCG(1, 2))
 	var in, want strings.Builder
 	for range 200 {
@@ -128,8 +138,8 @@ func TestRulesDeriveTheSame(t *testing.T) {
 		fmt.Fprintln(&in, h, r.Bottom(), r.Top(), s.Reveal())
 		fmt.Fprintln(&want, h, strings.Trim(fmt.Sprint(knock.Derive(h, r, s).Ports()), "[]"))
 	}
-	script := "set -eu\nderive() {" + body + "\n}\nwhile read -r hour bottom top secret; do echo \"$hour\" | derive; done"
-	for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}, {"bash", "--posix"}} {
+	script := "set -eu\n" + derive + "while read -r hour bottom top secret; do echo \"$hour\" | derive; done"
+	for _, shell := range shells {
 		knocktest.Need(t, shell[0])
 		cmd := exec.Command(shell[0], append(shell[1:], "-c", script)...)
 		cmd.Stdin = strings.NewReader(in.String())
@@ -186,20 +196,46 @@ func TestParseForward(t *testing.T) {
 	}
 }
 
-// After the grace refresh has to run once more, or the last hour's ports stay.
+// refresh runs every minute, and at once when the grace is over.
 func TestRulesTimers(t *testing.T) {
-	for grace, want := range map[time.Duration][2]string{
-		0:                {"OnCalendar=*-*-* *:00:00 UTC\nOnClockChange=yes", "\n0 * * * * root"},
-		time.Minute:      {"OnCalendar=*-*-* *:01:00 UTC\n", "\n0,1 * * * * root"},
-		90 * time.Second: {"OnCalendar=*-*-* *:01:30 UTC\n", "\n0,2 * * * * root"},
+	for grace, want := range map[time.Duration]string{
+		0:                "OnCalendar=*-*-* *:*:00\nOnClockChange=yes",
+		time.Minute:      "OnCalendar=*-*-* *:*:00\nOnClockChange=yes",
+		90 * time.Second: "OnCalendar=*-*-* *:*:00\nOnCalendar=*-*-* *:01:30 UTC\nOnClockChange=yes",
 	} {
 		r := plain(gate.NFT)
 		r.Grace = grace
-		if s := r.Systemd(); !strings.Contains(s, want[0]) || !strings.Contains(s, "OnCalendar=*-*-* *:00:00 UTC\n") || strings.Contains(s, "{") {
+		if s := r.Systemd(); !strings.Contains(s, want) || strings.Contains(s, "{") {
 			t.Errorf("grace %v:\n%s", grace, s)
 		}
-		if c := r.Cron(); !strings.Contains(c, want[1]) || strings.Contains(c, "{") {
+		if c := r.Cron(); !strings.Contains(c, "\n* * * * * root /usr/local/sbin/rapport-gate refresh\n") || strings.Contains(c, "{") {
 			t.Errorf("grace %v:\n%s", grace, c)
 		}
+	}
+}
+
+// systemd takes the units as they are: no line is unknown or ignored.
+func TestRulesUnitsVerify(t *testing.T) {
+	knocktest.Need(t, "systemd-analyze")
+	dir := t.TempDir()
+	var name string
+	files := map[string]string{}
+	for line := range strings.Lines(strings.ReplaceAll(plain(gate.NFT).Systemd(), gate.InstallPath, "/bin/true")) {
+		if path, ok := strings.CutPrefix(line, "# /etc/systemd/system/"); ok {
+			name = filepath.Join(dir, strings.TrimSpace(path))
+		}
+		files[name] += line
+	}
+	delete(files, "")
+	args := []string{"verify"}
+	for name, text := range files {
+		args = append(args, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+	if err != nil || len(files) != 3 || strings.Contains(string(out), "rapport-gate") {
+		t.Errorf("%d units: %v\n%s", len(files), err, out)
 	}
 }

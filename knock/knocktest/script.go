@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,9 +37,16 @@ func (s *Server) NewScript(t testing.TB) *Script {
 // SecretPath is where the script finds the secret, which only root may read.
 func (c *Script) SecretPath() string { return filepath.Join(c.Dir, "secret") }
 
-// Install writes the script, in place of an earlier one.
+// Install writes the script, in place of an earlier one. Its PATH gets the
+// folder's own bin in front, and what it keeps in /run it keeps in the folder.
 func (c *Script) Install(t testing.TB, text string) {
 	t.Helper()
+	for _, change := range [][2]string{{"\nPATH=", "\nPATH=" + c.Dir + "/bin:"}, {"\nrun=/run/", "\nrun=" + c.Dir + "/run/"}} {
+		if strings.Count(text, change[0]) != 1 {
+			t.Fatalf("the script has not one line %q", change[0])
+		}
+		text = strings.Replace(text, change[0], change[1], 1)
+	}
 	c.Write(t, "gate", text, 0o700)
 }
 
@@ -67,7 +75,6 @@ func (c *Script) Try(action ...string) (string, error) {
 	defer cancel()
 	args := slices.Concat(c.Shell[1:], []string{filepath.Join(c.Dir, "gate")}, action)
 	cmd := c.server.Command(ctx, c.Shell[0], args...)
-	cmd.Env = append(cmd.Env, "PATH="+c.Dir+"/bin:"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

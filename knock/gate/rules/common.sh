@@ -5,19 +5,24 @@
 #                               before, or nothing, comes back unless "confirm"
 #                               is run within that time
 #   confirm                     keep what setup --confirm loaded
-#   refresh                     ports of the present hour; to be run at each turn of
-#                               the UTC hour{{if .GraceSeconds}} and {{.GraceSeconds}} s after it{{end}}
+#   refresh                     ports of the present hour; to be run every minute
 #   status                      what is loaded; exit 1 if that is not what should be
 #   remove                      take everything away that setup has brought
 #
 # Five TCP SYNs to five ports in order, each within {{.WindowSeconds}} s of the one before, open
 # port {{.SSHPort}} to the address they came from, for {{.WindowSeconds}} s. The ports change with the
 # UTC hour and come from the secret. All of it happens in the kernel: no daemon.
-# Before a script with other options takes over, run the remove of the old one.
-# Needs sh, date, md5sum, sed, awk{{if eq .Format "nft"}} and nft{{else}} and iptables with the recent match{{end}}.
+#
+# setup keeps a copy of this script in /run until remove or a reboot. While it is
+# there refresh brings back a gate that something has flushed, and works on the
+# gate that is loaded, also where this file is already a newer one; after remove,
+# and before the first setup since boot, it loads nothing.
+# Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if eq .Format "nft"}} and nft{{else}} and iptables with
+# the matches recent{{if .SweepGuard}}, hashlimit, multiport{{end}} and conntrack{{end}}. Without flock: one action at a time.
 set -eu
 umask 077
-LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
 bottom={{.Bottom}} top={{.Top}}     # the ports that a sequence is drawn from
@@ -26,17 +31,33 @@ grace={{.GraceSeconds}}                   # seconds after the hour change in whi
 {{- if .SweepGuard}}
 sweep={{.SweepGuard}}                   # wrong ports a minute that an address may knock at,
 ban={{.BanSeconds}}                     # else it is ignored for so many seconds
+around={{.Around}}                  # hours before and after this one whose ports are no wrong ports
 {{- end}}
-around={{.Around}}                  # hours before and after this one whose ports {{if .SweepGuard}}are no wrong ports{{else}}are derived{{end}}
 {{- if .Guard}}
 guard={{.Guard}}                    # so many addresses can open in an hour, then only those again
 {{- end}}
 ssh={{.SSHPort}}
-undo=/run/rapport-gate.undo # what comes back, while setup --confirm waits
+run=/run/rapport-gate
+record=$run/{{.Format}}    # the script whose gate is loaded
+undo=$record.undo   # what comes back while setup --confirm waits; undo.id says whether it does
 
-die() {
+warn() {
     echo "rapport-gate: $*" >&2
+}
+die() {
+    warn "$@"
     exit 1
+}
+
+# lock: one action at a time, of either format. It ends with the script.
+lock() {
+    mkdir -p "$run"
+    exec 9>"$run/lock"
+    if ! command -v flock >/dev/null; then
+        warn 'flock (util-linux) is missing: do not run two actions at once'
+    else
+        flock 9
+    fi
 }
 
 # private FILE: ends the script unless root alone can read and write it.
@@ -48,32 +69,57 @@ private() {
     *) die "$1 must be root's and for root alone: chown root $1; chmod 600 $1" ;;
     esac
 }
+{{- if .Embed}}
 
 read_secret() {
-{{- if .Embed}}
     # It stands here, so this script is to be kept as the secret is.
     private "$0"
     # shellcheck disable=SC1003,SC2016 # every character means itself
     secret={{.QuotedSecret}}
+}
 {{- else}}
+
+# sound: says what is wrong with a secret file, if anything is. rapport takes one
+# line of 1 to 512 bytes, UTF-8, without "%" and without what nobody sees: white
+# space, control and format characters, whose numbers are listed.
+sound() {
+    od -An -v -tu1 | awk -v unseen='{{.Unseen}}' '
+        function refuse(why) { print why; bad = 1; exit }
+        BEGIN { ranges = split(unseen, range, " ") }
+        { for (i = 1; i <= NF; i++) byte[++n] = $i }
+        END {
+            if (bad) exit
+            if (byte[n] == 10) n--
+            if (n == 0) refuse("is empty")
+            if (n > 512) refuse("has more than 512 bytes")
+            for (i = 1; i <= n;) {
+                c = byte[i++]
+                more = c < 128 ? 0 : c < 194 ? 9 : c < 224 ? 1 : c < 240 ? 2 : c < 245 ? 3 : 9
+                least = more == 2 ? 2048 : more == 3 ? 65536 : 0
+                if (more > 0) c -= more == 1 ? 192 : more == 2 ? 224 : 240
+                for (; more > 0; more--) {
+                    if (byte[i] < 128 || byte[i] > 191 || more > 3) refuse("is not UTF-8")
+                    c = c * 64 + byte[i++] - 128
+                }
+                if (c < least || c > 1114111 || c >= 55296 && c <= 57343) refuse("is not UTF-8")
+                if (c == 37) refuse("holds a %, which the date command of old scripts takes for a format")
+                for (r = 1; r <= ranges; r++) {
+                    split(range[r], ends, "-")
+                    if (c >= ends[1] && c <= ends[2]) refuse("holds white space or a character that nobody sees (number " c "); it may hold one line without any")
+                }
+            }
+        }'
+}
+
+read_secret() {
     file={{.QuotedPath}}
     [ -f "$file" ] || die "$file is missing; it holds the secret in one line"
     private "$file"
-    IFS= read -r secret <"$file" || [ -n "$secret" ] || die "$file is empty"
+    wrong=$(sound <"$file")
+    [ -z "$wrong" ] || die "$file $wrong"
+    IFS= read -r secret <"$file" || [ -n "$secret" ]
+}
 {{- end}}
-}
-
-# hours: the hours from "around" before this one to "around" after it.
-hours() {
-    n=$((now / 3600 - around)) day=''
-    while [ $n -le $((now / 3600 + around)) ]; do
-        if [ -z "$day" ] || [ $((n % 24)) = 0 ]; then
-            day=$(date -u -d "@$((n * 3600))" +%Y-%m-%d)
-        fi
-        printf '%s-%02d\n' "$day" $((n % 24))
-        n=$((n + 1))
-    done
-}
 
 # derive: reads hours such as 2026-11-22-08, prints each with its five ports.
 # MD5 gives a number of 32 hex digits. The remainder of its division by the size
@@ -113,32 +159,40 @@ read_clock() {
     fi
 }
 
-# prepare: the sequences of the hours around this one.
+# prepare: the sequences that count now.
 prepare() {
     read_secret
     read_clock
-    sequences=$(hours | derive) || die 'md5sum does not work'
+    sequences=$(for h in $hour $last; do echo "$h"; done | derive) || die 'md5sum does not work'
 }
 
 # steps: lines "PHASE PORT HOUR", one for each knock that counts. Later phases
 # come first: else one packet could go two phases where a port occurs twice.
 steps() {
-    for n in 5 4 3 2 1; do
-        for h in $hour $last; do
-            echo "$sequences" | awk -v n=$n -v h="$h" '$1 == h { print n, $(n + 1), h }'
-        done
-    done
+    echo "$sequences" | awk '
+        { for (n = 1; n <= 5; n++) lines[n] = lines[n] n " " $(n + 1) " " $1 "\n" }
+        END { for (n = 5; n >= 1; n--) printf "%s", lines[n] }'
 }
 {{- if .SweepGuard}}
 
 # own: the ports of the hours around, which the sweep guard does not count: a
 # clock that is wrong, here or there, must not look like a sweep.
 own() {
-    {
-        echo "$sequences" | awk '{ for (n = 2; n <= 6; n++) print $n }'
+    n=$((now / 3600 - around)) day=''
+    while [ $n -le $((now / 3600 + around)) ]; do
+        if [ -z "$day" ] || [ $((n % 24)) = 0 ]; then
+            day=$(date -u -d "@$((n * 3600))" +%Y-%m-%d)
+        fi
+        printf '%s-%02d\n' "$day" $((n % 24))
+        n=$((n + 1))
+    done | derive | awk '
+        { for (n = 2; n <= 6; n++) print $n }
+        END {
+            if (NR == 0) exit 1
 {{- if .Range.Contains .SSHPort}}
-        echo $ssh
+            print {{.SSHPort}} # SSH itself
 {{- end}}
-    } | sort -nu
+        }' | sort -nu
 }
 {{- end}}
+

@@ -6,20 +6,54 @@
 # one address.
 #
 # A list holds 100 addresses unless the kernel module is told otherwise. Whoever
-# sends SYNs from many addresses to port one can push you out of the first list:
+# sends SYNs from many addresses to port one can push you out of the first list.
+# setup asks for more where it is the first to need the module; to be sure:
 #   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
+
+# Chains with these names are ours, and no others.
+ours=' portknock_input portknock_syn portknock_shut portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
 
 families() {
     echo 4
     if [ -e /proc/net/if_inet6 ]; then echo 6; fi
 }
 
-# use FAMILY: t is the tool, pk the first part of the list names.
+# use FAMILY: t is the tool, pk the first part of the list names, listed what is loaded.
 use() {
     case $1 in
     4) t=iptables pk=PK{{if .Guard}} everything=0.0.0.0{{end}}{{if .SweepGuard}} net=32 mask=255.255.255.255{{end}} ;;
     6) t=ip6tables pk=PK6{{if .Guard}} everything=::{{end}}{{if .SweepGuard}} net=64 mask=ffff:ffff:ffff:ffff::{{end}} ;;
     esac
+    listed=$(listing) || die "$t-save does not work"
+}
+
+# backend: changes to the same tool with the kernel's other set of tables; fails
+# where there is none.
+backend() {
+    case $("$t" --version) in
+    *nf_tables*) t=$t-legacy ;;
+    *) t=$t-nft ;;
+    esac
+    command -v "$t-save" >/dev/null && listed=$(listing)
+}
+
+# listing: lines "TABLE KIND CHAIN NUMBER LINE" of what is loaded. KIND is chain
+# and rule for ours, jump for a rule elsewhere that leads into ours, or other.
+# What stands in quotes, such as a comment, leads nowhere.
+listing() {
+    saved=$("$t-save" 2>/dev/null) || return 1
+    echo "$saved" | awk -v ours="$ours" '
+        /^[*]/ { table = substr($1, 2) }
+        /^:/ && index(ours, " " substr($1, 2) " ") { print table, "chain", substr($1, 2), 0, $0 }
+        $1 == "-A" {
+            kind = index(ours, " " $2 " ") ? "rule" : "other"
+            bare = $0
+            gsub(/"([^"\\]|\\.)*"/, "", bare)
+            n = split(bare, word, " ")
+            for (i = 3; i < n && kind == "other"; i++)
+                if (word[i] ~ /^-[jg]$/ && index(ours, " " word[i + 1] " ")) kind = "jump"
+            print table, kind, $2, ++rules[table, $2], $0
+        }'
 }
 
 # knocking: the rules of the chain that changes with the hour.
@@ -45,7 +79,7 @@ knocking() {
     done
 {{- if .SweepGuard}}
     # A multiport match takes 15 ports. The range before it is cheaper.
-    own | paste -d , - - - - - - - - - - - - - - - | sed 's/,*$//' | while read -r ports; do
+    echo "$own" | paste -d , - - - - - - - - - - - - - - - | sed 's/,*$//' | while read -r ports; do
         echo "-A portknocking -p tcp --dport ${ports%%,*}:${ports##*,} -m multiport --dports $ports -j RETURN"
     done
     echo '-A portknocking -j portknock_wrong'
@@ -141,89 +175,117 @@ forward() {
 }
 {{- end}}
 
-# jumps TABLE: lines that delete the rules outside our chains that lead into
-# them. The article's rule with a list goes by its number, the last one first:
-# what iptables-save prints of it need not be what deletes it (the mask).
-jumps() {
-    "$t-save" -t "$1" | awk '
-        $1 == "-A" { n[$2]++ }
-        !/^-A (INPUT|FORWARD|PREROUTING) .*-j portknock/ { next }
-        / -m recent / { numbered = "-D " $2 " " n[$2] "\n" numbered; next }
-        { sub(/^-A/, "-D"); plain = plain $0 "\n" }
-        END { printf "%s%s", numbered, plain }'
+# filter_rules, nat_rules: what is in a table beside the rules of the hour.
+filter_rules() {
+    gate
+    echo "-I INPUT $(place INPUT) -j portknock_input"
+{{- if .Forward}}
+    echo ':portknock_forward - [0:0]'
+    forwards forward
+    echo "-I FORWARD $(place FORWARD) -j portknock_forward"
+{{- end}}
+}
+nat_rules() {
+{{- if .Forward}}
+    echo ':portknock_dnat - [0:0]'
+    forwards dnat
+    echo '-I PREROUTING 1 -j portknock_dnat'
+{{- else}}
+    :
+{{- end}}
 }
 
-# chains TABLE: lines that delete our chains.
-chains() {
-    "$t-save" -t "$1" | awk '/^:portknock/ {c = substr($1, 2); print "-F " c; all = all "-X " c "\n"} END {printf "%s", all}'
+# replace TABLE RULES: puts rules in the place of all that we have in the table,
+# in one step, so that no packet meets half of them. A jump with a list goes by its
+# number, the last one first: what iptables-save prints of it need not be what
+# deletes it (the mask).
+replace() {
+    text=$({ echo "$listed" | sed 's/^/now /' && echo "$2" | sed 's/^/new /'; } | awk -v table="$1" '
+        $1 == "now" && $2 == table && $3 == "chain" { old[$4] = 1 }
+        $1 == "now" && $2 == table && $3 == "other" { others[$4]++ }
+        $1 == "now" && $2 == table && $3 == "jump" {
+            if (/ -m recent /) numbered = "-D " $4 " " $5 "\n" numbered
+            else { sub(/^now [^ ]+ jump [^ ]+ [^ ]+ -A/, "-D"); plain = plain $0 "\n" }
+        }
+        $1 == "new" && NF > 1 {
+            sub(/^new /, "")
+            if ($1 == "-I" && $3 > ++others[$2]) $3 = others[$2] # fewer rules than before
+            if (/^:/) delete old[substr($1, 2)]
+            text = text $0 "\n"
+        }
+        END {
+            printf "*%s\n%s%s%s", table, numbered, plain, text
+            for (c in old) print "-F " c
+            for (c in old) print "-X " c
+            print "COMMIT"
+        }')
+    load "$text"
 }
 
 # place CHAIN: where to insert into it: at the top, but behind fail2ban's jumps
 # that stand there. Whom fail2ban has banned shall not get in by knocking.
 place() {
-    "$t-save" -t filter | awk -v chain="$1" '
-        $1 == "-A" && $2 == chain && !/-j portknock/ { if (/ -j f2b-/ && n == seen) n++; seen++ }
+    echo "$listed" | awk -v chain="$1" '
+        $1 == "filter" && $2 == "other" && $3 == chain { if (/ -j f2b-/ && n == seen) n++; seen++ }
         END { print n + 1 }'
 }
 
-# load TEXT: each table in one step, so that no packet meets half of the rules.
-load() {
+load() { # TEXT
     printf '%s\n' "$1" | "$t-restore" --noflush -w 10
 }
 
+# has TABLE: whether there is anything of ours in it.
+has() {
+    echo "$listed" | grep -Eq "^$1 (chain|jump) "
+}
+
+# clean: takes everything away from both tables.
+clean() {
+    for table in filter nat; do
+        ! has $table || replace $table ""
+    done
+}
+
+# Where one family fails the other one is still to be guarded. Rules in tables of
+# the other backend go when those in this one stand.
 setup() {
-    prepare
+    failed=''
+{{- if .SweepGuard}}
+    own=$(own) || die 'the ports of the hours around cannot be derived'
+{{- end}}
+    [ -e /sys/module/xt_recent ] || grep -qs '^options xt_recent ' /etc/modprobe.d/* ||
+        modprobe xt_recent ip_list_tot={{.ListTotal}} 2>/dev/null || :
     for family in $(families); do
         use "$family"
-        text=$(
-            echo '*filter'
-            jumps filter
-            gate
-            knocking
-            echo "-I INPUT $(place INPUT) -j portknock_input"
-{{- if .Forward}}
-            echo ':portknock_forward - [0:0]'
-            forwards forward
-            echo "-I FORWARD $(place FORWARD) -j portknock_forward"
-{{- end}}
-            echo COMMIT
-{{- if .Forward}}
-            echo '*nat'
-            jumps nat
-            echo ':portknock_dnat - [0:0]'
-            forwards dnat
-            echo '-I PREROUTING 1 -j portknock_dnat'
-            echo COMMIT
-{{- end}}
-        )
-        load "$text"
+        rules=$(filter_rules && knocking)
+        replace filter "$rules" || failed="$failed IPv$family"
+        rules=$(nat_rules)
+        if [ -n "$rules" ] || has nat; then
+            replace nat "$rules" || failed="$failed IPv$family(nat)"
+        fi
+        ! backend || clean
     done
+    [ -z "$failed" ] || die "the rules are not loaded for$failed"
 }
 
 # Only the chain of the hour is replaced. The lists stay, and with them whoever
 # is in the middle of a handshake or about to connect.
 refresh() {
-    prepare
+{{- if .SweepGuard}}
+    own=$(own) || die 'the ports of the hours around cannot be derived'
+{{- end}}
     for family in $(families); do
         use "$family"
-        "$t" -w -n -L portknock_input >/dev/null 2>&1 || die 'not set up; run setup'
         text=$(echo '*filter' && echo ':portknocking - [0:0]' && knocking && echo COMMIT)
         load "$text"
     done
 }
 
-clean() { # TABLE
-    text=$(echo "*$1" && jumps "$1" && chains "$1" && echo COMMIT)
-    load "$text"
-}
-
-remove() {
+unload() {
     for family in $(families); do
         use "$family"
-{{- if .Forward}}
-        clean nat
-{{- end}}
-        clean filter
+        clean
+        ! backend || clean
     done
 }
 
@@ -239,18 +301,14 @@ foreign() {
 loaded() {
     for family in $(families); do
         use "$family"
-{{- if .Forward}}
-        keep nat
-{{- end}}
-        keep filter
+        echo "$listed" | awk -v family="$family" '
+            $2 == "chain" { print family, $1, ":" $3 " - [0:0]" }
+            $2 == "rule" || $2 == "jump" {
+                head = family " " $1 ($2 == "rule" ? " -A " $3 : " -I " $3 " " $4)
+                sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ -A [^ ]+/, "")
+                print head $0
+            }'
     done
-}
-keep() { # TABLE
-    "$t-save" -t "$1" | awk -v head="$family $1" '
-        $1 == "-A" { n[$2]++ }
-        /^:portknock/ { print head, $1, "- [0:0]" }
-        /^-A portknock/ { print head, $0 }
-        /^-A (INPUT|FORWARD|PREROUTING) .*-j portknock/ { sub(/^-A [A-Z]+/, "-I " $2 " " n[$2]); print head, $0 }'
 }
 
 # restore LINES: what loaded has printed stands there again, each table in one
@@ -258,62 +316,70 @@ keep() { # TABLE
 restore() {
     for family in $(families); do
         use "$family"
-{{- if .Forward}}
-        again nat "$1"
-{{- end}}
-        again filter "$1"
+        for table in filter nat; do
+            lines=$(echo "$1" | sed -n "s/^$family $table //p")
+            if [ -n "$lines" ] || has $table; then
+                replace $table "$lines" || clean
+            fi
+        done
     done
 }
-again() { # TABLE LINES
-    text=$(
-        echo "*$1"
-        jumps "$1"
-        {
-            "$t-save" -t "$1"
-            echo before
-            echo "$2" | sed -n "s/^$family $1 //p"
-        } | awk '
-            $1 == "before" { old = 1; next }
-            !old && /^:portknock/ { now[substr($1, 2)] = 1 }
-            !old && $1 == "-A" && !/-j portknock/ { n[$2]++ }
-            !old { next }
-            /^:/ { delete now[substr($1, 2)] }
-            $1 == "-I" && $3 > ++n[$2] { $3 = n[$2] } # fewer rules than before
-            { print }
-            END {
-                for (c in now) print "-F " c
-                for (c in now) print "-X " c
-            }'
-        echo COMMIT
-    )
-    load "$text" || clean "$1"
+
+# present: whether the gate, or a part of it, is loaded, in tables of either backend.
+present() {
+    for family in $(families); do
+        use "$family"
+        if has filter || { backend && has filter; }; then return 0; fi
+    done
+    return 1
+}
+
+# whole: whether no rule is missing in either family, but for those of the hour.
+whole() {
+    for family in $(families); do
+        use "$family"
+        want=$({ filter_rules && nat_rules; } | grep -c '^-[AI]')
+        have=$(echo "$listed" | awk '$2 == "rule" && $3 != "portknocking" || $2 == "jump" { n++ } END { print n + 0 }')
+        [ "$have" = "$want" ] || return 1
+    done
+}
+
+# loaded_steps: lines "PHASE PORT" of the rules of the hour, sorted; of both
+# families, which should be the same.
+loaded_steps() {
+    for family in $(families); do
+        use "$family"
+        echo "$listed" | sed -n 's/^filter rule portknocking .*--dport \([0-9]*\) .*-j portknock_into_phase\([1-5]\)$/\2 \1/p'
+    done | sort -u
+}
+
+# loaded_hours: the hours of those rules.
+loaded_hours() {
+    for family in $(families); do
+        use "$family"
+        echo "$listed" | sed -n 's/^filter rule portknocking .*--comment "hour \([0-9-]*\)".*/\1/p'
+    done | sort -ur | paste -sd ' ' -
 }
 
 status() {
-    read_clock
-    bad=0
+    limit=$(cat /sys/module/xt_recent/parameters/ip_list_tot 2>/dev/null || echo 100)
     for family in $(families); do
         use "$family"
-        rules=$("$t-save" -t filter) || die 'cannot read the rules'
-        case $rules in
-        *'-A INPUT -j portknock_input'*) echo "IPv$family: gate loaded" ;;
-        *)
-            echo "IPv$family: no gate; run setup"
-            bad=1
-            continue
-            ;;
-        esac
-        loaded=$(echo "$rules" | sed -n 's/.*--comment "hour \([0-9-]*\)".*/\1/p' | tr '\n' ' ')
-        echo "  rules of hour: $loaded(now $hour)"
-        if [ "$loaded" != "$hour ${last:+$last }" ]; then
-            echo '  stale: run refresh, and see why nothing did'
-            bad=1
+        if has filter; then
+            echo "IPv$family: gate loaded"
+        else
+            echo "IPv$family: no gate"
         fi
         for list in /proc/net/xt_recent/"${pk}"_*; do
-            [ ! -r "$list" ] || echo "  ${list##*/}: $(wc -l <"$list" | tr -d ' ') addresses"
+            [ -r "$list" ] || continue
+            n=$(wc -l <"$list")
+            echo "  ${list##*/}: $((n)) addresses"
+            [ $((n * 10)) -lt $((limit * 9)) ] || echo "  warning: ${list##*/} is nearly full: the oldest go first"
         done
+        if backend && has filter; then
+            echo "IPv$family: rules of the gate are in $t-save too; setup moves them"
+            bad=1
+        fi
     done
-    limit=$(cat /sys/module/xt_recent/parameters/ip_list_tot 2>/dev/null || echo 100)
     echo "a list holds $limit addresses; more by: options xt_recent ip_list_tot={{.ListTotal}} in /etc/modprobe.d/xt_recent.conf"
-    return $bad
 }

@@ -6,63 +6,194 @@ alone() {
     [ -z "$other" ] || die "$other: remove it first, with the remove of its script"
 }
 
-# before: what setup --confirm is to bring back: what is loaded, or where an
-# earlier one waits still, what was loaded before that.
-before() {
-    if read -r _ due 2>/dev/null <"$undo" && [ "$due" -gt "$(date +%s)" ]; then
-        sed 1d "$undo"
+# beside: warns where the rest of the firewall drops what the gate lets through:
+# an accept ends the way through one base chain only.
+beside() {
+{{- if .Range.Contains .SSHPort}}
+    warn "warning: the SSH port $ssh lies in the range of the knocks; take another range"
+{{- end}}
+    {
+        nft list ruleset 2>/dev/null || :
+        for t in iptables iptables-legacy ip6tables ip6tables-legacy; do
+            "$t-save" 2>/dev/null | sed "s/^[*]filter/*filter $t/" || :
+        done
+    } | awk -v ssh=$ssh '
+        $1 == "table" { table = $2 " " $3 }
+        $1 == "chain" { chain = table " " $2 }
+        $1 == "type" && $2 == "filter" && chain !~ /(INPUT|OUTPUT)$/ { hook[chain] = $4; drops[chain] = /policy drop/ }
+        $1 ~ /^(drop|reject)$/ || $1 == "counter" && / (drop|reject)/ { drops[chain] = 1 }
+        /^[*]/ { table = $2 }
+        table && /^:(INPUT|OUTPUT) / { chain = table " " substr($1, 2); hook[chain] = tolower(substr($1, 2)); drops[chain] = $2 == "DROP" }
+        $1 == "-A" { chain = table " " $2 }
+        /^-A [^ ]+ -j (DROP|REJECT)/ { drops[chain] = 1 }
+        / (accept|ACCEPT)/ && $0 ~ "[^0-9]" ssh "([^0-9]|$)" || /-j portknock_input/ { names[table] = 1 }
+        / (accept|ACCEPT)/ && /established|ESTABLISHED/ { answers[chain] = 1 }
+        END {
+            for (c in hook) {
+                table = c
+                sub(/ [^ ]*$/, "", table)
+                if (drops[c] && hook[c] == "input" && !names[table]) print "warning: " c " drops what it does not know, and no rule there accepts port " ssh ": it must, for whom the gate lets in"
+                if (drops[c] && hook[c] == "output" && !answers[c]) print "warning: " c " drops what it does not know, and no rule of it accepts established connections: answers of SSH end there"
+            }
+        }' | while read -r line; do warn "$line"; done
+}
+
+# load_gate: setup proper. Where the copy cannot be written nothing is loaded.
+load_gate() {
+    cmp -s -- "$0" "$record" || { cp -- "$0" "$record.new" && mv "$record.new" "$record"; }
+    setup
+}
+
+# check: whether what is loaded is what should be, after prepare.
+check() {
+    whole && [ "$(steps | cut -d ' ' -f 1,2 | sort -u)" = "$(loaded_steps)" ]
+}
+
+# keep_current: what refresh does. Only the chain of the hour is replaced; who is
+# in the middle of a handshake stays there.
+keep_current() {
+    prepare
+    if whole; then
+        check || refresh
+    elif [ -e "$record" ] || present; then
+        warn 'the gate is not loaded as setup left it; it is set up again'
+        alone
+        load_gate
     else
-        loaded
+        die 'not set up; run setup'
     fi
 }
 
-# arm SECONDS BEFORE: the dead man's switch. It goes on when the session that
-# started it has ended: that may be what has gone wrong.
+# arm SECONDS: the dead man's switch, before any rule changes. It goes on when the
+# session that started it has ended: that may be what has gone wrong.
 arm() {
-    id="$$ $(($(date +%s) + $1))"
-    printf '%s\n%s\n' "$id" "$2" >"$undo"
+    id=$$-$now what=''
+    if read -r _ what 2>/dev/null <"$undo.id"; then
+        : # an earlier one waits still: what was there before that comes back
+    elif [ -e "$record" ]; then
+        what=script
+        cp "$record" "$undo"
+    else
+        old=$(loaded)
+        [ -z "$old" ] || what=rules
+        printf '%s\n' "$old" >"$undo"
+    fi
     (
-        trap '' HUP INT
+        trap '' HUP INT QUIT TERM
         sleep "$1"
-        if [ "$(sed 1q "$undo" 2>/dev/null)" = "$id" ]; then
-            restore "$2"
-            rm -f "$undo"
-        fi
-    ) </dev/null >/dev/null 2>&1 &
-    what='all of it is removed again'
-    [ -z "$2" ] || what='the gate that was there before comes back'
+        lock
+        if read -r waiting _ <"$undo.id" && [ "$waiting" = "$id" ]; then bring_back; fi
+    ) </dev/null >/dev/null 2>&1 9>&- &
+    echo "$id $what" >"$undo.id.new"
+    mv "$undo.id.new" "$undo.id"
+}
+
+# bring_back: what was there before setup --confirm is there again. A gate whose
+# script is known gets the ports of the present hour. Where it fails the gate
+# goes: nobody is to be shut out by it.
+bring_back() {
+    read -r _ what <"$undo.id" || :
+    case $what in
+    script)
+        [ ! -e "$undo" ] || mv "$undo" "$record"
+        exec 9>&- # that setup takes the lock itself
+        sh "$record" setup || unload
+        ;;
+    rules)
+        rm -f "$record"
+        restore "$(cat "$undo")"
+        ;;
+    *)
+        rm -f "$record"
+        unload
+        ;;
+    esac
+    rm -f "$undo.id" "$undo"
+}
+
+setup_to_confirm() { # SECONDS
+    prepare
+    arm "$1"
+    trap 'trap - EXIT; warn "setup failed; what was there before comes back"; bring_back; exit 1' EXIT
+    trap 'exit 1' HUP INT TERM
+    load_gate
+    trap - EXIT
+    case $what in
+    '') what='all of it is removed again' ;;
+    *) what='the gate that was there before comes back' ;;
+    esac
     echo "$what in $1 s; unless, best from a new session, you run: $0 confirm"
 }
 
+report() {
+    bad=0
+    other=$(foreign)
+    if [ -n "$other" ]; then
+        warn "$other: packets must pass both gates; remove one"
+        bad=1
+    fi
+    present || die 'no gate; run setup'
+    prepare
+    status
+    hours=$(loaded_hours)
+    echo "rules of hour: $hours (now $hour)"
+    if ! whole; then
+        echo 'damaged: rules of the gate are missing; run refresh'
+        bad=1
+    elif ! check; then
+        echo 'stale: these are not the ports of the hour and the secret; run refresh, and see why nothing did'
+        bad=1
+    fi
+    secret=''
+    sequences=$(for h in $hours; do echo "$h"; done | derive)
+    if [ -n "$hours" ] && check; then
+        warn 'ALARM: the ports are made with an empty secret: anybody can compute them. Run setup with a secret'
+        bad=1
+    fi
+    [ ! -e "$record" ] || cmp -s -- "$0" "$record" || echo "loaded by another script than this one: see $record"
+    [ ! -e "$undo.id" ] || echo 'waits to be confirmed'
+    beside
+    return $bad
+}
+
 [ "$(id -u)" = 0 ] || die 'to be run as root'
+[ -f "$0" ] || die 'to be run from a file'
 case $#:${1-}:${2-} in
 1:setup:)
+    lock
     alone
-    setup
+    prepare
+    load_gate
+    beside
     ;;
 3:setup:--confirm)
     case $3 in
     '' | 0* | *[!0-9]*) die "--confirm takes seconds, not '$3'" ;;
     esac
+    lock
     alone
-    old=$(before)
-    setup
-    arm "$3" "$old"
+    setup_to_confirm "$3"
+    beside
     ;;
 1:confirm:)
-    [ -e "$undo" ] || die 'nothing waits to be confirmed: setup --confirm was not run, or its time is over'
-    rm -f "$undo"
+    lock
+    [ -e "$undo.id" ] || die 'nothing waits to be confirmed: setup --confirm was not run, or its time is over'
+    rm -f "$undo.id" "$undo"
     ;;
-1:refresh:) refresh ;;
-1:status:)
-    other=$(foreign)
-    [ -z "$other" ] || echo "$other: packets must pass both gates; remove one"
-    status
-    [ -z "$other" ]
+1:refresh:)
+    # The gate that is loaded may be another script's than this one.
+    if [ -e "$record" ] && ! cmp -s -- "$0" "$record"; then
+        exec sh "$record" refresh
+    fi
+    lock
+    keep_current
     ;;
+1:status:) report ;;
 1:remove:)
-    remove
-    rm -f "$undo"
+    lock
+    rm -f "$record" # first: without it no refresh brings the gate back
+    unload
+    rm -f "$undo.id" "$undo"
     ;;
 *) die "usage: $0 setup [--confirm SECONDS] | confirm | refresh | status | remove" ;;
 esac

@@ -47,7 +47,7 @@ sets() {
 # knocking: the rules of the chain that changes with the hour.
 knocking() {
 {{- if .SweepGuard}}
-    echo "add element inet $table own { $(own | paste -sd , -) }"
+    echo "add element inet $table own { $own }"
     echo "add rule inet $table knocking tcp dport != @own goto wrong"
 {{- end}}
     steps | while read -r n port h; do
@@ -95,7 +95,7 @@ guards() {
 # past: lines that delete the sets of hours that count no more.
 past() {
     keep=" $(for h in $hour $last; do for family in $families; do once "$family" "$h"; done; done | tr '\n' ' ')"
-    for set in $(nft list sets inet | awk -v table="$table" '$1 == "table" {t = $3} $1 == "set" && t == table && $2 ~ /^once/ {print $2}'); do
+    for set in $(nft list sets inet | awk -v table="$table" '$1 == "table" {t = $3} $1 == "set" && t == table && $2 ~ /^once[46]_[0-9]+$/ {print $2}'); do
         case $keep in
         *" $set "*) ;;
         *) echo "delete set inet $table $set" ;;
@@ -180,10 +180,20 @@ load() {
     printf '%s\n' "$1" | nft -f -
 }
 
+{{- if .SweepGuard}}
+# own_ports: the element list of the set own.
+own_ports() {
+    own=$(own) || die 'the ports of the hours around cannot be derived'
+    own=$(echo "$own" | paste -sd , -)
+}
+{{- end}}
+
 # The table is made anew: sets cannot change their window or size. That forgets
 # who is in the middle of a handshake, which refresh does not.
 setup() {
-    prepare
+{{- if .SweepGuard}}
+    own_ports
+{{- end}}
     text=$(
         echo "add table inet $table"
         echo "delete table inet $table"
@@ -201,8 +211,9 @@ setup() {
 # Only the chain of the hour is replaced. The sets stay, and with them whoever is
 # in the middle of a handshake or about to connect.
 refresh() {
-    prepare
-    nft list chain inet $table knocking >/dev/null 2>&1 || die 'not set up; run setup'
+{{- if .SweepGuard}}
+    own_ports
+{{- end}}
     text=$(
         echo "flush chain inet $table knocking"
 {{- if .SweepGuard}}
@@ -219,20 +230,18 @@ refresh() {
     load "$text"
 }
 
-remove() {
+unload() {
     load "add table inet $table
 delete table inet $table"
 }
 
 # foreign: says so if the gate of the other format, or the article's, is loaded.
 foreign() {
-    for t in iptables ip6tables; do
-        case $("$t-save" 2>/dev/null) in
-        *:portknock*)
-            echo 'the gate of iptables is loaded (chain portknocking)'
+    for t in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6tables-nft; do
+        if "$t-save" 2>/dev/null | grep -Eq '^:(portknocking|portknock_input) '; then
+            echo "the gate of iptables is loaded (chain portknocking, see $t-save)"
             return
-            ;;
-        esac
+        fi
     done
 }
 
@@ -245,28 +254,53 @@ loaded() {
         /[}]/ { skip = 0 }'
 }
 
+# present: whether the gate, or a part of it, is loaded.
+present() {
+    nft list chain inet $table input >/dev/null 2>&1
+}
+
+# whole: whether no rule is missing, but for those of the hour.
+whole() {
+    want=$(gate | grep -c '^add rule')
+    have=$(nft -s list table inet $table 2>/dev/null | awk '
+        $1 == "chain" { counts = $2 != "knocking"; next }
+        $1 == "}" { counts = 0 }
+        counts && $1 != "type" { n++ }
+        END { print n + 0 }')
+    [ "$have" = "$want" ]
+}
+
+# loaded_steps: lines "PHASE PORT" of the rules of the hour, sorted.
+loaded_steps() {
+    nft list chain inet $table knocking 2>/dev/null |
+        sed -n 's/.*tcp dport \([0-9]*\) .*update @phase\([1-5]\)_4.*/\2 \1/p' | sort -u
+}
+
+# loaded_hours: the hours of those rules.
+loaded_hours() {
+    nft list chain inet $table knocking 2>/dev/null |
+        sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | paste -sd ' ' -
+}
+
 # restore TABLE: what loaded has printed stands there again, in one step. Where
 # that fails the gate goes: nobody is to be shut out by it.
 restore() {
     load "add table inet $table
 delete table inet $table
-$1" || remove
+$1" || unload
 }
 
 status() {
-    read_clock
-    rules=$(nft list chain inet $table knocking 2>/dev/null) || die 'no gate; run setup'
     echo 'gate loaded, IPv4 and IPv6'
     for family in $families; do
-        for n in 1 2 3 4 5; do
-            count=$(nft list set inet $table "phase${n}_$family" | awk '{n += gsub(/ expires /, "")} END {print n + 0}')
-            echo "  phase${n}_$family: $count addresses of 65536"
+        for set in phase1 phase2 phase3 phase4 phase5 crowd{{if .SweepGuard}} wrong ignored{{end}}; do
+            nft list set inet $table "${set}_$family" | awk -v set="${set}_$family" '
+                $1 == "size" { size = $2 }
+                { n += gsub(/ expires /, "") }
+                END {
+                    print "  " set ": " n + 0 " addresses of " size
+                    if (n * 10 >= size * 9) print "  warning: " set " is nearly full"
+                }'
         done
     done
-    loaded=$(echo "$rules" | sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | tr '\n' ' ')
-    echo "rules of hour: $loaded(now $hour)"
-    if [ "$loaded" != "$hour ${last:+$last }" ]; then
-        echo 'stale: run refresh, and see why nothing did'
-        return 1
-    fi
 }
