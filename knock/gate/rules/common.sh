@@ -17,7 +17,7 @@
 # there refresh brings back a gate that something has flushed, and works on the
 # gate that is loaded, also where this file is already a newer one; after remove,
 # and before the first setup since boot, it loads nothing.
-# Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if eq .Format "nft"}} and nft{{else}} and iptables with
+# Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if eq .Format "nft"}} and nft 0.9.3{{else}} and iptables with
 # the matches recent{{if .SweepGuard}}, hashlimit, multiport{{end}} and conntrack{{end}}. Without flock: one action at a time.
 set -eu
 umask 077

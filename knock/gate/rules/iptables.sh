@@ -291,7 +291,7 @@ unload() {
 
 # foreign: says so if the gate of the other format is loaded.
 foreign() {
-    if nft list table inet portknock >/dev/null 2>&1; then
+    if nft -t list table inet portknock >/dev/null 2>&1; then
         echo 'the gate of nft is loaded (table inet portknock)'
     fi
 }

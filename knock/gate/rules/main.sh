@@ -13,7 +13,7 @@ beside() {
     warn "warning: the SSH port $ssh lies in the range of the knocks; take another range"
 {{- end}}
     {
-        nft list ruleset 2>/dev/null || :
+        nft -t list ruleset 2>/dev/null || :
         for t in iptables iptables-legacy ip6tables ip6tables-legacy; do
             "$t-save" 2>/dev/null | sed "s/^[*]filter/*filter $t/" || :
         done

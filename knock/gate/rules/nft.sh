@@ -95,7 +95,7 @@ guards() {
 # past: lines that delete the sets of hours that count no more.
 past() {
     keep=" $(for h in $hour $last; do for family in $families; do once "$family" "$h"; done; done | tr '\n' ' ')"
-    for set in $(nft list sets inet | awk -v table="$table" '$1 == "table" {t = $3} $1 == "set" && t == table && $2 ~ /^once[46]_[0-9]+$/ {print $2}'); do
+    for set in $(listed | awk '$1 == "set" && $2 ~ /^once[46]_[0-9]+$/ { print $2 }'); do
         case $keep in
         *" $set "*) ;;
         *) echo "delete set inet $table $set" ;;
@@ -254,15 +254,23 @@ loaded() {
         /[}]/ { skip = 0 }'
 }
 
+# listed: the table without what is in its sets, which costs little when they are
+# full: nft reads all of them for any other list.
+listed() {
+    nft -t list ruleset inet 2>/dev/null | awk -v table=$table '
+        $1 == "table" { ours = $3 == table }
+        ours { print }'
+}
+
 # present: whether the gate, or a part of it, is loaded.
 present() {
-    nft list chain inet $table input >/dev/null 2>&1
+    listed | grep -q 'chain input {'
 }
 
 # whole: whether no rule is missing, but for those of the hour.
 whole() {
     want=$(gate | grep -c '^add rule')
-    have=$(nft -s list table inet $table 2>/dev/null | awk '
+    have=$(listed | awk '
         $1 == "chain" { counts = $2 != "knocking"; next }
         $1 == "}" { counts = 0 }
         counts && $1 != "type" { n++ }
@@ -272,14 +280,12 @@ whole() {
 
 # loaded_steps: lines "PHASE PORT" of the rules of the hour, sorted.
 loaded_steps() {
-    nft list chain inet $table knocking 2>/dev/null |
-        sed -n 's/.*tcp dport \([0-9]*\) .*update @phase\([1-5]\)_4.*/\2 \1/p' | sort -u
+    listed | sed -n 's/.*tcp dport \([0-9]*\) .*update @phase\([1-5]\)_4.*/\2 \1/p' | sort -u
 }
 
 # loaded_hours: the hours of those rules.
 loaded_hours() {
-    nft list chain inet $table knocking 2>/dev/null |
-        sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | paste -sd ' ' -
+    listed | sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | paste -sd ' ' -
 }
 
 # restore TABLE: what loaded has printed stands there again, in one step. Where
@@ -292,15 +298,13 @@ $1" || unload
 
 status() {
     echo 'gate loaded, IPv4 and IPv6'
-    for family in $families; do
-        for set in phase1 phase2 phase3 phase4 phase5 crowd{{if .SweepGuard}} wrong ignored{{end}}; do
-            nft list set inet $table "${set}_$family" | awk -v set="${set}_$family" '
-                $1 == "size" { size = $2 }
-                { n += gsub(/ expires /, "") }
-                END {
-                    print "  " set ": " n + 0 " addresses of " size
-                    if (n * 10 >= size * 9) print "  warning: " set " is nearly full"
-                }'
-        done
-    done
+    nft list table inet $table | awk '
+        $1 == "set" { set = $2; n = size = 0 }
+        $1 == "size" { size = $2 }
+        { n += gsub(/ expires /, "") }
+        $1 == "}" && set ~ /^(phase|crowd|wrong|ignored)/ {
+            print "  " set ": " n " addresses of " size
+            if (n * 10 >= size * 9) print "  warning: " set " is nearly full"
+        }
+        $1 == "}" { set = "" }'
 }
