@@ -182,6 +182,9 @@ func (a watchApp) totalsPane() pane {
 	if t.Refused > 0 {
 		line += fmt.Sprintf("   refused %d", t.Refused)
 	}
+	if n := a.seen().Ignored; n > 0 && a.width >= framedWidth {
+		line += fmt.Sprintf("   ignored %d", n)
+	}
 	if t.SSHDown > 0 && a.width >= framedWidth {
 		line += fmt.Sprintf("   nothing listens %d", t.SSHDown)
 	}

@@ -29,13 +29,14 @@ const localTimeout = 20 * time.Second
 // many addresses a list of theirs holds (0 where that is not told). It only
 // reads.
 func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	saved, err := output(ctx, "iptables-save", "-c")
-	if err == nil {
-		var six []byte
-		if six, err = output(ctx, "ip6tables-save", "-c"); err == nil {
-			saved = append(saved, six...)
-		}
-	}
+	f, listTotal, err = readLocal(ctx)
+	f.judge()
+	return f, listTotal, err
+}
+
+// readLocal is ReadLocal for who does not ask what the gate does.
+func readLocal(ctx context.Context) (f Found, listTotal int, err error) {
+	saved, err := savedRules(ctx)
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
@@ -68,16 +69,52 @@ func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
 	return f, listTotal, nil
 }
 
-// output runs a tool where administrators' tools are.
-func output(ctx context.Context, name string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, localTimeout)
-	defer cancel()
+// savedRules is what the savers of iptables print, of both its backends and both
+// families. It fails where none of them works.
+func savedRules(ctx context.Context) (all []byte, err error) {
+	some := false
+	for _, family := range []string{"iptables", "ip6tables"} {
+		var savers []string
+		for _, backend := range []string{"-nft-save", "-legacy-save"} {
+			if _, err := lookPath(family + backend); err == nil {
+				savers = append(savers, family+backend)
+			}
+		}
+		if savers == nil {
+			savers = []string{family + "-save"}
+		}
+		for _, saver := range savers {
+			out, failed := output(ctx, saver, "-c")
+			if failed != nil {
+				err = failed
+				continue
+			}
+			some = true
+			all = append(append(all, out...), '\n')
+		}
+	}
+	if some {
+		return all, nil
+	}
+	return nil, err
+}
+
+// lookPath finds a tool where administrators' tools are.
+func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
 		if err != nil {
 			path, err = exec.LookPath(filepath.Join(dir, name))
 		}
 	}
+	return path, err
+}
+
+// output runs a tool of administrators.
+func output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+	defer cancel()
+	path, err := lookPath(name)
 	if err != nil {
 		return nil, fmt.Errorf("no %s here", name)
 	}

@@ -11,6 +11,7 @@ import (
 type table struct {
 	v4, v6 bool
 	name   string
+	legacy bool // of iptables' backend that nft does not show
 	whole  bool // the text shows all that the kernel has, policies too
 	chains map[string]*chain
 	order  []*chain

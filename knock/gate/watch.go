@@ -19,7 +19,9 @@ type Watched struct {
 	Down   bool    // nothing listens on the SSH port
 	Visits []Visit // the newest change first
 	Totals Totals
-	Events []WatchEvent // since the one before
+	// Ignored is how many sources the sweep guard ignores now.
+	Ignored int
+	Events  []WatchEvent // since the one before
 }
 
 const (
@@ -48,14 +50,17 @@ type Watcher struct {
 	ports  []int // behind the door
 	table  string
 	guards []guardList
-	local  bool   // who gets through the door gets to this machine
-	listed string // what makes the lists, and what they lead to, the same ones
-	key    string // what makes the gate the same one though its ports change
-	next   string // the key of rules that were read once: what is read while rules are changed does not count
-	lost   bool
-	down   bool
-	visits *Visits
-	events []WatchEvent // not yet told
+	// ignored is where a sweep guard keeps whom it ignores, and ignoring how many.
+	ignored  []ignoredList
+	ignoring int
+	local    bool   // who gets through the door gets to this machine
+	listed   string // what makes the lists, and what they lead to, the same ones
+	key      string // what makes the gate the same one though its ports change
+	next     string // the key of rules that were read once: what is read while rules are changed does not count
+	lost     bool
+	down     bool
+	visits   *Visits
+	events   []WatchEvent // not yet told
 
 	passed, dropped Count
 	counted         time.Time
@@ -70,7 +75,7 @@ type Watcher struct {
 // NewWatcher finds the gate, which takes root on Linux. It fails with ErrNoGate
 // or ErrNoLocalRules.
 func NewWatcher(ctx context.Context) (*Watcher, error) {
-	f, _, err := ReadLocal(ctx)
+	f, _, err := readLocal(ctx)
 	_, ok := f.Gate()
 	switch {
 	case errors.Is(err, errNone), err == nil && !ok:
@@ -93,7 +98,7 @@ func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Events: w.events})
+		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoring, Events: w.events})
 		w.events = nil
 		took := time.Since(began)
 		select {
@@ -178,11 +183,11 @@ func listsOf(f Found) (key string) {
 // follow takes over what changes while the gate stays: its lists, and what its
 // rules have counted.
 func (w *Watcher) follow(f Found) {
-	w.lists, w.guards, w.local = nil, nil, len(f.Gates) > 0
+	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = Count{Known: true}, Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
 		w.passed, w.dropped = w.passed.plus(f.passed(g)), w.dropped.plus(f.dropped(g))
-		w.guards = append(w.guards, f.guardLists(g)...)
+		w.guards, w.ignored = append(w.guards, f.guardLists(g)...), append(w.ignored, f.ignoredLists(g)...)
 		w.local = w.local && f.guardsLocal(g)
 		for _, name := range f.throughLists(g) {
 			w.lists = append(w.lists, phaseList{name, ThroughDoor})
@@ -247,7 +252,7 @@ func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
 		if w.busy() || !found {
 			w.rulesDue = began.Add(busyPace)
 		}
-		f, _, _ = ReadLocal(ctx) // rules that cannot be read hold no gate
+		f, _, _ = readLocal(ctx) // rules that cannot be read hold no gate
 		events = w.reread(f)
 	case w.busy() && w.rulesDue.After(began.Add(busyPace)):
 		w.rulesDue = began.Add(busyPace)
@@ -257,6 +262,7 @@ func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
 	w.looked = began
+	events = append(events, w.ignores(w.countIgnored(f, s.Time), s.Time)...)
 	return append(events, w.visits.Take(s)...)
 }
 

@@ -22,6 +22,7 @@ const (
 	Stuck           WatchKind = "stuck"    // the window of a phase is over, and no next knock or connection came
 	GuardRefused    WatchKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
 	SSHDown         WatchKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
+	SourcesIgnored  WatchKind = "ignored"  // the sweep guard ignores another number of sources
 	SharedHandshake WatchKind = "shared"   // perhaps one client whose knocks leave by more than one address
 )
 
@@ -43,6 +44,7 @@ type WatchEvent struct {
 	// first, else up to a second late.
 	Evidence string
 	Others   []netip.Addr // of SharedHandshake; none where they are not known
+	Ignored  int          // of SourcesIgnored: how many there are now
 	Gate     *WatchedGate // of GateFound
 }
 
@@ -81,6 +83,8 @@ func (e WatchEvent) Summary() string {
 		return fmt.Sprintf("%v refused by the replay guard after phase %d", e.Addr, e.Phase)
 	case SSHDown:
 		return fmt.Sprintf("the gate opened to %v, and nothing listens on the SSH port", e.Addr)
+	case SourcesIgnored:
+		return fmt.Sprintf("the sweep guard ignores %d sources", e.Ignored)
 	case SharedHandshake:
 		if len(e.Others) == 0 {
 			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, sharedWords)
@@ -114,6 +118,7 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 		Earlier  bool         `json:"earlier,omitempty"`
 		Evidence string       `json:"evidence,omitempty"`
 		Others   []netip.Addr `json:"others,omitempty"`
+		Ignored  *int         `json:"ignored,omitempty"`
 		Gate     *gateJSON    `json:"gate,omitempty"`
 		Summary  string       `json:"summary"`
 	}{Schema: 1, Time: e.Time.UTC().Round(time.Millisecond), Event: e.Kind, Inferred: e.Inferred, Earlier: e.Earlier,
@@ -121,6 +126,9 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 	if e.Addr.IsValid() {
 		age := float64(e.Age.Round(time.Millisecond).Milliseconds()) / 1000
 		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), familyOf(e.Addr), &e.Phase, &age
+	}
+	if e.Kind == SourcesIgnored {
+		line.Ignored = &e.Ignored
 	}
 	if e.Gate != nil {
 		line.Gate = &gateJSON{WatchedGate: *e.Gate, Windows: []float64{}}
