@@ -82,7 +82,7 @@ func (n *nftReader) rule(w []string) []rule {
 			case field == "flags":
 				// syn / fin,syn,rst,ack or & (fin | syn | rst | ack) == syn
 				first := i
-				for i < len(w) && (strings.Contains("fin,syn,rst,ack,/&(|)==!=", peek()) || strings.HasPrefix(peek(), "0x")) {
+				for i < len(w) && isFlags(peek()) {
 					i++
 				}
 				flags := strings.Join(w[first:i], "")
@@ -290,6 +290,14 @@ func isNetmask(mask string) bool {
 		ends = ends || b != 0xff
 	}
 	return true
+}
+
+// isFlags reports whether a word is flags of TCP, or a sign between them.
+func isFlags(w string) bool {
+	parts := strings.FieldsFunc(w, func(r rune) bool { return strings.ContainsRune("|,/&()=!", r) })
+	return !slices.ContainsFunc(parts, func(p string) bool {
+		return !strings.HasPrefix(p, "0x") && !slices.Contains([]string{"fin", "syn", "rst", "ack"}, p)
+	})
 }
 
 func isVerdict(w string) bool {

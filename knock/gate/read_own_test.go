@@ -21,6 +21,7 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 		"plain":                   {nil, gate.DoorRCheck, 0},
 		"one shot":                {func(r *gate.Rules) { r.OneShot = true }, gate.DoorRemove, 0},
 		"guarded":                 {func(r *gate.Rules) { r.ReplayGuard = 3 }, gate.DoorRCheck, 0},
+		"without a sweep guard":   {func(r *gate.Rules) { r.SweepGuard = 0 }, gate.DoorRCheck, 0},
 		"at the turn of the hour": {func(r *gate.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.DoorRCheck, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,6 +44,9 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 				}
 				want := knock.Derive(g.Hour, g.Range, g.Secret).Ports()
 				for _, found := range f.Gates {
+					if found.SweepGuard != g.rules.SweepGuard || found.Strict {
+						t.Errorf("sweep guard %d, strict %v in\n%s", found.SweepGuard, found.Strict, text)
+					}
 					if found.Guarded != (g.rules.ReplayGuard > 0) {
 						t.Errorf("guarded: %v in\n%s", found.Guarded, text)
 					}
@@ -53,7 +57,11 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 					}
 				}
 				got := codes(f.Problems(gate.Known{SSHPort: g.SSHPort, ListTotal: 10000}))
-				if len(got) != 0 {
+				var problems []string
+				if g.rules.SweepGuard == 0 {
+					problems = []string{"no-sweep-guard"}
+				}
+				if !slices.Equal(got, append([]string{}, problems...)) {
 					t.Errorf("problems %q in\n%s", got, strings.TrimSpace(text))
 				}
 			})
