@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,28 @@ import (
 	"rapport/knock"
 )
 
+// strictRulesOf writes what iptables-save prints of a gate that takes a client out
+// of its newest phase with any wrong packet.
+func strictRulesOf(ports [knock.Knocks]uint16) string {
+	const in = "-A IN -p tcp -m state --state NEW -m tcp"
+	recent := func(do string, k int) string {
+		return fmt.Sprintf(" -m recent --%s --name P%d --mask 255.255.255.255 --rsource", do, k)
+	}
+	var s strings.Builder
+	s.WriteString("*filter\n:INPUT ACCEPT [0:0]\n:IN - [0:0]\n")
+	for k := range knock.Knocks {
+		fmt.Fprintf(&s, ":INTO%d - [0:0]\n-A INTO%d%s -j DROP\n", k, k, recent("set", k))
+	}
+	s.WriteString("-A INPUT -j IN\n-A IN -m state --state RELATED,ESTABLISHED -j ACCEPT\n")
+	fmt.Fprintf(&s, "%s --dport 22%s -j ACCEPT\n", in, recent("rcheck --seconds 30", knock.Knocks-1))
+	for k := knock.Knocks - 1; k > 0; k-- {
+		fmt.Fprintf(&s, "%s%s -j DROP\n", in, recent("remove", k))
+		fmt.Fprintf(&s, "%s --dport %d%s -j INTO%d\n", in, ports[k], recent("rcheck", k-1), k)
+	}
+	fmt.Fprintf(&s, "%s%s -j DROP\n%s --dport %d -j INTO0\n-A IN -j DROP\nCOMMIT\n", in, recent("remove", 0), in, ports[0])
+	return s.String()
+}
+
 // f takes over what the gate does with wrong ports, for this run and in the
 // hosts file.
 func TestCompareTakesStrictAndSweepGuardOver(t *testing.T) {
@@ -20,14 +43,14 @@ func TestCompareTakesStrictAndSweepGuardOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := tell(newScreen(t, &now, func(c *Config) { c.HostsPath = path }), tea.WindowSizeMsg{Width: 120, Height: 40}, press("c"))
-	m = tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange)))
-	m = unfold(t, m, enter)
+	m = unfold(t, tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange))), enter)
 	a := m.(app)
 	if o := a.compare.offer(a.screen.host); o.any() {
 		t.Fatalf("the article's gate offers %v", o)
 	}
-	g := a.compare.result.Gate
-	g.Strict, g.SweepGuard = true, 30
+	m = unfold(t, tell(m, press("c"), paste(strictRulesOf(a.screen.current(noon).Ports()))), enter)
+	a = m.(app)
+	a.compare.result.Gate.SweepGuard = 30 // such rules have none
 	shows(t, m, "strict and sweep guard 30")
 	m = unfold(t, m, press("f"))
 	if got := m.(app).screen.target; !got.Strict || got.SweepGuard != 30 {
