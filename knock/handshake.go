@@ -54,7 +54,8 @@ func (c *Client) Plan(t Target, o Options) Plan {
 // attempt until it did. The knocks leave strictly in order, one SYN each, and
 // are watched for their answers while the next ones go out; the look at SSH
 // before the handshake rides along. A look stays open while later attempts are
-// made, and the first one that SSH accepts ends all others. No attempt starts
+// made, to a strict gate for less than the second after which the kernel would
+// repeat it, and the first one that SSH accepts ends all others. No attempt starts
 // that cannot be finished in time. on, if not nil, is called with every step, on
 // Knock's own goroutine.
 //

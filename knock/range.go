@@ -9,8 +9,8 @@ import (
 // DefaultRange is the range of the article: 10000-10999.
 var DefaultRange = Range{bottom: 10000, top: 10999}
 
-// narrowSize is the size below which a range is called narrow: a hundred ports
-// can be swept by guessing within the hour.
+// narrowSize is the size below which a range is called narrow: the order of
+// fewer ports can be guessed, even past a sweep guard.
 const narrowSize = 100
 
 // Range is the ports that a sequence is drawn from, bottom and top included.

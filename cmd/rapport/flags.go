@@ -155,7 +155,7 @@ func checkNTP(servers []string) error {
 }
 
 // target returns what is known of HOST with its secret, not yet pinned to an
-// address, and warns of a range that is easily swept.
+// address, and warns of a range that is too narrow.
 func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Target, error) {
 	h, err := f.server(cmd, name)
 	if err != nil {
@@ -169,10 +169,10 @@ func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Targe
 	return h, t, nil
 }
 
-// warnNarrow says that a range is easily swept.
+// warnNarrow says that a range is so small that a sweep guard does not protect it.
 func warnNarrow(w io.Writer, r knock.Range) {
 	if r.IsNarrow() {
-		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r, r.Size())
+		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports: their order can be guessed, even past a sweep guard; take 100 or more\n", r, r.Size())
 	}
 }
 

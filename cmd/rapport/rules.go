@@ -99,9 +99,7 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 			if err != nil {
 				return err
 			}
-			if r.Range.IsNarrow() {
-				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: range %v has only %d ports; 100 or more are harder to guess\n", r.Range, r.Range.Size())
-			}
+			warnNarrow(cmd.ErrOrStderr(), r.Range)
 			if r.Range.Contains(r.SSHPort) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: ssh port %d lies in the range %v of the knocks; take another range\n", r.SSHPort, r.Range)
 			}
