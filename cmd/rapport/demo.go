@@ -78,7 +78,7 @@ given to it:
 			}
 			h := hosts.NewHost("demo")
 			h.Address, h.SSHPort, h.Range, h.Skew = g.SSHAddr().Addr().String(), int(g.SSHAddr().Port()), g.Range(), f.skew
-			return show(cmd, f, tui.Config{Host: &h, Secret: c.Secret, Notes: notes, Events: events, SSH: demoSSH}, signals)
+			return show(cmd, f, tui.Config{Host: &h, Secret: c.Secret, Notes: notes, Events: events}, demoSSH, signals)
 		},
 	}
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the server, NAME=VALUE; may be repeated")
@@ -87,14 +87,12 @@ given to it:
 
 // demoSSH makes the command that logs in to the demo's server, whose key is new
 // with every start.
-func demoSSH(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
+func demoSSH(h hosts.Host, secretFile string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	// No hosts file: one of its entries may be for loopback too.
-	c := exec.Command(self, "ssh", "--config", os.DevNull, "--range", h.Range.String(), "--skew", h.Skew.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
-	c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
-	return c, nil
+	return exec.Command(self, "ssh", "--config", os.DevNull, "--secret-file", secretFile, "--range", h.Range.String(), "--skew", h.Skew.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"), nil
 }

@@ -92,6 +92,9 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	_, f.listed = file.Host(h.Name)
+	for _, doubt := range h.Doubts() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", doubt)
+	}
 	return f.override(cmd, h)
 }
 

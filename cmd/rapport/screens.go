@@ -23,7 +23,7 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 	if err != nil {
 		return err
 	}
-	c := tui.Config{HostsPath: path, SSH: sshCommand(cmd)}
+	c := tui.Config{HostsPath: path}
 	if c.ResultsPath, err = hosts.DefaultResultsPath(); err != nil {
 		c.ResultsPath = "" // nothing is kept where there is no place for it
 	}
@@ -37,7 +37,7 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		}
 		c.Host, c.Secret = &h, t.Secret
 	}
-	return show(cmd, f, c, signals)
+	return show(cmd, f, c, sshCommand(cmd), signals)
 }
 
 // noCommand says so where a single word looks like a command that was mistyped,
@@ -52,19 +52,41 @@ func (f *flags) noCommand(cmd *cobra.Command, word string) error {
 		return err
 	}
 	_, listed := file.Host(word)
-	_, _, known, _ := hosts.FromSSHConfig(hosts.DefaultSSHConfig(), word)
-	if listed || known {
+	ssh, _ := hosts.FromSSHConfig(hosts.DefaultSSHConfig(), word)
+	if listed || ssh.Known {
 		return nil
 	}
 	return fmt.Errorf("there is no command and no host %q; did you mean rapport %s?", word, strings.Join(near, " or rapport "))
 }
 
-// show runs the screens, with ctrl+c for a key.
-func show(cmd *cobra.Command, f *flags, c tui.Config, signals chan<- os.Signal) error {
+// login makes the command that logs in to a server from the screens. secretFile is
+// where its secret can be read, or empty where the server's entry says that.
+type login func(h hosts.Host, secretFile string) (*exec.Cmd, error)
+
+// show runs the screens, with ctrl+c for a key. For as long as they run they serve
+// the secrets that are kept nowhere to the logins that they start.
+func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- os.Signal) error {
 	if f.json {
 		return errors.New("the screens print no JSON; rapport knock and rapport seq do")
 	}
 	c.Options, c.ASCII, c.NoColor = f.options(cmd), f.ascii, f.noColor
+	var served []func()
+	defer func() {
+		for _, stop := range served {
+			stop()
+		}
+	}()
+	c.SSH = func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
+		if h.SecretSource() != "none" {
+			return ssh(h, "")
+		}
+		path, stop, err := hosts.ServeSecret(s)
+		if err != nil {
+			return nil, err
+		}
+		served = append(served, stop)
+		return ssh(h, path)
+	}
 	signal.Stop(signals)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	err := tui.Run(cmd.Context(), c)
@@ -74,20 +96,26 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, signals chan<- os.Signal) 
 	return err
 }
 
-// sshCommand makes the command that logs in to a server from the screens: rapport
-// ssh, with the range, skew and family that they have now. The secret goes along
-// in its environment, for a server that keeps none.
-func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, error) {
-	return func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
-		self, err := os.Executable()
+// sshCommand makes the command by which a server's screens log in to it: ssh, with
+// the range, skew and family that they have now.
+func sshCommand(cmd *cobra.Command) login {
+	file := cmd.Flags().Lookup("secret-file")
+	given, changed := file.Value.String(), file.Changed
+	return func(h hosts.Host, secretFile string) (*exec.Cmd, error) {
+		ssh, err := exec.LookPath("ssh")
 		if err != nil {
-			return nil, fmt.Errorf("cannot find this program's own path: %w", err)
+			return nil, errNoSSH
 		}
-		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String()} {
+		secret, fromFile := given, changed
+		if secretFile != "" {
+			secret, fromFile = secretFile, true
+		}
+		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String(), "secret-file": secret} {
 			if err := cmd.Flags().Set(name, value); err != nil {
 				return nil, err
 			}
 		}
+		file.Changed = fromFile
 		for name, family := range map[string]knock.Family{"ipv4": knock.Family4, "ipv6": knock.Family6} {
 			flag := cmd.Flags().Lookup(name)
 			flag.Changed = h.Family == family
@@ -95,14 +123,10 @@ func sshCommand(cmd *cobra.Command) func(hosts.Host, knock.Secret) (*exec.Cmd, e
 				return nil, err
 			}
 		}
-		given, err := givenFlags(cmd)
+		argv, err := sshArgs(cmd, h, h.Name, []string{h.Name})
 		if err != nil {
 			return nil, err
 		}
-		c := exec.Command(self, append(append([]string{"ssh"}, given...), "--ssh-port="+strconv.Itoa(h.SSHPort), "--", h.Name)...)
-		if h.SecretSource() == "none" {
-			c.Env = append(os.Environ(), secretVariable+"="+s.Reveal())
-		}
-		return c, nil
+		return exec.Command(ssh, argv[1:]...), nil
 	}
 }

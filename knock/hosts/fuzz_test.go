@@ -2,6 +2,7 @@ package hosts_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,10 +127,13 @@ func FuzzFromSSHConfig(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		address, port, ok, err := hosts.FromSSHConfig(path, name)
+		h, err := hosts.FromSSHConfig(path, name)
 		shown(t, err)
-		if ok != (address != "") || ok && (err != nil || port < 1 || port > 65535 || hosts.CheckName(address) != nil) {
-			t.Errorf("%q, %d, %v, %v", address, port, ok, err)
+		for _, doubt := range h.Doubts {
+			shown(t, errors.New(doubt))
+		}
+		if !h.Known && h.Address != name || h.Known && (err != nil || h.Port < 1 || h.Port > 65535 || hosts.CheckName(h.Address) != nil) {
+			t.Errorf("%+v, %v", h, err)
 		}
 	})
 }

@@ -55,7 +55,8 @@ type Host struct {
 	Keyring       bool         // in the system's keyring, under Name
 	Secret        knock.Secret // in the hosts file itself
 
-	folder string // the hosts file's, for a relative SecretFile
+	folder string   // the hosts file's, for a relative SecretFile
+	doubts []string // see Doubts
 }
 
 // NewHost returns a host with that name and the defaults for the rest.
@@ -77,6 +78,10 @@ func (h Host) withDefaults() Host {
 	}
 	return h
 }
+
+// Doubts returns what the ssh configuration may say besides of the host's address
+// and port, a line each, for the user to settle; see [SSHHost].
+func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
 
 // Lookup returns the name or address to resolve: Address, or Name without one.
 func (h Host) Lookup() string {

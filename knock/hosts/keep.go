@@ -169,15 +169,19 @@ func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
-	address, port, ok, err := FromSSHConfig(sshConfig, h.Name)
-	if err != nil || !ok {
+	known, err := FromSSHConfig(sshConfig, h.Name)
+	if err != nil {
+		h.doubts = []string{err.Error() + "; ssh may reach another address"}
+	}
+	if err != nil || !known.Known {
 		return h
 	}
-	if address != h.Name {
-		h.Address = address
+	h.doubts = known.Doubts
+	if known.Address != h.Name {
+		h.Address = known.Address
 	}
 	if h.SSHPort == DefaultSSHPort {
-		h.SSHPort = port
+		h.SSHPort = known.Port
 	}
 	return h
 }

@@ -1,27 +1,25 @@
 package hosts
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/kevinburke/ssh_config"
 )
 
-// Bounds of what is read of an ssh configuration; ssh itself has the depth.
-const (
-	maxSSHBytes   = 1 << 20
-	maxSSHFiles   = 256
-	maxSSHDepth   = 16
-	maxSSHPattern = 1024
-)
+// SSHHost is what an ssh configuration says of a name.
+type SSHHost struct {
+	Address string   // its HostName, or the name itself
+	Port    int      // its Port, or 22
+	Known   bool     // a Host or Match line names it, by more than wildcards
+	Doubts  []string // settings that may hold too, each with the reason why that cannot be told
+}
 
 // DefaultSSHConfig returns the path of the user's ssh configuration,
 // ~/.ssh/config, or nothing where there is no home folder.
@@ -34,47 +32,83 @@ func DefaultSSHConfig() string {
 }
 
 // FromSSHConfig returns what the ssh configuration at path (ssh_config(5)) says
-// of a name: its HostName, %h expanded, or the name itself, and its Port, or 22.
-// ok says that a Host line names it, by itself or by a pattern that is more
-// than wildcards; the values of "Host *" count then too, the first one wins.
-// Include is followed, relative to the file's folder. Of Match, host,
-// originalhost and all are understood; blocks with other criteria, exec among
-// them, are passed over, and no command is run.
+// of a name, as ssh -G -F path tells it: HostName with %h expanded, and Port, of
+// the Host and Match blocks that hold for the name and the user that the
+// configuration gives it. Include is followed, relative to the file's folder, and
+// the configuration is read a second time where Match final asks for that. An
+// address that is not Known is the name itself.
 //
-// An error says why the configuration could not be understood; ok is false
-// then. A configuration that is not there is no error.
-func FromSSHConfig(path, name string) (address string, port int, ok bool, err error) {
+// Nothing is run and no name is resolved: Match exec and other criteria that ssh
+// decides while it runs, and CanonicalizeHostname, are passed over, and said in
+// Doubts where they may change address or port.
+//
+// An error says why the configuration could not be understood. A configuration
+// that is not there is no error.
+func FromSSHConfig(path, name string) (SSHHost, error) {
+	nothing := SSHHost{Address: name, Port: DefaultSSHPort}
 	if path == "" || CheckName(name) != nil {
-		return "", 0, false, nil
+		return nothing, nil
 	}
-	c := sshConfig{name: name, folder: filepath.Dir(path), left: maxSSHBytes}
-	if err := c.read(path, 0); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		return "", 0, false, err
+	c := sshConfig{name: name, host: name, folder: filepath.Dir(path), left: maxSSHBytes, unsure: map[string]bool{}}
+	err := c.read(path, 0, block{holds: yes})
+	if err == nil && c.wantsFinal {
+		err = c.readAgain(path)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return nothing, err
+	}
+	nothing.Doubts = c.doubts
 	if !c.known {
-		return "", 0, false, nil
+		return nothing, nil
 	}
-	fail := func(format string, args ...any) (string, int, bool, error) {
-		return "", 0, false, fmt.Errorf("ssh configuration %s: host %s: "+format, append([]any{quotePath(path), quote(name)}, args...)...)
+	h, err := c.result()
+	if err != nil {
+		return nothing, fmt.Errorf("ssh configuration %s: host %s: %w", quotePath(path), quote(name), err)
 	}
-	address, port = name, DefaultSSHPort
+	return h, nil
+}
+
+// result is what the values found mean.
+func (c *sshConfig) result() (SSHHost, error) {
+	h := SSHHost{Address: c.name, Port: DefaultSSHPort, Known: true, Doubts: c.doubts}
+	var err error
 	if c.hostName != "" {
-		if address, err = expandTokens(c.hostName, name); err != nil {
-			return fail("%w", err)
+		if h.Address, err = expandTokens(c.hostName, c.name); err != nil {
+			return h, err
 		}
-		if err := CheckName(address); err != nil {
-			return fail("HostName: %w", err)
+		if err := CheckName(h.Address); err != nil {
+			return h, fmt.Errorf("HostName: %w", err)
 		}
 	}
 	if c.port != "" {
-		if port, err = strconv.Atoi(c.port); err != nil || port < 1 || port > 65535 {
-			return fail("Port %s is not within 1-65535", quote(c.port))
+		if h.Port, err = strconv.Atoi(c.port); err != nil || h.Port < 1 || h.Port > 65535 {
+			return h, fmt.Errorf("Port %s is not within 1-65535", quote(c.port))
 		}
 	}
-	return address, port, true, nil
+	return h, nil
+}
+
+// readAgain reads the configuration as ssh does once more for Match final: now
+// Host lines are about the HostName, and what was found before stays.
+func (c *sshConfig) readAgain(path string) error {
+	if c.hostName != "" {
+		host, err := expandTokens(c.hostName, c.name)
+		if err != nil {
+			return err
+		}
+		c.host = host
+	}
+	if addr, err := netip.ParseAddr(c.host); err == nil {
+		c.host = addr.String()
+	} else {
+		c.host = strings.ToLower(c.host)
+	}
+	c.hostName = strings.ReplaceAll(c.host, "%", "%%")
+	c.final, c.files, c.left = true, 0, maxSSHBytes
+	return c.read(path, 0, block{holds: yes})
 }
 
 // expandTokens expands what HostName may hold: %h and %%.
@@ -100,227 +134,130 @@ func expandTokens(s, name string) (string, error) {
 
 // sshConfig reads a configuration for the sake of one name.
 type sshConfig struct {
-	name   string
+	name   string // as given
+	host   string // what Host lines are about: the name, or its HostName in the second pass
 	folder string
 	left   int // bytes that may still be read
 	files  int
+	final  bool // this is the second pass
 
-	known          bool
-	hostName, port string
+	known                bool
+	wantsFinal           bool
+	hostName, port, user string
+	unsure               map[string]bool // keywords whose value may be another
+	doubts               []string
 }
 
-// read takes one file. Depth counts the Includes above it.
-func (c *sshConfig) read(path string, depth int) error {
-	fail := func(err error) error {
-		return fmt.Errorf("ssh configuration %s: %w", quotePath(path), plain(err))
-	}
-	c.files++
-	if depth > maxSSHDepth || c.files > maxSSHFiles {
-		return fail(errors.New("too many files are included"))
-	}
-	// A pipe or a device would not end.
-	info, err := os.Stat(path)
-	if err != nil {
-		return fail(err)
-	}
-	if !info.Mode().IsRegular() {
-		return fail(errors.New("not a plain file"))
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fail(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, int64(c.left)+1))
-	if err != nil {
-		return fail(err)
-	}
-	if c.left -= len(text); c.left < 0 {
-		return fail(fmt.Errorf("more than %d bytes", maxSSHBytes))
-	}
-	live := true
-	for n, line := range bytes.Split(text, []byte("\n")) {
-		if err := c.line(string(line), &live, depth); err != nil {
-			var included *includedError
-			if errors.As(err, &included) {
-				return included.err
-			}
-			return fail(fmt.Errorf("line %d: %w", n+1, err))
-		}
-	}
-	return nil
+// verdict is whether a block holds.
+type verdict int
+
+const (
+	no verdict = iota
+	yes
+	perhaps // only ssh can tell
+)
+
+// block is the Host or Match block that a line stands in.
+type block struct {
+	holds verdict
+	why   string // it is perhaps
 }
 
-// includedError is an error that names its own file.
-type includedError struct{ err error }
-
-func (e *includedError) Error() string { return e.err.Error() }
-
-// line takes one line. live says whether the lines of this block count.
-func (c *sshConfig) line(line string, live *bool, depth int) error {
+// line takes one line, which stands in file, has that number and belongs to block
+// b, in a file that block outer includes.
+func (c *sshConfig) line(file string, n int, line string, b *block, depth int, outer block) error {
 	words, err := sshWords(line)
 	if err != nil || len(words) == 0 {
 		return err
 	}
 	args := words[1:]
-	switch strings.ToLower(words[0]) {
-	case "host":
-		*live, err = c.matches(args, c.name)
-		if *live && err == nil {
-			err = c.noteName(args)
+	keyword := strings.ToLower(words[0])
+	switch keyword {
+	case "host", "match":
+		if keyword == "host" {
+			*b, err = c.hostLine(args)
+		} else {
+			*b, err = c.match(matchWords(line))
 		}
-	case "match":
-		*live, err = c.match(args)
+		if b.holds != no && outer.holds != yes {
+			*b = outer
+		}
+		return err
 	case "include":
-		if *live {
-			err = c.include(args, depth)
-		}
-	case "hostname":
-		if *live && c.hostName == "" && len(args) > 0 {
-			c.hostName = args[0]
-		}
-	case "port":
-		if *live && c.port == "" && len(args) > 0 {
-			c.port = args[0]
-		}
+		return c.include(args, depth, *b)
+	case "hostname", "port", "user", "canonicalizehostname":
+	default:
+		return nil
 	}
-	return err
+	if len(args) == 0 || b.holds == no {
+		return nil
+	}
+	c.set(file, n, keyword, args[0], *b)
+	return nil
 }
 
-// matches reports whether patterns, of which '!' negates one, match a name.
-func (c *sshConfig) matches(patterns []string, name string) (bool, error) {
-	var h ssh_config.Host
-	for _, text := range patterns {
-		if len(text) > maxSSHPattern {
-			return false, errors.New("a pattern is too long")
-		}
-		p, err := ssh_config.NewPattern(text)
-		if err != nil {
-			return false, fmt.Errorf("pattern %s cannot be understood", quote(text))
-		}
-		h.Patterns = append(h.Patterns, p)
+// set notes a value, of which the first one counts.
+func (c *sshConfig) set(file string, n int, keyword, value string, b block) {
+	at := map[string]*string{"hostname": &c.hostName, "port": &c.port, "user": &c.user}[keyword]
+	canonical := keyword == "canonicalizehostname"
+	if canonical && strings.EqualFold(value, "no") || !canonical && *at != "" {
+		return
 	}
-	return h.Matches(name), nil
+	switch {
+	case canonical:
+		if _, err := netip.ParseAddr(c.name); err == nil {
+			return
+		}
+		b.why = "for which rapport resolves no names"
+	case b.holds == yes:
+		*at = value
+		return
+	default:
+		c.unsure[keyword] = true
+	}
+	if keyword == "user" {
+		return
+	}
+	doubt := fmt.Sprintf("ssh configuration %s, line %d: %s %s may hold for %s, %s", quotePath(file), n, keyword, quote(value), quote(c.name), b.why)
+	if !slices.Contains(c.doubts, doubt) {
+		c.doubts = append(c.doubts, doubt)
+	}
 }
 
-// noteName notes whether one of the patterns says more than wildcards do.
-func (c *sshConfig) noteName(patterns []string) error {
+// hostLine judges the patterns of a Host line, of which '!' negates one.
+func (c *sshConfig) hostLine(patterns []string) (block, error) {
+	var b block
+	named := false
 	for _, p := range patterns {
-		if strings.HasPrefix(p, "!") || strings.Trim(p, "*?") == "" {
+		if p == "" {
+			return block{}, errors.New("an empty pattern")
+		}
+		if len(p) > maxSSHPattern {
+			return block{}, errors.New("a pattern is too long")
+		}
+		pattern, negated := strings.CutPrefix(p, "!")
+		if !matchPattern(c.host, pattern) {
 			continue
 		}
-		ok, err := c.matches([]string{p}, c.name)
-		if err != nil {
-			return err
+		if negated {
+			return block{}, nil
 		}
-		c.known = c.known || ok
+		b.holds = yes
+		named = named || strings.Trim(pattern, "*?") != ""
 	}
-	return nil
+	c.known = c.known || named
+	return b, nil
 }
 
-// match reports whether a Match line is met, as far as can be told without
-// running anything.
-func (c *sshConfig) match(args []string) (bool, error) {
-	if len(args) == 1 && strings.EqualFold(args[0], "all") {
-		return true, nil
+// login returns the user that ssh logs in as, as far as is known by now, and
+// local the one who runs it.
+func (c *sshConfig) login() (remote, local string, err error) {
+	u, err := user.Current()
+	if err != nil {
+		return "", "", fmt.Errorf("cannot tell who runs this: %s", clean(err.Error()))
 	}
-	if len(args) == 0 || len(args)%2 != 0 {
-		return false, nil
+	if c.user != "" {
+		return c.user, u.Username, nil
 	}
-	var named []string
-	for i := 0; i < len(args); i += 2 {
-		patterns, name := strings.Split(args[i+1], ","), c.name
-		switch strings.ToLower(args[i]) {
-		case "host": // the HostName so far, if any
-			if c.hostName != "" {
-				var err error
-				if name, err = expandTokens(c.hostName, c.name); err != nil {
-					return false, err
-				}
-			}
-		case "originalhost":
-			named = append(named, patterns...)
-		default:
-			return false, nil
-		}
-		if ok, err := c.matches(slices.DeleteFunc(patterns, func(s string) bool { return s == "" }), name); err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, c.noteName(slices.DeleteFunc(named, func(s string) bool { return s == "" }))
-}
-
-// include reads the files of an Include line, in order.
-func (c *sshConfig) include(args []string, depth int) error {
-	for _, pattern := range args {
-		pattern, err := expandHome(pattern)
-		if err != nil {
-			return err
-		}
-		if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(c.folder, pattern)
-		}
-		paths, err := filepath.Glob(pattern)
-		if err != nil {
-			return fmt.Errorf("include %s: %w", quote(pattern), err)
-		}
-		for _, p := range paths {
-			if info, err := os.Stat(p); err == nil && !info.Mode().IsRegular() {
-				continue // as a folder that a wildcard met
-			}
-			if err := c.read(p, depth+1); err != nil {
-				var inner *includedError
-				if errors.As(err, &inner) {
-					return err
-				}
-				return &includedError{err}
-			}
-		}
-	}
-	return nil
-}
-
-// sshWords splits a line as ssh does: at white space, with quotes, an equals
-// sign allowed after the keyword, and comments.
-func sshWords(line string) ([]string, error) {
-	var words []string
-	const space = " \t\r\f\v"
-	for {
-		line = strings.TrimLeft(line, space)
-		if len(words) == 1 {
-			if rest, ok := strings.CutPrefix(line, "="); ok {
-				line = strings.TrimLeft(rest, space)
-			}
-		}
-		if line == "" || line[0] == '#' {
-			return words, nil
-		}
-		var b strings.Builder
-		quoted := byte(0)
-		i := 0
-	word:
-		for ; i < len(line); i++ {
-			ch := line[i]
-			switch {
-			case ch == '\\' && i+1 < len(line) && strings.IndexByte(`"'\ `, line[i+1]) >= 0:
-				i++
-				b.WriteByte(line[i])
-			case quoted != 0 && ch == quoted:
-				quoted = 0
-			case quoted != 0:
-				b.WriteByte(ch)
-			case ch == '"' || ch == '\'':
-				quoted = ch
-			case strings.IndexByte(space, ch) >= 0, ch == '=' && len(words) == 0:
-				break word
-			default:
-				b.WriteByte(ch)
-			}
-		}
-		if quoted != 0 {
-			return nil, errors.New("a quote is not closed")
-		}
-		words = append(words, b.String())
-		line = line[i:]
-	}
+	return u.Username, u.Username, nil
 }

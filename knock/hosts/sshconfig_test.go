@@ -1,6 +1,7 @@
 package hosts_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,9 +66,17 @@ func TestFromSSHConfig(t *testing.T) {
 		{"", "", 0, false},
 		{"-x", "", 0, false},
 	} {
-		address, port, ok, err := hosts.FromSSHConfig(path, tt.name)
-		if address != tt.address || port != tt.port || ok != tt.ok || err != nil {
-			t.Errorf("%s: %q, %d, %v, %v; want %q, %d, %v", tt.name, address, port, ok, err, tt.address, tt.port, tt.ok)
+		h, err := hosts.FromSSHConfig(path, tt.name)
+		if !tt.ok {
+			tt.address, tt.port = tt.name, 22
+		}
+		if h.Address != tt.address || h.Port != tt.port || h.Known != tt.ok || err != nil {
+			t.Errorf("%s: %+v, %v; want %q, %d, %v", tt.name, h, err, tt.address, tt.port, tt.ok)
+		}
+		doubt := strings.Join(h.Doubts, "\n")
+		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may hold for %q, which rapport cannot tell: Match exec", path, tt.name)
+		if hosts.CheckName(tt.name) == nil && doubt != want {
+			t.Errorf("%s: doubts %s, want %s", tt.name, doubt, want)
 		}
 	}
 	for name, want := range map[string]string{
@@ -75,9 +84,9 @@ func TestFromSSHConfig(t *testing.T) {
 		"badname":  "starts with '-'",
 		"badtoken": "only %h and %% can be expanded",
 	} {
-		_, _, ok, err := hosts.FromSSHConfig(path, name)
-		if ok || err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, %v", name, ok, err)
+		h, err := hosts.FromSSHConfig(path, name)
+		if h.Known || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", name, h, err)
 		}
 		oneLine(t, err)
 	}
@@ -89,30 +98,33 @@ func TestFromSSHConfigThatIsOdd(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                 "",
 		"Host\nHost \"\nx":                 "line 2: a quote is not closed",
-		"Host \"\"\n":                      "pattern",
+		"Host \"\"\n":                      "an empty pattern",
 		"Include config\n":                 "too many files",
 		"Include *\n":                      "too many files",
 		"Include [\n":                      "syntax error in pattern",
-		"Match\nMatch host\nMatch x y\n":   "",
+		"Match\n":                          "no criterion",
+		"Match host\n":                     "criterion \"host\" has no value",
+		"Match x y\nPort 1\n":              "",
+		"Match host a user b all\n":        "all stands alone",
 		"Host " + strings.Repeat("x", 2e3): "too long",
 		strings.Repeat("#\n", 1<<20):       "more than 1048576 bytes",
 		"\x1b[31m \x00\xff\n":              "",
 		"Host \x1b[31m!\"\n":               "a quote is not closed",
 	} {
 		write(t, path, text, 0o600)
-		_, _, ok, err := hosts.FromSSHConfig(path, "a")
-		if ok || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%.40q: %v, %v, want %q", text, ok, err, want)
+		h, err := hosts.FromSSHConfig(path, "a")
+		if h.Known || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %v, %v, want %q", text, h, err, want)
 		}
 		oneLine(t, err)
 	}
 	for _, path := range []string{"", filepath.Join(dir, "nothing")} {
-		if _, _, ok, err := hosts.FromSSHConfig(path, "a"); ok || err != nil {
-			t.Errorf("%q: %v, %v", path, ok, err)
+		if h, err := hosts.FromSSHConfig(path, "a"); h.Known || err != nil {
+			t.Errorf("%q: %v, %v", path, h, err)
 		}
 	}
-	if _, _, ok, err := hosts.FromSSHConfig(dir, "a"); ok || err == nil {
-		t.Errorf("a folder: %v, %v", ok, err)
+	if h, err := hosts.FromSSHConfig(dir, "a"); h.Known || err == nil {
+		t.Errorf("a folder: %v, %v", h, err)
 	}
 	if path := hosts.DefaultSSHConfig(); path != "" && filepath.Base(path) != "config" {
 		t.Errorf("DefaultSSHConfig = %s", path)
@@ -126,10 +138,10 @@ func TestIncludeInABlock(t *testing.T) {
 	path := filepath.Join(dir, "config")
 	write(t, path, "Host a\nInclude more\nPort 3\nHost b\nPort 4\n", 0o600)
 	write(t, filepath.Join(dir, "more"), "HostName deep\nHost b\nHostName never\n", 0o600)
-	if address, port, ok, err := hosts.FromSSHConfig(path, "a"); address != "deep" || port != 3 || !ok || err != nil {
-		t.Errorf("a: %q, %d, %v, %v", address, port, ok, err)
+	if h, err := hosts.FromSSHConfig(path, "a"); h.Address != "deep" || h.Port != 3 || !h.Known || err != nil {
+		t.Errorf("a: %+v, %v", h, err)
 	}
-	if address, port, ok, err := hosts.FromSSHConfig(path, "b"); address != "b" || port != 4 || !ok || err != nil {
-		t.Errorf("b: %q, %d, %v, %v", address, port, ok, err)
+	if h, err := hosts.FromSSHConfig(path, "b"); h.Address != "b" || h.Port != 4 || !h.Known || err != nil {
+		t.Errorf("b: %+v, %v", h, err)
 	}
 }

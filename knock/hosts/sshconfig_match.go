@@ -1,0 +1,186 @@
+package hosts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// match judges a Match line, of which words are what follows the keyword, as far
+// as can be told without running anything.
+func (c *sshConfig) match(words []string) (block, error) {
+	result := block{holds: yes}
+	var named bool
+	for i, before := 0, 0; i < len(words); i, before = i+1, before+1 {
+		criterion, negated := strings.CutPrefix(strings.ToLower(words[i]), "!")
+		if criterion == "all" {
+			if before > 1 || i+1 < len(words) { // after one other, ssh lets it pass
+				return block{}, errors.New("all stands alone in a Match line")
+			}
+			if negated {
+				result.holds = no
+			}
+			break
+		}
+		if criterion == "final" || criterion == "canonical" {
+			c.wantsFinal = c.wantsFinal || criterion == "final"
+			if c.final == negated {
+				result.holds = no
+			}
+			continue
+		}
+		if i++; i == len(words) || words[i] == "" {
+			return block{}, fmt.Errorf("criterion %s has no value", quote(criterion))
+		}
+		met, err := c.criterion(criterion, words[i])
+		if err != nil {
+			return block{}, err
+		}
+		switch {
+		case met == perhaps:
+			result.why = "which rapport cannot tell: Match " + clean(criterion)
+		case (met == yes) == negated:
+			result.holds = no
+		case !negated && (criterion == "host" || criterion == "originalhost"):
+			named = named || moreThanWildcards(words[i])
+		}
+	}
+	if len(words) == 0 {
+		return block{}, errors.New("a Match line has no criterion")
+	}
+	if result.holds == yes && result.why != "" {
+		result.holds = perhaps
+	}
+	c.known = c.known || named && result.holds == yes
+	return result, nil
+}
+
+// criterion judges one criterion that has a value.
+func (c *sshConfig) criterion(name, value string) (verdict, error) {
+	if len(value) > maxSSHPattern {
+		return no, errors.New("a pattern is too long")
+	}
+	if name == "host" && c.unsure["hostname"] || name == "user" && c.unsure["user"] {
+		return perhaps, nil
+	}
+	subject, fold := "", false
+	switch name {
+	case "host": // the HostName so far, if any
+		subject, fold = c.host, true
+		if c.hostName != "" {
+			host, err := expandTokens(c.hostName, c.name)
+			if err != nil {
+				return no, err
+			}
+			subject = host
+		}
+	case "originalhost":
+		subject, fold = c.name, true
+	case "user", "localuser":
+		remote, local, err := c.login()
+		if err != nil {
+			return no, err
+		}
+		if subject = remote; name == "localuser" {
+			subject = local
+		}
+	default:
+		return perhaps, nil
+	}
+	if matchList(subject, value, fold) {
+		return yes, nil
+	}
+	return no, nil
+}
+
+// moreThanWildcards reports whether one of the patterns of a list names hosts.
+func moreThanWildcards(list string) bool {
+	for _, p := range strings.Split(list, ",") {
+		if !strings.HasPrefix(p, "!") && strings.Trim(p, "*?") != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// matchList reports whether a list of patterns matches, where one with '!' that
+// matches settles it. fold takes capital letters for small ones.
+func matchList(s, list string, fold bool) bool {
+	if fold {
+		s, list = strings.ToLower(s), strings.ToLower(list)
+	}
+	matched := false
+	for _, p := range strings.Split(list, ",") {
+		pattern, negated := strings.CutPrefix(p, "!")
+		if !matchPattern(s, pattern) {
+			continue
+		}
+		if negated {
+			return false
+		}
+		matched = true
+	}
+	return matched
+}
+
+// matchPattern reports whether a pattern matches all of s: '*' is any text, '?'
+// any byte.
+func matchPattern(s, pattern string) bool {
+	star, resume := -1, 0 // the last '*', and where what follows it was tried
+	i, j := 0, 0
+	for i < len(s) {
+		switch {
+		case j < len(pattern) && pattern[j] == '*':
+			star, resume = j, i
+			j++
+		case j < len(pattern) && (pattern[j] == '?' || pattern[j] == s[i]):
+			i++
+			j++
+		case star >= 0:
+			resume++
+			i, j = resume, star+1
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[j:], "*") == ""
+}
+
+// matchWords splits a Match line, without its keyword: at white space or one
+// equals sign, with double quotes around whole words, up to a comment.
+func matchWords(line string) []string {
+	const space = " \t\r\n"
+	next := func() (word string, more bool) {
+		if line == "" {
+			return "", false
+		}
+		if rest, ok := strings.CutPrefix(line, `"`); ok {
+			word, line, more = strings.Cut(rest, `"`)
+			line = strings.TrimLeft(line, space)
+			return word, more
+		}
+		end := strings.IndexAny(line, space+"=")
+		if end < 0 {
+			word, line = line, ""
+			return word, true
+		}
+		word, line = line[:end], line[end:]
+		rest := strings.TrimLeft(line, space)
+		if strings.HasPrefix(rest, "=") {
+			rest = strings.TrimLeft(rest[1:], space)
+		}
+		line = rest
+		return word, true
+	}
+	line = strings.TrimLeft(strings.TrimRight(line, space+"\f"), space)
+	var words []string
+	for keyword := true; ; keyword = false {
+		word, more := next()
+		if !more || strings.HasPrefix(word, "#") {
+			return words
+		}
+		if !keyword {
+			words = append(words, word)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package hosts
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Bounds of what is read of an ssh configuration; ssh itself has the depth.
+const (
+	maxSSHBytes   = 1 << 20
+	maxSSHFiles   = 256
+	maxSSHDepth   = 16
+	maxSSHPattern = 1024
+)
+
+// read takes one file. Depth counts the Includes above it, and outer is the block
+// that includes it.
+func (c *sshConfig) read(path string, depth int, outer block) error {
+	fail := func(err error) error {
+		return fmt.Errorf("ssh configuration %s: %w", quotePath(path), plain(err))
+	}
+	c.files++
+	if depth > maxSSHDepth || c.files > maxSSHFiles {
+		return fail(errors.New("too many files are included"))
+	}
+	// A pipe or a device would not end.
+	info, err := os.Stat(path)
+	if err != nil {
+		return fail(err)
+	}
+	if !info.Mode().IsRegular() {
+		return fail(errors.New("not a plain file"))
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fail(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, int64(c.left)+1))
+	if err != nil {
+		return fail(err)
+	}
+	if c.left -= len(text); c.left < 0 {
+		return fail(fmt.Errorf("more than %d bytes", maxSSHBytes))
+	}
+	b := outer
+	for n, line := range bytes.Split(text, []byte("\n")) {
+		if err := c.line(path, n+1, string(line), &b, depth, outer); err != nil {
+			var included *includedError
+			if errors.As(err, &included) {
+				return included.err
+			}
+			return fail(fmt.Errorf("line %d: %w", n+1, err))
+		}
+	}
+	return nil
+}
+
+// includedError is an error that names its own file.
+type includedError struct{ err error }
+
+func (e *includedError) Error() string { return e.err.Error() }
+
+// include reads the files of an Include line, in order.
+func (c *sshConfig) include(args []string, depth int, outer block) error {
+	for _, pattern := range args {
+		pattern, err := expandHome(pattern)
+		if err != nil {
+			return err
+		}
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(c.folder, pattern)
+		}
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return fmt.Errorf("include %s: %w", quote(pattern), err)
+		}
+		for _, p := range paths {
+			if info, err := os.Stat(p); err == nil && !info.Mode().IsRegular() {
+				continue // as a folder that a wildcard met
+			}
+			if err := c.read(p, depth+1, outer); err != nil {
+				var inner *includedError
+				if errors.As(err, &inner) {
+					return err
+				}
+				return &includedError{err}
+			}
+		}
+	}
+	return nil
+}
+
+// sshWords splits a line as ssh does: at white space, with quotes, an equals
+// sign allowed after the keyword, and comments.
+func sshWords(line string) ([]string, error) {
+	var words []string
+	const space = " \t\r\f\v"
+	for {
+		line = strings.TrimLeft(line, space)
+		if len(words) == 1 {
+			if rest, ok := strings.CutPrefix(line, "="); ok {
+				line = strings.TrimLeft(rest, space)
+			}
+		}
+		if line == "" || line[0] == '#' {
+			return words, nil
+		}
+		var b strings.Builder
+		quoted := byte(0)
+		i := 0
+	word:
+		for ; i < len(line); i++ {
+			ch := line[i]
+			switch {
+			case ch == '\\' && i+1 < len(line) && strings.IndexByte(`"'\ `, line[i+1]) >= 0:
+				i++
+				b.WriteByte(line[i])
+			case quoted != 0 && ch == quoted:
+				quoted = 0
+			case quoted != 0:
+				b.WriteByte(ch)
+			case ch == '"' || ch == '\'':
+				quoted = ch
+			case strings.IndexByte(space, ch) >= 0, ch == '=' && len(words) == 0:
+				break word
+			default:
+				b.WriteByte(ch)
+			}
+		}
+		if quoted != 0 {
+			return nil, errors.New("a quote is not closed")
+		}
+		words = append(words, b.String())
+		line = line[i:]
+	}
+}
