@@ -44,115 +44,48 @@ func ParseScript(text []byte) (Script, error) {
 	if bytes.IndexByte(text, 0) >= 0 {
 		return Script{}, errors.New("this is no script: there is a NUL in it")
 	}
-	words, vars := shellWords(string(text))
-	s, err := findCall(words)
+	if nestsTooDeep(string(text)) {
+		return Script{}, errors.New("this is no script: it nests too deeply")
+	}
+	script := readShell(string(text))
+	s, err := findCall(script.commands)
 	if err != nil {
 		return Script{}, err
 	}
-	s.Gate = slices.ContainsFunc(words, isFirewall)
+	s.Gate = slices.ContainsFunc(script.commands, func(words []word) bool { return slices.ContainsFunc(words, isFirewall) })
 	var netcatPort int
-	s.Host, netcatPort = findNetcat(words, s.Range)
+	s.Host, netcatPort = findNetcat(script.commands, s.Range)
 	if s.Host == "" {
 		for _, name := range []string{"host", "HOST", "server", "SERVER"} {
-			if v, ok := vars[name]; ok && v.unknown == nil && isHost(v.text) {
+			if v := script.value(name); v.unknown == nil && isHost(v.text) {
 				s.Host = v.text
 				break
 			}
 		}
 	}
-	if s.SSHPort = findDoor(words); s.SSHPort == 0 {
+	if s.SSHPort = findDoor(script.commands); s.SSHPort == 0 {
 		s.SSHPort = netcatPort
 	}
 	return s, nil
 }
 
-// shellWords splits a script. The body of the article's function is left out:
-// it is the same everywhere, and its variables are not the script's.
-func shellWords(text string) ([]word, map[string]variable) {
-	vars := map[string]variable{}
-	var words []word
-	depth := 0 // of braces, inside of the function
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	for i := 0; i < len(lines); i++ {
-		l := shellLine{text: lines[i], line: i + 1, vars: vars}
-		if trimmed := strings.TrimLeft(l.text, shellBlank); strings.HasPrefix(trimmed, "#!") {
-			l.text = afterInterpreter(trimmed)
-		} else {
-			var joined strings.Builder
-			joined.WriteString(l.text)
-			for continued(lines[i]) && i+1 < len(lines) {
-				i++
-				s := joined.String()
-				joined.Reset()
-				joined.WriteString(s[:len(s)-1] + lines[i])
-			}
-			l.text = joined.String()
-		}
-		for w, more := l.next(); more; w, more = l.next() {
-			switch {
-			case depth > 0 && w.is("{"):
-				depth++
-			case depth > 0 && w.is("}"):
-				depth--
-			case depth > 0:
-			case w.is("{") && definesFunction(words):
-				depth = 1
-			default:
-				if name, v, ok := w.assignment(); ok {
-					vars[name] = v
-				}
-				words = append(words, w)
-			}
-		}
-		if depth == 0 {
-			words = append(words, word{op: '\n', line: i + 1})
-		}
-	}
-	return words, vars
-}
-
-// afterInterpreter returns what follows #! and the interpreter on a line: in a
-// script whose lines were joined, the whole script.
-func afterInterpreter(line string) string {
-	_, rest, _ := strings.Cut(strings.TrimLeft(strings.TrimPrefix(line, "#!"), shellBlank), " ")
-	return rest
-}
-
-// continued reports whether a line goes on in the next: it ends in an odd
-// number of backslashes.
-func continued(line string) bool {
-	return (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1
-}
-
-// definesFunction reports whether a body that follows now is the function's.
-func definesFunction(words []word) bool {
-	var last []word
-	for i := len(words) - 1; i >= 0 && len(last) < 3; i-- {
-		if words[i].op != '\n' {
-			last = append(last, words[i])
-		}
-	}
-	if len(last) == 3 && last[0].op == ')' && last[1].op == '(' && last[2].is(calcFunction) {
-		return true
-	}
-	return len(last) > 1 && last[0].is(calcFunction) && last[1].is("function")
-}
-
 // findCall finds the one call of the function.
-func findCall(words []word) (Script, error) {
+func findCall(commands [][]word) (Script, error) {
 	var calls []Script
 	var bad error
-	for i, w := range words {
-		if !w.is(calcFunction) || i > 0 && words[i-1].is("function") {
-			continue
-		}
-		s, isCall, err := call(w.line, operands(words[i+1:], 3))
-		switch {
-		case !isCall:
-		case err == nil && !slices.Contains(calls, s):
-			calls = append(calls, s)
-		case err != nil && bad == nil:
-			bad = err
+	for _, words := range commands {
+		for i, w := range words {
+			if !w.is(calcFunction) {
+				continue
+			}
+			s, isCall, err := call(w.line, words[i+1:min(i+4, len(words))])
+			switch {
+			case !isCall:
+			case err == nil && !slices.Contains(calls, s):
+				calls = append(calls, s)
+			case err != nil && bad == nil:
+				bad = err
+			}
 		}
 	}
 	switch {
@@ -164,16 +97,6 @@ func findCall(words []word) (Script, error) {
 		return Script{}, bad
 	}
 	return Script{}, ErrNoCall
-}
-
-// operands returns up to n words up to the next operator.
-func operands(words []word, n int) []word {
-	for i, w := range words {
-		if w.op != 0 || i == n {
-			return words[:i]
-		}
-	}
-	return words
 }
 
 // call understands the arguments of a call. Nothing of them goes into an error:
@@ -210,9 +133,6 @@ func call(line int, args []word) (s Script, isCall bool, err error) {
 
 // isFirewall reports whether w is a command that sets netfilter's rules.
 func isFirewall(w word) bool {
-	if w.op != 0 {
-		return false
-	}
 	switch path.Base(w.text) {
 	case "iptables", "ip6tables", "iptables-restore", "nft":
 		return true
@@ -225,43 +145,52 @@ const netcatTakes = "IiMmOPpqsTVWwXxgGoce"
 
 // findNetcat returns the host that nc connects to, where there is only one, and
 // the port where it is a number that is not a knock.
-func findNetcat(words []word, r knock.Range) (host string, port int) {
+func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 	var all []string
-	for i, w := range words {
-		if w.op != 0 {
-			continue
-		}
-		switch path.Base(w.text) {
-		case "nc", "ncat", "netcat":
-		default:
-			continue
-		}
-		args := operands(words[i+1:], maxList)
-		for len(args) > 0 && strings.HasPrefix(args[0].raw, "-") {
-			n := 1
-			if last := args[0].raw[len(args[0].raw)-1:]; strings.Contains(netcatTakes, last) && !strings.HasPrefix(args[0].raw, "--") {
-				n = 2
+	for _, words := range commands {
+		for i, w := range words {
+			switch path.Base(w.text) {
+			case "nc", "ncat", "netcat":
+			default:
+				continue
 			}
-			args = args[min(n, len(args)):]
-		}
-		// A sentence about netcat has no port.
-		if len(args) < 2 {
-			continue
-		}
-		n, err := strconv.Atoi(args[1].text)
-		literal := err == nil && args[1].known() && n >= 1 && n <= 65535
-		if !literal && args[1].unknown == nil {
-			continue
-		}
-		if args[0].known() && isHost(args[0].text) && !slices.Contains(all, args[0].text) {
-			all = append(all, args[0].text)
-		}
-		if literal && !r.Contains(n) {
-			port = n
+			to, n := netcatTarget(words[i+1:])
+			if to != "" && !slices.Contains(all, to) {
+				all = append(all, to)
+			}
+			if n != 0 && !r.Contains(n) {
+				port = n
+			}
 		}
 	}
 	if len(all) == 1 {
 		host = all[0]
+	}
+	return host, port
+}
+
+// netcatTarget returns the host and the port among the arguments of nc, as far as
+// they can be told.
+func netcatTarget(args []word) (host string, port int) {
+	for len(args) > 0 && strings.HasPrefix(args[0].text, "-") {
+		option, n := args[0].text, 1
+		if strings.Contains(netcatTakes, option[len(option)-1:]) && !strings.HasPrefix(option, "--") {
+			n = 2
+		}
+		args = args[min(n, len(args)):]
+	}
+	// A sentence about netcat has no port.
+	if len(args) < 2 {
+		return "", 0
+	}
+	port, err := strconv.Atoi(args[1].text)
+	if err != nil || port < 1 || port > 65535 {
+		if port = 0; args[1].unknown == nil {
+			return "", 0
+		}
+	}
+	if isHost(args[0].text) {
+		host = args[0].text
 	}
 	return host, port
 }
@@ -277,37 +206,21 @@ func isHost(s string) bool {
 // findDoor returns the port that a server's script opens: the one of the rule
 // for those who are through with the handshake, or else ssh's where a rule
 // names it; 0 where it cannot be told.
-func findDoor(words []word) int {
+func findDoor(commands [][]word) int {
 	var doors []int
 	fallback := 0
-	for i, w := range words {
-		if !isFirewall(w) {
-			continue
-		}
-		port, accepts := 0, false
-		for j, a := range words[i+1:] {
-			if a.op != 0 || isFirewall(a) {
-				break
-			}
-			if strings.Contains(a.text, "PK_PHASE5") || strings.Contains(a.text, "portknock_accept") {
-				accepts = true
-			}
-			name, text, joined := strings.Cut(a.text, "=")
-			if name != "--dport" && name != "--destination-port" {
+	for _, words := range commands {
+		for i, w := range words {
+			if !isFirewall(w) {
 				continue
 			}
-			if !joined && i+j+2 < len(words) && words[i+j+2].known() {
-				text = words[i+j+2].text
-			}
-			if text == "ssh" {
-				port = DefaultSSHPort
+			port, accepts := rulePort(words[i+1:])
+			if port == DefaultSSHPort && slices.ContainsFunc(words[i+1:], func(w word) bool { return strings.HasSuffix(w.text, "ssh") }) {
 				fallback = DefaultSSHPort
-			} else if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= 65535 {
-				port = n
 			}
-		}
-		if accepts && port != 0 && !slices.Contains(doors, port) {
-			doors = append(doors, port)
+			if accepts && port != 0 && !slices.Contains(doors, port) {
+				doors = append(doors, port)
+			}
 		}
 	}
 	switch {
@@ -317,4 +230,30 @@ func findDoor(words []word) int {
 		return DefaultSSHPort
 	}
 	return fallback
+}
+
+// rulePort returns the port that a rule of iptables is about, or 0, and whether it
+// is one for those who are through with the handshake.
+func rulePort(args []word) (port int, accepts bool) {
+	for i, a := range args {
+		if isFirewall(a) {
+			break
+		}
+		if strings.Contains(a.text, "PK_PHASE5") || strings.Contains(a.text, "portknock_accept") {
+			accepts = true
+		}
+		name, text, joined := strings.Cut(a.text, "=")
+		if name != "--dport" && name != "--destination-port" {
+			continue
+		}
+		if !joined && i+1 < len(args) {
+			text = args[i+1].text
+		}
+		if text == "ssh" {
+			port = DefaultSSHPort
+		} else if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= 65535 {
+			port = n
+		}
+	}
+	return port, accepts
 }

@@ -2,8 +2,10 @@ package hosts_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -130,5 +132,106 @@ func TestParseScriptFindsHostAndPort(t *testing.T) {
 		if err != nil || got.Host != tt.host || got.SSHPort != tt.port || got.Gate != tt.gate {
 			t.Errorf("%q: host %q, port %d, gate %v, %v", tt.text, got.Host, got.SSHPort, got.Gate, err)
 		}
+	}
+}
+
+// Only what the script surely sets is a variable's value: not what stands in a
+// loop, a subshell, a function that nothing calls, or before a command.
+func TestParseScriptFollowsTheScript(t *testing.T) {
+	const call = "calc_knock_ports $s 10000 10999\n"
+	const way, unset = "depends on the way that the script takes", "does not set before"
+	for text, want := range map[string]string{
+		"s=f00b4r\nfor i in 1 2; do s=other; done\n" + call:                        way,
+		"while read s; do s=f00b4r; done\n" + call:                                 way,
+		"for s in f00b4r other; do " + call + "done":                               way,
+		"for i in 1 2; do s=f00b4r; " + call + "done":                              "f00b4r",
+		"for i in 1 2; do " + call + "s=f00b4r; done":                              way,
+		"s=f00b4r\nf() { s=other; }\n" + call:                                      "f00b4r",
+		"f() { s=f00b4r; }\n" + call:                                               unset,
+		"f() { s=f00b4r; }\nf\n" + call:                                            "f00b4r",
+		call + "f() { s=f00b4r; }\nf\n":                                            unset,
+		"(s=f00b4r)\n" + call:                                                      unset,
+		"s=f00b4r\n(s=other; true)\n" + call:                                       "f00b4r",
+		"(s=f00b4r; " + call + ")":                                                 "f00b4r",
+		"s=f00b4r | cat\n" + call:                                                  unset,
+		"s=f00b4r &\n" + call:                                                      unset,
+		"s=f00b4r true\n" + call:                                                   unset,
+		"s=f00b4r; s=other true; " + call:                                          "f00b4r",
+		"s=f00b4r; unused=$(s=other); " + call:                                     "f00b4r",
+		"if test -n \"$1\"; then s=other; else s=f00b4r; fi\n" + call:              way,
+		"if true; then s=f00b4r; else s=f00b4r; fi\n" + call:                       "f00b4r",
+		"test -n \"$s\" || s=f00b4r\n" + call:                                      "f00b4r",
+		"s=f00b4r; test -n \"$1\" && s=$1\n" + call:                                way,
+		"case $1 in a) s=f00b4r;; b) s=other;; esac\n" + call:                      way,
+		"knock() { calc_knock_ports $1 $2 $3; }\nknock f00b4r 10000 10999":         "f00b4r",
+		"knock() { calc_knock_ports \"$@\"; }\nknock f00b4r 10000 10999":           "f00b4r",
+		"knock() { local s=$1; " + call + "}\ns=other\nknock f00b4r\n":             "f00b4r",
+		"g() { local s=other; }\ns=f00b4r\ng\n" + call:                             "f00b4r",
+		"f() { f; }\nf\ncalc_knock_ports f00b4r 10000 10999":                       "f00b4r",
+		"refresh() { calc_knock_ports f00b4r 10000 10999; }\n":                     "f00b4r",
+		"s=f00; s+=b4r\n" + call:                                                   "import does not understand",
+		"b=$((5000 * 2)); calc_knock_ports f00b4r $b $((b + 999))":                 "f00b4r",
+		"{ s=f00b4r; }; " + call:                                                   "f00b4r",
+		"It's the script:\n\ns=f00b4r\n" + call + "and that's all (or is it?\n":    "f00b4r",
+		"#!/bin/sh\nif true; then\n  s=f00b4r\n" + call:                            "f00b4r",
+		"x() {\n  y=1\n  " + "calc_knock_ports f00b4r 10000 10999\n  case $y in\n": "f00b4r",
+	} {
+		got, err := hosts.ParseScript([]byte(text))
+		switch said := ""; {
+		case want == "f00b4r":
+			if err != nil || got.Secret.Reveal() != want || got.Range != knock.DefaultRange {
+				t.Errorf("%q: %q in %v, %v", text, got.Secret.Reveal(), got.Range, err)
+			}
+		default:
+			if err != nil {
+				said = err.Error()
+			}
+			if !strings.Contains(said, want) {
+				t.Errorf("%q: %q, want one about %s", text, said, want)
+			}
+		}
+	}
+	for text, want := range map[string]string{
+		"host=a.example.org\nfor h in b c; do host=$h; done\n": "",
+		"f() { host=b; }\nhost=a.example.org\n":                "a.example.org",
+		"host=a.example.org\nhost=b true\n":                    "a.example.org",
+		"(host=b)\n":                                           "",
+	} {
+		got, err := hosts.ParseScript([]byte(text + "calc_knock_ports f00b4r 10000 10999"))
+		if err != nil || got.Host != want {
+			t.Errorf("%q: host %q, %v, want %q", text, got.Host, err, want)
+		}
+	}
+}
+
+// However a script is made, it is read within seconds.
+func TestParseScriptIsBounded(t *testing.T) {
+	chain := "f0() { x=1; }\n"
+	for i := range 15 {
+		chain += fmt.Sprintf("f%d() { f%d; f%d; f%d; f%d; }\n", i+1, i, i, i, i)
+	}
+	for name, text := range map[string]string{
+		"open parentheses": strings.Repeat("(\n", 400_000),
+		"apostrophes":      strings.Repeat("it's\n", 40_000),
+		"ends":             strings.Repeat("fi\n", 60_000),
+		"functions":        chain + "f15\n",
+		"subshells":        strings.Repeat("a=1\n", 5) + strings.Repeat("(b=1)\n", 30_000),
+		"variables": func() (s string) {
+			var b strings.Builder
+			for i := range 30_000 {
+				fmt.Fprintf(&b, "v%d=1\n(x=1)\n", i)
+			}
+			return b.String()
+		}(),
+		"doubling": "s=x\n" + strings.Repeat("s=$s$s\n", 60),
+	} {
+		start := time.Now()
+		_, err := hosts.ParseScript([]byte(text + "calc_knock_ports $1 1 2\n"))
+		if took := time.Since(start); err == nil || took > 30*time.Second {
+			t.Errorf("%s: %v after %v", name, err, took)
+		} else {
+			t.Logf("%s: %v", name, took)
+		}
+		oneLine(t, err)
 	}
 }

@@ -2,137 +2,28 @@ package hosts
 
 import (
 	"errors"
+	"maps"
 	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
 )
 
-// word is a word of a shell script, or an operator.
+// word is a word of a command, with the variables in it replaced.
 type word struct {
 	text string
-	raw  string // as it is written
-	op   byte   // one of ();&|<> and the line's end, or 0 for a word
 	line int
 	// unknown says why the text cannot be told without running the script.
 	unknown error
 }
 
-// is reports whether w is that word, without quotes.
-func (w word) is(s string) bool { return w.op == 0 && w.raw == s }
-
-// known reports whether w is a word whose text can be told.
-func (w word) known() bool { return w.op == 0 && w.unknown == nil }
+// is reports whether w is that word.
+func (w word) is(s string) bool { return w.unknown == nil && w.text == s }
 
 // variable is what a script assigned to a name.
 type variable struct {
 	text    string
 	unknown error
-}
-
-// shellLine splits one line of a script into words by the rules of the POSIX
-// shell's command language, 2.2 and 2.3, as far as simple words go: quotes,
-// backslashes, comments, variables. It runs and looks up nothing. A quote that
-// the line does not close stands for itself, since old scripts come wrapped in
-// prose.
-type shellLine struct {
-	text string
-	at   int
-	line int
-	vars map[string]variable
-}
-
-const (
-	shellBlank     = " \t\r\f\v"
-	shellOperators = "();&|<>"
-)
-
-// next returns the next word or operator; more is false at the end.
-func (l *shellLine) next() (w word, more bool) {
-	for l.at < len(l.text) && strings.IndexByte(shellBlank, l.text[l.at]) >= 0 {
-		l.at++
-	}
-	if l.at == len(l.text) || l.text[l.at] == '#' {
-		l.at = len(l.text)
-		return word{}, false
-	}
-	w.line = l.line
-	start := l.at
-	if c := l.text[l.at]; strings.IndexByte(shellOperators, c) >= 0 {
-		l.at++
-		w.op, w.raw = c, string(c)
-		return w, true
-	}
-	var b strings.Builder
-	for l.at < len(l.text) && strings.IndexByte(shellBlank+shellOperators, l.text[l.at]) < 0 {
-		if err := l.piece(&b); err != nil && w.unknown == nil {
-			w.unknown = err
-		}
-	}
-	w.text, w.raw = b.String(), l.text[start:l.at]
-	return w, true
-}
-
-// piece takes one character, quotation or expansion of a word.
-func (l *shellLine) piece(b *strings.Builder) error {
-	c := l.text[l.at]
-	rest := l.text[l.at+1:]
-	switch c {
-	case '\\':
-		l.at++
-		if rest != "" {
-			b.WriteByte(rest[0])
-			l.at++
-		}
-		return nil
-	case '\'':
-		if end := strings.IndexByte(rest, '\''); end >= 0 {
-			b.WriteString(rest[:end])
-			l.at += end + 2
-			return nil
-		}
-	case '"':
-		if end := closing(rest); end >= 0 {
-			return l.quoted(b, end)
-		}
-	case '$', '`':
-		return l.expand(b)
-	}
-	b.WriteByte(c)
-	l.at++
-	return nil
-}
-
-// closing returns where the double quote closes that was opened before s.
-func closing(s string) int {
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return -1
-}
-
-// quoted takes what stands in double quotes, up to that offset after the first.
-func (l *shellLine) quoted(b *strings.Builder, end int) (err error) {
-	inner := shellLine{text: l.text[l.at+1 : l.at+1+end], line: l.line, vars: l.vars}
-	l.at += end + 2
-	for inner.at < len(inner.text) {
-		c := inner.text[inner.at]
-		switch {
-		case c == '\\' && inner.at+1 < len(inner.text) && strings.IndexByte("$`\"\\", inner.text[inner.at+1]) >= 0:
-			b.WriteByte(inner.text[inner.at+1])
-			inner.at += 2
-		case c == '$' || c == '`':
-			if e := inner.expand(b); err == nil {
-				err = e
-			}
-		default:
-			b.WriteByte(c)
-			inner.at++
-		}
-	}
-	return err
 }
 
 // Why a word cannot be told.
@@ -141,109 +32,333 @@ var (
 	errCommand   = errors.New("comes from a command, which import does not run")
 	errUnset     = errors.New("is in a variable that the script does not set before")
 	errExpansion = errors.New("is written in a way that import does not understand")
+	errPath      = errors.New("depends on the way that the script takes")
 )
 
-// expand takes an expansion, which starts with '$' or '`'.
-func (l *shellLine) expand(b *strings.Builder) error {
-	s := l.text[l.at:]
-	if s[0] == '`' {
-		if end := strings.IndexByte(s[1:], '`'); end >= 0 {
-			l.at += end + 2
-			return errCommand
-		}
-		b.WriteByte('`')
-		l.at++
-		return nil
+const (
+	maxCalls = 16      // functions that call each other
+	maxSteps = 300_000 // of the work that a script makes
+)
+
+// shellReading follows a script as far as can be done without running anything:
+// which simple commands it has, with which words. Functions are followed where
+// they are called; those that never are, at the end, for their commands alone.
+type shellReading struct {
+	source
+	vars      map[string]variable
+	functions map[string]*function
+	params    []word              // of the function that is followed; nil outside of one
+	locals    map[string]variable // what the function's local names were before; those that were not set are unknown
+	depth     int
+	steps     int
+	commands  [][]word
+}
+
+// source tells where the statements that are followed stand.
+type source struct {
+	base   int   // the line before their first
+	origin []int // the script's line of each line, where lines were split
+}
+
+func (s source) line(p syntax.Pos) int {
+	n := s.base + int(p.Line())
+	if n-1 < len(s.origin) {
+		return s.origin[n-1]
 	}
-	s = s[1:]
-	l.at++
-	switch {
-	case s == "":
-		b.WriteByte('$')
-		return nil
-	case s[0] == '(':
-		depth := 0
-		for i := 0; i < len(s); i++ {
-			switch s[i] {
-			case '(':
-				depth++
-			case ')':
-				depth--
+	return n
+}
+
+type function struct {
+	source
+	body   *syntax.Stmt
+	called bool
+}
+
+// statements follows a list.
+func (r *shellReading) statements(list []*syntax.Stmt) {
+	for _, s := range list {
+		r.statement(s)
+	}
+}
+
+func (r *shellReading) statement(s *syntax.Stmt) {
+	if r.steps++; r.steps > maxSteps || s == nil {
+		return
+	}
+	if s.Background {
+		r.aside(func() { r.command(s.Cmd) })
+		return
+	}
+	r.command(s.Cmd)
+}
+
+func (r *shellReading) command(c syntax.Command) {
+	switch c := c.(type) {
+	case *syntax.CallExpr:
+		r.call(c)
+	case *syntax.DeclClause:
+		for _, a := range c.Args {
+			if a.Name != nil && c.Variant.Value == "local" && r.locals != nil {
+				if _, saved := r.locals[a.Name.Value]; !saved {
+					r.locals[a.Name.Value] = r.value(a.Name.Value)
+				}
 			}
-			if depth == 0 {
-				l.at += i + 1
-				return errCommand
+			r.assign(a)
+		}
+	case *syntax.Block:
+		r.statements(c.Stmts)
+	case *syntax.Subshell:
+		r.aside(func() { r.statements(c.Stmts) })
+	case *syntax.TimeClause:
+		r.statement(c.Stmt)
+	case *syntax.FuncDecl:
+		if c.Name != nil && c.Name.Value != calcFunction { // that one is the same everywhere
+			r.functions[c.Name.Value] = &function{source: r.source, body: c.Body}
+		}
+	case *syntax.BinaryCmd:
+		switch c.Op {
+		case syntax.AndStmt, syntax.OrStmt:
+			r.statement(c.X)
+			r.branches(func() { r.statement(c.Y) }, func() {})
+		default: // a pipe
+			r.aside(func() { r.statement(c.X) })
+			r.aside(func() { r.statement(c.Y) })
+		}
+	case *syntax.IfClause:
+		r.statements(c.Cond)
+		r.branches(func() { r.statements(c.Then) }, func() {
+			if c.Else != nil {
+				r.command(c.Else)
+			}
+		})
+	case *syntax.CaseClause:
+		ways := []func(){func() {}}
+		for _, item := range c.Items {
+			ways = append(ways, func() { r.statements(item.Stmts) })
+		}
+		r.branches(ways...)
+	case *syntax.WhileClause:
+		r.loop(c, func() {
+			r.statements(c.Cond)
+			r.statements(c.Do)
+		})
+	case *syntax.ForClause:
+		if each, ok := c.Loop.(*syntax.WordIter); ok {
+			r.vars[each.Name.Value] = variable{unknown: errPath}
+		}
+		r.loop(c, func() { r.statements(c.Do) })
+	}
+}
+
+// aside follows what changes no variable of the script.
+func (r *shellReading) aside(do func()) {
+	r.steps += len(r.vars)
+	before := r.vars
+	r.vars = maps.Clone(before)
+	do()
+	r.vars = before
+}
+
+// branches follows ways of which the script takes one. What they set to different
+// values cannot be told afterwards; where some do not set what was not set before,
+// the others count.
+func (r *shellReading) branches(ways ...func()) {
+	before := r.vars
+	var after []map[string]variable
+	for _, way := range ways {
+		r.steps += len(before)
+		r.vars = maps.Clone(before)
+		way()
+		after = append(after, r.vars)
+	}
+	r.vars = maps.Clone(after[0])
+	for _, vars := range after[1:] {
+		for name, v := range vars {
+			if old, ok := r.vars[name]; ok && old != v {
+				v = variable{unknown: errPath}
+			}
+			r.vars[name] = v
+		}
+	}
+}
+
+// loop follows a body that runs any number of times: what it sets cannot be told.
+func (r *shellReading) loop(node syntax.Node, do func()) {
+	var names []string
+	syntax.Walk(node, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Subshell, *syntax.FuncDecl, *syntax.CmdSubst:
+			return false
+		case *syntax.CallExpr:
+			return len(n.Args) == 0
+		case *syntax.Assign:
+			if n.Name != nil {
+				names = append(names, n.Name.Value)
 			}
 		}
-		l.at = len(l.text)
-		return errCommand
-	case s[0] == '{':
-		end := strings.IndexByte(s, '}')
-		if end < 0 {
-			l.at = len(l.text)
-			return errExpansion
+		return true
+	})
+	forget := func() {
+		for _, name := range names {
+			r.vars[name] = variable{unknown: errPath}
 		}
-		l.at += end + 1
-		return l.braced(b, s[1:end])
-	case strings.IndexByte("0123456789@*#?!$-", s[0]) >= 0:
-		l.at++
-		return errParameter
-	case s[0] == '\'' || s[0] == '"':
-		return errExpansion
 	}
-	n := nameLen(s)
-	if n == 0 {
-		b.WriteByte('$')
-		return nil
-	}
-	l.at += n
-	return l.variable(b, s[:n])
+	forget()
+	do()
+	forget()
 }
 
-// braced takes what stands in ${...}: a name, and a plain default value.
-func (l *shellLine) braced(b *strings.Builder, s string) error {
-	name, other, hasDefault := strings.Cut(s, "-")
-	name = strings.TrimSuffix(name, ":")
-	if hasDefault && name != "" && !strings.ContainsAny(other, "$`'\"\\") {
-		if v, ok := l.vars[name]; ok && v.unknown == nil && v.text != "" {
-			b.WriteString(v.text)
-		} else {
-			b.WriteString(other)
+// call follows a simple command: assignments, or words.
+func (r *shellReading) call(c *syntax.CallExpr) {
+	if len(c.Args) == 0 {
+		for _, a := range c.Assigns {
+			r.assign(a)
 		}
-		return nil
+		return
 	}
+	var words []word
+	for _, w := range c.Args {
+		if r.params != nil && allParameters(w) {
+			words = append(words, r.params[1:]...)
+			continue
+		}
+		words = append(words, r.expand(w))
+	}
+	if len(words) == 0 {
+		return
+	}
+	r.commands = append(r.commands, words)
+	if f, ok := r.functions[words[0].text]; ok && words[0].unknown == nil {
+		r.follow(f, words)
+	}
+}
+
+// follow follows a function with those words for its parameters.
+func (r *shellReading) follow(f *function, words []word) {
+	f.called = true
+	if r.depth == maxCalls {
+		return
+	}
+	was := *r
+	r.source, r.params, r.locals = f.source, words, map[string]variable{}
+	r.depth++
+	r.statement(f.body)
+	maps.Copy(r.vars, r.locals)
+	r.source, r.params, r.locals, r.depth = was.source, was.params, was.locals, was.depth
+}
+
+func (r *shellReading) assign(a *syntax.Assign) {
 	switch {
-	case s != "" && nameLen(s) == len(s):
-		return l.variable(b, s)
-	case s != "" && strings.Trim(s, "0123456789") == "":
-		return errParameter
+	case a.Name == nil, a.Naked:
+	case a.Append, a.Index != nil, a.Array != nil:
+		r.vars[a.Name.Value] = variable{unknown: errExpansion}
+	case a.Value == nil:
+		r.vars[a.Name.Value] = variable{}
+	default:
+		w := r.expand(a.Value)
+		r.vars[a.Name.Value] = variable{w.text, w.unknown}
 	}
-	return errExpansion
 }
 
-func (l *shellLine) variable(b *strings.Builder, name string) error {
-	v, ok := l.vars[name]
-	if !ok {
-		return errUnset
+// value returns what a name holds.
+func (r *shellReading) value(name string) variable {
+	if v, ok := r.vars[name]; ok {
+		return v
 	}
-	b.WriteString(v.text)
-	return v.unknown
+	return variable{unknown: errUnset}
 }
 
-// nameLen returns the length of the shell name that s starts with.
-func nameLen(s string) int {
-	i := 0
-	for i < len(s) && (s[i] == '_' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= 'A' && s[i] <= 'Z' || i > 0 && s[i] >= '0' && s[i] <= '9') {
-		i++
+// allParameters reports whether w is $@, in quotes or not.
+func allParameters(w *syntax.Word) bool {
+	parts := w.Parts
+	if len(parts) == 1 {
+		if q, ok := parts[0].(*syntax.DblQuoted); ok {
+			parts = q.Parts
+		}
 	}
-	return i
+	if len(parts) != 1 {
+		return false
+	}
+	p, ok := parts[0].(*syntax.ParamExp)
+	return ok && p.Short && p.Param != nil && p.Param.Value == "@"
 }
 
-// assignment returns the name that w gives a value to, as in name=value.
-func (w word) assignment() (name string, v variable, ok bool) {
-	n := nameLen(w.raw)
-	if w.op != 0 || n == 0 || n == len(w.raw) || w.raw[n] != '=' {
-		return "", variable{}, false
+// expand replaces the variables in a word.
+func (r *shellReading) expand(w *syntax.Word) word {
+	out := word{line: r.line(w.Pos())}
+	if r.steps++; r.steps > maxSteps {
+		out.unknown = errExpansion
+		return out
 	}
-	return w.raw[:n], variable{w.text[n+1:], w.unknown}, true
+	syntax.Walk(w, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CmdSubst, *syntax.ProcSubst:
+			out.unknown = errCommand
+		case *syntax.ParamExp:
+			if n.Param != nil && n.Param.Value != "" && strings.Contains("@*#?$!-", n.Param.Value) && out.unknown == nil {
+				out.unknown = errParameter
+			}
+		}
+		return true
+	})
+	if out.unknown != nil {
+		return out
+	}
+	r.steps += len(w.Parts)
+	text, err := expand.Literal(&expand.Config{Env: variables{r}, NoUnset: true}, literal(w))
+	var unset expand.UnsetParameterError
+	switch {
+	case len(text) > maxScript: // it doubles itself
+		out.unknown = errExpansion
+	case err == nil:
+		out.text = text
+	case errors.As(err, &unset) && unset.Node != nil && unset.Node.Param != nil && unset.Node.Exp == nil && unset.Node.Repl == nil && unset.Node.Slice == nil:
+		name := unset.Node.Param.Value
+		if out.unknown = errParameter; strings.Trim(name, "0123456789") != "" {
+			out.unknown = r.value(name).unknown
+		}
+	default:
+		out.unknown = errExpansion
+	}
+	return out
 }
+
+// literal returns w with the backslashes outside of quotes taken away, which
+// [expand.Literal] leaves in, and a tilde as it is.
+func literal(w *syntax.Word) *syntax.Word {
+	out := &syntax.Word{}
+	for _, part := range w.Parts {
+		if lit, ok := part.(*syntax.Lit); ok {
+			var b strings.Builder
+			for i := 0; i < len(lit.Value); i++ {
+				if lit.Value[i] == '\\' && i+1 < len(lit.Value) {
+					i++
+				}
+				b.WriteByte(lit.Value[i])
+			}
+			part = &syntax.SglQuoted{Value: b.String()}
+		}
+		out.Parts = append(out.Parts, part)
+	}
+	return out
+}
+
+// variables are the names that a word may hold; those whose value cannot be told
+// are not set.
+type variables struct{ r *shellReading }
+
+// Get implements [expand.Environ].
+func (v variables) Get(name string) expand.Variable {
+	held := v.r.value(name)
+	if len(name) == 1 && name[0] >= '1' && name[0] <= '9' && int(name[0]-'0') < len(v.r.params) {
+		w := v.r.params[name[0]-'0']
+		held = variable{w.text, w.unknown}
+	}
+	if held.unknown != nil {
+		return expand.Variable{}
+	}
+	return expand.Variable{Set: true, Kind: expand.String, Str: held.text}
+}
+
+// Each implements [expand.Environ]: no name is handed on to a program.
+func (v variables) Each(func(string, expand.Variable) bool) {}

@@ -1,0 +1,186 @@
+package hosts
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+const (
+	shellBlank = " \t\r\f\v"
+	// maxParsed bounds the bytes that are parsed of a text that is no script, of
+	// which every line may be tried by itself.
+	maxParsed = 8 * maxScript
+	// maxRestarts bounds how often such a text is taken up again after a line
+	// that makes no sense.
+	maxRestarts = 400
+	// maxNesting bounds what stands in each other: the parser's time grows with
+	// its square.
+	maxNesting = 400
+)
+
+// readShell reads a script. A text that is none is taken for one with prose around
+// it, or whose lines were joined, as they are where the article is copied from the
+// web: what makes sense in it counts, statement by statement.
+func readShell(text string) *shellReading {
+	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "\uFFFD")
+	parser := syntax.NewParser(syntax.Variant(syntax.LangBash))
+	if file, err := parser.Parse(strings.NewReader(text), ""); err == nil {
+		r := newReading()
+		r.statements(file.Stmts)
+		r.neverCalled()
+		for _, words := range r.commands {
+			if words[0].is(calcFunction) {
+				return r
+			}
+		}
+	}
+	r := newReading()
+	lines, origin := splitProse(text)
+	r.origin = origin
+	offsets := make([]int, len(lines))
+	for i := 1; i < len(lines); i++ {
+		offsets[i] = offsets[i-1] + len(lines[i-1]) + 1
+	}
+	text = strings.Join(lines, "\n")
+	for parsed, n := 0, 0; r.base < len(lines) && parsed < maxParsed && n < maxRestarts; n++ {
+		rest := strings.NewReader(text[offsets[r.base]:])
+		end := 1 // the line in which the last statement ends that makes sense, or the first one
+		err := parser.Stmts(rest, func(s *syntax.Stmt) bool {
+			r.statement(s)
+			end = int(s.End().Line())
+			return true
+		})
+		if err == nil {
+			break
+		}
+		parsed += int(rest.Size()) - rest.Len()
+		r.base += end
+	}
+	r.neverCalled()
+	return r
+}
+
+// nestsTooDeep reports whether a text opens more than a script does.
+func nestsTooDeep(text string) bool {
+	depth := 0
+	for _, w := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(shellBlank+"\n;", c) }) {
+		switch w {
+		case "if", "while", "until", "for", "case", "select":
+			depth++
+		case "fi", "done", "esac":
+			depth = max(0, depth-1)
+		}
+		depth = max(0, depth+strings.Count(w, "(")+strings.Count(w, "{")-strings.Count(w, ")")-strings.Count(w, "}"))
+		if depth > maxNesting {
+			return true
+		}
+	}
+	return false
+}
+
+func newReading() *shellReading {
+	return &shellReading{vars: map[string]variable{}, functions: map[string]*function{}}
+}
+
+// neverCalled follows the functions that nothing in the script calls: what they
+// set counts for nothing outside.
+func (r *shellReading) neverCalled() {
+	vars := r.vars
+	for _, name := range slices.Sorted(maps.Keys(r.functions)) {
+		if f := r.functions[name]; !f.called {
+			r.aside(func() {
+				r.follow(f, nil)
+			})
+		}
+	}
+	r.vars = vars
+}
+
+// splitProse returns the lines of a text, each command on one of its own, and for
+// each the line that it came from. A quote that its line does not close stands for
+// itself, since it is an apostrophe.
+func splitProse(text string) (lines []string, origin []int) {
+	given := strings.Split(text, "\n")
+	for i := 0; i < len(given); i++ {
+		from, line := i+1, given[i]
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(line, shellBlank), "#!"); ok {
+			_, line, _ = strings.Cut(strings.TrimLeft(rest, shellBlank), " ")
+		}
+		var joined strings.Builder
+		for (len(line)-len(strings.TrimRight(line, `\`)))%2 == 1 && i+1 < len(given) {
+			i++
+			joined.WriteString(line[:len(line)-1])
+			line = given[i]
+		}
+		joined.WriteString(line)
+		for _, l := range splitCommands(joined.String()) {
+			lines = append(lines, l)
+			origin = append(origin, from)
+		}
+	}
+	return lines, origin
+}
+
+// splitCommands splits a line before each word that starts a command.
+func splitCommands(line string) []string {
+	var lines []string
+	var b strings.Builder
+	before := ""
+	for i := 0; i < len(line); {
+		c := line[i]
+		start := i == 0 || strings.IndexByte(shellBlank, line[i-1]) >= 0
+		if start && c == '#' {
+			break
+		}
+		if start && strings.IndexByte(shellBlank, c) < 0 {
+			next, _, _ := strings.Cut(line[i:], " ")
+			if startsCommand(next) && before != "function" && before != "export" {
+				lines = append(lines, b.String())
+				b.Reset()
+			}
+			before = next
+		}
+		n := 1
+		switch c {
+		case '\\':
+			n = min(2, len(line)-i)
+		case '\'', '"', '`':
+			if n = quoted(line[i:]); n == 0 {
+				b.WriteByte('\\')
+				n = 1
+			}
+		}
+		b.WriteString(line[i : i+n])
+		i += n
+	}
+	return append(lines, b.String())
+}
+
+// quoted returns the length of the quotation that s starts with, or 0 if it does
+// not end.
+func quoted(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && s[0] != '\'':
+			i++
+		case s[i] == s[0]:
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// startsCommand reports whether a word starts a command of the scripts that are
+// imported, or ends a list of them.
+func startsCommand(w string) bool {
+	switch strings.TrimRight(w, ";") {
+	case calcFunction, "}", "for", "while", "if", "then", "else", "fi", "do", "done", "echo", "exec",
+		"nc", "ncat", "netcat", "iptables", "ip6tables", "nft":
+		return true
+	}
+	name, _, ok := strings.Cut(w, "=")
+	return ok && syntax.ValidName(name)
+}
