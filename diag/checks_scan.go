@@ -22,8 +22,15 @@ func (x *examination) gaps() []time.Duration {
 // have. The report is that of all of them.
 func (x *examination) again(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
-	r, err := x.client.Knock(ctx, x.e.target, knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}, nil)
-	if err != nil {
+	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
+	r, err := x.client.Knock(ctx, x.e.target, o, nil)
+	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that
+		if !sleep(ctx, x.e.target.Window+time.Second) {
+			return false, context.Cause(ctx)
+		}
+		r, err = x.client.Knock(ctx, x.e.target, o, nil)
+	}
+	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
 	r.Before = first.Before

@@ -140,7 +140,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 		for _, h := range all {
 			ports = append(ports, h.Variant.Ports(h.Hour, h.Range, secret))
 		}
-		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second})
+		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0})
 		client := netip.MustParseAddr("192.0.2.1")
 		for i, h := range all {
 			if h.Variant != gate.AsGiven {

@@ -20,6 +20,9 @@ type pace struct {
 	fifth time.Duration
 	// answer is how long an answer may take.
 	answer time.Duration
+	// trail is how long after the last look SSH is looked at once more, for a gate
+	// that is late; zero where gates are not.
+	trail time.Duration
 }
 
 // stagePause is at least between the knocks of one phase and of the next, so
@@ -32,11 +35,11 @@ const stagePause = 20 * time.Millisecond
 func paceTo(addr netip.Addr) pace {
 	switch {
 	case addr.IsLoopback():
-		return pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond}
+		return pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond}
 	case onLink(addr):
-		return pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond}
+		return pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0}
 	}
-	return pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second}
+	return pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0}
 }
 
 // onLink reports whether addr is in a network that this machine has an address
@@ -92,6 +95,9 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 			at += speed.fifth
 		}
 	}
+	if speed.trail > 0 {
+		p.shots = append(p.shots, knock.Shot{At: at + speed.trail, Look: true})
+	}
 	return p
 }
 
@@ -138,11 +144,17 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets
 	return -1
 }
 
+// looked is how many hypotheses were looked for by the look at a shot.
+func (p scanPlan) looked(shot int) int {
+	n, _ := slices.BinarySearch(p.looks, shot+1)
+	return n
+}
+
 // explain returns which hypotheses a hit at a shot fits, the best first: those
 // whose gate opens right before it, and then those whose gate should have opened
 // a little earlier, since a look gets lost, or a gate opens late.
 func (p scanPlan) explain(hit int) (fits []int) {
-	n := slices.Index(p.looks, hit)
+	n := p.looked(hit) - 1
 	if n < 0 {
 		return nil
 	}

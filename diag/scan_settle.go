@@ -41,7 +41,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			todo = todo[n:]
 			continue
 		}
-		looked := now[:slices.Index(p.looks, hit)+1]
+		looked := now[:p.looked(hit)]
 		fits, err := r.narrow(ctx, p, hit, now)
 		if err != nil || r.report.Stopped != "" {
 			return false, err
@@ -165,7 +165,9 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 	for k, port := range r.ports[i] {
 		shots = append(shots, knock.Shot{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
-	shots = append(shots, knock.Shot{At: (knock.Knocks + 1) * confirmGap, Look: true})
+	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
+		shots = append(shots, knock.Shot{At: (knock.Knocks + later) * confirmGap, Look: true})
+	}
 	// A window that every connection extends may still be open: once more then.
 	for range 2 {
 		v, err := r.volley(ctx, shots, knock.VolleyOptions{Shut: r.shut}, func(int) {})

@@ -1,0 +1,155 @@
+package diag_test
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+// demoWalk says that TestDemoClock walks through everything instead of a part.
+var demoWalk = flag.Bool("demo.walk", false, "examine the demo at every hour of the day with every offset of its clock")
+
+// demo is a stand-in with a fault, and the time at which it is examined.
+type demo struct {
+	fault  string
+	at     time.Time
+	future int // hours that the doctor may try ahead
+}
+
+// loopbacks hands out addresses of their own to stand-ins side by side.
+type loopbacks struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (l *loopbacks) next() netip.Addr {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n++
+	return netip.AddrFrom4([4]byte{127, 1, byte(l.n / 250), byte(l.n%250 + 1)})
+}
+
+// examine starts the demo and returns what the doctor says of it.
+func (d demo) examine(t *testing.T, addr netip.Addr) diag.Report {
+	t.Helper()
+	faults, err := gate.ParseFault(d.fault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := clientAt(d.at)
+	g, err := gate.Start(t.Context(), gate.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: time.Second, Clock: client.Clock, Faults: faults})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	h := hosts.NewHost("demo")
+	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range(), time.Second
+	doctor := diag.Doctor{Client: client, Past: diag.DefaultPast, Future: d.future}
+	r, err := doctor.Run(t.Context(), h, secret, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// demoRange is that of the demo, unless the fault is in it.
+func demoRange(f gate.Faults) knock.Range {
+	if f.Range.IsValid() {
+		return knock.Range{}
+	}
+	return knock.DefaultRange
+}
+
+// TestDemoClock examines demos whose clock is off, at hours of the day times
+// offsets from -26 to +26: each seventeenth of them.
+// All 1,272, which takes minutes:
+//
+//	go test -run DemoClock ./diag -demo.walk
+func TestDemoClock(t *testing.T) {
+	var own loopbacks
+	part := 17
+	if *demoWalk {
+		part = 1
+	}
+	n := 0
+	for hour := range 24 {
+		for offset := -26; offset <= 26; offset++ {
+			if n++; n%part != 0 {
+				continue
+			}
+			d := demo{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26}
+			want := diag.Opens
+			switch {
+			case offset < 0:
+				want = diag.HourBehind
+			case offset > 0 && n%5 == 0: // hours ahead are not asked for
+				want, d.future = diag.Unexplained, 0
+			case offset > 0:
+				want = diag.HourAhead
+			}
+			t.Run(fmt.Sprintf("%02dh %s", hour, d.fault), func(t *testing.T) {
+				t.Parallel()
+				if m := d.at.Minute(); m == 0 || m == 59 {
+					d.at = d.at.Add(30 * time.Minute) // near the hour change two hours open it
+				}
+				r := d.examine(t, own.next())
+				if r.Verdict.Code != want {
+					t.Fatalf("verdict %s, want %s\n%s", r.Verdict.Code, want, r.Text(true))
+				}
+				if o := r.Verdict.Detail.HourOffset; want != diag.Opens && want != diag.Unexplained && (o == nil || *o != offset) {
+					t.Errorf("the hour offset is %v, want %d\n%s", o, offset, r.Text(true))
+				}
+			})
+		}
+	}
+}
+
+// TestDemoFaults examines the demo with each of its other faults at hours of the
+// day.
+func TestDemoFaults(t *testing.T) {
+	var own loopbacks
+	for _, tt := range []struct {
+		fault  string
+		want   diag.Code
+		future int
+	}{
+		{"range=10000-11000", diag.RangeMismatch, 0},
+		{"range=10000-10998", diag.RangeMismatch, 0},
+		{"range=10001-10999", diag.RangeMismatch, 0},
+		{"range=9999-10999", diag.RangeMismatch, 0},
+		{"range=20000-20999", diag.Unexplained, 0},
+		{"sshd=down", diag.SSHDown, 0},
+		{"sshd=silent", diag.SSHSilent, 0},
+		{"sshd=refusing", diag.SSHRefusing, 0},
+		{"drop=1", diag.KnocksBlocked, 0},
+		{"drop=2", diag.KnocksBlocked, 0},
+		{"drop=3", diag.KnocksBlocked, 0},
+		{"drop=4", diag.KnocksBlocked, 0},
+		{"drop=5", diag.KnocksBlocked, 0},
+		{"clock=-20m", diag.HourBehind, 0},
+		{"clock=+50m", diag.HourAhead, 26},
+		{"clock=+20m", diag.Opens, 0},
+	} {
+		for _, hour := range []int{0, 5, 11, 16, 23} {
+			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
+				t.Parallel()
+				at := time.Date(2026, 11, 22, hour, 15, 0, 0, time.UTC)
+				if r := (demo{tt.fault, at, tt.future}).examine(t, own.next()); r.Verdict.Code != tt.want {
+					t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, tt.want, r.Text(true))
+				}
+			})
+		}
+	}
+}
