@@ -22,6 +22,9 @@ func (x *examination) gaps() []time.Duration {
 // have. The report is that of all of them.
 func (x *examination) again(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
+	if len(first.Attempts) > 1 {
+		return false, nil // it had them
+	}
 	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
 	r, err := x.client.Knock(ctx, x.e.target, o, nil)
 	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that

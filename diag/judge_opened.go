@@ -223,7 +223,7 @@ func (e evidence) unexplained() []finding {
 		}
 	}
 	if s := e.scan; s != nil && s.BeyondGuard > 0 {
-		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", usualGuard, plural(s.BeyondGuard, "hypothesis"))
+		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", gate.DefaultSweepGuard, plural(s.BeyondGuard, "hypothesis"))
 	}
 	if s := e.scan; s != nil && s.Untried > 0 {
 		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", plural(s.Untried, "hypothesis"), e.target.SweepGuard)

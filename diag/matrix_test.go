@@ -213,7 +213,7 @@ func givesRules(t *testing.T, s *knocktest.Server, p *patient) {
 func scripted(format gate.Format, change func(*gate.Rules)) func(*testing.T, *knocktest.Server, *patient) {
 	return func(t *testing.T, s *knocktest.Server, _ *patient) {
 		c := s.NewScript(t)
-		r := gate.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: gate.DefaultGrace, SecretPath: c.SecretPath()}
+		r := gate.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: gate.DefaultGrace, SweepGuard: gate.DefaultSweepGuard, SecretPath: c.SecretPath()}
 		if change != nil {
 			change(&r)
 		}

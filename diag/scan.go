@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate"
 )
 
 // Scan finds out which hour, range and form of the secret open a gate. The zero
@@ -166,7 +167,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (Sc
 	}
 	r := scanRun{
 		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
-		budget: budget{guard: cmp.Or(t.SweepGuard, usualGuard)},
+		budget: budget{guard: cmp.Or(t.SweepGuard, gate.DefaultSweepGuard)},
 		report: ScanReport{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
 	r.budget.spend(s.Spent, r.start)
@@ -286,7 +287,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	v, err := r.volley(ctx, p.shots, o, func(shot int) {
 		if i, ok := looks[shot]; ok {
 			r.report.Cells[i].State = Tried
-			if r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > usualGuard {
+			if r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > gate.DefaultSweepGuard {
 				r.report.BeyondGuard++
 			}
 		}

@@ -10,9 +10,6 @@ import (
 )
 
 const (
-	// usualGuard is the sweep guard of printed scripts: wrong ports a minute that
-	// they forgive a source.
-	usualGuard = 30
 	// guardTime is how long a gate ignores a source that went over its guard.
 	guardTime = time.Minute
 	// maxRefill bounds how long a scan waits for its budget in all, where no
@@ -100,13 +97,43 @@ func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypoth
 		out = append(out, rest...)
 		return out, []stage{{of: upTo(0, len(out))}}
 	}
-	n := min(max((usualGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
+	n := min(max((gate.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
 	out = append(out, slips[:n]...)
-	seen := len(out)
-	out = append(out, own...)
-	hours := len(out)
+	stages := []stage{{of: upTo(0, len(out))}}
+	for _, hours := range apart(own) {
+		stages = append(stages, stage{of: upTo(len(out), len(out)+len(hours))})
+		out = append(out, hours...)
+	}
+	stages[len(stages)-1].after = true
+	before := len(out)
 	out = append(append(out, slips[n:]...), rest...)
-	return out, []stage{{of: upTo(0, seen)}, {of: upTo(seen, hours), after: true}, {of: upTo(hours, len(out))}}
+	return out, append(stages, stage{of: upTo(before, len(out))})
+}
+
+// ownHours is how many hours around the server's have ports that a guard counts
+// as the gate's own.
+const ownHours = 26
+
+// apart divides hours so that the near ones are each other's own: hours ahead
+// are wrong ports to a server that is far behind, and the other way round.
+func apart(hours []Hypothesis) [][]Hypothesis {
+	var near, past, future []Hypothesis
+	first, last := 0, 0
+	for _, h := range hours {
+		first, last = min(first, h.Offset), max(last, h.Offset)
+		switch {
+		case h.Offset < -ownHours/2:
+			past = append(past, h)
+		case h.Offset > ownHours/2:
+			future = append(future, h)
+		default:
+			near = append(near, h)
+		}
+	}
+	if last-first <= ownHours {
+		return [][]Hypothesis{hours}
+	}
+	return [][]Hypothesis{near, past, future}
 }
 
 func upTo(from, to int) (all []int) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate"
 )
 
 const (
@@ -14,6 +15,8 @@ const (
 	// maxConfirmations bounds how many hypotheses that explain a hit are told apart
 	// by handshakes.
 	maxConfirmations = 6
+	// maxLate is how many looks a gate may be late that a hit is put aside for.
+	maxLate = 12
 	// maxAside bounds how many hits are put aside: each costs a window.
 	maxAside = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
@@ -41,7 +44,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			todo = todo[n:]
 			continue
 		}
-		looked := now[:p.looked(hit)]
+		looked := now[:max(p.looked(hit)-maxLate, 0)] // of later ones the gate may have been late
 		fits, err := r.narrow(ctx, p, hit, now)
 		if err != nil || r.report.Stopped != "" {
 			return false, err
@@ -49,6 +52,9 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		asked := fits[:min(len(fits), maxConfirmations)]
 		if found, err = r.settle(ctx, asked); found || err != nil || r.report.Stopped != "" {
 			return found, err
+		}
+		if len(asked) == 0 {
+			looked = now[:p.looked(hit)]
 		}
 		// What fits as well and was not asked is not settled, though looked at.
 		over := append(slices.Clone(asked), slices.DeleteFunc(slices.Clone(looked), func(i int) bool { return slices.Contains(fits, i) })...)
@@ -141,7 +147,7 @@ func (r *scanRun) again(ctx context.Context) (bool, error) {
 	if len(aside) == 0 {
 		return false, nil
 	}
-	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > usualGuard && !r.target.Addr.Addr().IsLoopback() {
+	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > gate.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
 		if !sleep(ctx, guardTime+time.Second-time.Since(b.last)) {
 			return false, context.Cause(ctx)
 		}

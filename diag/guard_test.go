@@ -1,0 +1,139 @@
+package diag_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
+)
+
+// guarded runs a test on a server with either script and its sweep guard, whose
+// rules are of the time at.
+func guarded(t *testing.T, o knocktest.Options, test func(t *testing.T, s *knocktest.Server, tripped func() bool)) {
+	t.Helper()
+	for _, f := range []gate.Format{gate.IPTables, gate.NFT} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.NoGate = true
+			if o.At.IsZero() {
+				o.At = morning
+			}
+			s := knocktest.NewServer(t, o)
+			scripted(f, nil)(t, s, nil)
+			test(t, s, func() bool { return tripped(t, s, f) })
+		})
+	}
+}
+
+// tripped reports whether the server's guard ignores anybody.
+func tripped(t *testing.T, s *knocktest.Server, f gate.Format) bool {
+	t.Helper()
+	if f == gate.NFT {
+		return strings.Contains(s.Run(t, "nft", "list", "set", "inet", "portknock", "ignored_4"), "elements")
+	}
+	return strings.Contains(s.Run(t, "cat", "/proc/net/xt_recent/PK_IGNORED"), "src=")
+}
+
+// A scan over all hours does not trip a guard that it knows nothing of.
+func TestScanOfGuardedGate(t *testing.T) {
+	guarded(t, knocktest.Options{At: morning.Add(-3 * time.Hour)}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+		scan := diag.Scan{Client: clientAt(morning), Past: 26, Future: 26}
+		r, err := scan.Run(t.Context(), targetOf(t, s, s.Addr4), nil)
+		if err != nil || r.Opened == nil || r.Opened.Offset != -3 || !r.Confirmed {
+			t.Errorf("%v: %+v, confirmed %v: %s", err, r.Opened, r.Confirmed, r.Summary())
+		}
+		if tripped() {
+			t.Errorf("the guard ignores this client, after %d packets", r.Packets)
+		}
+	})
+}
+
+// The doctor names the likeliest slips before a guard would ignore it.
+func TestDoctorOfGuardedGate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server knocktest.Options
+		want   diag.Code
+	}{
+		{"top port one more", knocktest.Options{Range: mustRange(t, "10000-11000")}, diag.RangeMismatch},
+		{"top port one less", knocktest.Options{Range: mustRange(t, "10000-10998")}, diag.RangeMismatch},
+		{"bottom port one more", knocktest.Options{Range: mustRange(t, "10001-10999")}, diag.RangeMismatch},
+		{"bottom port one less", knocktest.Options{Range: mustRange(t, "9999-10999")}, diag.RangeMismatch},
+		{"an hour behind", knocktest.Options{At: morning.Add(-time.Hour)}, diag.HourBehind},
+		{"a day behind", knocktest.Options{At: morning.Add(-24 * time.Hour)}, diag.HourBehind},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			guarded(t, tt.server, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+				h := hosts.NewHost("server")
+				h.Address = s.Addr4.String()
+				d := diag.Doctor{Client: clientAt(morning), Past: diag.DefaultPast}
+				r, err := d.Run(t.Context(), h, s.Secret, nil)
+				if err != nil || r.Verdict.Code != tt.want {
+					t.Errorf("%v: verdict %s, want %s\n%s", err, r.Verdict.Code, tt.want, r.Text(true))
+				}
+				if tripped() {
+					t.Error("the guard ignores this client")
+				}
+			})
+		})
+	}
+}
+
+// Where the guard is known nothing of a scan trips it, whatever is wrong, and
+// what there was no time for is said.
+func TestScanKeepsInsideKnownGuard(t *testing.T) {
+	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		target := targetOf(t, s, s.Addr4)
+		target.SweepGuard = gate.DefaultSweepGuard
+		scan := diag.Scan{Client: clientAt(morning), Past: 26}
+		r, err := scan.Run(ctx, target, nil)
+		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Hypotheses || r.WrongPorts < gate.DefaultSweepGuard {
+			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Hypotheses)
+		}
+		if tripped() {
+			t.Errorf("the guard ignores this client, after %d wrong ports", r.WrongPorts)
+		}
+		t.Logf("%d wrong ports, %d of %d hypotheses in %v", r.WrongPorts, r.Hypotheses-r.Untried, r.Hypotheses, time.Duration(r.Elapsed))
+	})
+}
+
+// No handshake of a client that has secret and range right trips the guard, with
+// all its attempts, however wrong a clock is and at the hour change too.
+func TestHandshakesDoNotTripTheGuard(t *testing.T) {
+	change := morning.Add(30*time.Minute - time.Second)
+	for _, tt := range []struct {
+		name           string
+		server, client time.Time
+	}{
+		{"the client's clock is 5 h ahead", morning, morning.Add(5 * time.Hour)},
+		{"the client's clock is 26 h behind", morning, morning.Add(-26 * time.Hour)},
+		{"rules 3 h old", morning.Add(-3 * time.Hour), morning},
+		{"rules 3 h old, at the hour change", change.Add(-3 * time.Hour), change},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			guarded(t, knocktest.Options{At: tt.server}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+				client := knock.Client{Clock: func() time.Time { return tt.client }}
+				for range 2 {
+					r, err := client.Knock(t.Context(), targetOf(t, s, s.Addr4), knock.Options{}, nil)
+					if err != nil || r.Opened || len(r.Attempts) != len(knock.DefaultGaps()) {
+						t.Errorf("%v: opened %v after %d attempts", err, r.Opened, len(r.Attempts))
+					}
+				}
+				if tripped() {
+					t.Error("the guard ignores this client")
+				}
+			})
+		})
+	}
+}
