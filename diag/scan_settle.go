@@ -132,7 +132,11 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	if !sleep(ctx, r.target.Window+time.Second) {
 		return false, context.Cause(ctx)
 	}
-	for _, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
+	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
+		// What a stand-in opens late is not what is knocked next.
+		if n > 0 && r.target.Addr.Addr().IsLoopback() && !sleep(ctx, r.target.Window+time.Second) {
+			return false, context.Cause(ctx)
+		}
 		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
 			return opened, err
 		}

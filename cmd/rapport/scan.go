@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,8 +57,14 @@ func newScan(f *flags) *cobra.Command {
 all of them, then all ports 2, 3 and 4, then one by one port 5 and a look at SSH. What
 opened the gate is confirmed by a handshake of its own when the window is over. Ranges
 tried are the server's as known, the same with its ends off by one, and those of
---also-range. An open knock port, a network that rejects, or an sshd that turns this
-address away stop it.
+--also-range. What opened it once and not again is put aside, and the rest is tried. An
+open knock port, a network that rejects, or an sshd that turns this address away stop it.
+
+A gate with a sweep guard ignores an address for a minute after more than 30 wrong ports
+in one. A wrong range or form of the secret costs five; hours cost nothing if range and
+secret are right. So the six likeliest come first, then the hours, then the rest. Where
+sweep_guard is in the hosts file, nothing goes over it, which takes a minute for every six;
+--timeout bounds that, else five minutes do.
 
 Exit status: 0 something opens the gate, 1 nothing does, 2 usage, 3 no such name or no way
 there.`,
@@ -74,8 +82,17 @@ there.`,
 			r := diag.ScanReport{Schema: 1, Host: t.Host}
 			client, err := f.pin(cmd, h, &t)
 			if err == nil {
+				ctx := cmd.Context()
+				if cmd.Flags().Changed("timeout") {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, f.timeout)
+					defer cancel()
+				}
 				scan := diag.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
-				r, err = scan.Run(cmd.Context(), t, scanProgress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
+				r, err = scan.Run(ctx, t, scanProgress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
+				if errors.Is(err, context.DeadlineExceeded) {
+					r.Stopped, err = "out of time: give it more by --timeout", nil
+				}
 			}
 			if cmd.Context().Err() != nil {
 				return err
@@ -140,6 +157,14 @@ func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
 		} else {
 			fmt.Fprintln(w, "differs: nothing")
 		}
+	}
+	for _, h := range r.Aside {
+		if r.Opened == nil || *r.Opened != h {
+			fmt.Fprintf(w, "put aside: hour %v, range %v, the secret %s opened it once, and not again\n", h.Hour, h.Range, h.Variant.Words())
+		}
+	}
+	if r.Opened == nil && r.BeyondGuard > 0 {
+		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", gate.DefaultSweepGuard, r.BeyondGuard)
 	}
 	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH; the pass took %s, all of it %s\n", r.Hypotheses, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
 }
