@@ -286,8 +286,9 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	began := time.Now()
 	v, err := r.volley(ctx, p.shots, o, func(shot int) {
 		if i, ok := looks[shot]; ok {
+			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
-			if r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > gate.DefaultSweepGuard {
+			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > gate.DefaultSweepGuard {
 				r.report.BeyondGuard++
 			}
 		}

@@ -68,8 +68,8 @@ type stage struct {
 // slips of the likely hour take turns, and all of it is paced. Without one, the
 // first stage is what a guarded gate still sees, if it is a slip: as many as the
 // usual budget has wrong ports for, and one, since the right one costs nothing.
-// Then come the own hours, which cost nothing if range and secret are right, and
-// then the rest.
+// Then come the own hours, which cost nothing if range and secret are right; but
+// on loopback twice, since one lost packet hides the right one; and then the rest.
 func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypothesis) ([]Hypothesis, []stage) {
 	var own, slips, rest []Hypothesis
 	out := slices.Clone(first)
@@ -105,6 +105,10 @@ func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypoth
 		out = append(out, hours...)
 	}
 	stages[len(stages)-1].after = true
+	if !t.Addr.Addr().IsLoopback() {
+		stages = append(stages, stages[1:]...)
+		stages[len(stages)-1].after = false
+	}
 	before := len(out)
 	out = append(append(out, slips[n:]...), rest...)
 	return out, append(stages, stage{of: upTo(before, len(out))})
