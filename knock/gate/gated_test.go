@@ -35,13 +35,13 @@ func each(t *testing.T, change func(*gate.Rules), test func(t *testing.T, g *gat
 type gated struct {
 	*knocktest.Server
 	*knocktest.Script
-	t     *testing.T
+	t     testing.TB
 	rules gate.Rules
 }
 
 // install writes the script and its secret to a server. Its window is the
 // default one, unless changed.
-func install(t *testing.T, s *knocktest.Server, f gate.Format, change func(*gate.Rules)) *gated {
+func install(t testing.TB, s *knocktest.Server, f gate.Format, change func(*gate.Rules)) *gated {
 	t.Helper()
 	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
 	g := &gated{Server: s, Script: s.NewScript(t), t: t}

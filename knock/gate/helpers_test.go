@@ -91,7 +91,7 @@ func noGoroutines(t *testing.T) {
 }
 
 // eventually waits until done, or fails with what should have happened.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {

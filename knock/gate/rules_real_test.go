@@ -560,7 +560,7 @@ func TestRulesRefuseTheOtherFormat(t *testing.T) {
 	}
 }
 
-func portRange(t *testing.T, bottom, top int) knock.Range {
+func portRange(t testing.TB, bottom, top int) knock.Range {
 	t.Helper()
 	r, err := knock.NewRange(bottom, top)
 	if err != nil {

@@ -44,7 +44,10 @@ var onlyTCP = [...]syscall.SockFilter{
 }
 
 // sniff opens a packet socket on the device.
-func sniff(device string) (*sniffer, error) {
+func sniff(device string) (*sniffer, error) { return sniffFor(device, onlyTCP[:]) }
+
+// sniffFor is sniff for what the filter lets through.
+func sniffFor(device string, filter []syscall.SockFilter) (*sniffer, error) {
 	dev, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err
@@ -55,7 +58,7 @@ func sniff(device string) (*sniffer, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	file := os.NewFile(uintptr(fd), "capture on "+device)
-	err = attach(fd, onlyTCP[:])
+	err = attach(fd, filter)
 	if err == nil {
 		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1)
 	}

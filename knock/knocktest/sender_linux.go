@@ -1,0 +1,301 @@
+package knocktest
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sender sends packets to a server from any source address, faster than a
+// socket of the kernel's TCP can: they enter the server by its own port of the
+// link. The server answers them by the same link, where nobody takes the
+// answers but [Sender.Answers].
+type Sender struct {
+	t        testing.TB
+	s        *Server
+	fd       int
+	frames   [batch][]byte
+	msgs     [batch]mmsghdr
+	answers  *sniffer
+	nextPort uint16
+}
+
+// batch is how many packets one system call hands to the kernel.
+const batch = 64
+
+// mmsghdr is struct mmsghdr, see sendmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32
+	_   [unsafe.Sizeof(uintptr(0)) - 4]byte
+}
+
+// Packet is one TCP packet to a server's address of the source's family.
+type Packet struct {
+	From       netip.Addr
+	Port       uint16 // where it goes
+	SourcePort uint16 // one after the other when zero
+	Flags      byte   // SYN when zero
+}
+
+// NewSender returns a sender that is gone when the test is over.
+func (s *Server) NewSender(t testing.TB) *Sender {
+	t.Helper()
+	if s.Router != nil {
+		t.Fatal("a sender stands before a server, not before its router")
+	}
+	s.Run(t, "sh", "-c", answerAll, "answer", s.Client4.String(), s.Client6.String(), s.link.mac(1))
+	device, err := net.InterfaceByName(s.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &Sender{t: t, s: s, nextPort: 1024}
+	if x.answers, err = sniffFor(s.port, synAcks[:]); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = x.answers.Close() })
+	if x.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+		t.Fatal(os.NewSyscallError("socket", err))
+	}
+	t.Cleanup(func() { _ = unix.Close(x.fd) })
+	if err := unix.Bind(x.fd, &unix.SockaddrLinklayer{Ifindex: device.Index}); err != nil {
+		t.Fatal(os.NewSyscallError("bind", err))
+	}
+	for i := range x.frames {
+		x.frames[i] = make([]byte, ethernet+1500)
+		iov := &unix.Iovec{Base: &x.frames[i][0]}
+		x.msgs[i].hdr.Iov = iov
+		x.msgs[i].hdr.SetIovlen(1)
+		if err := s.header(x.frames[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return x
+}
+
+// answerAll has the server send its answers to the test process's host,
+// whatever their address, and accept packets from everywhere.
+const answerAll = `
+set -e
+cd /proc/sys/net/ipv4/conf
+echo 0 > all/rp_filter; echo 0 > eth0/rp_filter
+ip neigh replace "$1" lladdr "$3" dev eth0 nud permanent
+ip neigh replace "$2" lladdr "$3" dev eth0 nud permanent
+ip route replace default via "$1"
+ip -6 route replace default via "$2"`
+
+// synAcks lets through what the server sends with SYN and ACK. Offsets count
+// from the IP header.
+var synAcks = [...]syscall.SockFilter{
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0xfffff000 + 4}, // packet type
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jt: 13, K: syscall.PACKET_OUTGOING},
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0},
+	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: 0xf0},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 4, K: 0x40},
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 9}, // IPv4: protocol
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 8, K: syscall.IPPROTO_TCP},
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 20 + 13},
+	{Code: syscall.BPF_JMP | syscall.BPF_JA, K: 3},
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 6}, // IPv6: next header
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 4, K: syscall.IPPROTO_TCP},
+	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 40 + 13},
+	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: flagSYN | flagACK},
+	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 1, K: flagSYN | flagACK},
+	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0xffff},
+	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
+}
+
+// ethernet is the length of a frame's header.
+const ethernet = 14
+
+// header fills in an Ethernet frame's addresses.
+func (s *Server) header(frame []byte) error {
+	to, err := net.ParseMAC(s.link.mac(int(s.Addr4.As4()[3])))
+	if err != nil {
+		return err
+	}
+	from, err := net.ParseMAC(s.link.mac(1))
+	if err != nil {
+		return err
+	}
+	copy(frame, to)
+	copy(frame[6:], from)
+	return nil
+}
+
+// Send sends packets as fast as they leave. The server has handled them when
+// it returns, unless its kernel is busy with others.
+func (x *Sender) Send(packets ...Packet) {
+	x.t.Helper()
+	for len(packets) > 0 {
+		n := min(len(packets), batch)
+		for i, p := range packets[:n] {
+			x.load(i, x.tcp(x.frames[i][:ethernet], p))
+		}
+		x.flush(n)
+		packets = packets[n:]
+	}
+}
+
+// SendIP sends whole IP packets, as they are.
+func (x *Sender) SendIP(packets ...[]byte) {
+	x.t.Helper()
+	for _, p := range packets {
+		x.load(0, append(x.frames[0][:ethernet], p...))
+		x.flush(1)
+	}
+}
+
+// load makes a frame, which is in the buffer i, ready to leave.
+func (x *Sender) load(i int, frame []byte) {
+	binary.BigEndian.PutUint16(frame[12:], syscall.ETH_P_IP)
+	if frame[ethernet]>>4 == 6 {
+		binary.BigEndian.PutUint16(frame[12:], syscall.ETH_P_IPV6)
+	}
+	x.msgs[i].hdr.Iov.SetLen(len(frame))
+}
+
+// flush hands the first n frames to the kernel.
+func (x *Sender) flush(n int) {
+	x.t.Helper()
+	for done := 0; done < n; {
+		k, _, e := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(x.fd), uintptr(unsafe.Pointer(&x.msgs[done])), uintptr(n-done), 0, 0, 0)
+		switch e {
+		case 0:
+			done += int(k)
+		case unix.EINTR:
+		case unix.ENOBUFS: // a queue on the way is full: lost
+			done++
+		default:
+			x.t.Fatal(os.NewSyscallError("sendmmsg", e))
+		}
+	}
+}
+
+// tcp appends a packet to b.
+func (x *Sender) tcp(b []byte, p Packet) []byte {
+	if p.SourcePort == 0 {
+		x.nextPort = max(1024, x.nextPort+1)
+		p.SourcePort = x.nextPort
+	}
+	return AppendTCP(b, p, x.s.addrLike(p.From))
+}
+
+// addrLike is the server's address of the same family.
+func (s *Server) addrLike(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return s.Addr4
+	}
+	return s.Addr6
+}
+
+// AppendTCP appends an IP packet with p, without options and with right
+// checksums.
+func AppendTCP(b []byte, p Packet, to netip.Addr) []byte {
+	start := len(b)
+	if to.Is4() {
+		from, to := p.From.As4(), to.As4()
+		b = append(b, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, syscall.IPPROTO_TCP, 0, 0)
+		b = append(append(b, from[:]...), to[:]...)
+		binary.BigEndian.PutUint16(b[start+10:], checksum(b[start:], 0))
+		start += 12
+	} else {
+		from, to := p.From.As16(), to.As16()
+		b = append(b, 0x60, 0, 0, 0, 0, 20, syscall.IPPROTO_TCP, 64)
+		b = append(append(b, from[:]...), to[:]...)
+		start += 8
+	}
+	if p.Flags == 0 {
+		p.Flags = flagSYN
+	}
+	tcp := len(b)
+	b = binary.BigEndian.AppendUint16(b, p.SourcePort)
+	b = binary.BigEndian.AppendUint16(b, p.Port)
+	b = append(b, 0, 0, 0, 1, 0, 0, 0, 0, 5<<4, p.Flags, 4, 0, 0, 0, 0, 0)
+	// The pseudo header is the addresses, the protocol and the length, RFC 9293, section 3.1.
+	binary.BigEndian.PutUint16(b[tcp+16:], checksum(b[start:], syscall.IPPROTO_TCP+20))
+	return b
+}
+
+// checksum is that of RFC 1071, of an even number of bytes.
+func checksum(b []byte, sum uint32) uint16 {
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	for sum>>16 != 0 {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+// Flood sends what next returns, rate packets a second, until there were so many,
+// or ctx ends if n is 0. It returns how many were sent. If the machine is too
+// slow it is late, and makes up for it when it can.
+func (x *Sender) Flood(ctx context.Context, rate, n int, next func() Packet) int {
+	x.t.Helper()
+	start, sent := time.Now(), 0
+	packets := make([]Packet, 0, batch)
+	for ctx.Err() == nil && (n == 0 || sent < n) {
+		due := int(time.Since(start).Seconds()*float64(rate)) - sent
+		if n > 0 {
+			due = min(due, n-sent)
+		}
+		if due <= 0 {
+			time.Sleep(min(time.Second/time.Duration(rate), time.Millisecond))
+			continue
+		}
+		packets = packets[:0]
+		for range min(due, batch) {
+			packets = append(packets, next())
+		}
+		x.Send(packets...)
+		sent += len(packets)
+	}
+	return sent
+}
+
+// Answers returns the addresses that the server's SSH port has answered with
+// SYN and ACK since it was last asked, once for each answer.
+func (x *Sender) Answers() []netip.Addr {
+	x.t.Helper()
+	segments, err := x.answers.drain()
+	if err != nil {
+		x.t.Fatalf("not all answers were seen: %v", err)
+	}
+	var all []netip.Addr
+	for _, s := range segments {
+		if s.Src.Port() == uint16(x.s.SSHPort) {
+			all = append(all, s.Dst.Addr())
+		}
+	}
+	return all
+}
+
+// Lost returns how many packets to the server its kernel has had no room for.
+func (x *Sender) Lost() int {
+	x.t.Helper()
+	text, err := os.ReadFile("/proc/thread-self/net/dev")
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, counts, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if f := strings.Fields(counts); name == x.s.port && len(f) == 16 {
+			if n, err := strconv.Atoi(f[11]); err == nil { // drop, of what was sent
+				return n
+			}
+		}
+	}
+	x.t.Fatalf("no counts of %s in\n%s", x.s.port, text)
+	return 0
+}
