@@ -111,3 +111,19 @@ func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
 	}
 	return addr
 }
+
+// MoveClient gives the test process one more address, and from now on what it
+// sends to the server at a comes from there, unless it is bound to another. The
+// gate sees a client that has not been there before.
+func (s *Server) MoveClient(t testing.TB, a netip.Addr) netip.Addr {
+	t.Helper()
+	addr, bits, metric := s.NewAddress(t, a), 24, "0"
+	if a.Is6() {
+		bits, metric = 64, "1" // before the kernel's own route
+	}
+	subnet := netip.PrefixFrom(addr, bits).Masked().String()
+	if err := ip("route", "replace", subnet, "dev", s.link.name, "src", addr.String(), "metric", metric); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
