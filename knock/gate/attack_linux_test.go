@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/knocktest"
 )
@@ -35,7 +36,13 @@ type attacked struct {
 // attack makes a server with the defence, and an attacker.
 func (d defence) attack(t testing.TB, change func(*gate.Rules)) attacked {
 	t.Helper()
-	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: d.format != ""})
+	return d.attackIn(t, knock.Range{}, change)
+}
+
+// attackIn is attack for a gate with another range than the default.
+func (d defence) attackIn(t testing.TB, r knock.Range, change func(*gate.Rules)) attacked {
+	t.Helper()
+	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: d.format != "", Range: r})
 	a := attacked{&gated{Server: s, t: t}, s.NewSender(t)}
 	if d.format == "" {
 		return a

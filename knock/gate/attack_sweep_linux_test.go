@@ -256,7 +256,7 @@ func TestSweepsOpenNoGateWithTheGuard(t *testing.T) {
 			t.Parallel()
 			a := d.attack(t, nil)
 			for i, c := range []cell{
-				{rate: 1000, passes: 5, each: 5, together: 25},
+				{rate: 1000, passes: 3, each: 5, together: 25},
 				{rate: 20_000, passes: 5, each: 5, together: 25},
 				{rate: 20_000, passes: 5, each: 5, together: 25, flood: true},
 				{rate: 20_000, passes: 2, each: 5, together: 25, unknown: true},

@@ -43,7 +43,7 @@ func (a attacked) lockout(v6 bool) int {
 // One more spoofed wrong SYN than the guard forgives locks a victim out, in IPv6
 // with all of its /64, and nobody else.
 func TestSpoofedWrongPortsLockAVictimOut(t *testing.T) {
-	guards(t, func(t *testing.T, a attacked) {
+	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, v6 := range []bool{false, true} {
 			if n := a.lockout(v6); n < gate.DefaultSweepGuard || n > gate.DefaultSweepGuard+2 {
 				t.Errorf("IPv6 %v: locked out by %d wrong SYNs", v6, n)
@@ -106,7 +106,7 @@ func (a attacked) during(to netip.Addr, n int) (opened, first int) {
 
 // A handshake opens as ever while a sweep runs.
 func TestHandshakesOpenDuringASweep(t *testing.T) {
-	guards(t, func(t *testing.T, a attacked) {
+	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, to := range a.addresses() {
 			if opened, first := a.during(to, 10); opened != 10 {
 				t.Errorf("%v: %d of 10 handshakes open, %d at the first attempt", to, opened, first)
