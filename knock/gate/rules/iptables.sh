@@ -11,7 +11,7 @@
 #   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
 
 # Chains with these names are ours, and no others.
-ours=' portknock_input portknock_syn portknock_shut portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
+ours=' portknock_input portknock_syn portknock_shut portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_own1 portknock_own2 portknock_own3 portknock_own4 portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
 
 families() {
     echo 4
@@ -62,7 +62,7 @@ knocking() {
         rule="-A portknocking -p tcp --dport $port"
         before="-m recent --name ${pk}_PHASE$((n - 1)) --rcheck --seconds $window"
         case $n in
-        1) echo "$rule -m comment --comment \"hour $h\" -j portknock_into_phase1" ;;
+        1) echo "$rule -m comment --comment \"hour $h\" -g portknock_into_phase1" ;;
 {{- if .Guard}}
         5)
             # Against replay. Lists named after the hour start anew with it. Who
@@ -70,19 +70,37 @@ knocking() {
             # for the server as a whole (by destination, every address the same).
             did="-m recent --name ${pk}_DONE_$h"
             used="-m recent --name ${pk}_USED_$h --rdest --mask $everything"
-            echo "$rule $before $did --update -j portknock_into_phase5"
-            echo "$rule $before $used ! --rcheck --hitcount $guard $did --set $used --set -j portknock_into_phase5"
+            echo "$rule $before $did --update -g portknock_into_phase5"
+            echo "$rule $before $used ! --rcheck --hitcount $guard $did --set $used --set -g portknock_into_phase5"
             ;;
 {{- end}}
-        *) echo "$rule $before -j portknock_into_phase$n" ;;
+        *) echo "$rule $before -g portknock_into_phase$n" ;;
         esac
     done
 {{- if .SweepGuard}}
-    # A multiport match takes 15 ports. The range before it is cheaper.
-    echo "$own" | paste -d , - - - - - - - - - - - - - - - | sed 's/,*$//' | while read -r ports; do
-        echo "-A portknocking -p tcp --dport ${ports%%,*}:${ports##*,} -m multiport --dports $ports -j RETURN"
-    done
-    echo '-A portknocking -j portknock_wrong'
+    # A multiport match takes 15 ports; the range before it is cheaper. Four
+    # chains share them, so that a port meets few of these rules.
+    echo "$own" | awk -v bottom=$bottom -v top=$top '
+        { port[NR] = $1 }
+        END {
+            share = int((NR + 59) / 60)
+            for (n = 1; n <= 4; n++) {
+                print ":portknock_own" n " - [0:0]"
+                if (from < NR) {
+                    first = n == 1 ? bottom : port[from + 1]
+                    last = from + 15 * share < NR ? port[from + 15 * share + 1] - 1 : top
+                    print "-A portknocking -p tcp --dport " first ":" last " -g portknock_own" n
+                }
+                for (g = 1; g <= share && from < NR; g++) {
+                    line = ""
+                    for (i = 1; i <= 15 && from < NR; i++) line = line "," port[++from]
+                    ports = substr(line, 2)
+                    lo = ports; sub(/,.*/, "", lo)
+                    print "-A portknock_own" n " -p tcp --dport " lo ":" port[from] " -m multiport --dports " ports " -j RETURN"
+                }
+                print "-A portknock_own" n " -g portknock_wrong"
+            }
+        }'
 {{- end}}
 }
 {{- if .SweepGuard}}
@@ -99,10 +117,12 @@ sweep_guard() {
     echo '-A portknock_wrong -m limit --limit 1000/second --limit-burst 5000 -g portknock_count'
     echo "-A portknock_count -m hashlimit --hashlimit-above $sweep/minute --hashlimit-burst $sweep --hashlimit-mode srcip --hashlimit-srcmask $net --hashlimit-name ${pk}_WRONG --hashlimit-htable-max 131072 --hashlimit-htable-expire 60000 -j portknock_ban"
     echo "-A portknock_ban -m recent --name ${pk}_IGNORED --mask $mask --set"
-    for chain in wrong ban; do
-        for n in 1 2 3 4 5; do
-            echo "-A portknock_$chain -m recent --name ${pk}_PHASE$n --remove"
-        done
+    for n in 1 2 3 4 5; do
+        echo "-A portknock_ban -m recent --name ${pk}_PHASE$n --remove"
+    done
+    # Who loses the phases in the middle cannot get further: three lookups do.
+    for n in 2 3 4; do
+        echo "-A portknock_wrong -m recent --name ${pk}_PHASE$n --remove"
     done
 }
 {{- end}}
@@ -139,7 +159,7 @@ gate() {
     echo ':portknock_shut - [0:0]'
     echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
     echo '-A portknock_input -i lo -j RETURN'
-    echo '-A portknock_input -p tcp --syn -m conntrack --ctstate NEW -j portknock_syn'
+    echo "-A portknock_input -p tcp --syn -m multiport --dports $ssh,$bottom:$top -j portknock_syn"
 {{- if .SweepGuard}}
     echo "-A portknock_syn -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -g portknock_shut"
 {{- end}}
@@ -339,7 +359,7 @@ whole() {
     for family in $(families); do
         use "$family"
         want=$({ filter_rules && nat_rules; } | grep -c '^-[AI]')
-        have=$(echo "$listed" | awk '$2 == "rule" && $3 != "portknocking" || $2 == "jump" { n++ } END { print n + 0 }')
+        have=$(echo "$listed" | awk '$2 == "rule" && $3 !~ /^portknock(ing|_own[1-4])$/ || $2 == "jump" { n++ } END { print n + 0 }')
         [ "$have" = "$want" ] || return 1
     done
 }
@@ -349,7 +369,7 @@ whole() {
 loaded_steps() {
     for family in $(families); do
         use "$family"
-        echo "$listed" | sed -n 's/^filter rule portknocking .*--dport \([0-9]*\) .*-j portknock_into_phase\([1-5]\)$/\2 \1/p'
+        echo "$listed" | sed -n 's/^filter rule portknocking .*--dport \([0-9]*\) .*-g portknock_into_phase\([1-5]\)$/\2 \1/p'
     done | sort -u
 }
 

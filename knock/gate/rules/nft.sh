@@ -50,10 +50,10 @@ knocking() {
     echo "add element inet $table own { $own }"
     echo "add rule inet $table knocking tcp dport != @own goto wrong"
 {{- end}}
-    steps | while read -r n port h; do
-        for family in $families; do
-            use "$family"
-            rule="add rule inet $table knocking meta nfproto ipv$family tcp dport $port"
+    for family in $families; do
+        use "$family"
+        steps | while read -r n port h; do
+            rule="add rule inet $table knocking tcp dport $port"
             addr="{ $ip saddr }"
             before="$ip saddr @phase$((n - 1))_$family"
             into="update @phase${n}_$family $addr"
@@ -118,6 +118,7 @@ add rule inet $table input ct state established,related accept
 add rule inet $table input iifname "lo" accept
 add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn ct state new goto syn
 END
+    echo "add rule inet $table syn tcp dport != $bottom-$top tcp dport != $ssh return"
 {{- if .SweepGuard}}
     for family in $families; do
         use "$family"
@@ -166,10 +167,13 @@ sweep_guard() {
     for family in $families; do
         use "$family"
         forget=''
-        for n in 1 2 3 4 5; do
+        for n in 2 3 4; do # who loses these cannot get further
             forget="$forget delete @phase${n}_$family { $ip saddr }"
         done
         echo "add rule inet $table wrong meta nfproto ipv$family$forget"
+        for n in 1 5; do
+            forget="$forget delete @phase${n}_$family { $ip saddr }"
+        done
         echo "add rule inet $table count meta nfproto ipv$family update @wrong_$family { $ip saddr $net limit rate over $sweep/minute burst $sweep packets } update @ignored_$family { $ip saddr $net }$forget"
     done
 }
