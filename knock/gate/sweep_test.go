@@ -14,12 +14,12 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// orders returns all orders of 0 to n-1.
-func orders(n int) (all [][]int) {
+// permutations returns all orders of 0 to n-1.
+func permutations(n int) (all [][]int) {
 	if n == 0 {
 		return [][]int{nil}
 	}
-	for _, o := range orders(n - 1) {
+	for _, o := range permutations(n - 1) {
 		for at := range n {
 			all = append(all, slices.Insert(slices.Clone(o), at, n-1))
 		}
@@ -42,7 +42,7 @@ func withPorts(text string, ports [knock.Knocks]uint16) string {
 func TestSweepPasses(t *testing.T) {
 	for _, name := range []string{"article.save", "native.nft"} {
 		text, counts := rules(t, name), map[int]int{}
-		for _, o := range orders(knock.Knocks) {
+		for _, o := range permutations(knock.Knocks) {
 			ports, want := [knock.Knocks]uint16{}, 1
 			for k := range ports {
 				ports[k] = uint16(10100 + 170*o[k])
