@@ -23,6 +23,9 @@ var (
 	changers = []string{"cp", "flock", "iptables-restore", "ip6tables-restore", "mkdir", "mv", "nft", "rm", "sleep"}
 )
 
+// shimmed is the patience with an action of which each program is three.
+const shimmed = 2 * time.Minute
+
 // mortal runs a script that is killed before its n-th program.
 type mortal struct {
 	*gated
@@ -77,7 +80,7 @@ func (m *mortal) run(n int, action ...string) (ran []string, killed bool) {
 	m.t.Helper()
 	m.write("kill/count", "", 0o600)
 	m.write("kill/number", strconv.Itoa(n), 0o600)
-	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(m.t.Context(), shimmed)
 	defer cancel()
 	cmd := m.Server.Command(ctx, m.Dir+"/kill/run", action...)
 	err := cmd.Run()
@@ -96,10 +99,11 @@ func (m *mortal) run(n int, action ...string) (ran []string, killed bool) {
 func (m *mortal) settle() {
 	m.t.Helper()
 	m.write("kill/wake", "", 0o600)
-	eventually(m.t, "nothing waits to be confirmed", func() bool {
-		waits, _ := filepath.Glob(m.Dir + "/run/rapport-gate/*.undo.id")
-		return len(waits) == 0
-	})
+	for deadline := time.Now().Add(shimmed); len(waiting(m)) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			m.t.Fatalf("after %v it still waits to be confirmed", shimmed)
+		}
+	}
 }
 
 // story is an action that is killed, and what must come of it.
@@ -245,7 +249,7 @@ func TestRulesSurviveRandomKills(t *testing.T) {
 // killAfter runs an action and kills it after a while.
 func (m *mortal) killAfter(wait time.Duration, action ...string) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(m.t.Context(), shimmed)
 	defer cancel()
 	m.write("kill/number", strconv.Itoa(1<<20), 0o600)
 	cmd := m.Server.Command(ctx, m.Dir+"/kill/run", action...)
