@@ -303,6 +303,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 // volley sends shots. What an answer forbids to go on with ends it, and is
 // noted in the report.
 func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.VolleyOptions, sent func(shot int)) (knock.VolleyReport, error) {
+	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	rejected := 0
@@ -325,6 +326,12 @@ func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.Volley
 	})
 	r.report.Packets += v.Sent
 	r.report.Connections += v.Connections
+	if errors.Is(err, errRejects) {
+		// A neighbour that does not answer looks the same, and is known after 3 s.
+		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: againLimit}); errors.Is(e, knock.ErrUnreachable) {
+			return v, e
+		}
+	}
 	if errors.Is(err, errOpenKnock) || errors.Is(err, errRejects) {
 		r.report.Stopped, err = err.Error(), nil
 	}
