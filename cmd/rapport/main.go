@@ -5,10 +5,10 @@ package main
 import (
 	"os"
 
-	"rapport/tui/quiet"
+	"rapport/tui/noquery"
 )
 
 func main() {
-	quiet.Restore()
+	noquery.Restore()
 	os.Exit(run(os.Args[1:]))
 }

@@ -1,4 +1,4 @@
-// Package quiet keeps the terminal libraries from talking to the terminal when
+// Package noquery keeps the terminal libraries from talking to the terminal when
 // the program starts. Bubble Tea's init asks for the background colour and
 // waits up to five seconds for terminals that do not answer, also in a
 // subcommand that prints one line. With TERM=dumb it does not ask.
@@ -6,7 +6,7 @@
 // The order of initialization makes it work: this package imports nothing but
 // syscall, so it comes before every package that needs os. Import it in main
 // and call Restore first thing there.
-package quiet
+package noquery
 
 import "syscall"
 
