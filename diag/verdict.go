@@ -2,6 +2,7 @@ package diag
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,9 +104,11 @@ type Cause struct {
 // Change is what can be changed on this side so that the next handshake opens.
 // Zero fields stay as they are.
 type Change struct {
-	Skew   *time.Duration
-	Range  knock.Range
-	Family knock.Family
+	Skew       *time.Duration
+	Range      knock.Range
+	Family     knock.Family
+	Strict     bool // the gate is, as its rules say
+	SweepGuard int  // that of its rules
 }
 
 // IsZero reports whether there is nothing to change.
@@ -122,10 +125,16 @@ func (c Change) Apply(h hosts.Host) hosts.Host {
 	if c.Family != "" {
 		h.Family = c.Family
 	}
+	if c.Strict {
+		h.Strict = true
+	}
+	if c.SweepGuard > 0 {
+		h.SweepGuard = c.SweepGuard
+	}
 	return h
 }
 
-// String says in words what is taken over: "skew -3h, range 10000-10998".
+// String says in words what is applied: "skew -3h, range 10000-10998".
 func (c Change) String() string {
 	var words []string
 	if c.Skew != nil {
@@ -136,6 +145,12 @@ func (c Change) String() string {
 	}
 	if c.Family != "" {
 		words = append(words, "IPv"+string(c.Family))
+	}
+	if c.Strict {
+		words = append(words, "strict")
+	}
+	if c.SweepGuard > 0 {
+		words = append(words, "sweep guard "+strconv.Itoa(c.SweepGuard))
 	}
 	return strings.Join(words, ", ")
 }
@@ -150,6 +165,12 @@ func (c Change) Flags() (all []string) {
 	}
 	if c.Family != "" {
 		all = append(all, "-"+string(c.Family))
+	}
+	if c.Strict {
+		all = append(all, "--strict")
+	}
+	if c.SweepGuard > 0 {
+		all = append(all, "--sweep-guard="+strconv.Itoa(c.SweepGuard))
 	}
 	return all
 }

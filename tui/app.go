@@ -1,110 +1,155 @@
-// Package tui is the screens. It is the only package that knows a terminal;
-// what the screens show is computed elsewhere, and they draw snapshots of it.
 package tui
 
 import (
 	"context"
 	"time"
 
-	"github.com/charmbracelet/bubbles/key"
-	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
-// mode is which screen is shown.
-type mode int
+// screen is one of the screens, between header and key bar.
+type screen interface {
+	// header says what the screen is about, and the time that it shows.
+	header() (about string, at time.Time)
+	// keys are what the screen answers to at the moment.
+	keys() ui.Keys
+	// update takes a message: what happened, for any screen, and keys that are
+	// neither the root's nor in keys, for the one that is shown.
+	update(msg tea.Msg) tea.Cmd
+	// view draws the screen for the session's size.
+	view() []string
+	// moving reports whether more moves than seconds do.
+	moving() bool
+}
 
-const (
-	onKnock mode = iota
-	onHosts
-	onForm   // a server is added or changed
-	onImport // the path of an old script is asked for
-	onSecret // the secret of a server that keeps none is asked for
-	onCompare
-	onDiagnose
-)
-
-// app is the one tea.Model. Update never blocks: whatever takes time is a job.
+// app is the one tea.Model: it routes messages, and frames the screen that is shown.
 type app struct {
-	ctx    context.Context
-	config Config
-	theme  theme
-	keys   keys
-	width  int
-	height int
-	now    time.Time
-	help   bool
+	*session
+	screens []screen
+	shown   screen
+	help    bool // the keys are explained in its place
+	fast    bool // a fast beat is on its way
+	begin   tea.Cmd
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
 
-	mode     mode
-	screen   knockScreen
-	compare  compareScreen  // with the same server
-	diagnose diagnoseScreen // of the same server
-	list     hostsScreen
-	form     form
-	input    textinput.Model // of onImport, onSecret, and the Compare screen's path
-	asked    hosts.Host      // the server whose secret is asked for
-
-	job    *job  // under way, or nil
-	jobs   int   // how many there have been
-	queued stage // what to start when the cancelled job has returned
-	fast   bool  // a fast beat is on its way
+	hosts    *hostsScreen
+	knock    *knockScreen
+	diagnose *diagnoseScreen
+	compare  *compareScreen
 }
 
-// beat is the heartbeat, once a second; fastBeat comes ten times a second while
-// something moves.
-type (
-	beat     time.Time
-	fastBeat time.Time
-)
-
-// startMsg asks for a job.
-type startMsg struct{ stage stage }
-
-func newApp(ctx context.Context, c Config, th theme) app {
-	a := app{ctx: ctx, config: c, theme: th, keys: newKeys(), now: c.clock(), mode: onHosts}
-	if c.Host != nil {
-		a.onServer(*c.Host, c.Secret)
-		for _, n := range c.Notes {
-			a.screen.note(a.now, "%s", n)
-		}
+// newApp returns the screens of the client, on a server or on the list of them.
+func newApp(ctx context.Context, c Config, th ui.Theme) *app {
+	a := &app{session: &session{ctx: ctx, clock: c.clock, config: c, theme: th, now: c.clock()}}
+	a.session.open, a.session.use = a.open, a.use
+	a.hosts = newHostsScreen(a.session)
+	a.onServer(hosts.Host{}, knock.Secret{})
+	if c.Host == nil {
+		a.hosts.begin()
+		a.shown = a.hosts
 		return a
 	}
-	a.reload()
-	if len(a.list.all) == 0 && a.list.broken == "" {
-		a.mode, a.form = onForm, newForm(hosts.NewHost(""), false, knock.Secret{})
-		a.form.first = true
+	a.onServer(*c.Host, c.Secret)
+	for _, n := range c.Notes {
+		a.note("%s", n)
 	}
+	a.begin = tea.Batch(a.knock.start(resolving), a.listen())
 	return a
 }
 
-// onServer shows the Knock screen of a server.
+// onServer turns the screens to a server.
 func (a *app) onServer(h hosts.Host, secret knock.Secret) {
-	t := h.Target()
-	t.Secret = secret
-	a.mode = onKnock
-	a.forgetCompare()
-	a.diagnose = diagnoseScreen{}
-	a.screen = knockScreen{host: h, target: t, planned: len(a.config.gaps())}
+	a.wire.leave()
+	if a.compare != nil {
+		a.compare.forget()
+	}
+	a.server = server{host: h, target: h.Target()}
+	a.target.Secret = secret
+	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), &diagnoseScreen{session: a.session}, &compareScreen{session: a.session}
+	a.screens = []screen{a.hosts, a.knock, a.diagnose, a.compare}
+	a.shown, a.help = a.knock, false
+}
+
+// use turns the screens to a server and resolves its name.
+func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
+	a.onServer(h, secret)
+	return a.knock.start(resolving)
+}
+
+// open shows a screen.
+func (a *app) open(p page) tea.Cmd {
+	a.help = false
+	switch p {
+	case onKnock:
+		a.shown = a.knock
+	case onHandshake:
+		a.shown = a.knock
+		return a.knock.start(knocking)
+	case onDiagnose:
+		a.shown = a.diagnose
+		return a.diagnose.start(0)
+	case onCompare:
+		a.shown = a.compare
+	case onHosts:
+		a.onServer(hosts.Host{}, knock.Secret{})
+		a.hosts.reload()
+		a.shown = a.hosts
+	}
+	return nil
 }
 
 // Init implements [tea.Model].
-func (a app) Init() tea.Cmd {
-	if a.mode == onKnock {
-		return tea.Batch(everySecond(), a.listen(), func() tea.Msg { return startMsg{resolving} })
+func (a *app) Init() tea.Cmd { return tea.Batch(ui.EverySecond(), a.begin) }
+
+// Update implements [tea.Model].
+func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	a.now = a.clock()
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		a.size = ui.Size{Width: msg.Width, Height: msg.Height}
+	case tea.KeyMsg:
+		cmd = a.keyed(msg)
+	case ui.FastBeat:
+		a.fast = false
+	case ui.Beat:
+		cmd = tea.Batch(ui.EverySecond(), a.tell(msg))
+	case ui.JobEvent:
+		cmd = tea.Batch(msg.Next, a.wire.event(msg), a.tell(msg))
+	case ui.JobDone:
+		cmd = tea.Batch(a.wire.done(a.ctx, msg), a.tell(msg))
+	case noted:
+		a.note("%s", string(msg))
+		cmd = a.listen()
+	default:
+		cmd = a.tell(msg)
 	}
-	return tea.Batch(everySecond(), textinput.Blink)
+	if !a.fast && a.shown.moving() {
+		a.fast = true
+		cmd = tea.Batch(cmd, ui.Soon())
+	}
+	return a, cmd
+}
+
+// tell hands a message to every screen.
+func (a *app) tell(msg tea.Msg) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, s := range a.screens {
+		cmds = append(cmds, s.update(msg))
+	}
+	return tea.Batch(cmds...)
 }
 
 // noted is a line for the log from outside.
 type noted string
 
 // listen waits for the next line from outside.
-func (a app) listen() tea.Cmd {
+func (a *app) listen() tea.Cmd {
 	events := a.config.Events
 	if events == nil {
 		return nil
@@ -112,133 +157,82 @@ func (a app) listen() tea.Cmd {
 	return func() tea.Msg { return noted(<-events) }
 }
 
-func everySecond() tea.Cmd {
-	return tea.Every(time.Second, func(t time.Time) tea.Msg { return beat(t) })
+// ownKeys are the root's: those that leave, and the one that leads into the help
+// and back.
+func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
+	quit := ui.NewKey("q", "quit", "quit", func() tea.Cmd { return tea.Quit })
+	suspend := ui.NewKey("ctrl+z", "suspend", "suspend, fg comes back", func() tea.Cmd {
+		a.wire.cancel() // the kernel would repeat knocks whose sockets nobody closes
+		return tea.Suspend
+	})
+	toggle := ui.Act(func() { a.help = !a.help })
+	return []ui.Key{quit, suspend}, ui.NewKey("?", "help", "", toggle), ui.NewKey("esc", "back", "", toggle, "?")
 }
 
-// Update implements [tea.Model].
-func (a app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	a.now = a.config.clock()
-	var cmd tea.Cmd
-	switch msg := msg.(type) {
-	case tea.WindowSizeMsg:
-		a.width, a.height = msg.Width, msg.Height
-	case beat:
-		cmd = tea.Batch(everySecond(), a.due())
-	case fastBeat:
-		a.fast = false
-	case startMsg:
-		cmd = a.start(msg.stage)
-	case jobEvent:
-		switch {
-		case a.job != nil && msg.number == a.job.number && !a.job.muted:
-			if a.diagnosing() {
-				a.tookSnapshot(msg.event)
-			} else {
-				a.screen.take(a.now, msg.event)
-			}
-		case a.compare.job != nil && msg.number == a.compare.job.number:
-			a.compare.take(msg.event)
-		}
-		cmd = msg.next
-	case jobDone:
-		a.compareDone(msg)
-		cmd = a.done(msg)
-	case ended:
-		cmd = a.ended(msg)
-	case tookOver:
-		a.tookOver(msg)
-	case noted:
-		a.screen.note(a.now, "%s", string(msg))
-		cmd = a.listen()
-	case unlocked:
-		cmd = a.unlocked(msg)
-	case sshEnded:
-		a.sshEnded(msg)
-	case tea.KeyMsg:
-		cmd = a.keyed(msg)
-	default:
-		cmd = a.typed(msg) // the cursor of a text field blinks
+// keys are those of the screen, or of the help, with the root's own.
+func (a *app) keys() ui.Keys {
+	leave, help, back := a.ownKeys()
+	if a.help {
+		return ui.Keys{Rows: [][]ui.Key{leave, {back}}, Bar: []ui.Key{back, leave[0]}}
 	}
-	return a, tea.Batch(cmd, a.quicken())
-}
-
-// quicken arms the fast beat while something moves on the screen.
-func (a *app) quicken() tea.Cmd {
-	left, _ := a.screen.window(a.now)
-	if a.fast || a.screen.stage == idle && left == 0 {
-		return nil
+	keys := a.shown.keys()
+	if keys.Modal {
+		keys.Rows = append(keys.Rows, leave[1:])
+		return keys
 	}
-	a.fast = true
-	return tea.Tick(100*time.Millisecond, func(t time.Time) tea.Msg { return fastBeat(t) })
+	keys.Rows = append(keys.Rows, leave, []ui.Key{help})
+	keys.Bar = append(keys.Bar, help, leave[0])
+	return keys
 }
 
 // keyed answers a key. Keys that were read together arrive as one message, and
 // count one by one.
 func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
-	typing := a.typing()
-	if msg.Paste && !typing {
-		if a.mode == onCompare && a.compare.step == compared && !a.now.Before(a.compare.deaf) {
-			a.forgetCompare()
-			return a.collect(msg)
-		}
+	keys := a.keys()
+	switch {
+	case msg.Type == tea.KeyCtrlC:
+		a.interrupted = true
+		return tea.Quit
+	case msg.Paste && !a.help:
+		return a.shown.update(msg)
+	case keys.Ignore != nil && keys.Ignore(msg):
 		return nil
-	}
-	if a.mode == onCompare && !typing && a.deafTo(msg) {
-		return nil
-	}
-	if msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !typing {
+	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !keys.Modal:
 		var cmds []tea.Cmd
 		for _, r := range msg.Runes {
 			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
 		}
 		return tea.Batch(cmds...)
 	}
-	switch {
-	case msg.Type == tea.KeyCtrlC:
-		a.interrupted = true
-		return tea.Quit
-	case key.Matches(msg, a.keys.Suspend):
-		a.cancel() // the kernel would repeat knocks whose sockets nobody closes
-		return tea.Suspend
-	case typing:
-		return a.typed(msg)
-	case a.mode == onDiagnose && a.diagnose.asking:
-		return a.diagnoseKey(msg) // any key is an answer
-	case key.Matches(msg, a.keys.Quit):
-		return tea.Quit
-	case key.Matches(msg, a.keys.Help):
-		a.help = !a.help
+	switch k, ok := keys.Find(msg); {
+	case ok:
+		return k.Do()
+	case a.help:
 		return nil
-	case key.Matches(msg, a.keys.Cancel) && a.help:
-		a.help = false
-		return nil
-	case a.mode == onHosts:
-		return a.hostsKey(msg)
-	case a.mode == onCompare:
-		return a.compareKey(msg)
-	case a.mode == onDiagnose:
-		return a.diagnoseKey(msg)
 	}
-	return a.knockKey(msg)
+	return a.shown.update(msg)
 }
 
-// typing reports whether keys are text.
-func (a *app) typing() bool {
-	switch a.mode {
-	case onForm, onImport, onSecret:
-		return true
-	case onCompare:
-		return a.compare.step == collecting || a.compare.step == naming
+// View implements [tea.Model].
+func (a *app) View() string {
+	if a.size.TooSmall() {
+		return a.theme.Compose(a.size, "", a.now, nil, "")
 	}
-	return a.mode == onHosts && a.list.filtering
+	about, at := a.shown.header()
+	body := a.shown.view()
+	if a.help {
+		keys := a.shown.keys()
+		leave, _, _ := a.ownKeys()
+		keys.Rows = append(keys.Rows, leave)
+		body = a.frame(a.theme.HelpPage(keys))
+	}
+	return a.theme.Compose(a.size, about, at, body, a.theme.KeyBar(a.keys(), a.size.Width))
 }
 
-// cancel ends the job that is under way, and hears no more of it than its end.
-func (a *app) cancel() {
-	a.queued, a.screen.waitFor = idle, nil
-	if a.job != nil {
-		a.job.muted = true
-		a.job.cancel()
+// result is how the program ended, whose own result is err.
+func (a *app) result(err error) error {
+	if err == nil && a != nil && a.interrupted {
+		return ErrInterrupted
 	}
+	return err
 }

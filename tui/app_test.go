@@ -10,15 +10,16 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/tui/ui"
 )
 
 func TestKeysReadTogetherCountOneByOne(t *testing.T) {
 	now := noon
 	m := newScreen(t, &now, nil)
-	m, cmd := m.Update(press("xm?q"))
-	a := m.(app)
-	if !a.screen.masked || !a.help {
-		t.Errorf("masked %v, help %v, want both", a.screen.masked, a.help)
+	m, cmd := update(m, press("xm?q"))
+	a := m
+	if !a.masked || !a.help {
+		t.Errorf("masked %v, help %v, want both", a.masked, a.help)
 	}
 	if !quits(cmd) {
 		t.Error("q at the end does not quit")
@@ -62,7 +63,7 @@ func quits(cmd tea.Cmd) bool {
 func TestPastedTextIsNoKeys(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("mkq"), Paste: true})
-	if a := m.(app); a.screen.masked || a.job != nil {
+	if a := m; a.masked || a.wire.job != nil {
 		t.Error("pasted text was taken for keys")
 	}
 }
@@ -72,18 +73,16 @@ func TestPastedTextIsNoKeys(t *testing.T) {
 func TestKnockingAgainNeverMixes(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), press("k"))
-	first := m.(app).job
-	m = tell(m, press("k"))
-	if a := m.(app); a.job != first {
+	first := m.wire.job
+	if m = tell(m, press("k")); m.wire.job != first {
 		t.Fatal("a second handshake started beside the first")
 	}
-	m = tell(m, jobDone{first.number, context.Canceled})
-	second := m.(app).job
-	if second == nil || second.number == first.number || m.(app).screen.stage != knocking {
+	m = tell(m, jobOver{context.Canceled})
+	if m.wire.job == nil || m.wire.job == first || m.knock.stage != knocking {
 		t.Fatal("the second handshake did not start")
 	}
-	m = tell(m, jobEvent{number: first.number, event: knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}})
-	if m.(app).screen.report != nil {
+	m = tell(m, ui.JobEvent{Job: first, Event: knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}})
+	if m.knock.report != nil {
 		t.Error("the first handshake's event reached the second")
 	}
 }
@@ -95,21 +94,21 @@ func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	size := tea.WindowSizeMsg{Width: 80, Height: 24}
 	m := tell(newScreen(t, &now, nil), append([]tea.Msg{size}, over(nil, knocked(5, opened))...)...)
 	now = noon.Add(1800 * time.Millisecond) // three seconds after the fifth knock
-	m = tell(m, append([]tea.Msg{beat(now)}, again(3, now)...)...)
+	m = tell(m, append([]tea.Msg{ui.Beat(now)}, again(now)...)...)
 	shows(t, m, "SSH IS OPEN", "still open from the handshake 3 s ago", "shuts in 2.0 s")
-	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobDone{4, context.Canceled})
-	m = tell(m, again(5, now)...)
+	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobOver{context.Canceled})
+	m = tell(m, again(now)...)
 	shows(t, m, "still open from the handshake 3 s ago", "shuts in 2.0 s")
 	if strings.Contains(m.View(), "nothing guards it") {
 		t.Errorf("it cries out over its own window:\n%s", m.View())
 	}
 	now = noon.Add(4 * time.Second)
-	m = tell(m, beat(now))
+	m = tell(m, ui.Beat(now))
 	shows(t, m, "WINDOW OVER")
-	m = tell(m, again(6, now)...)
+	m = tell(m, again(now)...)
 	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // by the knocks into the window
 	now = noon.Add(time.Minute)
-	m = tell(tell(m, beat(now)), again(7, now)...)
+	m = tell(tell(m, ui.Beat(now)), again(now)...)
 	shows(t, m, "nothing guards it")
 }
 
@@ -121,8 +120,8 @@ func TestEscCancelsAndDestroysNothing(t *testing.T) {
 	if m = tell(m, tea.KeyMsg{Type: tea.KeyEsc}); m.View() != before {
 		t.Errorf("esc changed the screen to:\n%s", m.View())
 	}
-	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobDone{3, context.Canceled})
-	if a := m.(app); a.job != nil || !strings.Contains(m.View(), "cancelled") {
+	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobOver{context.Canceled})
+	if a := m; a.wire.job != nil || !strings.Contains(m.View(), "cancelled") {
 		t.Errorf("not cancelled:\n%s", m.View())
 	}
 }
@@ -132,7 +131,7 @@ func TestTheHourFollowsTheClock(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})
 	now = now.Add(9 * time.Hour)
-	m = tell(m, beat(now))
+	m = tell(m, ui.Beat(now))
 	if !strings.Contains(m.View(), "> 17h") {
 		t.Errorf("nine hours later:\n%s", m.View())
 	}
@@ -149,8 +148,7 @@ func TestMaskHidesEveryPort(t *testing.T) {
 	}
 	m = tell(m, over(nil, knocked(5, open))...)
 	for h := -1; h <= 1; h++ {
-		s := m.(app).screen
-		for _, port := range s.sequence(knock.HourOf(noon).Add(h)).Ports() {
+		for _, port := range m.sequence(knock.HourOf(noon).Add(h)).Ports() {
 			if p := fmtPort(port); strings.Contains(m.View(), p) {
 				t.Errorf("port %s shows in:\n%s", p, m.View())
 			}
@@ -161,22 +159,13 @@ func TestMaskHidesEveryPort(t *testing.T) {
 func TestCopyGoesToTheClipboard(t *testing.T) {
 	now, got := noon, ""
 	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
-	a := m.(app)
-	a.copySequence()()
+	m.knock.copySequence()()
 	if got != "10247 10363 10357 10858 10938" {
 		t.Errorf("copied %q", got)
 	}
 }
 
 func fmtPort(p uint16) string {
-	s := knockScreen{}
+	s := server{}
 	return s.port(p)
-}
-
-func TestFormats(t *testing.T) {
-	for d, want := range map[time.Duration]string{41 * time.Minute: "+41m", -3 * time.Hour: "-3h", 90 * time.Minute: "+1h30m", -time.Second: "-1s", time.Hour + time.Second: "+1h0m1s"} {
-		if got := signed(d); got != want {
-			t.Errorf("signed(%d) = %s, want %s", d, got, want)
-		}
-	}
 }

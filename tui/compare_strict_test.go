@@ -34,9 +34,9 @@ func strictRulesOf(ports [knock.Knocks]uint16) string {
 	return s.String()
 }
 
-// f takes over what the gate does with wrong ports, for this run and in the
+// f applies what the gate does with wrong ports, for this run and in the
 // hosts file.
-func TestCompareTakesStrictAndSweepGuardOver(t *testing.T) {
+func TestCompareAppliesStrictAndSweepGuard(t *testing.T) {
 	now := noon
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	if err := os.WriteFile(path, []byte("[hosts.myserver]\n"), 0o600); err != nil {
@@ -44,19 +44,17 @@ func TestCompareTakesStrictAndSweepGuardOver(t *testing.T) {
 	}
 	m := tell(newScreen(t, &now, func(c *Config) { c.HostsPath = path }), tea.WindowSizeMsg{Width: 120, Height: 40}, press("c"))
 	m = unfold(t, tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange))), enter)
-	a := m.(app)
-	if o := a.compare.offer(a.screen.host); o.any() {
-		t.Fatalf("the article's gate offers %v", o)
+	if c := m.compare.change(); !c.IsZero() {
+		t.Fatalf("the article's gate offers %v", c)
 	}
-	m = unfold(t, tell(m, press("c"), paste(strictRulesOf(a.screen.current(noon).Ports()))), enter)
-	a = m.(app)
-	a.compare.result.Gate.SweepGuard = 30 // such rules have none
-	shows(t, m, "strict and sweep guard 30")
+	m = unfold(t, tell(m, press("c"), paste(strictRulesOf(m.sequence(m.hour()).Ports()))), enter)
+	m.compare.result.Gate.SweepGuard = 30 // such rules have none
+	shows(t, m, "apply strict, sweep guard 30")
 	m = unfold(t, m, press("f"))
-	if got := m.(app).screen.target; !got.Strict || got.SweepGuard != 30 {
+	if got := m.target; !got.Strict || got.SweepGuard != 30 {
 		t.Errorf("the next handshake goes to %+v", got)
 	}
-	shows(t, m, "took strict and sweep guard 30 over, written to ")
+	shows(t, m, "applied strict, sweep guard 30, written to ")
 	text, err := os.ReadFile(path)
 	if err != nil || !strings.Contains(string(text), "strict = true\nsweep_guard = 30\n") {
 		t.Errorf("%v, hosts file:\n%s", err, text)

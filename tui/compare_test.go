@@ -13,6 +13,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
 // rulesOf writes what iptables-save prints of a gate like the article's for an
@@ -57,7 +58,7 @@ var enter = tea.KeyMsg{Type: tea.KeyEnter}
 
 // unfold tells a model everything that happens of itself until the comparison
 // is over: the end of a paste, the job's events and the file's writing.
-func unfold(t *testing.T, m tea.Model, msgs ...tea.Msg) tea.Model {
+func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 	t.Helper()
 	said := make(chan tea.Msg)
 	stop := make(chan struct{})
@@ -73,7 +74,7 @@ func unfold(t *testing.T, m tea.Model, msgs ...tea.Msg) tea.Model {
 				for _, c := range msg {
 					run(c)
 				}
-			case ended, jobEvent, jobDone, tookOver:
+			case textEnd, ui.JobEvent, ui.JobDone, applied:
 				select {
 				case said <- msg:
 				case <-stop:
@@ -83,17 +84,17 @@ func unfold(t *testing.T, m tea.Model, msgs ...tea.Msg) tea.Model {
 	}
 	for _, msg := range msgs {
 		var cmd tea.Cmd
-		m, cmd = m.Update(msg)
+		m, cmd = update(m, msg)
 		run(cmd)
 	}
 	for wait := true; wait; {
 		select {
 		case msg := <-said:
 			var cmd tea.Cmd
-			m, cmd = m.Update(msg)
+			m, cmd = update(m, msg)
 			run(cmd)
-			_, wrote := msg.(tookOver)
-			wait = m.(app).compare.job != nil || !wrote && strings.Contains(m.(app).compare.notice, "took") && !strings.Contains(m.(app).compare.notice, ",")
+			_, wrote := msg.(applied)
+			wait = m.compare.job != nil || !wrote && strings.Contains(m.compare.notice, "applied") && !strings.Contains(m.compare.notice, ",")
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nothing happens any more:\n%s", m.View())
 		}
@@ -138,15 +139,15 @@ func TestCompareGoldenScreens(t *testing.T) {
 		{name: "ports", msgs: append(typing("10247 10363, 10357 10858 10938"), enter)},
 		{name: "no-gate", msgs: []tea.Msg{paste("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"), enter}, all: true},
 		{name: "error", msgs: []tea.Msg{paste("table ip filter {\n\tchain portknocking {\n\t\ttcp dport 10363 ct state new xt match recent counter\n\t}\n}\n"), enter}, all: true},
-		{name: "took", msgs: []tea.Msg{paste(rulesOf(t, hour.Add(-3), portRange(t, "10000-10998"))), enter}, then: []tea.Msg{press("f")}, all: true},
+		{name: "applied", msgs: []tea.Msg{paste(rulesOf(t, hour.Add(-3), portRange(t, "10000-10998"))), enter}, then: []tea.Msg{press("f")}, all: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			now := noon
-			at := func(w, h int, ascii bool) tea.Model {
+			at := func(w, h int, ascii bool) *app {
 				m := newScreen(t, &now, func(c *Config) { c.ASCII = ascii })
 				return tell(m, tea.WindowSizeMsg{Width: w, Height: h}, press("c"))
 			}
-			play := func(m tea.Model) tea.Model {
+			play := func(m *app) *app {
 				t.Chdir(dir) // where hosts.toml is
 				defer t.Chdir(here)
 				for _, msg := range append(tt.msgs, tt.then...) {
@@ -176,7 +177,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 }
 
 // fits fails where a screen is larger than the terminal at any size.
-func fits(t *testing.T, m tea.Model) {
+func fits(t *testing.T, m *app) {
 	t.Helper()
 	for w := 50; w < 130; w += 7 {
 		for h := 14; h < 45; h += 3 {
@@ -190,7 +191,7 @@ func fits(t *testing.T, m tea.Model) {
 }
 
 // newCompare returns the Compare screen of a server in a hosts file.
-func newCompare(t *testing.T, now *time.Time, file string) (tea.Model, string) {
+func newCompare(t *testing.T, now *time.Time, file string) (*app, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
@@ -209,7 +210,7 @@ func newCompare(t *testing.T, now *time.Time, file string) (tea.Model, string) {
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 40}, press("c")), path
 }
 
-func shows(t *testing.T, m tea.Model, want ...string) {
+func shows(t *testing.T, m *app, want ...string) {
 	t.Helper()
 	view := strings.Join(strings.Fields(strings.ReplaceAll(m.View(), "│", " ")), " ")
 	for _, w := range want {
@@ -229,22 +230,22 @@ func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 		for word := range strings.SplitSeq(strings.TrimSuffix(line, "\n"), " ") {
 			var cmd tea.Cmd
 			if word != "" {
-				m, cmd = m.Update(press(word))
+				m, cmd = update(m, press(word))
 				if quits(cmd) {
 					t.Fatalf("%q quits", word)
 				}
 			}
-			m, _ = m.Update(tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")})
+			m = tell(m, tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")})
 		}
-		m, _ = m.Update(enter) // what it asks for is answered later, if at all
+		m = tell(m, enter) // what it asks for is answered later, if at all
 	}
-	if a := m.(app); a.help || a.screen.masked || a.compare.step != collecting {
+	if a := m; a.help || a.masked || a.compare.step != collecting {
 		t.Fatalf("a letter was a command:\n%s", m.View())
 	}
-	for n := range m.(app).compare.text.number {
-		m = tell(m, ended{n}) // the ends of empty lines that something followed
+	for n := range m.compare.text.number {
+		m = tell(m, textEnd{n}) // the ends of empty lines that something followed
 	}
-	if m.(app).compare.step != collecting {
+	if m.compare.step != collecting {
 		t.Fatal("an empty line inside ended the text")
 	}
 	m = unfold(t, m, enter)
@@ -287,10 +288,10 @@ func TestCompareLoadsAFile(t *testing.T) {
 	m = unfold(t, m, enter)
 	shows(t, m, "is no file")
 	m = unfold(t, tell(m, typing("rules.save")...), enter)
-	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "take skew +1h over for this run", "hour-ahead")
+	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "apply skew 1h for this run", "hour-ahead")
 }
 
-func TestCompareTakesOver(t *testing.T) {
+func TestCompareApplies(t *testing.T) {
 	now := noon
 	hour := knock.HourOf(noon)
 	for _, tt := range []struct {
@@ -300,36 +301,35 @@ func TestCompareTakesOver(t *testing.T) {
 		want       string
 	}{
 		{"range and skew", "# mine\n[hosts.myserver] # the first\naddress = \"192.0.2.1\"\n[hosts.other]\n",
-			rulesOf(t, hour.Add(-3), portRange(t, "10000-10998")), "f take range 10000-10998 and skew -3h over for this run, and into the hosts file",
+			rulesOf(t, hour.Add(-3), portRange(t, "10000-10998")), "f apply skew -3h, range 10000-10998 for this run, and in the hosts file",
 			"# mine\n[hosts.myserver] # the first\naddress = \"192.0.2.1\"\nrange = \"10000-10998\"\nskew = \"-3h\"\n[hosts.other]\n"},
 		{"skew on top of one", "[hosts.myserver]\nskew = \"-2h0m0s\" # since May\n",
-			rulesOf(t, hour.Add(-3), knock.DefaultRange), "f take skew -3h over", "[hosts.myserver]\nskew = \"-3h\" # since May\n"},
+			rulesOf(t, hour.Add(-3), knock.DefaultRange), "f apply skew -3h", "[hosts.myserver]\nskew = \"-3h\" # since May\n"},
 		{"skew no more", "[hosts.myserver]\nskew = \"-2h0m0s\"\n",
-			rulesOf(t, hour, knock.DefaultRange), "f take skew 0s over", "[hosts.myserver]\n"},
+			rulesOf(t, hour, knock.DefaultRange), "f apply skew 0s", "[hosts.myserver]\n"},
 		{"range", "[hosts.myserver]\nrange = \"10000-10998\"\n",
-			"10247,10363,10357,10858,10938", "f take range 10000-10999 over", "[hosts.myserver]\n"},
-		{"another server's file", "[hosts.other]\n", rulesOf(t, hour.Add(-3), knock.DefaultRange), "f take skew -3h over for this run;", "[hosts.other]\n"},
+			"10247,10363,10357,10858,10938", "f apply range 10000-10999", "[hosts.myserver]\n"},
+		{"another server's file", "[hosts.other]\n", rulesOf(t, hour.Add(-3), knock.DefaultRange), "f apply skew -3h for this run;", "[hosts.other]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m, path := newCompare(t, &now, tt.file)
 			m = unfold(t, tell(m, paste(tt.text)), enter)
 			shows(t, m, tt.offer)
 			m = unfold(t, m, press("f"))
-			shows(t, m, "hour, range and secret are the same here", "over, ")
+			shows(t, m, "hour, range and secret are the same here", "applied ")
 			if got, _ := os.ReadFile(path); string(got) != tt.want {
 				t.Errorf("the hosts file is now\n%s", got)
 			}
-			if stale := strings.Contains(tt.offer, "skew -3h"); stale != strings.Contains(m.View(), "stale still, from 3 hours ago") {
+			if stale := strings.Contains(tt.offer, "skew -3h"); stale != strings.Contains(m.View(), "still stale, from 3 hours ago") {
 				t.Errorf("of the server's own hour, want stale %v:\n%s", stale, m.View())
 			}
-			if strings.Contains(m.View(), "differs") || strings.Contains(m.View(), "f  take") {
+			if strings.Contains(m.View(), "differs") || strings.Contains(m.View(), "f  apply") {
 				t.Errorf("something differs still:\n%s", m.View())
 			}
 			// The Knock screen goes by it.
-			ports := m.(app).compare.result.Puzzle.Ports
+			ports := m.compare.result.Puzzle.Ports
 			m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-			screen := m.(app).screen
-			if screen.current(noon).Ports() != ports {
+			if m.sequence(m.hour()).Ports() != ports {
 				t.Errorf("the Knock screen has other ports:\n%s", m.View())
 			}
 		})
@@ -343,23 +343,23 @@ func TestCompareOffersOnlyWhatIsSure(t *testing.T) {
 	ports := knock.Derive(knock.HourOf(noon).Add(2), portRange(t, "7000-7002"), secret).Ports()
 	m = unfold(t, tell(m, paste(strings.Trim(fmt.Sprint(ports), "[]"))), enter)
 	shows(t, m, "ambiguous: made by ")
-	if strings.Contains(m.View(), "f  take") {
-		t.Errorf("it offers to take over what may be wrong:\n%s", m.View())
+	if strings.Contains(m.View(), "f  apply") {
+		t.Errorf("it offers to apply what may be wrong:\n%s", m.View())
 	}
-	before := m.(app).screen.target
-	if m = tell(m, press("f")); m.(app).screen.target != before {
-		t.Error("f took it over")
+	before := m.target
+	if m = tell(m, press("f")); m.target != before {
+		t.Error("f applied it")
 	}
 }
 
 func TestCompareCancels(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")
-	m, cmd := tell(m, paste("10248 10363 10357 10858 10938")).Update(tea.KeyMsg{Type: tea.KeyCtrlD})
+	m, cmd := update(tell(m, paste("10248 10363 10357 10858 10938")), tea.KeyMsg{Type: tea.KeyCtrlD})
 	shows(t, m, "comparing 1 line, 29 bytes")
-	number := m.(app).compare.job.number
+	job := m.compare.job
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m.(app); a.compare.job != nil || a.mode != onCompare {
+	if a := m; a.compare.job != nil || a.shown != a.compare {
 		t.Fatal("not cancelled")
 	}
 	shows(t, m, "cancelled", "ports 10248 10363 10357 10858 10938")
@@ -371,7 +371,7 @@ func TestCompareCancels(t *testing.T) {
 	for range 2 {
 		select {
 		case msg := <-ended:
-			if d, ok := msg.(jobDone); ok && d.number != number {
+			if d, ok := msg.(ui.JobDone); ok && d.Job != job {
 				t.Errorf("another job ended: %v", d)
 			}
 			if msg != nil {
@@ -383,7 +383,7 @@ func TestCompareCancels(t *testing.T) {
 	}
 	shows(t, m, "cancelled")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if m.(app).mode != onKnock {
+	if m.shown != m.knock {
 		t.Error("esc does not go back")
 	}
 	m = tell(m, press("c"))
@@ -415,7 +415,7 @@ func TestCompareBoundsTheText(t *testing.T) {
 	for range 20 {
 		m = tell(m, paste(line))
 	}
-	if n := len(m.(app).compare.text.bytes); n > 5<<20 {
+	if n := len(m.compare.text.bytes); n > 5<<20 {
 		t.Errorf("%d bytes are kept", n)
 	}
 	shows(t, m, "what follows is dropped")
@@ -444,7 +444,7 @@ func TestComparePasteOnTheResult(t *testing.T) {
 	shows(t, m, "4 of 5 ports are those of hour 2026-11-22-08: the 3rd differs")
 	now = now.Add(5 * time.Second)
 	m = tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange)))
-	if a := m.(app); a.compare.step != collecting || a.compare.result != nil {
+	if a := m; a.compare.step != collecting || a.compare.result != nil {
 		t.Fatalf("the paste is lost:\n%s", m.View())
 	}
 	m = unfold(t, m, enter)

@@ -5,171 +5,165 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
-// comparePanes lay the Compare screen out between header and footer, and say
-// how far its text can be scrolled.
-func (a app) comparePanes() (lines []string, scroll int) {
-	c := a.compare
+func (s *compareScreen) view() []string {
+	lines, _ := s.layOut()
+	return lines
+}
+
+// layOut draws the screen, and says how far its text can be scrolled.
+func (s *compareScreen) layOut() (lines []string, most int) {
 	switch {
-	case c.step == naming:
-		return a.framed(a.pathPane()), 0
-	case c.step == collecting:
-		return a.framed(a.collectPane()), 0
-	case c.result == nil:
-		return a.framed(pane{title: "compare", lines: a.indented(a.underWay())}), 0
+	case s.step == naming:
+		return s.frame(s.pathPane()), 0
+	case s.step == collecting:
+		return s.frame(s.collectPane()), 0
+	case s.result == nil:
+		return s.frame(ui.Pane{Title: "compare", Lines: s.indented(s.underWay())}), 0
 	}
-	if c.result.Gate != nil || c.result.Kind == "" {
-		lines = a.framed(a.portsPane())
+	if s.result.Gate != nil || s.result.Kind == "" {
+		lines = s.frame(s.portsPane())
 	}
-	room := a.height - 2 - len(lines)
-	if a.large() {
-		room -= 3 // the frame, and a blank line above the keys
+	room := s.size.Height - 2 - len(lines)
+	framed := s.size.Framed()
+	if framed {
+		room -= 3 // the frame, and an empty line above the keys
 	}
-	text := a.findings()
-	p := pane{title: "findings", lines: text}
-	if len(text) > room {
+	p := ui.Pane{Title: "findings", Lines: s.findings()}
+	if len(p.Lines) > room {
 		shown := room
-		if !a.large() {
+		if !framed {
 			shown--
 		}
-		scroll = len(text) - shown
-		first := min(c.scroll, scroll)
-		p.lines = text[first : first+shown]
-		p.foot = fmt.Sprintf("lines %d-%d of %d, up and down", first+1, first+shown, len(text))
-		if !a.large() {
-			p.lines = append(slices.Clip(p.lines), a.theme.dim.Render(" "+p.foot))
+		p.Lines, p.Foot, most = s.scroll.Window(p.Lines, shown)
+		p.Foot += ", up and down"
+		if !framed {
+			p.Add(s.theme.Dim.Render(" " + p.Foot))
 		}
 	}
-	for a.large() && len(p.lines) < room {
-		p.lines = append(p.lines, "")
+	if framed {
+		p.Fill(room)
 	}
-	return append(lines, a.framed(p)...), scroll
+	return append(lines, s.frame(p)...), most
 }
 
 // indented wraps a text into the lines of a pane.
-func (a app) indented(s string) (out []string) {
-	for _, l := range wrap(s, a.width-4) {
-		out = append(out, " "+l)
-	}
-	return out
+func (s *compareScreen) indented(text string) []string {
+	return ui.Paragraph(s.theme.Plain, text, " ", s.size.Width-3)
 }
 
-func (a app) underWay() string {
-	what := a.compare.text.size()
-	if a.compare.path != "" {
-		what = knock.Clean(a.compare.path, 200)
+func (s *compareScreen) underWay() string {
+	what := s.text.size()
+	if s.path != "" {
+		what = knock.Clean(s.path, 200)
 	}
-	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every form of the secret", what, gate.DefaultHours)
+	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, gate.DefaultHours)
 }
 
 // collectPane asks for the rules, and says how much has come.
-func (a app) collectPane() pane {
-	c := a.compare
-	p := pane{title: "compare with the server's rules"}
-	for _, l := range []string{
-		"Paste what one of these prints on the server, as root:",
-		"    iptables-save; ip6tables-save",
-		"    nft list ruleset",
-		"or its script, or five ports that it takes. Then press enter on an empty line, or ctrl+d.",
-		"",
-	} {
-		p.lines = append(p.lines, a.indented(l)...)
-	}
-	switch n := len(c.text.bytes); {
+func (s *compareScreen) collectPane() ui.Pane {
+	th := s.theme
+	p := ui.Pane{Title: "compare with the server's rules"}
+	p.Add(s.indented("Paste what one of these prints on the server, as root:")...)
+	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
+	p.Add(s.indented("or its script, or five ports that it takes. Then press enter on an empty line, or ctrl+d.")...)
+	p.Add("")
+	switch n := len(s.text.bytes); {
 	case n == 0:
-		p.lines = append(p.lines, a.theme.dim.Render(" nothing yet"))
-	case c.text.isPorts() && a.screen.masked:
-		p.lines = append(p.lines, " "+a.theme.accent.Render("ports")+"  ***** _")
-	case c.text.isPorts():
-		typed := strings.Join(strings.Fields(string(c.text.bytes)), " ")
-		p.lines = append(p.lines, a.indented(a.theme.accent.Render("ports")+"  "+typed+" _")...)
+		p.Add(th.Dim.Render(" nothing yet"))
+	case s.text.isPorts() && s.masked:
+		p.Add(" " + th.Accent.Render("ports") + "  ***** _")
+	case s.text.isPorts():
+		typed := strings.Join(strings.Fields(string(s.text.bytes)), " ")
+		p.Add(s.indented(th.Accent.Render("ports") + "  " + typed + " _")...)
 	default:
-		p.lines = append(p.lines, " "+a.theme.accent.Render("text")+"  "+c.text.size()+" _")
+		p.Add(" " + th.Accent.Render("text") + "  " + s.text.size() + " _")
 		if n == maxText {
-			p.lines = append(p.lines, " "+a.theme.bad.Render("what follows is dropped: "+gate.ErrLongRules.Error()))
+			p.Add(" " + th.Bad.Render("what follows is dropped: "+gate.ErrLongRules.Error()))
 		}
 	}
-	return a.failing(p)
+	return s.failing(p)
 }
 
 // pathPane asks for a file.
-func (a app) pathPane() pane {
-	return a.failing(pane{title: "compare with a file", lines: []string{" " + a.theme.accent.Render("path") + "  " + a.input.View()}})
+func (s *compareScreen) pathPane() ui.Pane {
+	return s.failing(ui.Pane{Title: "compare with a file", Lines: []string{" " + s.theme.Accent.Render("path") + "  " + s.input.View()}})
 }
 
 // failing adds why the newest comparison could not be made.
-func (a app) failing(p pane) pane {
-	if a.compare.failure == "" {
-		return p
-	}
-	p.lines = append(p.lines, "")
-	for _, l := range wrap(a.compare.failure, a.width-4) {
-		p.lines = append(p.lines, " "+a.theme.bad.Render(l))
+func (s *compareScreen) failing(p ui.Pane) ui.Pane {
+	if s.failure != "" {
+		p.Add("")
+		p.Add(ui.Paragraph(s.theme.Bad, s.failure, " ", s.size.Width-3)...)
 	}
 	return p
 }
 
 // portsPane shows the server's phases beside the client's sequence.
-func (a app) portsPane() pane {
-	i := a.compare.result
-	p := pane{title: "compare", note: "five ports"}
+func (s *compareScreen) portsPane() ui.Pane {
+	i := s.result
+	p := ui.Pane{Title: "compare", Note: "five ports"}
 	var there []uint16
 	if i.Gate != nil {
-		p.note = gateNote(*i)
+		p.Note = gateNote(*i)
 		there = i.Gate.Ports
 	}
 	if i.Puzzle.Ports[0] != 0 {
 		there = i.Puzzle.Ports[:]
 	}
 	seq := knock.Derive(i.Puzzle.Hour, i.Puzzle.Range, i.Puzzle.Secret)
-	p.lines = append(p.lines, a.theme.dim.Render(" "+fit("", 9)+fit("there", 10)+fit("here", 10)+"for hour "+i.Puzzle.Hour.String()))
+	p.Add(s.theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Puzzle.Hour.String()))
 	for k, name := range ordinals() {
 		here := seq.Ports()[k]
 		switch {
 		case k >= len(there):
-			p.lines = append(p.lines, a.row(name, "none", a.screen.port(here), "differs"))
+			p.Add(s.row(name, "none", s.port(here), differs))
 		case there[k] == 0:
-			p.lines = append(p.lines, a.row(name, "computed", a.screen.port(here), "not told"))
+			p.Add(s.row(name, "computed", s.port(here), untold))
 		default:
-			p.lines = append(p.lines, a.row(name, a.screen.port(there[k]), a.screen.port(here), same(there[k] == here)))
+			p.Add(s.row(name, s.port(there[k]), s.port(here), sameness(there[k] == here)))
 		}
 	}
-	if i.Gate == nil {
-		return p
+	if i.Gate != nil {
+		p.Add(s.sshRow(*i.Gate), s.windowRow(*i))
 	}
-	g, t := i.Gate, a.screen.target
-	port, door := strconv.Itoa(g.SSHPort), ""
-	guarded := slices.Contains(g.Doors, a.screen.host.SSHPort)
-	if g.SSHPort == 0 {
-		port, guarded = "any", true
-	}
-	if g.Door != "" {
-		door = "   door " + string(g.Door)
-	}
-	here := strconv.Itoa(a.screen.host.SSHPort)
-	if g.Door == "" {
-		p.lines = append(p.lines, a.row("ssh", "no door", here, "differs"))
-	} else {
-		p.lines = append(p.lines, a.row("ssh", port, here, same(guarded))+door)
-	}
-	of := t.Window
-	if of == 0 {
-		of = knock.DefaultWindow
-	}
-	window, word := span(g.Window()), same(g.Window() == of)
-	switch {
-	case i.Kind == gate.FromScript && g.Window() == 0:
-		window, word = "computed", "not told"
-	case g.Window() == 0:
-		window = "endless"
-	}
-	p.lines = append(p.lines, a.row("window", window, span(of), word))
 	return p
+}
+
+// sshRow compares the SSH port, and says what accepts it.
+func (s *compareScreen) sshRow(g gate.Gate) string {
+	here := strconv.Itoa(s.host.SSHPort)
+	accept := "   accept " + acceptRule(g.Door)
+	switch {
+	case g.Door == "":
+		return s.row("ssh", "no rule", here, differs)
+	case g.SSHPort == 0:
+		return s.row("ssh", "any", here, same) + accept
+	}
+	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.Doors, s.host.SSHPort))) + accept
+}
+
+// acceptRule names a kind of accept rule.
+func acceptRule(k gate.DoorKind) string {
+	return map[gate.DoorKind]string{gate.DoorRCheck: "fixed", gate.DoorUpdate: "sliding", gate.DoorRemove: "one-shot"}[k]
+}
+
+// windowRow compares the window.
+func (s *compareScreen) windowRow(i gate.Inspection) string {
+	there, here := i.Gate.Window(), s.window()
+	switch {
+	case there != 0:
+		return s.row("window", hosts.FormatDuration(there), hosts.FormatDuration(here), sameness(there == here))
+	case i.Kind == gate.FromScript:
+		return s.row("window", "computed", hosts.FormatDuration(here), untold)
+	}
+	return s.row("window", "endless", hosts.FormatDuration(here), differs)
 }
 
 // gateNote says where a gate stands.
@@ -181,144 +175,30 @@ func gateNote(i gate.Inspection) string {
 	return fmt.Sprintf("%s, %s, chain %s", i.Kind, strings.Join(families, " and "), knock.Clean(i.Gate.Chain, 30))
 }
 
-// row is one line of the table.
-func (a app) row(name, there, here, word string) string {
-	style := a.theme.dim
-	switch word {
-	case "same":
-		style = a.theme.good
-	case "differs":
-		style = a.theme.bad
-	}
-	return " " + fit(name, 9) + fit(there, 10) + fit(here, 10) + style.Render(fit(word, 8))
-}
+// agreement is how what is there compares with what is here.
+type agreement string
 
-func same(is bool) string {
+const (
+	same    agreement = "same"
+	differs agreement = "differs"
+	untold  agreement = "not told"
+)
+
+func sameness(is bool) agreement {
 	if is {
-		return "same"
+		return same
 	}
-	return "differs"
+	return differs
 }
 
-// span writes whole seconds as the hosts file does.
-func span(d time.Duration) string { return fmt.Sprintf("%gs", d.Seconds()) }
-
-// findings are what is said below the table, in lines of the pane's width.
-func (a app) findings() (out []string) {
-	c, i := a.compare, a.compare.result
-	add := func(style func(...string) string, s string) {
-		for _, l := range wrap(a.masked(s), a.width-4) {
-			out = append(out, " "+style(l))
-		}
+// row is one line of the table.
+func (s *compareScreen) row(name, there, here string, a agreement) string {
+	style := s.theme.Dim
+	switch a {
+	case same:
+		style = s.theme.Good
+	case differs:
+		style = s.theme.Bad
 	}
-	th := a.theme
-	plain := func(s ...string) string { return strings.Join(s, " ") }
-	if c.notice != "" {
-		add(th.strong.Render, c.notice)
-	}
-	if c.step == comparing {
-		add(th.dim.Render, a.underWay())
-	}
-	if i.Printed != nil {
-		add(plain, i.Printed.Words())
-	}
-	if m := i.Match(); m != nil {
-		add(plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
-		if n := i.Others(); n > 0 {
-			add(th.warn.Render, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", count(n, "other combination")))
-		}
-	}
-	switch {
-	case i.OtherSecret():
-		add(th.bad.Render, fmt.Sprintf("another secret: no hour within %d either way, no range and no form of the secret makes these ports", gate.DefaultHours))
-	case len(i.Differs) > 0:
-		add(th.warn.Render, "differs: "+strings.Join(i.Differs, "; "))
-	case i.Match() != nil:
-		add(th.good.Render, "hour, range and secret are the same here")
-	case i.Printed != nil:
-		add(th.good.Render, "range, window and ssh port are the same here")
-	}
-	if m := i.Match(); m != nil && c.followed && c.step == compared {
-		real := gate.Match{HourOffset: m.Hour.Sub(knock.HourOf(c.at))}
-		switch {
-		case m.HourOffset != 0:
-		case real.HourOffset < 0:
-			add(th.warn.Render, fmt.Sprintf("the server's rules are stale still, from %s: this client only follows", real.When()))
-		case real.HourOffset > 0:
-			add(th.warn.Render, fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When()))
-		}
-	}
-	if o := c.offer(a.screen.host); o.any() && c.step == compared {
-		out = append(out, " "+th.accent.Render("f")+"  take "+o.String()+" over")
-		how := "for this run"
-		if c.listed {
-			how += ", and into the hosts file"
-		}
-		if o.skewed {
-			how += "; if the server's refresh has stopped, mend that instead"
-		}
-		for _, l := range wrap(how, a.width-7) {
-			out = append(out, "    "+th.dim.Render(l))
-		}
-	}
-	if g := i.Gate; g != nil {
-		for _, also := range g.Also {
-			add(plain, "also takes: "+strings.Trim(fmt.Sprint(also), "[]"))
-		}
-	}
-	for _, p := range i.Problems {
-		style := th.dim
-		switch p.Severity {
-		case gate.SeverityError:
-			style = th.bad
-		case gate.SeverityWarning:
-			style = th.warn
-		}
-		add(style.Render, fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary))
-		for n, l := range wrap(a.masked(p.Fix), a.width-11) {
-			label := "fix: "
-			if n > 0 {
-				label = "     "
-			}
-			out = append(out, "   "+label+l)
-		}
-	}
-	if i.Gate != nil && len(i.Problems) == 0 {
-		add(plain, "no problems")
-	}
-	return out
-}
-
-// masked hides the knock ports that a text names, on a masked screen.
-func (a app) masked(s string) string {
-	i := a.compare.result
-	ports := slices.Clone(i.Puzzle.Ports[:])
-	if i.Gate != nil {
-		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
-	}
-	return a.screen.hide(s, ports)
-}
-
-// compareHints are the keys of the Compare screen.
-func (a app) compareHints() [][2]string {
-	c := a.compare
-	mask := "mask"
-	if a.screen.masked {
-		mask = "unmask"
-	}
-	switch {
-	case c.step == naming:
-		return [][2]string{{"enter", "load"}, {"esc", "back"}}
-	case c.step == collecting && len(c.text.bytes) == 0:
-		return [][2]string{{"l", "load a file"}, {"esc", "back"}}
-	case c.step == collecting:
-		return [][2]string{{"ctrl+d", "compare"}, {"ctrl+u", "clear"}, {"esc", "back"}}
-	case c.step == comparing:
-		return [][2]string{{"esc", "cancel"}, {"m", mask}, {"?", "help"}, {"q", "quit"}}
-	}
-	var hints [][2]string
-	if c.offer(a.screen.host).any() {
-		hints = append(hints, [2]string{"f", "take over"})
-	}
-	return append(hints, [][2]string{{"esc", "back"}, {"c", "compare others"}, {"m", mask}, {"?", "help"}, {"q", "quit"}}...)
+	return " " + ui.Fit(name, 9) + ui.Fit(there, 10) + ui.Fit(here, 10) + style.Render(ui.Fit(string(a), 8))
 }

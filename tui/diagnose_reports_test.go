@@ -17,13 +17,13 @@ import (
 func snapshot(r diag.Report) tea.Msg {
 	var s snapshots
 	s.put(r)
-	return jobEvent{number: 2, event: examined{&s}}
+	return fromJob{progressed{&s}}
 }
 
 // diagnosed makes the messages of a diagnosis that is over.
 func diagnosed(r diag.Report) []tea.Msg {
 	r.Done = true
-	return []tea.Msg{press("d"), jobEvent{number: 2, event: listed(true)}, snapshot(r), jobDone{number: 2}}
+	return []tea.Msg{press("d"), fromJob{listed(true)}, snapshot(r), jobOver{}}
 }
 
 // scanOf is a scan of the default range; state says how far each hypothesis
@@ -35,7 +35,7 @@ func scanOf(t *testing.T, future int, state func(diag.Hypothesis) diag.CellState
 		t.Fatal(err)
 	}
 	r := diag.ScanReport{Schema: 1, Confirmed: true,
-		Announce: "trying 198 hypotheses: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an onlooker nothing that opens the gate later"}
+		Announce: "trying 198 hypotheses: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
 	for _, h := range diag.Hypotheses(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
 		c := diag.Cell{Hypothesis: h, State: state(h)}
 		if c.State == diag.Hit {
@@ -47,8 +47,8 @@ func scanOf(t *testing.T, future int, state func(diag.Hypothesis) diag.CellState
 	return &r
 }
 
-// examination is a report whose checks say what the map has for them.
-func examination(checks map[string]string) diag.Report {
+// reportOf is a report whose checks say what the map has for them.
+func reportOf(checks map[string]string) diag.Report {
 	r := diag.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", At: noon.Add(-8 * time.Second), Elapsed: knock.Millis(8 * time.Second)}
 	for _, id := range checkIDs() {
 		if s, ok := checks[id]; ok {
@@ -73,7 +73,7 @@ func serverClock(name string, offset, uncertainty time.Duration) diag.Reading {
 
 // running is a diagnosis in the middle of its scan.
 func running(t *testing.T) diag.Report {
-	r := examination(map[string]string{
+	r := reportOf(map[string]string{
 		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
 		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts",
 		diag.CheckFamily: "skipped there is no address of the other family to compare with",
@@ -94,7 +94,7 @@ func running(t *testing.T) diag.Report {
 
 // behind is the verdict on a server whose clock is three hours behind.
 func behind(t *testing.T) diag.Report {
-	r := examination(map[string]string{
+	r := reportOf(map[string]string{
 		diag.CheckName: "ok 203.0.113.7", diag.CheckRules: "skipped the server's rules were not given",
 		diag.CheckBefore: "ok SSH is filtered without a knock, after 38.1 ms", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
 		diag.CheckServer:    "warn the server is 3 h 0 min behind: it expects the sequence of 05h",
@@ -116,7 +116,7 @@ func behind(t *testing.T) diag.Report {
 	})
 	skew := -3 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerBehind, Summary: "the server's clock is 3 h 0 min behind: it expects the sequence of 05h",
-		Fix: "on the server: timedatectl set-ntp true; until then take skew -3h over", Change: diag.Change{Skew: &skew}}
+		Fix: "on the server: timedatectl set-ntp true; until then apply skew -3h here", Change: diag.Change{Skew: &skew}}
 	r.Causes = []diag.Cause{
 		{Code: diag.ServerBehind, Likelihood: 0.92, Evidence: []string{"the server's clock is off by -3:00:00, as http, smtp say", "this machine's clock is right, as NTP says", "the scan opened it with the hour 05h, and a handshake confirmed it"}},
 		{Code: diag.RulesStale, Likelihood: 0.05, Evidence: []string{"the rules were not refreshed for 3 h: the http clock speaks against it", "the smtp clock does too"}},
@@ -140,14 +140,14 @@ func ahead(t *testing.T) diag.Report {
 	r.Scan.Cells = slices.DeleteFunc(r.Scan.Cells, func(c diag.Cell) bool { return c.Offset == 1 })
 	skew := 2 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerAhead, Summary: "the server's clock is 2 h 0 min ahead: it expects the sequence of 10h",
-		Fix: "on the server: timedatectl set-ntp true; until then take skew 2h over", Change: diag.Change{Skew: &skew}}
+		Fix: "on the server: timedatectl set-ntp true; until then apply skew 2h here", Change: diag.Change{Skew: &skew}}
 	return r
 }
 
 // opens is the verdict on a server that has nothing wrong.
 func opens(t *testing.T) diag.Report {
 	r := running(t)
-	r.Checks = examination(map[string]string{
+	r.Checks = reportOf(map[string]string{
 		diag.CheckName: "ok 203.0.113.7 and 2001:db8::7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "skipped no NTP server is configured; --ntp HOST asks one",
 		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open", diag.CheckRules: "skipped the server's rules were not given",
 		diag.CheckFamily: "skipped not needed: open", diag.CheckEgress: "skipped not needed: open", diag.CheckScan: "skipped not needed: open",
@@ -167,7 +167,7 @@ func unexplained(t *testing.T) diag.Report {
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 hypotheses opens it"})
 	r.Scan = scanOf(t, 26, func(diag.Hypothesis) diag.CellState { return diag.Tried })
 	r.Verdict = diag.Verdict{Code: diag.Unexplained,
-		Summary: "none of the hours, ranges and forms of the secret that were tried opens it: another secret, or the knocks do not arrive",
+		Summary: "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
 		Fix:     "compare the secret on both sides; on the server rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE"}
 	r.Causes = []diag.Cause{{Code: diag.Unexplained, Likelihood: 0.6, Evidence: []string{"all knocks stay silent, as at a gate, and SSH is filtered", "missing: no source tells the server's clock"}},
 		{Code: diag.KnocksBlocked, Likelihood: 0.2, Evidence: []string{"5 knocks silent, but so are ports outside the range: this looks like the server's own way"}}}
@@ -188,7 +188,7 @@ func otherRange(t *testing.T) diag.Report {
 		}
 		return diag.Waiting
 	})
-	r.Verdict = diag.Verdict{Code: diag.RangeMismatch, Summary: "the server's range is 10000-10998, here it is 10000-10999", Fix: "take range 10000-10998 over",
+	r.Verdict = diag.Verdict{Code: diag.RangeMismatch, Summary: "the server's range is 10000-10998, here it is 10000-10999", Fix: "apply range 10000-10998 here",
 		Detail: diag.Detail{ServerRange: there}, Change: diag.Change{Range: there}}
 	r.Causes = []diag.Cause{{Code: diag.RangeMismatch, Likelihood: 0.95, Evidence: []string{"the scan opened it with the hour 08h, and a handshake confirmed it"}}}
 	return r
@@ -200,7 +200,7 @@ func twoFaults(t *testing.T) diag.Report {
 	r := otherRange(t)
 	skew := -2 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.HourBehind, Summary: "the server is at an earlier hour, -2 h: it expects the sequence of 06h; and " + r.Verdict.Summary,
-		Fix:    "on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; until then take skew -2h over; " + r.Verdict.Fix,
+		Fix:    "on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; until then apply skew -2h here; " + r.Verdict.Fix,
 		Change: diag.Change{Skew: &skew, Range: r.Verdict.Change.Range}}
 	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
 		switch {

@@ -18,6 +18,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
 func TestDiagnoseGoldenScreens(t *testing.T) {
@@ -35,14 +36,14 @@ func TestDiagnoseGoldenScreens(t *testing.T) {
 		{name: "behind-tabs", msgs: append(diagnosed(behind(t)), tea.WindowSizeMsg{Width: 60, Height: 16}, tab, tab, tab), sizes: []string{"60x16"}},
 		{name: "behind-ascii", msgs: diagnosed(behind(t)), ascii: true, sizes: []string{"80x24"}},
 		{name: "open", msgs: diagnosed(opens(t)), sizes: []string{"80x24"}},
-		{name: "unexplained", msgs: append([]tea.Msg{press("d"), press("F"), press("y"), jobDone{2, context.Canceled}}, renumbered(3, diagnosed(unexplained(t))[1:])...), sizes: []string{"60x16", "80x24", "120x40"}},
+		{name: "unexplained", msgs: append([]tea.Msg{press("d"), press("F"), press("y"), jobOver{context.Canceled}}, diagnosed(unexplained(t))[1:]...), sizes: []string{"60x16", "80x24", "120x40"}},
 		{name: "ahead", msgs: diagnosed(ahead(t)), sizes: []string{"60x16", "80x24"}},
 		{name: "range", msgs: diagnosed(otherRange(t)), sizes: []string{"80x24"}},
 		{name: "two", msgs: diagnosed(twoFaults(t)), sizes: []string{"60x16", "80x24", "120x40"}},
 		{name: "masked", msgs: append(diagnosed(blocked(t)), press("m")), sizes: []string{"120x40"}},
 		{name: "asking", msgs: append(diagnosed(unexplained(t)), press("F")), sizes: []string{"60x16", "80x24"}},
-		{name: "cancelled", msgs: []tea.Msg{press("d"), snapshot(running(t)), tea.KeyMsg{Type: tea.KeyEsc}, jobDone{2, context.Canceled}}, sizes: []string{"80x24"}},
-		{name: "failed", msgs: []tea.Msg{press("d"), snapshot(running(t)), jobDone{2, fmt.Errorf("%w: too many open files", knock.ErrSend)}}, sizes: []string{"80x24"}},
+		{name: "cancelled", msgs: []tea.Msg{press("d"), snapshot(running(t)), tea.KeyMsg{Type: tea.KeyEsc}, jobOver{context.Canceled}}, sizes: []string{"80x24"}},
+		{name: "failed", msgs: []tea.Msg{press("d"), snapshot(running(t)), jobOver{fmt.Errorf("%w: too many open files", knock.ErrSend)}}, sizes: []string{"80x24"}},
 		{name: "help", msgs: []tea.Msg{press("d"), press("?")}, sizes: []string{"60x16"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,26 +63,11 @@ func TestDiagnoseGoldenScreens(t *testing.T) {
 	}
 }
 
-// renumbered makes the messages of a job those of another.
-func renumbered(number int, msgs []tea.Msg) (out []tea.Msg) {
-	for _, msg := range msgs {
-		switch msg := msg.(type) {
-		case jobEvent:
-			msg.number = number
-			out = append(out, msg)
-		case jobDone:
-			msg.number = number
-			out = append(out, msg)
-		}
-	}
-	return out
-}
-
 // Rows have their places from the start.
 func TestDiagnoseNothingJumps(t *testing.T) {
 	now := noon
 	named := regexp.MustCompile(`(?m)^ (clocks|hour|local|hours|ranges) |[✓✗!>·-] (name|server clock|handshake|scan) `)
-	places := func(m tea.Model) (all []string) {
+	places := func(m *app) (all []string) {
 		for n, l := range strings.Split(m.View(), "\n") {
 			for _, word := range named.FindAllStringSubmatch(l, -1) {
 				all = append(all, fmt.Sprint(n, word[1], word[2]))
@@ -109,10 +95,9 @@ func TestDiagnoseFitsTheWidth(t *testing.T) {
 	now := noon
 	for _, r := range []diag.Report{running(t), behind(t), opens(t), unexplained(t), otherRange(t), twoFaults(t), blocked(t), ahead(t)} {
 		m := tell(newScreen(t, &now, nil), diagnosed(r)...)
-		for w := minWidth; w < 140; w++ {
+		for w := ui.MinWidth; w < 140; w++ {
 			m = tell(m, tea.WindowSizeMsg{Width: w, Height: 16 + w%30})
-			panes, _ := m.(app).diagnosePanes()
-			for _, l := range panes {
+			for _, l := range m.diagnose.view() {
 				if ansi.StringWidth(l) > w {
 					t.Fatalf("%d cells of %d: %q", ansi.StringWidth(l), w, l)
 				}
@@ -127,13 +112,13 @@ func TestDiagnoseCancels(t *testing.T) {
 	shows(t, m, "no verdict yet", "scan: 24 of 198 hypotheses tried", "esc cancel")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc}, snapshot(behind(t)))
 	shows(t, m, "cancelled, no verdict")
-	if m.(app).mode != onDiagnose {
+	if m.shown != m.diagnose {
 		t.Fatal("esc left the screen before the run was over")
 	}
-	m = tell(m, jobDone{2, context.Canceled})
+	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "cancelled, no verdict", "- scan ended early", "esc back")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m.(app); a.mode != onKnock || a.job != nil || a.screen.failure != "" {
+	if a := m; a.shown != a.knock || a.wire.job != nil || a.knock.failure != "" {
 		t.Errorf("back on the Knock screen:\n%s", m.View())
 	}
 }
@@ -142,64 +127,64 @@ func TestDiagnoseCancels(t *testing.T) {
 func TestDiagnoseWaitsForTheHandshake(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("k"), press("d"))
-	first := m.(app).job.number
+	first := m.wire.job
 	shows(t, m, "no verdict yet beginning")
-	m = tell(m, jobDone{first, context.Canceled})
-	if a := m.(app); a.job == nil || a.job.number == first || a.screen.stage != diagnosing {
+	m = tell(m, jobOver{context.Canceled})
+	if a := m; a.wire.job == nil || a.wire.job == first || !a.wire.usedBy(a.diagnose) {
 		t.Fatal("the diagnosis did not begin")
 	}
 	shows(t, m, "no verdict yet")
 	// Run again: the first run ends first, and nothing of it counts.
-	second := m.(app).job.number
-	m = tell(m, press("r"), renumbered(second, []tea.Msg{snapshot(behind(t))})[0])
+	second := m.wire.job
+	m = tell(m, press("r"), snapshot(behind(t)))
 	if strings.Contains(m.View(), "3 h 0 min") {
 		t.Errorf("a cancelled run's report shows:\n%s", m.View())
 	}
-	m = tell(m, jobDone{second, context.Canceled})
+	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "no verdict yet")
-	if m.(app).job.number == second {
+	if m.wire.job == second {
 		t.Error("it does not run again")
 	}
 }
 
-func TestDiagnoseAsksBeforeHoursToCome(t *testing.T) {
+func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(behind(t))...)...)
 	for _, other := range []tea.Msg{press("n"), press("q"), enter, tea.KeyMsg{Type: tea.KeyEsc}, press("?")} {
 		m = tell(m, press("F"))
-		shows(t, m, "an onlooker who keeps the knocks can open the gate in those hours when they come, 26 of them, until 2026-11-23-10", "y try them")
+		shows(t, m, "an eavesdropper who records the knocks can open the gate in those hours when they come, 26 of them, until 2026-11-23-10", "y try them")
 		var cmd tea.Cmd
-		m, cmd = m.Update(other)
-		if a := m.(app); quits(cmd) || a.job != nil || a.help || a.mode != onDiagnose {
+		m, cmd = update(m, other)
+		if a := m; quits(cmd) || a.wire.job != nil || a.help || a.shown != a.diagnose {
 			t.Fatalf("%v was taken for more than a no:\n%s", other, m.View())
 		}
 		shows(t, m, "3 h 0 min behind", "future not tried")
 	}
 	m = tell(m, press("F"), press("y"))
-	if m.(app).job == nil {
+	if m.wire.job == nil {
 		t.Fatal("y does not begin")
 	}
 	shows(t, m, "no verdict yet", "+26h")
 	// Consent is for one run.
-	m = tell(m, jobDone{m.(app).job.number, nil}, press("r"))
+	m = tell(m, jobOver{nil}, press("r"))
 	shows(t, m, "future not tried (F to try)")
 }
 
 func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(unexplained(t))...)...)
-	if m = tell(m, press("f")); m.(app).mode != onDiagnose || m.(app).job != nil || strings.Contains(m.View(), "f fix") {
+	if m = tell(m, press("f")); m.shown != m.diagnose || m.wire.job != nil || strings.Contains(m.View(), "f fix") {
 		t.Errorf("f did something:\n%s", m.View())
 	}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(behind(t))...)...)
-	shows(t, m, "f take skew -3h over and knock (here and in the hosts file)", "f fix")
+	shows(t, m, "f apply skew -3h and knock (here and in the hosts file)", "f fix")
 	v6 := behind(t)
 	v6.Verdict.Change = diag.Change{Family: knock.Family6}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(v6)...)...)
-	shows(t, m, "f take IPv6 over and knock")
-	shows(t, tell(m, press("f"), tookOver{name: "myserver", what: "IPv6"}), "for this run alone, as the hosts file does not have this server")
+	shows(t, m, "f apply IPv6 and knock")
+	shows(t, tell(m, press("f"), applied{name: "myserver"}), "for this run only: the hosts file does not have this server")
 	m = tell(m, press("f"))
-	if a := m.(app); a.mode != onKnock || a.screen.stage != knocking || a.screen.host.Family != knock.Family6 || a.screen.target.Addr.Addr().IsValid() {
+	if a := m; a.shown != a.knock || a.knock.stage != knocking || a.host.Family != knock.Family6 || a.target.Addr.Addr().IsValid() {
 		t.Errorf("after f:\n%s", m.View())
 	}
 }
@@ -207,7 +192,7 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 func TestDiagnoseCopiesTheReport(t *testing.T) {
 	now, got := noon, ""
 	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
-	m, cmd := tell(m, append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(blocked(t))...)...).Update(press("y"))
+	m, cmd := update(tell(m, append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(blocked(t))...)...), press("y"))
 	quits(cmd) // runs it
 	if !strings.Contains(got, "knocks-blocked") || strings.Contains(got, "f00b4r") {
 		t.Errorf("copied %q", got)
@@ -247,10 +232,10 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 		c.Host = &h
 	})
 	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
-	m = play(t, m, press("d"), func(a app) bool { return a.diagnose.report.Done && a.job == nil })
-	shows(t, m, "range-mismatch", "f take range 10000-10998 over and knock (here and in the hosts file)")
+	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.report.Done && a.wire.job == nil })
+	shows(t, m, "range-mismatch", "f apply range 10000-10998 and knock (here and in the hosts file)")
 	time.Sleep(1200 * time.Millisecond) // the scan's window
-	m = play(t, m, press("f"), func(a app) bool { return a.job == nil && strings.Contains(a.View(), "written to") })
+	m = play(t, m, press("f"), func(a *app) bool { return a.wire.job == nil && strings.Contains(a.View(), "written to") })
 	shows(t, m, "SSH IS OPEN", "range 10000-10998")
 	if got, _ := os.ReadFile(path); string(got) != file+"range = \"10000-10998\"\n" {
 		t.Errorf("the hosts file is now\n%s", got)
@@ -258,7 +243,7 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 }
 
 // play tells a model a message and everything that comes of it until done.
-func play(t *testing.T, m tea.Model, msg tea.Msg, done func(app) bool) tea.Model {
+func play(t *testing.T, m *app, msg tea.Msg, done func(*app) bool) *app {
 	t.Helper()
 	said, stop := make(chan tea.Msg), make(chan struct{})
 	defer close(stop)
@@ -283,9 +268,9 @@ func play(t *testing.T, m tea.Model, msg tea.Msg, done func(app) bool) tea.Model
 	}
 	for limit := time.After(time.Minute); ; {
 		var cmd tea.Cmd
-		m, cmd = m.Update(msg)
+		m, cmd = update(m, msg)
 		run(cmd)
-		if done(m.(app)) {
+		if done(m) {
 			return m
 		}
 		select {

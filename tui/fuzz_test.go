@@ -13,9 +13,10 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
-// FuzzPaste: whatever is pasted into the Compare screen, at once or key by key,
+// FuzzPaste: of any text that is pasted into the Compare screen, at once or key by key,
 // every screen it leads to fits and prints.
 func FuzzPaste(f *testing.F) {
 	f.Add("10247 10363 10357 10858 10938", true)
@@ -32,9 +33,9 @@ func FuzzPaste(f *testing.F) {
 		}
 		host := hosts.NewHost("myserver")
 		c := Config{Client: &knock.Client{}, Host: &host, Secret: secret}
-		a := newApp(t.Context(), c, newTheme(lipgloss.NewRenderer(io.Discard), false))
+		a := newApp(t.Context(), c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
 		a.now = noon
-		fits := func(m tea.Model) tea.Model {
+		fits := func(m *app) *app {
 			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
 				m = tell(m, size)
 				lines := strings.Split(m.View(), "\n")
@@ -65,17 +66,17 @@ func FuzzPaste(f *testing.F) {
 			}
 		}
 		m = fits(m)
-		hour := knock.HourOf(noon)
-		p := gate.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
-		i, err := inspect(t.Context(), []byte(text), "", p, gate.Known{SSHPort: 22})
-		j := job{number: 1 << 20, cancel: func() {}}
-		b := m.(app)
-		b.compare.step, b.compare.job, b.compare.at = comparing, &j, noon
-		m = b
-		if err == nil {
-			m = tell(m, jobEvent{number: j.number, event: inspected{i, false}})
+		q := query{
+			Puzzle: gate.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
+			Known:  gate.Known{SSHPort: 22}, text: []byte(text),
 		}
-		m = fits(tell(m, jobDone{j.number, err}))
+		i, err := q.inspect(t.Context())
+		job := &ui.Job{Cancel: func() {}}
+		m.compare.step, m.compare.job, m.compare.began = comparing, job, noon
+		if err == nil {
+			m = tell(m, ui.JobEvent{Job: job, Event: inspected{i, false}})
+		}
+		m = fits(tell(m, ui.JobDone{Job: job, Err: err}))
 		fits(tell(m, press("m")))
 	})
 }

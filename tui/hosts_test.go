@@ -14,10 +14,11 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
 // newList returns the screens on a hosts file with the text given.
-func newList(t *testing.T, text string) (tea.Model, string) {
+func newList(t *testing.T, text string) (*app, string) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "hosts.toml")
@@ -33,7 +34,7 @@ func newList(t *testing.T, text string) (tea.Model, string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	var m tea.Model = newApp(ctx, c, newTheme(lipgloss.NewRenderer(io.Discard), false))
+	var m *app = newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}), path
 }
 
@@ -63,10 +64,10 @@ func TestFirstStart(t *testing.T) {
 	if strings.Contains(view, "f00b4r") || !strings.Contains(view, "******") || !strings.Contains(view, "weak") {
 		t.Fatalf("the secret is not masked, or not rated:\n%s", view)
 	}
-	m, cmd := m.Update(tea.KeyMsg{Type: tea.KeyCtrlS})
+	m, cmd := update(m, tea.KeyMsg{Type: tea.KeyCtrlS})
 	m = follow(t, m, cmd)
-	a := m.(app)
-	if a.mode != onKnock || a.screen.target.Secret.Reveal() != "f00b4r" || !strings.Contains(m.View(), "home") {
+	a := m
+	if a.shown != a.knock || a.target.Secret.Reveal() != "f00b4r" || !strings.Contains(m.View(), "home") {
 		t.Fatalf("not on the Knock screen:\n%s", m.View())
 	}
 	file, err := hosts.Load(path)
@@ -80,7 +81,7 @@ func TestFirstStart(t *testing.T) {
 
 // follow runs the commands of an update that return at once, and tells the
 // model what they say; the heartbeat and the jobs it leaves alone.
-func follow(t *testing.T, m tea.Model, cmd tea.Cmd) tea.Model {
+func follow(t *testing.T, m *app, cmd tea.Cmd) *app {
 	t.Helper()
 	if cmd == nil {
 		return m
@@ -95,7 +96,7 @@ func follow(t *testing.T, m tea.Model, cmd tea.Cmd) tea.Model {
 				m = follow(t, m, c)
 			}
 		case unlocked:
-			m, _ = m.Update(msg)
+			m = tell(m, msg)
 		}
 	case <-time.After(3 * time.Second):
 	}
@@ -144,13 +145,12 @@ func TestHostsScreen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := m.(app)
-	a.reload()
-	m = a
-	a.config.HostsPath = "hosts.toml" // as the golden screen shows it
-	golden(t, "hosts-80x24", a.View())
-
-	golden(t, "hosts-help-80x24", tell(a, press("?")).View())
+	m.hosts.reload()
+	m.config.HostsPath = "hosts.toml" // as the golden screen shows it
+	golden(t, "hosts-80x24", m.View())
+	m.config.HostsPath = path
+	golden(t, "hosts-help-80x24", tell(m, press("?")).View())
+	m = tell(m, press("?"))
 
 	m = tell(m, typing("/", "bet", "enter")...)
 	if v := m.View(); strings.Contains(v, "alpha") || !strings.Contains(v, "beta") {
@@ -170,10 +170,10 @@ func TestHostsScreen(t *testing.T) {
 	}
 }
 
-// A server that keeps no secret asks for it, masked; esc goes back.
+// A server that stores no secret asks for it, masked; esc goes back.
 func TestSecretIsAskedFor(t *testing.T) {
 	m, _ := newList(t, threeHosts)
-	m, cmd := m.Update(tea.KeyMsg{Type: tea.KeyEnter})
+	m, cmd := update(m, tea.KeyMsg{Type: tea.KeyEnter})
 	m = follow(t, m, cmd)
 	if v := m.View(); !strings.Contains(v, "the secret of alpha") {
 		t.Fatalf("nothing is asked for:\n%s", v)
@@ -182,9 +182,9 @@ func TestSecretIsAskedFor(t *testing.T) {
 	if strings.Contains(m.View(), "s3cret") {
 		t.Errorf("the secret shows:\n%s", m.View())
 	}
-	m, cmd = m.Update(tea.KeyMsg{Type: tea.KeyEnter})
+	m, cmd = update(m, tea.KeyMsg{Type: tea.KeyEnter})
 	m = follow(t, m, cmd)
-	if a := m.(app); a.mode != onKnock || a.screen.target.Secret.Reveal() != "s3cret" {
+	if a := m; a.shown != a.knock || a.target.Secret.Reveal() != "s3cret" {
 		t.Errorf("not on the Knock screen:\n%s", m.View())
 	}
 }
@@ -206,18 +206,18 @@ func TestImportFillsTheForm(t *testing.T) {
 }
 
 // w waits for the server's next hour, and knocks when it has begun.
-func TestWaitForTheTurn(t *testing.T) {
+func TestWaitForTheHourChange(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 59, 50, 0, time.UTC)
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("w"))
 	if v := m.View(); !strings.Contains(v, "WAITING") || !strings.Contains(v, "knocks when 09h begins, in 00:12") {
 		t.Fatalf("not waiting:\n%s", v)
 	}
 	now = now.Add(11 * time.Second)
-	if m = tell(m, beat(now)); m.(app).job != nil {
-		t.Error("it knocks before the server has settled")
+	if m = tell(m, ui.Beat(now)); m.wire.job != nil {
+		t.Error("it knocks before the server has refreshed")
 	}
 	now = now.Add(2 * time.Second)
-	if m = tell(m, beat(now)); m.(app).screen.stage != knocking {
+	if m = tell(m, ui.Beat(now)); m.knock.stage != knocking {
 		t.Errorf("it does not knock when the hour has begun:\n%s", m.View())
 	}
 }

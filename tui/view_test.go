@@ -20,16 +20,17 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/ui"
 )
 
-var update = flag.Bool("update", false, "write the golden screens anew")
+var updateGolden = flag.Bool("update", false, "write the golden screens anew")
 
-// noon is a quarter past eight, and the time of all golden screens.
+// noon is the time of all golden screens.
 var noon = time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
 
 // newScreen returns the screens on a server with an address pinned, at the time
 // that now points to.
-func newScreen(t *testing.T, now *time.Time, change func(*Config)) tea.Model {
+func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -48,14 +49,35 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) tea.Model {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	var m tea.Model = newApp(ctx, c, newTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
-	m, _ = m.Update(startMsg{resolving}) // its command is never run: the events below are the job's
-	return tell(m, jobEvent{number: 1, event: pinned{netip.MustParseAddr("203.0.113.7")}}, jobDone{number: 1})
+	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
+	return tell(m, fromJob{pinned{netip.MustParseAddr("203.0.113.7")}}, jobOver{})
 }
 
-func tell(m tea.Model, msgs ...tea.Msg) tea.Model {
+// Messages of the tests for the job that is under way: an event, and its end.
+type (
+	fromJob struct{ event any }
+	jobOver struct{ err error }
+)
+
+// update tells a model a message.
+func update(m *app, msg tea.Msg) (*app, tea.Cmd) {
+	job := m.wire.job
+	if w, ok := m.shown.(*watchScreen); ok {
+		job = w.job
+	}
+	switch e := msg.(type) {
+	case fromJob:
+		msg = ui.JobEvent{Job: job, Event: e.event}
+	case jobOver:
+		msg = ui.JobDone{Job: job, Err: e.err}
+	}
+	_, cmd := m.Update(msg)
+	return m, cmd
+}
+
+func tell(m *app, msgs ...tea.Msg) *app {
 	for _, msg := range msgs {
-		m, _ = m.Update(msg)
+		m, _ = update(m, msg)
 	}
 	return m
 }
@@ -95,18 +117,18 @@ func shut(r *knock.Report) {
 
 // events makes the messages of a handshake that has come so far.
 func events(kind knock.EventKind, r knock.Report) []tea.Msg {
-	return []tea.Msg{startMsg{knocking}, jobEvent{number: 2, event: knock.Event{Kind: knock.AttemptStarted, Report: r}},
-		jobEvent{number: 2, event: knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
+	return []tea.Msg{press("k"), fromJob{knock.Event{Kind: knock.AttemptStarted, Report: r}},
+		fromJob{knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
 }
 
 func over(err error, r knock.Report) []tea.Msg {
-	return append(events(knock.Finished, r), jobDone{number: 2, err: err})
+	return append(events(knock.Finished, r), jobOver{err})
 }
 
-// again is a further handshake, job n, that found SSH open.
-func again(n int, at time.Time) []tea.Msg {
+// again is a further handshake that found SSH open.
+func again(at time.Time) []tea.Msg {
 	r := knocked(5, func(r *knock.Report) { opened(r); r.At, r.Before.State = at, knock.SSHOpen })
-	return []tea.Msg{startMsg{knocking}, jobEvent{number: n, event: knock.Event{Kind: knock.Finished, Report: r}}, jobDone{number: n}}
+	return []tea.Msg{press("k"), fromJob{knock.Event{Kind: knock.Finished, Report: r}}, jobOver{}}
 }
 
 // strictly is the second attempt at a strict gate: the other hour's.
@@ -120,7 +142,7 @@ func strictly(r *knock.Report) {
 }
 
 func TestGoldenScreens(t *testing.T) {
-	turn := time.Date(2026, 11, 22, 8, 59, 45, 0, time.UTC)
+	change := time.Date(2026, 11, 22, 8, 59, 45, 0, time.UTC)
 	narrow, err := knock.NewRange(7000, 7002)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +169,7 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "open-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, opened))},
 		{name: "open-120x40", w: 120, h: 40, msgs: over(nil, knocked(5, opened))},
 		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, func(r *knock.Report) { r.Attempts[0].Knocks[2].Answer = knock.Pending }))},
-		{name: "looking-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
+		{name: "probing-ssh-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
 		{name: "copies-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, func(r *knock.Report) {
 			second := knock.Attempt{Gap: 10 * millisecond}
 			for i, k := range r.Attempts[0].Knocks {
@@ -158,16 +180,16 @@ func TestGoldenScreens(t *testing.T) {
 			}
 			r.Attempts = append(r.Attempts, second)
 		}))},
-		{name: "still-open-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), again(3, noon)...)},
-		{name: "strict-80x24", w: 80, h: 24, at: turn, msgs: events(knock.LookStarted, knocked(5, strictly))},
+		{name: "still-open-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), again(noon)...)},
+		{name: "strict-80x24", w: 80, h: 24, at: change, msgs: events(knock.LookStarted, knocked(5, strictly))},
 		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
 		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
 		{name: "shut-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, shut))},
 		{name: "masked-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), press("m"))},
-		{name: "turn-80x24", w: 80, h: 24, at: turn, msgs: events(knock.LookStarted, knocked(5, both))},
+		{name: "hour-change-80x24", w: 80, h: 24, at: change, msgs: events(knock.LookStarted, knocked(5, both))},
 		{name: "ascii-80x24", w: 80, h: 24, change: func(c *Config) { c.ASCII = true }, msgs: over(nil, knocked(5, opened))},
 		{name: "skew-narrow-80x24", w: 80, h: 24, change: func(c *Config) { c.Host.Skew, c.Host.Range = -3*time.Hour, narrow }},
-		{name: "no-name-80x24", w: 80, h: 24, msgs: []tea.Msg{startMsg{knocking}, jobDone{2, errors.New(`name not resolved: no such host "myserver"; check the spelling`)}}},
+		{name: "no-name-80x24", w: 80, h: 24, msgs: []tea.Msg{press("k"), jobOver{errors.New(`name not resolved: no such host "myserver"; check the spelling`)}}},
 		{name: "help-80x24", w: 80, h: 24, msgs: []tea.Msg{press("?")}},
 		{name: "help-60x16", w: 60, h: 16, msgs: []tea.Msg{press("?")}},
 		{name: "small-40x10", w: 40, h: 10},
@@ -192,7 +214,7 @@ func golden(t *testing.T, name, got string) {
 	}
 	got = strings.Join(lines, "\n") + "\n"
 	path := filepath.Join("testdata", name+".txt")
-	if *update {
+	if *updateGolden {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -16,15 +16,17 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/tui/ui"
 )
 
 // newWatch returns the Watch screen at the time that now points to.
-func newWatch(t *testing.T, now *time.Time, ascii bool) tea.Model {
+func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	c := WatchConfig{clock: func() time.Time { return *now }}
-	return newWatchApp(ctx, c, newTheme(lipgloss.NewRenderer(io.Discard), ascii))
+	a, _ := newWatchApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), ascii))
+	return a
 }
 
 var watchedGate = gate.WatchedGate{
@@ -35,7 +37,7 @@ var watchedGate = gate.WatchedGate{
 
 // looked is the message of a look at noon that found these visits.
 func looked(totals gate.Totals, visits ...gate.Visit) tea.Msg {
-	return jobEvent{number: 1, event: gate.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
+	return fromJob{gate.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
 }
 
 // visit is one of an address that entered phases so long ago; a negative age is
@@ -83,11 +85,11 @@ func crowd() tea.Msg {
 }
 
 func TestGoldenWatchScreens(t *testing.T) {
-	down := jobEvent{number: 1, event: gate.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []gate.Visit{
+	down := fromJob{gate.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []gate.Visit{
 		visit("192.0.2.80", gate.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
 		visit("192.0.2.81", gate.VisitCut, -1, time.Minute),
 	}, Totals: gate.Totals{Handshakes: 1, SSHDown: 1}}}
-	lost := jobEvent{number: 1, event: gate.Watched{Gate: watchedGate, Lost: true}}
+	lost := fromJob{gate.Watched{Gate: watchedGate, Lost: true}}
 	for _, tt := range []struct {
 		name  string
 		w, h  int
@@ -154,7 +156,7 @@ func TestWatchAgesKeepTheirWidth(t *testing.T) {
 	want := column("stuck at 1")
 	for _, d := range []time.Duration{0, time.Second, 9 * time.Second, 10 * time.Second, time.Minute, 3 * time.Hour, 2000 * time.Hour} {
 		now = noon.Add(d)
-		m = tell(m, fastBeat(now))
+		m = tell(m, ui.FastBeat(now))
 		if got := column("stuck at 1"); got != want {
 			t.Errorf("after %v it stands in column %d, not %d:\n%s", d, got, want, m.View())
 		}
@@ -180,9 +182,9 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 // A watch that cannot go on ends the screen, and says why.
 func TestWatchEndsWithItsReason(t *testing.T) {
 	now := noon
-	m, cmd := newWatch(t, &now, false).Update(jobDone{number: 1, err: errors.New("no more")})
-	if a := m.(watchApp); a.failed == nil || !quits(cmd) {
-		t.Errorf("failed %v", a.failed)
+	m, cmd := update(newWatch(t, &now, false), jobOver{errors.New("no more")})
+	if s := m.shown.(*watchScreen); s.failed == nil || !quits(cmd) {
+		t.Errorf("failed %v", s.failed)
 	}
 }
 
@@ -200,7 +202,7 @@ func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 		return -1, ""
 	}
 	row, _ := chosen()
-	more := crowd().(jobEvent)
+	more := crowd().(fromJob)
 	seen := more.event.(gate.Watched)
 	seen.Visits = append([]gate.Visit{visit("198.51.100.1", gate.VisitInside, 0)}, seen.Visits...)
 	more.event = seen
@@ -272,7 +274,7 @@ func TestWatchTellsThatAWindowIsOver(t *testing.T) {
 			t.Errorf("no %q in\n%s", tt.during, m.View())
 		}
 		now = noon.Add(1100 * time.Millisecond)
-		if m = tell(m, fastBeat(now)); !strings.Contains(m.View(), tt.after) {
+		if m = tell(m, ui.FastBeat(now)); !strings.Contains(m.View(), tt.after) {
 			t.Errorf("no %q in\n%s", tt.after, m.View())
 		}
 	}

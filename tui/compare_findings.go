@@ -1,0 +1,126 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/tui/ui"
+)
+
+// findings are what is said below the table, in lines of the pane's width.
+func (s *compareScreen) findings() (out []string) {
+	i, th := s.result, s.theme
+	add := func(style lipgloss.Style, text string) {
+		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.size.Width-3)...)
+	}
+	add(th.Strong, s.notice)
+	if s.step == comparing {
+		add(th.Dim, s.underWay())
+	}
+	if i.Printed != nil {
+		add(th.Plain, i.Printed.Words())
+	}
+	if m := i.Match(); m != nil {
+		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
+		if n := i.Others(); n > 0 {
+			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", ui.Count(n, "other combination")))
+		}
+	}
+	add(s.conclusion())
+	add(th.Warn, s.staleness())
+	out = append(out, s.offer()...)
+	if g := i.Gate; g != nil {
+		for _, also := range g.Also {
+			add(th.Plain, "also takes: "+portList(also))
+		}
+		if len(i.Problems) == 0 {
+			add(th.Plain, "no problems")
+		}
+	}
+	return append(out, s.problems()...)
+}
+
+// conclusion says in one line whether client and server agree.
+func (s *compareScreen) conclusion() (lipgloss.Style, string) {
+	i, th := s.result, s.theme
+	switch {
+	case i.OtherSecret():
+		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", gate.DefaultHours)
+	case len(i.Differs) > 0:
+		return th.Warn, "differs: " + strings.Join(i.Differs, "; ")
+	case i.Match() != nil:
+		return th.Good, "hour, range and secret are the same here"
+	case i.Printed != nil:
+		return th.Good, "range, window and ssh port are the same here"
+	}
+	return th.Plain, ""
+}
+
+// staleness says that the client was made to follow a server whose hour is not the
+// true one.
+func (s *compareScreen) staleness() string {
+	m := s.result.Match()
+	if m == nil || !s.follows || s.step != compared || m.HourOffset != 0 {
+		return ""
+	}
+	switch real := (gate.Match{HourOffset: m.Hour.Sub(knock.HourOf(s.began))}); {
+	case real.HourOffset < 0:
+		return fmt.Sprintf("the server's rules are still stale, from %s: this client only follows", real.When())
+	case real.HourOffset > 0:
+		return fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When())
+	}
+	return ""
+}
+
+// offer says what of the result can be applied here, and where it goes.
+func (s *compareScreen) offer() []string {
+	c := s.change()
+	if c.IsZero() {
+		return nil
+	}
+	how := "for this run"
+	if s.listed {
+		how += ", and in the hosts file"
+	}
+	if c.Skew != nil {
+		how += "; if the server's refresh has stopped, fix that instead"
+	}
+	return append([]string{" " + s.theme.Accent.Render("f") + "  apply " + c.String()},
+		ui.Paragraph(s.theme.Dim, how, "    ", s.size.Width-3)...)
+}
+
+// problems are what is wrong with the gate, with their fixes.
+func (s *compareScreen) problems() (out []string) {
+	for _, p := range s.result.Problems {
+		style := s.theme.Dim
+		switch p.Severity {
+		case gate.SeverityError:
+			style = s.theme.Bad
+		case gate.SeverityWarning:
+			style = s.theme.Warn
+		}
+		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)
+		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.size.Width-3)...)
+		label := "fix: "
+		for _, l := range ui.Wrap(s.withoutPorts(p.Fix), s.size.Width-11) {
+			out = append(out, "   "+label+l)
+			label = "     "
+		}
+	}
+	return out
+}
+
+// withoutPorts hides the knock ports that a text names, on a masked screen.
+func (s *compareScreen) withoutPorts(text string) string {
+	i := s.result
+	ports := slices.Clone(i.Puzzle.Ports[:])
+	if i.Gate != nil {
+		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
+	}
+	return s.hide(text, ports)
+}

@@ -1,0 +1,191 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/tui/ui"
+)
+
+// clockRow is one clock on the axis.
+type clockRow struct {
+	name  string
+	i     diag.Interval
+	words string
+	vote  diag.Side // that it is a vote of; empty for none
+}
+
+// clockLines draw what every source says of the clocks, as intervals on one
+// axis: how far a clock is from this machine's, and in which hour.
+func (s *diagnoseScreen) clockLines() (out []string) {
+	name, words := 13, 24
+	switch {
+	case s.size.Width < ui.FramedWidth:
+		name, words = 11, 13
+	case s.size.Width >= 110:
+		words = 40
+	}
+	at := s.report.At
+	if at.IsZero() {
+		at = s.began
+	}
+	rows, failed := s.clockRows(at)
+	hour := knock.HourOf(at.Add(s.was.Skew))
+	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client takes for the server's
+	for _, r := range rows {
+		spans = append(spans, ui.Span(r.i))
+	}
+	x := ui.NewAxis(s.theme, s.size.Width-name-words-2, at, spans)
+	add := func(label, line, words string) {
+		out = append(out, " "+ui.Fit(label, name)+line+" "+words)
+	}
+	above, below := "clock minus this one's", "the hour that it shows"
+	if s.size.Width < ui.FramedWidth {
+		above, below = "difference", "its hour"
+	}
+	add("clocks", s.theme.Dim.Render(x.Ticks()), s.theme.Dim.Render(above))
+	add("hour", x.Hours(), s.theme.Dim.Render(below))
+	if !s.size.Roomy() {
+		rows = merged(x, rows, name-1)
+	}
+	for _, r := range rows {
+		add(ui.Fit(r.name, name-1), x.Draw(r.i.Low, r.i.High), ui.Clause(r.words, words))
+	}
+	if len(failed) > 0 {
+		label, text := inGroups(failed, s.size.Width-name-2)
+		out = append(out, " "+ui.Fit(label, name)+s.theme.Dim.Render(text))
+	}
+	return out
+}
+
+// inGroups names the sources without a reading by what kept them from one, as
+// many as have room in w cells; label stands before them.
+func inGroups(failed []diag.Reading, w int) (label, text string) {
+	slices.SortStableFunc(failed, func(r, s diag.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
+	why := func(i int) string { return knock.Clean(failed[i].Err.Error(), 60) }
+	label = "no reading"
+	if all := why(0); all == why(len(failed)-1) && len(all) < len(label) {
+		label, text = all, failed[0].Name
+	} else {
+		text = all + ": " + failed[0].Name
+	}
+	for i := 1; i < len(failed); i++ {
+		more := ", " + failed[i].Name
+		if why(i) != why(i-1) {
+			more = "; " + why(i) + ": " + failed[i].Name
+		}
+		rest := ""
+		if left := len(failed) - i - 1; left > 0 {
+			rest = fmt.Sprintf(" +%d", left)
+		}
+		if ansi.StringWidth(text+more+rest) > w {
+			return label, fmt.Sprintf("%s +%d", text, len(failed)-i)
+		}
+		text += more
+	}
+	return label, text
+}
+
+// clockRows are the rows of all clocks, and the sources without a reading.
+func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []diag.Reading) {
+	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
+	if s.report.Clock != nil {
+		for _, r := range inOrder(withoutKnock(*s.report.Clock).Sources) {
+			if r.Err != nil {
+				failed = append(failed, r)
+				continue
+			}
+			words := diag.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
+			name := r.Name
+			if r.Of == diag.Local {
+				name = "true time"
+				words += ", " + r.Name
+			}
+			if r.Note != "" {
+				words += ", " + r.Note
+			}
+			row := clockRow{name, r.Interval(), words, r.Of}
+			if r.Outvoted {
+				row.words, row.vote = "outvoted, "+words, ""
+			}
+			rows = append(rows, row)
+		}
+	}
+	hour, how := knock.Hour{}, ""
+	switch r := s.report; {
+	case r.Scan != nil && r.Scan.Opened != nil:
+		hour = r.Scan.Opened.Hour
+		if how = " opens it"; r.Scan.Confirming {
+			how = ": confirming"
+		} else if !r.Scan.Confirmed {
+			how = " seems to open it"
+		}
+	case r.Handshake != nil && r.Handshake.Opened:
+		hour, how = r.Handshake.Hour, " opens it"
+	}
+	if how != "" {
+		i := diag.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
+		rows = append(rows, clockRow{name: diag.SourceKnock, i: i, words: clockHour(hour) + how})
+	}
+	return rows, failed
+}
+
+// inOrder sorts readings by source, so that they do not change places as they
+// come in.
+func inOrder(all []diag.Reading) []diag.Reading {
+	order := []string{diag.SourceHTTP, diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime, diag.SourceICMP, diag.SourceKnock}
+	return slices.SortedStableFunc(slices.Values(all), func(r, s diag.Reading) int {
+		if r.Of == diag.Local && s.Of == diag.Local {
+			return strings.Compare(r.Name, s.Name)
+		}
+		return cmp.Compare(slices.Index(order, r.Name), slices.Index(order, s.Name))
+	})
+}
+
+// withoutKnock returns what clocks say by themselves: the hour that opens the
+// gate has its own row, and may be that of stale rules.
+func withoutKnock(c diag.ClockReport) diag.ClockReport {
+	out := diag.ClockReport{Local: c.Local}
+	for _, r := range c.Sources {
+		if r.Name != diag.SourceKnock {
+			out.Add(r)
+		}
+	}
+	return out
+}
+
+// witnesses names the sources that tell the server's clock.
+func witnesses(c diag.ClockReport) (names []string) {
+	for _, r := range inOrder(c.Sources) {
+		if r.Of == diag.Server && r.Err == nil && !r.Outvoted {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// merged makes one row of those that look alike, as long as their names have
+// room.
+func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
+	for _, r := range rows {
+		if n := len(out) - 1; r.vote != "" && r.vote == out[n].vote && x.Draw(out[n].i.Low, out[n].i.High) == x.Draw(r.i.Low, r.i.High) {
+			names := out[n].name
+			if r.name != names {
+				names += ", " + r.name
+			}
+			if len(names) <= room {
+				out[n].name = names
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,181 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/tui/ui"
+)
+
+// strip is hypotheses that have one thing in common, in cells of one thing more.
+type strip[K comparable] struct {
+	keys  []K
+	cells map[K]diag.CellState
+}
+
+// newStrip sums cells up by a key. What is summed up was hit if any of it was,
+// and counts as tried when its first, which is its likeliest, was.
+func newStrip[K comparable](all []diag.Cell, key func(diag.Cell) K) strip[K] {
+	s := strip[K]{cells: map[K]diag.CellState{}}
+	for _, c := range all {
+		k := key(c)
+		if _, known := s.cells[k]; !known {
+			s.keys, s.cells[k] = append(s.keys, k), c.State
+		} else if c.State == diag.Hit {
+			s.cells[k] = diag.Hit
+		}
+	}
+	return s
+}
+
+// hit returns the key that was hit.
+func (s strip[K]) hit() (k K, ok bool) {
+	i := slices.IndexFunc(s.keys, func(k K) bool { return s.cells[k] == diag.Hit })
+	if i < 0 {
+		return k, false
+	}
+	return s.keys[i], true
+}
+
+// cell draws a state.
+func cell(t ui.Theme, s diag.CellState) string {
+	switch s {
+	case diag.Hit:
+		return t.Good.Render(t.Full)
+	case diag.Tried:
+		return t.Tried
+	}
+	return t.Dim.Render(t.Untried)
+}
+
+// draw draws cells in order, the client's own in brackets.
+func draw[K comparable](t ui.Theme, s strip[K], own K) string {
+	var b strings.Builder
+	for _, k := range s.keys {
+		if k == own {
+			b.WriteString("[" + cell(t, s.cells[k]) + "]")
+		} else {
+			b.WriteString(cell(t, s.cells[k]))
+		}
+	}
+	return b.String()
+}
+
+// scanLines draw the scan as a strip of hours from the past to the future, and
+// one each of ranges and secret variants.
+func (s *diagnoseScreen) scanLines() []string {
+	th := s.theme
+	cells := s.planned
+	if s.report.Scan != nil {
+		cells = s.report.Scan.Cells
+	}
+	if len(cells) == 0 {
+		return []string{"", ""}
+	}
+	label := 13
+	if s.size.Width < ui.FramedWidth {
+		label = 8
+	}
+	past, future, far := s.hourStrips(cells)
+	out := []string{" " + ui.Fit("hours", label) + past}
+	// The rest goes below where it has no room.
+	then := func(gap, more string) {
+		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.size.Width {
+			*last += gap + more
+		} else {
+			out = append(out, " "+ui.Fit("", label)+more)
+		}
+	}
+	if future != "" {
+		then("", future)
+	}
+	if far != "" {
+		then("  ", far)
+	}
+	switch {
+	case s.future == 0 && future == "":
+		then("  ", th.Dim.Render("future not tried (F to try)"))
+	case s.future == 0: // the hours that a clock told of were
+		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.size.Width {
+			out[0] += th.Dim.Render(note)
+		}
+	}
+	ranges := newStrip(cells, func(c diag.Cell) knock.Range { return c.Range })
+	variants := newStrip(cells, func(c diag.Cell) gate.Variant { return c.Variant })
+	line := " " + ui.Fit("ranges", label) + draw(th, ranges, s.was.Range)
+	if r, ok := ranges.hit(); ok && r != s.was.Range {
+		line += " " + r.String()
+	}
+	line += "   secret " + draw(th, variants, gate.AsGiven)
+	if v, ok := variants.hit(); ok && v != gate.AsGiven {
+		line += " " + v.Words()
+	}
+	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.size.Width))
+}
+
+// hourStrips draw the hours up to the client's and those after it; far are the
+// ones that only a clock that is off by days would have.
+func (s *diagnoseScreen) hourStrips(cells []diag.Cell) (past, future, far string) {
+	th, last := s.theme, s.future
+	hours := newStrip(cells, func(c diag.Cell) int { return c.Offset })
+	slices.Sort(hours.keys)
+	for _, k := range hours.keys {
+		switch {
+		case k < -diag.DefaultPast || k > futureHours:
+			far += cell(th, hours.cells[k])
+		case k > last:
+			last = k
+		}
+	}
+	if far != "" {
+		far = "far off " + far
+	}
+	at := func(k int) string {
+		if s, planned := hours.cells[k]; planned {
+			return cell(th, s)
+		}
+		return " "
+	}
+	past = fmt.Sprintf("-%dh ", diag.DefaultPast)
+	for k := -diag.DefaultPast; k < 0; k++ {
+		past += at(k)
+	}
+	past += "[" + at(0) + "]"
+	if last == 0 {
+		return past, "", far
+	}
+	for k := 1; k <= last; k++ {
+		future += at(k)
+	}
+	return past, future + fmt.Sprintf(" +%dh", last), far
+}
+
+// scanInShort says in a few words what a scan came to.
+func scanInShort(r diag.ScanReport, t knock.Target, running bool) string {
+	if r.Opened == nil {
+		switch {
+		case r.Stopped != "":
+			return r.Stopped
+		case running:
+			return "trying"
+		}
+		return fmt.Sprintf("none of %d opens it", r.Hypotheses)
+	}
+	what := clockHour(r.Opened.Hour)
+	if r.Opened.Range != t.Range {
+		what += ", " + r.Opened.Range.String()
+	}
+	switch {
+	case r.Confirming:
+		return what + " opens: confirming"
+	case !r.Confirmed:
+		return what + " seemed to open it"
+	}
+	return what + " opens it"
+}

@@ -1,0 +1,262 @@
+package tui
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/ui"
+)
+
+// hostsStep is what the Hosts screen is doing.
+type hostsStep int
+
+const (
+	listing   hostsStep = iota
+	filtering           // the filter of the list is typed
+	removing            // the removal of the selected server awaits its confirmation
+	editing             // a server is added or changed in the form
+	importing           // the path of an old script is typed
+	unlocking           // the secret of a server that stores none is typed
+)
+
+// hostsScreen is the list of servers, the form of one, and the question for what it
+// lacks.
+type hostsScreen struct {
+	*session
+	list
+	step  hostsStep
+	form  form
+	input textinput.Model // of the filter, of importing and of unlocking
+	asked hosts.Host      // the server whose secret is being read
+}
+
+func newHostsScreen(s *session) *hostsScreen { return &hostsScreen{session: s} }
+
+// begin shows the list, or the form where it would be empty.
+func (s *hostsScreen) begin() {
+	s.reload()
+	if len(s.all) == 0 && s.broken == "" {
+		s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
+		s.form.first = true
+	}
+}
+
+func (s *hostsScreen) header() (about string, at time.Time) { return "", s.now }
+
+func (s *hostsScreen) keys() ui.Keys {
+	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
+	switch s.step {
+	case filtering:
+		return modal(ui.NewKey("enter", "use the filter", "", ui.Act(func() { s.step = listing })), back)
+	case removing:
+		k := modal(ui.NewKey("y", "remove", "", ui.Act(s.remove)))
+		k.Bar = append(k.Bar, ui.NewKey("any other key", "leave it", "", nil))
+		return k
+	case editing:
+		return s.form.keys(s.save, back)
+	case importing:
+		return modal(ui.NewKey("enter", "go on", "", ui.Act(s.importScript)), back)
+	case unlocking:
+		return modal(ui.NewKey("enter", "go on", "", s.typedSecret), back)
+	}
+	return s.listKeys()
+}
+
+// modal are keys beside which all others are text or an answer.
+func modal(all ...ui.Key) ui.Keys { return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all} }
+
+// listKeys are the keys of the list.
+func (s *hostsScreen) listKeys() ui.Keys {
+	h, any := s.selected()
+	do := func(f func() tea.Cmd) func() tea.Cmd {
+		return func() tea.Cmd {
+			s.forget()
+			return f()
+		}
+	}
+	now := func(f func()) func() tea.Cmd { return do(ui.Act(f)) }
+	open := ui.NewKey("enter", "open", "open the selected server", do(func() tea.Cmd { return s.unlock(h) }), "k", " ").If(any)
+	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.move(by) })
+	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
+	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
+	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
+	imports := ui.NewKey("i", "import", "import an old script in the article's style", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
+	remove := ui.NewKey("x", "remove", "remove the selected one, once confirmed", now(func() { s.step = removing }), "delete").If(any)
+	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
+	k := ui.Keys{Rows: [][]ui.Key{{open}, move, {filter, clear}, {add}, {edit}, {imports}, {remove}}}
+	k.Bar = []ui.Key{open, add, edit, imports, remove, filter}
+	return k
+}
+
+// forget drops what was said of the last thing that was done, and the server whose
+// secret is being read.
+func (s *hostsScreen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
+
+func (s *hostsScreen) update(msg tea.Msg) (cmd tea.Cmd) {
+	if msg, ok := msg.(unlocked); ok {
+		return s.unlocked(msg)
+	}
+	_, isKey := msg.(tea.KeyMsg)
+	switch s.step {
+	case listing, removing:
+		if isKey {
+			s.forget()
+			s.step = listing
+		}
+	case editing:
+		return s.form.update(msg)
+	case filtering, importing, unlocking:
+		s.input, cmd = s.input.Update(msg)
+		if s.step == filtering && s.filter != s.input.Value() {
+			s.filter, s.cursor = s.input.Value(), 0
+		}
+	}
+	return cmd
+}
+
+// back leaves what is typed for the list.
+func (s *hostsScreen) back() {
+	if s.step != filtering {
+		s.reload()
+	}
+	s.step = listing
+}
+
+// edit shows the form.
+func (s *hostsScreen) edit(f form) { s.step, s.form = editing, f }
+
+// ask shows a text field.
+func (s *hostsScreen) ask(step hostsStep, input textinput.Model) {
+	s.step, s.input, s.failure = step, input, ""
+	s.input.Focus()
+}
+
+// startFilter begins to type the filter.
+func (s *hostsScreen) startFilter() {
+	filter := s.filter
+	s.ask(filtering, ui.NewInput(40, 255))
+	s.input.SetValue(filter)
+}
+
+// importScript fills the form with what the script has whose path was typed.
+func (s *hostsScreen) importScript() {
+	script, err := hosts.ReadScript(expandHome(strings.TrimSpace(s.input.Value())))
+	if err != nil {
+		s.failure = err.Error()
+		return
+	}
+	s.failure = ""
+	h := hosts.NewHost(script.Host)
+	h.Range = script.Range
+	if script.SSHPort != 0 {
+		h.SSHPort = script.SSHPort
+	}
+	s.edit(newForm(h, false, script.Secret))
+}
+
+func expandHome(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
+}
+
+// reload reads the hosts file and the results anew.
+func (s *hostsScreen) reload() {
+	file, err := hosts.Load(s.config.HostsPath)
+	if s.broken = ""; err != nil {
+		s.broken = err.Error()
+		return
+	}
+	s.all = file.Hosts()
+	s.results = hosts.LoadResults(s.config.ResultsPath)
+}
+
+// save writes what the form asks for.
+func (s *hostsScreen) save() tea.Cmd {
+	r, ok := s.form.submit()
+	if !ok {
+		return nil
+	}
+	path, old := s.config.HostsPath, s.form.old
+	var h hosts.Host
+	var err error
+	if old == nil {
+		h, err = hosts.Add(s.ctx, path, r.host, r.secret, r.store)
+	} else {
+		h, err = hosts.Edit(s.ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
+	}
+	if err != nil {
+		s.form.failure = err.Error()
+		return nil
+	}
+	s.step, s.filter = listing, ""
+	s.reload()
+	s.pick(h.Name)
+	if !r.secret.IsZero() {
+		where := "the keyring"
+		if h.SecretFile != "" {
+			where = h.SecretFile
+		}
+		s.notice = "the secret of " + h.Name + " is in " + where + "; the server needs the same"
+	}
+	if old == nil {
+		return s.unlock(h)
+	}
+	return nil
+}
+
+// remove takes the selected server out of the hosts file.
+func (s *hostsScreen) remove() {
+	s.step = listing
+	h, ok := s.selected()
+	if !ok {
+		return
+	}
+	err := hosts.Update(s.ctx, s.config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
+	if err != nil {
+		s.failure = err.Error()
+		return
+	}
+	s.reload()
+	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
+}
+
+func (s *hostsScreen) view() []string {
+	w, h := s.size.Width-2, s.size.Height-4
+	var p ui.Pane
+	switch s.step {
+	case editing:
+		p = ui.Pane{Title: "add a server", Note: s.config.HostsPath, Lines: s.form.lines(s.theme, w)}
+		if s.form.old != nil {
+			p.Title = "edit " + s.form.old.Name
+		}
+	case importing:
+		p = s.question("import an old script", "path")
+	case unlocking:
+		p = s.question("the secret of "+s.asked.Name, "secret")
+	default:
+		p = ui.Pane{Title: "hosts", Note: s.config.HostsPath, Lines: s.lines(w, h)}
+		if s.size.Framed() {
+			p.Fill(h)
+		}
+	}
+	return s.frame(p)
+}
+
+// question is a pane with one text field.
+func (s *hostsScreen) question(title, label string) ui.Pane {
+	p := ui.Pane{Title: title, Lines: []string{" " + s.theme.Accent.Render(label) + "  " + s.input.View(), ""}}
+	p.Add(ui.Paragraph(s.theme.Bad, s.failure, " ", s.size.Width-3)...)
+	return p
+}

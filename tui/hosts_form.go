@@ -1,0 +1,237 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/ui"
+)
+
+// The fields of the form, from top to bottom.
+const (
+	fieldName = iota
+	fieldAddress
+	fieldPort
+	fieldRange
+	fieldSecret
+	fieldStore
+	fieldCount
+)
+
+// stores are the places where a form puts a secret.
+var stores = [...]string{hosts.InFile, hosts.InKeyring}
+
+// form adds a server to the hosts file, or changes one.
+type form struct {
+	inputs   [fieldStore]textinput.Model
+	store    int // index in stores
+	focus    int
+	old      *hosts.Host // the entry that is changed, nil for a new one
+	first    bool        // there is no server yet
+	failure  string
+	strength string // what is said of the secret typed so far
+}
+
+// newForm returns a form filled with h, which is changed if old.
+func newForm(h hosts.Host, old bool, secret knock.Secret) form {
+	f := form{}
+	for i, field := range [fieldStore]struct{ value, placeholder string }{
+		{h.Name, ""}, {h.Address, "the name itself"}, {strconv.Itoa(h.SSHPort), ""}, {h.Range.String(), ""},
+		{secret.Reveal(), "ctrl+g makes a strong one"},
+	} {
+		f.inputs[i] = ui.NewInput(40, 255)
+		if i == fieldSecret {
+			f.inputs[i] = ui.NewSecretInput(40, 512)
+		}
+		f.inputs[i].SetValue(field.value)
+		f.inputs[i].Placeholder = field.placeholder
+	}
+	if h.Keyring {
+		f.store = 1
+	}
+	if old {
+		f.old = &h
+		f.inputs[fieldSecret].Placeholder = "left as it is"
+	}
+	f.rate()
+	f.to(fieldName)
+	return f
+}
+
+// to moves the focus.
+func (f *form) to(field int) tea.Cmd {
+	f.focus = (field + fieldCount) % fieldCount
+	var cmd tea.Cmd
+	for i := range f.inputs {
+		if i == f.focus {
+			cmd = f.inputs[i].Focus()
+		} else {
+			f.inputs[i].Blur()
+		}
+	}
+	return cmd
+}
+
+// rate says how strong the secret is, where there is one to rate.
+func (f *form) rate() {
+	f.strength = ""
+	text := strings.TrimSpace(f.inputs[fieldSecret].Value())
+	if text == "" {
+		return
+	}
+	secret, err := knock.ParseSecret(text)
+	if err != nil {
+		f.strength = err.Error()
+		return
+	}
+	r, err := knock.ParseRange(f.inputs[fieldRange].Value())
+	if err != nil {
+		r = knock.DefaultRange
+	}
+	f.strength = hosts.Estimate(secret, r).Summary()
+}
+
+// formResult is what a form that was completed asks for.
+type formResult struct {
+	host   hosts.Host
+	secret knock.Secret // zero: left as it is
+	store  string       // empty: where it is
+}
+
+// apply changes an entry by what was changed in the form, and nothing else: the
+// entry may have been changed elsewhere meanwhile.
+func (r formResult) apply(now, old hosts.Host) hosts.Host {
+	changed(&now.Name, old.Name, r.host.Name)
+	changed(&now.Address, old.Address, r.host.Address)
+	changed(&now.SSHPort, old.SSHPort, r.host.SSHPort)
+	changed(&now.Range, old.Range, r.host.Range)
+	return now
+}
+
+// changed sets now to what is typed, unless that is what was there before.
+func changed[T comparable](now *T, before, typed T) {
+	if typed != before {
+		*now = typed
+	}
+}
+
+// keys are those of the form; all others are text.
+func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
+	do := func(deed func() tea.Cmd) func() tea.Cmd {
+		return func() tea.Cmd {
+			f.failure = ""
+			return deed()
+		}
+	}
+	to := func(by int) func() tea.Cmd { return do(func() tea.Cmd { return f.to(f.focus + by) }) }
+	inStore := f.focus == fieldStore
+	next, prev := ui.NewKey("tab", "next", "", to(1), "down"), ui.NewKey("shift+tab", "", "", to(-1), "up")
+	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() {
+		f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal())
+		f.rate()
+	})))
+	change := ui.NewKey("space", "change", "", do(ui.Act(func() { f.store = (f.store + 1) % len(stores) })), " ", "left", "right").If(inStore)
+	enter := ui.NewKey("enter", "save", "", do(save)).If(inStore)
+	saves := ui.NewKey("ctrl+s", "save", "", do(save))
+	down := ui.NewKey("enter", "", "", to(1)).If(!inStore)
+	k := ui.Keys{Modal: true, Rows: [][]ui.Key{{next, prev, down, generate, change, enter, saves, back}}, Bar: []ui.Key{next, generate, saves, back}}
+	if inStore {
+		k.Bar = []ui.Key{change, enter, next, back}
+	}
+	return k
+}
+
+// update takes a message that may be text for the field that has the focus.
+func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
+	if _, isKey := msg.(tea.KeyMsg); isKey {
+		f.failure = ""
+	}
+	if f.focus < fieldStore {
+		f.inputs[f.focus], cmd = f.inputs[f.focus].Update(msg)
+		f.rate()
+	}
+	return cmd
+}
+
+// submit returns what the completed form asks for, or says what it lacks.
+func (f *form) submit() (r formResult, ok bool) {
+	r, field, err := f.complete()
+	if err != nil {
+		f.failure = err.Error()
+		f.to(field)
+		return r, false
+	}
+	return r, true
+}
+
+// complete checks the fields; field is the one that err is about.
+func (f *form) complete() (r formResult, field int, err error) {
+	value := func(i int) string { return strings.TrimSpace(f.inputs[i].Value()) }
+	if f.old != nil {
+		r.host = *f.old
+	}
+	r.host.Name, r.host.Address = value(fieldName), value(fieldAddress)
+	if f.old == nil || (stores[f.store] == hosts.InKeyring) != f.old.Keyring {
+		r.store = stores[f.store]
+	}
+	if r.host.Name == "" {
+		return r, fieldName, fmt.Errorf("give the server a name")
+	}
+	if r.host.SSHPort, err = strconv.Atoi(value(fieldPort)); err != nil || r.host.SSHPort < 1 || r.host.SSHPort > 65535 {
+		return r, fieldPort, fmt.Errorf("port %q is not within 1-65535", value(fieldPort))
+	}
+	if r.host.Range, err = knock.ParseRange(value(fieldRange)); err != nil {
+		return r, fieldRange, err
+	}
+	text := strings.TrimSpace(f.inputs[fieldSecret].Value()) // what is pasted ends in a newline
+	if text == "" {
+		if f.old == nil {
+			return r, fieldSecret, fmt.Errorf("type the secret, or press ctrl+g to make one")
+		}
+		return r, 0, nil
+	}
+	r.secret, err = knock.ParseSecret(text)
+	return r, fieldSecret, err
+}
+
+// lines draws the form in w cells.
+func (f *form) lines(th ui.Theme, w int) (out []string) {
+	labels := [fieldCount]string{"name", "address", "ssh port", "range", "secret", "store it in"}
+	if f.first {
+		out = append(ui.Paragraph(th.Plain, "A server to knock at: its name, its range, and the secret that it shares with you. esc, then i, makes it of an old script instead.", "   ", w-1), "")
+	}
+	for i := range fieldCount {
+		mark, label := "  ", ui.Fit(labels[i], 12)
+		if i == f.focus {
+			mark, label = "> ", th.Accent.Render(label)
+		}
+		text := f.storeLine(th)
+		if i < fieldStore {
+			text = f.inputs[i].View()
+		}
+		out = append(out, " "+mark+label+text)
+		if i == fieldSecret {
+			out = append(out, ui.Paragraph(th.Dim, f.strength, ui.Fit("", 15), w-1)...)
+		}
+	}
+	return append(append(out, ""), ui.Paragraph(th.Bad, f.failure, "   ", w-1)...)
+}
+
+// storeLine are the places for the secret, the chosen one in brackets.
+func (f *form) storeLine(th ui.Theme) (text string) {
+	for j, s := range stores {
+		if j == f.store {
+			s = th.Badge.Render("[" + s + "]")
+		} else {
+			s = " " + s + " "
+		}
+		text += s + " "
+	}
+	return text
+}

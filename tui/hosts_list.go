@@ -1,0 +1,115 @@
+package tui
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock/hosts"
+	"rapport/tui/ui"
+)
+
+// list is the servers of the hosts file.
+type list struct {
+	all     []hosts.Host
+	results map[string]hosts.Result
+	filter  string
+	cursor  int
+	broken  string // why the hosts file cannot be read
+	failure string
+	notice  string
+}
+
+// shown returns the servers that the filter lets through.
+func (s *list) shown() []hosts.Host {
+	var out []hosts.Host
+	for _, h := range s.all {
+		if strings.Contains(strings.ToLower(h.Name+" "+h.Address), strings.ToLower(s.filter)) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// selected returns the server under the cursor.
+func (s *list) selected() (hosts.Host, bool) {
+	shown := s.shown()
+	if len(shown) == 0 {
+		return hosts.Host{}, false
+	}
+	s.cursor = min(max(s.cursor, 0), len(shown)-1)
+	return shown[s.cursor], true
+}
+
+// pick puts the cursor on a server.
+func (s *list) pick(name string) {
+	s.cursor = max(0, slices.IndexFunc(s.shown(), func(h hosts.Host) bool { return h.Name == name }))
+}
+
+// move moves the cursor by n lines.
+func (s *list) move(n int) {
+	s.cursor = min(max(s.cursor+n, 0), max(0, len(s.shown())-1))
+}
+
+// lines draws the list in w cells and h lines.
+func (s *hostsScreen) lines(w, h int) (out []string) {
+	th := s.theme
+	switch {
+	case s.step == filtering:
+		out = append(out, " filter: "+s.input.View())
+	case s.filter != "":
+		out = append(out, " filter: "+th.Accent.Render(s.filter))
+	}
+	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
+	foot := ui.Paragraph(th.Plain, s.notice, " ", w-1)
+	switch sel, ok := s.selected(); {
+	case s.step == removing && ok:
+		foot = ui.Paragraph(th.Bad, fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), " ", w-1)
+	case s.failure != "":
+		foot = ui.Paragraph(th.Bad, s.failure, " ", w-1)
+	}
+	shown := s.shown()
+	room := max(1, h-len(out)-len(foot))
+	first := max(0, min(s.cursor-room/2, len(shown)-room))
+	for i := first; i < len(shown) && i < first+room; i++ {
+		out = append(out, s.line(shown[i], i == s.cursor, w))
+	}
+	switch {
+	case len(shown) == 0 && len(s.all) > 0:
+		out = append(out, th.Dim.Render(" no server matches"))
+	case len(s.all) == 0 && s.broken == "":
+		out = append(out, " no servers yet: a adds one, i imports an old script")
+	}
+	return append(out, foot...)
+}
+
+// line draws one server: its name, where it is, and how the newest handshake
+// with it ended.
+func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
+	th := s.theme
+	// Of a wider screen names and addresses get a part; the result has the rest.
+	spare := max(0, w-ui.FramedWidth+2)
+	named, column := 19+spare/4, 26+spare/4
+	if w < ui.FramedWidth-2 {
+		named, column = 16, 18
+	}
+	mark, name := "  ", ui.Fit(ansi.Truncate(h.Name, named-1, "~"), named)
+	if selected {
+		mark, name = "> ", th.Strong.Render(name)
+	}
+	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
+	line := " " + mark + name + ui.Fit(ansi.Truncate(where, column-1, "~"), column)
+	r, known := s.results[h.Name]
+	since := ago(s.now.Sub(r.At))
+	switch {
+	case !known:
+		return line + th.Dim.Render("not tried")
+	case r.Opened:
+		return line + th.Good.Render("opened ") + since
+	}
+	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
+}

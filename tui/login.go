@@ -1,0 +1,121 @@
+package tui
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/cancelreader"
+)
+
+// sshEnded says that the ssh that had the terminal is over.
+type sshEnded struct{ err error }
+
+// ssh gives the terminal to an ssh through the gate.
+func (s *knockScreen) ssh() tea.Cmd {
+	if s.wire.busy() {
+		s.note("a handshake is under way; press s again when it is over")
+		return nil
+	}
+	cmd, err := s.config.SSH(s.host, s.target.Secret)
+	if err != nil {
+		s.note("%v", err)
+		return nil
+	}
+	s.note("ssh has the terminal")
+	ctx := s.ctx
+	return tea.Exec(execFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
+}
+
+// sshEnded notes how ssh ended.
+func (s *knockScreen) sshEnded(msg sshEnded) {
+	var exit *exec.ExitError
+	switch {
+	case msg.err == nil:
+		s.note("ssh is over")
+	case errors.As(msg.err, &exit):
+		s.note("ssh is over, exit status %d", exit.ExitCode())
+	default:
+		s.note("ssh did not start: %v", msg.err)
+	}
+}
+
+// shortSession is how short a session is whose words nobody has read yet.
+const shortSession = 2 * time.Second
+
+// runSSH runs ssh on the terminal, until the end of ctx at most. What a session
+// that failed or was short left there would vanish with the screen's return, so
+// it waits for a key then.
+func runSSH(ctx context.Context, cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	started := time.Now()
+	err := runUntil(ctx, cmd)
+	if ctx.Err() == nil && (err != nil || time.Since(started) < shortSession) {
+		end := "ssh is over"
+		if err != nil {
+			end = err.Error()
+		}
+		fmt.Printf("\n[%s; enter goes back to the screens] ", end)
+		if in, err := cancelreader.NewReader(os.Stdin); err == nil {
+			stop := context.AfterFunc(ctx, func() { in.Cancel() })
+			_, _ = bufio.NewReader(in).ReadString('\n')
+			stop()
+			_ = in.Close()
+		}
+	}
+	return err
+}
+
+// killDelay is how long ssh may take to leave when it is told to.
+const killDelay = 2 * time.Second
+
+// runUntil runs cmd, ends it with ctx, and leaves the terminal as it was even
+// where cmd does not.
+func runUntil(ctx context.Context, cmd *exec.Cmd) error {
+	if before, err := term.GetState(os.Stdin.Fd()); err == nil {
+		defer func() { _ = term.Restore(os.Stdin.Fd(), before) }()
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has none
+		_ = cmd.Process.Kill()
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(killDelay):
+		_ = cmd.Process.Kill()
+		return <-over
+	}
+}
+
+// execFunc is a function that wants the terminal to itself.
+type execFunc func() error
+
+// Run implements [tea.ExecCommand].
+func (f execFunc) Run() error { return f() }
+
+// SetStdin implements [tea.ExecCommand]; the function uses the process's own.
+func (execFunc) SetStdin(io.Reader) {}
+
+// SetStdout implements [tea.ExecCommand].
+func (execFunc) SetStdout(io.Writer) {}
+
+// SetStderr implements [tea.ExecCommand].
+func (execFunc) SetStderr(io.Writer) {}

@@ -1,0 +1,155 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/bubbles/help"
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Key is one thing that a screen does on a key: what the key bar and the help
+// say of it, and the deed. There is no other list of keys.
+type Key struct {
+	key.Binding
+	About string // what the help says; empty: it goes with the key before it
+	// Also says that the help names the key behind what it says of the others.
+	Also bool
+	Do   func() tea.Cmd
+}
+
+// NewKey returns a key that the key bar calls by label; others do the same.
+func NewKey(name, label, about string, do func() tea.Cmd, others ...string) Key {
+	return Key{
+		Binding: key.NewBinding(key.WithKeys(append([]string{name}, others...)...), key.WithHelp(name, label)),
+		About:   about, Do: do,
+	}
+}
+
+// Act is the deed of a key that has no message to send.
+func Act(f func()) func() tea.Cmd {
+	return func() tea.Cmd {
+		f()
+		return nil
+	}
+}
+
+// As returns the key with another label.
+func (k Key) As(label string) Key {
+	k.SetHelp(k.Help().Key, label)
+	return k
+}
+
+// If returns the key, out of use unless on.
+func (k Key) If(on bool) Key {
+	k.SetEnabled(on)
+	return k
+}
+
+// names are all keys of a binding, as the help has them.
+func (k Key) names() string {
+	return strings.ReplaceAll(strings.Join(append([]string{k.Help().Key}, k.Keys()[1:]...), " "), "  ", " space")
+}
+
+// MoveKeys are a row of keys that move by a line, a page, or all the way. A page
+// down is on other keys too.
+func MoveKeys(about string, page int, move func(by int), pageDown ...string) []Key {
+	const far = 1 << 20
+	by := func(n int) func() tea.Cmd { return Act(func() { move(n) }) }
+	row := []Key{NewKey("up", "", about, by(-1)), NewKey("down", "", "", by(1))}
+	for _, k := range []Key{
+		NewKey("pgup", "", "", by(-page)), NewKey("pgdown", "", "", by(page), pageDown...),
+		NewKey("home", "", "", by(-far), "g"), NewKey("end", "", "", by(far), "G"),
+	} {
+		k.Also = true
+		row = append(row, k)
+	}
+	return row
+}
+
+// Keys are what a screen answers to at the moment.
+type Keys struct {
+	Rows   [][]Key     // all of them, a line of the help each
+	Bar    []Key       // those that the key bar names
+	Legend [][2]string // words and signs of the screen, which the help explains
+	// Modal says that every other key is the screen's own: it is text, or an answer
+	// to a question.
+	Modal bool
+	// Ignore reports whether a key is none, such as the rest of a paste; may be nil.
+	Ignore func(tea.KeyMsg) bool
+}
+
+// Find returns the key that a message is of.
+func (k Keys) Find(msg tea.KeyMsg) (Key, bool) {
+	for _, row := range k.Rows {
+		if i := slices.IndexFunc(row, func(k Key) bool { return key.Matches(msg, k.Binding) }); i >= 0 {
+			return row[i], true
+		}
+	}
+	return Key{}, false
+}
+
+// KeyBar draws the key bar in at most w cells. Where not all keys fit, the ones
+// before the last two give way, which lead to the others and out.
+func (t Theme) KeyBar(k Keys, w int) string {
+	m := help.Model{ShortSeparator: "   "}
+	m.Styles.ShortKey, m.Styles.ShortDesc, m.Styles.ShortSeparator = t.Accent, t.Plain, t.Plain
+	if w < FramedWidth {
+		m.ShortSeparator = "  "
+	}
+	var all []key.Binding
+	for _, k := range k.Bar {
+		if k.Enabled() {
+			all = append(all, k.Binding)
+		}
+	}
+	for {
+		line := " " + m.ShortHelpView(all)
+		n := len(all) - 3
+		if n <= 0 || ansi.StringWidth(line) <= w {
+			return line
+		}
+		all = slices.Delete(all, n, n+1)
+	}
+}
+
+// HelpPage explains every key and word of a screen.
+func (t Theme) HelpPage(k Keys) Pane {
+	const column = 16
+	p := Pane{Title: "help"}
+	add := func(what, about string) { p.Add(" " + t.Accent.Render(Fit(what, column)) + about) }
+	for _, row := range k.Rows {
+		add(explain(row))
+	}
+	for _, l := range k.Legend {
+		add(l[0], l[1])
+	}
+	return p
+}
+
+// explain returns the names of a row's keys, and what they do.
+func explain(row []Key) (names, about string) {
+	var abouts, also []string
+	for _, k := range row {
+		gap := " "
+		switch {
+		case k.Also:
+			also = append(also, k.Help().Key)
+			continue
+		case k.About != "":
+			abouts = append(abouts, k.About)
+			gap = "   "
+		}
+		if names != "" {
+			names += gap
+		}
+		names += k.names()
+	}
+	about = strings.Join(abouts, "; ")
+	if n := len(also); n > 0 {
+		about += "; " + strings.Join(also[:n-1], ", ") + " and " + also[n-1] + " too"
+	}
+	return names, about
+}

@@ -1,0 +1,74 @@
+package ui
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+)
+
+func plainTheme() Theme { return NewTheme(lipgloss.NewRenderer(io.Discard), true) }
+
+// One declaration of a key is its help, its place in the key bar, and its deed.
+func TestKeysAreDeclaredOnce(t *testing.T) {
+	at, pressed := 0, ""
+	press := func(name string) func() tea.Cmd { return func() tea.Cmd { pressed = name; return nil } }
+	knock := NewKey("k", "knock", "knock, and probe", press("k"), "enter", " ")
+	mask, copies := NewKey("m", "mask", "mask the ports", press("m")), NewKey("y", "copy", "copy them", press("y"))
+	fix := NewKey("f", "fix", "apply the fix", press("f")).If(false)
+	keys := Keys{
+		Rows:   [][]Key{{knock}, {mask, copies}, {fix}, MoveKeys("scroll", 10, func(by int) { at = max(0, at+by) })},
+		Bar:    []Key{knock.As("again"), fix, mask},
+		Legend: [][2]string{{"=", "twice"}},
+	}
+	help := strings.Join(plainTheme().HelpPage(keys).Lines, "\n")
+	const want = ` k enter space   knock, and probe
+ m   y           mask the ports; copy them
+ f               apply the fix
+ up down         scroll; pgup, pgdown, home and end too
+ =               twice`
+	if help != want {
+		t.Errorf("the help is\n%s", help)
+	}
+	if bar := plainTheme().KeyBar(keys, 80); bar != " k again   m mask" {
+		t.Errorf("the key bar is %q", bar)
+	}
+	for _, tt := range []struct {
+		msg  tea.KeyMsg
+		want string
+	}{
+		{tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")}, "k"},
+		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("y")}, "y"},
+		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("f")}, ""}, // out of use
+		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q")}, ""},
+		{tea.KeyMsg{Type: tea.KeyPgDown}, ""},
+	} {
+		pressed = ""
+		if k, ok := keys.Find(tt.msg); ok {
+			k.Do()
+		}
+		if pressed != tt.want {
+			t.Errorf("%v does %q, want %q", tt.msg, pressed, tt.want)
+		}
+	}
+	if at != 10 {
+		t.Errorf("pgdown moves to %d", at)
+	}
+}
+
+// In a narrow key bar the last two keys stay: they lead to all others, and out.
+func TestKeyBarGivesWay(t *testing.T) {
+	var keys Keys
+	for _, name := range []string{"a", "b", "c", "d", "?", "q"} {
+		keys.Bar = append(keys.Bar, NewKey(name, "some "+name, "", nil))
+	}
+	for w := 30; w < 90; w++ {
+		bar := plainTheme().KeyBar(keys, w)
+		if ansi.StringWidth(bar) > w || !strings.HasPrefix(bar, " a some a ") || !strings.HasSuffix(bar, "? some ?"+strings.Repeat(" ", 2+w/FramedWidth)+"q some q") {
+			t.Errorf("in %d cells: %q", w, bar)
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/textinput"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Fit cuts or pads s to exactly w cells.
+func Fit(s string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	if ansi.StringWidth(s) > w {
+		s = ansi.Truncate(s, w, "")
+	}
+	return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
+}
+
+// Ends puts left and right at the two ends of a line of w cells; right gives
+// way where both do not fit.
+func Ends(left, right string, w int) string {
+	space := w - ansi.StringWidth(left) - ansi.StringWidth(right)
+	if space < 1 {
+		return Fit(left, w)
+	}
+	return left + strings.Repeat(" ", space) + right
+}
+
+// Wrap breaks s between words into lines of at most w cells. A hyphen is no place
+// to break at: hours, ranges and flags have them.
+func Wrap(s string, w int) []string {
+	const nonBreaking = "\u2011"
+	s = ansi.Wrap(strings.ReplaceAll(s, "-", nonBreaking), w, "")
+	return strings.Split(strings.ReplaceAll(s, nonBreaking, "-"), "\n")
+}
+
+// Paragraph is a text in a style, wrapped into lines of at most w cells that
+// begin with indent. Of an empty text there are none.
+func Paragraph(style lipgloss.Style, text, indent string, w int) (out []string) {
+	if text == "" {
+		return nil
+	}
+	for _, l := range Wrap(text, w-ansi.StringWidth(indent)) {
+		out = append(out, indent+style.Render(l))
+	}
+	return out
+}
+
+// Cut returns the first n lines, and shows at the end of the last one that there
+// were more.
+func Cut(lines []string, n int) []string {
+	if len(lines) <= n {
+		return lines
+	}
+	if n <= 0 {
+		return nil
+	}
+	lines = slices.Clone(lines[:n])
+	last := strings.TrimRight(lines[n-1], " ,;:.")
+	if i := strings.LastIndexByte(last, ' '); i > 0 && ansi.StringWidth(last)+4 > ansi.StringWidth(lines[0]) {
+		last = last[:i]
+	}
+	lines[n-1] = last + " ..."
+	return lines
+}
+
+// Clause cuts s to w cells, at the end of a clause if one ends late enough.
+func Clause(s string, w int) string {
+	switch {
+	case w <= 0:
+		return ""
+	case ansi.StringWidth(s) <= w:
+		return s
+	}
+	head := ansi.Truncate(s, w+1, "")
+	for _, end := range []string{"; ", ", ", ": ", " ("} {
+		if i := strings.LastIndex(head, end); i >= w/3 {
+			return head[:i]
+		}
+	}
+	head = ansi.Truncate(s, max(w-4, 0), "")
+	if i := strings.LastIndexByte(head, ' '); i > w/2 {
+		head = head[:i]
+	}
+	return head + " ..."
+}
+
+// FirstThatFits returns the first of several wordings that has at most w cells, or
+// the last.
+func FirstThatFits(w int, wordings ...string) (s string) {
+	for _, s = range wordings {
+		if ansi.StringWidth(s) <= w {
+			break
+		}
+	}
+	return s
+}
+
+// Count writes a number of things.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Signed writes an offset as a flag would take it: +41m, -3h.
+func Signed(d time.Duration) string {
+	s := fmt.Sprintf("%+v", d)
+	if d > 0 {
+		s = "+" + s
+	}
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// NewInput returns a text field of w cells that takes at most limit characters.
+func NewInput(w, limit int) textinput.Model {
+	m := textinput.New()
+	m.Prompt, m.Width, m.CharLimit = "", w, limit
+	return m
+}
+
+// NewSecretInput returns a text field that shows a * for each character.
+func NewSecretInput(w, limit int) textinput.Model {
+	m := NewInput(w, limit)
+	m.EchoMode, m.EchoCharacter = textinput.EchoPassword, '*'
+	return m
+}

@@ -1,0 +1,75 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTextThatHasToFit(t *testing.T) {
+	long := "SSH is filtered without a knock, after 38.1 ms"
+	for _, tt := range []struct{ name, got, want string }{
+		{"fit pads", Fit("ab", 4), "ab  "},
+		{"fit cuts", Fit("abcdef", 4), "abcd"},
+		{"ends", Ends("a", "b", 5), "a   b"},
+		{"the right end gives way", Ends("abcd", "efg", 6), "abcd  "},
+		{"hours are not broken", strings.Join(Wrap("hour 2026-11-22-08", 12), "|"), "hour|2026-11-22-0|8"},
+		{"paragraph", strings.Join(Paragraph(plainTheme().Plain, "one two", "  ", 5), "|"), "  one|  two"},
+		{"cut says that there is more", strings.Join(Cut([]string{"one two three", "four five,", "six"}, 2), "|"), "one two three|four five ..."},
+		{"cut leaves what is short", strings.Join(Cut([]string{"one"}, 2), "|"), "one"},
+		{"clause", Clause(long, 40), "SSH is filtered without a knock"},
+		{"no clause ends late enough", Clause("abcdefgh ijklmn opqr", 15), "abcdefgh ..."},
+		{"the first wording", FirstThatFits(9, "too long for it", "fits", "f"), "fits"},
+		{"the last wording", FirstThatFits(2, "too long", "long"), "long"},
+		{"one", Count(1, "line"), "1 line"},
+		{"more", Count(2, "line"), "2 lines"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestSignedOffsets(t *testing.T) {
+	for d, want := range map[time.Duration]string{41 * time.Minute: "+41m", -3 * time.Hour: "-3h", 90 * time.Minute: "+1h30m", -time.Second: "-1s", time.Hour + time.Second: "+1h0m1s"} {
+		if got := Signed(d); got != want {
+			t.Errorf("Signed(%d) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestScrollStaysWithinTheText(t *testing.T) {
+	var lines []string
+	for i := range 10 {
+		lines = append(lines, fmt.Sprint(i))
+	}
+	for _, tt := range []struct {
+		at, room int
+		want     string
+	}{
+		{0, 4, "0123 lines 1-4 of 10, 6 more"},
+		{3, 4, "3456 lines 4-7 of 10, 6 more"},
+		{1 << 20, 4, "6789 lines 7-10 of 10, 6 more"},
+		{-5, 4, "0123 lines 1-4 of 10, 6 more"},
+		{2, 20, "0123456789 lines 1-10 of 10, 0 more"},
+		{2, -1, "2 lines 3-3 of 10, 9 more"},
+	} {
+		shown, where, most := Scroll(tt.at).Window(lines, tt.room)
+		if got := fmt.Sprintf("%s %s, %d more", strings.Join(shown, ""), where, most); got != tt.want {
+			t.Errorf("at %d in %d lines: %s, want %s", tt.at, tt.room, got, tt.want)
+		}
+	}
+}
+
+// Signs that stand side by side are not mistaken for each other.
+func TestASCIISignsDiffer(t *testing.T) {
+	g := ASCIIGlyphs()
+	seen := map[string]bool{}
+	for _, sign := range []string{g.Yes, g.No, g.Wait, "!", ">", "-", g.Full, g.Tried, g.Untried, g.Inside, g.Point, g.Tick} {
+		if seen[sign] {
+			t.Errorf("%s has two meanings", sign)
+		}
+		seen[sign] = true
+	}
+}

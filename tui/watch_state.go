@@ -1,0 +1,160 @@
+package tui
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock/gate"
+	"rapport/tui/ui"
+)
+
+// state says where an address stands, in at most w cells.
+func (s *watchScreen) state(v gate.Visit, w int) (words string, tone lipgloss.Style) {
+	forms, tone := s.states(v)
+	if v.Shared {
+		forms, tone = sharedForms(v), s.theme.Bad
+	}
+	return ui.FirstThatFits(w, forms...), tone
+}
+
+// states are the ways to write a state, the longest first.
+func (s *watchScreen) states(v gate.Visit) (forms []string, tone lipgloss.Style) {
+	t := s.theme
+	left, over := "", false // of the window
+	if windows := s.seen().Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
+		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(s.when())
+		left, over = fmt.Sprintf(", %.1f s left", max(0, d).Seconds()), d <= 0
+	}
+	switch v.State {
+	case gate.VisitInside:
+		in := fmt.Sprintf("in phase %d", v.Phase)
+		if over {
+			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Dim
+		}
+		return []string{in + left, in}, t.Accent
+	case gate.VisitOpen:
+		if over {
+			return []string{"SSH shut again", "shut again"}, t.Dim
+		}
+		return []string{"SSH open" + left, "SSH open"}, t.Good
+	case gate.VisitIn:
+		if v.Phase == 0 {
+			return []string{"got in; no handshake was seen", "no handshake"}, t.Good
+		}
+		return []string{"got in"}, t.Good
+	case gate.VisitPast:
+		return []string{"opened before"}, t.Dim
+	case gate.VisitCut:
+		return []string{"the gate changed meanwhile", "gate changed"}, t.Dim
+	case gate.VisitRefused:
+		return []string{"refused by the replay guard", "refused by guard", "refused"}, t.Warn
+	case gate.VisitSSHDown:
+		return []string{fmt.Sprintf("open; nothing listens on port %d", s.seen().Gate.SSHPort), "nothing listens", "no listener"}, t.Bad
+	case gate.VisitStuck:
+		return []string{fmt.Sprintf("stuck at %d", v.Phase)}, t.Warn
+	}
+	return []string{string(v.State)}, t.Dim
+}
+
+// sharedForms are the ways to write that an address is perhaps one of several.
+func sharedForms(v gate.Visit) []string {
+	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
+	if len(v.Others) == 0 {
+		return []string{stuck + "? attempts dropped", stuck + "?", fmt.Sprintf("%d, shared?", v.Phase)}
+	}
+	more := ""
+	if n := len(v.Others) - 1; n > 0 {
+		more = fmt.Sprintf(" +%d", n)
+	}
+	return []string{
+		stuck + " with " + joinedAddrs(v.Others) + "?",
+		stuck + " with " + v.Others[0].String() + more + "?",
+		fmt.Sprintf("%d, shared %s%s?", v.Phase, ending(v.Others[0]), more),
+		fmt.Sprintf("%d, shared%s?", v.Phase, more),
+	}
+}
+
+// ending is the end of an address, that tells it from its neighbours: two numbers
+// of IPv4, one of IPv6.
+func ending(addr netip.Addr) string {
+	s, sep, n := addr.String(), ".", 2
+	if !addr.Is4() {
+		sep, n = ":", 1
+	}
+	i := len(s)
+	for range n {
+		i = strings.LastIndex(s[:i], sep)
+	}
+	return s[max(0, i):]
+}
+
+// detail says all of the row that is chosen, its address whole.
+func (s *watchScreen) detail() string {
+	visits := s.seen().Visits
+	if s.at >= len(visits) {
+		return ""
+	}
+	who := s.theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
+	words, tone := s.state(visits[s.at], s.size.Width-ansi.StringWidth(who))
+	return who + tone.Render(words)
+}
+
+// shortened returns the addresses of rows in at most w cells each: of long ones
+// the part by which they can be told apart, "~" for the rest.
+func shortened(visits []gate.Visit, w int) []string {
+	all := make([]string, len(visits))
+	for cut := range maxCuts {
+		known := map[string]netip.Addr{}
+		twice := false
+		for i, v := range visits {
+			all[i] = shorten(v.Addr.String(), w, cut)
+			other, same := known[all[i]]
+			twice = twice || same && other != v.Addr
+			known[all[i]] = v.Addr
+		}
+		if !twice {
+			return all
+		}
+	}
+	for i, v := range visits {
+		all[i] = shorten(v.Addr.String(), w, 0)
+	}
+	return all
+}
+
+// maxCuts is in how many ways an address is shortened.
+const maxCuts = 36
+
+// shorten leaves out a part of an address that is longer than w: with cut 0 the
+// middle, with 1 all but the end, then all but a part ever further left.
+func shorten(s string, w, cut int) string {
+	switch tail := w / 2; {
+	case len(s) <= w:
+		return s
+	case cut == 0:
+		return s[:w-tail-1] + "~" + s[len(s)-tail:]
+	default:
+		end := max(w-1, len(s)-cut+1)
+		cutOff := ""
+		if end < len(s) {
+			cutOff = "~"
+		}
+		first := max(0, end-(w-1-len(cutOff)))
+		if first == 0 {
+			return s[:w-1] + "~"
+		}
+		return "~" + s[first:end] + cutOff
+	}
+}
+
+func joinedAddrs(all []netip.Addr) string {
+	var words []string
+	for _, addr := range all {
+		words = append(words, addr.String())
+	}
+	return strings.Join(words, ", ")
+}
