@@ -118,38 +118,28 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 }
 
 // scripted is a server with the script that rapport rules prints.
-func scripted(t *testing.T, rapport, format string, flags ...string) (s *knocktest.Server, script string) {
+func scripted(t *testing.T, rapport, format string, flags ...string) (*knocktest.Server, *knocktest.Script) {
 	t.Helper()
 	awayFromTheTurn()
-	s = knocktest.NewServer(t, knocktest.Options{NoGate: true})
+	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
 	return s, setUp(t, s, rapport, format, flags...)
 }
 
 // setUp puts a gate up on s, in place of whatever gate of that format it has.
-func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...string) (script string) {
+func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...string) *knocktest.Script {
 	t.Helper()
 	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
-	dir := t.TempDir()
-	secret := filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, []byte(s.Secret.Reveal()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	args := append([]string{"rules", "server", "--format", format, "--secret-path", secret, "--config", filepath.Join(dir, "hosts.toml")}, flags...)
-	print := exec.Command(rapport, args...)
+	script := s.NewScript(t)
+	args := []string{"rules", "server", "--format", format, "--secret-path", script.SecretPath(), "--config", filepath.Join(t.TempDir(), "hosts.toml")}
+	print := exec.Command(rapport, append(args, flags...)...)
 	print.Env = append(os.Environ(), "RAPPORT_SECRET="+s.Secret.Reveal())
 	text, err := print.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	script = filepath.Join(dir, "gate")
-	if err := os.WriteFile(script, text, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	// date tells the next hour in this folder.
-	if err := os.WriteFile(filepath.Join(dir, "date"), []byte("#!/bin/sh\nexec /bin/date -d '+1 hour' \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s.Run(t, "sh", script, "setup")
+	script.Install(t, string(text))
+	script.SetClock(t, time.Now())
+	script.Run(t, "setup")
 	return script
 }
 
@@ -172,14 +162,14 @@ func knocks(t *testing.T, s *knocktest.Server, from *knocktest.Host, ports ...ui
 
 // threeGates makes servers with the article's rules, and with those of the two
 // scripts. The article's has no script.
-func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, string) {
-	return map[string]func(*testing.T) (*knocktest.Server, string){
-		"article": func(t *testing.T) (*knocktest.Server, string) {
+func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script) {
+	return map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script){
+		"article": func(t *testing.T) (*knocktest.Server, *knocktest.Script) {
 			awayFromTheTurn()
-			return knocktest.NewServer(t, knocktest.Options{}), ""
+			return knocktest.NewServer(t, knocktest.Options{}), nil
 		},
-		"iptables": func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "iptables") },
-		"nft":      func(t *testing.T) (*knocktest.Server, string) { return scripted(t, rapport, "nft") },
+		"iptables": func(t *testing.T) (*knocktest.Server, *knocktest.Script) { return scripted(t, rapport, "iptables") },
+		"nft":      func(t *testing.T) (*knocktest.Server, *knocktest.Script) { return scripted(t, rapport, "nft") },
 	}
 }
 
@@ -406,7 +396,7 @@ func TestWatchOutlivesItsRules(t *testing.T) {
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
 	gates := threeGates(rapport)
-	gates["guarded"] = func(t *testing.T) (*knocktest.Server, string) {
+	gates["guarded"] = func(t *testing.T) (*knocktest.Server, *knocktest.Script) {
 		return scripted(t, rapport, "iptables", "--replay-guard=2") // with lists named after the hour
 	}
 	for name, newServer := range gates {
@@ -422,12 +412,13 @@ func TestWatchOutlivesItsRules(t *testing.T) {
 				w.of("phase", c.Addr4)
 			}
 			enters(now)
-			if script == "" {
+			if script == nil {
 				for range 5 {
 					s.Refresh(t, now.Add(time.Hour))
 				}
 			} else {
-				s.Run(t, "sh", "-c", `PATH="${0%/*}:$PATH" sh "$0" refresh`, script)
+				script.SetClock(t, now.Add(time.Hour))
+				script.Run(t, "refresh")
 			}
 			enters(now.Add(time.Hour))
 			time.Sleep(2 * time.Second) // until the rules were read, twice
@@ -437,12 +428,12 @@ func TestWatchOutlivesItsRules(t *testing.T) {
 					t.Errorf("a refresh is taken for another gate: %+v", e)
 				}
 			}
-			if script == "" {
+			if script == nil {
 				return
 			}
-			s.Run(t, "sh", script, "remove")
+			script.Run(t, "remove")
 			w.until("the gate is gone", func(e watched) bool { return e.Event == "lost" })
-			s.Run(t, "sh", script, "setup")
+			script.Run(t, "setup")
 			w.until("the gate is back", func(e watched) bool { return e.Event == "gate" })
 			enters(now)
 		})

@@ -48,11 +48,13 @@ func readShell(text string) *shellReading {
 	for parsed, n := 0, 0; r.base < len(lines) && parsed < maxParsed && n < maxRestarts; n++ {
 		rest := strings.NewReader(text[offsets[r.base]:])
 		end := 1 // the line in which the last statement ends that makes sense, or the first one
-		err := parser.Stmts(rest, func(s *syntax.Stmt) bool {
-			r.statement(s)
-			end = int(s.End().Line())
-			return true
-		})
+		var err error
+		for s, failed := range parser.StmtsSeq(rest) {
+			if err = failed; err == nil {
+				r.statement(s)
+				end = int(s.End().Line())
+			}
+		}
 		if err == nil {
 			break
 		}

@@ -85,7 +85,7 @@ func (c *sshConfig) result() (SSHHost, error) {
 	}
 	if c.port != "" {
 		if h.Port, err = strconv.Atoi(c.port); err != nil || h.Port < 1 || h.Port > 65535 {
-			return h, fmt.Errorf("Port %s is not within 1-65535", quote(c.port))
+			return h, fmt.Errorf("port %s is not within 1-65535", quote(c.port))
 		}
 	}
 	return h, nil

@@ -80,7 +80,7 @@ func TestFromSSHConfig(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"badport":  `Port "ssh" is not within 1-65535`,
+		"badport":  `port "ssh" is not within 1-65535`,
 		"badname":  "starts with '-'",
 		"badtoken": "only %h and %% can be expanded",
 	} {
