@@ -165,7 +165,7 @@ func first(edges []edge) (all []edge) {
 // others out.
 func (s step) door() (listCheck, bool) {
 	for _, c := range s.checks {
-		through := s.verdict == accepts || s.verdict == returns || s.verdict == dnats
+		through := s.verdict == accepts || s.verdict == returns && !s.ends || s.verdict == dnats
 		if !c.byDest && (through && !c.negated || s.verdict == drops && c.negated) {
 			return c, true
 		}

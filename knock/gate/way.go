@@ -50,6 +50,7 @@ type step struct {
 	table   string
 	base    int
 	count   Count
+	ends    bool // not a rule: where a packet that has gone to another chain comes back
 }
 
 // follow follows the rules of tables for one family.
@@ -157,7 +158,7 @@ func (w *way) walk(t *table, c *chain, asker string, asked cond, family knock.Fa
 				w.walk(t, target, from, s.cond, family, depth+1, reached)
 			}
 			if r.verdict == leaves {
-				s = step{cond: s.cond, verdict: returns, chain: s.chain, table: s.table, base: s.base}
+				s = step{cond: s.cond, verdict: returns, ends: true, chain: s.chain, table: s.table, base: s.base}
 				returning = append(returning, len(w.steps))
 				w.steps = append(w.steps, s)
 			}

@@ -41,7 +41,7 @@ func (c *Script) SecretPath() string { return filepath.Join(c.Dir, "secret") }
 // folder's own bin in front, and what it keeps in /run it keeps in the folder.
 func (c *Script) Install(t testing.TB, text string) {
 	t.Helper()
-	for _, change := range [][2]string{{"\nPATH=", "\nPATH=" + c.Dir + "/bin:"}, {"\nrun=/run/", "\nrun=" + c.Dir + "/run/"}} {
+	for _, change := range [][2]string{{"\nPATH=", "\nPATH='" + c.Dir + "/bin':"}, {"\nrun=/run/", "\nrun='" + c.Dir + "/run'/"}} {
 		if strings.Count(text, change[0]) != 1 {
 			t.Fatalf("the script has not one line %q", change[0])
 		}
