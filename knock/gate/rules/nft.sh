@@ -183,8 +183,8 @@ sweep_guard() {
 load() {
     printf '%s\n' "$1" | nft -f -
 }
-
 {{- if .SweepGuard}}
+
 # own_ports: the element list of the set own.
 own_ports() {
     own=$(own) || die 'the ports of the hours around cannot be derived'
