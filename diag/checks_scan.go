@@ -97,7 +97,7 @@ func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, scan 
 	scan.Client, scan.Past, scan.Future, scan.Also, scan.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
 	scan.RTT = time.Duration(x.e.before.RTT)
 	if i := x.e.rules; i != nil && i.Match() != nil {
-		scan.First = []Hypothesis{hypothesis(*i.Match())}
+		scan.First, scan.Impatient = []Hypothesis{hypothesis(*i.Match())}, true
 	}
 	scan.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := scan.Run(ctx, t, func(r ScanReport) {

@@ -33,6 +33,9 @@ type Scan struct {
 	Spent int
 	// Unguarded says that the gate is known to have no sweep guard.
 	Unguarded bool
+	// Impatient: what a sweep guard forgives at once is tried, and no more, where
+	// the server's rules have told what they are made with.
+	Impatient bool
 	// Between, if not nil, is called once the hours of the client's own range and
 	// secret are tried, unless the sweep guard is known. It ends the scan by true.
 	Between func(context.Context) (bool, error)

@@ -215,6 +215,7 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case r.target.SweepGuard < knock.Knocks,
+		r.Impatient && wait > 0,
 		bounded && now.Add(wait).After(deadline),
 		!bounded && r.waited+wait > maxRefill:
 		return 0, nil

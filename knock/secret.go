@@ -53,11 +53,19 @@ func ParseSecret(s string) (Secret, error) {
 			return Secret{}, fmt.Errorf("%w: it holds white space, at which the server's shell would cut it", ErrSecret)
 		case unicode.IsControl(c):
 			return Secret{}, fmt.Errorf("%w: it holds a control character", ErrSecret)
-		case unicode.Is(unicode.Cf, c):
+		case IsUnseen(c):
 			return Secret{}, fmt.Errorf("%w: it holds a character that nobody sees (%U)", ErrSecret, c)
 		}
 	}
 	return Secret{unique.Make(s)}, nil
+}
+
+// IsUnseen reports whether nobody sees c in a text: white space, control and
+// format characters, and those that fonts leave out (Unicode's
+// Default_Ignorable_Code_Point), such as U+200B, U+3164 and U+FE0F.
+func IsUnseen(c rune) bool {
+	return unicode.IsSpace(c) || unicode.IsControl(c) ||
+		unicode.In(c, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // IsZero reports whether s is no secret at all.

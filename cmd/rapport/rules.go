@@ -55,6 +55,8 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 				if r.SweepGuard < 1 {
 					return fmt.Errorf("--sweep-guard %d forgives no wrong port: give --no-sweep-guard for no guard", r.SweepGuard)
 				}
+			} else {
+				r.SweepGuard = min(r.SweepGuard, gate.MaxSweepGuard(r.Range))
 			}
 			if noSweepGuard {
 				r.SweepGuard = 0

@@ -52,6 +52,7 @@ func install(t testing.TB, s *knocktest.Server, f gate.Format, change func(*gate
 	if change != nil {
 		change(&g.rules)
 	}
+	g.rules.SweepGuard = min(g.rules.SweepGuard, gate.MaxSweepGuard(g.rules.Range))
 	g.print()
 	return g
 }

@@ -129,6 +129,8 @@ func (r Rules) Validate() error {
 		return fmt.Errorf("replay guard %d is not within 0-%d", r.ReplayGuard, maxGuard)
 	case r.SweepGuard < 0 || r.SweepGuard > maxSweepGuard:
 		return fmt.Errorf("sweep guard %d is not within 0-%d", r.SweepGuard, maxSweepGuard)
+	case r.SweepGuard > MaxSweepGuard(r.Range):
+		return fmt.Errorf("sweep guard %d lets a sweep of %v through: give at most %d, or a wider range", r.SweepGuard, r.Range, MaxSweepGuard(r.Range))
 	case r.Embed && r.Secret.IsZero():
 		return errors.New("there is no secret to embed")
 	case !r.Embed && (!path.IsAbs(r.SecretPath) || strings.ContainsFunc(r.SecretPath, unicode.IsControl)):
@@ -167,7 +169,7 @@ func (r Rules) Script() (string, error) {
 		QuotedSecret, QuotedPath, Unseen         string
 	}{
 		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
-		r.ReplayGuard, advisedListTotal, r.around(), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
+		r.ReplayGuard, advisedListTotal, around(r.Range), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
 	}
 	var b strings.Builder
 	for _, part := range []string{"common", string(r.Format), "main"} {
@@ -178,13 +180,17 @@ func (r Rules) Script() (string, error) {
 	return b.String(), nil
 }
 
+// MaxSweepGuard is the most wrong ports a minute that a sweep guard may forgive in
+// a range, at least 1: a pass over the range has twice as many, so that a sweep is
+// ignored before its second pass.
+func MaxSweepGuard(r knock.Range) int {
+	return min(maxSweepGuard, max(1, (r.Size()-knock.Knocks*(2*around(r)+1))/2))
+}
+
 // around returns how many hours before and after the present one have ports of
 // their own, which the sweep guard does not count: at most 3 of 10 of the range.
-func (r Rules) around() int {
-	if r.SweepGuard == 0 {
-		return 1
-	}
-	return max(1, min(maxAround, (r.Range.Size()*3/10/knock.Knocks-1)/2))
+func around(r knock.Range) int {
+	return max(1, min(maxAround, (r.Size()*3/10/knock.Knocks-1)/2))
 }
 
 // nftChains returns the table's chains without a hook.
@@ -201,7 +207,7 @@ func unseen() string {
 	var all []string
 	first := -1
 	for c := rune(0); c <= unicode.MaxRune+1; c++ {
-		switch hidden := unicode.IsSpace(c) || unicode.Is(unicode.Cc, c) || unicode.Is(unicode.Cf, c); {
+		switch hidden := knock.IsUnseen(c); {
 		case hidden && first < 0:
 			first = int(c)
 		case !hidden && first >= 0:

@@ -54,6 +54,24 @@ func TestRulesBringBackTheHour(t *testing.T) {
 	})
 }
 
+// What was to undo a setup may have been killed: then the next action does it.
+func TestRulesUndoIsNotForgotten(t *testing.T) {
+	each(t, nil, func(t *testing.T, g *gated) {
+		before := g.loaded()
+		for _, action := range []string{"refresh", "confirm"} {
+			g.setClock(at)
+			g.run("setup", "--confirm", "5")
+			if out, err := g.Try("setup"); err == nil || !strings.Contains(out, "a setup waits to be confirmed") {
+				t.Errorf("setup while another one waits: %v, %s", err, out)
+			}
+			g.setClock(at.Add(6 * time.Second)) // for the script; what waits has its own seconds
+			if out, err := g.Try(action); (err == nil) != (action == "refresh") || g.loaded() != before {
+				t.Errorf("%s, too late: %v, %s\nloaded:\n%s", action, err, out, g.loaded())
+			}
+		}
+	})
+}
+
 // Whatever fails in setup --confirm, what was there before is there again.
 func TestRulesRestoreAfterAFailure(t *testing.T) {
 	failing := map[gate.Format][]string{gate.IPTables: {"iptables-restore", "ip6tables-restore"}, gate.NFT: {"nft"}}

@@ -64,10 +64,16 @@ keep_current() {
     fi
 }
 
+# overdue: whether what waits to be confirmed should have been undone by now. What
+# was to do it may have been killed.
+overdue() {
+    read -r id _ 2>/dev/null <"$undo.id" && [ "$(date +%s)" -gt "${id##*-}" ]
+}
+
 # arm SECONDS: the dead man's switch, before any rule changes. It goes on when the
 # session that started it has ended: that may be what has gone wrong.
 arm() {
-    id=$$-$now what=''
+    id=$$-$((now + $1)) what=''
     if read -r _ what 2>/dev/null <"$undo.id"; then
         : # an earlier one waits still: what was there before that comes back
     elif [ -e "$record" ]; then
@@ -97,7 +103,7 @@ bring_back() {
     script)
         [ ! -e "$undo" ] || mv "$undo" "$record"
         exec 9>&- # that setup takes the lock itself
-        sh "$record" setup || unload
+        undoing=1 sh "$record" setup || unload
         ;;
     rules)
         rm -f "$record"
@@ -161,6 +167,7 @@ report() {
 case $#:${1-}:${2-} in
 1:setup:)
     lock
+    [ -n "${undoing-}" ] || [ ! -e "$undo.id" ] || die 'a setup waits to be confirmed: run confirm first, or wait until it is undone'
     alone
     prepare
     load_gate
@@ -178,6 +185,10 @@ case $#:${1-}:${2-} in
 1:confirm:)
     lock
     [ -e "$undo.id" ] || die 'nothing waits to be confirmed: setup --confirm was not run, or its time is over'
+    if overdue; then
+        bring_back
+        die 'too late: what was there before setup --confirm is back'
+    fi
     rm -f "$undo.id" "$undo"
     ;;
 1:refresh:)
@@ -186,7 +197,11 @@ case $#:${1-}:${2-} in
         exec sh "$record" refresh
     fi
     lock
-    keep_current
+    if overdue; then
+        bring_back
+    else
+        keep_current
+    fi
     ;;
 1:status:) report ;;
 1:remove:)

@@ -107,7 +107,7 @@ past() {
 # gate: everything but the chain that changes with the hour. Sessions that exist
 # are never touched, and the machine itself (lo) needs no knock. Only SYNs are
 # knocks: where nothing was tracked until now, packets of old sessions are new
-# to ct too.
+# to ct too. A SYN that is not tracked at all (notrack) needs the knocks as well.
 gate() {
     cat <<END
 {{- range .NFTChains}}
@@ -116,7 +116,7 @@ add chain inet $table {{.}}
 add chain inet $table input { type filter hook input priority filter - 10; policy accept; }
 add rule inet $table input ct state established,related accept
 add rule inet $table input iifname "lo" accept
-add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn ct state new goto syn
+add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn goto syn
 END
     echo "add rule inet $table syn tcp dport != $bottom-$top tcp dport != $ssh return"
 {{- if .SweepGuard}}
