@@ -222,6 +222,9 @@ func (e evidence) unexplained() []finding {
 			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Hypotheses-e.scan.Untried, e.past, e.future)
 		}
 	}
+	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
+		f.summary += fmt.Sprintf("; of %s a sweep guard leaves that open", plural(s.BeyondGuard+s.Untried, "candidate"))
+	}
 	if s := e.scan; s != nil && s.BeyondGuard > 0 {
 		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", gate.DefaultSweepGuard, plural(s.BeyondGuard, "hypothesis"))
 	}

@@ -156,7 +156,7 @@ func slipRank(h Hypothesis, t knock.Target) int {
 		variant     gate.Variant
 	}
 	order := []slip{
-		{0, 1, gate.AsGiven}, {0, 0, gate.NoNewline}, {0, -1, gate.AsGiven}, {1, 0, gate.AsGiven}, {-1, 0, gate.AsGiven}, {0, 0, gate.CarriageReturn},
+		{0, 1, gate.AsGiven}, {0, 0, gate.NoNewline}, {0, 0, gate.LowerCase}, {0, -1, gate.AsGiven}, {1, 0, gate.AsGiven}, {-1, 0, gate.AsGiven}, {0, 0, gate.CarriageReturn},
 		{0, 0, gate.TwoNewlines}, {1, 1, gate.AsGiven}, {-1, -1, gate.AsGiven},
 	}
 	s := slip{h.Range.Bottom() - t.Range.Bottom(), h.Range.Top() - t.Range.Top(), h.Variant}

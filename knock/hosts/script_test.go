@@ -139,7 +139,7 @@ func TestParseScriptFindsHostAndPort(t *testing.T) {
 // loop, a subshell, a function that nothing calls, or before a command.
 func TestParseScriptFollowsTheScript(t *testing.T) {
 	const call = "calc_knock_ports $s 10000 10999\n"
-	const way, unset = "depends on the way that the script takes", "does not set before"
+	const way, unset, elsewhere = "depends on the way that the script takes", "does not set before", "may be set by eval"
 	for text, want := range map[string]string{
 		"s=f00b4r\nfor i in 1 2; do s=other; done\n" + call:                        way,
 		"while read s; do s=f00b4r; done\n" + call:                                 way,
@@ -169,6 +169,10 @@ func TestParseScriptFollowsTheScript(t *testing.T) {
 		"g() { local s=other; }\ns=f00b4r\ng\n" + call:                             "f00b4r",
 		"f() { f; }\nf\ncalc_knock_ports f00b4r 10000 10999":                       "f00b4r",
 		"refresh() { calc_knock_ports f00b4r 10000 10999; }\n":                     "f00b4r",
+		"s=f00b4r; read -r s <file\n" + call:                                       elsewhere,
+		"s=f00b4r; unset s\n" + call:                                               elsewhere,
+		"s=f00b4r; eval s=other\n" + call:                                          elsewhere,
+		"s=other; . ./secret; s=f00b4r\n" + call:                                   "f00b4r",
 		"s=f00; s+=b4r\n" + call:                                                   "import does not understand",
 		"b=$((5000 * 2)); calc_knock_ports f00b4r $b $((b + 999))":                 "f00b4r",
 		"{ s=f00b4r; }; " + call:                                                   "f00b4r",

@@ -33,6 +33,7 @@ var (
 	errUnset     = errors.New("is in a variable that the script does not set before")
 	errExpansion = errors.New("is written in a way that import does not understand")
 	errPath      = errors.New("depends on the way that the script takes")
+	errElsewhere = errors.New("may be set by eval, by read or by another file")
 )
 
 const (
@@ -228,8 +229,29 @@ func (r *shellReading) call(c *syntax.CallExpr) {
 		return
 	}
 	r.commands = append(r.commands, words)
+	r.forget(words)
 	if f, ok := r.functions[words[0].text]; ok && words[0].unknown == nil {
 		r.follow(f, words)
+	}
+}
+
+// forget notes what a command sets that nobody can tell from the script.
+func (r *shellReading) forget(words []word) {
+	switch words[0].text {
+	case "read", "unset", "getopts", "mapfile", "readarray":
+		for _, w := range words[1:] {
+			if _, set := r.vars[w.text]; set {
+				r.vars[w.text] = variable{unknown: errElsewhere}
+			}
+		}
+	case "eval", ".", "source":
+		if words[0].text == "source" && len(words) != 2 {
+			return // a sentence
+		}
+		r.steps += len(r.vars)
+		for name := range r.vars {
+			r.vars[name] = variable{unknown: errElsewhere}
+		}
 	}
 }
 
