@@ -24,6 +24,29 @@ func hostNetns(t testing.TB, h *knocktest.Host) string {
 	return strings.TrimSpace(h.Run(t, "readlink", "/proc/self/ns/net"))
 }
 
+// pin keeps the namespace, and with it its number, until the test ends or
+// release is called: the kernel gives a free number to the next namespace,
+// which may be that of another package's test.
+func pin(t testing.TB, netns string) (release func()) {
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if name, err := os.Readlink(link); err != nil || name != netns {
+			continue
+		}
+		f, err := os.Open(link)
+		if err != nil {
+			continue // that process has just ended
+		}
+		t.Cleanup(func() { f.Close() })
+		return func() { f.Close() }
+	}
+	t.Fatalf("no process in %s", netns)
+	return nil
+}
+
 // populated reports whether a process is left in the namespace.
 func populated(t testing.TB, netns string) bool {
 	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
@@ -58,9 +81,11 @@ func routines() (left string) {
 
 // Not parallel, so that the devices are those of this test.
 func TestNothingIsLeft(t *testing.T) {
+	whole := t
 	knocktest.Need(t, "ip")
 	before := devices(t)
 	var namespaces []string
+	var releases []func()
 	for name, o := range map[string]knocktest.Options{
 		"by a server":                 {},
 		"by one behind a router":      {Router: true},
@@ -81,10 +106,9 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			for _, h := range hosts {
 				h.Run(t, "sh", "-c", "trap '' TERM HUP INT; setsid sleep 1000 >/dev/null 2>&1 &")
-				namespaces = append(namespaces, hostNetns(t, h))
-				if !populated(t, namespaces[len(namespaces)-1]) {
-					t.Error("a host that runs has no process")
-				}
+				netns := hostNetns(t, h)
+				namespaces = append(namespaces, netns)
+				releases = append(releases, pin(whole, netns))
 			}
 		})
 	}
@@ -92,6 +116,9 @@ func TestNothingIsLeft(t *testing.T) {
 		if populated(t, n) {
 			t.Errorf("processes are left in %s", n)
 		}
+	}
+	for _, release := range releases {
+		release()
 	}
 	if left := routines(); left != "" {
 		t.Errorf("goroutines are left:\n%s", left)
@@ -153,9 +180,7 @@ func TestNothingOutlivesAKill(t *testing.T) {
 		for netns == "" && lines.Scan() {
 			_, netns, _ = strings.Cut(lines.Text(), "netns ")
 		}
-		if netns == "" || !populated(t, netns) {
-			t.Fatalf("the helper's host has no process in %q", netns)
-		}
+		release := pin(t, netns)
 		if err := cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
@@ -164,6 +189,7 @@ func TestNothingOutlivesAKill(t *testing.T) {
 				t.Fatalf("processes outlive %v", sig)
 			}
 		}
+		release()
 		if err := cmd.Wait(); err == nil {
 			t.Errorf("%v, and exit code 0", sig)
 		}
