@@ -172,7 +172,7 @@ func (r Rules) Script() (string, error) {
 		r.ReplayGuard, advisedListTotal, around(r.Range), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
 	}
 	var b strings.Builder
-	for _, part := range []string{"common", string(r.Format), "main"} {
+	for _, part := range []string{"common", string(r.Format), "beside", "main"} {
 		if err := t.ExecuteTemplate(&b, part+".sh", data); err != nil {
 			return "", err
 		}

@@ -92,19 +92,40 @@ func TestRulesKnowBothBackends(t *testing.T) {
 
 // setup and status say where the rest of the firewall is in the gate's way.
 func TestRulesWarn(t *testing.T) {
+	// chain adds a chain of the table fw with rules, all to be deleted with it.
+	chain := func(hook string, rules ...string) string {
+		lines := "nft add table inet fw; nft add chain inet fw c '{ type filter hook " + hook + "; }'"
+		for _, r := range rules {
+			lines += "; nft add rule inet fw c '" + r + "'"
+		}
+		return lines
+	}
+	const noFW = "nft delete table inet fw"
 	each(t, nil, func(t *testing.T, g *gated) {
 		if out := g.run("setup"); strings.Contains(out, "warning") {
 			t.Errorf("a firewall that fits:\n%s", out)
 		}
 		for _, c := range []struct{ before, after, want string }{
-			{"nft add table inet fw; nft add chain inet fw in '{ type filter hook input priority 10; policy drop; }'", "nft delete table inet fw",
-				"inet fw in drops what it does not know, and no rule there accepts port 22"},
-			{"nft add table inet fw; nft add chain inet fw in '{ type filter hook input priority 10; }'; nft add rule inet fw in counter reject", "nft delete table inet fw",
-				"inet fw in drops what it does not know"},
-			{"nft add table inet fw; nft add chain inet fw in '{ type filter hook input priority 10; policy drop; }'; nft add rule inet fw in tcp dport '{ 22, 80 }' accept", "nft delete table inet fw", ""},
+			{chain("input priority 10; policy drop"), noFW, "inet fw c drops what it does not know, and no rule there accepts port 22"},
+			{chain("input priority 10", "counter reject"), noFW, "inet fw c drops what it does not know, and no rule"},
+			{chain("input priority 10", "meta l4proto tcp counter log prefix \"all: \" drop"), noFW, "inet fw c drops what it does not know, and no rule"},
+			{chain("input priority 10; policy drop", "tcp dport { 22, 80 } accept"), noFW, ""},
+			{chain("input priority 10; policy drop", "ip saddr 10.9.0.0/16 tcp dport 22 accept"), noFW, "inet fw c drops what it does not know, and no rule"},
+			{chain("input priority 10; policy drop", "tcp dport 20-25 ct state new limit rate 9/minute accept"), noFW, ""},
+			{chain("input priority 10", "tcp dport 22 drop"), noFW, "inet fw c drops port 22"},
+			{chain("input priority -20", "ct state { invalid, new } tcp dport { 20-30, 80 } reject with tcp reset"), noFW, "inet fw c drops port 22"},
+			{chain("input priority 10", "tcp dport 22 accept", "tcp dport 22 drop"), noFW, ""},
+			{chain("input priority 10", "ip saddr 192.0.2.7 drop", "tcp dport { 2222, 80 } drop", "ct state invalid drop", "meta mark 7 tcp dport 22 drop"), noFW, ""},
+			{chain("prerouting priority -300", "tcp dport 10500-20000 drop"), noFW, "inet fw c drops knocks before the gate sees them"},
+			{chain("prerouting priority -300", "tcp dport 22 drop"), noFW, "inet fw c drops port 22 before the gate sees it"},
+			{chain("input priority -20", "tcp dport 10000-10999 drop"), noFW, "inet fw c drops knocks before the gate sees them"},
+			{chain("input priority 10", "tcp dport 10000-10999 drop"), noFW, ""},
+			{"iptables -t raw -A PREROUTING -p tcp -m multiport --dports 80,10500:10600 -j DROP", "iptables -t raw -F", "iptables raw PREROUTING drops knocks before the gate sees them"},
+			{"iptables -t mangle -A INPUT -p tcp --syn -j DROP", "iptables -t mangle -F", "iptables mangle INPUT drops what it does not know"},
 			{"iptables -P OUTPUT DROP", "iptables -P OUTPUT ACCEPT", "iptables OUTPUT drops what it does not know, and no rule of it accepts established connections"},
 			{"iptables -P OUTPUT DROP; iptables -A OUTPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT", "iptables -P OUTPUT ACCEPT; iptables -F OUTPUT", ""},
-			{"nft add table inet fw; nft add chain inet fw out '{ type filter hook output priority 10; policy drop; }'", "nft delete table inet fw", "inet fw out drops what it does not know"},
+			{chain("output priority 10; policy drop"), noFW, "inet fw c drops what it does not know"},
+			{chain("output priority 10; policy drop", "ct state established,related accept"), noFW, ""},
 		} {
 			g.Server.Run(t, "sh", "-ec", c.before)
 			for _, action := range []string{"setup", "status"} {

@@ -6,38 +6,6 @@ alone() {
     [ -z "$other" ] || die "$other: remove it first, with the remove of its script"
 }
 
-# beside: warns where the rest of the firewall drops what the gate lets through:
-# an accept ends the way through one base chain only.
-beside() {
-{{- if .Range.Contains .SSHPort}}
-    warn "warning: the SSH port $ssh lies in the range of the knocks; take another range"
-{{- end}}
-    {
-        nft -t list ruleset 2>/dev/null || :
-        for t in iptables iptables-legacy ip6tables ip6tables-legacy; do
-            "$t-save" 2>/dev/null | sed "s/^[*]filter/*filter $t/" || :
-        done
-    } | awk -v ssh=$ssh '
-        $1 == "table" { table = $2 " " $3 }
-        $1 == "chain" { chain = table " " $2 }
-        $1 == "type" && $2 == "filter" && chain !~ /(INPUT|OUTPUT)$/ { hook[chain] = $4; drops[chain] = /policy drop/ }
-        $1 ~ /^(drop|reject)$/ || $1 == "counter" && / (drop|reject)/ { drops[chain] = 1 }
-        /^[*]/ { table = $2 }
-        table && /^:(INPUT|OUTPUT) / { chain = table " " substr($1, 2); hook[chain] = tolower(substr($1, 2)); drops[chain] = $2 == "DROP" }
-        $1 == "-A" { chain = table " " $2 }
-        /^-A [^ ]+ -j (DROP|REJECT)/ { drops[chain] = 1 }
-        / (accept|ACCEPT)/ && $0 ~ "[^0-9]" ssh "([^0-9]|$)" || /-j portknock_input/ { names[table] = 1 }
-        / (accept|ACCEPT)/ && /established|ESTABLISHED/ { answers[chain] = 1 }
-        END {
-            for (c in hook) {
-                table = c
-                sub(/ [^ ]*$/, "", table)
-                if (drops[c] && hook[c] == "input" && !names[table]) print "warning: " c " drops what it does not know, and no rule there accepts port " ssh ": it must, for whom the gate lets in"
-                if (drops[c] && hook[c] == "output" && !answers[c]) print "warning: " c " drops what it does not know, and no rule of it accepts established connections: answers of SSH end there"
-            }
-        }' | while read -r line; do warn "$line"; done
-}
-
 # load_gate: setup proper. Where the copy cannot be written nothing is loaded.
 load_gate() {
     cmp -s -- "$0" "$record" || { cp -- "$0" "$record.new" && mv "$record.new" "$record"; }
