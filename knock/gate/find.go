@@ -30,7 +30,7 @@ const (
 
 // findGate finds the gate on the way of one family.
 func findGate(w way) (Gate, bool) {
-	edges := w.edges()
+	edges := edgesOf(w)
 	if len(edges) < minEdges {
 		return Gate{}, false
 	}
@@ -38,7 +38,7 @@ func findGate(w way) (Gate, bool) {
 	door := -1
 	var doors []int
 	for i, s := range w.steps {
-		c, ok := s.door()
+		c, ok := doorOf(s)
 		if !ok {
 			continue
 		}
@@ -69,13 +69,13 @@ func findGate(w way) (Gate, bool) {
 		return Gate{}, false
 	}
 	g.describe(w, edges, best, doors)
-	g.Guarded = slices.ContainsFunc(w.steps, step.guards)
+	g.Guarded = slices.ContainsFunc(w.steps, guards)
 	return g, true
 }
 
 // guards reports whether a knock counts only for those who are on a list by
 // destination, or get on one that forgets nobody, as a replay guard has it.
-func (s step) guards() bool {
+func guards(s step) bool {
 	if s.port() == 0 {
 		return false
 	}
@@ -102,8 +102,8 @@ func better(path, best []string, s, door step) bool {
 	return cmp.Or(cmp.Compare(rank(path, s), rank(best, door)), cmp.Compare(len(path), len(best))) > 0
 }
 
-// edges returns the knocks of the way, in the order of the rules.
-func (w way) edges() (all []edge) {
+// edgesOf returns the knocks of the way, in the order of the rules.
+func edgesOf(w way) (all []edge) {
 	stays := map[string]time.Duration{}
 	for _, s := range w.steps {
 		for _, n := range s.sets {
@@ -161,9 +161,9 @@ func first(edges []edge) (all []edge) {
 	return all
 }
 
-// door returns the check that lets s's packets through, or that keeps all
+// doorOf returns the check that lets s's packets through, or that keeps all
 // others out.
-func (s step) door() (listCheck, bool) {
+func doorOf(s step) (listCheck, bool) {
 	for _, c := range s.checks {
 		through := s.verdict == accepts || s.verdict == returns && !s.ends || s.verdict == dnats
 		if !c.byDest && (through && !c.negated || s.verdict == drops && c.negated) {
@@ -229,7 +229,7 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 		return
 	}
 	s := w.steps[g.door]
-	c, _ := s.door()
+	c, _ := doorOf(s)
 	window := c.seconds
 	for _, o := range w.steps {
 		for _, n := range o.sets {
@@ -245,7 +245,7 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 			g.SSHPort = sshPort
 		}
 	}
-	g.Door = w.doorKind(g.door, c, g.SSHPort)
+	g.Door = doorKind(w, g.door, c, g.SSHPort)
 	for _, i := range doors {
 		for _, p := range w.steps[i].fewPorts() {
 			if !slices.Contains(g.Doors, p) {
@@ -257,7 +257,7 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 
 // doorKind says what the door does to an address that it lets through: in the
 // rule itself, or in one before it that the same packets meet.
-func (w way) doorKind(door int, c listCheck, port int) DoorKind {
+func doorKind(w way, door int, c listCheck, port int) DoorKind {
 	if c.mode != "rcheck" {
 		return DoorKind(c.mode)
 	}
@@ -305,7 +305,7 @@ func (g *Gate) also(edges []edge, path []string, doors []int, w way) {
 	}
 	all := [][]string{path}
 	for _, d := range doors {
-		c, _ := w.steps[d].door()
+		c, _ := doorOf(w.steps[d])
 		all = append(all, paths(edges, c.list)...)
 	}
 	for _, p := range all {

@@ -2,22 +2,11 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"rapport/knock"
 )
-
-// DefaultHours is how far from now rules are looked for, either way: a weekend
-// without a refresh, and every time zone.
-const DefaultHours = 48
-
-// ErrPorts says that a text is not five ports.
-var ErrPorts = errors.New("give five ports, such as 10247,10363,10357,10858,10938")
 
 // Inspection is what a server's rules, or five ports that it takes, were found
 // to be, beside what a client has.
@@ -64,11 +53,6 @@ func (i Inspection) Certain() bool {
 	return !slices.ContainsFunc(i.Solution.Matches[1:], func(o Match) bool { return o.Range == m.Range && o.Variant == m.Variant })
 }
 
-// same reports whether a match is what the client itself would use.
-func (m Match) same(p Puzzle) bool {
-	return m.HourOffset == 0 && m.Range == p.Range && m.Variant == AsGiven
-}
-
 // OtherSecret reports whether all was searched and nothing makes the ports, nor
 // nearly.
 func (i Inspection) OtherSecret() bool {
@@ -113,10 +97,10 @@ func InspectPorts(ctx context.Context, p Puzzle) (Inspection, error) {
 		return i, err
 	}
 	if i.Empty != nil {
-		i.Problems = append(i.Problems, i.Empty.empty())
+		i.Problems = append(i.Problems, emptySecret(*i.Empty))
 	}
 	if m := i.Match(); m != nil {
-		i.Problems = append(i.Problems, m.problems(i.perhaps())...)
+		i.Problems = append(i.Problems, candidateProblems(*m, i.perhaps())...)
 	}
 	return i, nil
 }
@@ -159,37 +143,4 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 func (i Inspection) perhaps() bool {
 	m := i.Match()
 	return m != nil && !i.Certain() && !m.same(i.Puzzle)
-}
-
-// Made says what the ports were made with, in a line.
-func (m Match) Made() string {
-	return fmt.Sprintf("hour %v, range %v, the secret %s", m.Hour, m.Range, m.Variant.Words())
-}
-
-// When says how far the match's hour is from the client's.
-func (m Match) When() string {
-	switch {
-	case m.HourOffset < 0:
-		return hours(-m.HourOffset) + " ago"
-	case m.HourOffset > 0:
-		return hours(m.HourOffset) + " ahead"
-	}
-	return "now"
-}
-
-// ParsePorts reads the five ports of a sequence, with commas or white space
-// between them. Its error is ErrPorts.
-func ParsePorts(s string) (p [knock.Knocks]uint16, err error) {
-	words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
-	if len(words) != knock.Knocks {
-		return p, ErrPorts
-	}
-	for k, w := range words {
-		n, err := strconv.ParseUint(w, 10, 16)
-		if err != nil || n == 0 {
-			return p, ErrPorts
-		}
-		p[k] = uint16(n)
-	}
-	return p, nil
 }

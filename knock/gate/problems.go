@@ -62,23 +62,23 @@ func (f Found) Problems(k Known) []Problem {
 	}
 	var found []Problem
 	if k.Empty != nil {
-		found = append(found, k.Empty.empty())
+		found = append(found, emptySecret(*k.Empty))
 	}
 	found = append(found, f.twoGates()...)
 	for _, g := range f.Gates {
-		w := f.ways[g.Family]
+		w := g.way
 		if len(f.Other) > 0 {
 			w = w.of(g.native) // what the other one drops is told by twoGates
 		}
 		found = append(found, g.inside(k)...)
 		if f.Kind != FromScript {
-			found = append(found, w.around(g)...)
+			found = append(found, g.around(w)...)
 		}
 		r := k.swept(f.Printed)
 		if p, ok := g.Sweep(r).problem(g, r); ok {
 			found = append(found, p)
 		}
-		found = append(found, w.heeded(g)...)
+		found = append(found, g.heeded(w)...)
 	}
 	found = append(found, f.families()...)
 	found = append(found, f.refresh(k)...)
@@ -143,8 +143,8 @@ func (k Known) swept(p *Printed) knock.Range {
 	return knock.Range{}
 }
 
-// empty judges a gate that m makes of the empty secret.
-func (m Match) empty() Problem {
+// emptySecret judges a gate that m makes of the empty secret.
+func emptySecret(m Match) Problem {
 	secret := "the empty secret makes"
 	if strings.HasPrefix(string(m.Variant), "blank") {
 		secret = "a secret of blanks makes"
@@ -154,7 +154,7 @@ func (m Match) empty() Problem {
 }
 
 // heeded judges which packets the phases heed.
-func (w way) heeded(g Gate) (all []Problem) {
+func (g Gate) heeded(w way) (all []Problem) {
 	if g.Strict {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
@@ -202,7 +202,7 @@ func repeats(p [knock.Knocks]uint16) bool {
 }
 
 // around judges where the gate stands among the other rules.
-func (w way) around(g Gate) (all []Problem) {
+func (g Gate) around(w way) (all []Problem) {
 	add := func(code string, summary, fix string) {
 		all = append(all, Problem{code, SeverityError, summary, fix})
 	}
@@ -307,7 +307,7 @@ func (f Found) families() (all []Problem) {
 // refresh judges how the rules follow the hours, and how much they remember.
 func (f Found) refresh(k Known) (all []Problem) {
 	if k.Match != nil {
-		all = append(all, k.Match.problems(k.Perhaps)...)
+		all = append(all, candidateProblems(*k.Match, k.Perhaps)...)
 	}
 	if len(f.cleared) > 0 {
 		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
@@ -338,8 +338,8 @@ func (f Found) refresh(k Known) (all []Problem) {
 	return all
 }
 
-// problems judges how the rules were made. What is only a guess is no error.
-func (m Match) problems(perhaps bool) (all []Problem) {
+// candidateProblems judges how the rules were made. What is only a guess is no error.
+func candidateProblems(m Match, perhaps bool) (all []Problem) {
 	if m.HourOffset < 0 {
 		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
@@ -354,35 +354,6 @@ func (m Match) problems(perhaps bool) (all []Problem) {
 		if perhaps {
 			all[i].Severity, all[i].Summary = SeverityInfo, "perhaps "+all[i].Summary
 		}
-	}
-	return all
-}
-
-// hours writes a number of hours.
-func hours(n int) string {
-	if n == 1 {
-		return "1 hour"
-	}
-	return fmt.Sprintf("%d hours", n)
-}
-
-// Differs says what differs between what the rules were made with and what the
-// client of the puzzle has, each in a few words.
-func (m Match) Differs(p Puzzle) (all []string) {
-	switch {
-	case m.HourOffset < 0:
-		all = append(all, "rules are from "+m.When())
-	case m.HourOffset > 0:
-		all = append(all, "rules are for "+m.When())
-	}
-	if there, here := m.Range.Bottom(), p.Range.Bottom(); there != here {
-		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))
-	}
-	if there, here := m.Range.Top(), p.Range.Top(); there != here {
-		all = append(all, fmt.Sprintf("top port is %d there, %d here", there, here))
-	}
-	if m.Variant != AsGiven {
-		all = append(all, "the secret was taken "+m.Variant.Words()+" there")
 	}
 	return all
 }

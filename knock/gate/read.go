@@ -1,35 +1,19 @@
 package gate
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"rapport/knock"
 )
 
 const (
-	// maxRules bounds the text that is read: a ruleset with every address of a
-	// blocklist fits, a disk image does not.
-	maxRules = 4 << 20
-	// maxRuleLine bounds a line, in runes; the rest of a longer one is dropped.
-	maxRuleLine = 4096
 	// maxSequences bounds those that are solved for: this hour's, the hour's
 	// before and after are taken at once by the most careful gate.
 	maxSequences = 4
-)
-
-// Errors of [ReadRules].
-var (
-	// ErrOpaqueRules: nft cannot print the recent match.
-	ErrOpaqueRules = errors.New(`nft shows the recent match only as "xt match recent": give the output of iptables-save and ip6tables-save`)
-	// ErrNoRules: the text is something else.
-	ErrNoRules = errors.New("no rules in this text: give the output of iptables-save, iptables -S or nft list ruleset")
-	// ErrLongRules: the text is longer than is read.
-	ErrLongRules = errors.New("rules of more than 4 MiB are not read")
 )
 
 // Kind says what rules were read from.
@@ -83,6 +67,7 @@ type Gate struct {
 	// is no sweep guard.
 	SweepGuard int
 
+	way     way // of its family, all of it
 	edges   []edge
 	door    int  // index of the door's step, -1 without one
 	ordered bool // the phases lead to the door
@@ -166,7 +151,7 @@ func (f *Found) judge() {
 	for _, gates := range [][]Gate{f.Gates, f.Other} {
 		for i := range gates {
 			if g := &gates[i]; f.Printed == nil {
-				g.judge(f.ways[g.Family].of(g.native))
+				g.judge(g.way.of(g.native))
 			}
 		}
 	}
@@ -174,35 +159,27 @@ func (f *Found) judge() {
 
 // parseRules is ReadRules for a text of any length.
 func parseRules(text []byte) (Found, error) {
-	var lines []string
-	for line := range strings.Lines(string(text)) {
-		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
-		lines = append(lines, knock.Clean(line, maxRuleLine))
-	}
+	lines := cleanLines(text)
 	if p, ok := readPrinted(lines); ok {
 		return p.found(), nil
 	}
-	dump := readIPTables(lines)
-	nft, opaque := readNFT(lines)
-
-	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
-		return Found{}, ErrNoRules
+	rules, err := parseRuleset(lines)
+	if err != nil {
+		return Found{}, err
 	}
 	f := Found{Kind: FromNFT}
-	f.find(slices.Concat(dump.tables, dump.others(nft)))
+	f.find(rules.tables)
 	switch {
-	case dump.script:
+	case rules.script:
 		f.Kind = FromScript
-	case len(dump.tables) > 0 && (len(f.Gates) == 0 || !f.Gates[0].native):
+	case rules.saved && (len(f.Gates) == 0 || !f.Gates[0].native):
 		f.Kind = FromIPTables
 	}
-	if opaque && len(f.Gates) == 0 && len(dump.tables) == 0 {
+	if rules.opaque && len(f.Gates) == 0 && !rules.saved {
 		return Found{}, ErrOpaqueRules
 	}
-	if dump.script {
-		f.cut = dump.cut
-	}
-	f.clear(dump.flushes, dump.empties)
+	f.cut = rules.cut
+	f.clear(rules.flushes, rules.empties)
 	return f, nil
 }
 
@@ -216,7 +193,7 @@ func (f *Found) find(tables []*table) {
 		f.ways[family] = w
 		for kind, native := range []bool{false, true} {
 			if g, ok := findGate(w.of(native)); ok {
-				g.Family, g.native = family, native
+				g.Family, g.native, g.way = family, native, w
 				gates[kind] = append(gates[kind], g)
 			}
 		}
@@ -251,4 +228,13 @@ func (f Found) Gate() (Gate, bool) {
 		return Gate{}, false
 	}
 	return f.Gates[0], true
+}
+
+// sets are the sets of nft in the rules, by their names.
+func (f Found) sets() map[string]list {
+	all := map[string]list{}
+	for _, w := range f.ways {
+		maps.Copy(all, w.lists)
+	}
+	return all
 }

@@ -91,8 +91,8 @@ func (g *Gate) judge(w way) {
 	if g.door < 0 || len(g.edges) == 0 {
 		return
 	}
-	t := trial{way: w.through(g), gate: g}
-	t.door, _ = w.steps[g.door].door()
+	t := trial{way: through(w, g), gate: g}
+	t.door, _ = doorOf(w.steps[g.door])
 	for _, e := range g.edges {
 		t.ports = append(t.ports, e.port)
 	}
@@ -105,7 +105,7 @@ func (g *Gate) judge(w way) {
 
 // through returns the way with the chains of the gate in it, also where nothing
 // leads to them: a text may show them alone.
-func (w way) through(g *Gate) way {
+func through(w way, g *Gate) way {
 	var bases []base
 	for _, b := range w.bases {
 		has := func(step int) bool { return b.first <= step && step < b.end }

@@ -130,7 +130,7 @@ func (w *Watcher) take(f Found) []WatchEvent {
 	for i, g := range f.Gates {
 		w.gate.Families = append(w.gate.Families, g.Family)
 		if i == 0 {
-			lists, table := f.phaseLists(g)
+			lists, table := g.phaseLists()
 			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Door, table
 			w.gate.Windows = make([]time.Duration, len(lists))
 			copy(w.gate.Windows, g.Windows)
@@ -165,7 +165,7 @@ func (w *Watcher) found() []WatchEvent {
 // guard's lists, are the same, since both change with the hour.
 func keyOf(f Found) (key string) {
 	for _, g := range f.Gates {
-		_, table := f.phaseLists(g)
+		_, table := g.phaseLists()
 		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Door, g.SSHPort, g.Doors)
 	}
 	return key
@@ -174,7 +174,7 @@ func keyOf(f Found) (key string) {
 // listsOf tells lists apart, and what they lead to.
 func listsOf(f Found) (key string) {
 	for _, g := range f.Gates {
-		_, table := f.phaseLists(g)
+		_, table := g.phaseLists()
 		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.Doors)
 	}
 	return key
@@ -186,13 +186,13 @@ func (w *Watcher) follow(f Found) {
 	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = Count{Known: true}, Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
-		w.passed, w.dropped = w.passed.plus(f.passed(g)), w.dropped.plus(f.dropped(g))
-		w.guards, w.ignored = append(w.guards, f.guardLists(g)...), append(w.ignored, f.ignoredLists(g)...)
-		w.local = w.local && f.guardsLocal(g)
-		for _, name := range f.throughLists(g) {
+		w.passed, w.dropped = w.passed.plus(g.passed()), w.dropped.plus(g.dropped())
+		w.guards, w.ignored = append(w.guards, g.guardLists()...), append(w.ignored, g.ignoredLists()...)
+		w.local = w.local && g.guardsLocal()
+		for _, name := range g.throughLists() {
 			w.lists = append(w.lists, phaseList{name, ThroughDoor})
 		}
-		lists, _ := f.phaseLists(g)
+		lists, _ := g.phaseLists()
 		for p, names := range lists {
 			for _, name := range names {
 				if l := (phaseList{name, p + 1}); !slices.Contains(w.lists, l) {
@@ -279,12 +279,7 @@ func (w *Watcher) busy() bool {
 // elements are the addresses in the sets of nft, read between two instants. An
 // element that will be gone in 3 of 5 s came 2 s ago.
 func (w *Watcher) elements(f Found, a, b time.Time) (all []Sighting) {
-	lists := map[string]list{}
-	for _, way := range f.ways {
-		for name, l := range way.lists {
-			lists[name] = l
-		}
-	}
+	lists := f.sets()
 	const rounding = 10 * time.Millisecond // of the kernel's ticks
 	for _, p := range w.lists {
 		l := lists[p.name]

@@ -2,11 +2,9 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,20 +51,6 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
 	}
 	return newest(all), found
-}
-
-// recentEntries reads a list of the recent match. ok is false when there is none
-// of that name, and true of a name that the kernel does not take.
-func recentEntries(name string) (all []RecentEntry, ok bool) {
-	if name != filepath.Base(name) {
-		return nil, true
-	}
-	file, err := os.Open(filepath.Join("/proc/net/xt_recent", name))
-	if err != nil {
-		return nil, false
-	}
-	defer file.Close()
-	return ReadRecent(file), true
 }
 
 // setClock learns the kernel's count of ticks from itself.
@@ -144,15 +128,3 @@ func ownAddresses() (all []netip.Addr) {
 	}
 	return all
 }
-
-// parseAddr reads an address as the kernel writes them: without a zone, which
-// might be any text.
-func parseAddr(s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	if a.Zone() != "" {
-		return netip.Addr{}, errZone
-	}
-	return a.Unmap(), err
-}
-
-var errZone = errors.New("an address with a zone")

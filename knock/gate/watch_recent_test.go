@@ -107,10 +107,10 @@ func TestReadNFTElements(t *testing.T) {
 	if len(got) != len(want) {
 		t.Errorf("%d addresses: %+v", len(got), got)
 	}
-	if n := f.dropped(Gate{Family: "4", SSHPort: 22}); n != (Count{true, 17}) {
+	if n := (Gate{SSHPort: 22, door: -1, way: way}).dropped(); n != (Count{true, 17}) {
 		t.Errorf("dropped %+v of %+v", n, way.steps)
 	}
-	if n := f.dropped(Gate{Family: "4", SSHPort: 23}); n.Known {
+	if n := (Gate{SSHPort: 23, way: way}).dropped(); n.Known {
 		t.Errorf("a port that nothing drops: %+v", n)
 	}
 }

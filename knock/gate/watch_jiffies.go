@@ -3,41 +3,10 @@ package gate
 import (
 	"bufio"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// RecentEntry is an address on a list of the recent match.
-type RecentEntry struct {
-	Addr netip.Addr
-	Last uint64 // when it was noted last, in jiffies
-	// Stamps is how many times of it the list holds, the older ones forgotten.
-	Stamps int
-}
-
-// ReadRecent reads what /proc/net/xt_recent/NAME shows, a line for each address
-// (xt_recent.c, recent_seq_show):
-//
-//	src=10.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 2 4297704630, 4297704633
-//
-// Lines of another form are left out.
-func ReadRecent(r io.Reader) (all []RecentEntry) {
-	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
-	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		if len(words) < 5 || words[3] != "last_seen:" {
-			continue
-		}
-		addr, err := parseAddr(strings.TrimPrefix(words[0], "src="))
-		last, err2 := strconv.ParseUint(words[4], 10, 64)
-		if err == nil && err2 == nil {
-			all = append(all, RecentEntry{addr, last, max(0, len(words)-7)})
-		}
-	}
-	return all
-}
 
 // jiffies tells the time of the kernel's ticks. They count CLOCK_MONOTONIC from
 // an instant that differs from boot to boot: 300 s before the start by the
