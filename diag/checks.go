@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // name finds the address to examine, and one of the other family if there is
@@ -125,8 +126,8 @@ func (x *examination) readRules(ctx context.Context) error {
 		return nil
 	}
 	s := x.begin(CheckRules, "solving")
-	t, hours := x.e.target, max(x.Past, x.Future, gate.DefaultHours)
-	i, err := gate.Inspect(ctx, *x.Rules, gate.Puzzle{
+	t, hours := x.e.target, max(x.Past, x.Future, solve.DefaultHours)
+	i, err := gate.Inspect(ctx, *x.Rules, solve.Puzzle{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.now.Add(t.Skew)), Past: hours, Future: hours,
 	}, gate.Known{SSHPort: int(t.Addr.Port())})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // evidence is all that a diagnosis has learnt. Judging it takes nothing else.
@@ -99,7 +100,7 @@ type opening struct {
 func (e evidence) opened() (opening, bool) {
 	hour := knock.HourOf(e.now.Add(e.target.Skew))
 	if e.other != nil && e.other.Opened {
-		return opening{Hypothesis{0, hour, e.target.Range, gate.AsGiven}, e.otherFamily, true,
+		return opening{Hypothesis{0, hour, e.target.Range, solve.AsGiven}, e.otherFamily, true,
 			fmt.Sprintf("the same handshake opens SSH over IPv%s", e.otherFamily), e.other.SSH}, true
 	}
 	for _, s := range []struct {
@@ -118,7 +119,7 @@ func (e evidence) opened() (opening, bool) {
 	}
 	if e.rules != nil && e.rules.Match() != nil && e.rules.Others() == 0 {
 		h := hypothesis(*e.rules.Match())
-		if (h != Hypothesis{0, hour, e.target.Range, gate.AsGiven}) {
+		if (h != Hypothesis{0, hour, e.target.Range, solve.AsGiven}) {
 			return opening{h, e.family(), false, "the server's rules were made with " + e.rules.Match().Made(), knock.SSH{}}, true
 		}
 	}

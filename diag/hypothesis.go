@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // Hypothesis is what a gate's sequence may be made of. Hypotheses compare with
@@ -20,21 +20,21 @@ type Hypothesis struct {
 	Offset  int
 	Hour    knock.Hour
 	Range   knock.Range
-	Variant gate.Variant
+	Variant solve.Variant
 }
 
 // hypothesis is what rules were made with.
-func hypothesis(m gate.Match) Hypothesis {
+func hypothesis(m solve.Match) Hypothesis {
 	return Hypothesis{m.HourOffset, m.Hour, m.Range, m.Variant}
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (h Hypothesis) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Offset  int          `json:"hour_offset"`
-		Hour    knock.Hour   `json:"hour"`
-		Range   ends         `json:"range"`
-		Variant gate.Variant `json:"secret_variant"`
+		Offset  int           `json:"hour_offset"`
+		Hour    knock.Hour    `json:"hour"`
+		Range   ends          `json:"range"`
+		Variant solve.Variant `json:"secret_variant"`
 	}{h.Offset, h.Hour, endsOf(h.Range), h.Variant})
 }
 
@@ -49,8 +49,8 @@ func endsOf(r knock.Range) ends { return ends{r.Bottom(), r.Top()} }
 // Differs says what the hypothesis has that the client of t has not, each in a
 // few words; nothing if the two agree.
 func (h Hypothesis) Differs(t knock.Target) []string {
-	return gate.Match{Hour: h.Hour, HourOffset: h.Offset, Range: h.Range, Variant: h.Variant}.
-		Differs(gate.Puzzle{Hour: h.Hour.Add(-h.Offset), Range: t.Range})
+	return solve.Match{Hour: h.Hour, HourOffset: h.Offset, Range: h.Range, Variant: h.Variant}.
+		Differs(solve.Puzzle{Hour: h.Hour.Add(-h.Offset), Range: t.Range})
 }
 
 // DefaultPast is how many hours back a scan usually looks: every time zone.
@@ -82,7 +82,7 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		if (offset < -past || offset > future) && !told {
 			continue
 		}
-		h := Hypothesis{offset, hour.Add(offset), t.Range, gate.AsGiven}
+		h := Hypothesis{offset, hour.Add(offset), t.Range, solve.AsGiven}
 		if h.Hour.Sub(hour) != offset {
 			continue // no four-digit year has it
 		}
@@ -105,7 +105,7 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		if cost > 0 {
 			continue
 		}
-		for _, v := range gate.Variants(t.Secret) {
+		for _, v := range solve.Variants(t.Secret) {
 			h.Variant = v
 			add(h, cost+20)
 		}

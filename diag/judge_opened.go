@@ -7,6 +7,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 )
 
 // differs says what the server has that this client has not, since o opens it.
@@ -26,7 +27,7 @@ func (e evidence) differs(o opening) []finding {
 			change:  Change{Range: o.Range},
 		})
 	}
-	if o.Variant != gate.AsGiven {
+	if o.Variant != solve.AsGiven {
 		found = append(found, finding{
 			Cause:   Cause{SecretVariant, 0.95, nil},
 			summary: fmt.Sprintf("the server has the secret %s", o.Variant.Words()),

@@ -10,6 +10,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // noon is this machine's time in these tests, half past the hour.
@@ -38,15 +39,15 @@ func localOff(r *ClockReport, d time.Duration) *ClockReport {
 }
 
 // hit is a scan that was opened.
-func hit(offset int, r knock.Range, v gate.Variant, confirmed bool) *ScanReport {
+func hit(offset int, r knock.Range, v solve.Variant, confirmed bool) *ScanReport {
 	return &ScanReport{Opened: &Hypothesis{offset, knock.HourOf(noon).Add(offset), r, v}, Confirmed: confirmed, Hypotheses: 200}
 }
 
 // solved is what rules were found to be made with; nil is another secret.
-func solved(g gate.Gate, m *gate.Match) *gate.Inspection {
-	i := &gate.Inspection{Gate: &g, Solution: gate.Solution{Searched: 1}}
+func solved(g gate.Gate, m *solve.Match) *gate.Inspection {
+	i := &gate.Inspection{Gate: &g, Solution: solve.Solution{Searched: 1}}
 	if m != nil {
-		i.Solution.Matches = []gate.Match{*m}
+		i.Solution.Matches = []solve.Match{*m}
 	}
 	return i
 }
@@ -69,31 +70,31 @@ func TestJudge(t *testing.T) {
 		{"no way there", evidence{goneErr: knock.ErrUnreachable}, HostUnreachable, "", "", "unreachable"},
 		{"open twice", evidence{before: knock.SSH{State: knock.SSHOpen}, again: knock.SSH{State: knock.SSHOpen}}, AlreadyOpen, "", "", "nothing guards it"},
 		{"refused now, filtered before", evidence{handshake: &knock.Report{Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHRefused}}}, SSHDown, "", "", "nothing listens"},
-		{"an earlier hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, gate.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
-		{"a later hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(2, own, gate.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
-		{"an earlier hour, as its clock has it", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, gate.AsGiven, true), clock: serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
-		{"the same, and this clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, gate.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
-		{"the same, and this clock is wrong", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, gate.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
-		{"an earlier hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, gate.AsGiven, true), clock: serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
-		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, gate.AsGiven, true), clock: serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
-		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, gate.AsGiven, true), clock: serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
-		{"a range", evidence{handshake: shut(knock.Silent), scan: hit(0, other, gate.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
-		{"a form of the secret", evidence{handshake: shut(knock.Silent), scan: hit(0, own, gate.NoNewline, true)}, SecretVariant, "", "", "newline"},
-		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, gate.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
-		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, gate.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
+		{"an earlier hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
+		{"a later hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
+		{"an earlier hour, as its clock has it", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
+		{"the same, and this clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
+		{"the same, and this clock is wrong", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
+		{"an earlier hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
+		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true), clock: serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
+		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, solve.AsGiven, true), clock: serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
+		{"a range", evidence{handshake: shut(knock.Silent), scan: hit(0, other, solve.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
+		{"a form of the secret", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
+		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
+		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
 		{"the other family", evidence{handshake: shut(knock.Silent), otherFamily: knock.Family6, other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
 		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksTaken, "", "", "proxy"},
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
 		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "set against them"},
 		{"everything is refused alike", evidence{handshake: shut(knock.Refused), scan: &ScanReport{}, egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
 		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &ScanReport{Hypotheses: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
-		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, gate.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
-		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, gate.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
+		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
+		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
 		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), own: true}}, KnocksBlocked, "", "", "this machine itself"},
 		{"the rules are another secret's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
-		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{Guarded: true}, &gate.Match{Hour: knock.HourOf(noon), Range: own, Variant: gate.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
-		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &gate.Match{Hour: knock.HourOf(noon), Range: own, Variant: gate.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
-		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &gate.Match{Hour: knock.HourOf(noon), Range: other, Variant: gate.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
+		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{Guarded: true}, &solve.Match{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
+		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Match{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
+		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Match{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
 		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
 		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
 	} {
@@ -143,7 +144,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0})
 		client := netip.MustParseAddr("192.0.2.1")
 		for i, h := range all {
-			if h.Variant != gate.AsGiven {
+			if h.Variant != solve.AsGiven {
 				continue
 			}
 			g := gate.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)

@@ -7,6 +7,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 const (
@@ -74,7 +75,7 @@ func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypoth
 	var own, slips, rest []Hypothesis
 	out := slices.Clone(first)
 	for _, h := range all {
-		mine := h.Range == t.Range && h.Variant == gate.AsGiven
+		mine := h.Range == t.Range && h.Variant == solve.AsGiven
 		switch {
 		case slices.Contains(first, h):
 		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && spent == 0):
@@ -153,17 +154,17 @@ func upTo(from, to int) (all []int) {
 func slipRank(h Hypothesis, t knock.Target) int {
 	type slip struct {
 		bottom, top int
-		variant     gate.Variant
+		variant     solve.Variant
 	}
 	order := []slip{
-		{0, 1, gate.AsGiven}, {0, 0, gate.NoNewline}, {0, 0, gate.LowerCase}, {0, -1, gate.AsGiven}, {1, 0, gate.AsGiven}, {-1, 0, gate.AsGiven}, {0, 0, gate.CarriageReturn},
-		{0, 0, gate.TwoNewlines}, {1, 1, gate.AsGiven}, {-1, -1, gate.AsGiven},
+		{0, 1, solve.AsGiven}, {0, 0, solve.NoNewline}, {0, 0, solve.LowerCase}, {0, -1, solve.AsGiven}, {1, 0, solve.AsGiven}, {-1, 0, solve.AsGiven}, {0, 0, solve.CarriageReturn},
+		{0, 0, solve.TwoNewlines}, {1, 1, solve.AsGiven}, {-1, -1, solve.AsGiven},
 	}
 	s := slip{h.Range.Bottom() - t.Range.Bottom(), h.Range.Top() - t.Range.Top(), h.Variant}
 	switch i := slices.Index(order, s); {
 	case i >= 0:
 		return 1 + i
-	case h.Variant == gate.AsGiven:
+	case h.Variant == solve.AsGiven:
 		return 0
 	case h.Range == t.Range:
 		return 1 + len(order)

@@ -7,8 +7,8 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
 	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
 
 func TestScanFindsHourRangeAndSecret(t *testing.T) {
@@ -65,7 +65,7 @@ func TestScanOfSmallRange(t *testing.T) {
 	target.Range = r
 	scan := diag.Scan{Client: clientAt(morning), Past: diag.DefaultPast}
 	got, err := scan.Run(t.Context(), target, nil)
-	if err != nil || got.Opened == nil || got.Opened.Offset != -7 || !got.Confirmed || got.Opened.Variant != gate.AsGiven {
+	if err != nil || got.Opened == nil || got.Opened.Offset != -7 || !got.Confirmed || got.Opened.Variant != solve.AsGiven {
 		t.Errorf("%v: %+v, confirmed %v", err, got.Opened, got.Confirmed)
 	}
 }
@@ -77,12 +77,12 @@ func TestHypothesesOfAYear(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	all := diag.Hypotheses(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, gate.MaxHours, gate.MaxHours, nil, nil)
+	all := diag.Hypotheses(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, solve.MaxHours, solve.MaxHours, nil, nil)
 	had := map[diag.Hypothesis]bool{}
 	for _, h := range all {
 		had[h] = true
 	}
-	if len(had) != len(all) || len(all) < 2*gate.MaxHours*7 {
+	if len(had) != len(all) || len(all) < 2*solve.MaxHours*7 {
 		t.Errorf("%d hypotheses, %d of them different", len(all), len(had))
 	}
 	if d := time.Since(start); d > 20*time.Second {

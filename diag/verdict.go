@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 )
 
 // Code names a cause.
@@ -60,7 +60,7 @@ type Detail struct {
 	HourOffset  *int           // the hour that opens it, in hours from the client's
 	Skew        *time.Duration // the server's clock minus this machine's, or of this machine's clock true time minus it
 	ServerRange knock.Range
-	Variant     gate.Variant
+	Variant     solve.Variant
 	Works       knock.Family // the one over which it opens
 	Loss        float64      // the estimated share of lost handshakes
 	Ports       []uint16     // knocks that were rejected or accepted
@@ -71,15 +71,15 @@ type Detail struct {
 // MarshalJSON implements [json.Marshaler].
 func (d Detail) MarshalJSON() ([]byte, error) {
 	out := struct {
-		HourOffset  *int         `json:"hour_offset,omitempty"`
-		Skew        *float64     `json:"skew_s,omitempty"`
-		ServerRange *ends        `json:"server_range,omitempty"`
-		Variant     gate.Variant `json:"variant,omitempty"`
-		Works       knock.Family `json:"works,omitempty"`
-		Loss        float64      `json:"loss,omitempty"`
-		Ports       []uint16     `json:"ports,omitempty"`
-		Answer      knock.Answer `json:"answer,omitempty"`
-		Text        string       `json:"text,omitempty"`
+		HourOffset  *int          `json:"hour_offset,omitempty"`
+		Skew        *float64      `json:"skew_s,omitempty"`
+		ServerRange *ends         `json:"server_range,omitempty"`
+		Variant     solve.Variant `json:"variant,omitempty"`
+		Works       knock.Family  `json:"works,omitempty"`
+		Loss        float64       `json:"loss,omitempty"`
+		Ports       []uint16      `json:"ports,omitempty"`
+		Answer      knock.Answer  `json:"answer,omitempty"`
+		Text        string        `json:"text,omitempty"`
 	}{HourOffset: d.HourOffset, Variant: d.Variant, Works: d.Works, Loss: d.Loss, Ports: d.Ports, Answer: d.Answer, Text: d.Text}
 	if d.Skew != nil {
 		s := d.Skew.Round(time.Millisecond).Seconds()

@@ -13,6 +13,7 @@ import (
 	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -202,7 +203,7 @@ func (s *compareScreen) solve() tea.Cmd {
 	s.step, s.failure = comparing, ""
 	t := s.target
 	q := query{
-		Puzzle: gate.Puzzle{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.began.Add(t.Skew)), Past: gate.DefaultHours, Future: gate.DefaultHours},
+		Puzzle: solve.Puzzle{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
 		Known:  gate.Known{SSHPort: s.host.SSHPort, Window: s.window()},
 		text:   bytes.Clone(s.text.bytes), path: s.path,
 	}

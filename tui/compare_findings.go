@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -50,7 +51,7 @@ func (s *compareScreen) conclusion() (lipgloss.Style, string) {
 	i, th := s.result, s.theme
 	switch {
 	case i.OtherSecret():
-		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", gate.DefaultHours)
+		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", solve.DefaultHours)
 	case len(i.Differs) > 0:
 		return th.Warn, "differs: " + strings.Join(i.Differs, "; ")
 	case i.Match() != nil:
@@ -68,7 +69,7 @@ func (s *compareScreen) staleness() string {
 	if m == nil || !s.follows || s.step != compared || m.HourOffset != 0 {
 		return ""
 	}
-	switch real := (gate.Match{HourOffset: m.Hour.Sub(knock.HourOf(s.began))}); {
+	switch real := (solve.Match{HourOffset: m.Hour.Sub(knock.HourOf(s.began))}); {
 	case real.HourOffset < 0:
 		return fmt.Sprintf("the server's rules are still stale, from %s: this client only follows", real.When())
 	case real.HourOffset > 0:

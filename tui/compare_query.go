@@ -10,11 +10,12 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // query is what is compared: a text, or the file at path unless that is empty.
 type query struct {
-	gate.Puzzle
+	solve.Puzzle
 	gate.Known
 	text []byte
 	path string
@@ -37,7 +38,7 @@ func (q query) inspect(ctx context.Context) (i gate.Inspection, err error) {
 		}
 	}
 	if len(bytes.Trim(q.text, "0123456789, \t\r\n")) == 0 {
-		if q.Ports, err = gate.ParsePorts(string(q.text)); err != nil {
+		if q.Ports, err = solve.ParsePorts(string(q.text)); err != nil {
 			return i, err
 		}
 		return gate.InspectPorts(ctx, q.Puzzle)

@@ -8,7 +8,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/knock/gate"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -121,7 +121,7 @@ func (c *collected) isPorts() bool {
 // ends reports whether a newline now completes the text: on an empty line,
 // behind a paste whose end is known, and behind five ports.
 func (c *collected) ends() bool {
-	_, err := gate.ParsePorts(string(c.bytes))
+	_, err := solve.ParsePorts(string(c.bytes))
 	return len(c.bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
 }
 

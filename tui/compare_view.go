@@ -9,6 +9,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -63,7 +64,7 @@ func (s *compareScreen) underWay() string {
 	if s.path != "" {
 		what = knock.Clean(s.path, 200)
 	}
-	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, gate.DefaultHours)
+	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, solve.DefaultHours)
 }
 
 // collectPane asks for the rules, and says how much has come.

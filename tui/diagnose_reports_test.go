@@ -10,7 +10,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // snapshot is the event of a diagnosis that has come so far.
@@ -107,7 +107,7 @@ func behind(t *testing.T) diag.Report {
 		diag.NewReading(diag.SourceKnock, diag.Server, diag.FromKnock(noon, -3)))
 	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
 		switch {
-		case h.Range != knock.DefaultRange || h.Variant != gate.AsGiven || h.Offset < -3:
+		case h.Range != knock.DefaultRange || h.Variant != solve.AsGiven || h.Offset < -3:
 			return diag.Waiting
 		case h.Offset == -3:
 			return diag.Hit
@@ -132,7 +132,7 @@ func ahead(t *testing.T) diag.Report {
 	r.Clock = clocksOf(serverClock(diag.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(diag.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
 		serverClock(diag.SourceTime, -56*365*24*time.Hour, time.Second))
 	r.Scan = scanOf(t, 2, func(h diag.Hypothesis) diag.CellState {
-		if h.Offset == 2 && h.Range == knock.DefaultRange && h.Variant == gate.AsGiven {
+		if h.Offset == 2 && h.Range == knock.DefaultRange && h.Variant == solve.AsGiven {
 			return diag.Hit
 		}
 		return diag.Waiting
@@ -181,7 +181,7 @@ func otherRange(t *testing.T) diag.Report {
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.OK, Summary: "hour 2026-11-22-08, range 10000-10998, the secret as given opens it"})
 	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
 		switch {
-		case h.Range == there && h.Offset == 0 && h.Variant == gate.AsGiven:
+		case h.Range == there && h.Offset == 0 && h.Variant == solve.AsGiven:
 			return diag.Hit
 		case h.Offset > -12 && h.Range == knock.DefaultRange:
 			return diag.Tried
@@ -204,7 +204,7 @@ func twoFaults(t *testing.T) diag.Report {
 		Change: diag.Change{Skew: &skew, Range: r.Verdict.Change.Range}}
 	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
 		switch {
-		case h.Range == r.Verdict.Change.Range && h.Offset == -2 && h.Variant == gate.AsGiven:
+		case h.Range == r.Verdict.Change.Range && h.Offset == -2 && h.Variant == solve.AsGiven:
 			return diag.Hit
 		case h.Offset < -2:
 			return diag.Waiting

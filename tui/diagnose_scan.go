@@ -9,7 +9,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -107,13 +107,13 @@ func (s *diagnoseScreen) scanLines() []string {
 		}
 	}
 	ranges := newStrip(cells, func(c diag.Cell) knock.Range { return c.Range })
-	variants := newStrip(cells, func(c diag.Cell) gate.Variant { return c.Variant })
+	variants := newStrip(cells, func(c diag.Cell) solve.Variant { return c.Variant })
 	line := " " + ui.Fit("ranges", label) + draw(th, ranges, s.was.Range)
 	if r, ok := ranges.hit(); ok && r != s.was.Range {
 		line += " " + r.String()
 	}
-	line += "   secret " + draw(th, variants, gate.AsGiven)
-	if v, ok := variants.hit(); ok && v != gate.AsGiven {
+	line += "   secret " + draw(th, variants, solve.AsGiven)
+	if v, ok := variants.hit(); ok && v != solve.AsGiven {
 		line += " " + v.Words()
 	}
 	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.size.Width))

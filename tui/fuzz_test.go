@@ -13,6 +13,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
 
@@ -67,7 +68,7 @@ func FuzzPaste(f *testing.F) {
 		}
 		m = fits(m)
 		q := query{
-			Puzzle: gate.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
+			Puzzle: solve.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
 			Known:  gate.Known{SSHPort: 22}, text: []byte(text),
 		}
 		i, err := q.inspect(t.Context())

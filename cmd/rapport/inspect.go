@@ -16,6 +16,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 )
 
 // inspectReport is what inspect prints.
@@ -60,11 +61,11 @@ type sweepLine struct {
 // matchLine is what the ports were made of. Others is how many other ways there
 // are to make them.
 type matchLine struct {
-	Hour    knock.Hour   `json:"hour"`
-	Offset  int          `json:"hour_offset"`
-	Range   ends         `json:"range"`
-	Variant gate.Variant `json:"secret_variant"`
-	Others  int          `json:"others"`
+	Hour    knock.Hour    `json:"hour"`
+	Offset  int           `json:"hour_offset"`
+	Range   ends          `json:"range"`
+	Variant solve.Variant `json:"secret_variant"`
+	Others  int           `json:"others"`
 
 	made string
 }
@@ -101,8 +102,8 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 	}
 	p := cmd.Flags()
 	p.StringVar(&o.ports, "ports", "", "the five `ports` that the server takes, A,B,C,D,E, in the place of rules")
-	p.IntVar(&o.past, "past", gate.DefaultHours, "look so many `hours` back")
-	p.IntVar(&o.future, "future", gate.DefaultHours, "look so many `hours` ahead")
+	p.IntVar(&o.past, "past", solve.DefaultHours, "look so many `hours` back")
+	p.IntVar(&o.future, "future", solve.DefaultHours, "look so many `hours` ahead")
 	p.StringVar(&o.at, "at", "", "the `time` at which the rules were read, if not now: 2026-11-22-08, or RFC 3339")
 	return cmd
 }
@@ -110,8 +111,8 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	start, now := time.Now(), time.Now()
 	for name, n := range map[string]int{"past": o.past, "future": o.future} {
-		if n < 0 || n > gate.MaxHours {
-			return fmt.Errorf("--%s %d is not within 0-%d", name, n, gate.MaxHours)
+		if n < 0 || n > solve.MaxHours {
+			return fmt.Errorf("--%s %d is not within 0-%d", name, n, solve.MaxHours)
 		}
 	}
 	if o.at != "" {
@@ -126,7 +127,7 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	t := h.Target()
-	p := gate.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
+	p := solve.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
 	if host == "" && secret.IsZero() && !cmd.Flags().Changed("range") {
 		p.Range = knock.Range{} // nobody has said it
 	}
@@ -182,12 +183,12 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 }
 
 // inspect reads what there is to inspect, and has it judged.
-func (o *inspection) inspect(cmd *cobra.Command, p gate.Puzzle, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
+func (o *inspection) inspect(cmd *cobra.Command, p solve.Puzzle, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
 	if cmd.Flags().Changed("ports") {
 		if p.Secret.IsZero() {
 			return i, fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
 		}
-		if p.Ports, err = gate.ParsePorts(o.ports); err != nil {
+		if p.Ports, err = solve.ParsePorts(o.ports); err != nil {
 			return i, fmt.Errorf("--ports: %w", err)
 		}
 		return gate.InspectPorts(cmd.Context(), p)

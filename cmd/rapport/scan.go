@@ -15,6 +15,7 @@ import (
 	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // search is the flags of scan and doctor that say what is tried.
@@ -32,11 +33,11 @@ func (s *search) register(cmd *cobra.Command) {
 
 // ranges checks the flags, and returns the ranges of --also-range.
 func (s *search) ranges() (also []knock.Range, err error) {
-	if s.past < 0 || s.past > gate.MaxHours {
-		return nil, fmt.Errorf("--past %d is not within 0-%d", s.past, gate.MaxHours)
+	if s.past < 0 || s.past > solve.MaxHours {
+		return nil, fmt.Errorf("--past %d is not within 0-%d", s.past, solve.MaxHours)
 	}
-	if s.future < 0 || s.future > gate.MaxHours {
-		return nil, fmt.Errorf("--future %d is not within 0-%d", s.future, gate.MaxHours)
+	if s.future < 0 || s.future > solve.MaxHours {
+		return nil, fmt.Errorf("--future %d is not within 0-%d", s.future, solve.MaxHours)
 	}
 	for _, text := range s.also {
 		r, err := knock.ParseRange(text)

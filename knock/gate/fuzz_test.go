@@ -12,6 +12,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // prints fails if a text, which may have several lines, has what a terminal
@@ -33,9 +34,9 @@ func FuzzFlagValues(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if ports, err := gate.ParsePorts(s); err != nil {
+		if ports, err := solve.ParsePorts(s); err != nil {
 			prints(t, err.Error())
-		} else if again, err := gate.ParsePorts(strings.Trim(fmt.Sprint(ports), "[]")); again != ports || err != nil {
+		} else if again, err := solve.ParsePorts(strings.Trim(fmt.Sprint(ports), "[]")); again != ports || err != nil {
 			t.Errorf("ports %q are %v", s, ports)
 		}
 		faults, err := gate.ParseFault(s)
@@ -118,7 +119,7 @@ func FuzzInspect(f *testing.F) {
 			prints(t, err.Error())
 			return
 		}
-		p := gate.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
+		p := solve.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
 		i, err := gate.Inspect(context.Background(), found, p, gate.Known{SSHPort: 22})
 		if err != nil {
 			prints(t, err.Error())

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 // Inspection is what a server's rules, or five ports that it takes, were found
@@ -17,17 +18,17 @@ type Inspection struct {
 	Other []Gate // of nft beside those of iptables
 	// Puzzle is what was solved: its ports are those of the match, or the first
 	// that the gate takes.
-	Puzzle   Puzzle
-	Solution Solution // empty without a secret, or without five ports
-	Printed  *Printed // set only for a script that Rules.Script wrote
-	Near     *Near    // set only where nothing makes all five ports
-	Empty    *Match   // set only where the empty secret makes them
-	Differs  []string // between the server and the client, each in a few words
+	Puzzle   solve.Puzzle
+	Solution solve.Solution // empty without a secret, or without five ports
+	Printed  *Printed       // set only for a script that Rules.Script wrote
+	Near     *solve.Near    // set only where nothing makes all five ports
+	Empty    *solve.Match   // set only where the empty secret makes them
+	Differs  []string       // between the server and the client, each in a few words
 	Problems []Problem
 }
 
 // Match returns the likeliest way to make the ports, nil without one.
-func (i Inspection) Match() *Match {
+func (i Inspection) Match() *solve.Match {
 	if len(i.Solution.Matches) == 0 {
 		return nil
 	}
@@ -50,7 +51,7 @@ func (i Inspection) Certain() bool {
 	if m == nil || i.Others() > 0 && m.Range != i.Puzzle.Range {
 		return false
 	}
-	return !slices.ContainsFunc(i.Solution.Matches[1:], func(o Match) bool { return o.Range == m.Range && o.Variant == m.Variant })
+	return !slices.ContainsFunc(i.Solution.Matches[1:], func(o solve.Match) bool { return o.Range == m.Range && o.Variant == m.Variant })
 }
 
 // OtherSecret reports whether all was searched and nothing makes the ports, nor
@@ -62,7 +63,7 @@ func (i Inspection) OtherSecret() bool {
 // Inspect judges rules that were read, and solves for what their ports were
 // made with unless p has no secret. The ports of p are not used; k.Match is
 // filled in. It fails only when ctx ends.
-func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error) {
+func Inspect(ctx context.Context, f Found, p solve.Puzzle, k Known) (Inspection, error) {
 	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Puzzle: p, Differs: []string{}}
 	if g, ok := f.Gate(); ok {
 		i.Gate = &g
@@ -70,7 +71,7 @@ func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error
 			return i, err
 		}
 		if f.Printed != nil && p.Range.IsValid() {
-			m := Match{Range: f.Printed.Range, Variant: AsGiven}
+			m := solve.Match{Range: f.Printed.Range, Variant: solve.AsGiven}
 			i.Differs = append(i.Differs, m.Differs(p)...)
 		}
 		k.Match, k.Perhaps, k.Empty = i.Match(), i.perhaps(), i.Empty
@@ -91,7 +92,7 @@ func Inspect(ctx context.Context, f Found, p Puzzle, k Known) (Inspection, error
 
 // InspectPorts solves for what the ports of p were made with. It fails only
 // when ctx ends.
-func InspectPorts(ctx context.Context, p Puzzle) (Inspection, error) {
+func InspectPorts(ctx context.Context, p solve.Puzzle) (Inspection, error) {
 	i := Inspection{Puzzle: p, Differs: []string{}, Problems: []Problem{}}
 	if err := i.solve(ctx, [][knock.Knocks]uint16{p.Ports}); err != nil {
 		return i, err
@@ -112,21 +113,21 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 	}
 	i.Puzzle.Ports = sequences[0]
 	if !i.Puzzle.Secret.IsZero() {
-		if i.Puzzle, i.Solution, err = SolveAny(ctx, i.Puzzle, sequences); err != nil {
+		if i.Puzzle, i.Solution, err = solve.SolveAny(ctx, i.Puzzle, sequences); err != nil {
 			return err
 		}
 	}
 	m := i.Match()
 	if m == nil || !i.Certain() {
-		if i.Empty, err = solveEmpty(ctx, i.Puzzle, sequences); err != nil {
+		if i.Empty, err = solve.SolveEmpty(ctx, i.Puzzle, sequences); err != nil {
 			return err
 		}
 	}
 	switch {
 	case i.Puzzle.Secret.IsZero() || i.Empty != nil:
 	case m == nil:
-		if i.Near = nearest(i.Puzzle, sequences); i.Near != nil {
-			i.Differs = append(i.Differs, i.Near.differs()...)
+		if i.Near = solve.Nearest(i.Puzzle, sequences); i.Near != nil {
+			i.Differs = append(i.Differs, i.Near.Differs()...)
 		}
 	case i.perhaps():
 		i.Differs = append(i.Differs, "these are not the ports of this hour, range and secret")
@@ -142,5 +143,5 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 // perhaps reports whether the match is only a guess.
 func (i Inspection) perhaps() bool {
 	m := i.Match()
-	return m != nil && !i.Certain() && !m.same(i.Puzzle)
+	return m != nil && !i.Certain() && !m.Same(i.Puzzle)
 }

@@ -10,17 +10,22 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
+
+// solveHour is the client's hour in these tests.
+var solveHour = knock.HourOf(at)
 
 func TestParsePorts(t *testing.T) {
 	want := [knock.Knocks]uint16{10247, 10363, 10357, 10858, 10938}
 	for _, s := range []string{"10247,10363,10357,10858,10938", "10247 10363\t10357  10858 10938\n", "10247, 10363, 10357, 10858, 10938,"} {
-		if got, err := gate.ParsePorts(s); got != want || err != nil {
+		if got, err := solve.ParsePorts(s); got != want || err != nil {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "1,2,3,4", "1,2,3,4,5,6", "1,2,3,4,0", "1,2,3,4,65536", "1,2,3,4,-5", "a b c d e"} {
-		if got, err := gate.ParsePorts(s); !errors.Is(err, gate.ErrPorts) {
+		if got, err := solve.ParsePorts(s); !errors.Is(err, solve.ErrPorts) {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
@@ -28,14 +33,14 @@ func TestParsePorts(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	save := rules(t, "article.save")
-	puzzle := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+	puzzle := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 	twoDoors := strings.ReplaceAll(save, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept")
 	none := puzzle
 	none.Secret = knock.Secret{}
 	for _, tt := range []struct {
 		name    string
 		text    string
-		puzzle  gate.Puzzle
+		puzzle  solve.Puzzle
 		sshPort int
 		differs []string
 		match   bool
@@ -66,7 +71,7 @@ func TestInspect(t *testing.T) {
 
 // Ports alone tell what is wrong with how they were made.
 func TestInspectPorts(t *testing.T) {
-	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3,
+	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3,
 		Ports: [knock.Knocks]uint16{10028, 10611, 10400, 10639, 10709}}
 	i, err := gate.InspectPorts(context.Background(), p)
 	if err != nil || i.Gate != nil || !slices.Equal(codes(i.Problems), []string{"secret-variant"}) {
@@ -77,7 +82,7 @@ func TestInspectPorts(t *testing.T) {
 // Ports that are nearly right are no other secret's, whichever hour's; where
 // chance makes as many right, nothing is concluded.
 func TestInspectNearlyRightPorts(t *testing.T) {
-	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 	for _, tt := range []struct {
 		name  string
 		r     knock.Range
@@ -89,7 +94,7 @@ func TestInspectNearlyRightPorts(t *testing.T) {
 		{"two, of an earlier hour", p.Range, -2, []int{1, 5}, []string{"3 of 5 ports are those of hour 2026-11-22-06: the 1st and 5th differ (typed wrong, or the rule was edited)", "rules are from 2 hours ago"}},
 		{"one, of a later hour", p.Range, 2, []int{5}, []string{"4 of 5 ports are those of hour 2026-11-22-10: the 5th differs (typed wrong, or the rule was edited)", "rules are for 2 hours ahead"}},
 		{"three", p.Range, 0, []int{1, 2, 3}, []string{}},
-		{"two, where chance makes three right", portRange(t, 10000, 10009), 0, []int{1, 5}, []string{}},
+		{"two, where chance makes three right", knocktest.NewRange(t, 10000, 10009), 0, []int{1, 5}, []string{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := p
@@ -109,8 +114,8 @@ func TestInspectNearlyRightPorts(t *testing.T) {
 // Of several ways to make the ports the likeliest is no error, unless it stands
 // out; that the client's is not among them is told all the same.
 func TestInspectIsNotSureOfAGuess(t *testing.T) {
-	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: portRange(t, 7000, 7008), Hour: solveHour, Past: 48, Future: 48}
-	p.Ports = knock.Derive(solveHour.Add(2), portRange(t, 7000, 7002), p.Secret).Ports()
+	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knocktest.NewRange(t, 7000, 7008), Hour: solveHour, Past: 48, Future: 48}
+	p.Ports = knock.Derive(solveHour.Add(2), knocktest.NewRange(t, 7000, 7002), p.Secret).Ports()
 	i, err := gate.InspectPorts(context.Background(), p)
 	if err != nil || i.Others() == 0 || i.Certain() || len(i.Differs) < 2 || i.Differs[0] != "these are not the ports of this hour, range and secret" {
 		t.Fatalf("%d others, certain %v, differs %q, %v", i.Others(), i.Certain(), i.Differs, err)
@@ -125,7 +130,7 @@ func TestInspectIsNotSureOfAGuess(t *testing.T) {
 			t.Errorf("asserts %+v", problem)
 		}
 	}
-	p.Range = portRange(t, 7000, 7002)
+	p.Range = knocktest.NewRange(t, 7000, 7002)
 	p.Hour = solveHour.Add(2)
 	if i, err := gate.InspectPorts(context.Background(), p); err != nil || len(i.Differs) != 0 || len(i.Problems) != 0 {
 		t.Errorf("the client's own among others: differs %q, problems %+v, %v", i.Differs, i.Problems, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 // Severity says how much a problem matters.
@@ -31,9 +32,9 @@ type Problem struct {
 // Known is what else is known when a gate is judged. The zero Known is nothing.
 type Known struct {
 	SSHPort   int           // the client's
-	Match     *Match        // what the rules were made with
+	Match     *solve.Match  // what the rules were made with
 	Perhaps   bool          // Match is a guess: other ways to make the ports are as likely
-	Empty     *Match        // what they were made with and no secret
+	Empty     *solve.Match  // what they were made with and no secret
 	ListTotal int           // the machine's ip_list_tot
 	Window    time.Duration // the client's; zero is not known
 }
@@ -144,7 +145,7 @@ func (k Known) swept(p *Printed) knock.Range {
 }
 
 // emptySecret judges a gate that m makes of the empty secret.
-func emptySecret(m Match) Problem {
+func emptySecret(m solve.Match) Problem {
 	secret := "the empty secret makes"
 	if strings.HasPrefix(string(m.Variant), "blank") {
 		secret = "a secret of blanks makes"
@@ -339,7 +340,7 @@ func (f Found) refresh(k Known) (all []Problem) {
 }
 
 // candidateProblems judges how the rules were made. What is only a guess is no error.
-func candidateProblems(m Match, perhaps bool) (all []Problem) {
+func candidateProblems(m solve.Match, perhaps bool) (all []Problem) {
 	if m.HourOffset < 0 {
 		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
@@ -347,7 +348,7 @@ func candidateProblems(m Match, perhaps bool) (all []Problem) {
 		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
 	}
-	if fix := m.Variant.fix(); fix != "" {
+	if fix := m.Variant.Fix(); fix != "" {
 		all = append(all, Problem{"secret-variant", SeverityError, "the server takes the secret " + m.Variant.Words(), fix})
 	}
 	for i := range all {

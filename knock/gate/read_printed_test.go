@@ -8,12 +8,14 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
 
 // A script that was printed here is known again by what stands at its top,
 // whatever its options, and compared with what the client has.
 func TestInspectThePrintedScripts(t *testing.T) {
-	p := gate.Puzzle{Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 	for _, r := range variants(t) {
 		text, err := r.Script()
 		if err != nil {

@@ -135,7 +135,7 @@ func TestRulesWarn(t *testing.T) {
 			}
 			g.Server.Run(t, "sh", "-ec", c.after)
 		}
-		g.rules.Range = portRange(t, 20, 1020)
+		g.rules.Range = knocktest.NewRange(t, 20, 1020)
 		g.print()
 		if out := g.run("setup"); !strings.Contains(out, "the SSH port 22 lies in the range") {
 			t.Errorf("setup says\n%s", out)

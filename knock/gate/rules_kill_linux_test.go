@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
 )
 
 // programs are what the scripts run. Those that change something are the ones
@@ -142,7 +143,7 @@ func waiting(m *mortal) []string {
 // older loads a gate with another range, and writes the script of the usual one.
 func (m *mortal) older() {
 	usual := m.rules.Range
-	m.rules.Range = portRange(m.t, 30000, 30099)
+	m.rules.Range = knocktest.NewRange(m.t, 30000, 30099)
 	m.print()
 	m.gated.run("setup")
 	m.other = m.loaded()
@@ -275,7 +276,7 @@ func changes(name, call string) bool {
 func killed(t *testing.T, s story, test func(m *mortal, tell func(why string, ok bool))) {
 	t.Run(s.name, func(t *testing.T) {
 		t.Parallel()
-		each(t, func(r *gate.Rules) { r.Range = portRange(t, 10000, 10099) }, func(t *testing.T, g *gated) {
+		each(t, func(r *gate.Rules) { r.Range = knocktest.NewRange(t, 10000, 10099) }, func(t *testing.T, g *gated) {
 			m := &mortal{gated: g}
 			m.shims()
 			m.print()

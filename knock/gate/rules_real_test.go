@@ -472,7 +472,7 @@ func TestRulesBringTheOldGateBack(t *testing.T) {
 				before := g.loaded()
 				bottom := g.Range.Bottom() + 20000
 				g.rules.Log, g.rules.ReplayGuard, g.rules.OneShot = false, 0, true
-				g.rules.Range = portRange(t, bottom, bottom+999)
+				g.rules.Range = knocktest.NewRange(t, bottom, bottom+999)
 				g.rules.Forward[0].Port = 8081
 				g.print()
 				p := g.from(g.Addr4)
@@ -558,13 +558,4 @@ func TestRulesRefuseTheOtherFormat(t *testing.T) {
 	if out, err := install(t, old, gate.NFT, nil).Try("setup"); err == nil || !strings.Contains(out, "the gate of iptables is loaded") {
 		t.Errorf("beside the article's: %v\n%s", err, out)
 	}
-}
-
-func portRange(t testing.TB, bottom, top int) knock.Range {
-	t.Helper()
-	r, err := knock.NewRange(bottom, top)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"rapport/knock/gate"
+	"rapport/knock/knocktest"
 )
 
 // replaceGate sets a gate up, and writes the script of one with another range.
 func (g *gated) replaceGate() {
 	g.t.Helper()
 	g.run("setup")
-	g.rules.Range = portRange(g.t, g.Range.Bottom()+20000, g.Range.Bottom()+20999)
+	g.rules.Range = knocktest.NewRange(g.t, g.Range.Bottom()+20000, g.Range.Bottom()+20999)
 	g.print()
 }
 
@@ -109,7 +110,7 @@ func TestRulesRestoreAfterAFailure(t *testing.T) {
 			}
 		}
 		ports := g.rules.Range
-		g.rules.Range = portRange(t, 30000, 30999)
+		g.rules.Range = knocktest.NewRange(t, 30000, 30999)
 		g.print()
 		g.run("setup")
 		g.run("remove") // so that the folder is there
@@ -125,7 +126,7 @@ func TestRulesRestoreAfterAFailure(t *testing.T) {
 		g.rules.Range = ports
 		g.print()
 		g.run("setup")
-		g.rules.Range = portRange(t, 30000, 30999)
+		g.rules.Range = knocktest.NewRange(t, 30000, 30999)
 		g.print()
 		all("a gate")
 		g.opensTo("after failures", at)

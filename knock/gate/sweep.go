@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 // Sweep is what a gate is to whoever sends a SYN to every port of a range in
@@ -29,7 +30,7 @@ type Sweep struct {
 // ports.
 func (g Gate) Sweep(r knock.Range) Sweep {
 	s := Sweep{Guarded: g.swept && g.passes == 0, Passes: g.passes}
-	size := maxSize
+	size := solve.MaxSize
 	if r.IsValid() {
 		size = r.Size()
 	}
@@ -186,7 +187,7 @@ func (t *trial) sweep() (passes, wrong int) {
 	own := t.own()
 	first, last := 1, 2*beside
 	if len(own) > 0 {
-		first, last = max(1, own[0]-beside), min(maxSize, own[len(own)-1]+beside)
+		first, last = max(1, own[0]-beside), min(solve.MaxSize, own[len(own)-1]+beside)
 	}
 	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.steps))))
 	each := 1 + (last-first)/n

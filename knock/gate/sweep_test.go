@@ -12,6 +12,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
 
 // permutations returns all orders of 0 to n-1.
@@ -190,19 +191,19 @@ func TestInspectTheEmptySecret(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		secret knock.Secret
-		made   gate.Variant
+		made   solve.Variant
 		r      knock.Range
 		want   bool
 	}{
-		{"no secret", knock.Secret{}, gate.AsGiven, knock.DefaultRange, true},
-		{"another secret", newSecret(t, "f00b4r"), gate.AsGiven, portRange(t, 20000, 20499), true},
-		{"no newline", knock.Secret{}, gate.NoNewline, knock.DefaultRange, true},
-		{"a blank", knock.Secret{}, gate.BlankBefore, knock.DefaultRange, true},
-		{"too few ports to tell", knock.Secret{}, gate.AsGiven, portRange(t, 7000, 7009), false},
+		{"no secret", knock.Secret{}, solve.AsGiven, knock.DefaultRange, true},
+		{"another secret", knocktest.NewSecret(t, "f00b4r"), solve.AsGiven, knocktest.NewRange(t, 20000, 20499), true},
+		{"no newline", knock.Secret{}, solve.NoNewline, knock.DefaultRange, true},
+		{"a blank", knock.Secret{}, solve.BlankBefore, knock.DefaultRange, true},
+		{"too few ports to tell", knock.Secret{}, solve.AsGiven, knocktest.NewRange(t, 7000, 7009), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ports := tt.made.Ports(hour, tt.r, knock.Secret{})
-			p := gate.Puzzle{Secret: tt.secret, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+			p := solve.Puzzle{Secret: tt.secret, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 			i, err := gate.Inspect(context.Background(), readRules(t, withPorts(rules(t, "article.save"), ports)), p, gate.Known{})
 			if err != nil || (len(i.Problems) > 0 && i.Problems[0].Code == worst && i.Problems[0].Severity == gate.SeverityError) != tt.want || i.OtherSecret() {
 				t.Fatalf("%+v, %v", i.Problems, err)
@@ -216,8 +217,8 @@ func TestInspectTheEmptySecret(t *testing.T) {
 			}
 		})
 	}
-	for _, s := range []knock.Secret{{}, newSecret(t, "f00b4r"), newSecret(t, "other")} {
-		p := gate.Puzzle{Secret: s, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+	for _, s := range []knock.Secret{{}, knocktest.NewSecret(t, "f00b4r"), knocktest.NewSecret(t, "other")} {
+		p := solve.Puzzle{Secret: s, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 		if i, err := gate.Inspect(context.Background(), readRules(t, rules(t, "article.save")), p, gate.Known{}); err != nil || i.Empty != nil {
 			t.Errorf("the article's: %+v, %v", i.Empty, err)
 		}

@@ -1,4 +1,4 @@
-package gate
+package solve
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ const DefaultHours = 48
 var ErrPorts = errors.New("give five ports, such as 10247,10363,10357,10858,10938")
 
 // same reports whether a match is what the client itself would use.
-func (m Match) same(p Puzzle) bool {
+func (m Match) Same(p Puzzle) bool {
 	return m.HourOffset == 0 && m.Range == p.Range && m.Variant == AsGiven
 }
 

@@ -1,4 +1,4 @@
-package gate
+package solve
 
 import (
 	"crypto/md5"
@@ -62,7 +62,7 @@ func (v Variant) Words() string {
 
 // fix says what to do on the server, nothing for a secret as given: no client
 // can make up for it.
-func (v Variant) fix() string {
+func (v Variant) Fix() string {
 	switch v {
 	case AsGiven:
 		return ""

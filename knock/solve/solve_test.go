@@ -1,4 +1,4 @@
-package gate_test
+package solve_test
 
 import (
 	"context"
@@ -13,29 +13,12 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
 
 // solveHour is the client's hour in these tests.
 var solveHour = knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC))
-
-func newRange(t testing.TB, bottom, top int) knock.Range {
-	t.Helper()
-	r, err := knock.NewRange(bottom, top)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func newSecret(t testing.TB, text string) knock.Secret {
-	t.Helper()
-	s, err := knock.ParseSecret(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // made computes the ports of a server that hashes "HOUR-" and text, with the
 // numbers of any length that dc has.
@@ -51,23 +34,23 @@ func made(h knock.Hour, r knock.Range, text string) (p [knock.Knocks]uint16) {
 }
 
 // changed are the texts that servers hash for a secret, by what happened to it.
-func changed(s string) map[gate.Variant]string {
-	return map[gate.Variant]string{
-		gate.AsGiven: s + "\n", gate.NoNewline: s, gate.TwoNewlines: s + "\n\n",
-		gate.CarriageReturn: s + "\r\n", gate.BareCR: s + "\r",
-		gate.BlankBefore: " " + s + "\n", gate.BlankAfter: s + " \n", gate.BlanksAround: " " + s + " \n",
-		gate.UpperCase: strings.ToUpper(s) + "\n", gate.LowerCase: strings.ToLower(s) + "\n",
-		gate.FirstUpper: strings.ToUpper(s[:1]) + s[1:] + "\n", gate.FirstLower: strings.ToLower(s[:1]) + s[1:] + "\n",
+func changed(s string) map[solve.Variant]string {
+	return map[solve.Variant]string{
+		solve.AsGiven: s + "\n", solve.NoNewline: s, solve.TwoNewlines: s + "\n\n",
+		solve.CarriageReturn: s + "\r\n", solve.BareCR: s + "\r",
+		solve.BlankBefore: " " + s + "\n", solve.BlankAfter: s + " \n", solve.BlanksAround: " " + s + " \n",
+		solve.UpperCase: strings.ToUpper(s) + "\n", solve.LowerCase: strings.ToLower(s) + "\n",
+		solve.FirstUpper: strings.ToUpper(s[:1]) + s[1:] + "\n", solve.FirstLower: strings.ToLower(s[:1]) + s[1:] + "\n",
 	}
 }
 
-func puzzle(t testing.TB, ports [knock.Knocks]uint16) gate.Puzzle {
-	return gate.Puzzle{Ports: ports, Secret: newSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+func puzzle(t testing.TB, ports [knock.Knocks]uint16) solve.Puzzle {
+	return solve.Puzzle{Ports: ports, Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 }
 
-func solve(t testing.TB, p gate.Puzzle) gate.Solution {
+func solution(t testing.TB, p solve.Puzzle) solve.Solution {
 	t.Helper()
-	s, err := gate.Solve(context.Background(), p)
+	s, err := solve.Solve(context.Background(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +79,8 @@ func TestSolveSaysWhatDiffers(t *testing.T) {
 			"top port is 65535 there, 10999 here", "the secret was taken with a carriage return at its end there"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := puzzle(t, made(solveHour.Add(tt.hours), newRange(t, tt.bottom, tt.top), tt.text))
-			s := solve(t, p)
+			p := puzzle(t, made(solveHour.Add(tt.hours), knocktest.NewRange(t, tt.bottom, tt.top), tt.text))
+			s := solution(t, p)
 			if len(s.Matches) != 1 {
 				t.Fatalf("%d matches: %v", len(s.Matches), s.Matches)
 			}
@@ -124,13 +107,13 @@ func TestSolveRandomServers(t *testing.T) {
 			size = 10 + random.IntN(200)
 		}
 		bottom := 1 + random.IntN(65536-size)
-		r := newRange(t, bottom, bottom+size-1)
+		r := knocktest.NewRange(t, bottom, bottom+size-1)
 		text := fmt.Sprintf("seCret-%d", random.Uint32())
 		offset := random.IntN(97) - 48
 		ways := changed(text)
-		names := make([]gate.Variant, 0, len(ways))
+		names := make([]solve.Variant, 0, len(ways))
 		for v := range ways {
-			if v != gate.FirstLower { // it is so already
+			if v != solve.FirstLower { // it is so already
 				names = append(names, v)
 			}
 		}
@@ -138,12 +121,12 @@ func TestSolveRandomServers(t *testing.T) {
 		way := names[random.IntN(len(names))]
 
 		hour := solveHour.Add(offset)
-		p := gate.Puzzle{Ports: made(hour, r, ways[way]), Secret: newSecret(t, text), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+		p := solve.Puzzle{Ports: made(hour, r, ways[way]), Secret: knocktest.NewSecret(t, text), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 		if n%2 == 0 {
 			p.Range = r // the client has the range right
 		}
-		truth := gate.Match{Hour: hour, HourOffset: offset, Range: r, Variant: way}
-		s := solve(t, p)
+		truth := solve.Match{Hour: hour, HourOffset: offset, Range: r, Variant: way}
+		s := solution(t, p)
 		if !slices.Contains(s.Matches, truth) {
 			t.Fatalf("server %d: %+v is not among %d matches and %d more", n, truth, len(s.Matches), s.More)
 		}
@@ -166,23 +149,23 @@ func TestSolveRandomServers(t *testing.T) {
 }
 
 func TestSolveTellsAmbiguity(t *testing.T) {
-	r := newRange(t, 10000, 10002)
+	r := knocktest.NewRange(t, 10000, 10002)
 	p := puzzle(t, made(solveHour, r, "f00b4r\n"))
 	p.Range = r
-	s := solve(t, p)
+	s := solution(t, p)
 	if len(s.Matches) < 2 {
 		t.Fatalf("three ports leave %d matches", len(s.Matches))
 	}
-	if got, want := s.Matches[0], (gate.Match{Hour: solveHour, Range: r, Variant: gate.AsGiven}); got != want {
+	if got, want := s.Matches[0], (solve.Match{Hour: solveHour, Range: r, Variant: solve.AsGiven}); got != want {
 		t.Errorf("first is %+v, want %+v", got, want)
 	}
 }
 
 func TestSolveFindsNothingForAnotherSecret(t *testing.T) {
-	if s := solve(t, puzzle(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Matches) != 0 || s.Searched == 0 {
+	if s := solution(t, puzzle(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Matches) != 0 || s.Searched == 0 {
 		t.Errorf("%+v", s)
 	}
-	if s := solve(t, puzzle(t, [knock.Knocks]uint16{})); len(s.Matches) != 0 {
+	if s := solution(t, puzzle(t, [knock.Knocks]uint16{})); len(s.Matches) != 0 {
 		t.Errorf("port 0: %+v", s)
 	}
 }
@@ -191,7 +174,7 @@ func TestSolveStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	p := puzzle(t, made(solveHour, knock.DefaultRange, "f00b4r\n"))
-	if _, err := gate.Solve(ctx, p); !errors.Is(err, context.Canceled) {
+	if _, err := solve.Solve(ctx, p); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -202,7 +185,7 @@ func BenchmarkSolve(b *testing.B) {
 	p := puzzle(b, [knock.Knocks]uint16{10000, 10001, 10002, 10003, 10004})
 	var searched uint64
 	for b.Loop() {
-		searched = solve(b, p).Searched
+		searched = solution(b, p).Searched
 	}
 	b.ReportMetric(float64(searched)*float64(b.N)/b.Elapsed().Seconds(), "candidates/s")
 	b.ReportMetric(float64(searched), "candidates")

@@ -1,4 +1,4 @@
-package gate
+package solve
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func (n Near) Words() string {
 }
 
 // differs says it as [Match.Differs] does.
-func (n Near) differs() []string {
+func (n Near) Differs() []string {
 	m := Match{HourOffset: n.HourOffset, Variant: AsGiven}
 	return append([]string{n.Words()}, m.Differs(Puzzle{})...)
 }
@@ -42,7 +42,7 @@ func (n Near) differs() []string {
 // nearest finds the hour that makes the most of the ports of a sequence, in
 // their places; of two alike, the one nearer to the client's. It returns nil
 // where chance does as well.
-func nearest(p Puzzle, sequences [][knock.Knocks]uint16) (best *Near) {
+func Nearest(p Puzzle, sequences [][knock.Knocks]uint16) (best *Near) {
 	if !p.Range.IsValid() {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package gate
+package solve
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ const (
 	// only for ranges of a handful of ports.
 	maxMatches = 100
 	minSize    = 2
-	maxSize    = 65535
+	MaxSize    = 65535
 )
 
 // Puzzle is five ports that a server takes, and what is known of their making.
@@ -75,7 +75,7 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // solveEmpty finds the hour and range with which the empty secret, or one of
 // blanks, makes one of the sequences. It returns nil where chance may well make
 // the same ports, as it does in a range of a few.
-func solveEmpty(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (*Match, error) {
+func SolveEmpty(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (*Match, error) {
 	texts := variants(knock.Secret{})
 	for _, ports := range sequences {
 		span := float64(slices.Max(ports[:])) - float64(slices.Min(ports[:])) + 1
@@ -106,7 +106,7 @@ func (p Puzzle) solve(ctx context.Context, texts []variantText) (Solution, error
 	first := int64(p.Ports[0])
 	step := int64(p.Ports[1]) - first
 	// A range holds all five ports, and both its ends are ports.
-	for size := max(high-low+1, minSize); size <= maxSize; size++ {
+	for size := max(high-low+1, minSize); size <= MaxSize; size++ {
 		if size&0xff == 0 && ctx.Err() != nil {
 			return s, context.Cause(ctx)
 		}
