@@ -10,7 +10,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/demo"
 	"rapport/knock/hosts"
 )
 
@@ -21,8 +21,8 @@ var demoWalk = flag.Bool("demo.walk", false, "examine the demo at every hour of 
 // machine keeps a knock waiting.
 const demoWindow = 2 * time.Second
 
-// demo is a stand-in with a fault, and the time at which it is examined.
-type demo struct {
+// faulty is a stand-in with a fault, and the time at which it is examined.
+type faulty struct {
 	fault  string
 	at     time.Time
 	future int // hours that the doctor may try ahead
@@ -42,9 +42,9 @@ func (l *loopbacks) next() netip.Addr {
 }
 
 // examine starts the demo and returns what the doctor says of it.
-func (d demo) examine(t *testing.T, addr netip.Addr) diag.Report {
+func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
 	t.Helper()
-	faults, err := gate.ParseFault(d.fault)
+	faults, err := demo.ParseFault(d.fault)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func (d demo) examine(t *testing.T, addr netip.Addr) diag.Report {
 		t.Fatal(err)
 	}
 	client := clientAt(d.at)
-	g, err := gate.Start(t.Context(), gate.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: demoWindow, Clock: client.Clock, Faults: faults})
+	g, err := demo.Start(t.Context(), demo.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: demoWindow, Clock: client.Clock, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func (d demo) examine(t *testing.T, addr netip.Addr) diag.Report {
 }
 
 // demoRange is that of the demo, unless the fault is in it.
-func demoRange(f gate.Faults) knock.Range {
+func demoRange(f demo.Faults) knock.Range {
 	if f.Range.IsValid() {
 		return knock.Range{}
 	}
@@ -93,7 +93,7 @@ func TestDemoClock(t *testing.T) {
 			if n++; n%part != 0 {
 				continue
 			}
-			d := demo{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26}
+			d := faulty{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26}
 			want := diag.Opens
 			switch {
 			case offset < 0:
@@ -151,7 +151,7 @@ func TestDemoFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
 				t.Parallel()
 				at := time.Date(2026, 11, 22, hour, 15, 0, 0, time.UTC)
-				if r := (demo{tt.fault, at, tt.future}).examine(t, own.next()); r.Verdict.Code != tt.want {
+				if r := (faulty{tt.fault, at, tt.future}).examine(t, own.next()); r.Verdict.Code != tt.want {
 					t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, tt.want, r.Text(true))
 				}
 			})

@@ -8,7 +8,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
 )
@@ -17,7 +17,7 @@ import (
 // rules are of the time at.
 func guarded(t *testing.T, o knocktest.Options, test func(t *testing.T, s *knocktest.Server, tripped func() bool)) {
 	t.Helper()
-	for _, f := range []gate.Format{gate.IPTables, gate.NFT} {
+	for _, f := range []script.Format{script.IPTables, script.NFT} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			o := o
@@ -33,9 +33,9 @@ func guarded(t *testing.T, o knocktest.Options, test func(t *testing.T, s *knock
 }
 
 // tripped reports whether the server's guard ignores anybody.
-func tripped(t *testing.T, s *knocktest.Server, f gate.Format) bool {
+func tripped(t *testing.T, s *knocktest.Server, f script.Format) bool {
 	t.Helper()
-	if f == gate.NFT {
+	if f == script.NFT {
 		return strings.Contains(s.Run(t, "nft", "list", "set", "inet", "portknock", "ignored_4"), "elements")
 	}
 	return strings.Contains(s.Run(t, "cat", "/proc/net/xt_recent/PK_IGNORED"), "src=")
@@ -94,10 +94,10 @@ func TestScanKeepsInsideKnownGuard(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 		defer cancel()
 		target := targetOf(t, s, s.Addr4)
-		target.SweepGuard = gate.DefaultSweepGuard
+		target.SweepGuard = script.DefaultSweepGuard
 		scan := diag.Scan{Client: clientAt(morning), Past: 26}
 		r, err := scan.Run(ctx, target, nil)
-		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Hypotheses || r.WrongPorts < gate.DefaultSweepGuard {
+		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Hypotheses || r.WrongPorts < script.DefaultSweepGuard {
 			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Hypotheses)
 		}
 		if tripped() {

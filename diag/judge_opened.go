@@ -6,6 +6,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
 )
@@ -227,7 +228,7 @@ func (e evidence) unexplained() []finding {
 		f.summary += fmt.Sprintf("; of %s a sweep guard leaves that open", plural(s.BeyondGuard+s.Untried, "candidate"))
 	}
 	if s := e.scan; s != nil && s.BeyondGuard > 0 {
-		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", gate.DefaultSweepGuard, plural(s.BeyondGuard, "hypothesis"))
+		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, plural(s.BeyondGuard, "hypothesis"))
 	}
 	if s := e.scan; s != nil && s.Untried > 0 {
 		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", plural(s.Untried, "hypothesis"), e.target.SweepGuard)

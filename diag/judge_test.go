@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/demo"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
 )
@@ -147,7 +148,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 			if h.Variant != solve.AsGiven {
 				continue
 			}
-			g := gate.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
+			g := demo.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
 			for n, shot := range p.shots {
 				at := noon.Add(shot.At)
 				if !shot.Look {

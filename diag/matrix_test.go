@@ -13,6 +13,7 @@ import (
 	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
 )
@@ -57,7 +58,7 @@ func matrix(t *testing.T) []fault {
 		o.At = morning.Add(d)
 		return o
 	}
-	oneShot := func(r *gate.Rules) { r.OneShot = true }
+	oneShot := func(r *script.Rules) { r.OneShot = true }
 	offset := func(n int) func(diag.Report) bool {
 		return func(r diag.Report) bool {
 			return r.Verdict.Detail.HourOffset != nil && *r.Verdict.Detail.HourOffset == n
@@ -73,8 +74,8 @@ func matrix(t *testing.T) []fault {
 		{name: "nothing", want: diag.Opens},
 		{name: "nothing, at a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset}, want: diag.Opens},
 		{name: "nothing, 200 ms away", server: knocktest.Options{Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.Opens},
-		{name: "nothing, at the gate of rapport rules", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(gate.NFT, nil)},
-		{name: "nothing, at a gate for one connection", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(gate.IPTables, oneShot)},
+		{name: "nothing, at the gate of rapport rules", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(script.NFT, nil)},
+		{name: "nothing, at a gate for one connection", server: knocktest.Options{NoGate: true}, want: diag.Opens, breaks: scripted(script.IPTables, oneShot)},
 		{name: "nothing guards SSH", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen},
 		{name: "the third knock is lost, once", want: diag.LossyPath, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Lose(t, knocktest.Loss{Ports: knocktest.Within(knock.DefaultRange), Nth: 3})
@@ -109,8 +110,8 @@ func matrix(t *testing.T) []fault {
 		{name: "this client is banned from SSH with a rejection", server: knocktest.Options{}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Run(t, "iptables", "-I", "INPUT", "-s", s.Client4.String(), "-p", "tcp", "--dport", "22", "-j", "REJECT")
 		}},
-		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, nil)},
-		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(gate.NFT, oneShot)},
+		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, nil)},
+		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, oneShot)},
 		{name: "3 h behind, only a cache tells the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
 		{name: "5 h behind, 200 ms away", server: knocktest.Options{At: shift(-5 * time.Hour), Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.HourBehind, opens: true},
 		{name: "1 h ahead, no clock, future asked for", server: knocktest.Options{At: shift(time.Hour)}, want: diag.HourAhead, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
@@ -165,8 +166,8 @@ func matrix(t *testing.T) []fault {
 			s.Router.MoveSource(t, knocktest.Port(22))
 		}},
 
-		{name: "the guard is used up (nft), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(gate.NFT)},
-		{name: "the guard is used up (iptables), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(gate.IPTables)},
+		{name: "the guard is used up (nft), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(script.NFT)},
+		{name: "the guard is used up (iptables), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(script.IPTables)},
 
 		{name: "no such name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.Address = "nosuch.test"
@@ -210,10 +211,10 @@ func givesRules(t *testing.T, s *knocktest.Server, p *patient) {
 
 // scripted makes the server's gate the one of rapport's own script, on a host
 // that rejects nothing by itself: its closed ports are refused, SSH is dropped.
-func scripted(format gate.Format, change func(*gate.Rules)) func(*testing.T, *knocktest.Server, *patient) {
+func scripted(format script.Format, change func(*script.Rules)) func(*testing.T, *knocktest.Server, *patient) {
 	return func(t *testing.T, s *knocktest.Server, _ *patient) {
 		c := s.NewScript(t)
-		r := gate.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: gate.DefaultGrace, SweepGuard: gate.DefaultSweepGuard, SecretPath: c.SecretPath()}
+		r := script.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: script.DefaultGrace, SweepGuard: script.DefaultSweepGuard, SecretPath: c.SecretPath()}
 		if change != nil {
 			change(&r)
 		}
@@ -228,9 +229,9 @@ func scripted(format gate.Format, change func(*gate.Rules)) func(*testing.T, *kn
 
 // usedUp makes the server's gate one with a replay guard for a single address,
 // which another client has taken, and hands the rules to the doctor.
-func usedUp(format gate.Format) func(*testing.T, *knocktest.Server, *patient) {
+func usedUp(format script.Format) func(*testing.T, *knocktest.Server, *patient) {
 	return func(t *testing.T, s *knocktest.Server, p *patient) {
-		scripted(format, func(r *gate.Rules) { r.ReplayGuard = 1 })(t, s, p)
+		scripted(format, func(r *script.Rules) { r.ReplayGuard = 1 })(t, s, p)
 		other := net.Dialer{Timeout: 50 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: s.NewAddress(t, s.Addr4).AsSlice()}}
 		for _, port := range s.Ports(t, knock.HourOf(morning)) {
 			if c, err := other.Dial("tcp", netip.AddrPortFrom(s.Addr4, port).String()); err == nil {
@@ -238,7 +239,7 @@ func usedUp(format gate.Format) func(*testing.T, *knocktest.Server, *patient) {
 			}
 		}
 		rules := s.Run(t, "iptables-save")
-		if format == gate.NFT {
+		if format == script.NFT {
 			rules = s.Run(t, "nft", "list", "ruleset")
 		}
 		f, err := gate.ReadRules(strings.NewReader(rules))

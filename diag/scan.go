@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 )
 
 // Scan finds out which hour, range and form of the secret open a gate. The zero
@@ -170,7 +170,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (Sc
 	}
 	r := scanRun{
 		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
-		budget: budget{guard: cmp.Or(t.SweepGuard, gate.DefaultSweepGuard)},
+		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
 		report: ScanReport{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
 	r.budget.spend(s.Spent, r.start)
@@ -291,7 +291,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		if i, ok := looks[shot]; ok {
 			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
-			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > gate.DefaultSweepGuard {
+			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > script.DefaultSweepGuard {
 				r.report.BeyondGuard++
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/solve"
 )
 
@@ -98,7 +98,7 @@ func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypoth
 		out = append(out, rest...)
 		return out, []stage{{of: upTo(0, len(out))}}
 	}
-	n := min(max((gate.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
+	n := min(max((script.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
 	out = append(out, slips[:n]...)
 	stages := []stage{{of: upTo(0, len(out))}}
 	for _, hours := range apart(own) {

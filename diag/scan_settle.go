@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 )
 
 const (
@@ -151,7 +151,7 @@ func (r *scanRun) again(ctx context.Context) (bool, error) {
 	if len(aside) == 0 {
 		return false, nil
 	}
-	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > gate.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
+	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
 		if !sleep(ctx, guardTime+time.Second-time.Since(b.last)) {
 			return false, context.Cause(ctx)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/demo"
 )
 
 // network is what packets go through, each way by itself.
@@ -67,7 +67,7 @@ type syns interface {
 }
 
 // lenient is the article's gate.
-type lenient struct{ *gate.Phases }
+type lenient struct{ *demo.Phases }
 
 func (g lenient) knock(port uint16, now time.Time) { g.Knock(player, port, now) }
 func (g lenient) ssh(now time.Time) bool           { return g.Open(player, now) }
@@ -254,7 +254,7 @@ type score struct {
 
 // games plays a plan so often over a network.
 func games(runs int, n network, plan knock.Plan, seq knock.Sequence) score {
-	return gamesAt(runs, n, plan, false, func() syns { return lenient{gate.NewPhases(seq, knock.DefaultWindow)} })
+	return gamesAt(runs, n, plan, false, func() syns { return lenient{demo.NewPhases(seq, knock.DefaultWindow)} })
 }
 
 // gamesAt plays a plan so often, each time against a new gate.

@@ -10,6 +10,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 )
 
@@ -59,7 +60,7 @@ func readText(path string) ([]byte, error) {
 	case !s.Mode().IsRegular():
 		return nil, errors.New(knock.Clean(path, 200) + " is no file")
 	case s.Size() >= maxText:
-		return nil, gate.ErrLongRules
+		return nil, netfilter.ErrLongRules
 	}
 	return os.ReadFile(path)
 }

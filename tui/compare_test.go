@@ -11,7 +11,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/tui/ui"
 )
@@ -134,7 +134,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 		{name: "problems", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, broken...)), enter}, then: []tea.Msg{tea.KeyMsg{Type: tea.KeyDown}}, all: true},
 		{name: "other-secret", msgs: []tea.Msg{paste(rulesOf(t, hour, ours, "--dport 10247", "--dport 10248", "--dport 10363", "--dport 10364", "--dport 10938", "--dport 10939")), enter}, all: true},
 		{name: "near", msgs: []tea.Msg{paste("10247 10363 10358 10858 10938"), enter}},
-		{name: "script", msgs: []tea.Msg{paste(scriptOf(t, gate.NFT)), enter}, all: true},
+		{name: "script", msgs: []tea.Msg{paste(scriptOf(t, script.NFT)), enter}, all: true},
 		{name: "variant", msgs: []tea.Msg{paste("10028 10611 10400 10639 10709"), enter}},
 		{name: "ports", msgs: append(typing("10247 10363, 10357 10858 10938"), enter)},
 		{name: "no-gate", msgs: []tea.Msg{paste("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"), enter}, all: true},
@@ -424,11 +424,11 @@ func TestCompareBoundsTheText(t *testing.T) {
 }
 
 // scriptOf is a printed script whose range is not the client's.
-func scriptOf(t *testing.T, f gate.Format) string {
+func scriptOf(t *testing.T, f script.Format) string {
 	t.Helper()
-	text, err := gate.Rules{
+	text, err := script.Rules{
 		Format: f, Host: "myserver", Range: portRange(t, "10000-10998"), SSHPort: 22, Window: 5 * time.Second,
-		Grace: gate.DefaultGrace, SecretPath: gate.DefaultSecretPath,
+		Grace: script.DefaultGrace, SecretPath: script.DefaultSecretPath,
 	}.Script()
 	if err != nil {
 		t.Fatal(err)
@@ -453,7 +453,7 @@ func TestComparePasteOnTheResult(t *testing.T) {
 
 func TestCompareReadsOurOwnScripts(t *testing.T) {
 	now := noon
-	for _, f := range []gate.Format{gate.IPTables, gate.NFT} {
+	for _, f := range []script.Format{script.IPTables, script.NFT} {
 		m, _ := newCompare(t, &now, "[hosts.myserver]\nssh_port = 2200\n")
 		m = unfold(t, tell(m, paste(scriptOf(t, f))), enter)
 		shows(t, m, "the script of rapport rules for "+string(f)+": it would load range 10000-10998",

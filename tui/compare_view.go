@@ -9,6 +9,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
@@ -86,7 +87,7 @@ func (s *compareScreen) collectPane() ui.Pane {
 	default:
 		p.Add(" " + th.Accent.Render("text") + "  " + s.text.size() + " _")
 		if n == maxText {
-			p.Add(" " + th.Bad.Render("what follows is dropped: "+gate.ErrLongRules.Error()))
+			p.Add(" " + th.Bad.Render("what follows is dropped: "+netfilter.ErrLongRules.Error()))
 		}
 	}
 	return s.failing(p)

@@ -16,7 +16,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/demo"
 	"rapport/knock/hosts"
 	"rapport/tui/ui"
 )
@@ -208,7 +208,7 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := portRange(t, "10000-10998")
-	g, err := gate.Start(t.Context(), gate.Config{Secret: secret, Window: time.Second, Faults: gate.Faults{Range: there}})
+	g, err := demo.Start(t.Context(), demo.Config{Secret: secret, Window: time.Second, Faults: demo.Faults{Range: there}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,14 +8,14 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
 )
 
 // WatchConfig is what the Watch screen starts with.
 type WatchConfig struct {
 	// Run watches the gate until ctx ends, as [gate.Watcher] does.
-	Run func(ctx context.Context, on func(gate.Watched)) error
+	Run func(ctx context.Context, on func(watch.Watched)) error
 
 	ASCII   bool // draw with ASCII alone
 	NoColor bool // draw without colour
@@ -47,7 +47,7 @@ func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watchS
 	s := &watchScreen{session: &session{ctx: ctx, clock: c.clock, theme: th, now: c.clock()}}
 	a := &app{session: s.session, screens: []screen{s}, shown: s}
 	s.job, a.begin = ui.StartJob(ctx, func(ctx context.Context, emit func(any)) error {
-		return c.Run(ctx, func(seen gate.Watched) { emit(seen) })
+		return c.Run(ctx, func(seen watch.Watched) { emit(seen) })
 	})
 	return a, s
 }
@@ -56,17 +56,17 @@ func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watchS
 type watchScreen struct {
 	*session
 	job    *ui.Job
-	failed error        // why the watch ended by itself
-	newest gate.Watched // zero until the first reading
-	paused *pausedWatch // what is shown in its place
-	top    int          // the first row shown
-	at     int          // the row that is chosen, and who is in it; the choice goes with them
+	failed error         // why the watch ended by itself
+	newest watch.Watched // zero until the first reading
+	paused *pausedWatch  // what is shown in its place
+	top    int           // the first row shown
+	at     int           // the row that is chosen, and who is in it; the choice goes with them
 	chosen netip.Addr
 }
 
 // pausedWatch is a screen that stands still.
 type pausedWatch struct {
-	seen gate.Watched
+	seen watch.Watched
 	at   time.Time
 }
 
@@ -104,7 +104,7 @@ func (s *watchScreen) keys() ui.Keys {
 func (s *watchScreen) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
-		if seen, ok := msg.Event.(gate.Watched); ok {
+		if seen, ok := msg.Event.(watch.Watched); ok {
 			s.newest = seen
 		}
 	case ui.JobDone:
@@ -132,7 +132,7 @@ func (s *watchScreen) pause() {
 }
 
 // seen is what is shown, and when is the time at which it is.
-func (s *watchScreen) seen() gate.Watched {
+func (s *watchScreen) seen() watch.Watched {
 	if s.paused != nil {
 		return s.paused.seen
 	}
@@ -151,7 +151,7 @@ func (s *watchScreen) when() time.Time {
 func (s *watchScreen) follow() {
 	visits := s.seen().Visits
 	if s.chosen.IsValid() {
-		if i := slices.IndexFunc(visits, func(v gate.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
+		if i := slices.IndexFunc(visits, func(v watch.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
 			s.top += i - s.at
 			s.at = i
 		}

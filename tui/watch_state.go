@@ -8,12 +8,12 @@ import (
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
-	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
 )
 
 // state says where an address stands, in at most w cells.
-func (s *watchScreen) state(v gate.Visit, w int) (words string, tone lipgloss.Style) {
+func (s *watchScreen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
 	forms, tone := s.states(v)
 	if v.Shared {
 		forms, tone = sharedForms(v), s.theme.Bad
@@ -22,7 +22,7 @@ func (s *watchScreen) state(v gate.Visit, w int) (words string, tone lipgloss.St
 }
 
 // states are the ways to write a state, the longest first.
-func (s *watchScreen) states(v gate.Visit) (forms []string, tone lipgloss.Style) {
+func (s *watchScreen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	t := s.theme
 	left, over := "", false // of the window
 	if windows := s.seen().Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
@@ -30,38 +30,38 @@ func (s *watchScreen) states(v gate.Visit) (forms []string, tone lipgloss.Style)
 		left, over = fmt.Sprintf(", %.1f s left", max(0, d).Seconds()), d <= 0
 	}
 	switch v.State {
-	case gate.VisitInside:
+	case watch.VisitInside:
 		in := fmt.Sprintf("in phase %d", v.Phase)
 		if over {
 			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Dim
 		}
 		return []string{in + left, in}, t.Accent
-	case gate.VisitOpen:
+	case watch.VisitOpen:
 		if over {
 			return []string{"SSH shut again", "shut again"}, t.Dim
 		}
 		return []string{"SSH open" + left, "SSH open"}, t.Good
-	case gate.VisitIn:
+	case watch.VisitIn:
 		if v.Phase == 0 {
 			return []string{"got in; no handshake was seen", "no handshake"}, t.Good
 		}
 		return []string{"got in"}, t.Good
-	case gate.VisitPast:
+	case watch.VisitPast:
 		return []string{"opened before"}, t.Dim
-	case gate.VisitCut:
+	case watch.VisitCut:
 		return []string{"the gate changed meanwhile", "gate changed"}, t.Dim
-	case gate.VisitRefused:
+	case watch.VisitRefused:
 		return []string{"refused by the replay guard", "refused by guard", "refused"}, t.Warn
-	case gate.VisitSSHDown:
+	case watch.VisitSSHDown:
 		return []string{fmt.Sprintf("open; nothing listens on port %d", s.seen().Gate.SSHPort), "nothing listens", "no listener"}, t.Bad
-	case gate.VisitStuck:
+	case watch.VisitStuck:
 		return []string{fmt.Sprintf("stuck at %d", v.Phase)}, t.Warn
 	}
 	return []string{string(v.State)}, t.Dim
 }
 
 // sharedForms are the ways to write that an address is perhaps one of several.
-func sharedForms(v gate.Visit) []string {
+func sharedForms(v watch.Visit) []string {
 	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
 	if len(v.Others) == 0 {
 		return []string{stuck + "? attempts dropped", stuck + "?", fmt.Sprintf("%d, shared?", v.Phase)}
@@ -105,7 +105,7 @@ func (s *watchScreen) detail() string {
 
 // shortened returns the addresses of rows in at most w cells each: of long ones
 // the part by which they can be told apart, "~" for the rest.
-func shortened(visits []gate.Visit, w int) []string {
+func shortened(visits []watch.Visit, w int) []string {
 	all := make([]string, len(visits))
 	for cut := range maxCuts {
 		known := map[string]netip.Addr{}

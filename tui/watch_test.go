@@ -16,6 +16,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
 )
 
@@ -29,21 +30,21 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	return a
 }
 
-var watchedGate = gate.WatchedGate{
+var watchedGate = watch.WatchedGate{
 	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.DoorRCheck,
 	Windows: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second},
 	Ended:   true, Counted: true,
 }
 
 // looked is the message of a look at noon that found these visits.
-func looked(totals gate.Totals, visits ...gate.Visit) tea.Msg {
-	return fromJob{gate.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
+func looked(totals watch.Totals, visits ...watch.Visit) tea.Msg {
+	return fromJob{watch.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
 }
 
 // visit is one of an address that entered phases so long ago; a negative age is
 // not known.
-func visit(addr string, state gate.VisitState, ages ...time.Duration) gate.Visit {
-	v := gate.Visit{Addr: netip.MustParseAddr(addr), State: state, Phase: len(ages)}
+func visit(addr string, state watch.VisitState, ages ...time.Duration) watch.Visit {
+	v := watch.Visit{Addr: netip.MustParseAddr(addr), State: state, Phase: len(ages)}
 	for k, age := range ages {
 		if age >= 0 {
 			v.Entered[k] = noon.Add(-age)
@@ -55,49 +56,49 @@ func visit(addr string, state gate.VisitState, ages ...time.Duration) gate.Visit
 
 func busyGate() tea.Msg {
 	const s, unseen = time.Second, -1
-	shared := visit("100.64.7.9", gate.VisitStuck, 41*s, 40*s)
+	shared := visit("100.64.7.9", watch.VisitStuck, 41*s, 40*s)
 	shared.Shared, shared.Others = true, []netip.Addr{netip.MustParseAddr("100.64.8.130")}
-	other := visit("100.64.8.130", gate.VisitStuck, 43*s)
+	other := visit("100.64.8.130", watch.VisitStuck, 43*s)
 	other.Shared, other.Others = true, []netip.Addr{shared.Addr}
-	dropped := visit("198.51.100.200", gate.VisitStuck, unseen, unseen, unseen, unseen, 3*time.Hour)
+	dropped := visit("198.51.100.200", watch.VisitStuck, unseen, unseen, unseen, unseen, 3*time.Hour)
 	dropped.Shared = true
-	return looked(gate.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2, Refused: 1, SSHDown: 1},
-		visit("203.0.113.7", gate.VisitOpen, 1804*time.Millisecond, 1803*time.Millisecond, 1802*time.Millisecond, 1801*time.Millisecond, 1800*time.Millisecond),
-		visit("203.0.113.9", gate.VisitInside, 2100*time.Millisecond, 900*time.Millisecond, 400*time.Millisecond),
-		visit("2001:db8:1234:5678:9abc:def0:1234:5678", gate.VisitIn, unseen, unseen, unseen, unseen, 12*s),
+	return looked(watch.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2, Refused: 1, SSHDown: 1},
+		visit("203.0.113.7", watch.VisitOpen, 1804*time.Millisecond, 1803*time.Millisecond, 1802*time.Millisecond, 1801*time.Millisecond, 1800*time.Millisecond),
+		visit("203.0.113.9", watch.VisitInside, 2100*time.Millisecond, 900*time.Millisecond, 400*time.Millisecond),
+		visit("2001:db8:1234:5678:9abc:def0:1234:5678", watch.VisitIn, unseen, unseen, unseen, unseen, 12*s),
 		shared,
 		other,
-		visit("192.0.2.77", gate.VisitIn),
-		visit("192.0.2.78", gate.VisitStuck, 8*time.Minute),
+		visit("192.0.2.77", watch.VisitIn),
+		visit("192.0.2.78", watch.VisitStuck, 8*time.Minute),
 		dropped,
-		visit("192.0.2.79", gate.VisitRefused, unseen, unseen, unseen, 9*time.Minute),
-		visit("192.0.2.80", gate.VisitSSHDown, unseen, unseen, unseen, unseen, 10*time.Minute),
-		visit("2001:db8::1", gate.VisitPast, unseen, unseen, unseen, unseen, 50*time.Hour),
+		visit("192.0.2.79", watch.VisitRefused, unseen, unseen, unseen, 9*time.Minute),
+		visit("192.0.2.80", watch.VisitSSHDown, unseen, unseen, unseen, unseen, 10*time.Minute),
+		visit("2001:db8::1", watch.VisitPast, unseen, unseen, unseen, unseen, 50*time.Hour),
 	)
 }
 
 func crowd() tea.Msg {
-	var all []gate.Visit
+	var all []watch.Visit
 	for i := range 57 {
-		all = append(all, visit(fmt.Sprintf("203.0.113.%d", i), gate.VisitStuck, time.Duration(i+6)*time.Minute))
+		all = append(all, visit(fmt.Sprintf("203.0.113.%d", i), watch.VisitStuck, time.Duration(i+6)*time.Minute))
 	}
-	return looked(gate.Totals{Stuck: [5]int{57}}, all...)
+	return looked(watch.Totals{Stuck: [5]int{57}}, all...)
 }
 
 func TestGoldenWatchScreens(t *testing.T) {
-	down := fromJob{gate.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []gate.Visit{
-		visit("192.0.2.80", gate.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
-		visit("192.0.2.81", gate.VisitCut, -1, time.Minute),
-	}, Totals: gate.Totals{Handshakes: 1, SSHDown: 1}}}
-	lost := fromJob{gate.Watched{Gate: watchedGate, Lost: true}}
+	down := fromJob{watch.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []watch.Visit{
+		visit("192.0.2.80", watch.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
+		visit("192.0.2.81", watch.VisitCut, -1, time.Minute),
+	}, Totals: watch.Totals{Handshakes: 1, SSHDown: 1}}}
+	lost := fromJob{watch.Watched{Gate: watchedGate, Lost: true}}
 	for _, tt := range []struct {
 		name  string
 		w, h  int
 		ascii bool
 		msgs  []tea.Msg
 	}{
-		{name: "watch-empty-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(gate.Totals{})}},
-		{name: "watch-empty-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(gate.Totals{})}},
+		{name: "watch-empty-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(watch.Totals{})}},
+		{name: "watch-empty-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(watch.Totals{})}},
 		{name: "watch-busy-60x16", w: 60, h: 16, msgs: []tea.Msg{busyGate()}},
 		{name: "watch-busy-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate()}},
 		{name: "watch-busy-120x40", w: 120, h: 40, msgs: []tea.Msg{busyGate()}},
@@ -109,8 +110,8 @@ func TestGoldenWatchScreens(t *testing.T) {
 		{name: "watch-down-60x16", w: 60, h: 16, msgs: []tea.Msg{down}},
 		{name: "watch-down-80x24", w: 80, h: 24, msgs: []tea.Msg{down}},
 		{name: "watch-lost-80x24", w: 80, h: 24, msgs: []tea.Msg{lost}},
-		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
-		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(gate.Totals{}), press("?")}},
+		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(watch.Totals{}), press("?")}},
+		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(watch.Totals{}), press("?")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			now := noon
@@ -203,8 +204,8 @@ func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 	}
 	row, _ := chosen()
 	more := crowd().(fromJob)
-	seen := more.event.(gate.Watched)
-	seen.Visits = append([]gate.Visit{visit("198.51.100.1", gate.VisitInside, 0)}, seen.Visits...)
+	seen := more.event.(watch.Watched)
+	seen.Visits = append([]watch.Visit{visit("198.51.100.1", watch.VisitInside, 0)}, seen.Visits...)
 	more.event = seen
 	m = tell(m, more)
 	if got, line := chosen(); got != row || !strings.Contains(line, "203.0.113.2 ") || !strings.Contains(m.View(), " > 203.0.113.2 ") {
@@ -224,7 +225,7 @@ func TestWatchTellsWhereMostGetStuck(t *testing.T) {
 		{[5]int{2, 1, 1}, true},
 		{[5]int{2, 1, 1, 1}, false},
 	} {
-		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, looked(gate.Totals{Stuck: tt.stuck}))
+		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, looked(watch.Totals{Stuck: tt.stuck}))
 		if got := strings.Contains(m.View(), "mostly at 1"); got != tt.want {
 			t.Errorf("%v: told %v", tt.stuck, got)
 		}
@@ -243,7 +244,7 @@ func TestWatchAddressesAreToldApart(t *testing.T) {
 	} {
 		for _, size := range [][2]int{{60, 16}, {80, 24}} {
 			m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: size[0], Height: size[1]},
-				looked(gate.Totals{}, visit(pair[0], gate.VisitStuck, time.Minute), visit(pair[1], gate.VisitStuck, time.Minute)))
+				looked(watch.Totals{}, visit(pair[0], watch.VisitStuck, time.Minute), visit(pair[1], watch.VisitStuck, time.Minute)))
 			shown := map[string]bool{}
 			for _, l := range strings.Split(m.View(), "\n") {
 				if before, _, ok := strings.Cut(strings.TrimLeft(l, "│> "), "✓"); ok {
@@ -260,16 +261,16 @@ func TestWatchAddressesAreToldApart(t *testing.T) {
 // A window that is over is not told as one with no time left.
 func TestWatchTellsThatAWindowIsOver(t *testing.T) {
 	for _, tt := range []struct {
-		state  gate.VisitState
+		state  watch.VisitState
 		during string
 		after  string
 	}{
-		{gate.VisitInside, "in phase 5, 1.0 s left", "phase 5 over"},
-		{gate.VisitOpen, "SSH open, 1.0 s left", "SSH shut again"},
+		{watch.VisitInside, "in phase 5, 1.0 s left", "phase 5 over"},
+		{watch.VisitOpen, "SSH open, 1.0 s left", "SSH shut again"},
 	} {
 		now := noon
 		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24},
-			looked(gate.Totals{}, visit("203.0.113.7", tt.state, -1, -1, -1, -1, 4*time.Second)))
+			looked(watch.Totals{}, visit("203.0.113.7", tt.state, -1, -1, -1, -1, 4*time.Second)))
 		if !strings.Contains(m.View(), tt.during) {
 			t.Errorf("no %q in\n%s", tt.during, m.View())
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
 )
 
@@ -113,7 +113,7 @@ func (s *watchScreen) addressPane() ui.Pane {
 }
 
 // row is one address, shortened.
-func (s *watchScreen) row(v gate.Visit, short string, c columns) string {
+func (s *watchScreen) row(v watch.Visit, short string, c columns) string {
 	line := ui.Fit(short, c.addr) + " "
 	for k := range knock.Knocks {
 		cell := s.theme.Dim.Render(ui.Fit(s.theme.Wait, c.cell))

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/demo"
 	"rapport/knock/hosts"
 	"rapport/tui"
 )
@@ -29,7 +29,7 @@ given to it:
   --fault drop=3               the third knock is lost, always`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := gate.Config{SSHPort: f.sshPort}
+			c := demo.Config{SSHPort: f.sshPort}
 			if !cmd.Flags().Changed("ssh-port") {
 				c.SSHPort = 0
 			}
@@ -57,8 +57,8 @@ given to it:
 				return errors.New("the demo needs a terminal to draw its screens on")
 			}
 			events := make(chan string, 16)
-			c.OnEvent = func(e gate.Event) {
-				if e.Kind != gate.PortTaken {
+			c.OnEvent = func(e demo.Event) {
+				if e.Kind != demo.PortTaken {
 					return
 				}
 				select {
@@ -66,7 +66,7 @@ given to it:
 				default: // nobody reads: the screens are gone
 				}
 			}
-			g, err := gate.Start(cmd.Context(), c)
+			g, err := demo.Start(cmd.Context(), c)
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/demo"
 	"rapport/knock/knocktest"
 )
 
@@ -58,12 +58,12 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	secret, err := knock.ParseSecret("f00b4r")
 	ts.Check(err)
-	c := gate.Config{Secret: secret}
+	c := demo.Config{Secret: secret}
 	for _, a := range args {
 		ts.Check(c.Faults.Set(a))
 	}
 	awayFromTheTurn()
-	g, err := gate.Start(context.Background(), c)
+	g, err := demo.Start(context.Background(), c)
 	ts.Check(err)
 	*running = append(*running, g)
 	ts.Defer(func() { g.Close() })

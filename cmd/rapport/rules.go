@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 )
 
 func newRules(f *flags) *cobra.Command {
@@ -17,7 +17,7 @@ func newRules(f *flags) *cobra.Command {
 	var forwards []string
 	var grace, window string
 	var units, cron, noSweepGuard bool
-	r := gate.Rules{}
+	r := script.Rules{}
 	cmd := &cobra.Command{
 		Use:   "rules HOST",
 		Short: "Print a script for the server to review: iptables or nft",
@@ -41,7 +41,7 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 			if err != nil {
 				return err
 			}
-			r.Format, r.Host, r.Range, r.SSHPort, r.Window = gate.Format(format), h.Name, h.Range, h.SSHPort, h.Window
+			r.Format, r.Host, r.Range, r.SSHPort, r.Window = script.Format(format), h.Name, h.Range, h.SSHPort, h.Window
 			if units && cron {
 				return errors.New("--systemd and --cron are two ways to run the script: keep one")
 			}
@@ -56,7 +56,7 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 					return fmt.Errorf("--sweep-guard %d forgives no wrong port: give --no-sweep-guard for no guard", r.SweepGuard)
 				}
 			} else {
-				r.SweepGuard = min(r.SweepGuard, gate.MaxSweepGuard(r.Range))
+				r.SweepGuard = min(r.SweepGuard, script.MaxSweepGuard(r.Range))
 			}
 			if noSweepGuard {
 				r.SweepGuard = 0
@@ -70,7 +70,7 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 				}
 			}
 			for _, s := range forwards {
-				fw, err := gate.ParseForward(s)
+				fw, err := script.ParseForward(s)
 				if err != nil {
 					return err
 				}
@@ -113,14 +113,14 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 		},
 	}
 	p := cmd.Flags()
-	p.StringVar(&format, "format", string(gate.IPTables), "the firewall tool: iptables, nft")
-	p.StringVar(&r.SecretPath, "secret-path", gate.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
+	p.StringVar(&format, "format", string(script.IPTables), "the firewall tool: iptables, nft")
+	p.StringVar(&r.SecretPath, "secret-path", script.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
 	p.BoolVar(&r.Embed, "embed-secret", false, "write the secret into the script instead")
-	p.StringVar(&grace, "grace", gate.DefaultGrace.String(), "take the last hour's sequence too, for `seconds` after the turn")
+	p.StringVar(&grace, "grace", script.DefaultGrace.String(), "take the last hour's sequence too, for `seconds` after the turn")
 	p.StringVar(&window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
 	p.IntVar(&r.ReplayGuard, "replay-guard", 0, "let `N` addresses open in an hour, then only those again (1 when N is left out)")
 	p.Lookup("replay-guard").NoOptDefVal = "1"
-	p.IntVar(&r.SweepGuard, "sweep-guard", gate.DefaultSweepGuard, "ignore for a minute who knocks at more than `N` wrong ports a minute")
+	p.IntVar(&r.SweepGuard, "sweep-guard", script.DefaultSweepGuard, "ignore for a minute who knocks at more than `N` wrong ports a minute")
 	p.BoolVar(&noSweepGuard, "no-sweep-guard", false, "let addresses knock at any number of wrong ports: a sweep of the range opens")
 	p.BoolVar(&r.OneShot, "one-shot", false, "end the window with the first connection")
 	p.StringArrayVar(&forwards, "forward", nil, "after a handshake, send a port on: `PORT=ADDR:PORT`; repeatable")

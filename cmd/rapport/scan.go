@@ -14,7 +14,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/solve"
 )
 
@@ -165,7 +165,7 @@ func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
 		}
 	}
 	if r.Opened == nil && r.BeyondGuard > 0 {
-		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", gate.DefaultSweepGuard, r.BeyondGuard)
+		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", script.DefaultSweepGuard, r.BeyondGuard)
 	}
 	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH; the pass took %s, all of it %s\n", r.Hypotheses, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
 	"rapport/tui"
 )
 
@@ -42,9 +42,9 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 			case os.Geteuid() != 0:
 				return errors.New("watching the gate takes root: sudo rapport watch")
 			}
-			w, err := gate.NewWatcher(cmd.Context())
+			w, err := watch.NewWatcher(cmd.Context())
 			switch {
-			case errors.Is(err, gate.ErrNoGate):
+			case errors.Is(err, watch.ErrNoGate):
 				return errShut(err.Error())
 			case err != nil:
 				return err
@@ -79,12 +79,12 @@ func watchArgs(cmd *cobra.Command, args []string) error {
 var errUnread = errors.New("nobody reads on")
 
 // watchJSON prints events, a line each, until a signal comes or nobody reads on.
-func watchJSON(cmd *cobra.Command, w *gate.Watcher) error {
+func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	e := json.NewEncoder(cmd.OutOrStdout())
 	e.SetEscapeHTML(false)
-	err := w.Run(ctx, func(seen gate.Watched) {
+	err := w.Run(ctx, func(seen watch.Watched) {
 		for _, event := range seen.Events {
 			if err := e.Encode(event); err != nil {
 				cancel(err)

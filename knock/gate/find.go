@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"rapport/knock/netfilter"
 )
 
 // edge is a rule by which a knock moves an address from one list to the next.
@@ -23,13 +25,11 @@ const (
 	maxPaths = 64
 	// sshPort is the one that counts of a door's several ports.
 	sshPort = 22
-	// maxDoors bounds a door's ports that are told one by one.
-	maxDoors = 64
-	maxPath  = 12
+	maxPath = 12
 )
 
 // findGate finds the gate on the way of one family.
-func findGate(w way) (Gate, bool) {
+func findGate(w netfilter.Path) (Gate, bool) {
 	edges := edgesOf(w)
 	if len(edges) < minEdges {
 		return Gate{}, false
@@ -37,19 +37,19 @@ func findGate(w way) (Gate, bool) {
 	var best []string
 	door := -1
 	var doors []int
-	for i, s := range w.steps {
+	for i, s := range w.Hits {
 		c, ok := doorOf(s)
 		if !ok {
 			continue
 		}
-		for _, path := range paths(edges, c.list) {
+		for _, path := range paths(edges, c.Set) {
 			doors = append(doors, i)
-			if door < 0 || better(path, best, s, w.steps[door]) {
+			if door < 0 || better(path, best, s, w.Hits[door]) {
 				best, door = path, i
 			}
 		}
 	}
-	g := Gate{door: door, Chain: edges[0].chain}
+	g := Gate{acceptHit: door, Chain: edges[0].chain}
 	if len(best) < minEdges || len(best) < len(lists(edges)) && len(lists(edges)) >= minEdges && len(best) != 5 {
 		// The phases do not lead to the door: told in the order of the rules.
 		g.edges = first(edges)
@@ -69,32 +69,32 @@ func findGate(w way) (Gate, bool) {
 		return Gate{}, false
 	}
 	g.describe(w, edges, best, doors)
-	g.Guarded = slices.ContainsFunc(w.steps, guards)
+	g.Guarded = slices.ContainsFunc(w.Hits, guards)
 	return g, true
 }
 
 // guards reports whether a knock counts only for those who are on a list by
 // destination, or get on one that forgets nobody, as a replay guard has it.
-func guards(s step) bool {
-	if s.port() == 0 {
+func guards(s netfilter.Hit) bool {
+	if s.Port() == 0 {
 		return false
 	}
-	forgets := func(n note) bool { return n.stay > 0 }
-	return slices.ContainsFunc(s.checks, func(c listCheck) bool { return c.byDest }) ||
-		slices.ContainsFunc(s.sets, forgets) && slices.ContainsFunc(s.sets, func(n note) bool { return !forgets(n) })
+	forgets := func(n netfilter.SetUpdate) bool { return n.Timeout > 0 }
+	return slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.ByDest }) ||
+		slices.ContainsFunc(s.Updates, forgets) && slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return !forgets(n) })
 }
 
 // better reports whether the door s at the end of path is more like the
 // scheme's than the one found before.
-func better(path, best []string, s, door step) bool {
-	rank := func(path []string, s step) (n int) {
+func better(path, best []string, s, door netfilter.Hit) bool {
+	rank := func(path []string, s netfilter.Hit) (n int) {
 		if len(path) == 5 {
 			n += 8
 		}
-		if s.verdict == accepts || s.verdict == drops || s.verdict == returns {
+		if s.Verdict == netfilter.Accept || s.Verdict == netfilter.Drop || s.Verdict == netfilter.Return {
 			n += 4
 		}
-		if s.port() != 0 {
+		if s.Port() != 0 {
 			n += 2
 		}
 		return n
@@ -103,30 +103,30 @@ func better(path, best []string, s, door step) bool {
 }
 
 // edgesOf returns the knocks of the way, in the order of the rules.
-func edgesOf(w way) (all []edge) {
+func edgesOf(w netfilter.Path) (all []edge) {
 	stays := map[string]time.Duration{}
-	for _, s := range w.steps {
-		for _, n := range s.sets {
-			if n.stay > 0 {
-				stays[n.list] = n.stay
+	for _, s := range w.Hits {
+		for _, n := range s.Updates {
+			if n.Timeout > 0 {
+				stays[n.Set] = n.Timeout
 			}
 		}
 	}
-	for i, s := range w.steps {
-		port := s.port()
-		if port == 0 || s.verdict == accepts || slices.ContainsFunc(s.checks, func(c listCheck) bool { return c.part }) {
+	for i, s := range w.Hits {
+		port := s.Port()
+		if port == 0 || s.Verdict == netfilter.Accept || slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.Partial }) {
 			continue // a list of parts of addresses stands in for a phase that is full
 		}
-		for _, n := range s.sets {
-			if n.part {
+		for _, n := range s.Updates {
+			if n.Partial {
 				continue
 			}
-			e := edge{to: n.list, port: port, step: i, chain: s.chain, byDest: n.byDest}
-			for _, c := range s.checks {
-				if c.negated || c.byDest {
+			e := edge{to: n.Set, port: port, step: i, chain: s.Chain, byDest: n.ByDest}
+			for _, c := range s.Checks {
+				if c.Negated || c.ByDest {
 					continue
 				}
-				e.from, e.window = c.list, cmp.Or(stays[c.list], c.seconds)
+				e.from, e.window = c.Set, cmp.Or(stays[c.Set], c.Seconds)
 				all = append(all, e)
 			}
 			if e.from == "" {
@@ -163,14 +163,14 @@ func first(edges []edge) (all []edge) {
 
 // doorOf returns the check that lets s's packets through, or that keeps all
 // others out.
-func doorOf(s step) (listCheck, bool) {
-	for _, c := range s.checks {
-		through := s.verdict == accepts || s.verdict == returns && !s.ends || s.verdict == dnats
-		if !c.byDest && (through && !c.negated || s.verdict == drops && c.negated) {
+func doorOf(s netfilter.Hit) (netfilter.SetMatch, bool) {
+	for _, c := range s.Checks {
+		through := s.Verdict == netfilter.Accept || s.Verdict == netfilter.Return && !s.Resumes || s.Verdict == netfilter.DNAT
+		if !c.ByDest && (through && !c.Negated || s.Verdict == netfilter.Drop && c.Negated) {
 			return c, true
 		}
 	}
-	return listCheck{}, false
+	return netfilter.SetMatch{}, false
 }
 
 // paths returns the ways, as lists in order, that end at the list to.
@@ -213,41 +213,41 @@ func between(edges []edge, path []string, i int) (all []edge) {
 }
 
 // describe fills in what is told of the gate.
-func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
+func (g *Gate) describe(w netfilter.Path, edges []edge, path []string, doors []int) {
 	g.Ports = portsOf(g.edges)
 	for i, e := range g.edges {
-		g.Lists = append(g.Lists, shown(e.to))
+		g.Lists = append(g.Lists, netfilter.ShortName(e.to))
 		if i > 0 {
 			g.Windows = append(g.Windows, e.window)
 		}
-		if n := w.lists[e.to].size; n > 0 && (g.size == 0 || n < g.size) {
+		if n := w.Sets[e.to].Size; n > 0 && (g.size == 0 || n < g.size) {
 			g.size = n
 		}
 	}
 	g.also(edges, path, doors, w)
-	if g.door < 0 {
+	if g.acceptHit < 0 {
 		return
 	}
-	s := w.steps[g.door]
+	s := w.Hits[g.acceptHit]
 	c, _ := doorOf(s)
-	window := c.seconds
-	for _, o := range w.steps {
-		for _, n := range o.sets {
-			if n.list == c.list && n.stay > 0 {
-				window = n.stay
+	window := c.Seconds
+	for _, o := range w.Hits {
+		for _, n := range o.Updates {
+			if n.Set == c.Set && n.Timeout > 0 {
+				window = n.Timeout
 			}
 		}
 	}
 	g.Windows = append(g.Windows, window)
-	if p := s.fewPorts(); len(p) > 0 {
+	if p := s.FewPorts(); len(p) > 0 {
 		g.SSHPort = p[0]
 		if slices.Contains(p, sshPort) {
 			g.SSHPort = sshPort
 		}
 	}
-	g.Door = doorKind(w, g.door, c, g.SSHPort)
+	g.Door = doorKind(w, g.acceptHit, c, g.SSHPort)
 	for _, i := range doors {
-		for _, p := range w.steps[i].fewPorts() {
+		for _, p := range w.Hits[i].FewPorts() {
 			if !slices.Contains(g.Doors, p) {
 				g.Doors = append(g.Doors, p)
 			}
@@ -257,26 +257,26 @@ func (g *Gate) describe(w way, edges []edge, path []string, doors []int) {
 
 // doorKind says what the door does to an address that it lets through: in the
 // rule itself, or in one before it that the same packets meet.
-func doorKind(w way, door int, c listCheck, port int) DoorKind {
-	if c.mode != "rcheck" {
-		return DoorKind(c.mode)
+func doorKind(w netfilter.Path, door int, c netfilter.SetMatch, port int) DoorKind {
+	if c.Mode != "rcheck" {
+		return DoorKind(c.Mode)
 	}
-	for i := w.bases[w.steps[door].base].first; i <= door; i++ {
-		s := w.steps[i]
-		if !slices.ContainsFunc(s.checks, func(o listCheck) bool { return o.list == c.list && o.negated == c.negated }) && i != door ||
-			port != 0 && !s.takesPort(port) { // a sweep guard removes who hits wrong ports
+	for i := w.Bases[w.Hits[door].Base].First; i <= door; i++ {
+		s := w.Hits[i]
+		if !slices.ContainsFunc(s.Checks, func(o netfilter.SetMatch) bool { return o.Set == c.Set && o.Negated == c.Negated }) && i != door ||
+			port != 0 && !s.TakesPort(port) { // a sweep guard removes who hits wrong ports
 			continue
 		}
-		if slices.Contains(s.removes, c.list) {
+		if slices.Contains(s.Removes, c.Set) {
 			return DoorRemove
 		}
-		if slices.ContainsFunc(s.sets, func(n note) bool { return n.list == c.list }) {
+		if slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return n.Set == c.Set }) {
 			return DoorUpdate
 		}
 	}
-	for _, o := range w.steps[door].checks {
-		if o.list == c.list && o.mode != "rcheck" && !o.byDest {
-			return DoorKind(o.mode)
+	for _, o := range w.Hits[door].Checks {
+		if o.Set == c.Set && o.Mode != "rcheck" && !o.ByDest {
+			return DoorKind(o.Mode)
 		}
 	}
 	return DoorRCheck
@@ -284,7 +284,7 @@ func doorKind(w way, door int, c listCheck, port int) DoorKind {
 
 // also collects the sequences taken besides the first: further rules between
 // the same lists, and other lists that lead to a door.
-func (g *Gate) also(edges []edge, path []string, doors []int, w way) {
+func (g *Gate) also(edges []edge, path []string, doors []int, w netfilter.Path) {
 	add := func(path []string, i int) {
 		var e []edge
 		for k := range path {
@@ -305,8 +305,8 @@ func (g *Gate) also(edges []edge, path []string, doors []int, w way) {
 	}
 	all := [][]string{path}
 	for _, d := range doors {
-		c, _ := doorOf(w.steps[d])
-		all = append(all, paths(edges, c.list)...)
+		c, _ := doorOf(w.Hits[d])
+		all = append(all, paths(edges, c.Set)...)
 	}
 	for _, p := range all {
 		for i := range maxPaths {

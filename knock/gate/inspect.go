@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rapport/knock"
+	"rapport/knock/gate/script"
 	"rapport/knock/solve"
 )
 
@@ -19,11 +20,11 @@ type Inspection struct {
 	// Puzzle is what was solved: its ports are those of the match, or the first
 	// that the gate takes.
 	Puzzle   solve.Puzzle
-	Solution solve.Solution // empty without a secret, or without five ports
-	Printed  *Printed       // set only for a script that Rules.Script wrote
-	Near     *solve.Near    // set only where nothing makes all five ports
-	Empty    *solve.Match   // set only where the empty secret makes them
-	Differs  []string       // between the server and the client, each in a few words
+	Solution solve.Solution  // empty without a secret, or without five ports
+	Printed  *script.Printed // set only for a script that Rules.Script wrote
+	Near     *solve.Near     // set only where nothing makes all five ports
+	Empty    *solve.Match    // set only where the empty secret makes them
+	Differs  []string        // between the server and the client, each in a few words
 	Problems []Problem
 }
 

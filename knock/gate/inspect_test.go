@@ -14,7 +14,10 @@ import (
 	"rapport/knock/solve"
 )
 
-// solveHour is the client's hour in these tests.
+// at is the time by the clocks of these tests.
+var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
+// solveHour is the client's hour.
 var solveHour = knock.HourOf(at)
 
 func TestParsePorts(t *testing.T) {

@@ -2,42 +2,44 @@ package gate
 
 import (
 	"cmp"
-	"rapport/knock"
 	"slices"
 	"time"
+
+	"rapport/knock"
+	"rapport/knock/netfilter"
 )
 
-// passed counts the connections that the gate's door let through.
-func (g Gate) passed() Count {
-	if g.door < 0 {
-		return Count{}
+// Passed counts the connections that the gate's door let through.
+func (g Gate) Passed() netfilter.Count {
+	if g.acceptHit < 0 {
+		return netfilter.Count{}
 	}
-	s := g.way.steps[g.door]
-	if s.verdict == drops { // the door is a rule against all others
-		return Count{}
+	s := g.path.Hits[g.acceptHit]
+	if s.Verdict == netfilter.Drop { // the door is a rule against all others
+		return netfilter.Count{}
 	}
-	return s.count
+	return s.Count
 }
 
-// dropped counts the attempts to connect that came to the SSH port without
+// Dropped counts the attempts to connect that came to the SSH port without
 // being let through. That takes a rule for this port alone: others count other
 // packets as well.
-func (g Gate) dropped() Count {
-	w := g.way
-	end := w.fate(packet{g.SSHPort, isNew}, -1)
-	if g.SSHPort == 0 || end.verdict != drops || end.step < 0 || w.steps[end.step].port() != g.SSHPort {
-		return Count{}
+func (g Gate) Dropped() netfilter.Count {
+	w := g.path
+	end := w.Decide(netfilter.SYN(g.SSHPort), -1)
+	if g.SSHPort == 0 || end.Verdict != netfilter.Drop || end.Hit < 0 || w.Hits[end.Hit].Port() != g.SSHPort {
+		return netfilter.Count{}
 	}
-	return w.steps[end.step].count
+	return w.Hits[end.Hit].Count
 }
 
-// phaseLists returns the lists that hold the addresses in each phase. A knock
+// PhaseLists returns the lists that hold the addresses in each phase. A knock
 // may lead to several at once: the article's fifth does.
-func (g Gate) phaseLists() (all [][]string, table string) {
-	w := g.way
+func (g Gate) PhaseLists() (all [][]string, table string) {
+	w := g.path
 	edges := edgesOf(w)
 	for _, e := range g.edges {
-		table = w.steps[e.step].table
+		table = w.Hits[e.step].Table
 		lists := []string{e.to}
 		for _, o := range edges {
 			if o.from == e.from && o.port == e.port && !o.byDest && !contains(all, o.to) && !contains([][]string{lists}, o.to) {
@@ -52,28 +54,28 @@ func (g Gate) phaseLists() (all [][]string, table string) {
 	return all, table
 }
 
-// throughLists returns the lists on which the door notes whom it lets through.
-func (g Gate) throughLists() (lists []string) {
-	if g.door < 0 {
+// OpenedLists returns the lists on which the door notes whom it lets through.
+func (g Gate) OpenedLists() (lists []string) {
+	if g.acceptHit < 0 {
 		return nil
 	}
-	phases, _ := g.phaseLists()
-	for _, n := range g.way.steps[g.door].sets {
-		if n.stay > 0 && !contains(phases, n.list) {
-			lists = append(lists, n.list)
+	phases, _ := g.PhaseLists()
+	for _, n := range g.path.Hits[g.acceptHit].Updates {
+		if n.Timeout > 0 && !contains(phases, n.Set) {
+			lists = append(lists, n.Set)
 		}
 	}
 	return lists
 }
 
-// guardsLocal reports whether the door lets packets in to this machine itself.
-func (g Gate) guardsLocal() bool {
-	if g.door < 0 || g.SSHPort == 0 {
+// GuardsThisMachine reports whether the door lets packets in to this machine itself.
+func (g Gate) GuardsThisMachine() bool {
+	if g.acceptHit < 0 || g.SSHPort == 0 {
 		return false
 	}
-	w := g.way
-	s := w.steps[g.door]
-	return s.verdict != dnats && w.bases[s.base].hook == input
+	w := g.path
+	s := w.Hits[g.acceptHit]
+	return s.Verdict != netfilter.DNAT && w.Bases[s.Base].Hook == netfilter.Input
 }
 
 func contains(all [][]string, list string) bool {
@@ -87,61 +89,61 @@ func contains(all [][]string, list string) bool {
 	return false
 }
 
-// guardList is where a guard keeps what it knows.
-type guardList struct {
-	family knock.Family
-	used   string // how many got in, or who
-	done   string // who got in; the same one with nft
-	size   int    // of whom so many get in
+// ReplayGuard is where a guard keeps what it knows.
+type ReplayGuard struct {
+	Family knock.Family
+	Used   string // how many got in, or who
+	Done   string // who got in; the same one with nft
+	Size   int    // of whom so many get in
 }
 
-// guardLists finds the replay guards before the last phase. With nft it is a set
+// ReplayGuards finds the replay guards before the last phase. With nft it is a set
 // of a size that forgets nobody, with the recent match a list that counts all by
 // their destination beside one by source.
-func (g Gate) guardLists() (all []guardList) {
-	w := g.way
+func (g Gate) ReplayGuards() (all []ReplayGuard) {
+	w := g.path
 	from := g.edges[len(g.edges)-1].from
-	for _, s := range w.steps {
-		if s.port() == 0 || !slices.ContainsFunc(s.checks, func(c listCheck) bool { return c.list == from && !c.negated }) {
+	for _, s := range w.Hits {
+		if s.Port() == 0 || !slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.Set == from && !c.Negated }) {
 			continue
 		}
-		l := guardList{family: g.Family}
-		for _, n := range s.sets {
+		l := ReplayGuard{Family: g.Family}
+		for _, n := range s.Updates {
 			switch {
-			case g.native && n.stay == 0:
-				l.used, l.done, l.size = n.list, n.list, w.lists[n.list].size
-			case !g.native && n.byDest:
-				for _, c := range s.checks {
-					if c.list == n.list && c.byDest && c.negated {
-						l.used, l.size = c.list, c.hits
+			case g.native && n.Timeout == 0:
+				l.Used, l.Done, l.Size = n.Set, n.Set, w.Sets[n.Set].Size
+			case !g.native && n.ByDest:
+				for _, c := range s.Checks {
+					if c.Set == n.Set && c.ByDest && c.Negated {
+						l.Used, l.Size = c.Set, c.Hits
 					}
 				}
 			case !g.native:
-				l.done = n.list
+				l.Done = n.Set
 			}
 		}
-		if l.used != "" && l.done != "" && l.size > 0 && !slices.Contains(all, l) {
+		if l.Used != "" && l.Done != "" && l.Size > 0 && !slices.Contains(all, l) {
 			all = append(all, l)
 		}
 	}
 	return all
 }
 
-// ignoredList is where a sweep guard keeps the sources that it ignores.
-type ignoredList struct {
-	name string
-	stay time.Duration // for so long
+// IgnoredList is where a sweep guard keeps the sources that it ignores.
+type IgnoredList struct {
+	Set     string
+	Timeout time.Duration // for so long
 }
 
-// ignoredLists finds the lists that too many packets put a source on, and that
+// IgnoredLists finds the lists that too many packets put a source on, and that
 // other rules ask for.
-func (g Gate) ignoredLists() (all []ignoredList) {
-	w := g.way
-	for _, s := range w.steps {
-		if !slices.ContainsFunc(s.limits, func(l *limit) bool { return l.over }) {
+func (g Gate) IgnoredLists() (all []IgnoredList) {
+	w := g.path
+	for _, s := range w.Hits {
+		if !slices.ContainsFunc(s.Limits, func(l *netfilter.Limit) bool { return l.Over }) {
 			continue
 		}
-		for _, n := range s.sets {
+		for _, n := range s.Updates {
 			if l, ok := asks(w, n); ok && !slices.Contains(all, l) {
 				all = append(all, l)
 			}
@@ -151,13 +153,13 @@ func (g Gate) ignoredLists() (all []ignoredList) {
 }
 
 // asks returns the list of n if a rule asks for it.
-func asks(w way, n note) (ignoredList, bool) {
-	for _, s := range w.steps {
-		for _, c := range s.own.checks {
-			if c.list == n.list && !c.negated && c.mode == "rcheck" {
-				return ignoredList{n.list, cmp.Or(n.stay, c.seconds)}, true
+func asks(w netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool) {
+	for _, s := range w.Hits {
+		for _, c := range s.Own.Checks {
+			if c.Set == n.Set && !c.Negated && c.Mode == "rcheck" {
+				return IgnoredList{n.Set, cmp.Or(n.Timeout, c.Seconds)}, true
 			}
 		}
 	}
-	return ignoredList{}, false
+	return IgnoredList{}, false
 }

@@ -6,30 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"rapport/knock/netfilter"
 )
 
 // ErrNoLocalRules says that this machine's rules cannot be read.
 var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
 
-// errNone says that there is no rule at all, which for a watch is no gate.
-var errNone = errors.New("there are none")
+// ErrNoRulesLoaded says that there is no rule at all, which for a watch is no gate.
+var ErrNoRulesLoaded = errors.New("there are none")
 
 // ReadLocal reads the rules of this machine, which takes root on Linux, and how
 // many addresses a list of theirs holds (0 where that is not told). It only
 // reads.
 func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	f, listTotal, err = readLocal(ctx)
+	f, listTotal, err = FindLocal(ctx)
 	f.judge()
 	return f, listTotal, err
 }
 
-// readLocal is ReadLocal for who does not ask what the gate does.
-func readLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	saved, err := savedRules(ctx)
+// FindLocal is ReadLocal for who does not ask what the gate does.
+func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
+	saved, err := netfilter.Save(ctx)
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	listed, nftErr := output(ctx, "nft", "list", "ruleset")
+	listed, nftErr := netfilter.Run(ctx, "nft", "list", "ruleset")
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
@@ -37,23 +39,23 @@ func readLocal(ctx context.Context) (f Found, listTotal int, err error) {
 		if nftErr != nil && err != nil {
 			return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
 		}
-		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, errNone)
+		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
 	}
-	if len(listed) > maxRules && len(saved) > 0 {
-		listed = nil // sets of whole countries; iptables may have the gate
+	if len(listed) > netfilter.MaxText && len(saved) > 0 {
+		listed = nil // Sets of whole countries; iptables may have the gate
 	}
-	if max(len(saved), len(listed)) > maxRules {
-		return f, 0, ErrLongRules
+	if max(len(saved), len(listed)) > netfilter.MaxText {
+		return f, 0, netfilter.ErrLongRules
 	}
-	f, err = parseRules(slices.Concat(saved, []byte("\n"), listed))
+	f, err = Find(slices.Concat(saved, []byte("\n"), listed))
 	switch {
-	case errors.Is(err, ErrNoRules):
-		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, errNone)
+	case errors.Is(err, netfilter.ErrNoRules):
+		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
 	case err != nil:
 		return f, 0, err
 	}
 	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
-		listTotal = localListTotal()
+		listTotal = netfilter.ListTotal()
 	}
 	return f, listTotal, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/script"
+	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 )
 
@@ -46,8 +48,6 @@ const (
 	shortWindow = 3 * time.Second
 	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
 	usualListTotal = 100
-	// advisedListTotal is what it is better set to.
-	advisedListTotal = 10000
 	// enoughListTotal is what a scan from many addresses does not fill at once.
 	enoughListTotal = 1000
 )
@@ -67,9 +67,9 @@ func (f Found) Problems(k Known) []Problem {
 	}
 	found = append(found, f.twoGates()...)
 	for _, g := range f.Gates {
-		w := g.way
+		w := g.path
 		if len(f.Other) > 0 {
-			w = w.of(g.native) // what the other one drops is told by twoGates
+			w = w.Only(g.native) // what the other one drops is told by twoGates
 		}
 		found = append(found, g.inside(k)...)
 		if f.Kind != FromScript {
@@ -101,7 +101,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 		all = append(all, Problem{code, s, summary, fix})
 	}
 	switch {
-	case g.door < 0:
+	case g.acceptHit < 0:
 		add("no-door", SeverityError, "no rule lets anybody in who made the handshake",
 			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
 	case !g.ordered:
@@ -132,7 +132,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 }
 
 // swept is the range that a sweep goes over, if it is known.
-func (k Known) swept(p *Printed) knock.Range {
+func (k Known) swept(p *script.Printed) knock.Range {
 	switch {
 	case p != nil:
 		return p.Range
@@ -155,14 +155,14 @@ func emptySecret(m solve.Match) Problem {
 }
 
 // heeded judges which packets the phases heed.
-func (g Gate) heeded(w way) (all []Problem) {
+func (g Gate) heeded(w netfilter.Path) (all []Problem) {
 	if g.Strict {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
 	}
 	for _, e := range g.edges {
-		s := w.steps[e.step]
-		if s.states != 0 && s.states&isStray == 0 || w.fate(packet{e.port, isStray}, e.step).step != e.step {
+		s := w.Hits[e.step]
+		if s.States != 0 && s.States&netfilter.StateStray == 0 || w.Decide(netfilter.StrayACK(e.port), e.step).Hit != e.step {
 			continue
 		}
 		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portWord(e.port)),
@@ -183,7 +183,7 @@ func (g Gate) breaks() string {
 		case e.from == "":
 			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portWord(e.port))
 		default:
-			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portWord(e.port), shown(e.from))
+			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portWord(e.port), netfilter.ShortName(e.from))
 		}
 	}
 	return "the door checks another list than the last phase fills"
@@ -203,12 +203,12 @@ func repeats(p [knock.Knocks]uint16) bool {
 }
 
 // around judges where the gate stands among the other rules.
-func (g Gate) around(w way) (all []Problem) {
+func (g Gate) around(w netfilter.Path) (all []Problem) {
 	add := func(code string, summary, fix string) {
 		all = append(all, Problem{code, SeverityError, summary, fix})
 	}
-	if g.edges[0].step >= w.hooked {
-		if w.hooked > 0 || w.whole {
+	if g.edges[0].step >= w.Hooked {
+		if w.Hooked > 0 || w.Whole {
 			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
 		}
 		return all
@@ -217,9 +217,9 @@ func (g Gate) around(w way) (all []Problem) {
 		if e.port <= 0 {
 			continue
 		}
-		if f := w.fate(packet{e.port, isNew}, e.step); f.step != e.step {
+		if f := w.Decide(netfilter.SYN(e.port), e.step); f.Hit != e.step {
 			what, code := "dropped", "gate-after-drop"
-			if f.verdict != drops {
+			if f.Verdict != netfilter.Drop {
 				what, code = "accepted", "gate-after-accept"
 			}
 			add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
@@ -227,24 +227,24 @@ func (g Gate) around(w way) (all []Problem) {
 		}
 	}
 	ssh := cmp.Or(g.SSHPort, 22)
-	if g.door < 0 || g.door >= w.hooked || w.steps[g.door].verdict == dnats {
+	if g.acceptHit < 0 || g.acceptHit >= w.Hooked || w.Hits[g.acceptHit].Verdict == netfilter.DNAT {
 		return all
 	}
-	fresh := w.fate(packet{ssh, isNew}, -1)
-	if f := w.fate(packet{ssh, isNew}, g.door); f.step != g.door && f.verdict == drops {
+	fresh := w.Decide(netfilter.SYN(ssh), -1)
+	if f := w.Decide(netfilter.SYN(ssh), g.acceptHit); f.Hit != g.acceptHit && f.Verdict == netfilter.Drop {
 		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before they come to the door", ssh), "move the rule of the door before the one that drops")
-	} else if f.step != g.door && f.verdict == accepts {
+	} else if f.Hit != g.acceptHit && f.Verdict == netfilter.Accept {
 		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before they come to the door: no knock is needed", ssh), "take away the rule that accepts them, or allow single sources in it")
-	} else if fresh.verdict == accepts && fresh.step >= 0 {
+	} else if fresh.Verdict == netfilter.Accept && fresh.Hit >= 0 {
 		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the door: no knock is needed", ssh), "take away the rule that accepts them, or drop them before it")
-	} else if fresh.verdict == accepts {
+	} else if fresh.Verdict == netfilter.Accept {
 		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the door, or make DROP the policy of INPUT")
 	}
-	walks := w.fate(packet{ssh, isEstablished}, g.edges[0].step).step == g.edges[0].step
-	switch f := w.fate(packet{ssh, isEstablished}, -1); {
-	case f.verdict == drops:
+	walks := w.Decide(netfilter.Established(ssh), g.edges[0].step).Hit == g.edges[0].step
+	switch f := w.Decide(netfilter.Established(ssh), -1); {
+	case f.Verdict == netfilter.Drop:
 		add("no-established", "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT")
-	case walks && f.verdict == accepts && f.step > g.edges[0].step && w.steps[f.step].states&isEstablished != 0:
+	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].step && w.Hits[f.Hit].States&netfilter.StateEstablished != 0:
 		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
 	}
 	return all
@@ -292,13 +292,13 @@ func (f Found) families() (all []Problem) {
 	if g.Family == knock.Family6 {
 		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
 	}
-	w := f.ways[other]
-	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.known {
+	w := f.Paths[other]
+	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.Known {
 		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
 			"give what ip6tables-save prints too, behind the rest"})
 	}
 	ssh := cmp.Or(g.SSHPort, 22)
-	if f.Kind == FromScript || !w.known || w.fate(packet{ssh, isNew}, -1).verdict != accepts {
+	if f.Kind == FromScript || !w.Known || w.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
 		return all // not shown, or shut to all
 	}
 	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and lets everybody in to port %d: no knock is needed there if sshd listens", name, ssh),
@@ -316,7 +316,7 @@ func (f Found) refresh(k Known) (all []Problem) {
 	}
 	if f.Printed != nil {
 		what := "iptables-save and ip6tables-save print"
-		if f.Printed.Format == NFT {
+		if f.Printed.Format == script.NFT {
 			what = "nft list ruleset prints"
 		}
 		return append(all, Problem{"script-only", SeverityInfo, "this is the script, which computes the ports itself: what is loaded does not show in it",
@@ -328,7 +328,7 @@ func (f Found) refresh(k Known) (all []Problem) {
 			total = fmt.Sprintf("a list holds %d addresses unless xt_recent was loaded with more", usualListTotal)
 		}
 		all = append(all, Problem{"list-size", SeverityInfo, total + ": as many others that hit the first port push a client out",
-			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then load the module anew", advisedListTotal)})
+			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then load the module anew", script.AdvisedListTotal)})
 	}
 	for _, g := range f.Gates {
 		if g.size > 0 && g.size < enoughListTotal {

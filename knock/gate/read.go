@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/script"
+	"rapport/knock/netfilter"
 )
 
 const (
@@ -67,14 +69,14 @@ type Gate struct {
 	// is no sweep guard.
 	SweepGuard int
 
-	way     way // of its family, all of it
-	edges   []edge
-	door    int  // index of the door's step, -1 without one
-	ordered bool // the phases lead to the door
-	size    int  // the smallest list's, 0 unknown
-	native  bool // stands in a table of nft's own
-	swept   bool // it is known what a sweep does
-	passes  int  // of a sweep, after which it is open; 0 is never
+	path      netfilter.Path // of its family, all of it
+	edges     []edge
+	acceptHit int  // index of the door's step, -1 without one
+	ordered   bool // the phases lead to the door
+	size      int  // the smallest list's, 0 unknown
+	native    bool // stands in a table of nft's own
+	swept     bool // it is known what a sweep does
+	passes    int  // of a sweep, after which it is open; 0 is never
 }
 
 // Window returns the shortest window, zero where none ends.
@@ -119,12 +121,12 @@ type Found struct {
 	Other []Gate
 	// Printed is set for a script that Rules.Script wrote, whose gates tell no
 	// ports.
-	Printed *Printed
+	Printed *script.Printed
 
-	local   bool                 // all that this machine has was read
-	ways    map[knock.Family]way // what a packet of each family meets
-	cleared []string             // what a script's refresh empties
-	cut     []string             // lists that a script makes with a mask of IPv4
+	local   bool                            // all that this machine has was read
+	Paths   map[knock.Family]netfilter.Path // what a packet of each family meets
+	cleared []string                        // what a script's refresh empties
+	cut     []string                        // lists that a script makes with a mask of IPv4
 }
 
 // ReadRules reads rules and finds the gate in them, whatever its chains and
@@ -134,14 +136,14 @@ type Found struct {
 // [Rules.Script] writes. Rules without a
 // gate are no error.
 func ReadRules(r io.Reader) (Found, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxRules+1))
+	text, err := io.ReadAll(io.LimitReader(r, netfilter.MaxText+1))
 	if err != nil {
 		return Found{}, fmt.Errorf("cannot read the rules: %w", err)
 	}
-	if len(text) > maxRules {
-		return Found{}, ErrLongRules
+	if len(text) > netfilter.MaxText {
+		return Found{}, netfilter.ErrLongRules
 	}
-	f, err := parseRules(text)
+	f, err := Find(text)
 	f.judge()
 	return f, err
 }
@@ -151,49 +153,49 @@ func (f *Found) judge() {
 	for _, gates := range [][]Gate{f.Gates, f.Other} {
 		for i := range gates {
 			if g := &gates[i]; f.Printed == nil {
-				g.judge(g.way.of(g.native))
+				g.judge(g.path.Only(g.native))
 			}
 		}
 	}
 }
 
-// parseRules is ReadRules for a text of any length.
-func parseRules(text []byte) (Found, error) {
-	lines := cleanLines(text)
-	if p, ok := readPrinted(lines); ok {
-		return p.found(), nil
+// Find is ReadRules for a text of any length.
+func Find(text []byte) (Found, error) {
+	lines := netfilter.CleanLines(text)
+	if p, ok := script.ReadPrinted(lines); ok {
+		return foundIn(p), nil
 	}
-	rules, err := parseRuleset(lines)
+	rules, err := netfilter.Parse(lines)
 	if err != nil {
 		return Found{}, err
 	}
 	f := Found{Kind: FromNFT}
-	f.find(rules.tables)
+	f.find(rules.Tables)
 	switch {
-	case rules.script:
+	case rules.Script:
 		f.Kind = FromScript
-	case rules.saved && (len(f.Gates) == 0 || !f.Gates[0].native):
+	case rules.Saved && (len(f.Gates) == 0 || !f.Gates[0].native):
 		f.Kind = FromIPTables
 	}
-	if rules.opaque && len(f.Gates) == 0 && !rules.saved {
-		return Found{}, ErrOpaqueRules
+	if rules.Opaque && len(f.Gates) == 0 && !rules.Saved {
+		return Found{}, netfilter.ErrOpaqueRules
 	}
-	f.cut = rules.cut
-	f.clear(rules.flushes, rules.empties)
+	f.cut = rules.Cut
+	f.clear(rules.Flushes, rules.Empties)
 	return f, nil
 }
 
 // find looks for the gates in what a packet of each family meets. Those of
 // iptables and of nft's own tables are kept apart: they share no list.
-func (f *Found) find(tables []*table) {
-	f.ways = map[knock.Family]way{}
+func (f *Found) find(tables []*netfilter.Table) {
+	f.Paths = map[knock.Family]netfilter.Path{}
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		w := follow(tables, family)
-		f.ways[family] = w
+		w := netfilter.PathOf(tables, family)
+		f.Paths[family] = w
 		for kind, native := range []bool{false, true} {
-			if g, ok := findGate(w.of(native)); ok {
-				g.Family, g.native, g.way = family, native, w
+			if g, ok := findGate(w.Only(native)); ok {
+				g.Family, g.native, g.path = family, native, w
 				gates[kind] = append(gates[kind], g)
 			}
 		}
@@ -230,11 +232,11 @@ func (f Found) Gate() (Gate, bool) {
 	return f.Gates[0], true
 }
 
-// sets are the sets of nft in the rules, by their names.
-func (f Found) sets() map[string]list {
-	all := map[string]list{}
-	for _, w := range f.ways {
-		maps.Copy(all, w.lists)
+// Sets are the sets of nft in the rules, by their names.
+func (f Found) Sets() map[string]netfilter.Set {
+	all := map[string]netfilter.Set{}
+	for _, w := range f.Paths {
+		maps.Copy(all, w.Sets)
 	}
 	return all
 }

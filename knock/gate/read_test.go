@@ -12,6 +12,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/knocktest"
+	"rapport/knock/netfilter"
 )
 
 // The ports of f00b4r, 10000-10999, 2026-11-22-08.
@@ -157,10 +158,10 @@ func TestReadRulesWithoutAGate(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]error{
-		"":                             gate.ErrNoRules,
-		"root:x:0:0::/root:/bin/sh\n":  gate.ErrNoRules,
-		strings.Repeat("# x\n", 2<<20): gate.ErrLongRules,
-		"table ip filter {\n\tchain x {\n\t\ttcp dport 10363 ct state new xt match recent counter jump y\n\t}\n}\n": gate.ErrOpaqueRules,
+		"":                             netfilter.ErrNoRules,
+		"root:x:0:0::/root:/bin/sh\n":  netfilter.ErrNoRules,
+		strings.Repeat("# x\n", 2<<20): netfilter.ErrLongRules,
+		"table ip filter {\n\tchain x {\n\t\ttcp dport 10363 ct state new xt match recent counter jump y\n\t}\n}\n": netfilter.ErrOpaqueRules,
 	} {
 		if _, err := gate.ReadRules(strings.NewReader(text)); !errors.Is(err, want) {
 			t.Errorf("%.40q: %v, want %v", text, err, want)
@@ -207,7 +208,7 @@ func TestReadRulesOfARealServer(t *testing.T) {
 	if got := codes(readRules(t, save6).Problems(gate.Known{})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
 		t.Errorf("IPv6 alone: %q", got)
 	}
-	if _, err := gate.ReadRules(strings.NewReader(s.Run(t, "nft", "list", "ruleset"))); !errors.Is(err, gate.ErrOpaqueRules) {
+	if _, err := gate.ReadRules(strings.NewReader(s.Run(t, "nft", "list", "ruleset"))); !errors.Is(err, netfilter.ErrOpaqueRules) {
 		t.Errorf("nft list ruleset: %v", err)
 	}
 

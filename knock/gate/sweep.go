@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/script"
+	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 )
 
@@ -65,7 +67,7 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 	return Problem{"no-sweep-guard", SeverityWarning,
 		fmt.Sprintf("a sweep opens the gate without the secret: %s, %d SYNs%s; in random order %g passes on average, %d at most",
 			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)),
-		fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", DefaultSweepGuard)}, true
+		fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", script.DefaultSweepGuard)}, true
 }
 
 const (
@@ -79,21 +81,21 @@ const (
 
 // trial is a gate that packets are sent to.
 type trial struct {
-	way   way
+	way   netfilter.Path
 	gate  *Gate
 	ports []int // of the phases, in order
-	door  listCheck
-	src   source
+	door  netfilter.SetMatch
+	src   netfilter.Source
 }
 
 // judge finds out by trial what a gate does to wrong knocks and to sweeps. It
 // leaves out one whose handshake opens nothing that is understood.
-func (g *Gate) judge(w way) {
-	if g.door < 0 || len(g.edges) == 0 {
+func (g *Gate) judge(w netfilter.Path) {
+	if g.acceptHit < 0 || len(g.edges) == 0 {
 		return
 	}
 	t := trial{way: through(w, g), gate: g}
-	t.door, _ = doorOf(w.steps[g.door])
+	t.door, _ = doorOf(w.Hits[g.acceptHit])
 	for _, e := range g.edges {
 		t.ports = append(t.ports, e.port)
 	}
@@ -106,29 +108,29 @@ func (g *Gate) judge(w way) {
 
 // through returns the way with the chains of the gate in it, also where nothing
 // leads to them: a text may show them alone.
-func through(w way, g *Gate) way {
-	var bases []base
-	for _, b := range w.bases {
-		has := func(step int) bool { return b.first <= step && step < b.end }
-		if b.hook == noHook {
-			if !has(g.door) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.step) }) {
+func through(w netfilter.Path, g *Gate) netfilter.Path {
+	var bases []netfilter.Base
+	for _, b := range w.Bases {
+		has := func(step int) bool { return b.First <= step && step < b.End }
+		if b.Hook == netfilter.NoHook {
+			if !has(g.acceptHit) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.step) }) {
 				continue
 			}
-			b.hook, b.policy = input, goesOn
+			b.Hook, b.Policy = netfilter.Input, netfilter.Next
 		}
 		bases = append(bases, b)
 	}
-	w.bases = bases
+	w.Bases = bases
 	return w
 }
 
 // send sends SYNs, and reports whether SSH is open after one of them.
 func (t *trial) send(gap time.Duration, ports ...int) (opens bool) {
 	for _, p := range ports {
-		t.src.now += gap
-		t.way.play(packet{p, isNew}, &t.src, -1)
-		if !opens && t.src.on(t.door) {
-			opens = t.way.play(packet{cmp.Or(t.gate.SSHPort, sshPort), isNew}, &t.src, -1).verdict != drops
+		t.src.Now += gap
+		t.way.Play(netfilter.SYN(p), &t.src, -1)
+		if !opens && t.src.On(t.door) {
+			opens = t.way.Play(netfilter.SYN(cmp.Or(t.gate.SSHPort, sshPort)), &t.src, -1).Verdict != netfilter.Drop
 		}
 	}
 	return opens
@@ -136,7 +138,7 @@ func (t *trial) send(gap time.Duration, ports ...int) (opens bool) {
 
 // opensTo reports whether SSH is open to an unknown source after its SYNs.
 func (t *trial) opensTo(ports []int) bool {
-	t.src = source{}
+	t.src = netfilter.Source{}
 	return t.send(time.Millisecond, ports...)
 }
 
@@ -189,7 +191,7 @@ func (t *trial) sweep() (passes, wrong int) {
 	if len(own) > 0 {
 		first, last = max(1, own[0]-beside), min(solve.MaxSize, own[len(own)-1]+beside)
 	}
-	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.steps))))
+	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.Hits))))
 	each := 1 + (last-first)/n
 	var pass []int
 	if len(own) < len(t.ports) && slices.Min(t.ports) <= 0 {
@@ -202,11 +204,11 @@ func (t *trial) sweep() (passes, wrong int) {
 		}
 	}
 	gap := cmp.Or(t.gate.Window(), knock.DefaultWindow) / time.Duration(last-first+len(t.ports))
-	t.src = source{}
+	t.src = netfilter.Source{}
 	for k := range t.ports {
 		if t.send(gap, pass...) && passes == 0 {
 			passes = k + 1
 		}
 	}
-	return passes, t.src.wrong
+	return passes, t.src.Wrong
 }

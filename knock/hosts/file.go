@@ -9,10 +9,11 @@ import (
 	"os"
 
 	"path/filepath"
-	"rapport/knock"
 	"runtime"
 	"slices"
 	"strings"
+
+	"rapport/knock"
 )
 
 // maxFile bounds a hosts file, in bytes: thousands of hosts.

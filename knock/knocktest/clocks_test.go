@@ -136,7 +136,7 @@ func TestClocksBehindACacheAndAGate(t *testing.T) {
 	if date != "Sun, 22 Nov 2026 09:10:00 GMT" || age < 1200 || age > 1200+int(enough/time.Second) {
 		t.Errorf("Date %s, Age %d", date, age)
 	}
-	eventually(t, "the answer ages", func() bool {
+	knocktest.Eventually(t, "the answer ages", func() bool {
 		d, a := look()
 		if d != date {
 			t.Fatalf("Date goes from %s to %s", date, d)
@@ -147,14 +147,4 @@ func TestClocksBehindACacheAndAGate(t *testing.T) {
 	wantShut(t, s.SSHAddr(s.Addr4))
 	handshake(t, s.Addr4, sequence(s))
 	wantOpen(t, s.SSHAddr(s.Addr4))
-}
-
-// eventually waits until what is asked for has come.
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(enough); !done(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", enough, what)
-		}
-	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/knocktest"
 )
 
@@ -19,20 +19,20 @@ import (
 func TestScriptWithItsGuardUsedUp(t *testing.T) {
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
-	script := s.NewScript(t)
-	rules := gate.Rules{
-		Format: gate.NFT, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window,
-		SecretPath: script.SecretPath(), Secret: s.Secret, ReplayGuard: 1,
+	sh := s.NewScript(t)
+	rules := script.Rules{
+		Format: script.NFT, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window,
+		SecretPath: sh.SecretPath(), Secret: s.Secret, ReplayGuard: 1,
 	}
 	text, err := rules.Script()
 	if err != nil {
 		t.Fatal(err)
 	}
-	script.Install(t, text)
-	script.Run(t, "setup")
+	sh.Install(t, text)
+	sh.Run(t, "setup")
 	families(t, s, func(t *testing.T, a, _ netip.Addr) {
-		script.SetClock(t, s.Hour.Start())
-		script.Run(t, "refresh")
+		sh.SetClock(t, s.Hour.Start())
+		sh.Run(t, "refresh")
 		other := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.NewAddress(t, a).AsSlice()}, Timeout: 50 * time.Millisecond}
 		for _, p := range sequence(s).Ports() {
 			if c, err := other.Dial("tcp", netip.AddrPortFrom(a, p).String()); err == nil {
@@ -43,12 +43,12 @@ func TestScriptWithItsGuardUsedUp(t *testing.T) {
 		wantShut(t, s.SSHAddr(a))
 
 		next := s.Hour.Add(1)
-		script.SetClock(t, next.Start())
-		script.Run(t, "refresh")
+		sh.SetClock(t, next.Start())
+		sh.Run(t, "refresh")
 		handshake(t, a, knock.Derive(next, s.Range, s.Secret))
 		wantOpen(t, s.SSHAddr(a))
 	})
-	if out, err := script.Try("dance"); err == nil || !strings.Contains(out, "usage") {
+	if out, err := sh.Try("dance"); err == nil || !strings.Contains(out, "usage") {
 		t.Errorf("an action that there is not: %v\n%s", err, out)
 	}
 }

@@ -3,10 +3,11 @@ package solve
 import (
 	"errors"
 	"fmt"
-	"rapport/knock"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"rapport/knock"
 )
 
 // DefaultHours is how far from now rules are looked for, either way: a weekend

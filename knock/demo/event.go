@@ -1,0 +1,60 @@
+package demo
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"rapport/knock"
+)
+
+// EventKind says what an [Event] is about.
+type EventKind int
+
+// The kinds of events of a [StandIn].
+const (
+	// Entered: the address Addr entered the phase Phase by a knock to Port.
+	Entered EventKind = iota + 1
+	// Opened: SSH is open for Addr, for one window from now on.
+	Opened
+	// Shut: the window of Addr is over, or a refresh ended it.
+	Shut
+	// Refreshed: the ports of the hour Hour hold from now on.
+	Refreshed
+	// PortTaken: Port cannot be listened on for the reason Err. The stand-in
+	// tries again every second; knocks to that port are lost until then.
+	PortTaken
+	// Login: a session from Addr was greeted.
+	Login
+)
+
+// Event is something that happened to a [StandIn]. Fields that its kind does
+// not name are zero.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time // by the server's clock, faults included
+	Addr  netip.Addr
+	Port  int
+	Phase int // 1 to 5
+	Hour  knock.Hour
+	Err   error
+}
+
+// String returns one line without the time.
+func (e Event) String() string {
+	switch e.Kind {
+	case Entered:
+		return fmt.Sprintf("%v into phase %d by port %d", e.Addr, e.Phase, e.Port)
+	case Opened:
+		return fmt.Sprintf("ssh open for %v", e.Addr)
+	case Shut:
+		return fmt.Sprintf("ssh shut for %v", e.Addr)
+	case Refreshed:
+		return fmt.Sprintf("ports of %v", e.Hour)
+	case PortTaken:
+		return fmt.Sprintf("port %d: %v", e.Port, e.Err)
+	case Login:
+		return fmt.Sprintf("session from %v", e.Addr)
+	}
+	return fmt.Sprintf("event %d", int(e.Kind))
+}

@@ -1,0 +1,226 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"rapport/knock"
+)
+
+// Ranges that are tried one after the other where none was asked for: that of
+// the article and those of the same size above it, as long as they are below
+// the ports that Linux gives to outgoing connections, from 32768 on.
+const (
+	rangeSize = 1000
+	lastRange = 31000
+)
+
+// SSH ports that are tried where none was asked for.
+const (
+	firstSSHPort = 2222
+	lastSSHPort  = 2321
+)
+
+// backOff is the pause after an accept that failed, as it does for want of
+// descriptors.
+const backOff = 10 * time.Millisecond
+
+// pickPorts settles ranges and SSH port and listens on the knocks' ports. A
+// taken port moves on to the next range where none was asked for: s.mu is held.
+func (s *StandIn) pickPorts() error {
+	c := s.config
+	if err := s.pickSSHPort(); err != nil {
+		return err
+	}
+	if c.Range.IsValid() || c.Faults.Range.IsValid() {
+		s.client, s.rules = c.Range, c.Range
+		flag := "--range"
+		if !s.client.IsValid() {
+			s.client = knock.DefaultRange
+		}
+		if c.Faults.Range.IsValid() {
+			s.rules, flag = c.Faults.Range, "--fault range="
+		}
+		s.listen(1)
+		for _, port := range s.sequence(0).Ports() {
+			if s.taken[port] {
+				return fmt.Errorf("port %d is taken; choose another range with %s", port, flag)
+			}
+		}
+		return nil
+	}
+	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
+	// Stand-ins side by side have SSH ports of their own, and by these ranges of
+	// their own: one would take another one's knocks for its client's else.
+	first := max(0, int(s.ssh.Port())-firstSSHPort) % ranges
+	for n := range ranges {
+		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
+		r, err := knock.NewRange(bottom, bottom+rangeSize-1)
+		if err != nil {
+			return err
+		}
+		if r.Contains(int(s.ssh.Port())) {
+			continue
+		}
+		s.client, s.rules = r, r
+		if s.listen(2); len(s.taken) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("no range of %d ports between %d and %d has its ports free; choose one with --range",
+		rangeSize, knock.DefaultRange.Bottom(), lastRange+rangeSize-1)
+}
+
+// pickSSHPort finds the SSH port and locks it.
+func (s *StandIn) pickSSHPort() error {
+	c := s.config
+	if c.SSHPort != 0 {
+		s.ssh = netip.AddrPortFrom(c.Addr, uint16(c.SSHPort))
+		if err := s.lockPort(); err != nil {
+			return fmt.Errorf("port %d is taken; choose another with --ssh-port", c.SSHPort)
+		}
+		return nil
+	}
+	for port := firstSSHPort; port <= lastSSHPort; port++ {
+		if c.Range.Contains(port) || c.Faults.Range.Contains(port) {
+			continue
+		}
+		s.ssh = netip.AddrPortFrom(c.Addr, uint16(port))
+		if s.lockPort() == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the ports %d-%d are all taken; choose another with --ssh-port", firstSSHPort, lastSSHPort)
+}
+
+// lockPort makes sure that the SSH port is free. Nothing listens there while
+// the gate is shut, so a second stand-in would find it free as well; each holds
+// the UDP port of that number as a lock.
+func (s *StandIn) lockPort() error {
+	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.ssh.String())
+	if err != nil {
+		return err
+	}
+	l, err := listenTCP(s.ssh)
+	if err != nil {
+		_ = lock.Close()
+		return err
+	}
+	s.lock = lock
+	return l.Close()
+}
+
+// listenTCP listens on a port. Without multipath TCP, which Go's listeners
+// offer by default, since it makes opening one and accepting slower.
+func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		_ = l.Close()
+		return nil, fmt.Errorf("%v is no TCP listener", l.Addr())
+	}
+	return tcp, nil
+}
+
+// listen makes the ports that are listened on those of so many hours from this
+// one on. While it runs that is this hour alone: whoever knocks at another one's
+// ports must not see an answer. Ports that are not free are in s.taken
+// afterwards: s.mu is held.
+func (s *StandIn) listen(hours int) {
+	want := make(map[uint16]bool, 2*knock.Knocks)
+	for n := range hours {
+		for _, port := range s.sequence(n).Ports() {
+			want[port] = true
+		}
+	}
+	for port := range s.dropped {
+		delete(want, port)
+	}
+	for port, l := range s.knocks {
+		if !want[port] {
+			_ = l.Close()
+			delete(s.knocks, port)
+		}
+	}
+	was := s.taken
+	s.taken = make(map[uint16]bool)
+	for port := range want {
+		if s.knocks[port] != nil {
+			continue
+		}
+		l, err := listenTCP(netip.AddrPortFrom(s.config.Addr, port))
+		if err == nil {
+			if err = s.arrivals.add(port, l); err != nil {
+				_ = l.Close()
+			}
+		}
+		if err != nil {
+			s.taken[port] = true
+			if !was[port] {
+				s.emit(Event{Kind: PortTaken, Port: int(port), Err: reason(err)})
+			}
+			continue
+		}
+		s.knocks[port] = l
+	}
+}
+
+// reason is what stands in the way of listening, shortly.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// openSSH listens on the SSH port, unless the server is down: s.mu is held.
+func (s *StandIn) openSSH() {
+	if s.listener != nil || s.config.Faults.SSHD == SSHDDown {
+		return
+	}
+	l, err := listenTCP(s.ssh)
+	if err != nil {
+		s.emit(Event{Kind: PortTaken, Port: int(s.ssh.Port()), Err: reason(err)})
+		return
+	}
+	s.listener = l
+	s.running.Go(func() { s.accept(l) })
+}
+
+// accept admits l's connections until l is closed.
+func (s *StandIn) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			s.admit(c, remote(c))
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-time.After(backOff):
+			}
+		}
+	}
+}
+
+// remote returns the address that c comes from.
+func remote(c net.Conn) netip.Addr {
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

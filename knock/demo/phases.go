@@ -1,0 +1,100 @@
+package demo
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// maxAddrs is the number of addresses that one list holds, as xt_recent's
+// ip_list_tot has it by default. The oldest makes room for a new one.
+const maxAddrs = 100
+
+// Phases is the article's five netfilter rules as a state machine: for each of
+// the phases 1 to 5 a list of addresses with the time at which each was set. It
+// does no I/O and has no clock: the times are whatever the caller hands in. Its
+// memory is bounded. It is not safe for use by several goroutines at once.
+type Phases struct {
+	ports  [knock.Knocks]uint16
+	window time.Duration
+	lists  [knock.Knocks]recent
+}
+
+// NewPhases returns empty phases for the ports of seq. An address stays in a
+// phase for the window; the article's is 5 seconds.
+func NewPhases(seq knock.Sequence, window time.Duration) *Phases {
+	return &Phases{ports: seq.Ports(), window: window}
+}
+
+// Knock walks the rules, in their order, with a packet from addr to port that
+// starts a connection, and returns the phases that addr entered by it: none for
+// a wrong port, which resets nothing. Rules do not end the walk, so where the
+// sequence repeats a port one packet may enter several phases.
+func (p *Phases) Knock(addr netip.Addr, port uint16, now time.Time) (entered []int) {
+	addr = addr.Unmap()
+	for k, want := range p.ports {
+		if port != want {
+			continue
+		}
+		if k > 0 {
+			if !p.lists[k-1].within(addr, now, p.window) {
+				continue
+			}
+			p.lists[k-1].remove(addr)
+		}
+		p.lists[k].set(addr, now)
+		entered = append(entered, k+1)
+	}
+	return entered
+}
+
+// Open reports whether a connection from addr to the SSH port is let through:
+// whether it is in phase 5. Asking neither uses the window up nor extends it.
+func (p *Phases) Open(addr netip.Addr, now time.Time) bool { return p.In(addr, knock.Knocks, now) }
+
+// In reports whether addr entered the phase (1 to 5) no longer than one window
+// ago, the last instant included. It may be in several phases at once.
+func (p *Phases) In(addr netip.Addr, phase int, now time.Time) bool {
+	return p.lists[phase-1].within(addr.Unmap(), now, p.window)
+}
+
+// Refresh does what the article's refresh does every hour: the rules follow the
+// ports of seq from now on, and every list is emptied, so that handshakes under
+// way start over and open windows shut.
+func (p *Phases) Refresh(seq knock.Sequence) {
+	p.ports = seq.Ports()
+	p.lists = [knock.Knocks]recent{}
+}
+
+// recent is one list of xt_recent, the address that was set last at its end.
+type recent []stamp
+
+type stamp struct {
+	addr netip.Addr
+	at   time.Time
+}
+
+func (r recent) index(addr netip.Addr) int {
+	return slices.IndexFunc(r, func(s stamp) bool { return s.addr == addr })
+}
+
+func (r recent) within(addr netip.Addr, now time.Time, window time.Duration) bool {
+	i := r.index(addr)
+	return i >= 0 && now.Sub(r[i].at) <= window
+}
+
+func (r *recent) remove(addr netip.Addr) {
+	if i := r.index(addr); i >= 0 {
+		*r = slices.Delete(*r, i, i+1)
+	}
+}
+
+func (r *recent) set(addr netip.Addr, now time.Time) {
+	r.remove(addr)
+	if len(*r) == maxAddrs {
+		*r = slices.Delete(*r, 0, 1)
+	}
+	*r = append(*r, stamp{addr, now})
+}

@@ -1,0 +1,153 @@
+package demo
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// version is the banner, which clients see before anything else.
+	version = "SSH-2.0-rapport_demo"
+	// refusal is what OpenSSH says to an address under a penalty.
+	refusal = "Not allowed at this time\r\n"
+	// greeting is all there is to see after a login.
+	greeting = "you are in: this is rapport's demo server, behind its port-knocking gate\n" +
+		"there is no shell here; the connection closes now\n"
+
+	// maxSessions bounds the connections to the SSH port at one time.
+	maxSessions = 16
+	// handshakeTime is how long a login may take, and how long a server that
+	// says nothing says it.
+	handshakeTime = 30 * time.Second
+	// sessionTime is how long a client may stay that does not ask for a shell.
+	sessionTime = 10 * time.Minute
+	// partingTime is how long a client has to read its last bytes.
+	partingTime = 2 * time.Second
+)
+
+// newSSHServer returns a server with a fresh host key that lets everyone in.
+func newSSHServer() (*ssh.ServerConfig, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("no host key for the demo's ssh server: %w", err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("no host key for the demo's ssh server: %w", err)
+	}
+	c := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: version}
+	c.AddHostKey(signer)
+	return c, nil
+}
+
+// admit takes a connection to the SSH port, if the gate is open for addr.
+func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || !s.phases.Open(addr, time.Now()) {
+		cutOff(c)
+		return
+	}
+	select {
+	case s.sessions <- struct{}{}:
+	default:
+		cutOff(c)
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.running.Go(func() {
+		s.serve(c, addr)
+		_ = c.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, c)
+		<-s.sessions
+	})
+}
+
+// cutOff closes with a reset, the nearest thing to a refusal once the kernel
+// has accepted.
+func cutOff(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+// serve is one connection to the SSH server, or to what stands in its place.
+func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
+	_ = c.SetDeadline(time.Now().Add(handshakeTime))
+	switch s.config.Faults.SSHD {
+	case SSHDSilent:
+		_, _ = io.Copy(io.Discard, c)
+		return
+	case SSHDRefusing:
+		_, _ = io.WriteString(c, refusal)
+		s.part(c)
+		return
+	}
+	conn, channels, requests, err := ssh.NewServerConn(c, s.server)
+	if err != nil {
+		return // a probe that read the banner and left
+	}
+	_ = c.SetDeadline(time.Now().Add(sessionTime))
+	s.running.Go(func() { ssh.DiscardRequests(requests) })
+	for ch := range channels {
+		if ch.ChannelType() != "session" {
+			_ = ch.Reject(ssh.UnknownChannelType, "there are only sessions here")
+			continue
+		}
+		if greet(ch) {
+			s.mu.Lock()
+			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.ssh.Port())})
+			s.mu.Unlock()
+			_ = c.SetDeadline(time.Now().Add(partingTime))
+		}
+	}
+	_ = conn.Wait()
+}
+
+// part ends the sending half and waits shortly for the client's end: closed
+// with bytes unread, the connection would be reset and could lose the refusal.
+func (s *StandIn) part(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	_ = c.SetDeadline(time.Now().Add(partingTime))
+	_, _ = io.Copy(io.Discard, c)
+}
+
+// greet answers one session: a shell or a command gets the greeting and exit
+// status 0. It reports whether one was asked for.
+func greet(nc ssh.NewChannel) bool {
+	ch, requests, err := nc.Accept()
+	if err != nil {
+		return false
+	}
+	defer ch.Close()
+	text := greeting
+	for r := range requests {
+		switch r.Type {
+		case "pty-req":
+			text = strings.ReplaceAll(greeting, "\n", "\r\n")
+			_ = r.Reply(true, nil)
+		case "shell", "exec":
+			_ = r.Reply(true, nil)
+			_, _ = io.WriteString(ch, text)
+			_, _ = ch.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, 0))
+			return true
+		default:
+			_ = r.Reply(false, nil)
+		}
+	}
+	return false
+}

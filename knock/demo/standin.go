@@ -1,0 +1,356 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"rapport/knock"
+)
+
+const (
+	// tick is how often the clock is looked at. One long timer to the end of the
+	// hour would miss a clock that is set and a laptop that slept.
+	tick = time.Second
+	// eventBacklog is how many events OnEvent can lag behind. A handshake makes
+	// about eight.
+	eventBacklog = 256
+	// firstUnprivileged is the lowest port that needs no root.
+	firstUnprivileged = 1024
+)
+
+// Config says what a [StandIn] is. Only the secret is required.
+type Config struct {
+	Secret  knock.Secret
+	Range   knock.Range   // zero: one with free ports, the first stand-in on a machine has knock.DefaultRange
+	Window  time.Duration // of each phase and of SSH; zero: knock.DefaultWindow
+	SSHPort int           // zero: the first free port from 2222 on
+	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
+	Faults  Faults
+	// Clock is the server's clock before faults; nil: time.Now. Only the hour
+	// comes from it: windows are measured by the system's monotonic clock, as
+	// the kernel does, so a clock that is set leaves them alone.
+	Clock func() time.Time
+	// OnEvent, if not nil, is called with every event in order, from one
+	// goroutine. One that is far too slow loses events rather than hold the gate
+	// up. It must not call Close, which waits for it.
+	OnEvent func(Event)
+}
+
+// StandIn is a gate and its SSH server on loopback, in pure Go and without
+// privileges. It behaves as the article's rules do but for what a program
+// cannot do without the kernel's firewall:
+//
+//   - It sees a knock only where it listens, so the ports of the hour accept
+//     connections, and close them. A client sees `open` there, `refused` on
+//     every other port and on that of a knock that gets lost, where a real gate
+//     is `silent`.
+//   - The SSH port refuses while shut. While open for one address, another one
+//     is accepted and cut off.
+//   - Knocks count in the order in which they were sent. Elsewhere than on Linux
+//     it is not known of those within 10 ms: these count in the order of the
+//     sequence.
+type StandIn struct {
+	config   Config
+	client   knock.Range // what clients are told
+	rules    knock.Range // what the rules follow
+	ssh      netip.AddrPort
+	server   *ssh.ServerConfig
+	lock     net.PacketConn // see lockPort
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	wake     chan struct{} // something is due earlier than it was
+	sessions chan struct{} // one slot for each connection to the SSH port
+
+	mu       sync.Mutex
+	closed   bool
+	hour     knock.Hour
+	phases   *Phases
+	dropped  map[uint16]bool             // ports of this hour that lose every packet
+	arrivals *arrivals                   // from knocks
+	knocks   map[uint16]*net.TCPListener // of this hour
+	taken    map[uint16]bool             // wanted and not listened on
+	open     map[netip.Addr]time.Time    // addresses for which SSH is open, and since when
+	listener net.Listener                // of SSH, nil while shut
+	conns    map[net.Conn]struct{}       // to the SSH port
+	events   chan Event                  // nil without OnEvent
+}
+
+// Start starts a stand-in that runs until ctx ends or Close is called. Its
+// errors are those of the configuration, and name the port where one is taken.
+func Start(ctx context.Context, c Config) (*StandIn, error) {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Window == 0 {
+		c.Window = knock.DefaultWindow
+	}
+	if !c.Addr.IsValid() {
+		c.Addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if err := check(c); err != nil {
+		return nil, err
+	}
+	server, err := newSSHServer()
+	if err != nil {
+		return nil, err
+	}
+	s := &StandIn{
+		config:   c,
+		server:   server,
+		wake:     make(chan struct{}, 1),
+		sessions: make(chan struct{}, maxSessions),
+		knocks:   make(map[uint16]*net.TCPListener),
+		taken:    make(map[uint16]bool),
+		open:     make(map[netip.Addr]time.Time),
+		conns:    make(map[net.Conn]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	if err := s.start(); err != nil {
+		s.running.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start settles the ports and starts what runs. After an error nothing does, or
+// is about to end.
+func (s *StandIn) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hour = knock.HourOf(s.now())
+	var err error
+	if s.arrivals, err = newArrivals(); err == nil {
+		err = s.pickPorts()
+	}
+	if err != nil {
+		s.teardown()
+		return err
+	}
+	if on := s.config.OnEvent; on != nil {
+		s.events = make(chan Event, eventBacklog)
+		s.running.Go(func() {
+			for e := range s.events {
+				on(e)
+			}
+		})
+	}
+	clear(s.taken) // to be told of, now that somebody listens
+	s.refresh()
+	s.running.Go(s.run)
+	s.running.Go(s.hear)
+	return nil
+}
+
+// check refuses what no port can be listened on for.
+func check(c Config) error {
+	if c.Secret.IsZero() {
+		return errors.New("the stand-in needs a secret")
+	}
+	if c.Window < 0 {
+		return fmt.Errorf("window %v is negative; give one such as 5s", c.Window)
+	}
+	if !c.Addr.IsLoopback() {
+		return fmt.Errorf("address %v is not on loopback, where alone the stand-in is safe; use 127.0.0.1", c.Addr)
+	}
+	if c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535) {
+		return fmt.Errorf("ssh port %d is not within %d-65535; choose another with --ssh-port", c.SSHPort, firstUnprivileged)
+	}
+	for _, r := range [...]knock.Range{c.Range, c.Faults.Range} {
+		if r.IsValid() && r.Bottom() < firstUnprivileged {
+			return fmt.Errorf("range %v has ports below %d, which need root; choose another range with --range", r, firstUnprivileged)
+		}
+		if c.SSHPort != 0 && r.Contains(c.SSHPort) {
+			return fmt.Errorf("ssh port %d lies in the range %v; choose another with --ssh-port", c.SSHPort, r)
+		}
+	}
+	return nil
+}
+
+// Range returns the range that clients are to be configured with, which is not
+// that of the rules where the fault is in the range.
+func (s *StandIn) Range() knock.Range { return s.client }
+
+// SSHAddr returns the address of the SSH server.
+func (s *StandIn) SSHAddr() netip.AddrPort { return s.ssh }
+
+// Close ends the stand-in and its sessions, and returns when nothing of it is
+// left, with the last event delivered. It may be called again.
+func (s *StandIn) Close() error {
+	s.cancel()
+	s.running.Wait()
+	return nil
+}
+
+// run does what is due until the end.
+func (s *StandIn) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.teardown()
+			return
+		case <-timer.C:
+		case <-s.wake:
+		}
+		timer.Reset(s.turn())
+	}
+}
+
+// turn does what is due and returns when to be called again.
+func (s *StandIn) turn() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if h := knock.HourOf(now); h != s.hour {
+		s.hour = h
+		s.refresh()
+	} else if len(s.taken) > 0 {
+		s.listen(1)
+	}
+	s.shut()
+	if len(s.open) > 0 && s.listener == nil {
+		s.openSSH() // its port was taken
+	}
+
+	wait := min(tick, s.hour.End().Sub(now))
+	for _, since := range s.open {
+		wait = min(wait, s.config.Window-time.Since(since))
+	}
+	return wait + time.Millisecond // what is due at an instant is over after it
+}
+
+// refresh makes s.hour's ports hold: s.mu is held.
+func (s *StandIn) refresh() {
+	seq := s.sequence(0)
+	if s.phases == nil {
+		s.phases = NewPhases(seq, s.config.Window)
+	} else {
+		s.phases.Refresh(seq)
+	}
+	s.dropped = make(map[uint16]bool)
+	for k, port := range seq.Ports() {
+		if s.config.Faults.Drop[k] {
+			s.dropped[port] = true
+		}
+	}
+	s.listen(1)
+	s.emit(Event{Kind: Refreshed, Hour: s.hour})
+	s.shut()
+}
+
+// sequence returns the rules' sequence n hours after the current one.
+func (s *StandIn) sequence(n int) knock.Sequence {
+	return knock.Derive(s.hour.Add(n), s.rules, s.config.Secret)
+}
+
+// now is the server's clock.
+func (s *StandIn) now() time.Time { return s.config.Clock().Add(s.config.Faults.Clock) }
+
+// hear takes knocks until the end.
+func (s *StandIn) hear() {
+	for {
+		b, err := s.arrivals.wait()
+		if err != nil {
+			if s.ctx.Err() == nil {
+				time.Sleep(backOff)
+				continue
+			}
+			return
+		}
+		s.knock(b)
+	}
+}
+
+// knock takes knocks that came now.
+func (s *StandIn) knock(b batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	at, ports := time.Now(), s.phases.ports
+	var events []Event
+	s.phases.play(b, at, func(a arrival, phases []int) {
+		for _, phase := range phases {
+			events = append(events, Event{Kind: Entered, Addr: a.addr, Phase: phase, Port: int(ports[phase-1])})
+		}
+		if slices.Contains(phases, knock.Knocks) {
+			// Before anything else: the client's SYN to the SSH port is 1 ms behind.
+			s.open[a.addr] = at
+			s.openSSH()
+			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.ssh.Port())})
+		}
+	})
+	for _, e := range events {
+		s.emit(e)
+	}
+	if len(s.open) > 0 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// shut ends the windows that are over: s.mu is held.
+func (s *StandIn) shut() {
+	now := time.Now()
+	for addr := range s.open {
+		if !s.phases.Open(addr, now) {
+			delete(s.open, addr)
+			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.ssh.Port())})
+		}
+	}
+	if len(s.open) == 0 && s.listener != nil {
+		_ = s.listener.Close()
+		s.listener = nil
+	}
+}
+
+// emit hands an event on, and never waits: s.mu is held.
+func (s *StandIn) emit(e Event) {
+	if s.events == nil || s.closed {
+		return
+	}
+	e.Time = s.now()
+	select {
+	case s.events <- e:
+	default:
+	}
+}
+
+// teardown closes everything, so that every goroutine ends: s.mu is held.
+func (s *StandIn) teardown() {
+	s.cancel()
+	s.closed = true
+	if s.arrivals != nil {
+		s.arrivals.close()
+	}
+	for _, l := range s.knocks {
+		_ = l.Close()
+	}
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	if s.lock != nil {
+		_ = s.lock.Close()
+	}
+	if s.events != nil {
+		close(s.events)
+	}
+}

@@ -1,0 +1,34 @@
+package gate
+
+import (
+	"strconv"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate/script"
+)
+
+// foundIn is the gate that the script would load, its ports not told.
+func foundIn(p script.Printed) Found {
+	f := Found{Kind: FromScript, Printed: &p}
+	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),
+		Door: DoorRCheck, SSHPort: p.SSHPort, Doors: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, ordered: true, swept: true}
+	if p.Sweep == 0 {
+		g.passes = knock.Knocks
+	}
+	if p.Format == script.NFT {
+		g.Chain = "knocking"
+	}
+	if p.OneShot {
+		g.Door = DoorRemove
+	}
+	for k := range g.Windows {
+		g.Windows[k] = p.Window
+		g.Lists[k] = "phase" + strconv.Itoa(k+1)
+	}
+	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
+		g.Family = family
+		f.Gates = append(f.Gates, g)
+	}
+	return f
+}

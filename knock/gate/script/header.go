@@ -1,0 +1,74 @@
+package script
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// Printed is what stands at the top of a script that [Rules.Script] wrote. Which
+// ports it loads it computes from the hour.
+type Printed struct {
+	Format  Format
+	Range   knock.Range
+	SSHPort int
+	Window  time.Duration
+	Grace   time.Duration
+	Guard   int // 0 is no replay guard
+	Sweep   int // the wrong ports a minute that the sweep guard forgives; 0 is none
+	OneShot bool
+}
+
+// Words says what the script loads, in a line.
+func (p Printed) Words() string {
+	s := "the script of rapport rules for " + string(p.Format) + ": it would load range " + p.Range.String() +
+		", window " + p.Window.String() + ", ssh port " + strconv.Itoa(p.SSHPort) + ", grace " + p.Grace.String()
+	if p.Guard > 0 {
+		s += ", replay guard " + strconv.Itoa(p.Guard)
+	}
+	if p.Sweep > 0 {
+		s += ", sweep guard " + strconv.Itoa(p.Sweep)
+	}
+	return s + ", and the hour as the server's clock has it"
+}
+
+// readPrinted reads a script by its variables. ok is false for any other text.
+func ReadPrinted(lines []string) (p Printed, ok bool) {
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "#!") {
+		return p, false
+	}
+	values := map[string]int{}
+	p.Format = IPTables
+	for _, line := range lines {
+		switch {
+		case line == "table=portknock":
+			p.Format = NFT
+		case strings.Contains(line, "_PHASE5 --remove\""), strings.Contains(line, "delete @phase5_"):
+			p.OneShot = true
+		}
+		for _, word := range strings.Fields(line) { // bottom=10000 top=10999 # a comment
+			name, value, _ := strings.Cut(word, "=")
+			n, err := strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				break
+			}
+			if _, known := values[name]; !known {
+				values[name] = int(n)
+			}
+		}
+	}
+	for _, name := range []string{"bottom", "top", "window", "grace", "ssh"} {
+		if _, known := values[name]; !known {
+			return p, false
+		}
+	}
+	r, err := knock.NewRange(values["bottom"], values["top"])
+	if err != nil || values["ssh"] == 0 || values["window"] == 0 {
+		return p, false
+	}
+	p.Range, p.SSHPort, p.Guard, p.Sweep = r, values["ssh"], values["guard"], values["sweep"]
+	p.Window, p.Grace = time.Duration(values["window"])*time.Second, time.Duration(values["grace"])*time.Second
+	return p, true
+}

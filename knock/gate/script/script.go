@@ -1,0 +1,226 @@
+package script
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+	"strings"
+	"text/template"
+	"time"
+	"unicode"
+
+	"rapport/knock"
+)
+
+// Format is the firewall tool that a gate's script is written for.
+type Format string
+
+// The formats.
+const (
+	IPTables Format = "iptables" // the article's chains and lists, with ip6tables beside
+	NFT      Format = "nft"      // a table of its own for both families
+)
+
+// Defaults of a server's script.
+const (
+	DefaultSecretPath = "/etc/rapport/secret"
+	DefaultGrace      = time.Minute
+	// DefaultSweepGuard lets a client try six wrong candidates a minute, of five
+	// ports each, and gives a guesser 6e-10 a minute in a range of 1,000 ports.
+	DefaultSweepGuard = 30
+)
+
+// AdvisedListTotal is how many addresses a list of iptables better holds
+// (xt_recent's ip_list_tot).
+const AdvisedListTotal = 10000
+
+const (
+	// maxGuard is how many hits the recent match counts unless its module is
+	// told otherwise (ip_pkt_list_tot).
+	maxGuard = 20
+	// maxRulesWindow is the hour after which the ports have changed anyway.
+	maxRulesWindow = time.Hour
+	// maxSweepGuard is more than any client needs, and far from a sweep.
+	maxSweepGuard = 1000
+	// minBan is for how long a sweep is ignored, unless the window is longer:
+	// what it got into before is forgotten by then.
+	minBan = time.Minute
+	// maxAround is how wrong a clock may be, in hours: a day, and daylight saving.
+	maxAround = 26
+)
+
+// Forward sends a port of the server on to another address after a handshake.
+type Forward struct {
+	Port int
+	To   netip.AddrPort
+}
+
+// ParseForward reads the form PORT=ADDR:PORT: 8080=10.0.0.7:80, 8080=[fd00::7]:80.
+func ParseForward(s string) (Forward, error) {
+	bad := fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
+	port, to, _ := strings.Cut(s, "=")
+	p, err := netip.ParseAddrPort("0.0.0.0:" + port)
+	if err != nil {
+		return Forward{}, bad
+	}
+	f := Forward{Port: int(p.Port())}
+	if f.To, err = netip.ParseAddrPort(to); err != nil {
+		return Forward{}, bad
+	}
+	return f, nil
+}
+
+// Family returns "4" or "6".
+func (f Forward) Family() string {
+	if f.To.Addr().Is4() {
+		return "4"
+	}
+	return "6"
+}
+
+// IP returns what nft calls the family's header: "ip" or "ip6".
+func (f Forward) IP() string { return strings.TrimSuffix("ip"+f.Family(), "4") }
+
+// Rules describe a server's gate. Script writes it down as one POSIX shell
+// script that an administrator can read before running it.
+type Rules struct {
+	Format  Format
+	Host    string // for the comment on top
+	Range   knock.Range
+	SSHPort int
+	Window  time.Duration // whole seconds, for each phase and at the end for SSH
+	// Grace is for how long after the turn of the hour the last hour's sequence
+	// is taken too; whole seconds.
+	Grace time.Duration
+	// ReplayGuard, unless zero, is how many addresses of a family can open in an
+	// hour; after that only those can again.
+	ReplayGuard int
+	// SweepGuard, unless zero, is how many wrong ports of the range an address
+	// (IPv6: its /64) may knock at in a minute; after more it is ignored for a
+	// minute at least. Ports of the hours around now are not wrong.
+	SweepGuard int
+	OneShot    bool // the first connection ends the window
+	Log        bool
+	NoDrop     bool // connections without a handshake are left to the rest of the firewall
+	Forward    []Forward
+
+	SecretPath string       // the file on the server, for root alone
+	Embed      bool         // Secret stands in the script instead
+	Secret     knock.Secret // only for Embed
+}
+
+//go:embed template/*.sh
+var ruleTexts embed.FS
+
+// Validate says in one line what is wrong with the rules.
+func (r Rules) Validate() error {
+	switch {
+	case r.Format != IPTables && r.Format != NFT:
+		return fmt.Errorf("format %q is not one of iptables, nft", knock.Clean(string(r.Format), 40))
+	case r.Host == "" || strings.ContainsFunc(r.Host, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return fmt.Errorf("host name %q does not fit into a comment", knock.Clean(r.Host, 40))
+	case !r.Range.IsValid():
+		return errors.New("there is no range to take the ports from")
+	case r.SSHPort < 1 || r.SSHPort > 65535:
+		return fmt.Errorf("ssh port %d is not within 1-65535", r.SSHPort)
+	case r.Window < time.Second || r.Window > maxRulesWindow || r.Window%time.Second != 0:
+		return fmt.Errorf("window %v is not whole seconds from 1s to 1h", r.Window)
+	case r.Grace < 0 || r.Grace >= time.Hour || r.Grace%time.Second != 0:
+		return fmt.Errorf("grace %v is not whole seconds below an hour", r.Grace)
+	case r.ReplayGuard < 0 || r.ReplayGuard > maxGuard:
+		return fmt.Errorf("replay guard %d is not within 0-%d", r.ReplayGuard, maxGuard)
+	case r.SweepGuard < 0 || r.SweepGuard > maxSweepGuard:
+		return fmt.Errorf("sweep guard %d is not within 0-%d", r.SweepGuard, maxSweepGuard)
+	case r.SweepGuard > MaxSweepGuard(r.Range):
+		return fmt.Errorf("sweep guard %d lets a sweep of %v through: give at most %d, or a wider range", r.SweepGuard, r.Range, MaxSweepGuard(r.Range))
+	case r.Embed && r.Secret.IsZero():
+		return errors.New("there is no secret to embed")
+	case !r.Embed && (!path.IsAbs(r.SecretPath) || strings.ContainsFunc(r.SecretPath, unicode.IsControl)):
+		return fmt.Errorf("secret path %q is not an absolute path on the server", knock.Clean(r.SecretPath, 80))
+	}
+	seen := map[string]bool{}
+	for _, f := range r.Forward {
+		key := fmt.Sprint(f.Port, " ", f.Family())
+		switch {
+		case f.Port < 1 || f.Port > 65535 || f.Port == r.SSHPort:
+			return fmt.Errorf("forward of port %d: it must be within 1-65535 and not the ssh port", f.Port)
+		case !f.To.IsValid() || f.To.Port() == 0 || f.To.Addr().Zone() != "" || f.To.Addr().Is4In6():
+			return fmt.Errorf("forward of port %d: %s is no address and port to forward to", f.Port, knock.Clean(f.To.String(), 60))
+		case seen[key]:
+			return fmt.Errorf("forward of port %d: it is given twice", f.Port)
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+// Script returns the script.
+func (r Rules) Script() (string, error) {
+	if err := r.Validate(); err != nil {
+		return "", err
+	}
+	t, err := template.ParseFS(ruleTexts, "template/*.sh")
+	if err != nil {
+		return "", err
+	}
+	data := struct {
+		Rules
+		Bottom, Top, WindowSeconds, GraceSeconds int
+		Guard, ListTotal, Around, BanSeconds     int
+		NFTChains                                []string
+		QuotedSecret, QuotedPath, Unseen         string
+	}{
+		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
+		r.ReplayGuard, AdvisedListTotal, around(r.Range), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
+	}
+	var b strings.Builder
+	for _, part := range []string{"common", string(r.Format), "beside", "main"} {
+		if err := t.ExecuteTemplate(&b, part+".sh", data); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+// MaxSweepGuard is the most wrong ports a minute that a sweep guard may forgive in
+// a range, at least 1: a pass over the range has twice as many, so that a sweep is
+// ignored before its second pass.
+func MaxSweepGuard(r knock.Range) int {
+	return min(maxSweepGuard, max(1, (r.Size()-knock.Knocks*(2*around(r)+1))/2))
+}
+
+// around returns how many hours before and after the present one have ports of
+// their own, which the sweep guard does not count: at most 3 of 10 of the range.
+func around(r knock.Range) int {
+	return max(1, min(maxAround, (r.Size()*3/10/knock.Knocks-1)/2))
+}
+
+// nftChains returns the table's chains without a hook.
+func (r Rules) nftChains() []string {
+	if r.SweepGuard == 0 {
+		return []string{"knocking", "shut", "syn"}
+	}
+	return []string{"count", "knocking", "shut", "syn", "wrong"}
+}
+
+// unseen returns the characters that a secret may not hold since nobody sees
+// them, as ranges of numbers: 0-32 127-160 and so on.
+func unseen() string {
+	var all []string
+	first := -1
+	for c := rune(0); c <= unicode.MaxRune+1; c++ {
+		switch hidden := knock.IsUnseen(c); {
+		case hidden && first < 0:
+			first = int(c)
+		case !hidden && first >= 0:
+			all = append(all, fmt.Sprintf("%d-%d", first, c-1))
+			first = -1
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// shellQuote quotes s for a POSIX shell.
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -1,0 +1,154 @@
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+)
+
+// WatchKind says what a [WatchEvent] is about.
+type WatchKind string
+
+// The kinds of events of a watch.
+const (
+	GateFound       WatchKind = "gate"     // a gate is watched: the first, or one whose rules are other ones
+	GateLost        WatchKind = "lost"     // there is no gate any more; a new one is waited for
+	PhaseEntered    WatchKind = "phase"    // an address entered a phase
+	GotIn           WatchKind = "in"       // a connection came through the door
+	Stuck           WatchKind = "stuck"    // the window of a phase is over, and no next knock or connection came
+	GuardRefused    WatchKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
+	SSHDown         WatchKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
+	SourcesIgnored  WatchKind = "ignored"  // the sweep guard ignores another number of sources
+	SharedHandshake WatchKind = "shared"   // perhaps one client whose knocks leave by more than one address
+)
+
+// WatchEvent is something that happened at the gate. Fields that its kind does
+// not name are zero.
+type WatchEvent struct {
+	Kind  WatchKind
+	Time  time.Time     // when it happened; of an inferred phase: at the latest
+	Age   time.Duration // how long before the look that found it
+	Addr  netip.Addr
+	Phase int // 0 of GotIn: no handshake was seen
+	// Inferred says of a phase that no look saw the address in it; it went on
+	// to the next one between two.
+	Inferred bool
+	// Earlier says that it was over when the watch began.
+	Earlier bool
+	// Evidence says of GotIn how it is known: "door", where the rules note who
+	// came through and when, "connection" or "counter". Time is exact with the
+	// first, else up to a second late.
+	Evidence string
+	Others   []netip.Addr // of SharedHandshake; none where they are not known
+	Ignored  int          // of SourcesIgnored: how many there are now
+	Gate     *WatchedGate // of GateFound
+}
+
+// WatchedGate is what of a gate concerns who watches it.
+type WatchedGate struct {
+	Kind     gate.Kind       `json:"kind"`
+	Families []knock.Family  `json:"families"`
+	SSHPort  int             `json:"ssh_port"` // 0: all ports
+	Door     gate.DoorKind   `json:"door"`
+	Windows  []time.Duration `json:"-"` // of each phase; zero is without end
+	// Ended: connections that are over can be seen too, in nf_conntrack. If not,
+	// a short one shows only where the door's rule counts, else never.
+	Ended bool `json:"short_connections_seen"`
+	// Counted: the rules count the attempts to connect that they drop, as a
+	// shared handshake whose last part is the connection leaves them.
+	Counted bool `json:"dropped_attempts_counted"`
+}
+
+// Summary says it in one line, without the time.
+func (e WatchEvent) Summary() string {
+	switch e.Kind {
+	case GateFound:
+		return fmt.Sprintf("watching the %s gate", e.Gate.Kind)
+	case GateLost:
+		return "no gate in the rules any more; waiting for one"
+	case PhaseEntered:
+		return fmt.Sprintf("%v entered phase %d", e.Addr, e.Phase)
+	case GotIn:
+		if e.Phase == 0 {
+			return fmt.Sprintf("%v got in; no handshake was seen", e.Addr)
+		}
+		return fmt.Sprintf("%v got in", e.Addr)
+	case Stuck:
+		return fmt.Sprintf("%v stuck at phase %d", e.Addr, e.Phase)
+	case GuardRefused:
+		return fmt.Sprintf("%v refused by the replay guard after phase %d", e.Addr, e.Phase)
+	case SSHDown:
+		return fmt.Sprintf("the gate opened to %v, and nothing listens on the SSH port", e.Addr)
+	case SourcesIgnored:
+		return fmt.Sprintf("the sweep guard ignores %d sources", e.Ignored)
+	case SharedHandshake:
+		if len(e.Others) == 0 {
+			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, sharedWords)
+		}
+		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), sharedWords)
+	}
+	return string(e.Kind)
+}
+
+const sharedWords = "perhaps one client behind carrier NAT, whose knocks leave by more than one address"
+
+func addresses(all []netip.Addr) string {
+	var words []string
+	for _, a := range all {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, ", ")
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (e WatchEvent) MarshalJSON() ([]byte, error) {
+	line := struct {
+		Schema   int          `json:"schema"`
+		Time     time.Time    `json:"time"`
+		Event    WatchKind    `json:"event"`
+		Address  string       `json:"address,omitempty"`
+		Family   knock.Family `json:"family,omitempty"`
+		Phase    *int         `json:"phase,omitempty"`
+		Age      *float64     `json:"age_s,omitempty"`
+		Inferred bool         `json:"inferred,omitempty"`
+		Earlier  bool         `json:"earlier,omitempty"`
+		Evidence string       `json:"evidence,omitempty"`
+		Others   []netip.Addr `json:"others,omitempty"`
+		Ignored  *int         `json:"ignored,omitempty"`
+		Gate     *gateJSON    `json:"gate,omitempty"`
+		Summary  string       `json:"summary"`
+	}{Schema: 1, Time: e.Time.UTC().Round(time.Millisecond), Event: e.Kind, Inferred: e.Inferred, Earlier: e.Earlier,
+		Evidence: e.Evidence, Others: e.Others, Summary: e.Summary()}
+	if e.Addr.IsValid() {
+		age := float64(e.Age.Round(time.Millisecond).Milliseconds()) / 1000
+		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), familyOf(e.Addr), &e.Phase, &age
+	}
+	if e.Kind == SourcesIgnored {
+		line.Ignored = &e.Ignored
+	}
+	if e.Gate != nil {
+		line.Gate = &gateJSON{WatchedGate: *e.Gate, Windows: []float64{}}
+		for _, w := range e.Gate.Windows {
+			line.Gate.Windows = append(line.Gate.Windows, w.Seconds())
+		}
+	}
+	return json.Marshal(line)
+}
+
+// gateJSON is a WatchedGate with its windows in seconds.
+type gateJSON struct {
+	WatchedGate
+	Windows []float64 `json:"windows_s"`
+}
+
+func familyOf(a netip.Addr) knock.Family {
+	if a.Is4() {
+		return knock.Family4
+	}
+	return knock.Family6
+}

@@ -1,0 +1,133 @@
+package watch
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock/gate"
+	"rapport/knock/netfilter"
+)
+
+const (
+	conntrack = "/proc/net/nf_conntrack"
+	// maxConntrack is up to how many connections the table of all is read. A
+	// router has many more, and reading them takes the kernel a while.
+	maxConntrack = 50_000
+)
+
+// recent reads the lists of the recent match. found is false when one is gone,
+// as all are once no rule asks for them.
+func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
+	if !began.Before(w.clockDue) {
+		w.clockDue = began.Add(clockPace)
+		w.setClock()
+	}
+	found = true
+	entries := map[mark]uint64{}
+	for _, l := range w.lists {
+		list, there := netfilter.RecentEntries(l.name)
+		found = found && there
+		for _, e := range list {
+			m := mark{e.Addr, l.phase}
+			if entries[m] < e.Last { // the later of two lists of a phase
+				entries[m] = e.Last
+			}
+		}
+	}
+	now := time.Now()
+	if w.stamps != nil {
+		for m, last := range entries {
+			if w.stamps[m] != last {
+				w.clock.learn(w.looked, now, last)
+			}
+		}
+	}
+	w.stamps = entries
+	for m, last := range entries {
+		at, slack := w.clock.at(last, now)
+		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
+	}
+	return newest(all), found
+}
+
+// setClock learns the kernel's count of ticks from itself.
+func (w *Watcher) setClock() {
+	a := time.Now()
+	file, err := os.Open("/proc/timer_list")
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if n, ok := counter(file); ok {
+		w.clock.learn(a, time.Now(), n)
+	}
+}
+
+// listTable reads the gate's table, its sets and what is in them. nft 1.0 lists
+// several sets in one run only when it has them all in its cache, and a run for
+// each takes longer.
+func (w *Watcher) listTable(ctx context.Context) (gate.Found, bool) {
+	family, name, _ := strings.Cut(w.table, " ")
+	text, err := netfilter.Run(ctx, "nft", "list", "table", family, name)
+	if err != nil {
+		return gate.Found{}, false
+	}
+	f, err := gate.Find(text)
+	return f, err == nil && len(f.Gates) > 0
+}
+
+// connections returns those to the door's ports that exist now, and whether
+// nothing listens on the SSH port.
+func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
+	down = w.local
+	for i, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		file, err := os.Open(name)
+		if err != nil {
+			down = down && i > 0 // a kernel may be without IPv6
+			continue
+		}
+		some, listening := ReadSockets(file, w.ports)
+		file.Close()
+		all = append(all, some...)
+		down = down && !slices.Contains(listening, w.gate.SSHPort)
+	}
+	if !w.gate.Ended || now.Before(w.conntrackDue) {
+		return all, down
+	}
+	w.conntrackDue = now.Add(conntrackPace)
+	file, err := os.Open(conntrack)
+	if err != nil {
+		return all, down
+	}
+	defer file.Close()
+	return append(all, ReadConntrack(file, w.ports, ownAddresses())...), down
+}
+
+// hasConntrack reports whether the kernel shows its connections in /proc, and
+// not too many of them.
+func hasConntrack() bool {
+	file, err := os.Open(conntrack)
+	if err != nil {
+		return false
+	}
+	file.Close()
+	text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
+	n, err2 := strconv.Atoi(strings.TrimSpace(string(text)))
+	return err != nil || err2 != nil || n <= maxConntrack
+}
+
+func ownAddresses() (all []netip.Addr) {
+	nets, _ := net.InterfaceAddrs()
+	for _, n := range nets {
+		if p, err := netip.ParsePrefix(n.String()); err == nil {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	return all
+}

@@ -1,0 +1,314 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"rapport/knock/gate"
+	"rapport/knock/netfilter"
+)
+
+// ErrNoGate says that this machine's rules hold no gate.
+var ErrNoGate = errors.New("no gate in this machine's rules; rapport inspect says more")
+
+// Watched is what a watch has seen so far.
+type Watched struct {
+	Time   time.Time
+	Gate   WatchedGate
+	Lost   bool    // there is no gate at the moment
+	Down   bool    // nothing listens on the SSH port
+	Visits []Visit // the newest change first
+	Totals Totals
+	// Ignored is how many sources the sweep guard ignores now.
+	Ignored int
+	Events  []WatchEvent // since the one before
+}
+
+const (
+	// recentPace is how often lists in /proc are read, nftPace how often nft is
+	// run. Both look away for nine times as long as a look takes, so that a watch
+	// takes no more than a tenth of one core.
+	recentPace = 200 * time.Millisecond
+	nftPace    = 500 * time.Millisecond
+	restful    = 9
+	// rulesPace is how often iptables' rules are read, and busyPace while someone
+	// is inside, whom their counters concern.
+	rulesPace = 5 * time.Second
+	busyPace  = time.Second
+	// conntrackPace is how often connections that are over are looked for. They
+	// stay in the kernel's table for ten seconds and more.
+	conntrackPace = time.Second
+	// clockPace is how often the kernel's ticks are compared with the clock.
+	clockPace = 10 * time.Second
+)
+
+// Watcher follows the addresses that move through the gate of this machine. It
+// only reads: the rules by iptables-save and nft list, the rest in /proc.
+type Watcher struct {
+	gate   WatchedGate
+	lists  []phaseList
+	ports  []int // behind the door
+	table  string
+	guards []gate.ReplayGuard
+	// ignored is where a sweep guard keeps whom it ignores, and ignoring how many.
+	ignored  []gate.IgnoredList
+	ignoring int
+	local    bool   // who gets through the door gets to this machine
+	listed   string // what makes the lists, and what they lead to, the same ones
+	key      string // what makes the gate the same one though its ports change
+	next     string // the key of rules that were read once: what is read while rules are changed does not count
+	lost     bool
+	down     bool
+	visits   *Visits
+	events   []WatchEvent // not yet told
+
+	passed, dropped netfilter.Count
+	counted         time.Time
+	rulesDue        time.Time
+	conntrackDue    time.Time
+	clockDue        time.Time
+	clock           jiffies
+	looked          time.Time // when the look before began
+	stamps          map[mark]uint64
+}
+
+// NewWatcher finds the gate, which takes root on Linux. It fails with ErrNoGate
+// or ErrNoLocalRules.
+func NewWatcher(ctx context.Context) (*Watcher, error) {
+	f, _, err := gate.FindLocal(ctx)
+	_, ok := f.Gate()
+	switch {
+	case errors.Is(err, gate.ErrNoRulesLoaded), err == nil && !ok:
+		return nil, ErrNoGate
+	case err != nil:
+		return nil, err
+	}
+	w := &Watcher{clock: jiffies{tick: jiffy()}}
+	w.events = w.take(f)
+	return w, nil
+}
+
+// Run watches until ctx ends, and returns its cause. on is called after every
+// look, on Run's own goroutine; what it is given is its to keep. Once the gate
+// is gone Run waits for another one.
+func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
+	for {
+		began := time.Now()
+		w.events = append(w.events, w.look(ctx)...)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoring, Events: w.events})
+		w.events = nil
+		took := time.Since(began)
+		select {
+		case <-time.After(max(w.pace()-took, restful*took)):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// phaseList is a list whose addresses are in a phase, 1 to 5, or [ThroughDoor].
+type phaseList struct {
+	name  string
+	phase int
+}
+
+func (w *Watcher) pace() time.Duration {
+	if w.gate.Kind == gate.FromNFT && !w.lost {
+		return nftPace
+	}
+	return recentPace
+}
+
+// take takes the gate of f for the one that is watched. Addresses keep their
+// visits where its lists go on.
+func (w *Watcher) take(f gate.Found) []WatchEvent {
+	w.key, w.lost = keyOf(f), false
+	w.gate, w.ports, w.table = WatchedGate{Kind: f.Kind}, nil, ""
+	for i, g := range f.Gates {
+		w.gate.Families = append(w.gate.Families, g.Family)
+		if i == 0 {
+			lists, table := g.PhaseLists()
+			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Door, table
+			w.gate.Windows = make([]time.Duration, len(lists))
+			copy(w.gate.Windows, g.Windows)
+		}
+		for _, p := range append(slices.Clone(g.Doors), g.SSHPort) {
+			if p > 0 && !slices.Contains(w.ports, p) {
+				w.ports = append(w.ports, p)
+			}
+		}
+	}
+	listed := listsOf(f)
+	same := w.listed == listed
+	w.listed = listed
+	w.follow(f)
+	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
+	if w.visits == nil {
+		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
+	} else {
+		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
+	}
+	w.stamps, w.conntrackDue = nil, time.Time{}
+	w.rulesDue = time.Now().Add(rulesPace)
+	return w.found()
+}
+
+func (w *Watcher) found() []WatchEvent {
+	g := w.gate
+	return []WatchEvent{{Kind: GateFound, Time: time.Now(), Gate: &g}}
+}
+
+// keyOf tells gates apart; those that differ in their ports alone, or in a replay
+// guard's lists, are the same, since both change with the hour.
+func keyOf(f gate.Found) (key string) {
+	for _, g := range f.Gates {
+		_, table := g.PhaseLists()
+		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Door, g.SSHPort, g.Doors)
+	}
+	return key
+}
+
+// listsOf tells lists apart, and what they lead to.
+func listsOf(f gate.Found) (key string) {
+	for _, g := range f.Gates {
+		_, table := g.PhaseLists()
+		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.Doors)
+	}
+	return key
+}
+
+// follow takes over what changes while the gate stays: its lists, and what its
+// rules have counted.
+func (w *Watcher) follow(f gate.Found) {
+	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
+	w.passed, w.dropped, w.counted = netfilter.Count{Known: true}, netfilter.Count{Known: true}, time.Now()
+	for _, g := range f.Gates {
+		w.passed, w.dropped = w.passed.Plus(g.Passed()), w.dropped.Plus(g.Dropped())
+		w.guards, w.ignored = append(w.guards, g.ReplayGuards()...), append(w.ignored, g.IgnoredLists()...)
+		w.local = w.local && g.GuardsThisMachine()
+		for _, name := range g.OpenedLists() {
+			w.lists = append(w.lists, phaseList{name, ThroughDoor})
+		}
+		lists, _ := g.PhaseLists()
+		for p, names := range lists {
+			for _, name := range names {
+				if l := (phaseList{name, p + 1}); !slices.Contains(w.lists, l) {
+					w.lists = append(w.lists, l)
+				}
+			}
+		}
+	}
+}
+
+// reread compares rules with those that are watched.
+func (w *Watcher) reread(f gate.Found) []WatchEvent {
+	key := keyOf(f)
+	switch {
+	case key == w.key && !w.lost:
+		w.next = key
+		w.follow(f)
+	case key != w.next:
+		w.next, w.rulesDue = key, time.Time{} // to be read once more
+	case key == "" && !w.lost:
+		w.lost = true
+		w.visits.GateLost()
+		return []WatchEvent{{Kind: GateLost, Time: time.Now()}}
+	case key == w.key: // it is back, and so may be those who were inside
+		w.lost = false
+		w.follow(f)
+		return w.found()
+	case key != "":
+		return w.take(f)
+	}
+	return nil
+}
+
+// look looks at everything once. Connections come before the lists, so that
+// whoever is seen to be in is seen to have knocked; lists come before the rules
+// that count for the same reason.
+func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
+	began := time.Now()
+	s := Sample{Ended: w.gate.Ended}
+	s.Connections, s.Down = w.connections(began)
+	w.down = s.Down
+	var f gate.Found
+	found, listed := false, w.listed
+	if w.gate.Kind == gate.FromNFT && !w.lost {
+		if f, found = w.listTable(ctx); found {
+			s.On, s.Guards = w.elements(f, began, time.Now()), w.readGuards(f)
+		}
+	} else {
+		s.On, found = w.recent(began)
+		s.Guards = w.readGuards(f)
+	}
+	switch {
+	case w.gate.Kind == gate.FromNFT && found:
+		events = w.reread(f)
+	case !found && !w.lost, !began.Before(w.rulesDue):
+		w.rulesDue = began.Add(rulesPace)
+		if w.busy() || !found {
+			w.rulesDue = began.Add(busyPace)
+		}
+		f, _, _ = gate.FindLocal(ctx) // rules that cannot be read hold no gate
+		events = w.reread(f)
+	case w.busy() && w.rulesDue.After(began.Add(busyPace)):
+		w.rulesDue = began.Add(busyPace)
+	}
+	if ctx.Err() != nil || w.listed != listed { // what was read is of the gate before
+		return events
+	}
+	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
+	w.looked = began
+	events = append(events, w.ignores(w.countIgnored(f, s.Time), s.Time)...)
+	return append(events, w.visits.Take(s)...)
+}
+
+// busy reports whether someone is inside.
+func (w *Watcher) busy() bool {
+	for _, v := range w.visits.all {
+		if v.State == VisitInside || v.State == VisitOpen {
+			return true
+		}
+	}
+	return false
+}
+
+// elements are the addresses in the sets of nft, read between two instants. An
+// element that will be gone in 3 of 5 s came 2 s ago.
+func (w *Watcher) elements(f gate.Found, a, b time.Time) (all []Sighting) {
+	lists := f.Sets()
+	const rounding = 10 * time.Millisecond // of the kernel's ticks
+	for _, p := range w.lists {
+		l := lists[p.name]
+		for _, e := range l.Expiring() {
+			addr, err := netfilter.ParseAddr(e.Addr)
+			timeout := e.Timeout
+			if timeout == 0 {
+				timeout = l.Timeout
+			}
+			if err != nil || timeout < e.Expires {
+				continue
+			}
+			slack := b.Sub(a) / 2
+			all = append(all, Sighting{Addr: addr, Phase: p.phase, Since: a.Add(slack - (timeout - e.Expires)), Slack: slack + rounding})
+		}
+	}
+	return newest(all)
+}
+
+// maxSightings bounds the addresses of one look: a scan may fill nft's sets.
+const maxSightings = 4096
+
+func newest(all []Sighting) []Sighting {
+	if len(all) > maxSightings {
+		slices.SortFunc(all, func(a, b Sighting) int { return b.Since.Compare(a.Since) })
+		all = all[:maxSightings]
+	}
+	return all
+}

@@ -1,0 +1,396 @@
+package watch_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/gate/watch"
+	"rapport/knock/netfilter"
+)
+
+// at is the time by the clocks of these tests.
+var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
+func TestReadRecent(t *testing.T) {
+	got := netfilter.ReadRecent(strings.NewReader(`src=127.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 10 4297704630, 4297704630, 4297704631, 4297704631, 4297704632, 4297704632, 4297704633, 4297704633, 4297704633, 4297704633
+src=0000:0000:0000:0000:0000:0000:0000:0001 ttl: 64 last_seen: 4297704634 oldest_pkt: 20 4297704630, 4297704630, 4297704630, 4297704630, 4297704631, 4297704631, 4297704631, 4297704631, 4297704632, 4297704632, 4297704632, 4297704632, 4297704633, 4297704633, 4297704633, 4297704633, 4297704634, 4297704634, 4297704634, 4297704634
+src=203.0.113.7 ttl: 0 last_seen: 0 oldest_pkt: 1 0
+src=nobody ttl: 64 last_seen: 1 oldest_pkt: 1 1
+src=10.0.0.1 ttl: 64 last_seen: -1 oldest_pkt: 1 1
+src=10.0.0.1 ttl: 64`))
+	want := []netfilter.RecentEntry{
+		{Addr: netip.MustParseAddr("127.0.0.1"), Last: 4297704633, Stamps: 10},
+		{Addr: netip.MustParseAddr("::1"), Last: 4297704634, Stamps: 20},
+		{Addr: netip.MustParseAddr("203.0.113.7"), Last: 0, Stamps: 1},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Connections to the door are those to this machine's port, not from it.
+func TestReadConnections(t *testing.T) {
+	sockets, listening := watch.ReadSockets(strings.NewReader(`  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   0: 0100007F:0017 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100000A:0016 0200000A:C36E 01 00000000:00000000 02:0000176F 00000000     0        0 2 4 0 20 4 30 10 -1
+   2: 0100000A:C36E 0200000A:0016 01 00000000:00000000 02:0000176F 00000000     0        0 3 4 0 20 4 30 10 -1
+   3: 0100007F:0016 0100007F:C36F 01 00000000:00000000 02:0000176F 00000000     0        0 4 4 0 20 4 30 10 -1
+   4: 0000000000000000FFFF00000100000A:0016 0000000000000000FFFF00000300000A:C370 06 0:0 0:0 0 0 0 5
+   5: 0000000000000000000000000100000A:0016 B80D01200000000000000000070000F0:C371 08 0:0 0:0 0 0 0 6
+`), []int{22, 23, 24})
+	conntrack := watch.ReadConntrack(strings.NewReader(`ipv4     2 tcp      6 119 TIME_WAIT src=10.0.0.2 dst=10.0.0.1 sport=50030 dport=22 src=10.0.0.1 dst=10.0.0.2 sport=22 dport=50030 [ASSURED] mark=0 zone=0 use=2
+ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.9 sport=40000 dport=22 src=10.0.0.9 dst=10.0.0.1 sport=22 dport=40000 [ASSURED] mark=0 zone=0 use=2
+ipv4     2 tcp      6 431999 ESTABLISHED src=10.0.0.3 dst=10.0.0.9 sport=40001 dport=22 src=10.0.0.9 dst=10.0.0.3 sport=22 dport=40001 [ASSURED] mark=0 zone=0 use=2
+ipv4     2 udp      17 29 src=10.0.0.2 dst=10.0.0.1 sport=53 dport=22 src=10.0.0.1 dst=10.0.0.2 sport=22 dport=53 mark=0 zone=0 use=2
+ipv6     10 tcp      6 9 CLOSE src=2001:db8::2 dst=2001:db8::1 sport=50031 dport=22 src=2001:db8::1 dst=2001:db8::2 sport=22 dport=50031 [ASSURED] mark=0 zone=0 use=2
+`), []int{22}, []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::1")})
+	if got, want := fmt.Sprint(sockets), "[{10.0.0.2:50030 22} {10.0.0.3:50032 22} {[2001:db8::f000:7]:50033 22}]"; got != want {
+		t.Errorf("sockets %s, want %s", got, want)
+	}
+	if !slices.Equal(listening, []int{22}) { // 23 on the loopback only
+		t.Errorf("listening on %v", listening)
+	}
+	if got, want := fmt.Sprint(conntrack), "[{10.0.0.2:50030 22} {[2001:db8::2]:50031 22}]"; got != want {
+		t.Errorf("conntrack %s, want %s", got, want)
+	}
+}
+
+// sample is a look after so many seconds. on is who is in which phase since
+// when, 6 being through the door, conns who is connected: one letter an address.
+// guard is who got in by a replay guard that is full, change what befell the gate
+// just before the look.
+type sample struct {
+	after           float64
+	on, conns       string
+	passed, dropped uint64
+	guard, change   string
+	down            bool
+}
+
+// letters are a to d close to each other, and x to z far from all others.
+func letter(s string) netip.Addr {
+	if s[0] >= 'x' {
+		return netip.AddrFrom4([4]byte{203, 0, s[0], 1})
+	}
+	return netip.AddrFrom4([4]byte{100, 64, s[0], 1})
+}
+
+func seconds(s float64) time.Time {
+	return at.Add(time.Duration(math.Round(s*1000)) * time.Millisecond)
+}
+
+func (s sample) look() watch.Sample {
+	look := watch.Sample{Time: seconds(s.after), Counted: seconds(s.after),
+		Down:   s.down,
+		Passed: netfilter.Count{Known: true, Packets: s.passed}, Dropped: netfilter.Count{Known: true, Packets: s.dropped}}
+	for _, w := range strings.Fields(s.on) { // a3@1.5
+		var phase int
+		var since float64
+		if _, err := fmt.Sscanf(w[1:], "%d@%g", &phase, &since); err != nil {
+			panic(err)
+		}
+		look.On = append(look.On, watch.Sighting{Addr: letter(w), Phase: phase, Since: seconds(since), Slack: 5 * time.Millisecond})
+	}
+	for _, w := range strings.Fields(s.conns) { // a1: its first connection
+		look.Connections = append(look.Connections, watch.Connection{Client: netip.AddrPortFrom(letter(w), 50000+uint16(w[1])), Port: 22})
+	}
+	for _, w := range strings.Fields(s.guard) {
+		look.Guards = []watch.Guard{{Family: knock.Family4, Full: true, In: []netip.Addr{letter(w)}}}
+	}
+	return look
+}
+
+// told is an event in short: a3@1.5.
+func told(e watch.WatchEvent) string {
+	name := func(a netip.Addr) string { return string(rune(a.As4()[2])) }
+	s := fmt.Sprintf("%s %s%d@%g", e.Kind, name(e.Addr), e.Phase, e.Time.Sub(at).Seconds())
+	for _, o := range e.Others {
+		s += " " + name(o)
+	}
+	if e.Inferred {
+		s += " inferred"
+	}
+	if e.Earlier {
+		s += " earlier"
+	}
+	if e.Evidence == "counter" || e.Evidence == "door" {
+		s += " by the " + e.Evidence
+	}
+	return s
+}
+
+func TestVisits(t *testing.T) {
+	idle := sample{after: -1}
+	for _, tt := range []struct {
+		name   string
+		door   gate.DoorKind
+		looks  []sample
+		want   []string
+		totals watch.Totals
+	}{
+		{
+			name: "knock by knock, and in",
+			looks: []sample{idle, {after: 0.2, on: "a1@0.1"}, {after: 1.2, on: "a2@1.1"}, {after: 2.2, on: "a3@2.1"}, {after: 3.2, on: "a4@3.1"},
+				{after: 4.2, on: "a5@4.1"}, {after: 4.4, on: "a5@4.1", conns: "a1"}, {after: 20, on: "a5@4.1", conns: "a1"}},
+			want:   []string{"phase a1@0.1", "phase a2@1.1", "phase a3@2.1", "phase a4@3.1", "phase a5@4.1", "in a5@4.4"},
+			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name:   "all between two looks",
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1", conns: "a1"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "in a5@0.2"},
+			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name:   "left on the lists behind it, as some rules leave it",
+			looks:  []sample{idle, {after: 0.2, on: "a1@0.1 a2@0.15 a3@0.18"}, {after: 5.4, on: "a1@0.1 a2@0.15 a3@0.18"}, {after: 5.8, on: "a1@0.1 a2@0.15 a3@0.18"}},
+			want:   []string{"phase a1@0.1", "phase a2@0.15", "phase a3@0.18", "stuck a3@5.18"},
+			totals: watch.Totals{Stuck: [5]int{2: 1}},
+		},
+		{
+			name:   "half of it, and once more",
+			looks:  []sample{idle, {after: 0.2, on: "a2@0.1"}, {after: 6, on: "a2@0.1"}, {after: 9, on: "a1@8.9 a2@0.1"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1", "stuck a2@5.1", "phase a1@8.9"},
+			totals: watch.Totals{Stuck: [5]int{1: 1}},
+		},
+		{
+			name:   "a SYN repeated starts nothing, and keeps the window open",
+			looks:  []sample{idle, {after: 0.2, on: "a1@0.1"}, {after: 1.2, on: "a1@1.1"}, {after: 6, on: "a1@1.1"}, {after: 6.2, on: "a2@6.05"}, {after: 7, on: "a2@6.05 a1@6.9"}},
+			want:   []string{"phase a1@0.1", "phase a2@6.05"},
+			totals: watch.Totals{},
+		},
+		{
+			name:   "open, and nobody comes",
+			looks:  []sample{idle, {after: 0.2, on: "a4@0.05"}, {after: 0.4, on: "a5@0.1"}, {after: 6, on: "a5@0.1"}, {after: 7, on: "a5@0.1"}},
+			want:   []string{"phase a1@0.05 inferred", "phase a2@0.05 inferred", "phase a3@0.05 inferred", "phase a4@0.05", "phase a5@0.1", "stuck a5@5.1"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
+		},
+		{
+			name:  "what was over before counts apart",
+			looks: []sample{{after: 0, on: "a1@-100 x5@-100 y1@-1", conns: "z1"}, {after: 6, on: "a1@-100 x5@-100 y1@-1", conns: "z1"}},
+			want: []string{"phase a1@-100 earlier", "phase x1@-100 inferred earlier", "phase x2@-100 inferred earlier", "phase x3@-100 inferred earlier",
+				"phase x4@-100 inferred earlier", "phase x5@-100 earlier", "phase y1@-1", "stuck a1@-95 earlier", "stuck y1@4"},
+			totals: watch.Totals{Stuck: [5]int{0: 1}},
+		},
+		{
+			name:   "a connection that nothing led to",
+			looks:  []sample{idle, {after: 0.2, conns: "a1"}, {after: 0.4, conns: "a1 a2"}},
+			want:   []string{"in a0@0.2"},
+			totals: watch.Totals{},
+		},
+		{
+			name:   "a short connection, by the door's counter",
+			looks:  []sample{{after: -1, passed: 3}, {after: 0.2, on: "a5@0.1", passed: 4}, {after: 8, on: "a5@0.1", passed: 4}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "in a5@0.2 by the counter"},
+			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name:  "the counter does not say which of two",
+			looks: []sample{{after: -1, passed: 3}, {after: 0.2, on: "a5@0.1 x5@0.1", passed: 3}, {after: 0.4, on: "a5@0.1 x5@0.1", passed: 4}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase x1@0.1 inferred", "phase x2@0.1 inferred", "phase x3@0.1 inferred", "phase x4@0.1 inferred", "phase x5@0.1"},
+			totals: watch.Totals{Handshakes: 2},
+		},
+		{
+			name: "a door that connections keep open", door: gate.DoorUpdate,
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1"}, {after: 4, on: "a5@3"}, {after: 7, on: "a5@3"}, {after: 10, on: "a5@3"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@8"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
+		},
+		{
+			name:   "readings that waver are no new knocks",
+			looks:  []sample{idle, {after: 0.2, on: "a1@0.1"}, {after: 0.7, on: "a1@0.108"}, {after: 1.2, on: "a1@0.092"}, {after: 6, on: "a1@0.1"}},
+			want:   []string{"phase a1@0.1", "stuck a1@5.1"},
+			totals: watch.Totals{Stuck: [5]int{0: 1}},
+		},
+		{
+			name:   "two near addresses stuck at the same time",
+			looks:  []sample{idle, {after: 1, on: "a1@0.1 x1@0.2"}, {after: 3, on: "a2@2 x1@0.2 b1@2.5"}, {after: 6, on: "a2@2 b1@2.5"}, {after: 9}},
+			want:   []string{"phase a1@0.1", "phase x1@0.2", "phase a2@2", "phase b1@2.5", "stuck x1@5.2", "stuck a2@7", "stuck b1@7.5", "shared b1@7.5 a"},
+			totals: watch.Totals{Stuck: [5]int{2, 1}, Shared: 1},
+		},
+		{
+			name:   "one after the other is two clients",
+			looks:  []sample{idle, {after: 1, on: "a1@0.1"}, {after: 7}, {after: 8, on: "b1@7.5"}, {after: 14}},
+			want:   []string{"phase a1@0.1", "stuck a1@5.1", "phase b1@7.5", "stuck b1@12.5"},
+			totals: watch.Totals{Stuck: [5]int{2}},
+		},
+		{
+			name: "the door's list proves what no look found", door: gate.DoorRemove,
+			looks: []sample{idle, {after: 0.2, on: "a6@0.1", conns: "a1"}, {after: 0.7, on: "a6@0.1"}, {after: 1.2, on: "a6@1.1"}, {after: 1.7, on: "a1@1.6 a6@1.1", conns: "a2"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1 inferred", "in a5@0.1 by the door",
+				"phase a1@1.1 inferred", "phase a2@1.1 inferred", "phase a3@1.1 inferred", "phase a4@1.1 inferred", "phase a5@1.1 inferred", "in a5@1.1 by the door", "phase a1@1.6"},
+			totals: watch.Totals{Handshakes: 2, In: 2},
+		},
+		{
+			name:   "another connection through a door that stays open",
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1"}, {after: 0.7, on: "a5@0.1 a6@0.5"}, {after: 2.2, on: "a5@0.1 a6@2"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "in a5@0.5 by the door"},
+			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name:  "a replay guard that is full",
+			looks: []sample{idle, {after: 0.2, on: "a4@0.1 b4@0.1", guard: "b"}, {after: 6, guard: "b"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1",
+				"phase b1@0.1 inferred", "phase b2@0.1 inferred", "phase b3@0.1 inferred", "phase b4@0.1", "refused a4@5.1", "stuck b4@5.1"},
+			totals: watch.Totals{Stuck: [5]int{3: 1}, Refused: 1},
+		},
+		{
+			name:   "a replay guard has no say before the last phase",
+			looks:  []sample{idle, {after: 0.2, on: "a3@0.1", guard: "b"}, {after: 6, guard: "b"}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1", "stuck a3@5.1"},
+			totals: watch.Totals{Stuck: [5]int{2: 1}},
+		},
+		{
+			name: "the gate changes in the middle, and its lists go on",
+			looks: []sample{idle, {after: 0.2, on: "a5@0.1 b1@0.15 x1@0.2"}, {after: 0.4, on: "a5@0.1 b1@0.15 x1@0.2", change: "same lists"},
+				{after: 0.6, on: "a5@0.1 b1@0.15 x2@0.5", conns: "a1"}, {after: 9}, {after: 10, on: "b1@9.9"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase b1@0.15", "phase x1@0.2", "phase x2@0.5", "in a5@0.6", "phase b1@9.9"},
+			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name: "another gate, whose lists tell of an earlier time too",
+			looks: []sample{{after: -1}, {after: 0.2, on: "a5@0.1 b1@0.15", conns: "c1"}, {after: 0.4, on: "x5@-20", conns: "c1 d1", change: "other lists"},
+				{after: 0.6, on: "x5@-20 a1@0.5"}, {after: 9}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "phase b1@0.15", "in c0@0.2",
+				"phase x1@-20 inferred earlier", "phase x2@-20 inferred earlier", "phase x3@-20 inferred earlier", "phase x4@-20 inferred earlier", "phase x5@-20 earlier",
+				"phase a1@0.5", "stuck a1@5.5"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{1}},
+		},
+		{
+			name:  "a gate of fewer phases",
+			looks: []sample{idle, {after: 0.2, on: "a5@0.1 b4@0.1"}, {after: 0.4, on: "b3@0.3", change: "three phases"}, {after: 9}},
+			want: []string{"phase b1@0.1 inferred", "phase b2@0.1 inferred", "phase b3@0.1 inferred", "phase b4@0.1",
+				"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase b1@0.3 inferred", "phase b2@0.3 inferred", "phase b3@0.3", "stuck b3@5.3"},
+			totals: watch.Totals{Handshakes: 2, Stuck: [5]int{2: 1}},
+		},
+		{
+			name:  "the rules go away under two that look shared",
+			looks: []sample{idle, {after: 0.2, on: "a1@0.1 b1@0.2"}, {after: 1, change: "lost"}, {after: 9}},
+			want:  []string{"phase a1@0.1", "phase b1@0.2"},
+		},
+		{
+			name:   "open, and nothing listens",
+			looks:  []sample{{after: -1, down: true}, {after: 0.2, on: "a5@0.1", down: true}, {after: 7, down: true}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "ssh-down a5@5.1"},
+			totals: watch.Totals{Handshakes: 1, SSHDown: 1},
+		},
+		{
+			name: "through the door, and nothing listens",
+			looks: []sample{{after: -1, passed: 1, down: true}, {after: 0.2, on: "a5@0.1", passed: 1, down: true}, {after: 0.4, on: "a5@0.1", passed: 2, down: true},
+				{after: 0.6, on: "a5@0.1", passed: 3, conns: "x1", down: true}, {after: 9, down: true}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "ssh-down a5@0.4"},
+			totals: watch.Totals{Handshakes: 1, SSHDown: 1},
+		},
+		{
+			name:   "a server that starts anew at the wrong moment",
+			looks:  []sample{idle, {after: 0.2, on: "a5@0.1", down: true}, {after: 0.4, on: "a5@0.1"}, {after: 7}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@5.1"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
+		},
+		{
+			name:  "two near addresses that each made three phases",
+			looks: []sample{idle, {after: 0.2, on: "a3@0.1"}, {after: 1.2, on: "b3@1.1"}, {after: 9}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1", "phase b1@1.1 inferred", "phase b2@1.1 inferred", "phase b3@1.1",
+				"stuck a3@5.1", "stuck b3@6.1"},
+			totals: watch.Totals{Stuck: [5]int{2: 2}},
+		},
+		{
+			name:   "two near addresses that came one after the other within a window",
+			looks:  []sample{idle, {after: 0.2, on: "a1@0.1"}, {after: 4.2, on: "b1@4.1"}, {after: 12}},
+			want:   []string{"phase a1@0.1", "phase b1@4.1", "stuck a1@5.1", "stuck b1@9.1"},
+			totals: watch.Totals{Stuck: [5]int{2}},
+		},
+		{
+			name:  "a crowd is a scan",
+			looks: []sample{idle, {after: 1, on: "a1@0.1 b1@0.2 c1@0.3 d1@0.4 e1@0.5"}, {after: 1.2, on: "e1@0.5"}, {after: 9}},
+			want: []string{"phase a1@0.1", "phase b1@0.2", "phase c1@0.3", "phase d1@0.4", "phase e1@0.5",
+				"stuck a1@5.1", "stuck b1@5.2", "stuck c1@5.3", "stuck d1@5.4", "stuck e1@5.5"},
+			totals: watch.Totals{Stuck: [5]int{5}},
+		},
+		{
+			name:   "open, and others are turned away",
+			looks:  []sample{{after: -1, dropped: 7}, {after: 0.2, on: "a5@0.1", dropped: 8}, {after: 1.2, on: "a5@0.1", dropped: 9}, {after: 7, dropped: 20}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@5.1", "shared a5@5.1"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}, Shared: 1},
+		},
+		{
+			name:   "turned away before it opened, and after it shut",
+			looks:  []sample{{after: -1, dropped: 7}, {after: 0.2, on: "a5@0.1", dropped: 8}, {after: 1.2, on: "a5@0.1", dropped: 8}, {after: 7, dropped: 20}},
+			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@5.1"},
+			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const w = 5 * time.Second
+			v := watch.NewVisits([]time.Duration{w, w, w, w, w}, tt.door)
+			var got []string
+			for _, s := range tt.looks {
+				switch s.change {
+				case "lost":
+					v.GateLost()
+				case "same lists":
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, true)
+				case "other lists":
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, false)
+				case "three phases":
+					v.GateChanged([]time.Duration{w, w, w}, gate.DoorRCheck, true)
+				}
+				for _, e := range v.Take(s.look()) {
+					got = append(got, told(e))
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(tt.totals, v.Totals); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A scan from many addresses leaves the newest.
+func TestVisitsAreBounded(t *testing.T) {
+	v := watch.NewVisits([]time.Duration{time.Second}, gate.DoorRCheck)
+	for i := range 1300 {
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		now := seconds(float64(i))
+		v.Take(watch.Sample{Time: now, On: []watch.Sighting{{Addr: addr, Phase: 1, Since: now}}})
+	}
+	list := v.List()
+	if len(list) != 1000 || !list[0].Changed.After(list[999].Changed) || !list[999].Changed.After(seconds(290)) {
+		t.Errorf("%d visits", len(list))
+	}
+}
+
+func TestWatchEventAsJSON(t *testing.T) {
+	e := watch.WatchEvent{Kind: watch.SharedHandshake, Time: at, Age: 1234567 * time.Microsecond, Addr: letter("a"), Phase: 2, Others: []netip.Addr{letter("b")}}
+	got, err := json.Marshal(e)
+	want := `{"schema":1,"time":"2026-11-22T08:30:00Z","event":"shared","address":"100.64.97.1","family":"4","phase":2,"age_s":1.235,"others":["100.64.98.1"],` +
+		`"summary":"100.64.97.1 and 100.64.98.1 are stuck at the same time: perhaps one client behind carrier NAT, whose knocks leave by more than one address"}`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n%s, want\n%s", err, got, want)
+	}
+	found := watch.WatchEvent{Kind: watch.GateFound, Time: at, Gate: &watch.WatchedGate{
+		Kind: gate.FromNFT, Families: []knock.Family{knock.Family4}, SSHPort: 22, Door: gate.DoorRCheck, Windows: []time.Duration{2500 * time.Millisecond}}}
+	got, err = json.Marshal(found)
+	want = `{"schema":1,"time":"2026-11-22T08:30:00Z","event":"gate","gate":{"kind":"nft","families":["4"],"ssh_port":22,"door":"rcheck",` +
+		`"short_connections_seen":false,"dropped_attempts_counted":false,"windows_s":[2.5]},"summary":"watching the nft gate"}`
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n%s, want\n%s", err, got, want)
+	}
+}

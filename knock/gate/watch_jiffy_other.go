@@ -1,8 +1,0 @@
-//go:build !linux
-
-package gate
-
-import "time"
-
-// jiffy: there are no lists to read the time of.
-func jiffy() time.Duration { return 0 }

@@ -1,0 +1,299 @@
+package netfilter
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rule reads what follows the chain's name. What it does not know makes the
+// rule narrow, so that nothing is concluded from it.
+func (d *dump) rule(w []string) (r Rule) {
+	var recent *SetMatch
+	limits := map[string]string{}
+	var set, not bool
+	most := false // asks for all sources but some
+	var mask string
+	flushRecent := func() {
+		if recent == nil {
+			return
+		}
+		d.name(recent.Set, mask)
+		mask = ""
+		switch {
+		case set:
+			r.Updates = append(r.Updates, SetUpdate{Set: recent.Set, ByDest: recent.ByDest})
+		case recent.Mode != "":
+			r.Checks = append(r.Checks, *recent)
+		}
+		if recent.Mode == "remove" {
+			r.Removes = append(r.Removes, recent.Set)
+		}
+		recent, set = nil, false
+	}
+	next := func(i *int) string {
+		if *i+1 < len(w) {
+			*i++
+			return w[*i]
+		}
+		return ""
+	}
+	for i := 0; i < len(w); i++ {
+		negated := not
+		not = false
+		switch w[i] {
+		case "!":
+			not = true
+		case "-p", "--protocol":
+			r.Proto = strings.ToLower(next(&i))
+			if r.Proto == "6" {
+				r.Proto = "tcp"
+			}
+			if r.Proto == "all" {
+				r.Proto = ""
+			}
+			if strings.Contains(r.Proto, "icmpv6") || r.Proto == "ipv6-icmp" {
+				r.Not4 = true
+			}
+			r.Unmodelled = r.Unmodelled || negated
+		case "-m", "--match":
+			flushRecent()
+			switch next(&i) {
+			case "recent":
+				recent = &SetMatch{Set: "DEFAULT"}
+			case "limit":
+				limits["--limit"] = "3/hour" // unless it says another
+			}
+		case "--rcheck", "--update", "--remove":
+			if recent != nil {
+				recent.Mode, recent.Negated = w[i][2:], negated
+			}
+		case "--set":
+			set = recent != nil
+		case "--name":
+			if v := next(&i); recent != nil {
+				recent.Set = v
+			}
+		case "--seconds":
+			if n, err := strconv.ParseUint(next(&i), 10, 31); err == nil && recent != nil {
+				recent.Seconds = time.Duration(n) * time.Second
+			}
+		case "--rdest":
+			if recent != nil {
+				recent.ByDest = true
+			}
+		case "--mask":
+			mask = next(&i)
+			r.Not4 = r.Not4 || strings.Contains(mask, ":")
+		case "--rsource", "--reap":
+		case "--comment", "--log-prefix", "--log-level", "--reject-with":
+			next(&i)
+		case "--hitcount":
+			if n, err := strconv.Atoi(next(&i)); err == nil && recent != nil {
+				recent.Hits = n
+			}
+		case "--limit", "--limit-burst", "--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name",
+			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
+			option := w[i]
+			limits[option] = next(&i)
+			r.Unmodelled = r.Unmodelled || negated
+		case "--dport", "--dports", "--destination-port", "--destination-ports":
+			p := d.ports(next(&i))
+			if negated {
+				p = except(p)
+			}
+			r.Match = r.and(Match{Ports: p})
+		case "--ports": // of the source or the destination
+			r.Match, r.Unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.Unmodelled || negated
+		case "--match-set":
+			next(&i)
+			most, r.Unmodelled = most || negated, r.Unmodelled || !negated
+		case "--state", "--ctstate":
+			states := 0
+			for s := range strings.SplitSeq(next(&i), ",") {
+				states |= stateBit(s)
+			}
+			if negated {
+				states = anyState &^ states
+			}
+			r.Match = r.and(Match{States: states})
+		case "--syn":
+			r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
+		case "--tcp-flags":
+			mask, flags := next(&i), next(&i)
+			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
+				r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
+			} else {
+				r.Unmodelled = true
+			}
+		case "-i", "--in-interface":
+			r.Unmodelled = isWide(next(&i)) == negated || r.Unmodelled
+		case "-s", "--source":
+			v := next(&i)
+			r.Not4 = r.Not4 || strings.Contains(v, ":")
+			most, r.Unmodelled = most || negated, r.Unmodelled || !anyAddress(v) && !negated
+		case "-d", "--destination":
+			v := next(&i)
+			r.Not4 = r.Not4 || strings.Contains(v, ":")
+			r.Unmodelled = r.Unmodelled || !ownAddress(v) || negated
+		case "-j", "--jump", "-g", "--goto":
+			flushRecent()
+			leave := w[i] == "-g" || w[i] == "--goto"
+			r.send(next(&i), leave)
+		default:
+			if strings.HasPrefix(w[i], "-") && r.Verdict == Next {
+				r.Unmodelled = true
+			}
+		}
+	}
+	flushRecent()
+	r.limit(limits)
+	// Who drops all but some may well let the client in; who accepts all but
+	// some lets nearly everybody in.
+	r.Unmodelled = r.Unmodelled || most && r.Verdict != Accept
+	return r
+}
+
+// limit makes the limit of the options of a rule. One that counts otherwise than
+// by the source is not understood.
+func (r *Rule) limit(options map[string]string) {
+	add := func(l *Limit) {
+		r.Unmodelled = r.Unmodelled || l == nil
+		if l != nil {
+			r.Limits = append(r.Limits, l)
+		}
+	}
+	if rate, ok := options["--limit"]; ok {
+		add(parseLimit(rate, options["--limit-burst"], false))
+	}
+	mode := options["--hashlimit-mode"]
+	above, over := options["--hashlimit-above"]
+	upto, under := options["--hashlimit-upto"]
+	switch burst := options["--hashlimit-burst"]; {
+	case mode != "" && mode != "srcip":
+		r.Unmodelled = true
+	case over:
+		add(parseLimit(above, burst, true))
+	case under:
+		add(parseLimit(upto, burst, false))
+	}
+}
+
+// Name notes a list where it first comes: the kernel makes it then, with the
+// mask that the rule has.
+func (d *dump) name(list, mask string) {
+	if d.named[list] {
+		return
+	}
+	d.named[list] = true
+	if strings.Contains(mask, ".") {
+		d.cut = append(d.cut, list)
+	}
+}
+
+// send sets the verdict by the name of a target.
+func (r *Rule) send(target string, leave bool) {
+	switch target {
+	case "ACCEPT":
+		r.Verdict = Accept
+	case "DROP", "REJECT", "TARPIT":
+		r.Verdict = Drop
+	case "RETURN":
+		r.Verdict = Return
+	case "DNAT", "REDIRECT":
+		r.Verdict = DNAT
+	case "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "":
+	default:
+		r.Verdict, r.Target = Jump, target
+		if leave {
+			r.Verdict = Goto
+		}
+	}
+}
+
+// Ports reads 22, 22:25, ssh and lists of these.
+func (d *dump) ports(s string) []PortRange {
+	all := []PortRange{}
+	for part := range strings.SplitSeq(s, ",") {
+		first, last, isRun := strings.Cut(part, ":")
+		a := d.port(first)
+		b := a
+		if isRun {
+			b = d.port(last)
+			if last == "" {
+				b = 65535
+			}
+		}
+		all = append(all, PortRange{a, b})
+	}
+	return all
+}
+
+// Port reads one port; a word stands for itself, as a negative number.
+func (d *dump) port(s string) int {
+	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return int(n)
+	}
+	if s == "ssh" {
+		return 22
+	}
+	if s == "" {
+		return 0
+	}
+	i := slices.Index(d.words, s)
+	if i < 0 {
+		i = len(d.words)
+		d.words = append(d.words, s)
+	}
+	return -1 - i
+}
+
+// anyAddress reports whether s leaves no source out.
+func anyAddress(s string) bool { return strings.HasSuffix(s, "/0") }
+
+// ownAddress reports whether s may be the machine's address, as against a
+// multicast or loopback one.
+func ownAddress(s string) bool {
+	s, _, _ = strings.Cut(s, "/")
+	a, err := netip.ParseAddr(s)
+	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
+}
+
+// split cuts a line into words, as iptables and the shell quote them.
+func split(line string) (words []string) {
+	var word strings.Builder
+	var quote rune
+	inWord, escaped := false, false
+	for _, c := range line {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, inWord = true, true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '"' || c == '\'':
+			quote, inWord = c, true
+		case c == '#' && !inWord:
+			return words
+		case c == ' ' || c == ';':
+			if inWord {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(c)
+			inWord = true
+		}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words
+}

@@ -1,0 +1,90 @@
+package netfilter
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock"
+)
+
+// localTimeout bounds each tool: one waits while another program changes rules.
+const localTimeout = 20 * time.Second
+
+// savedRules is what the savers of iptables print, of both its backends and both
+// families. It fails where none of them works.
+func Save(ctx context.Context) (all []byte, err error) {
+	some := false
+	for _, family := range []string{"iptables", "ip6tables"} {
+		var savers []string
+		for _, backend := range []string{"-nft-save", "-legacy-save"} {
+			if _, err := lookPath(family + backend); err == nil {
+				savers = append(savers, family+backend)
+			}
+		}
+		if savers == nil {
+			savers = []string{family + "-save"}
+		}
+		for _, saver := range savers {
+			out, failed := Run(ctx, saver, "-c")
+			if failed != nil {
+				err = failed
+				continue
+			}
+			some = true
+			all = append(append(all, out...), '\n')
+		}
+	}
+	if some {
+		return all, nil
+	}
+	return nil, err
+}
+
+// lookPath finds a tool where administrators' tools are.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, name))
+		}
+	}
+	return path, err
+}
+
+// output runs a tool of administrators.
+func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+	defer cancel()
+	path, err := lookPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("no %s here", name)
+	}
+	var out, said bytes.Buffer
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		first, _, _ := strings.Cut(said.String(), "\n")
+		return nil, fmt.Errorf("%s: %s", name, knock.Clean(strings.TrimSpace(first+" "+err.Error()), 120))
+	}
+	return out.Bytes(), nil
+}
+
+// localListTotal reads what xt_recent was loaded with.
+func ListTotal() int {
+	text, err := os.ReadFile("/sys/module/xt_recent/parameters/ip_list_tot")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return n
+}

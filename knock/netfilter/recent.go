@@ -1,0 +1,71 @@
+package netfilter
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// maxProc bounds what is read of a file in /proc.
+const maxProc = 16 << 20
+
+// RecentEntry is an address on a list of the recent match.
+type RecentEntry struct {
+	Addr netip.Addr
+	Last uint64 // when it was noted last, in jiffies
+	// Stamps is how many times of it the list holds, the older ones forgotten.
+	Stamps int
+}
+
+// ReadRecent reads what /proc/net/xt_recent/NAME shows, a line for each address
+// (xt_recent.c, recent_seq_show):
+//
+//	src=10.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 2 4297704630, 4297704633
+//
+// Lines of another form are left out.
+func ReadRecent(r io.Reader) (all []RecentEntry) {
+	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		if len(words) < 5 || words[3] != "last_seen:" {
+			continue
+		}
+		addr, err := ParseAddr(strings.TrimPrefix(words[0], "src="))
+		last, err2 := strconv.ParseUint(words[4], 10, 64)
+		if err == nil && err2 == nil {
+			all = append(all, RecentEntry{addr, last, max(0, len(words)-7)})
+		}
+	}
+	return all
+}
+
+// recentEntries reads a list of the recent match. ok is false when there is none
+// of that name, and true of a name that the kernel does not take.
+func RecentEntries(name string) (all []RecentEntry, ok bool) {
+	if name != filepath.Base(name) {
+		return nil, true
+	}
+	file, err := os.Open(filepath.Join("/proc/net/xt_recent", name))
+	if err != nil {
+		return nil, false
+	}
+	defer file.Close()
+	return ReadRecent(file), true
+}
+
+// parseAddr reads an address as the kernel writes them: without a zone, which
+// might be any text.
+func ParseAddr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if a.Zone() != "" {
+		return netip.Addr{}, errZone
+	}
+	return a.Unmap(), err
+}
+
+var errZone = errors.New("an address with a zone")
