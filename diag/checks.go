@@ -45,7 +45,7 @@ func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
 			summary += " and " + other.String()
 		}
 		if n := len(x.e.others); n > 0 {
-			summary += fmt.Sprintf(", and %s that %s not tried", plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
+			summary += fmt.Sprintf(", and %s that %s not tried", knock.Plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
 		}
 	}
 	s.end(OK, summary, func(r *Report) { r.Address = addr.String() })
@@ -127,7 +127,7 @@ func (x *examination) readRules(ctx context.Context) error {
 	}
 	s := x.begin(CheckRules, "solving")
 	t, hours := x.e.target, max(x.Past, x.Future, solve.DefaultHours)
-	i, err := gate.Inspect(ctx, *x.Rules, solve.Puzzle{
+	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.now.Add(t.Skew)), Past: hours, Future: hours,
 	}, gate.Known{SSHPort: int(t.Addr.Port())})
 	if err != nil {
@@ -138,7 +138,7 @@ func (x *examination) readRules(ctx context.Context) error {
 		x.e.target.Strict = x.e.target.Strict || g.Strict
 		x.e.target.SweepGuard = cmp.Or(g.SweepGuard, x.e.target.SweepGuard)
 	}
-	switch m := i.Match(); {
+	switch m := i.Candidate(); {
 	case i.Gate == nil:
 		s.end(Fail, "there is no gate in them", nil)
 	case len(i.Differs) > 0:
@@ -172,7 +172,7 @@ func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 		// An earlier handshake's window may still be open, on a path that is too
 		// slow for a banner within the limit.
 		s.say("SSH's port accepts: waiting for the window to end")
-		if !sleep(ctx, x.e.target.Window+time.Second) {
+		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
 		if x.e.again, err = look(againLimit); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 // gaps are the handshake's attempts.
@@ -28,7 +29,7 @@ func (x *examination) again(ctx context.Context) (done bool, err error) {
 	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
 	r, err := x.client.Knock(ctx, x.e.target, o, nil)
 	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that
-		if !sleep(ctx, x.e.target.Window+time.Second) {
+		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
 		r, err = x.client.Knock(ctx, x.e.target, o, nil)
@@ -96,8 +97,8 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, scan Scan) (*ScanReport, error) {
 	scan.Client, scan.Past, scan.Future, scan.Also, scan.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
 	scan.RTT = time.Duration(x.e.before.RTT)
-	if i := x.e.rules; i != nil && i.Match() != nil {
-		scan.First, scan.Impatient = []Hypothesis{hypothesis(*i.Match())}, true
+	if i := x.e.rules; i != nil && i.Candidate() != nil {
+		scan.First, scan.Impatient = []solve.Candidate{*i.Candidate()}, true
 	}
 	scan.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := scan.Run(ctx, t, func(r ScanReport) {

@@ -89,7 +89,7 @@ func familyOf(a netip.Addr) knock.Family {
 
 // opening is what opened the gate, or is proven to.
 type opening struct {
-	Hypothesis
+	solve.Candidate
 	family    knock.Family
 	confirmed bool
 	how       string
@@ -100,7 +100,7 @@ type opening struct {
 func (e evidence) opened() (opening, bool) {
 	hour := knock.HourOf(e.now.Add(e.target.Skew))
 	if e.other != nil && e.other.Opened {
-		return opening{Hypothesis{0, hour, e.target.Range, solve.AsGiven}, e.otherFamily, true,
+		return opening{solve.Candidate{Hour: hour, Offset: 0, Range: e.target.Range, Variant: solve.AsGiven}, e.otherFamily, true,
 			fmt.Sprintf("the same handshake opens SSH over IPv%s", e.otherFamily), e.other.SSH}, true
 	}
 	for _, s := range []struct {
@@ -117,10 +117,10 @@ func (e evidence) opened() (opening, bool) {
 		}
 		return opening{*s.Opened, s.family, s.Confirmed, how, s.SSH}, true
 	}
-	if e.rules != nil && e.rules.Match() != nil && e.rules.Others() == 0 {
-		h := hypothesis(*e.rules.Match())
-		if (h != Hypothesis{0, hour, e.target.Range, solve.AsGiven}) {
-			return opening{h, e.family(), false, "the server's rules were made with " + e.rules.Match().Made(), knock.SSH{}}, true
+	if e.rules != nil && e.rules.Candidate() != nil && e.rules.Others() == 0 {
+		h := *e.rules.Candidate()
+		if (h != solve.Candidate{Hour: hour, Offset: 0, Range: e.target.Range, Variant: solve.AsGiven}) {
+			return opening{h, e.family(), false, "the server's rules were made with " + e.rules.Candidate().Made(), knock.SSH{}}, true
 		}
 	}
 	return opening{}, false

@@ -2,56 +2,13 @@ package diag
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"rapport/knock"
 	"rapport/knock/solve"
 )
-
-// Hypothesis is what a gate's sequence may be made of. Hypotheses compare with
-// ==.
-type Hypothesis struct {
-	// Offset is the hour's distance from the client's hour, its known skew
-	// included; negative is earlier.
-	Offset  int
-	Hour    knock.Hour
-	Range   knock.Range
-	Variant solve.Variant
-}
-
-// hypothesis is what rules were made with.
-func hypothesis(m solve.Match) Hypothesis {
-	return Hypothesis{m.HourOffset, m.Hour, m.Range, m.Variant}
-}
-
-// MarshalJSON implements [json.Marshaler].
-func (h Hypothesis) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Offset  int           `json:"hour_offset"`
-		Hour    knock.Hour    `json:"hour"`
-		Range   ends          `json:"range"`
-		Variant solve.Variant `json:"secret_variant"`
-	}{h.Offset, h.Hour, endsOf(h.Range), h.Variant})
-}
-
-// ends is a range as JSON has it.
-type ends struct {
-	Bottom int `json:"bottom"`
-	Top    int `json:"top"`
-}
-
-func endsOf(r knock.Range) ends { return ends{r.Bottom(), r.Top()} }
-
-// Differs says what the hypothesis has that the client of t has not, each in a
-// few words; nothing if the two agree.
-func (h Hypothesis) Differs(t knock.Target) []string {
-	return solve.Match{Hour: h.Hour, HourOffset: h.Offset, Range: h.Range, Variant: h.Variant}.
-		Differs(solve.Puzzle{Hour: h.Hour.Add(-h.Offset), Range: t.Range})
-}
 
 // DefaultPast is how many hours back a scan usually looks: every time zone.
 const DefaultPast = 26
@@ -61,16 +18,16 @@ const DefaultPast = 26
 // and those that clock, if not nil, allows; the client's range, the ranges in
 // also, and the client's with an end or both off by one; and, for the likeliest
 // hours, the secret with its newline, CR, blanks or case off.
-func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *ClockReport) []Hypothesis {
+func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *ClockReport) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
 	low, high := toldOffsets(now, t, clock)
 	type weighed struct {
-		Hypothesis
+		solve.Candidate
 		cost int
 	}
 	var all []weighed
-	had := map[Hypothesis]bool{}
-	add := func(h Hypothesis, cost int) {
+	had := map[solve.Candidate]bool{}
+	add := func(h solve.Candidate, cost int) {
 		if !had[h] {
 			had[h] = true
 			all = append(all, weighed{h, cost})
@@ -82,7 +39,7 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		if (offset < -past || offset > future) && !told {
 			continue
 		}
-		h := Hypothesis{offset, hour.Add(offset), t.Range, solve.AsGiven}
+		h := solve.Candidate{Hour: hour.Add(offset), Offset: offset, Range: t.Range, Variant: solve.AsGiven}
 		if h.Hour.Sub(hour) != offset {
 			continue // no four-digit year has it
 		}
@@ -113,9 +70,9 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	slices.SortStableFunc(all, func(a, b weighed) int {
 		return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(b.Offset, a.Offset))
 	})
-	out := make([]Hypothesis, len(all))
+	out := make([]solve.Candidate, len(all))
 	for i, w := range all {
-		out[i] = w.Hypothesis
+		out[i] = w.Candidate
 	}
 	return out
 }
@@ -152,9 +109,9 @@ func neighbours(r knock.Range) (all []knock.Range) {
 }
 
 // announce says what a scan sends, and what that reveals to an onlooker.
-func announce(all []Hypothesis) string {
+func announce(all []solve.Candidate) string {
 	hours, ranges := map[knock.Hour]bool{}, map[knock.Range]bool{}
-	var first, last Hypothesis
+	var first, last solve.Candidate
 	for i, h := range all {
 		hours[h.Hour], ranges[h.Range] = true, true
 		if i == 0 || h.Offset < first.Offset {
@@ -167,7 +124,7 @@ func announce(all []Hypothesis) string {
 	if len(hours) == 0 {
 		return "nothing to try"
 	}
-	s := fmt.Sprintf("trying %d hypotheses: %s, %s", len(all), plural(len(hours), "hour"), plural(len(ranges), "range"))
+	s := fmt.Sprintf("trying %d hypotheses: %s, %s", len(all), knock.Plural(len(hours), "hour"), knock.Plural(len(ranges), "range"))
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}
@@ -175,18 +132,4 @@ func announce(all []Hypothesis) string {
 		return s + "; past hours tell an onlooker nothing that opens the gate later"
 	}
 	return s + fmt.Sprintf("; an onlooker who keeps them can open the gate in the hours to come, until %v", last.Hour)
-}
-
-// plural counts things.
-func plural(n int, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	if stem, ok := strings.CutSuffix(what, "sis"); ok {
-		return fmt.Sprintf("%d %sses", n, stem)
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

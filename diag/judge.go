@@ -17,7 +17,7 @@ type finding struct {
 	summary string
 	fix     string
 	detail  Detail
-	change  Change
+	change  hosts.Change
 }
 
 // judge ranks the causes that the evidence allows. The first one is the
@@ -65,7 +65,7 @@ func (e evidence) findings() []finding {
 	}
 	if ports, _ := answered(h, knock.Open); len(ports) > 0 && !e.target.Addr.Addr().IsLoopback() {
 		f := sure(KnocksTaken, "knock ports accept connections: a proxy or a tarpit answers in the server's place",
-			"knock from another network, or ask this one's administrator to leave the range alone", fmt.Sprintf("%s accepted: a gate stays silent", plural(len(ports), "port")))
+			"knock from another network, or ask this one's administrator to leave the range alone", fmt.Sprintf("%s accepted: a gate stays silent", knock.Plural(len(ports), "port")))
 		f[0].detail.Ports = ports
 		return f
 	}
@@ -174,7 +174,7 @@ func state(s knock.SSHState) string {
 // lossy is a handshake that opens only when it is repeated.
 func (e evidence) lossy(attempts int) []finding {
 	f := sure(LossyPath, fmt.Sprintf("it opens, but only at attempt %d: the path loses or reorders packets", attempts),
-		"nothing is wrong with the gate; more attempts help: rapport knock --attempts", fmt.Sprintf("%s stayed without effect, then SSH opened", plural(attempts-1, "handshake")))
+		"nothing is wrong with the gate; more attempts help: rapport knock --attempts", fmt.Sprintf("%s stayed without effect, then SSH opened", knock.Plural(attempts-1, "handshake")))
 	f[0].detail.Loss = float64(attempts-1) / float64(attempts)
 	return f
 }
@@ -251,7 +251,7 @@ func (e evidence) blockedSummary() string {
 
 func (e evidence) blockedEvidence() (all []string) {
 	g := e.egress
-	all = append(all, fmt.Sprintf("%s %s", plural(len(g.ports), "knock"), g.answer))
+	all = append(all, fmt.Sprintf("%s %s", knock.Plural(len(g.ports), "knock"), g.answer))
 	if g.mixed {
 		all = append(all, "others of the same handshake were not")
 	}

@@ -25,7 +25,7 @@ func (e evidence) differs(o opening) []finding {
 			summary: fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.target.Range),
 			fix:     fmt.Sprintf("take range %v over", o.Range),
 			detail:  Detail{ServerRange: o.Range},
-			change:  Change{Range: o.Range},
+			change:  hosts.Change{Range: o.Range},
 		})
 	}
 	if o.Variant != solve.AsGiven {
@@ -42,7 +42,7 @@ func (e evidence) differs(o opening) []finding {
 			summary: fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
 			fix:     fmt.Sprintf("take IPv%s over; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()),
 			detail:  Detail{Works: o.family},
-			change:  Change{Family: o.family},
+			change:  hosts.Change{Family: o.family},
 		})
 	}
 	if len(found) == 0 { // the very handshake that failed
@@ -99,7 +99,7 @@ func (e evidence) otherHour(o opening) []finding {
 		case code == HourAhead || code == HourBehind:
 			over += ", which is known to the hour only: a zone with half hours needs another"
 		}
-		return finding{Cause{code, likelihood, evidence}, summary, fix + over, Detail{HourOffset: &offset, Skew: &s}, Change{Skew: &s}}
+		return finding{Cause{code, likelihood, evidence}, summary, fix + over, Detail{HourOffset: &offset, Skew: &s}, hosts.Change{Skew: &s}}
 	}
 	known := e.clock != nil && e.clock.Known
 	if known {
@@ -225,13 +225,13 @@ func (e evidence) unexplained() []finding {
 		}
 	}
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
-		f.summary += fmt.Sprintf("; of %s a sweep guard leaves that open", plural(s.BeyondGuard+s.Untried, "candidate"))
+		f.summary += fmt.Sprintf("; of %s a sweep guard leaves that open", knock.Plural(s.BeyondGuard+s.Untried, "candidate"))
 	}
 	if s := e.scan; s != nil && s.BeyondGuard > 0 {
-		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, plural(s.BeyondGuard, "hypothesis"))
+		say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, knock.Plural(s.BeyondGuard, "hypothesis"))
 	}
 	if s := e.scan; s != nil && s.Untried > 0 {
-		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", plural(s.Untried, "hypothesis"), e.target.SweepGuard)
+		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", knock.Plural(s.Untried, "hypothesis"), e.target.SweepGuard)
 	}
 	var lossy *finding
 	for _, r := range []*ScanReport{e.scan, e.otherScan} {
@@ -257,7 +257,7 @@ func (e evidence) unexplained() []finding {
 	if e.egress == nil {
 		found = append(found, finding{Cause: Cause{KnocksBlocked, 0.2, []string{"knocks that are dropped on the way look the same as a gate that stays shut"}}})
 	}
-	if e.future == 0 && (e.rules == nil || e.rules.Match() == nil) {
+	if e.future == 0 && (e.rules == nil || e.rules.Candidate() == nil) {
 		found = append(found, finding{Cause: Cause{HourAhead, 0.1, []string{"hours to come were not tried"}}})
 	}
 	if r := e.rules; r != nil {
@@ -265,7 +265,7 @@ func (e evidence) unexplained() []finding {
 	}
 	if g := e.egress; g != nil && !e.blocked() {
 		found = append(found, finding{Cause: Cause{KnocksBlocked, 0.2, []string{
-			fmt.Sprintf("%s %s, but so are ports outside the range: this looks like the server's own way", plural(len(g.ports), "knock"), g.answer)}}})
+			fmt.Sprintf("%s %s, but so are ports outside the range: this looks like the server's own way", knock.Plural(len(g.ports), "knock"), g.answer)}}})
 	}
 	return found
 }
@@ -287,7 +287,7 @@ func (e evidence) unexplainedByRules(found []finding, r *gate.Inspection) []find
 		f.summary = "the server's rules are made with another secret"
 		f.fix = "keep the same secret on both sides"
 		return found[:1]
-	case r.Match() == nil:
+	case r.Candidate() == nil:
 		return found
 	}
 	f.Evidence = append(f.Evidence, "the server's rules expect the very sequence that was sent")

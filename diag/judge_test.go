@@ -41,14 +41,14 @@ func localOff(r *ClockReport, d time.Duration) *ClockReport {
 
 // hit is a scan that was opened.
 func hit(offset int, r knock.Range, v solve.Variant, confirmed bool) *ScanReport {
-	return &ScanReport{Opened: &Hypothesis{offset, knock.HourOf(noon).Add(offset), r, v}, Confirmed: confirmed, Hypotheses: 200}
+	return &ScanReport{Opened: &solve.Candidate{Hour: knock.HourOf(noon).Add(offset), Offset: offset, Range: r, Variant: v}, Confirmed: confirmed, Hypotheses: 200}
 }
 
 // solved is what rules were found to be made with; nil is another secret.
-func solved(g gate.Gate, m *solve.Match) *gate.Inspection {
+func solved(g gate.Gate, m *solve.Candidate) *gate.Inspection {
 	i := &gate.Inspection{Gate: &g, Solution: solve.Solution{Searched: 1}}
 	if m != nil {
-		i.Solution.Matches = []solve.Match{*m}
+		i.Solution.Candidates = []solve.Candidate{*m}
 	}
 	return i
 }
@@ -93,9 +93,9 @@ func TestJudge(t *testing.T) {
 		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
 		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), own: true}}, KnocksBlocked, "", "", "this machine itself"},
 		{"the rules are another secret's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
-		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{Guarded: true}, &solve.Match{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
-		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Match{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
-		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Match{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
+		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{Guarded: true}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
+		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
+		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &ScanReport{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
 		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
 		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
 	} {

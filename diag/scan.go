@@ -11,6 +11,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/solve"
 )
 
 // Scan finds out which hour, range and form of the secret open a gate. The zero
@@ -27,7 +28,7 @@ type Scan struct {
 	Shut knock.SSHState
 	RTT  time.Duration // the path's round trip, zero if it is not known
 	// First are hypotheses to try before all others.
-	First []Hypothesis
+	First []solve.Candidate
 	// Spent is how many knocks at ports of the client's own sequence were sent
 	// right before: a sweep guard counts them, if range or secret is wrong.
 	Spent int
@@ -53,7 +54,7 @@ const (
 
 // Cell is one hypothesis of a scan.
 type Cell struct {
-	Hypothesis
+	solve.Candidate
 	State CellState
 }
 
@@ -64,10 +65,10 @@ type ScanReport struct {
 	Address string `json:"address"`
 	// Opened is what opened the gate; Confirmed says that a handshake of its own
 	// did so again once the window was over.
-	Opened     *Hypothesis `json:"opened"`
-	Confirmed  bool        `json:"confirmed"`
-	Hypotheses int         `json:"hypotheses"`
-	Packets    int         `json:"packets"`
+	Opened     *solve.Candidate `json:"opened"`
+	Confirmed  bool             `json:"confirmed"`
+	Hypotheses int              `json:"hypotheses"`
+	Packets    int              `json:"packets"`
 	// Connections is how many connections to SSH were made.
 	Connections int          `json:"connections"`
 	Elapsed     knock.Millis `json:"elapsed_ms"`
@@ -83,7 +84,7 @@ type ScanReport struct {
 	// Untried is how many hypotheses were not tried for lack of time.
 	Untried int `json:"untried,omitempty"`
 	// Aside are hits that did not repeat.
-	Aside []Hypothesis `json:"put_aside,omitempty"`
+	Aside []solve.Candidate `json:"put_aside,omitempty"`
 	// Announce says what is sent, and what that reveals to an onlooker. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
@@ -177,7 +178,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (Sc
 	r.all, r.stages = arrange(Hypotheses(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
 	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
 	for _, h := range r.all {
-		r.report.Cells = append(r.report.Cells, Cell{Hypothesis: h})
+		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
 	r.tell(true)
 	err := r.run(ctx)
@@ -208,7 +209,7 @@ type scanRun struct {
 	start  time.Time
 	told   time.Time
 	shut   knock.SSHState
-	all    []Hypothesis
+	all    []solve.Candidate
 	ports  [][knock.Knocks]uint16 // of each
 	stages []stage
 	budget budget
@@ -264,7 +265,7 @@ func (r *scanRun) lookFirst(ctx context.Context) error {
 			return nil
 		}
 		r.report.Connections++
-		if again == 0 && r.shut == knock.SSHOpen && !sleep(ctx, r.target.Window+time.Second) {
+		if again == 0 && r.shut == knock.SSHOpen && !knock.Wait(ctx, r.target.Window+time.Second) {
 			return context.Cause(ctx)
 		}
 		if r.shut != knock.SSHOpen {

@@ -71,8 +71,8 @@ type stage struct {
 // usual budget has wrong ports for, and one, since the right one costs nothing.
 // Then come the own hours, which cost nothing if range and secret are right; but
 // on loopback twice, since one lost packet hides the right one; and then the rest.
-func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypothesis) ([]Hypothesis, []stage) {
-	var own, slips, rest []Hypothesis
+func arrange(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
+	var own, slips, rest []solve.Candidate
 	out := slices.Clone(first)
 	for _, h := range all {
 		mine := h.Range == t.Range && h.Variant == solve.AsGiven
@@ -88,7 +88,7 @@ func arrange(all []Hypothesis, t knock.Target, likely, spent int, first []Hypoth
 			rest = append(rest, h)
 		}
 	}
-	slices.SortStableFunc(slips, func(a, b Hypothesis) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
 	if t.SweepGuard > 0 {
 		for len(own) > 0 || len(slips) > 0 {
 			n, m := min(1, len(own)), min(1, len(slips))
@@ -121,8 +121,8 @@ const ownHours = 26
 
 // apart divides hours so that the near ones are each other's own: hours ahead
 // are wrong ports to a server that is far behind, and the other way round.
-func apart(hours []Hypothesis) [][]Hypothesis {
-	var near, past, future []Hypothesis
+func apart(hours []solve.Candidate) [][]solve.Candidate {
+	var near, past, future []solve.Candidate
 	first, last := 0, 0
 	for _, h := range hours {
 		first, last = min(first, h.Offset), max(last, h.Offset)
@@ -136,9 +136,9 @@ func apart(hours []Hypothesis) [][]Hypothesis {
 		}
 	}
 	if last-first <= ownHours {
-		return [][]Hypothesis{hours}
+		return [][]solve.Candidate{hours}
 	}
-	return [][]Hypothesis{near, past, future}
+	return [][]solve.Candidate{near, past, future}
 }
 
 func upTo(from, to int) (all []int) {
@@ -151,7 +151,7 @@ func upTo(from, to int) (all []int) {
 // slipRank says how likely a range or variant is that is not the client's: the
 // lower, the likelier; negative for none that comes of one slip. Ranges that the
 // user names come first.
-func slipRank(h Hypothesis, t knock.Target) int {
+func slipRank(h solve.Candidate, t knock.Target) int {
 	type slip struct {
 		bottom, top int
 		variant     solve.Variant

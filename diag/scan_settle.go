@@ -100,7 +100,7 @@ func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		if len(fits) <= maxConfirmations || pass == maxPasses || r.target.SweepGuard > 0 {
 			return fits, nil
 		}
-		if !sleep(ctx, r.target.Window+time.Second) {
+		if !knock.Wait(ctx, r.target.Window+time.Second) {
 			return nil, context.Cause(ctx)
 		}
 		again := r.plan(fits)
@@ -116,7 +116,7 @@ func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]
 // for each once the window is over.
 func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	if len(fits) == 0 {
-		if !sleep(ctx, r.target.Window+time.Second) {
+		if !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
 		return false, nil
@@ -129,12 +129,12 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = r.report.SSH.Summary()
 		return false, nil
 	}
-	if !sleep(ctx, r.target.Window+time.Second) {
+	if !knock.Wait(ctx, r.target.Window+time.Second) {
 		return false, context.Cause(ctx)
 	}
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
 		// What a stand-in opens late is not what is knocked next.
-		if n > 0 && r.target.Addr.Addr().IsLoopback() && !sleep(ctx, r.target.Window+time.Second) {
+		if n > 0 && r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
 		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
@@ -152,7 +152,7 @@ func (r *scanRun) again(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
-		if !sleep(ctx, guardTime+time.Second-time.Since(b.last)) {
+		if !knock.Wait(ctx, guardTime+time.Second-time.Since(b.last)) {
 			return false, context.Cause(ctx)
 		}
 	}
@@ -196,7 +196,7 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 			r.report.Cells[i].State = Hit
 			return true, nil
 		}
-		if !sleep(ctx, r.target.Window+time.Second) {
+		if !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
 	}
@@ -223,7 +223,7 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 		r.waited += wait
 		r.report.Pausing = true
 		r.tell(true)
-		if !sleep(ctx, wait) {
+		if !knock.Wait(ctx, wait) {
 			return 0, context.Cause(ctx)
 		}
 		r.report.Pausing = false

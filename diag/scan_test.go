@@ -78,7 +78,7 @@ func TestHypothesesOfAYear(t *testing.T) {
 	}
 	start := time.Now()
 	all := diag.Hypotheses(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, solve.MaxHours, solve.MaxHours, nil, nil)
-	had := map[diag.Hypothesis]bool{}
+	had := map[solve.Candidate]bool{}
 	for _, h := range all {
 		had[h] = true
 	}

@@ -1,11 +1,12 @@
 package diag
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
 	"time"
+
+	"rapport/knock"
 )
 
 // How the edge of the server's second is looked for.
@@ -45,7 +46,7 @@ func (w *webClock) refine(first dated) (Interval, error) {
 		// answer tells on which side of split it is.
 		split := known.High - coarse - rtt/2 - min(step, left)
 		at := nextSecond(now.Add(rtt/2 + split)).Add(-split - rtt/2)
-		if at.After(end) || !sleep(w.ctx, at.Sub(now)) {
+		if at.After(end) || !knock.Wait(w.ctx, at.Sub(now)) {
 			break
 		}
 		d, err := w.ask()
@@ -72,7 +73,7 @@ func (w *webClock) refine(first dated) (Interval, error) {
 // secondLook asks once more, over a second later: whether the Date moves on.
 func (w *webClock) secondLook(first dated, known Interval, end time.Time) (Interval, error) {
 	at := first.to.Add(time.Second + 2*coarse + first.to.Sub(first.from))
-	if at.After(end) || !sleep(w.ctx, at.Sub(w.now())) {
+	if at.After(end) || !knock.Wait(w.ctx, at.Sub(w.now())) {
 		return known, nil
 	}
 	d, err := w.ask()
@@ -115,16 +116,4 @@ func nextSecond(t time.Time) time.Time {
 		return whole.Add(time.Second)
 	}
 	return t
-}
-
-// sleep waits, and reports whether ctx lasted as long.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -2,8 +2,6 @@ package diag
 
 import (
 	"encoding/json"
-	"strconv"
-	"strings"
 	"time"
 
 	"rapport/knock"
@@ -51,7 +49,7 @@ type Verdict struct {
 	Fix    string `json:"fix"`
 	Detail Detail `json:"detail"`
 	// Change is what of the fix is on this side; zero for nothing.
-	Change Change `json:"-"`
+	Change hosts.Change `json:"-"`
 }
 
 // Detail is what a verdict has to tell in figures. Only what the code calls for
@@ -73,21 +71,17 @@ func (d Detail) MarshalJSON() ([]byte, error) {
 	out := struct {
 		HourOffset  *int          `json:"hour_offset,omitempty"`
 		Skew        *float64      `json:"skew_s,omitempty"`
-		ServerRange *ends         `json:"server_range,omitempty"`
+		ServerRange knock.Range   `json:"server_range,omitzero"`
 		Variant     solve.Variant `json:"variant,omitempty"`
 		Works       knock.Family  `json:"works,omitempty"`
 		Loss        float64       `json:"loss,omitempty"`
 		Ports       []uint16      `json:"ports,omitempty"`
 		Answer      knock.Answer  `json:"answer,omitempty"`
 		Text        string        `json:"text,omitempty"`
-	}{HourOffset: d.HourOffset, Variant: d.Variant, Works: d.Works, Loss: d.Loss, Ports: d.Ports, Answer: d.Answer, Text: d.Text}
+	}{HourOffset: d.HourOffset, ServerRange: d.ServerRange, Variant: d.Variant, Works: d.Works, Loss: d.Loss, Ports: d.Ports, Answer: d.Answer, Text: d.Text}
 	if d.Skew != nil {
 		s := d.Skew.Round(time.Millisecond).Seconds()
 		out.Skew = &s
-	}
-	if d.ServerRange.IsValid() {
-		e := endsOf(d.ServerRange)
-		out.ServerRange = &e
 	}
 	return json.Marshal(out)
 }
@@ -99,78 +93,4 @@ type Cause struct {
 	// be at work at once.
 	Likelihood float64  `json:"likelihood"`
 	Evidence   []string `json:"evidence"`
-}
-
-// Change is what can be changed on this side so that the next handshake opens.
-// Zero fields stay as they are.
-type Change struct {
-	Skew       *time.Duration
-	Range      knock.Range
-	Family     knock.Family
-	Strict     bool // the gate is, as its rules say
-	SweepGuard int  // that of its rules
-}
-
-// IsZero reports whether there is nothing to change.
-func (c Change) IsZero() bool { return c == Change{} }
-
-// Apply makes the change to a host.
-func (c Change) Apply(h hosts.Host) hosts.Host {
-	if c.Skew != nil {
-		h.Skew = *c.Skew
-	}
-	if c.Range.IsValid() {
-		h.Range = c.Range
-	}
-	if c.Family != "" {
-		h.Family = c.Family
-	}
-	if c.Strict {
-		h.Strict = true
-	}
-	if c.SweepGuard > 0 {
-		h.SweepGuard = c.SweepGuard
-	}
-	return h
-}
-
-// String says in words what is applied: "skew -3h, range 10000-10998".
-func (c Change) String() string {
-	var words []string
-	if c.Skew != nil {
-		words = append(words, "skew "+hosts.FormatDuration(*c.Skew))
-	}
-	if c.Range.IsValid() {
-		words = append(words, "range "+c.Range.String())
-	}
-	if c.Family != "" {
-		words = append(words, "IPv"+string(c.Family))
-	}
-	if c.Strict {
-		words = append(words, "strict")
-	}
-	if c.SweepGuard > 0 {
-		words = append(words, "sweep guard "+strconv.Itoa(c.SweepGuard))
-	}
-	return strings.Join(words, ", ")
-}
-
-// Flags returns the change as flags of the command line.
-func (c Change) Flags() (all []string) {
-	if c.Skew != nil {
-		all = append(all, "--skew="+hosts.FormatDuration(*c.Skew))
-	}
-	if c.Range.IsValid() {
-		all = append(all, "--range="+c.Range.String())
-	}
-	if c.Family != "" {
-		all = append(all, "-"+string(c.Family))
-	}
-	if c.Strict {
-		all = append(all, "--strict")
-	}
-	if c.SweepGuard > 0 {
-		all = append(all, "--sweep-guard="+strconv.Itoa(c.SweepGuard))
-	}
-	return all
 }

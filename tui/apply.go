@@ -7,7 +7,6 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/hosts"
 )
@@ -16,7 +15,7 @@ import (
 type applied struct {
 	by     screen
 	name   string // of the server
-	change diag.Change
+	change hosts.Change
 	path   string // where it was written, empty for nowhere
 	err    error
 }
@@ -24,7 +23,7 @@ type applied struct {
 // apply makes a change to the server as this run has it, and returns what writes
 // it into the hosts file if the server stands there. found says how the change
 // was found.
-func (s *session) apply(by screen, change diag.Change, found string) tea.Cmd {
+func (s *session) apply(by screen, change hosts.Change, found string) tea.Cmd {
 	family := s.host.Family
 	s.host = change.Apply(s.host)
 	s.target.Range, s.target.Skew = s.host.Range, s.host.Skew

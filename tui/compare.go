@@ -10,9 +10,9 @@ import (
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/hosts"
 	"rapport/knock/solve"
 	"rapport/tui/ui"
 )
@@ -203,9 +203,9 @@ func (s *compareScreen) solve() tea.Cmd {
 	s.step, s.failure = comparing, ""
 	t := s.target
 	q := query{
-		Puzzle: solve.Puzzle{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
-		Known:  gate.Known{SSHPort: s.host.SSHPort, Window: s.window()},
-		text:   bytes.Clone(s.text.bytes), path: s.path,
+		Query: solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
+		Known: gate.Known{SSHPort: s.host.SSHPort, Window: s.window()},
+		text:  bytes.Clone(s.text.bytes), path: s.path,
 	}
 	hostsPath, name := s.config.HostsPath, s.host.Name
 	job, cmd := ui.StartJob(s.ctx, func(ctx context.Context, emit func(any)) error {
@@ -235,16 +235,16 @@ func (s *compareScreen) ended(msg ui.JobDone) {
 
 // change is what of the result can be applied here: of a match that is more than
 // a guess.
-func (s *compareScreen) change() (c diag.Change) {
+func (s *compareScreen) change() (c hosts.Change) {
 	if s.step != compared || s.result == nil || !s.result.Certain() {
 		return c
 	}
-	m := *s.result.Match()
-	if m.Range != s.result.Puzzle.Range {
+	m := *s.result.Candidate()
+	if m.Range != s.result.Query.Range {
 		c.Range = m.Range
 	}
-	if m.HourOffset != 0 {
-		skew := s.target.Skew + time.Duration(m.HourOffset)*time.Hour
+	if m.Offset != 0 {
+		skew := s.target.Skew + time.Duration(m.Offset)*time.Hour
 		c.Skew = &skew
 	}
 	if g := s.result.Gate; g != nil {

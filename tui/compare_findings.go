@@ -26,7 +26,7 @@ func (s *compareScreen) findings() (out []string) {
 	if i.Printed != nil {
 		add(th.Plain, i.Printed.Words())
 	}
-	if m := i.Match(); m != nil {
+	if m := i.Candidate(); m != nil {
 		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
 			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", ui.Count(n, "other combination")))
@@ -54,7 +54,7 @@ func (s *compareScreen) conclusion() (lipgloss.Style, string) {
 		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", solve.DefaultHours)
 	case len(i.Differs) > 0:
 		return th.Warn, "differs: " + strings.Join(i.Differs, "; ")
-	case i.Match() != nil:
+	case i.Candidate() != nil:
 		return th.Good, "hour, range and secret are the same here"
 	case i.Printed != nil:
 		return th.Good, "range, window and ssh port are the same here"
@@ -65,14 +65,14 @@ func (s *compareScreen) conclusion() (lipgloss.Style, string) {
 // staleness says that the client was made to follow a server whose hour is not the
 // true one.
 func (s *compareScreen) staleness() string {
-	m := s.result.Match()
-	if m == nil || !s.follows || s.step != compared || m.HourOffset != 0 {
+	m := s.result.Candidate()
+	if m == nil || !s.follows || s.step != compared || m.Offset != 0 {
 		return ""
 	}
-	switch real := (solve.Match{HourOffset: m.Hour.Sub(knock.HourOf(s.began))}); {
-	case real.HourOffset < 0:
+	switch real := (solve.Candidate{Offset: m.Hour.Sub(knock.HourOf(s.began))}); {
+	case real.Offset < 0:
 		return fmt.Sprintf("the server's rules are still stale, from %s: this client only follows", real.When())
-	case real.HourOffset > 0:
+	case real.Offset > 0:
 		return fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When())
 	}
 	return ""
@@ -119,7 +119,7 @@ func (s *compareScreen) problems() (out []string) {
 // withoutPorts hides the knock ports that a text names, on a masked screen.
 func (s *compareScreen) withoutPorts(text string) string {
 	i := s.result
-	ports := slices.Clone(i.Puzzle.Ports[:])
+	ports := slices.Clone(i.Query.Ports[:])
 	if i.Gate != nil {
 		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
 	}

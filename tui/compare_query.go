@@ -16,7 +16,7 @@ import (
 
 // query is what is compared: a text, or the file at path unless that is empty.
 type query struct {
-	solve.Puzzle
+	solve.Query
 	gate.Known
 	text []byte
 	path string
@@ -42,13 +42,13 @@ func (q query) inspect(ctx context.Context) (i gate.Inspection, err error) {
 		if q.Ports, err = solve.ParsePorts(string(q.text)); err != nil {
 			return i, err
 		}
-		return gate.InspectPorts(ctx, q.Puzzle)
+		return gate.InspectPorts(ctx, q.Query)
 	}
 	found, err := gate.ReadRules(bytes.NewReader(q.text))
 	if err != nil {
 		return i, err
 	}
-	return gate.Inspect(ctx, found, q.Puzzle, q.Known)
+	return gate.Inspect(ctx, found, q.Query, q.Known)
 }
 
 // readText reads a file that is no longer than rules may be.

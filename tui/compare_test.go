@@ -327,7 +327,7 @@ func TestCompareApplies(t *testing.T) {
 				t.Errorf("something differs still:\n%s", m.View())
 			}
 			// The Knock screen goes by it.
-			ports := m.compare.result.Puzzle.Ports
+			ports := m.compare.result.Query.Ports
 			m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
 			if m.sequence(m.hour()).Ports() != ports {
 				t.Errorf("the Knock screen has other ports:\n%s", m.View())

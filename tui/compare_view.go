@@ -116,11 +116,11 @@ func (s *compareScreen) portsPane() ui.Pane {
 		p.Note = gateNote(*i)
 		there = i.Gate.Ports
 	}
-	if i.Puzzle.Ports[0] != 0 {
-		there = i.Puzzle.Ports[:]
+	if i.Query.Ports[0] != 0 {
+		there = i.Query.Ports[:]
 	}
-	seq := knock.Derive(i.Puzzle.Hour, i.Puzzle.Range, i.Puzzle.Secret)
-	p.Add(s.theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Puzzle.Hour.String()))
+	seq := knock.Derive(i.Query.Hour, i.Query.Range, i.Query.Secret)
+	p.Add(s.theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
 	for k, name := range ordinals() {
 		here := seq.Ports()[k]
 		switch {

@@ -11,6 +11,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/hosts"
 	"rapport/tui/ui"
 )
 
@@ -104,7 +105,7 @@ func (s *diagnoseScreen) update(msg tea.Msg) tea.Cmd {
 func (s *diagnoseScreen) start(future int) tea.Cmd {
 	s.run = run{began: s.now, future: future, was: s.target}
 	for _, h := range diag.Hypotheses(s.now, s.target, diag.DefaultPast, future, nil, nil) {
-		s.planned = append(s.planned, diag.Cell{Hypothesis: h})
+		s.planned = append(s.planned, diag.Cell{Candidate: h})
 	}
 	s.asking, s.copied, s.scroll = false, false, 0
 	s.stopWaiting()
@@ -184,9 +185,9 @@ func (s *diagnoseScreen) escape() tea.Cmd {
 }
 
 // change is what of the verdict's fix is on this side.
-func (s *diagnoseScreen) change() diag.Change {
+func (s *diagnoseScreen) change() hosts.Change {
 	if !s.report.Done || s.running() {
-		return diag.Change{}
+		return hosts.Change{}
 	}
 	return s.report.Verdict.Change
 }

@@ -10,6 +10,7 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/hosts"
 	"rapport/knock/solve"
 )
 
@@ -28,7 +29,7 @@ func diagnosed(r diag.Report) []tea.Msg {
 
 // scanOf is a scan of the default range; state says how far each hypothesis
 // came.
-func scanOf(t *testing.T, future int, state func(diag.Hypothesis) diag.CellState) *diag.ScanReport {
+func scanOf(t *testing.T, future int, state func(solve.Candidate) diag.CellState) *diag.ScanReport {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -37,7 +38,7 @@ func scanOf(t *testing.T, future int, state func(diag.Hypothesis) diag.CellState
 	r := diag.ScanReport{Schema: 1, Confirmed: true,
 		Announce: "trying 198 hypotheses: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
 	for _, h := range diag.Hypotheses(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
-		c := diag.Cell{Hypothesis: h, State: state(h)}
+		c := diag.Cell{Candidate: h, State: state(h)}
 		if c.State == diag.Hit {
 			r.Opened = &h
 		}
@@ -82,7 +83,7 @@ func running(t *testing.T) diag.Report {
 	r.Clock = clocksOf(diag.Reading{Name: "ntp time.example.org", Of: diag.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
 		diag.Reading{Name: diag.SourceHTTP, Of: diag.Server, Err: diag.ErrNoAnswer}, diag.Reading{Name: diag.SourceNTP, Of: diag.Server, Err: diag.ErrNoAnswer})
 	n := 0
-	r.Scan = scanOf(t, 0, func(diag.Hypothesis) diag.CellState {
+	r.Scan = scanOf(t, 0, func(solve.Candidate) diag.CellState {
 		if n++; n <= 24 {
 			return diag.Tried
 		}
@@ -105,7 +106,7 @@ func behind(t *testing.T) diag.Report {
 		serverClock(diag.SourceHTTP, -3*time.Hour, 13*time.Millisecond), serverClock(diag.SourceSMTP, -3*time.Hour, 505*time.Millisecond),
 		serverClock(diag.SourceDaytime, 40*time.Minute, time.Second), diag.Reading{Name: diag.SourceNTP, Of: diag.Server, Err: diag.ErrNoAnswer},
 		diag.NewReading(diag.SourceKnock, diag.Server, diag.FromKnock(noon, -3)))
-	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
 		switch {
 		case h.Range != knock.DefaultRange || h.Variant != solve.AsGiven || h.Offset < -3:
 			return diag.Waiting
@@ -116,7 +117,7 @@ func behind(t *testing.T) diag.Report {
 	})
 	skew := -3 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerBehind, Summary: "the server's clock is 3 h 0 min behind: it expects the sequence of 05h",
-		Fix: "on the server: timedatectl set-ntp true; until then apply skew -3h here", Change: diag.Change{Skew: &skew}}
+		Fix: "on the server: timedatectl set-ntp true; until then apply skew -3h here", Change: hosts.Change{Skew: &skew}}
 	r.Causes = []diag.Cause{
 		{Code: diag.ServerBehind, Likelihood: 0.92, Evidence: []string{"the server's clock is off by -3:00:00, as http, smtp say", "this machine's clock is right, as NTP says", "the scan opened it with the hour 05h, and a handshake confirmed it"}},
 		{Code: diag.RulesStale, Likelihood: 0.05, Evidence: []string{"the rules were not refreshed for 3 h: the http clock speaks against it", "the smtp clock does too"}},
@@ -131,7 +132,7 @@ func ahead(t *testing.T) diag.Report {
 	r := behind(t)
 	r.Clock = clocksOf(serverClock(diag.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(diag.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
 		serverClock(diag.SourceTime, -56*365*24*time.Hour, time.Second))
-	r.Scan = scanOf(t, 2, func(h diag.Hypothesis) diag.CellState {
+	r.Scan = scanOf(t, 2, func(h solve.Candidate) diag.CellState {
 		if h.Offset == 2 && h.Range == knock.DefaultRange && h.Variant == solve.AsGiven {
 			return diag.Hit
 		}
@@ -140,7 +141,7 @@ func ahead(t *testing.T) diag.Report {
 	r.Scan.Cells = slices.DeleteFunc(r.Scan.Cells, func(c diag.Cell) bool { return c.Offset == 1 })
 	skew := 2 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerAhead, Summary: "the server's clock is 2 h 0 min ahead: it expects the sequence of 10h",
-		Fix: "on the server: timedatectl set-ntp true; until then apply skew 2h here", Change: diag.Change{Skew: &skew}}
+		Fix: "on the server: timedatectl set-ntp true; until then apply skew 2h here", Change: hosts.Change{Skew: &skew}}
 	return r
 }
 
@@ -165,7 +166,7 @@ func opens(t *testing.T) diag.Report {
 func unexplained(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 hypotheses opens it"})
-	r.Scan = scanOf(t, 26, func(diag.Hypothesis) diag.CellState { return diag.Tried })
+	r.Scan = scanOf(t, 26, func(solve.Candidate) diag.CellState { return diag.Tried })
 	r.Verdict = diag.Verdict{Code: diag.Unexplained,
 		Summary: "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
 		Fix:     "compare the secret on both sides; on the server rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE"}
@@ -179,7 +180,7 @@ func otherRange(t *testing.T) diag.Report {
 	r := running(t)
 	there := portRange(t, "10000-10998")
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.OK, Summary: "hour 2026-11-22-08, range 10000-10998, the secret as given opens it"})
-	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
 		switch {
 		case h.Range == there && h.Offset == 0 && h.Variant == solve.AsGiven:
 			return diag.Hit
@@ -189,7 +190,7 @@ func otherRange(t *testing.T) diag.Report {
 		return diag.Waiting
 	})
 	r.Verdict = diag.Verdict{Code: diag.RangeMismatch, Summary: "the server's range is 10000-10998, here it is 10000-10999", Fix: "apply range 10000-10998 here",
-		Detail: diag.Detail{ServerRange: there}, Change: diag.Change{Range: there}}
+		Detail: diag.Detail{ServerRange: there}, Change: hosts.Change{Range: there}}
 	r.Causes = []diag.Cause{{Code: diag.RangeMismatch, Likelihood: 0.95, Evidence: []string{"the scan opened it with the hour 08h, and a handshake confirmed it"}}}
 	return r
 }
@@ -201,8 +202,8 @@ func twoFaults(t *testing.T) diag.Report {
 	skew := -2 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.HourBehind, Summary: "the server is at an earlier hour, -2 h: it expects the sequence of 06h; and " + r.Verdict.Summary,
 		Fix:    "on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; until then apply skew -2h here; " + r.Verdict.Fix,
-		Change: diag.Change{Skew: &skew, Range: r.Verdict.Change.Range}}
-	r.Scan = scanOf(t, 0, func(h diag.Hypothesis) diag.CellState {
+		Change: hosts.Change{Skew: &skew, Range: r.Verdict.Change.Range}}
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
 		switch {
 		case h.Range == r.Verdict.Change.Range && h.Offset == -2 && h.Variant == solve.AsGiven:
 			return diag.Hit

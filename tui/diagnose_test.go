@@ -179,7 +179,7 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(behind(t))...)...)
 	shows(t, m, "f apply skew -3h and knock (here and in the hosts file)", "f fix")
 	v6 := behind(t)
-	v6.Verdict.Change = diag.Change{Family: knock.Family6}
+	v6.Verdict.Change = hosts.Change{Family: knock.Family6}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(v6)...)...)
 	shows(t, m, "f apply IPv6 and knock")
 	shows(t, tell(m, press("f"), applied{name: "myserver"}), "for this run only: the hosts file does not have this server")

@@ -37,7 +37,7 @@ type hostLine struct {
 	Name    string       `json:"name"`
 	Address string       `json:"address"`
 	SSHPort int          `json:"ssh_port"`
-	Range   ends         `json:"range"`
+	Range   knock.Range  `json:"range"`
 	Family  knock.Family `json:"family"`
 	Skew    float64      `json:"skew_s"`
 	Window  float64      `json:"window_s"`
@@ -62,7 +62,7 @@ func newHostsList(f *flags) *cobra.Command {
 			lines := []hostLine{}
 			for _, h := range file.Hosts() {
 				lines = append(lines, hostLine{
-					h.Name, h.Lookup(), h.SSHPort, ends{h.Range.Bottom(), h.Range.Top()}, h.Family,
+					h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family,
 					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...),
 					h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.SecretSource(),
 				})
@@ -79,7 +79,7 @@ func newHostsList(f *flags) *cobra.Command {
 				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", path)
 			}
 			for _, l := range lines {
-				fmt.Fprintf(w, "%-20s %s  range %d-%d  secret: %s\n", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.SSHPort)), l.Range.Bottom, l.Range.Top, l.Secret)
+				fmt.Fprintf(w, "%-20s %s  range %d-%d  secret: %s\n", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.SSHPort)), l.Range.Bottom(), l.Range.Top(), l.Secret)
 			}
 			return nil
 		},

@@ -61,11 +61,8 @@ type sweepLine struct {
 // matchLine is what the ports were made of. Others is how many other ways there
 // are to make them.
 type matchLine struct {
-	Hour    knock.Hour    `json:"hour"`
-	Offset  int           `json:"hour_offset"`
-	Range   ends          `json:"range"`
-	Variant solve.Variant `json:"secret_variant"`
-	Others  int           `json:"others"`
+	solve.Candidate
+	Others int `json:"others"`
 
 	made string
 }
@@ -127,7 +124,7 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	t := h.Target()
-	p := solve.Puzzle{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
+	p := solve.Query{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
 	if host == "" && secret.IsZero() && !cmd.Flags().Changed("range") {
 		p.Range = knock.Range{} // nobody has said it
 	}
@@ -183,7 +180,7 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 }
 
 // inspect reads what there is to inspect, and has it judged.
-func (o *inspection) inspect(cmd *cobra.Command, p solve.Puzzle, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
+func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
 	if cmd.Flags().Changed("ports") {
 		if p.Secret.IsZero() {
 			return i, fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
@@ -250,8 +247,8 @@ func reportOf(i gate.Inspection) inspectReport {
 	if i.Printed != nil {
 		r.printed = i.Printed.Words()
 	}
-	if m := i.Match(); m != nil {
-		r.Match = &matchLine{m.Hour, m.HourOffset, ends{m.Range.Bottom(), m.Range.Top()}, m.Variant, i.Others(), m.Made()}
+	if m := i.Candidate(); m != nil {
+		r.Match = &matchLine{*m, i.Others(), m.Made()}
 	}
 	return r
 }

@@ -153,7 +153,7 @@ func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
 	fmt.Fprintln(w, r.Summary())
 	if r.Opened != nil {
-		if differs := r.Opened.Differs(t); len(differs) > 0 {
+		if differs := r.Opened.Differs(t.Range); len(differs) > 0 {
 			fmt.Fprintf(w, "differs: %s\n", strings.Join(differs, "; "))
 		} else {
 			fmt.Fprintln(w, "differs: nothing")

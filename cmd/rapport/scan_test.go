@@ -13,7 +13,7 @@ import (
 // What scan says on standard error while it works: the announcement always, and
 // how far it is to someone who watches, but not more than a few lines.
 func TestScanProgress(t *testing.T) {
-	hit := diag.Hypothesis{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: solve.AsGiven}
+	hit := solve.Candidate{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: solve.AsGiven}
 	// run is a scan of 400 hypotheses, one every step, that finds the last.
 	run := func(step time.Duration, on func(diag.ScanReport)) {
 		r := diag.ScanReport{Announce: "what is sent", Hypotheses: 400, Cells: make([]diag.Cell, 400)}

@@ -14,17 +14,11 @@ import (
 
 // seqReport is what seq prints.
 type seqReport struct {
-	Schema    int       `json:"schema"`
-	Host      string    `json:"host"`
-	Range     ends      `json:"range"`
-	Skew      float64   `json:"skew_s"`
-	Sequences []seqLine `json:"sequences"`
-}
-
-// ends are a range as JSON has it.
-type ends struct {
-	Bottom int `json:"bottom"`
-	Top    int `json:"top"`
+	Schema    int         `json:"schema"`
+	Host      string      `json:"host"`
+	Range     knock.Range `json:"range"`
+	Skew      float64     `json:"skew_s"`
+	Sequences []seqLine   `json:"sequences"`
 }
 
 type seqLine struct {
@@ -68,7 +62,7 @@ one on, as a table to carry on paper, and a shell line that knocks by hand.`,
 			if err != nil {
 				return err
 			}
-			r := seqReport{Schema: 1, Host: t.Host, Range: ends{t.Range.Bottom(), t.Range.Top()}, Skew: t.Skew.Seconds()}
+			r := seqReport{Schema: 1, Host: t.Host, Range: t.Range, Skew: t.Skew.Seconds()}
 			serverNow := now.Add(t.Skew)
 			hour := knock.HourOf(serverNow)
 			for i := first; i < first+n; i++ {

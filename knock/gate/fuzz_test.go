@@ -31,7 +31,7 @@ func FuzzInspect(f *testing.F) {
 			knocktest.Printable(t, err.Error())
 			return
 		}
-		p := solve.Puzzle{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
+		p := solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
 		i, err := gate.Inspect(context.Background(), found, p, gate.Known{SSHPort: 22})
 		if err != nil {
 			knocktest.Printable(t, err.Error())
@@ -43,7 +43,7 @@ func FuzzInspect(f *testing.F) {
 		for _, p := range i.Problems {
 			knocktest.Printable(t, p.Code+p.Summary+p.Fix)
 		}
-		if m := i.Match(); m != nil && (!m.Range.IsValid() || m.HourOffset < -1 || m.HourOffset > 1) {
+		if m := i.Candidate(); m != nil && (!m.Range.IsValid() || m.Offset < -1 || m.Offset > 1) {
 			t.Errorf("match %+v", m)
 		}
 	})

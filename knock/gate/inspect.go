@@ -17,65 +17,65 @@ type Inspection struct {
 	Gate  *Gate // nil: these rules hold none, or ports alone were inspected
 	Gates []Gate
 	Other []Gate // of nft beside those of iptables
-	// Puzzle is what was solved: its ports are those of the match, or the first
+	// Query is what was solved: its ports are those of the match, or the first
 	// that the gate takes.
-	Puzzle   solve.Puzzle
-	Solution solve.Solution  // empty without a secret, or without five ports
-	Printed  *script.Printed // set only for a script that Rules.Script wrote
-	Near     *solve.Near     // set only where nothing makes all five ports
-	Empty    *solve.Match    // set only where the empty secret makes them
-	Differs  []string        // between the server and the client, each in a few words
+	Query    solve.Query
+	Solution solve.Solution      // empty without a secret, or without five ports
+	Printed  *script.Printed     // set only for a script that Rules.Script wrote
+	Partial  *solve.PartialMatch // set only where nothing makes all five ports
+	Empty    *solve.Candidate    // set only where the empty secret makes them
+	Differs  []string            // between the server and the client, each in a few words
 	Problems []Problem
 }
 
-// Match returns the likeliest way to make the ports, nil without one.
-func (i Inspection) Match() *solve.Match {
-	if len(i.Solution.Matches) == 0 {
+// Candidate returns the likeliest way to make the ports, nil without one.
+func (i Inspection) Candidate() *solve.Candidate {
+	if len(i.Solution.Candidates) == 0 {
 		return nil
 	}
-	return &i.Solution.Matches[0]
+	return &i.Solution.Candidates[0]
 }
 
 // Range returns that of the server, not valid where it is not known.
 func (i Inspection) Range() knock.Range {
-	return Known{Match: i.Match(), Perhaps: i.perhaps(), Empty: i.Empty}.swept(i.Printed)
+	return Known{Candidate: i.Candidate(), Perhaps: i.perhaps(), Empty: i.Empty}.swept(i.Printed)
 }
 
 // Others is how many other ways there are to make the ports.
-func (i Inspection) Others() int { return max(0, len(i.Solution.Matches)-1) + i.Solution.More }
+func (i Inspection) Others() int { return max(0, len(i.Solution.Candidates)-1) + i.Solution.More }
 
 // Certain reports whether the likeliest way to make the ports stands out: it is
 // the only one, or the only one with the client's own range and its form of the
 // secret.
 func (i Inspection) Certain() bool {
-	m := i.Match()
-	if m == nil || i.Others() > 0 && m.Range != i.Puzzle.Range {
+	m := i.Candidate()
+	if m == nil || i.Others() > 0 && m.Range != i.Query.Range {
 		return false
 	}
-	return !slices.ContainsFunc(i.Solution.Matches[1:], func(o solve.Match) bool { return o.Range == m.Range && o.Variant == m.Variant })
+	return !slices.ContainsFunc(i.Solution.Candidates[1:], func(o solve.Candidate) bool { return o.Range == m.Range && o.Variant == m.Variant })
 }
 
 // OtherSecret reports whether all was searched and nothing makes the ports, nor
 // nearly.
 func (i Inspection) OtherSecret() bool {
-	return i.Solution.Searched > 0 && i.Match() == nil && i.Near == nil && i.Empty == nil
+	return i.Solution.Searched > 0 && i.Candidate() == nil && i.Partial == nil && i.Empty == nil
 }
 
 // Inspect judges rules that were read, and solves for what their ports were
 // made with unless p has no secret. The ports of p are not used; k.Match is
 // filled in. It fails only when ctx ends.
-func Inspect(ctx context.Context, f Found, p solve.Puzzle, k Known) (Inspection, error) {
-	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Puzzle: p, Differs: []string{}}
+func Inspect(ctx context.Context, f Found, p solve.Query, k Known) (Inspection, error) {
+	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Query: p, Differs: []string{}}
 	if g, ok := f.Gate(); ok {
 		i.Gate = &g
 		if err := i.solve(ctx, g.Sequences()); err != nil {
 			return i, err
 		}
 		if f.Printed != nil && p.Range.IsValid() {
-			m := solve.Match{Range: f.Printed.Range, Variant: solve.AsGiven}
-			i.Differs = append(i.Differs, m.Differs(p)...)
+			m := solve.Candidate{Range: f.Printed.Range, Variant: solve.AsGiven}
+			i.Differs = append(i.Differs, m.Differs(p.Range)...)
 		}
-		k.Match, k.Perhaps, k.Empty = i.Match(), i.perhaps(), i.Empty
+		k.Candidate, k.Perhaps, k.Empty = i.Candidate(), i.perhaps(), i.Empty
 		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
 			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
 		}
@@ -93,15 +93,15 @@ func Inspect(ctx context.Context, f Found, p solve.Puzzle, k Known) (Inspection,
 
 // InspectPorts solves for what the ports of p were made with. It fails only
 // when ctx ends.
-func InspectPorts(ctx context.Context, p solve.Puzzle) (Inspection, error) {
-	i := Inspection{Puzzle: p, Differs: []string{}, Problems: []Problem{}}
+func InspectPorts(ctx context.Context, p solve.Query) (Inspection, error) {
+	i := Inspection{Query: p, Differs: []string{}, Problems: []Problem{}}
 	if err := i.solve(ctx, [][knock.Knocks]uint16{p.Ports}); err != nil {
 		return i, err
 	}
 	if i.Empty != nil {
 		i.Problems = append(i.Problems, emptySecret(*i.Empty))
 	}
-	if m := i.Match(); m != nil {
+	if m := i.Candidate(); m != nil {
 		i.Problems = append(i.Problems, candidateProblems(*m, i.perhaps())...)
 	}
 	return i, nil
@@ -112,37 +112,37 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 	if len(sequences) == 0 {
 		return nil
 	}
-	i.Puzzle.Ports = sequences[0]
-	if !i.Puzzle.Secret.IsZero() {
-		if i.Puzzle, i.Solution, err = solve.SolveAny(ctx, i.Puzzle, sequences); err != nil {
+	i.Query.Ports = sequences[0]
+	if !i.Query.Secret.IsZero() {
+		if i.Query, i.Solution, err = solve.SolveAny(ctx, i.Query, sequences); err != nil {
 			return err
 		}
 	}
-	m := i.Match()
+	m := i.Candidate()
 	if m == nil || !i.Certain() {
-		if i.Empty, err = solve.SolveEmpty(ctx, i.Puzzle, sequences); err != nil {
+		if i.Empty, err = solve.SolveEmpty(ctx, i.Query, sequences); err != nil {
 			return err
 		}
 	}
 	switch {
-	case i.Puzzle.Secret.IsZero() || i.Empty != nil:
+	case i.Query.Secret.IsZero() || i.Empty != nil:
 	case m == nil:
-		if i.Near = solve.Nearest(i.Puzzle, sequences); i.Near != nil {
-			i.Differs = append(i.Differs, i.Near.Differs()...)
+		if i.Partial = solve.FindPartial(i.Query, sequences); i.Partial != nil {
+			i.Differs = append(i.Differs, i.Partial.Differs()...)
 		}
 	case i.perhaps():
 		i.Differs = append(i.Differs, "these are not the ports of this hour, range and secret")
-		for _, d := range m.Differs(i.Puzzle) {
+		for _, d := range m.Differs(i.Query.Range) {
 			i.Differs = append(i.Differs, "perhaps "+d)
 		}
 	default:
-		i.Differs = append(i.Differs, m.Differs(i.Puzzle)...)
+		i.Differs = append(i.Differs, m.Differs(i.Query.Range)...)
 	}
 	return nil
 }
 
 // perhaps reports whether the match is only a guess.
 func (i Inspection) perhaps() bool {
-	m := i.Match()
-	return m != nil && !i.Certain() && !m.Same(i.Puzzle)
+	m := i.Candidate()
+	return m != nil && !i.Certain() && !m.IsClients(i.Query.Range)
 }

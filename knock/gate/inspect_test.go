@@ -36,14 +36,14 @@ func TestParsePorts(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	save := rules(t, "article.save")
-	puzzle := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+	puzzle := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 	twoDoors := strings.ReplaceAll(save, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept")
 	none := puzzle
 	none.Secret = knock.Secret{}
 	for _, tt := range []struct {
 		name    string
 		text    string
-		puzzle  solve.Puzzle
+		puzzle  solve.Query
 		sshPort int
 		differs []string
 		match   bool
@@ -60,8 +60,8 @@ func TestInspect(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Known{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
-			if err != nil || !slices.Equal(i.Differs, tt.differs) || (i.Match() != nil) != tt.match || i.OtherSecret() != tt.other {
-				t.Errorf("differs %q, match %v, another secret %v, %v", i.Differs, i.Match(), i.OtherSecret(), err)
+			if err != nil || !slices.Equal(i.Differs, tt.differs) || (i.Candidate() != nil) != tt.match || i.OtherSecret() != tt.other {
+				t.Errorf("differs %q, match %v, another secret %v, %v", i.Differs, i.Candidate(), i.OtherSecret(), err)
 			}
 		})
 	}
@@ -74,7 +74,7 @@ func TestInspect(t *testing.T) {
 
 // Ports alone tell what is wrong with how they were made.
 func TestInspectPorts(t *testing.T) {
-	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3,
+	p := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3,
 		Ports: [knock.Knocks]uint16{10028, 10611, 10400, 10639, 10709}}
 	i, err := gate.InspectPorts(context.Background(), p)
 	if err != nil || i.Gate != nil || !slices.Equal(codes(i.Problems), []string{"secret-variant"}) {
@@ -85,7 +85,7 @@ func TestInspectPorts(t *testing.T) {
 // Ports that are nearly right are no other secret's, whichever hour's; where
 // chance makes as many right, nothing is concluded.
 func TestInspectNearlyRightPorts(t *testing.T) {
-	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+	p := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 	for _, tt := range []struct {
 		name  string
 		r     knock.Range
@@ -108,7 +108,7 @@ func TestInspectNearlyRightPorts(t *testing.T) {
 			}
 			i, err := gate.InspectPorts(context.Background(), p)
 			if err != nil || !slices.Equal(i.Differs, tt.want) || i.OtherSecret() != (len(tt.want) == 0) {
-				t.Errorf("differs %q, want %q; another secret %v, match %+v, %v", i.Differs, tt.want, i.OtherSecret(), i.Match(), err)
+				t.Errorf("differs %q, want %q; another secret %v, match %+v, %v", i.Differs, tt.want, i.OtherSecret(), i.Candidate(), err)
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func TestInspectNearlyRightPorts(t *testing.T) {
 // Of several ways to make the ports the likeliest is no error, unless it stands
 // out; that the client's is not among them is told all the same.
 func TestInspectIsNotSureOfAGuess(t *testing.T) {
-	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knocktest.NewRange(t, 7000, 7008), Hour: solveHour, Past: 48, Future: 48}
+	p := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knocktest.NewRange(t, 7000, 7008), Hour: solveHour, Past: 48, Future: 48}
 	p.Ports = knock.Derive(solveHour.Add(2), knocktest.NewRange(t, 7000, 7002), p.Secret).Ports()
 	i, err := gate.InspectPorts(context.Background(), p)
 	if err != nil || i.Others() == 0 || i.Certain() || len(i.Differs) < 2 || i.Differs[0] != "these are not the ports of this hour, range and secret" {

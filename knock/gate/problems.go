@@ -33,12 +33,12 @@ type Problem struct {
 
 // Known is what else is known when a gate is judged. The zero Known is nothing.
 type Known struct {
-	SSHPort   int           // the client's
-	Match     *solve.Match  // what the rules were made with
-	Perhaps   bool          // Match is a guess: other ways to make the ports are as likely
-	Empty     *solve.Match  // what they were made with and no secret
-	ListTotal int           // the machine's ip_list_tot
-	Window    time.Duration // the client's; zero is not known
+	SSHPort   int              // the client's
+	Candidate *solve.Candidate // what the rules were made with
+	Perhaps   bool             // Candidate is a guess: other ways to make the ports are as likely
+	Empty     *solve.Candidate // what they were made with and no secret
+	ListTotal int              // the machine's ip_list_tot
+	Window    time.Duration    // the client's; zero is not known
 }
 
 const (
@@ -138,14 +138,14 @@ func (k Known) swept(p *script.Printed) knock.Range {
 		return p.Range
 	case k.Empty != nil:
 		return k.Empty.Range
-	case k.Match != nil && !k.Perhaps:
-		return k.Match.Range
+	case k.Candidate != nil && !k.Perhaps:
+		return k.Candidate.Range
 	}
 	return knock.Range{}
 }
 
 // emptySecret judges a gate that m makes of the empty secret.
-func emptySecret(m solve.Match) Problem {
+func emptySecret(m solve.Candidate) Problem {
 	secret := "the empty secret makes"
 	if strings.HasPrefix(string(m.Variant), "blank") {
 		secret = "a secret of blanks makes"
@@ -307,8 +307,8 @@ func (f Found) families() (all []Problem) {
 
 // refresh judges how the rules follow the hours, and how much they remember.
 func (f Found) refresh(k Known) (all []Problem) {
-	if k.Match != nil {
-		all = append(all, candidateProblems(*k.Match, k.Perhaps)...)
+	if k.Candidate != nil {
+		all = append(all, candidateProblems(*k.Candidate, k.Perhaps)...)
 	}
 	if len(f.cleared) > 0 {
 		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
@@ -340,11 +340,11 @@ func (f Found) refresh(k Known) (all []Problem) {
 }
 
 // candidateProblems judges how the rules were made. What is only a guess is no error.
-func candidateProblems(m solve.Match, perhaps bool) (all []Problem) {
-	if m.HourOffset < 0 {
+func candidateProblems(m solve.Candidate, perhaps bool) (all []Problem) {
+	if m.Offset < 0 {
 		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
-	} else if m.HourOffset > 0 {
+	} else if m.Offset > 0 {
 		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
 			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
 	}

@@ -203,7 +203,7 @@ func TestInspectTheEmptySecret(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ports := tt.made.Ports(hour, tt.r, knock.Secret{})
-			p := solve.Puzzle{Secret: tt.secret, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+			p := solve.Query{Secret: tt.secret, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 			i, err := gate.Inspect(context.Background(), readRules(t, withPorts(rules(t, "article.save"), ports)), p, gate.Known{})
 			if err != nil || (len(i.Problems) > 0 && i.Problems[0].Code == worst && i.Problems[0].Severity == gate.SeverityError) != tt.want || i.OtherSecret() {
 				t.Fatalf("%+v, %v", i.Problems, err)
@@ -218,7 +218,7 @@ func TestInspectTheEmptySecret(t *testing.T) {
 		})
 	}
 	for _, s := range []knock.Secret{{}, knocktest.NewSecret(t, "f00b4r"), knocktest.NewSecret(t, "other")} {
-		p := solve.Puzzle{Secret: s, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+		p := solve.Query{Secret: s, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
 		if i, err := gate.Inspect(context.Background(), readRules(t, rules(t, "article.save")), p, gate.Known{}); err != nil || i.Empty != nil {
 			t.Errorf("the article's: %+v, %v", i.Empty, err)
 		}

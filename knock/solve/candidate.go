@@ -10,6 +10,17 @@ import (
 	"rapport/knock"
 )
 
+// Candidate is what five ports may have been made with, and a gate's sequence may
+// be. Candidates compare with ==.
+type Candidate struct {
+	Hour knock.Hour `json:"hour"`
+	// Offset is the distance of Hour from the client's hour, in hours; negative is
+	// earlier.
+	Offset  int         `json:"hour_offset"`
+	Range   knock.Range `json:"range"`
+	Variant Variant     `json:"secret_variant"`
+}
+
 // DefaultHours is how far from now rules are looked for, either way: a weekend
 // without a refresh, and every time zone.
 const DefaultHours = 48
@@ -17,25 +28,47 @@ const DefaultHours = 48
 // ErrPorts says that a text is not five ports.
 var ErrPorts = errors.New("give five ports, such as 10247,10363,10357,10858,10938")
 
-// same reports whether a match is what the client itself would use.
-func (m Match) Same(p Puzzle) bool {
-	return m.HourOffset == 0 && m.Range == p.Range && m.Variant == AsGiven
+// IsClients reports whether a client with the range mine, whose hour Offset
+// counts from, makes the same ports.
+func (c Candidate) IsClients(mine knock.Range) bool {
+	return c.Offset == 0 && c.Range == mine && c.Variant == AsGiven
 }
 
 // Made says what the ports were made with, in a line.
-func (m Match) Made() string {
-	return fmt.Sprintf("hour %v, range %v, the secret %s", m.Hour, m.Range, m.Variant.Words())
+func (c Candidate) Made() string {
+	return fmt.Sprintf("hour %v, range %v, the secret %s", c.Hour, c.Range, c.Variant.Words())
 }
 
-// When says how far the match's hour is from the client's.
-func (m Match) When() string {
+// When says how far the candidate's hour is from the client's.
+func (c Candidate) When() string {
 	switch {
-	case m.HourOffset < 0:
-		return hours(-m.HourOffset) + " ago"
-	case m.HourOffset > 0:
-		return hours(m.HourOffset) + " ahead"
+	case c.Offset < 0:
+		return knock.Plural(-c.Offset, "hour") + " ago"
+	case c.Offset > 0:
+		return knock.Plural(c.Offset, "hour") + " ahead"
 	}
 	return "now"
+}
+
+// Differs says, each in a few words, what the server has that a client with the
+// range mine has not; nothing if the two agree.
+func (c Candidate) Differs(mine knock.Range) (all []string) {
+	switch {
+	case c.Offset < 0:
+		all = append(all, "rules are from "+c.When())
+	case c.Offset > 0:
+		all = append(all, "rules are for "+c.When())
+	}
+	if there, here := c.Range.Bottom(), mine.Bottom(); there != here {
+		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))
+	}
+	if there, here := c.Range.Top(), mine.Top(); there != here {
+		all = append(all, fmt.Sprintf("top port is %d there, %d here", there, here))
+	}
+	if c.Variant != AsGiven {
+		all = append(all, "the secret was taken "+c.Variant.Words()+" there")
+	}
+	return all
 }
 
 // ParsePorts reads the five ports of a sequence, with commas or white space
@@ -53,33 +86,4 @@ func ParsePorts(s string) (p [knock.Knocks]uint16, err error) {
 		p[k] = uint16(n)
 	}
 	return p, nil
-}
-
-// hours writes a number of hours.
-func hours(n int) string {
-	if n == 1 {
-		return "1 hour"
-	}
-	return fmt.Sprintf("%d hours", n)
-}
-
-// Differs says what differs between what the rules were made with and what the
-// client of the puzzle has, each in a few words.
-func (m Match) Differs(p Puzzle) (all []string) {
-	switch {
-	case m.HourOffset < 0:
-		all = append(all, "rules are from "+m.When())
-	case m.HourOffset > 0:
-		all = append(all, "rules are for "+m.When())
-	}
-	if there, here := m.Range.Bottom(), p.Range.Bottom(); there != here {
-		all = append(all, fmt.Sprintf("bottom port is %d there, %d here", there, here))
-	}
-	if there, here := m.Range.Top(), p.Range.Top(); there != here {
-		all = append(all, fmt.Sprintf("top port is %d there, %d here", there, here))
-	}
-	if m.Variant != AsGiven {
-		all = append(all, "the secret was taken "+m.Variant.Words()+" there")
-	}
-	return all
 }

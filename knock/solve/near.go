@@ -11,16 +11,16 @@ import (
 // minNear is how many of the five ports must be right to be no other secret's.
 const minNear = 3
 
-// Near is an hour whose ports, with the client's range and secret, are some of
+// PartialMatch is an hour whose ports, with the client's range and secret, are some of
 // those that were to be solved.
-type Near struct {
-	Hour       knock.Hour
-	HourOffset int   // from the client's; negative is earlier
-	Wrong      []int // which of the five are others, 1 to 5
+type PartialMatch struct {
+	Hour   knock.Hour
+	Offset int   // from the client's; negative is earlier
+	Wrong  []int // which of the five are others, 1 to 5
 }
 
 // Words says what is right and what is not.
-func (n Near) Words() string {
+func (n PartialMatch) Words() string {
 	var wrong []string
 	for _, k := range n.Wrong {
 		wrong = append(wrong, [...]string{"1st", "2nd", "3rd", "4th", "5th"}[k-1])
@@ -34,15 +34,15 @@ func (n Near) Words() string {
 }
 
 // differs says it as [Match.Differs] does.
-func (n Near) Differs() []string {
-	m := Match{HourOffset: n.HourOffset, Variant: AsGiven}
-	return append([]string{n.Words()}, m.Differs(Puzzle{})...)
+func (n PartialMatch) Differs() []string {
+	m := Candidate{Offset: n.Offset, Variant: AsGiven}
+	return append([]string{n.Words()}, m.Differs(knock.Range{})...)
 }
 
 // nearest finds the hour that makes the most of the ports of a sequence, in
 // their places; of two alike, the one nearer to the client's. It returns nil
 // where chance does as well.
-func Nearest(p Puzzle, sequences [][knock.Knocks]uint16) (best *Near) {
+func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch) {
 	if !p.Range.IsValid() {
 		return nil
 	}
@@ -55,13 +55,13 @@ func Nearest(p Puzzle, sequences [][knock.Knocks]uint16) (best *Near) {
 		hours++
 		made := knock.Derive(h, p.Range, p.Secret).Ports()
 		for _, ports := range sequences {
-			n := Near{Hour: h, HourOffset: offset}
+			n := PartialMatch{Hour: h, Offset: offset}
 			for k := range made {
 				if made[k] != ports[k] {
 					n.Wrong = append(n.Wrong, k+1)
 				}
 			}
-			if best == nil || len(n.Wrong) < len(best.Wrong) || len(n.Wrong) == len(best.Wrong) && max(offset, -offset) < max(best.HourOffset, -best.HourOffset) {
+			if best == nil || len(n.Wrong) < len(best.Wrong) || len(n.Wrong) == len(best.Wrong) && max(offset, -offset) < max(best.Offset, -best.Offset) {
 				best = &n
 			}
 		}

@@ -21,8 +21,8 @@ const (
 	MaxSize    = 65535
 )
 
-// Puzzle is five ports that a server takes, and what is known of their making.
-type Puzzle struct {
+// Query is five ports that a server takes, and what is known of their making.
+type Query struct {
 	Ports  [knock.Knocks]uint16
 	Secret knock.Secret
 	Range  knock.Range // as the client has it: its matches come first; zero is not known
@@ -31,22 +31,14 @@ type Puzzle struct {
 	Future int
 }
 
-// Match is a way to make the ports.
-type Match struct {
-	Hour       knock.Hour
-	HourOffset int // from the puzzle's hour; negative is earlier
-	Range      knock.Range
-	Variant    Variant
-}
-
 // Solution is what Solve found.
 type Solution struct {
-	// Matches are all that make the ports, the likeliest first: with the
+	// Candidates are all that make the ports, the likeliest first: with the
 	// client's range, with the secret as it is, near in time. Several are an
 	// ambiguity, which only ranges of few ports have.
-	Matches  []Match
-	More     int    // matches beyond those kept
-	Searched uint64 // combinations of hour, secret and range size that were tried
+	Candidates []Candidate
+	More       int    // matches beyond those kept
+	Searched   uint64 // combinations of hour, secret and range size that were tried
 }
 
 // number is an MD5 sum as the number that the scheme makes of it: limbs of 26
@@ -65,7 +57,7 @@ type origin struct {
 
 // Solve tries every hour around the puzzle's, every range of ports and every
 // [Variant] of the secret. It stops early when ctx ends.
-func Solve(ctx context.Context, p Puzzle) (Solution, error) {
+func Solve(ctx context.Context, p Query) (Solution, error) {
 	if p.Secret.IsZero() {
 		return Solution{}, nil
 	}
@@ -75,7 +67,7 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // solveEmpty finds the hour and range with which the empty secret, or one of
 // blanks, makes one of the sequences. It returns nil where chance may well make
 // the same ports, as it does in a range of a few.
-func SolveEmpty(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (*Match, error) {
+func SolveEmpty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
 	texts := variants(knock.Secret{})
 	for _, ports := range sequences {
 		span := float64(slices.Max(ports[:])) - float64(slices.Min(ports[:])) + 1
@@ -88,15 +80,15 @@ func SolveEmpty(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16)
 		if err != nil {
 			return nil, err
 		}
-		if len(s.Matches) > 0 {
-			return &s.Matches[0], nil
+		if len(s.Candidates) > 0 {
+			return &s.Candidates[0], nil
 		}
 	}
 	return nil, nil
 }
 
 // solve is Solve for texts that may have been hashed.
-func (p Puzzle) solve(ctx context.Context, texts []variantText) (Solution, error) {
+func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error) {
 	var s Solution
 	if slices.Contains(p.Ports[:], 0) {
 		return s, nil
@@ -118,23 +110,23 @@ func (p Puzzle) solve(ctx context.Context, texts []variantText) (Solution, error
 			continue
 		}
 		n := uint64(size)
-		for _, c := range sift(numbers, n, step, least, uint64(most)-least) {
+		for _, c := range filter(numbers, n, step, least, uint64(most)-least) {
 			if origins[c.number].makes(&p.Ports, n, c.rest) {
 				s.add(p, origins[c.number], int(first)-int(c.rest), int(n))
 			}
 		}
 		s.Searched += uint64(len(numbers))
 	}
-	slices.SortStableFunc(s.Matches, func(a, b Match) int { return compareMatches(p, a, b) })
-	if len(s.Matches) > maxMatches {
-		s.More, s.Matches = len(s.Matches)-maxMatches, s.Matches[:maxMatches]
+	slices.SortStableFunc(s.Candidates, func(a, b Candidate) int { return compare(p, a, b) })
+	if len(s.Candidates) > maxMatches {
+		s.More, s.Candidates = len(s.Candidates)-maxMatches, s.Candidates[:maxMatches]
 	}
 	return s, nil
 }
 
 // SolveAny solves the likeliest of several sequences, as a gate that takes two
 // for a while has them, and returns the puzzle with its ports.
-func SolveAny(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (Puzzle, Solution, error) {
+func SolveAny(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query, Solution, error) {
 	var best Solution
 	var searched uint64
 	for _, ports := range sequences {
@@ -145,10 +137,10 @@ func SolveAny(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (
 			return p, best, err
 		}
 		searched += s.Searched
-		if len(s.Matches) > 0 && (len(best.Matches) == 0 || compareMatches(p, s.Matches[0], best.Matches[0]) < 0) {
+		if len(s.Candidates) > 0 && (len(best.Candidates) == 0 || compare(p, s.Candidates[0], best.Candidates[0]) < 0) {
 			p, best = next, s
 		}
-		if len(best.Matches) > 0 && best.Matches[0] == (Match{Hour: p.Hour, Range: p.Range, Variant: AsGiven}) {
+		if len(best.Candidates) > 0 && best.Candidates[0] == (Candidate{Hour: p.Hour, Range: p.Range, Variant: AsGiven}) {
 			break // nothing is likelier
 		}
 	}
@@ -156,19 +148,19 @@ func SolveAny(ctx context.Context, p Puzzle, sequences [][knock.Knocks]uint16) (
 	return p, best, nil
 }
 
-// candidate is a number that makes the first two ports.
-type candidate struct {
+// hit is a number that makes the first two ports.
+type hit struct {
 	number int
 	rest   uint64 // its lowest digit
 }
 
-// sift returns the numbers whose two lowest digits in base n are step apart,
+// filter returns the numbers whose two lowest digits in base n are step apart,
 // and the lowest within span of least. It reads nothing that anything else
 // writes, and is nearly all of the work: checked for races, it takes four times
 // as long.
 //
 //go:norace
-func sift(numbers []number, n uint64, step int64, least, span uint64) (found []candidate) {
+func filter(numbers []number, n uint64, step int64, least, span uint64) (found []hit) {
 	// The two lowest digits are those of num mod n^2. Powers of 2^26 mod n^2 make
 	// that the remainder of a sum below 2^61, and a division is a multiplication
 	// by the inverse, whose quotient is at most one short. Both digits at once
@@ -194,7 +186,7 @@ func sift(numbers []number, n uint64, step int64, least, span uint64) (found []c
 			second++
 		}
 		if int64(second)-int64(rest) == step && rest-least <= span {
-			found = append(found, candidate{i, rest})
+			found = append(found, hit{i, rest})
 		}
 	}
 	return found
@@ -218,7 +210,7 @@ func (o *origin) makes(p *[knock.Knocks]uint16, n, rest uint64) bool {
 }
 
 // numbers hashes every hour with every text.
-func (p Puzzle) numbers(texts []variantText) (all []number, from []origin) {
+func (p Query) numbers(texts []variantText) (all []number, from []origin) {
 	past, future := min(max(p.Past, 0), MaxHours), min(max(p.Future, 0), MaxHours)
 	for offset := -past; offset <= future; offset++ {
 		h := p.Hour.Add(offset)
@@ -241,17 +233,17 @@ func (p Puzzle) numbers(texts []variantText) (all []number, from []origin) {
 }
 
 // add keeps a match.
-func (s *Solution) add(p Puzzle, o origin, bottom, size int) {
+func (s *Solution) add(p Query, o origin, bottom, size int) {
 	r, err := knock.NewRange(bottom, bottom+size-1)
-	if err != nil || len(s.Matches) >= 1<<16 {
+	if err != nil || len(s.Candidates) >= 1<<16 {
 		return
 	}
-	s.Matches = append(s.Matches, Match{Hour: p.Hour.Add(o.offset), HourOffset: o.offset, Range: r, Variant: o.Variant})
+	s.Candidates = append(s.Candidates, Candidate{Hour: p.Hour.Add(o.offset), Offset: o.offset, Range: r, Variant: o.Variant})
 }
 
-// compareMatches orders by how little a match asks one to believe.
-func compareMatches(p Puzzle, a, b Match) int {
-	odd := func(m Match) (n int) {
+// compare orders by how little a match asks one to believe.
+func compare(p Query, a, b Candidate) int {
+	odd := func(m Candidate) (n int) {
 		if m.Range != p.Range {
 			n += 2
 		}
@@ -260,7 +252,7 @@ func compareMatches(p Puzzle, a, b Match) int {
 		}
 		return n
 	}
-	shared := func(m Match) int { // an end of the range is right
+	shared := func(m Candidate) int { // an end of the range is right
 		if m.Range.Bottom() == p.Range.Bottom() || m.Range.Top() == p.Range.Top() {
 			return 0
 		}
@@ -269,7 +261,7 @@ func compareMatches(p Puzzle, a, b Match) int {
 	return cmp.Or(
 		cmp.Compare(odd(a), odd(b)),
 		cmp.Compare(shared(a), shared(b)),
-		cmp.Compare(max(a.HourOffset, -a.HourOffset), max(b.HourOffset, -b.HourOffset)),
-		cmp.Compare(a.HourOffset, b.HourOffset),
+		cmp.Compare(max(a.Offset, -a.Offset), max(b.Offset, -b.Offset)),
+		cmp.Compare(a.Offset, b.Offset),
 	)
 }

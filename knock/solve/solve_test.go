@@ -44,11 +44,11 @@ func changed(s string) map[solve.Variant]string {
 	}
 }
 
-func puzzle(t testing.TB, ports [knock.Knocks]uint16) solve.Puzzle {
-	return solve.Puzzle{Ports: ports, Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+func puzzle(t testing.TB, ports [knock.Knocks]uint16) solve.Query {
+	return solve.Query{Ports: ports, Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 }
 
-func solution(t testing.TB, p solve.Puzzle) solve.Solution {
+func solution(t testing.TB, p solve.Query) solve.Solution {
 	t.Helper()
 	s, err := solve.Solve(context.Background(), p)
 	if err != nil {
@@ -81,10 +81,10 @@ func TestSolveSaysWhatDiffers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := puzzle(t, made(solveHour.Add(tt.hours), knocktest.NewRange(t, tt.bottom, tt.top), tt.text))
 			s := solution(t, p)
-			if len(s.Matches) != 1 {
-				t.Fatalf("%d matches: %v", len(s.Matches), s.Matches)
+			if len(s.Candidates) != 1 {
+				t.Fatalf("%d matches: %v", len(s.Candidates), s.Candidates)
 			}
-			if got := s.Matches[0].Differs(p); !slices.Equal(got, tt.want) {
+			if got := s.Candidates[0].Differs(p.Range); !slices.Equal(got, tt.want) {
 				t.Errorf("differs %q, want %q", got, tt.want)
 			}
 		})
@@ -121,24 +121,24 @@ func TestSolveRandomServers(t *testing.T) {
 		way := names[random.IntN(len(names))]
 
 		hour := solveHour.Add(offset)
-		p := solve.Puzzle{Ports: made(hour, r, ways[way]), Secret: knocktest.NewSecret(t, text), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
+		p := solve.Query{Ports: made(hour, r, ways[way]), Secret: knocktest.NewSecret(t, text), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 		if n%2 == 0 {
 			p.Range = r // the client has the range right
 		}
-		truth := solve.Match{Hour: hour, HourOffset: offset, Range: r, Variant: way}
+		truth := solve.Candidate{Hour: hour, Offset: offset, Range: r, Variant: way}
 		s := solution(t, p)
-		if !slices.Contains(s.Matches, truth) {
-			t.Fatalf("server %d: %+v is not among %d matches and %d more", n, truth, len(s.Matches), s.More)
+		if !slices.Contains(s.Candidates, truth) {
+			t.Fatalf("server %d: %+v is not among %d matches and %d more", n, truth, len(s.Candidates), s.More)
 		}
-		for _, m := range s.Matches {
+		for _, m := range s.Candidates {
 			if made(m.Hour, m.Range, ways[m.Variant]) != p.Ports {
 				t.Errorf("server %d: %+v does not make its ports", n, m)
 			}
 		}
-		if len(s.Matches) == 1 {
+		if len(s.Candidates) == 1 {
 			alone++
 		}
-		if s.Matches[0] == truth {
+		if s.Candidates[0] == truth {
 			first++
 		}
 	}
@@ -153,19 +153,19 @@ func TestSolveTellsAmbiguity(t *testing.T) {
 	p := puzzle(t, made(solveHour, r, "f00b4r\n"))
 	p.Range = r
 	s := solution(t, p)
-	if len(s.Matches) < 2 {
-		t.Fatalf("three ports leave %d matches", len(s.Matches))
+	if len(s.Candidates) < 2 {
+		t.Fatalf("three ports leave %d matches", len(s.Candidates))
 	}
-	if got, want := s.Matches[0], (solve.Match{Hour: solveHour, Range: r, Variant: solve.AsGiven}); got != want {
+	if got, want := s.Candidates[0], (solve.Candidate{Hour: solveHour, Range: r, Variant: solve.AsGiven}); got != want {
 		t.Errorf("first is %+v, want %+v", got, want)
 	}
 }
 
 func TestSolveFindsNothingForAnotherSecret(t *testing.T) {
-	if s := solution(t, puzzle(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Matches) != 0 || s.Searched == 0 {
+	if s := solution(t, puzzle(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Candidates) != 0 || s.Searched == 0 {
 		t.Errorf("%+v", s)
 	}
-	if s := solution(t, puzzle(t, [knock.Knocks]uint16{})); len(s.Matches) != 0 {
+	if s := solution(t, puzzle(t, [knock.Knocks]uint16{})); len(s.Candidates) != 0 {
 		t.Errorf("port 0: %+v", s)
 	}
 }

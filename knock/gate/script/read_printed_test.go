@@ -16,7 +16,7 @@ import (
 // A script that was printed here is known again by what stands at its top,
 // whatever its options, and compared with what the client has.
 func TestInspectThePrintedScripts(t *testing.T) {
-	p := solve.Puzzle{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: knock.HourOf(at), Past: 3, Future: 3}
+	p := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: knock.HourOf(at), Past: 3, Future: 3}
 	for _, r := range variants(t) {
 		text, err := r.Script()
 		if err != nil {
