@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock/knocktest"
 )
 
@@ -22,10 +22,10 @@ func BenchmarkScan(b *testing.B) {
 		b.Run(tt.name, func(b *testing.B) {
 			found := knocktest.NewServer(b, knocktest.Options{At: morning.Add(-26 * time.Hour), Path: tt.path})
 			other := knocktest.NewServer(b, knocktest.Options{At: morning, Secret: "another", Path: tt.path})
-			scan := diag.Scan{Client: clientAt(morning), Past: 26, Future: 26}
+			s := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26, Future: 26}
 			for b.Loop() {
 				var known time.Duration
-				r, err := scan.Run(b.Context(), targetOf(b, found, found.Addr4), func(r diag.ScanReport) {
+				r, err := s.Run(b.Context(), found.Target(b, found.Addr4), func(r scan.Report) {
 					if r.Confirming && known == 0 {
 						known = time.Duration(r.Elapsed)
 					}
@@ -35,7 +35,7 @@ func BenchmarkScan(b *testing.B) {
 				}
 				b.ReportMetric(known.Seconds(), "s-to-hour")
 				b.ReportMetric(float64(r.Connections), "connections")
-				none, err := scan.Run(b.Context(), targetOf(b, other, other.Addr4), nil)
+				none, err := s.Run(b.Context(), other.Target(b, other.Addr4), nil)
 				if err != nil || none.Opened != nil {
 					b.Fatalf("%v %+v", err, none.Opened)
 				}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
@@ -88,8 +89,8 @@ func (x *examination) readClocks(ctx context.Context) {
 	}
 	server := x.begin(CheckServer, "asking "+x.e.target.Addr.Addr().String())
 	x.clocks.Go(func() {
-		var so ClockReport
-		r, err := c.Read(ctx, x.host.Lookup(), x.e.target.Addr.Addr(), func(reading Reading) {
+		var so clock.Report
+		r, err := c.Read(ctx, x.host.Lookup(), x.e.target.Addr.Addr(), func(reading clock.Reading) {
 			so.Add(reading)
 			shown := so
 			x.update(func(r *Report) { r.Clock = &shown })
@@ -100,7 +101,7 @@ func (x *examination) readClocks(ctx context.Context) {
 		case err != nil:
 			local.end(Skipped, "ended early", nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", FormatOffset(-l.Offset)), nil)
+			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", clock.FormatOffset(-l.Offset)), nil)
 		case l.Known:
 			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil)
 		default:

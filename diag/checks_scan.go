@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
 )
@@ -69,7 +70,7 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 		shut = knock.SSHFiltered
 	}
 	var err error
-	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.again}); err != nil {
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.again}); err != nil {
 		return err
 	}
 	last := x.e.scan
@@ -80,7 +81,7 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 	if last.Opened == nil && other.IsValid() && !x.e.other.Before.State.Connected() {
 		t := x.e.target
 		t.Addr = netip.AddrPortFrom(other, t.Addr.Port())
-		if x.e.otherScan, err = x.scanOne(ctx, s, t, Scan{Shut: x.e.other.Before.State, Spent: sent(x.e.other)}); err != nil {
+		if x.e.otherScan, err = x.scanOne(ctx, s, t, scan.Scan{Shut: x.e.other.Before.State, Spent: sent(x.e.other)}); err != nil {
 			return err
 		}
 		last = x.e.otherScan
@@ -94,21 +95,21 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 }
 
 // scanOne scans one address. That there is no way there is no error.
-func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, scan Scan) (*ScanReport, error) {
-	scan.Client, scan.Past, scan.Future, scan.Also, scan.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
-	scan.RTT = time.Duration(x.e.before.RTT)
+func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
+	job.Client, job.Past, job.Future, job.Also, job.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
+	job.RTT = time.Duration(x.e.before.RTT)
 	if i := x.e.rules; i != nil && i.Candidate() != nil {
-		scan.First, scan.Impatient = []solve.Candidate{*i.Candidate()}, true
+		job.First, job.Impatient = []solve.Candidate{*i.Candidate()}, true
 	}
-	scan.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
-	r, err := scan.Run(ctx, t, func(r ScanReport) {
+	job.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
+	r, err := job.Run(ctx, t, func(r scan.Report) {
 		x.mu.Lock()
 		x.report.Scan = &r
 		x.mu.Unlock()
-		s.say(r.progress())
+		s.say(r.Progress())
 	})
 	if errors.Is(err, knock.ErrUnreachable) {
-		r.Stopped, r.gone, err = "there is no way there", true, nil
+		r.Stopped, r.NoRoute, err = "there is no way there", true, nil
 	}
 	return &r, err
 }

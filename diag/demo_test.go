@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/demo"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // demoWalk says that TestDemoClock walks through everything instead of a part.
@@ -52,7 +54,7 @@ func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := clientAt(d.at)
+	client := knocktest.ClientAt(d.at)
 	g, err := demo.Start(t.Context(), demo.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: demoWindow, Clock: client.Clock, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +62,7 @@ func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
 	defer g.Close()
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range(), demoWindow
-	doctor := diag.Doctor{Client: client, Past: diag.DefaultPast, Future: d.future}
+	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future}
 	r, err := doctor.Run(t.Context(), h, secret, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
@@ -18,7 +19,7 @@ type Doctor struct {
 	Client *knock.Client // nil is the zero Client
 	// Clocks ask for the time; their Now is the client's clock if nil. The NTP
 	// servers of the host are asked too.
-	Clocks Clocks
+	Clocks clock.Clocks
 	// Past, Future and Also are what the scan tries; see [Scan].
 	Past, Future int
 	Also         []knock.Range
@@ -99,7 +100,7 @@ type examination struct {
 }
 
 type clockAnswer struct {
-	report ClockReport
+	report clock.Report
 	err    error
 }
 

@@ -11,6 +11,9 @@ import (
 	"rapport/knock"
 )
 
+// probeGap is between the SYNs of the comparison, so that answers come in order.
+const probeGap = 20 * time.Millisecond
+
 // compareEgress looks whether ports outside the range are answered as the
 // knocks were, where these were rejected. done says that this explains all.
 func (x *examination) compareEgress(ctx context.Context) (done bool, err error) {
@@ -35,12 +38,12 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
 	var shots []knock.Shot
 	for i, port := range controls(x.e.target.Range) {
-		shots = append(shots, knock.Shot{At: time.Duration(i) * stagePause, Port: port})
+		shots = append(shots, knock.Shot{At: time.Duration(i) * probeGap, Port: port})
 		g.control = append(g.control, knock.Silent)
 	}
 	n := len(g.control)
 	// Who rejects the knocks: the handshake does not tell.
-	shots = append(shots, knock.Shot{At: time.Duration(n) * stagePause, Port: g.ports[0]})
+	shots = append(shots, knock.Shot{At: time.Duration(n) * probeGap, Port: g.ports[0]})
 	_, err = x.client.Volley(ctx, x.e.target.Addr, shots, knock.VolleyOptions{}, func(r knock.ShotReport) {
 		switch {
 		case r.Answer == knock.Pending:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
@@ -26,14 +28,14 @@ type evidence struct {
 	again  knock.SSH // the same once any earlier window was over, where before was open
 
 	handshake *knock.Report
-	scan      *ScanReport
-	clock     *ClockReport
+	scan      *scan.Report
+	clock     *clock.Report
 	egress    *egress
 
 	// The same over the other family, where the name has an address of it.
 	otherFamily knock.Family
 	other       *knock.Report
-	otherScan   *ScanReport
+	otherScan   *scan.Report
 
 	rules *gate.Inspection // nil unless rules were given
 }
@@ -104,11 +106,11 @@ func (e evidence) opened() (opening, bool) {
 			fmt.Sprintf("the same handshake opens SSH over IPv%s", e.otherFamily), e.other.SSH}, true
 	}
 	for _, s := range []struct {
-		*ScanReport
+		*scan.Report
 		family knock.Family
 	}{{e.scan, e.family()}, {e.otherScan, e.otherFamily}} {
 		// An sshd that turns this address away was reached, and is not tried again.
-		if s.ScanReport == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
+		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
 		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Hypotheses, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
@@ -129,7 +131,7 @@ func (e evidence) opened() (opening, bool) {
 // withKnock adds to the clocks what the hour that opened the gate tells of the
 // server's. It comes after the verdict: rules may be stale, and then it is the
 // other sources that are right.
-func (e evidence) withKnock(c *ClockReport) *ClockReport {
+func (e evidence) withKnock(c *clock.Report) *clock.Report {
 	if e.handshake == nil {
 		return c
 	}
@@ -149,13 +151,13 @@ func (e evidence) withKnock(c *ClockReport) *ClockReport {
 	} else {
 		return c
 	}
-	with := ClockReport{Schema: 1, Local: LocalClock{Time: e.now}}
+	with := clock.Report{Schema: 1, Local: clock.LocalClock{Time: e.now}}
 	if c != nil {
 		with = *c
 		with.Sources = slices.Clone(c.Sources)
 	}
 	now := knock.HourOf(e.now)
-	with.Add(NewReading(SourceKnock, Server, Interval{FromKnock(e.now, first.Sub(now)).Low, FromKnock(e.now, last.Sub(now)).High}))
+	with.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.Interval{Low: clock.FromKnock(e.now, first.Sub(now)).Low, High: clock.FromKnock(e.now, last.Sub(now)).High}))
 	return &with
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
@@ -44,8 +45,8 @@ func tripped(t *testing.T, s *knocktest.Server, f script.Format) bool {
 // A scan over all hours does not trip a guard that it knows nothing of.
 func TestScanOfGuardedGate(t *testing.T) {
 	guarded(t, knocktest.Options{At: morning.Add(-3 * time.Hour)}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
-		scan := diag.Scan{Client: clientAt(morning), Past: 26, Future: 26}
-		r, err := scan.Run(t.Context(), targetOf(t, s, s.Addr4), nil)
+		scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26, Future: 26}
+		r, err := scan.Run(t.Context(), s.Target(t, s.Addr4), nil)
 		if err != nil || r.Opened == nil || r.Opened.Offset != -3 || !r.Confirmed {
 			t.Errorf("%v: %+v, confirmed %v: %s", err, r.Opened, r.Confirmed, r.Summary())
 		}
@@ -62,10 +63,10 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 		server knocktest.Options
 		want   diag.Code
 	}{
-		{"top port one more", knocktest.Options{Range: mustRange(t, "10000-11000")}, diag.RangeMismatch},
-		{"top port one less", knocktest.Options{Range: mustRange(t, "10000-10998")}, diag.RangeMismatch},
-		{"bottom port one more", knocktest.Options{Range: mustRange(t, "10001-10999")}, diag.RangeMismatch},
-		{"bottom port one less", knocktest.Options{Range: mustRange(t, "9999-10999")}, diag.RangeMismatch},
+		{"top port one more", knocktest.Options{Range: knocktest.ParseRange(t, "10000-11000")}, diag.RangeMismatch},
+		{"top port one less", knocktest.Options{Range: knocktest.ParseRange(t, "10000-10998")}, diag.RangeMismatch},
+		{"bottom port one more", knocktest.Options{Range: knocktest.ParseRange(t, "10001-10999")}, diag.RangeMismatch},
+		{"bottom port one less", knocktest.Options{Range: knocktest.ParseRange(t, "9999-10999")}, diag.RangeMismatch},
 		{"an hour behind", knocktest.Options{At: morning.Add(-time.Hour)}, diag.HourBehind},
 		{"a day behind", knocktest.Options{At: morning.Add(-24 * time.Hour)}, diag.HourBehind},
 	} {
@@ -74,7 +75,7 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 			guarded(t, tt.server, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 				h := hosts.NewHost("server")
 				h.Address = s.Addr4.String()
-				d := diag.Doctor{Client: clientAt(morning), Past: diag.DefaultPast}
+				d := diag.Doctor{Client: knocktest.ClientAt(morning), Past: scan.DefaultPast}
 				r, err := d.Run(t.Context(), h, s.Secret, nil)
 				if err != nil || r.Verdict.Code != tt.want {
 					t.Errorf("%v: verdict %s, want %s\n%s", err, r.Verdict.Code, tt.want, r.Text(true))
@@ -93,9 +94,9 @@ func TestScanKeepsInsideKnownGuard(t *testing.T) {
 	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 		defer cancel()
-		target := targetOf(t, s, s.Addr4)
+		target := s.Target(t, s.Addr4)
 		target.SweepGuard = script.DefaultSweepGuard
-		scan := diag.Scan{Client: clientAt(morning), Past: 26}
+		scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26}
 		r, err := scan.Run(ctx, target, nil)
 		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Hypotheses || r.WrongPorts < script.DefaultSweepGuard {
 			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Hypotheses)
@@ -125,7 +126,7 @@ func TestHandshakesDoNotTripTheGuard(t *testing.T) {
 			guarded(t, knocktest.Options{At: tt.server}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 				client := knock.Client{Clock: func() time.Time { return tt.client }}
 				for range 2 {
-					r, err := client.Knock(t.Context(), targetOf(t, s, s.Addr4), knock.Options{}, nil)
+					r, err := client.Knock(t.Context(), s.Target(t, s.Addr4), knock.Options{}, nil)
 					if err != nil || r.Opened || len(r.Attempts) != len(knock.DefaultGaps()) {
 						t.Errorf("%v: opened %v after %d attempts", err, r.Opened, len(r.Attempts))
 					}

@@ -84,7 +84,7 @@ func (e evidence) findings() []finding {
 	if o, ok := e.opened(); ok {
 		return e.differs(o)
 	}
-	if e.scan != nil && e.scan.Stopped != "" && len(e.scan.Cells) > 0 && e.scan.gone && !e.answeredAtAll() {
+	if e.scan != nil && e.scan.Stopped != "" && len(e.scan.Cells) > 0 && e.scan.NoRoute && !e.answeredAtAll() {
 		return sure(HostUnreachable, "host unreachable: "+e.scan.Stopped, "check the address, and this machine's network", e.unreachableEvidence()...)
 	}
 	return e.unexplained()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
@@ -110,7 +112,7 @@ func (e evidence) otherHour(o opening) []finding {
 	local := e.clock != nil && e.clock.Local.Known
 	if local {
 		l := e.clock.Local
-		off := Interval{l.Offset - l.Uncertainty, l.Offset + l.Uncertainty}
+		off := clock.Interval{Low: l.Offset - l.Uncertainty, High: l.Offset + l.Uncertainty}
 		if e.allows(off, o.Hour) && knock.HourOf(e.now.Add(l.Offset)) != knock.HourOf(e.now.Add(e.target.Skew)) {
 			code := ClientBehind
 			if l.Offset < 0 {
@@ -119,8 +121,8 @@ func (e evidence) otherHour(o opening) []finding {
 			if !known && knock.HourOf(e.now.Add(l.Offset.Round(time.Second))) == o.Hour {
 				skew = l.Offset.Round(time.Second)
 			}
-			return []finding{hour(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %sh", ahead(-l.Offset.Round(time.Second)), o.Hour.String()[11:]),
-				"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+FormatOffset(-l.Offset))}
+			return []finding{hour(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %sh", clock.Ahead(-l.Offset.Round(time.Second)), o.Hour.String()[11:]),
+				"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+clock.FormatOffset(-l.Offset))}
 		}
 	}
 	later := offset > 0
@@ -142,14 +144,14 @@ func (e evidence) otherHour(o opening) []finding {
 			"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; ", "no source tells the server's clock")}
 	}
 	i := e.clock.Interval()
-	told := fmt.Sprintf("the server's clock is off by %s, as %s", FormatOffset(e.clock.Skew), sources(e.clock))
+	told := fmt.Sprintf("the server's clock is off by %s, as %s", clock.FormatOffset(e.clock.Skew), sources(e.clock))
 	switch {
 	case e.allows(i, o.Hour):
 		code := ServerBehind
 		if later {
 			code = ServerAhead
 		}
-		main := hour(code, 0.95, fmt.Sprintf("the server's clock is %s: %s", ahead(e.clock.Skew.Round(time.Second)), expects),
+		main := hour(code, 0.95, fmt.Sprintf("the server's clock is %s: %s", clock.Ahead(e.clock.Skew.Round(time.Second)), expects),
 			"on the server: timedatectl set-ntp true; ", told)
 		out := []finding{main}
 		if !local {
@@ -176,15 +178,15 @@ func (e evidence) otherHour(o opening) []finding {
 
 // allows reports whether a server whose clock is off by as much as i is in the
 // hour.
-func (e evidence) allows(i Interval, h knock.Hour) bool {
+func (e evidence) allows(i clock.Interval, h knock.Hour) bool {
 	return knock.HourOf(e.now.Add(i.Low)).Sub(h) <= 0 && knock.HourOf(e.now.Add(i.High)).Sub(h) >= 0
 }
 
 // sources names the sources that tell the server's clock.
-func sources(c *ClockReport) string {
+func sources(c *clock.Report) string {
 	s, n := "", 0
 	for _, r := range c.Sources {
-		if r.Of == Server && r.Err == nil && !r.Outvoted {
+		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
 			if n > 0 {
 				s += ", "
 			}
@@ -234,7 +236,7 @@ func (e evidence) unexplained() []finding {
 		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", knock.Plural(s.Untried, "hypothesis"), e.target.SweepGuard)
 	}
 	var lossy *finding
-	for _, r := range []*ScanReport{e.scan, e.otherScan} {
+	for _, r := range []*scan.Report{e.scan, e.otherScan} {
 		if r != nil && r.Opened != nil {
 			say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
 			lossy = &finding{Cause: Cause{LossyPath, 0.25, []string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}}

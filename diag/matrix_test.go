@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
@@ -42,9 +44,9 @@ func shift(d time.Duration) time.Time { return morning.Add(d) }
 
 // matrix is every verdict, each by at least one real fault.
 func matrix(t *testing.T) []fault {
-	lesser, greater := mustRange(t, "10000-10998"), mustRange(t, "10000-11000")
-	higher, lower := mustRange(t, "10001-10999"), mustRange(t, "9999-10999")
-	far := mustRange(t, "20000-29999")
+	lesser, greater := knocktest.ParseRange(t, "10000-10998"), knocktest.ParseRange(t, "10000-11000")
+	higher, lower := knocktest.ParseRange(t, "10001-10999"), knocktest.ParseRange(t, "9999-10999")
+	far := knocktest.ParseRange(t, "20000-29999")
 	hashed := func(f func(string) string) knocktest.Options { return knocktest.Options{Hashed: f} }
 	standIn := func(handle func(net.Conn)) func(*testing.T, *knocktest.Server, *patient) {
 		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.ServeSSH(t, handle) }
@@ -295,12 +297,12 @@ func (f fault) run(t *testing.T) (diag.Code, time.Duration, int) {
 		f.server.At = morning
 	}
 	s := knocktest.NewServer(t, f.server)
-	client := clientAt(morning)
+	client := knocktest.ClientAt(morning)
 	if c := f.clocks; c.HTTP || c.NTP || c.SMTP {
 		f.clocks.Clock = client.Clock
 		s.ServeClocks(t, f.clocks)
 	}
-	p := patient{host: hosts.NewHost("server"), secret: knocktest.DefaultSecret, doctor: diag.Doctor{Client: client, Past: diag.DefaultPast}}
+	p := patient{host: hosts.NewHost("server"), secret: knocktest.DefaultSecret, doctor: diag.Doctor{Client: client, Past: scan.DefaultPast}}
 	p.host.Address = s.Addr4.String()
 	if f.breaks != nil {
 		f.breaks(t, s, &p)
@@ -354,14 +356,14 @@ func TestHealthyServer(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			s := knocktest.NewServer(t, knocktest.Options{At: morning, Window: time.Second})
-			client := clientAt(morning)
+			client := knocktest.ClientAt(morning)
 			if n%2 == 0 {
 				s.ServeClocks(t, knocktest.Clocks{HTTP: true, NTP: true, Clock: client.Clock})
 			}
 			h := hosts.NewHost("server")
 			h.Window = s.Window
 			h.Address = []string{s.Addr4.String(), s.Addr6.String()}[n%3%2]
-			d := diag.Doctor{Client: client, Past: diag.DefaultPast, Clocks: diag.Clocks{Timeout: 1500 * time.Millisecond}}
+			d := diag.Doctor{Client: client, Past: scan.DefaultPast, Clocks: clock.Clocks{Timeout: 1500 * time.Millisecond}}
 			for range times {
 				r, err := d.Run(t.Context(), h, s.Secret, nil)
 				if err != nil {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 )
@@ -56,10 +58,10 @@ type Report struct {
 	// Done says that the verdict stands.
 	Done bool `json:"-"`
 	// What was learnt; nil as long as it was not.
-	Clock     *ClockReport  `json:"-"`
-	Handshake *knock.Report `json:"-"`
-	Other     *knock.Report `json:"-"` // over the other IP family
-	Scan      *ScanReport   `json:"-"`
+	Clock     *clock.Report `json:"-"`
+	Handshake *knock.Report      `json:"-"`
+	Other     *knock.Report      `json:"-"` // over the other IP family
+	Scan      *scan.Report   `json:"-"`
 	// Rules are the server's beside what this client has.
 	Rules *gate.Inspection `json:"-"`
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"rapport/diag/scan"
 	"rapport/knock"
 )
 
@@ -23,7 +24,7 @@ func FuzzReport(f *testing.F) {
 		r := Report{
 			Host: "server", Address: "203.0.113.7", At: time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC),
 			Handshake: &knock.Report{SSH: knock.SSH{State: knock.SSHNotSSH, Banner: said}},
-			Scan:      &ScanReport{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}},
+			Scan:      &scan.Report{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}},
 		}
 		r.Verdict = Verdict{Code: SSHSilent, Summary: r.Handshake.Summary(), Detail: Detail{Text: said}}
 		r.Checks = []Check{{ID: CheckHandshake, Status: Fail, Summary: r.Handshake.Summary()}, {ID: CheckScan, Status: Warn, Summary: r.Scan.SSH.Summary()}}

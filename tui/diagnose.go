@@ -10,6 +10,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/tui/ui"
@@ -30,7 +31,7 @@ type diagnoseScreen struct {
 type run struct {
 	report  diag.Report
 	was     knock.Target // what is diagnosed, with the skew and range of then
-	planned []diag.Cell  // what a scan would try, until it tells
+	planned []scan.Cell  // what a scan would try, until it tells
 	began   time.Time    // by the screen's clock
 	future  int          // how many future hours are tried
 	failure string       // why it did not come to its end
@@ -38,7 +39,7 @@ type run struct {
 
 // futureHours is how many future hours are tried once the user has agreed: as
 // many as past ones.
-const futureHours = diag.DefaultPast
+const futureHours = scan.DefaultPast
 
 func (s *diagnoseScreen) moving() bool { return s.running() }
 
@@ -104,8 +105,8 @@ func (s *diagnoseScreen) update(msg tea.Msg) tea.Cmd {
 // start runs the diagnosis, with so many future hours.
 func (s *diagnoseScreen) start(future int) tea.Cmd {
 	s.run = run{began: s.now, future: future, was: s.target}
-	for _, h := range diag.Hypotheses(s.now, s.target, diag.DefaultPast, future, nil, nil) {
-		s.planned = append(s.planned, diag.Cell{Candidate: h})
+	for _, h := range scan.Candidates(s.now, s.target, scan.DefaultPast, future, nil, nil) {
+		s.planned = append(s.planned, scan.Cell{Candidate: h})
 	}
 	s.asking, s.copied, s.scroll = false, false, 0
 	s.stopWaiting()
@@ -115,7 +116,7 @@ func (s *diagnoseScreen) start(future int) tea.Cmd {
 // job is the diagnosis.
 func (s *diagnoseScreen) job() ui.Work {
 	s.began, s.failure = s.now, ""
-	doctor := diag.Doctor{Client: s.config.Client, Past: diag.DefaultPast, Future: s.future}
+	doctor := diag.Doctor{Client: s.config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.host, s.target.Secret, s.config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
 		emit(listed(isListed(hostsPath, host.Name)))

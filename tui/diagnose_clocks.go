@@ -9,7 +9,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/tui/ui"
 )
@@ -17,9 +17,9 @@ import (
 // clockRow is one clock on the axis.
 type clockRow struct {
 	name  string
-	i     diag.Interval
+	i     clock.Interval
 	words string
-	vote  diag.Side // that it is a vote of; empty for none
+	vote  clock.Side // that it is a vote of; empty for none
 }
 
 // clockLines draw what every source says of the clocks, as intervals on one
@@ -67,8 +67,8 @@ func (s *diagnoseScreen) clockLines() (out []string) {
 
 // inGroups names the sources without a reading by what kept them from one, as
 // many as have room in w cells; label stands before them.
-func inGroups(failed []diag.Reading, w int) (label, text string) {
-	slices.SortStableFunc(failed, func(r, s diag.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
+func inGroups(failed []clock.Reading, w int) (label, text string) {
+	slices.SortStableFunc(failed, func(r, s clock.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
 	why := func(i int) string { return knock.Clean(failed[i].Err.Error(), 60) }
 	label = "no reading"
 	if all := why(0); all == why(len(failed)-1) && len(all) < len(label) {
@@ -94,7 +94,7 @@ func inGroups(failed []diag.Reading, w int) (label, text string) {
 }
 
 // clockRows are the rows of all clocks, and the sources without a reading.
-func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []diag.Reading) {
+func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
 	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
 	if s.report.Clock != nil {
 		for _, r := range inOrder(withoutKnock(*s.report.Clock).Sources) {
@@ -102,9 +102,9 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []diag
 				failed = append(failed, r)
 				continue
 			}
-			words := diag.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
+			words := clock.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
 			name := r.Name
-			if r.Of == diag.Local {
+			if r.Of == clock.Local {
 				name = "true time"
 				words += ", " + r.Name
 			}
@@ -131,18 +131,18 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []diag
 		hour, how = r.Handshake.Hour, " opens it"
 	}
 	if how != "" {
-		i := diag.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
-		rows = append(rows, clockRow{name: diag.SourceKnock, i: i, words: clockHour(hour) + how})
+		i := clock.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
+		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: clockHour(hour) + how})
 	}
 	return rows, failed
 }
 
 // inOrder sorts readings by source, so that they do not change places as they
 // come in.
-func inOrder(all []diag.Reading) []diag.Reading {
-	order := []string{diag.SourceHTTP, diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime, diag.SourceICMP, diag.SourceKnock}
-	return slices.SortedStableFunc(slices.Values(all), func(r, s diag.Reading) int {
-		if r.Of == diag.Local && s.Of == diag.Local {
+func inOrder(all []clock.Reading) []clock.Reading {
+	order := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP, clock.SourceKnock}
+	return slices.SortedStableFunc(slices.Values(all), func(r, s clock.Reading) int {
+		if r.Of == clock.Local && s.Of == clock.Local {
 			return strings.Compare(r.Name, s.Name)
 		}
 		return cmp.Compare(slices.Index(order, r.Name), slices.Index(order, s.Name))
@@ -151,10 +151,10 @@ func inOrder(all []diag.Reading) []diag.Reading {
 
 // withoutKnock returns what clocks say by themselves: the hour that opens the
 // gate has its own row, and may be that of stale rules.
-func withoutKnock(c diag.ClockReport) diag.ClockReport {
-	out := diag.ClockReport{Local: c.Local}
+func withoutKnock(c clock.Report) clock.Report {
+	out := clock.Report{Local: c.Local}
 	for _, r := range c.Sources {
-		if r.Name != diag.SourceKnock {
+		if r.Name != clock.SourceKnock {
 			out.Add(r)
 		}
 	}
@@ -162,9 +162,9 @@ func withoutKnock(c diag.ClockReport) diag.ClockReport {
 }
 
 // witnesses names the sources that tell the server's clock.
-func witnesses(c diag.ClockReport) (names []string) {
+func witnesses(c clock.Report) (names []string) {
 	for _, r := range inOrder(c.Sources) {
-		if r.Of == diag.Server && r.Err == nil && !r.Outvoted {
+		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
 			names = append(names, r.Name)
 		}
 	}

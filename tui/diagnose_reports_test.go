@@ -9,6 +9,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag"
+	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
@@ -29,17 +31,17 @@ func diagnosed(r diag.Report) []tea.Msg {
 
 // scanOf is a scan of the default range; state says how far each hypothesis
 // came.
-func scanOf(t *testing.T, future int, state func(solve.Candidate) diag.CellState) *diag.ScanReport {
+func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := diag.ScanReport{Schema: 1, Confirmed: true,
+	r := scan.Report{Schema: 1, Confirmed: true,
 		Announce: "trying 198 hypotheses: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
-	for _, h := range diag.Hypotheses(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
-		c := diag.Cell{Candidate: h, State: state(h)}
-		if c.State == diag.Hit {
+	for _, h := range scan.Candidates(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
+		c := scan.Cell{Candidate: h, State: state(h)}
+		if c.State == scan.Hit {
 			r.Opened = &h
 		}
 		r.Cells = append(r.Cells, c)
@@ -60,16 +62,16 @@ func reportOf(checks map[string]string) diag.Report {
 	return r
 }
 
-func clocksOf(readings ...diag.Reading) *diag.ClockReport {
-	r := diag.ClockReport{Schema: 1, Local: diag.LocalClock{Time: noon}}
+func clocksOf(readings ...clock.Reading) *clock.Report {
+	r := clock.Report{Schema: 1, Local: clock.LocalClock{Time: noon}}
 	for _, reading := range readings {
 		r.Add(reading)
 	}
 	return &r
 }
 
-func serverClock(name string, offset, uncertainty time.Duration) diag.Reading {
-	return diag.Reading{Name: name, Of: diag.Server, Offset: offset, Uncertainty: uncertainty}
+func serverClock(name string, offset, uncertainty time.Duration) clock.Reading {
+	return clock.Reading{Name: name, Of: clock.Server, Offset: offset, Uncertainty: uncertainty}
 }
 
 // running is a diagnosis in the middle of its scan.
@@ -80,14 +82,14 @@ func running(t *testing.T) diag.Report {
 		diag.CheckFamily: "skipped there is no address of the other family to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "running 24 of 198 hypotheses tried",
 	})
-	r.Clock = clocksOf(diag.Reading{Name: "ntp time.example.org", Of: diag.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
-		diag.Reading{Name: diag.SourceHTTP, Of: diag.Server, Err: diag.ErrNoAnswer}, diag.Reading{Name: diag.SourceNTP, Of: diag.Server, Err: diag.ErrNoAnswer})
+	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
+		clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrNoAnswer}, clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
 	n := 0
-	r.Scan = scanOf(t, 0, func(solve.Candidate) diag.CellState {
+	r.Scan = scanOf(t, 0, func(solve.Candidate) scan.CellState {
 		if n++; n <= 24 {
-			return diag.Tried
+			return scan.Tried
 		}
-		return diag.Waiting
+		return scan.Waiting
 	})
 	r.Scan.Opened = nil
 	return r
@@ -102,18 +104,18 @@ func behind(t *testing.T) diag.Report {
 		diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts", diag.CheckFamily: "skipped there is no address of the other family to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "ok hour 2026-11-22-05, range 10000-10999, the secret as given opens it",
 	})
-	r.Clock = clocksOf(diag.Reading{Name: "ntp time.example.org", Of: diag.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
-		serverClock(diag.SourceHTTP, -3*time.Hour, 13*time.Millisecond), serverClock(diag.SourceSMTP, -3*time.Hour, 505*time.Millisecond),
-		serverClock(diag.SourceDaytime, 40*time.Minute, time.Second), diag.Reading{Name: diag.SourceNTP, Of: diag.Server, Err: diag.ErrNoAnswer},
-		diag.NewReading(diag.SourceKnock, diag.Server, diag.FromKnock(noon, -3)))
-	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
+	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
+		serverClock(clock.SourceHTTP, -3*time.Hour, 13*time.Millisecond), serverClock(clock.SourceSMTP, -3*time.Hour, 505*time.Millisecond),
+		serverClock(clock.SourceDaytime, 40*time.Minute, time.Second), clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer},
+		clock.NewReading(clock.SourceKnock, clock.Server, clock.FromKnock(noon, -3)))
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
 		case h.Range != knock.DefaultRange || h.Variant != solve.AsGiven || h.Offset < -3:
-			return diag.Waiting
+			return scan.Waiting
 		case h.Offset == -3:
-			return diag.Hit
+			return scan.Hit
 		}
-		return diag.Tried
+		return scan.Tried
 	})
 	skew := -3 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerBehind, Summary: "the server's clock is 3 h 0 min behind: it expects the sequence of 05h",
@@ -130,15 +132,15 @@ func behind(t *testing.T) diag.Report {
 // with one more that is off by decades.
 func ahead(t *testing.T) diag.Report {
 	r := behind(t)
-	r.Clock = clocksOf(serverClock(diag.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(diag.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
-		serverClock(diag.SourceTime, -56*365*24*time.Hour, time.Second))
-	r.Scan = scanOf(t, 2, func(h solve.Candidate) diag.CellState {
+	r.Clock = clocksOf(serverClock(clock.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(clock.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
+		serverClock(clock.SourceTime, -56*365*24*time.Hour, time.Second))
+	r.Scan = scanOf(t, 2, func(h solve.Candidate) scan.CellState {
 		if h.Offset == 2 && h.Range == knock.DefaultRange && h.Variant == solve.AsGiven {
-			return diag.Hit
+			return scan.Hit
 		}
-		return diag.Waiting
+		return scan.Waiting
 	})
-	r.Scan.Cells = slices.DeleteFunc(r.Scan.Cells, func(c diag.Cell) bool { return c.Offset == 1 })
+	r.Scan.Cells = slices.DeleteFunc(r.Scan.Cells, func(c scan.Cell) bool { return c.Offset == 1 })
 	skew := 2 * time.Hour
 	r.Verdict = diag.Verdict{Code: diag.ServerAhead, Summary: "the server's clock is 2 h 0 min ahead: it expects the sequence of 10h",
 		Fix: "on the server: timedatectl set-ntp true; until then apply skew 2h here", Change: hosts.Change{Skew: &skew}}
@@ -153,7 +155,7 @@ func opens(t *testing.T) diag.Report {
 		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open", diag.CheckRules: "skipped the server's rules were not given",
 		diag.CheckFamily: "skipped not needed: open", diag.CheckEgress: "skipped not needed: open", diag.CheckScan: "skipped not needed: open",
 	}).Checks
-	r.Scan, r.Clock = nil, clocksOf(serverClock(diag.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
+	r.Scan, r.Clock = nil, clocksOf(serverClock(clock.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
 	h := knocked(5, opened)
 	r.Handshake = &h
 	r.Verdict = diag.Verdict{Code: diag.Opens, Summary: "the handshake opens SSH as it should"}
@@ -166,7 +168,7 @@ func opens(t *testing.T) diag.Report {
 func unexplained(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 hypotheses opens it"})
-	r.Scan = scanOf(t, 26, func(solve.Candidate) diag.CellState { return diag.Tried })
+	r.Scan = scanOf(t, 26, func(solve.Candidate) scan.CellState { return scan.Tried })
 	r.Verdict = diag.Verdict{Code: diag.Unexplained,
 		Summary: "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
 		Fix:     "compare the secret on both sides; on the server rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE"}
@@ -180,14 +182,14 @@ func otherRange(t *testing.T) diag.Report {
 	r := running(t)
 	there := portRange(t, "10000-10998")
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.OK, Summary: "hour 2026-11-22-08, range 10000-10998, the secret as given opens it"})
-	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
 		case h.Range == there && h.Offset == 0 && h.Variant == solve.AsGiven:
-			return diag.Hit
+			return scan.Hit
 		case h.Offset > -12 && h.Range == knock.DefaultRange:
-			return diag.Tried
+			return scan.Tried
 		}
-		return diag.Waiting
+		return scan.Waiting
 	})
 	r.Verdict = diag.Verdict{Code: diag.RangeMismatch, Summary: "the server's range is 10000-10998, here it is 10000-10999", Fix: "apply range 10000-10998 here",
 		Detail: diag.Detail{ServerRange: there}, Change: hosts.Change{Range: there}}
@@ -203,26 +205,26 @@ func twoFaults(t *testing.T) diag.Report {
 	r.Verdict = diag.Verdict{Code: diag.HourBehind, Summary: "the server is at an earlier hour, -2 h: it expects the sequence of 06h; and " + r.Verdict.Summary,
 		Fix:    "on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; until then apply skew -2h here; " + r.Verdict.Fix,
 		Change: hosts.Change{Skew: &skew, Range: r.Verdict.Change.Range}}
-	r.Scan = scanOf(t, 0, func(h solve.Candidate) diag.CellState {
+	r.Scan = scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
 		case h.Range == r.Verdict.Change.Range && h.Offset == -2 && h.Variant == solve.AsGiven:
-			return diag.Hit
+			return scan.Hit
 		case h.Offset < -2:
-			return diag.Waiting
+			return scan.Waiting
 		}
-		return diag.Tried
+		return scan.Tried
 	})
 	r.Checks[len(r.Checks)-1].Summary = "hour 2026-11-22-06, range 10000-10998, the secret as given opens it"
 	r.Causes[0].Likelihood = 0.35
 	r.Causes = append([]diag.Cause{{Code: diag.HourBehind, Likelihood: 0.6, Evidence: []string{"no source tells the server's clock"}}}, r.Causes...)
-	r.Clock = clocksOf(unread(diag.ErrNoAnswer, diag.SourceHTTP, diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime)...)
+	r.Clock = clocksOf(unread(clock.ErrNoAnswer, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime)...)
 	return r
 }
 
 // unread are sources that told nothing.
-func unread(why error, names ...string) (all []diag.Reading) {
+func unread(why error, names ...string) (all []clock.Reading) {
 	for _, name := range names {
-		all = append(all, diag.Reading{Name: name, Of: diag.Server, Err: why})
+		all = append(all, clock.Reading{Name: name, Of: clock.Server, Err: why})
 	}
 	return all
 }

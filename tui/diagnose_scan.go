@@ -7,7 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
 	"rapport/tui/ui"
@@ -16,19 +16,19 @@ import (
 // strip is hypotheses that have one thing in common, in cells of one thing more.
 type strip[K comparable] struct {
 	keys  []K
-	cells map[K]diag.CellState
+	cells map[K]scan.CellState
 }
 
 // newStrip sums cells up by a key. What is summed up was hit if any of it was,
 // and counts as tried when its first, which is its likeliest, was.
-func newStrip[K comparable](all []diag.Cell, key func(diag.Cell) K) strip[K] {
-	s := strip[K]{cells: map[K]diag.CellState{}}
+func newStrip[K comparable](all []scan.Cell, key func(scan.Cell) K) strip[K] {
+	s := strip[K]{cells: map[K]scan.CellState{}}
 	for _, c := range all {
 		k := key(c)
 		if _, known := s.cells[k]; !known {
 			s.keys, s.cells[k] = append(s.keys, k), c.State
-		} else if c.State == diag.Hit {
-			s.cells[k] = diag.Hit
+		} else if c.State == scan.Hit {
+			s.cells[k] = scan.Hit
 		}
 	}
 	return s
@@ -36,7 +36,7 @@ func newStrip[K comparable](all []diag.Cell, key func(diag.Cell) K) strip[K] {
 
 // hit returns the key that was hit.
 func (s strip[K]) hit() (k K, ok bool) {
-	i := slices.IndexFunc(s.keys, func(k K) bool { return s.cells[k] == diag.Hit })
+	i := slices.IndexFunc(s.keys, func(k K) bool { return s.cells[k] == scan.Hit })
 	if i < 0 {
 		return k, false
 	}
@@ -44,11 +44,11 @@ func (s strip[K]) hit() (k K, ok bool) {
 }
 
 // cell draws a state.
-func cell(t ui.Theme, s diag.CellState) string {
+func cell(t ui.Theme, s scan.CellState) string {
 	switch s {
-	case diag.Hit:
+	case scan.Hit:
 		return t.Good.Render(t.Full)
-	case diag.Tried:
+	case scan.Tried:
 		return t.Tried
 	}
 	return t.Dim.Render(t.Untried)
@@ -106,8 +106,8 @@ func (s *diagnoseScreen) scanLines() []string {
 			out[0] += th.Dim.Render(note)
 		}
 	}
-	ranges := newStrip(cells, func(c diag.Cell) knock.Range { return c.Range })
-	variants := newStrip(cells, func(c diag.Cell) solve.Variant { return c.Variant })
+	ranges := newStrip(cells, func(c scan.Cell) knock.Range { return c.Range })
+	variants := newStrip(cells, func(c scan.Cell) solve.Variant { return c.Variant })
 	line := " " + ui.Fit("ranges", label) + draw(th, ranges, s.was.Range)
 	if r, ok := ranges.hit(); ok && r != s.was.Range {
 		line += " " + r.String()
@@ -121,13 +121,13 @@ func (s *diagnoseScreen) scanLines() []string {
 
 // hourStrips draw the hours up to the client's and those after it; far are the
 // ones that only a clock that is off by days would have.
-func (s *diagnoseScreen) hourStrips(cells []diag.Cell) (past, future, far string) {
+func (s *diagnoseScreen) hourStrips(cells []scan.Cell) (past, future, far string) {
 	th, last := s.theme, s.future
-	hours := newStrip(cells, func(c diag.Cell) int { return c.Offset })
+	hours := newStrip(cells, func(c scan.Cell) int { return c.Offset })
 	slices.Sort(hours.keys)
 	for _, k := range hours.keys {
 		switch {
-		case k < -diag.DefaultPast || k > futureHours:
+		case k < -scan.DefaultPast || k > futureHours:
 			far += cell(th, hours.cells[k])
 		case k > last:
 			last = k
@@ -142,8 +142,8 @@ func (s *diagnoseScreen) hourStrips(cells []diag.Cell) (past, future, far string
 		}
 		return " "
 	}
-	past = fmt.Sprintf("-%dh ", diag.DefaultPast)
-	for k := -diag.DefaultPast; k < 0; k++ {
+	past = fmt.Sprintf("-%dh ", scan.DefaultPast)
+	for k := -scan.DefaultPast; k < 0; k++ {
 		past += at(k)
 	}
 	past += "[" + at(0) + "]"
@@ -157,7 +157,7 @@ func (s *diagnoseScreen) hourStrips(cells []diag.Cell) (past, future, far string
 }
 
 // scanInShort says in a few words what a scan came to.
-func scanInShort(r diag.ScanReport, t knock.Target, running bool) string {
+func scanInShort(r scan.Report, t knock.Target, running bool) string {
 	if r.Opened == nil {
 		switch {
 		case r.Stopped != "":

@@ -8,7 +8,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 // However long a verdict is, all of it can be read.
@@ -41,16 +41,16 @@ func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
 }
 
 func TestDiagnoseNamesClocksWithoutAReading(t *testing.T) {
-	all := []string{diag.SourceHTTP, diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime, diag.SourceICMP}
+	all := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP}
 	for _, tt := range []struct {
-		readings []diag.Reading
+		readings []clock.Reading
 		width    int
 		want     string
 	}{
-		{unread(diag.ErrNoAnswer, all...), 80, "no answer http, https, ntp, smtp, daytime, time, icmp"},
-		{unread(diag.ErrRefused, all[:2]...), 80, "refused http, https"},
-		{append(unread(diag.ErrNoAnswer, all[2:6]...), unread(diag.ErrRefused, all[:2]...)...), 80, "no reading no answer: ntp, smtp, daytime, time; refused: http, https"},
-		{append(unread(diag.ErrNoAnswer, all[2:6]...), unread(diag.ErrRefused, all[:2]...)...), 60, "no reading no answer: ntp, smtp, daytime, time +2"},
+		{unread(clock.ErrNoAnswer, all...), 80, "no answer http, https, ntp, smtp, daytime, time, icmp"},
+		{unread(clock.ErrRefused, all[:2]...), 80, "refused http, https"},
+		{append(unread(clock.ErrNoAnswer, all[2:6]...), unread(clock.ErrRefused, all[:2]...)...), 80, "no reading no answer: ntp, smtp, daytime, time; refused: http, https"},
+		{append(unread(clock.ErrNoAnswer, all[2:6]...), unread(clock.ErrRefused, all[:2]...)...), 60, "no reading no answer: ntp, smtp, daytime, time +2"},
 		{unread(errors.New("closed without an answer"), all...), 60, "no reading closed without an answer: http, https, ntp +4"},
 	} {
 		now := noon

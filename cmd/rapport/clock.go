@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 	"rapport/knock/hosts"
 )
 
@@ -40,10 +40,10 @@ in another, or its clock is not known, 2 usage, 3 no such name.`,
 				h.NTP = ntp
 			}
 			t := h.Target()
-			r := diag.ClockReport{Schema: 1, Host: t.Host, Local: diag.LocalClock{Time: time.Now()}}
+			r := clock.Report{Schema: 1, Host: t.Host, Local: clock.LocalClock{Time: time.Now()}}
 			_, err = f.pin(cmd, h, &t)
 			if err == nil {
-				clocks := diag.Clocks{NTP: h.NTP, Timeout: f.options(cmd).Timeout}
+				clocks := clock.Clocks{NTP: h.NTP, Timeout: f.options(cmd).Timeout}
 				r, err = clocks.Read(cmd.Context(), h.Lookup(), t.Addr.Addr(), nil)
 				r.Host = t.Host
 			}
@@ -76,12 +76,12 @@ in another, or its clock is not known, 2 usage, 3 no such name.`,
 }
 
 // printClock prints what each source said, a line each, and what follows.
-func printClock(w io.Writer, r diag.ClockReport, h hosts.Host, f *flags, now time.Time) {
+func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Time) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
 	fmt.Fprintf(w, "this machine's clock: %s, %s\n", r.Local.Time.UTC().Format("2006-01-02 15:04:05 UTC"), r.LocalSummary())
-	printReadings(w, r, diag.Local)
+	printReadings(w, r, clock.Local)
 	fmt.Fprintln(w, "the server's clock minus this one, by")
-	printReadings(w, r, diag.Server)
+	printReadings(w, r, clock.Server)
 	fmt.Fprintln(w, r.Summary(now))
 	skew, ok := r.RoundSkew()
 	switch {
@@ -104,7 +104,7 @@ func printClock(w io.Writer, r diag.ClockReport, h hosts.Host, f *flags, now tim
 	}
 }
 
-func printReadings(w io.Writer, r diag.ClockReport, of diag.Side) {
+func printReadings(w io.Writer, r clock.Report, of clock.Side) {
 	for _, s := range r.Sources {
 		if s.Of == of {
 			fmt.Fprintf(w, "  %-8s  %s\n", s.Name, s.Text())
@@ -113,7 +113,7 @@ func printReadings(w io.Writer, r diag.ClockReport, of diag.Side) {
 }
 
 // takeOver says how to follow the server's clock, where it is known well enough.
-func takeOver(r diag.ClockReport) string {
+func takeOver(r clock.Report) string {
 	skew, ok := r.RoundSkew()
 	if !ok {
 		return ""

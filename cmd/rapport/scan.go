@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/solve"
@@ -26,7 +26,7 @@ type search struct {
 
 func (s *search) register(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.IntVar(&s.past, "past", diag.DefaultPast, "try so many `hours` back")
+	p.IntVar(&s.past, "past", scan.DefaultPast, "try so many `hours` back")
 	p.IntVar(&s.future, "future", 0, "try so many `hours` ahead: an onlooker who keeps the knocks can use them when these come")
 	p.StringArrayVar(&s.also, "also-range", nil, "try this `range` too; may be repeated")
 }
@@ -80,7 +80,7 @@ there.`,
 			if err != nil {
 				return err
 			}
-			r := diag.ScanReport{Schema: 1, Host: t.Host}
+			r := scan.Report{Schema: 1, Host: t.Host}
 			client, err := f.pin(cmd, h, &t)
 			if err == nil {
 				ctx := cmd.Context()
@@ -89,7 +89,7 @@ there.`,
 					ctx, cancel = context.WithTimeout(ctx, f.timeout)
 					defer cancel()
 				}
-				scan := diag.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
+				scan := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
 				r, err = scan.Run(ctx, t, scanProgress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
 				if errors.Is(err, context.DeadlineExceeded) {
 					r.Stopped, err = "out of time: give it more by --timeout", nil
@@ -117,10 +117,10 @@ there.`,
 
 // scanProgress says what is sent before it is, and how it goes to someone at a
 // terminal: a line a second at most, and ten in all, besides a hit.
-func scanProgress(w io.Writer, quiet, terminal bool) func(diag.ScanReport) {
+func scanProgress(w io.Writer, quiet, terminal bool) func(scan.Report) {
 	announced, confirming := false, false
 	told, next := 0, knock.Millis(time.Second)
-	return func(r diag.ScanReport) {
+	return func(r scan.Report) {
 		if quiet {
 			return
 		}
@@ -137,7 +137,7 @@ func scanProgress(w io.Writer, quiet, terminal bool) func(diag.ScanReport) {
 		confirming = r.Confirming
 		tried := 0
 		for _, c := range r.Cells {
-			if c.State != diag.Waiting {
+			if c.State != scan.Waiting {
 				tried++
 			}
 		}
@@ -149,7 +149,7 @@ func scanProgress(w io.Writer, quiet, terminal bool) func(diag.ScanReport) {
 }
 
 // printScan prints what a scan found, and how to use it.
-func printScan(w io.Writer, r diag.ScanReport, t knock.Target) {
+func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
 	fmt.Fprintln(w, r.Summary())
 	if r.Opened != nil {

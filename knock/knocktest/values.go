@@ -1,7 +1,9 @@
 package knocktest
 
 import (
+	"net/netip"
 	"testing"
+	"time"
 
 	"rapport/knock"
 )
@@ -24,4 +26,26 @@ func NewRange(t testing.TB, bottom, top int) knock.Range {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// ParseRange returns the range that a text is.
+func ParseRange(t testing.TB, text string) knock.Range {
+	t.Helper()
+	r, err := knock.ParseRange(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ClientAt returns a client whose clock starts at t.
+func ClientAt(t time.Time) *knock.Client {
+	started := time.Now()
+	return &knock.Client{Clock: func() time.Time { return t.Add(time.Since(started)) }}
+}
+
+// Target is the server as its client has it, who knows nothing of what is wrong.
+func (s *Server) Target(t testing.TB, addr netip.Addr) knock.Target {
+	t.Helper()
+	return knock.Target{Host: "server", Addr: s.SSHAddr(addr), Range: knock.DefaultRange, Secret: NewSecret(t, DefaultSecret), Window: s.Window}
 }

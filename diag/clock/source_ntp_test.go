@@ -1,4 +1,4 @@
-package diag_test
+package clock_test
 
 import (
 	"encoding/binary"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 // ntpServer answers as an NTP server whose clock is ahead by skew; the rest is
@@ -98,7 +98,7 @@ func TestServerNTP(t *testing.T) {
 		"short":               {server: ntpServer{short: true}, fails: "invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := source(t, read(t, diag.Clocks{Ports: diag.Ports{NTP: serveNTP(t, tt.server)}}, "localhost"), diag.SourceNTP)
+			r := source(t, read(t, clock.Clocks{Ports: clock.Ports{NTP: serveNTP(t, tt.server)}}, "localhost"), clock.SourceNTP)
 			if tt.fails != "" {
 				fails(t, r, tt.fails)
 				return
@@ -114,7 +114,7 @@ func TestServerNTP(t *testing.T) {
 // This machine's clock is told by servers that are synchronised, and agree.
 func TestLocalNTP(t *testing.T) {
 	at := func(s ntpServer) string { return fmt.Sprintf("127.0.0.1:%d", serveNTP(t, s)) }
-	c := diag.Clocks{NTP: []string{
+	c := clock.Clocks{NTP: []string{
 		at(ntpServer{skew: 2 * time.Second}), at(ntpServer{skew: 2 * time.Second}), at(ntpServer{skew: time.Hour}),
 		at(ntpServer{leap: 3}), at(ntpServer{stratum: 16}), "127.0.0.1:1",
 	}}
@@ -124,7 +124,7 @@ func TestLocalNTP(t *testing.T) {
 	}
 	local := r.Sources[:len(c.NTP)]
 	for n, outvoted := range []bool{false, false, true} {
-		if local[n].Outvoted != outvoted || local[n].Of != diag.Local || local[n].Name != "ntp "+c.NTP[n] {
+		if local[n].Outvoted != outvoted || local[n].Of != clock.Local || local[n].Name != "ntp "+c.NTP[n] {
 			t.Errorf("%+v, outvoted want %v", local[n], outvoted)
 		}
 	}

@@ -1,21 +1,24 @@
-package diag_test
+package scan_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/knocktest"
 	"rapport/knock/solve"
 )
 
+// morning is the time by this machine's clock in these tests.
+var morning = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
 func TestScanFindsHourRangeAndSecret(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		server knocktest.Options
-		scan   diag.Scan
+		scan   scan.Scan
 		want   string // empty: nothing opens it
 	}{
 		{name: "this hour", server: knocktest.Options{}, want: "+0 10000-10999 as-given"},
@@ -23,10 +26,10 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 		{name: "as far behind as it looks", server: knocktest.Options{At: morning.Add(-26 * time.Hour)}, want: "-26 10000-10999 as-given"},
 		{name: "further behind", server: knocktest.Options{At: morning.Add(-27 * time.Hour)}},
 		{name: "ahead, not asked for", server: knocktest.Options{At: morning.Add(time.Hour)}},
-		{name: "ahead", server: knocktest.Options{At: morning.Add(26 * time.Hour)}, scan: diag.Scan{Future: 26}, want: "+26 10000-10999 as-given"},
-		{name: "top port one less", server: knocktest.Options{Range: mustRange(t, "10000-10998")}, want: "+0 10000-10998 as-given"},
-		{name: "bottom port one more, and an hour behind", server: knocktest.Options{Range: mustRange(t, "10001-10999"), At: morning.Add(-time.Hour)}, want: "-1 10001-10999 as-given"},
-		{name: "a range of the user's list", server: knocktest.Options{Range: mustRange(t, "20000-29999")}, scan: diag.Scan{Also: []knock.Range{mustRange(t, "20000-29999")}}, want: "+0 20000-29999 as-given"},
+		{name: "ahead", server: knocktest.Options{At: morning.Add(26 * time.Hour)}, scan: scan.Scan{Future: 26}, want: "+26 10000-10999 as-given"},
+		{name: "top port one less", server: knocktest.Options{Range: knocktest.ParseRange(t, "10000-10998")}, want: "+0 10000-10998 as-given"},
+		{name: "bottom port one more, and an hour behind", server: knocktest.Options{Range: knocktest.ParseRange(t, "10001-10999"), At: morning.Add(-time.Hour)}, want: "-1 10001-10999 as-given"},
+		{name: "a range of the user's list", server: knocktest.Options{Range: knocktest.ParseRange(t, "20000-29999")}, scan: scan.Scan{Also: []knock.Range{knocktest.ParseRange(t, "20000-29999")}}, want: "+0 20000-29999 as-given"},
 		{name: "secret in upper case", server: knocktest.Options{Secret: "F00B4R"}, want: "+0 10000-10999 upper-case"},
 		{name: "another secret", server: knocktest.Options{Secret: "other"}},
 		{name: "it rejects", server: knocktest.Options{At: morning.Add(-5 * time.Hour), Refusal: knocktest.Reset}, want: "-5 10000-10999 as-given"},
@@ -39,8 +42,8 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 			}
 			tt.server.Window = 2 * time.Second
 			s := knocktest.NewServer(t, tt.server)
-			tt.scan.Client, tt.scan.Past = clientAt(morning), diag.DefaultPast
-			r, err := tt.scan.Run(t.Context(), targetOf(t, s, s.Addr4), nil)
+			tt.scan.Client, tt.scan.Past = knocktest.ClientAt(morning), scan.DefaultPast
+			r, err := tt.scan.Run(t.Context(), s.Target(t, s.Addr4), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +62,11 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 // A small range has the same ports again and again: the gate may open before its
 // own hypothesis is looked at, and is found all the same.
 func TestScanOfSmallRange(t *testing.T) {
-	r := mustRange(t, "10000-10099")
+	r := knocktest.ParseRange(t, "10000-10099")
 	s := knocktest.NewServer(t, knocktest.Options{At: morning.Add(-7 * time.Hour), Range: r, Window: 2 * time.Second})
-	target := targetOf(t, s, s.Addr4)
+	target := s.Target(t, s.Addr4)
 	target.Range = r
-	scan := diag.Scan{Client: clientAt(morning), Past: diag.DefaultPast}
+	scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: scan.DefaultPast}
 	got, err := scan.Run(t.Context(), target, nil)
 	if err != nil || got.Opened == nil || got.Opened.Offset != -7 || !got.Confirmed || got.Opened.Variant != solve.AsGiven {
 		t.Errorf("%v: %+v, confirmed %v", err, got.Opened, got.Confirmed)
@@ -77,7 +80,7 @@ func TestHypothesesOfAYear(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	all := diag.Hypotheses(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, solve.MaxHours, solve.MaxHours, nil, nil)
+	all := scan.Candidates(morning, knock.Target{Range: knock.DefaultRange, Secret: secret}, solve.MaxHours, solve.MaxHours, nil, nil)
 	had := map[solve.Candidate]bool{}
 	for _, h := range all {
 		had[h] = true

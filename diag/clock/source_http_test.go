@@ -1,4 +1,4 @@
-package diag_test
+package clock_test
 
 import (
 	"fmt"
@@ -12,20 +12,20 @@ import (
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 // askWeb asks a web server on loopback for its clock.
-func askWeb(t *testing.T, h http.Handler) diag.Reading {
+func askWeb(t *testing.T, h http.Handler) clock.Reading {
 	t.Helper()
 	s := httptest.NewServer(h)
 	defer s.Close()
 	return askHTTP(t, portOf(s.Listener.Addr().String()))
 }
 
-func askHTTP(t *testing.T, port uint16) diag.Reading {
+func askHTTP(t *testing.T, port uint16) clock.Reading {
 	t.Helper()
-	return source(t, read(t, diag.Clocks{Ports: diag.Ports{HTTP: port}}, "server.example.org"), diag.SourceHTTP)
+	return source(t, read(t, clock.Clocks{Ports: clock.Ports{HTTP: port}}, "server.example.org"), clock.SourceHTTP)
 }
 
 // with adds header lines to answers with the right Date.
@@ -82,8 +82,8 @@ func TestWebOnce(t *testing.T) {
 
 	s := httptest.NewServer(dated(skew))
 	defer s.Close()
-	c := diag.Clocks{Ports: diag.Ports{HTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
-	right(t, source(t, read(t, c, "localhost"), diag.SourceHTTP), skew, time.Second)
+	c := clock.Clocks{Ports: clock.Ports{HTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
+	right(t, source(t, read(t, c, "localhost"), clock.SourceHTTP), skew, time.Second)
 }
 
 // A server that cannot do HEAD is asked by GET, and its page not read to the end.
@@ -245,6 +245,6 @@ func TestWebHostile(t *testing.T) {
 func TestWebNoTLS(t *testing.T) {
 	s := httptest.NewServer(dated(0))
 	defer s.Close()
-	c := diag.Clocks{Ports: diag.Ports{HTTPS: portOf(s.Listener.Addr().String())}}
-	fails(t, source(t, read(t, c, "localhost"), diag.SourceHTTPS), "no TLS")
+	c := clock.Clocks{Ports: clock.Ports{HTTPS: portOf(s.Listener.Addr().String())}}
+	fails(t, source(t, read(t, c, "localhost"), clock.SourceHTTPS), "no TLS")
 }

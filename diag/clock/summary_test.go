@@ -1,11 +1,11 @@
-package diag_test
+package clock_test
 
 import (
 	"errors"
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 func TestSummary(t *testing.T) {
@@ -48,7 +48,7 @@ func TestSummary(t *testing.T) {
 		{now, 0, 2 * time.Hour, "the server expects the sequence of 06h to 10h: its clock is between 2 h 0 min behind and 2 h 0 min ahead"},
 		{now, 0, 20 * time.Minute, "the server expects the sequence of 08h or 09h: its clock is between 20 min behind and 20 min ahead"},
 	} {
-		r := diag.ClockReport{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
+		r := clock.Report{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
 		if got := r.Summary(tt.now); got != tt.want {
 			t.Errorf("%v±%v at %s:\n got %s\nwant %s", tt.skew, tt.uncertainty, tt.now.Format(time.TimeOnly), got, tt.want)
 		}
@@ -73,7 +73,7 @@ func TestSummaryMinutes(t *testing.T) {
 			if s >= tt.first && s <= tt.last {
 				want = tt.other
 			}
-			if got := diag.HourOffset(now, tt.skew); got != want {
+			if got := clock.HourOffset(now, tt.skew); got != want {
 				t.Fatalf("skew %v at %s: hour %+d, want %+d", tt.skew, now.Format(time.TimeOnly), got, want)
 			}
 		}
@@ -81,39 +81,39 @@ func TestSummaryMinutes(t *testing.T) {
 }
 
 func TestSummaryUnknown(t *testing.T) {
-	var r diag.ClockReport
+	var r clock.Report
 	if got := r.Summary(time.Now()); got != "the server's clock is not known: nothing was asked" {
 		t.Error(got)
 	}
-	r.Add(diag.Reading{Name: diag.SourceHTTP, Of: diag.Server, Err: diag.ErrRefused})
-	r.Add(diag.Reading{Name: diag.SourceNTP, Of: diag.Server, Err: errors.New("no answer")})
-	r.Add(diag.Reading{Name: "ntp ntp.example.org", Of: diag.Local})
+	r.Add(clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrRefused})
+	r.Add(clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: errors.New("no answer")})
+	r.Add(clock.Reading{Name: "ntp ntp.example.org", Of: clock.Local})
 	if got := r.Summary(time.Now()); got != "the server's clock is not known: none of http, ntp told it" {
 		t.Error(got)
 	}
-	r.Add(diag.Reading{Name: diag.SourceSMTP, Of: diag.Server, Offset: -3 * time.Hour, Uncertainty: time.Second})
-	r.Add(diag.Reading{Name: diag.SourceTime, Of: diag.Server, Offset: 4 * time.Millisecond, Uncertainty: time.Second})
+	r.Add(clock.Reading{Name: clock.SourceSMTP, Of: clock.Server, Offset: -3 * time.Hour, Uncertainty: time.Second})
+	r.Add(clock.Reading{Name: clock.SourceTime, Of: clock.Server, Offset: 4 * time.Millisecond, Uncertainty: time.Second})
 	if got := r.Summary(time.Now()); got != "the server's clock is not known: its sources contradict each other: smtp -3:00:00, time +0.004 s" {
 		t.Error(got)
 	}
 }
 
 func TestLocalSummary(t *testing.T) {
-	local := func(offset time.Duration) diag.Reading {
-		return diag.Reading{Name: "ntp ntp.example.org", Of: diag.Local, Offset: offset, Uncertainty: time.Millisecond}
+	local := func(offset time.Duration) clock.Reading {
+		return clock.Reading{Name: "ntp ntp.example.org", Of: clock.Local, Offset: offset, Uncertainty: time.Millisecond}
 	}
 	for _, tt := range []struct {
-		readings []diag.Reading
+		readings []clock.Reading
 		want     string
 	}{
 		{nil, "not compared with NTP: no server was named"},
-		{[]diag.Reading{{Name: "ntp a", Of: diag.Local, Err: diag.ErrNoAnswer}}, "not compared with NTP: no server told the time"},
-		{[]diag.Reading{local(0), local(time.Hour)}, "not compared with NTP: the servers contradict each other"},
-		{[]diag.Reading{local(4 * time.Millisecond)}, "which agrees with NTP (-0.004 s)"},
-		{[]diag.Reading{local(41 * time.Minute)}, "which is 41 min behind by NTP: set it"},
-		{[]diag.Reading{local(-3 * time.Hour)}, "which is 3 h 0 min ahead by NTP: set it"},
+		{[]clock.Reading{{Name: "ntp a", Of: clock.Local, Err: clock.ErrNoAnswer}}, "not compared with NTP: no server told the time"},
+		{[]clock.Reading{local(0), local(time.Hour)}, "not compared with NTP: the servers contradict each other"},
+		{[]clock.Reading{local(4 * time.Millisecond)}, "which agrees with NTP (-0.004 s)"},
+		{[]clock.Reading{local(41 * time.Minute)}, "which is 41 min behind by NTP: set it"},
+		{[]clock.Reading{local(-3 * time.Hour)}, "which is 3 h 0 min ahead by NTP: set it"},
 	} {
-		var r diag.ClockReport
+		var r clock.Report
 		for _, reading := range tt.readings {
 			r.Add(reading)
 		}
@@ -138,12 +138,12 @@ func TestSameHour(t *testing.T) {
 		{16*time.Minute + 6*time.Second, time.Second, 0, true}, // its hour turns about now
 		{16*time.Minute + 6*time.Second, time.Second, time.Hour, true},
 	} {
-		r := diag.ClockReport{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
+		r := clock.Report{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
 		if got := r.SameHour(now, tt.known); got != tt.want {
 			t.Errorf("%v±%v, taken for %v: %v", tt.skew, tt.uncertainty, tt.known, got)
 		}
 	}
-	if (diag.ClockReport{}).SameHour(now, 0) {
+	if (clock.Report{}).SameHour(now, 0) {
 		t.Error("a clock that is not known is in the same hour")
 	}
 }

@@ -1,4 +1,4 @@
-package diag
+package clock
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// DefaultClockTimeout is how long [Clocks.Read] takes at most, unless told
+// DefaultTimeout is how long [Clocks.Read] takes at most, unless told
 // otherwise: the edge of a second can be found twice in it.
-const DefaultClockTimeout = 3 * time.Second
+const DefaultTimeout = 3 * time.Second
 
 // Errors of readings that callers decide on.
 var (
@@ -52,10 +52,10 @@ type Clocks struct {
 //
 // A source that fails says so in its reading. The error is the cause of ctx's
 // end; the report holds what was learnt by then.
-func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (ClockReport, error) {
+func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (Report, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
-		timeout = DefaultClockTimeout
+		timeout = DefaultTimeout
 	}
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -63,7 +63,7 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 
 	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
 	sources := a.sources(c.NTP)
-	report := ClockReport{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
+	report := Report{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
 	report.Sources = make([]Reading, len(sources))
 
 	type numbered struct {

@@ -1,4 +1,4 @@
-package diag_test
+package clock_test
 
 import (
 	"encoding/binary"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 // atNine is a Now for services that say the same at any time.
@@ -38,8 +38,8 @@ func TestSMTPGreeting(t *testing.T) {
 		{greeting: "220-" + strings.Repeat("x", 4096) + "\r\n220 Sun, 22 Nov 2026 08:43:54 GMT\r\n", fails: "no time in the greeting"},
 		{greeting: "", fails: "closed without an answer"},
 	} {
-		c := diag.Clocks{Now: atNine, Ports: diag.Ports{SMTP: serve(t, func(c net.Conn) { c.Write([]byte(tt.greeting)) })}}
-		check(t, tt.greeting, source(t, read(t, c, "localhost"), diag.SourceSMTP), tt.want, tt.fails)
+		c := clock.Clocks{Now: atNine, Ports: clock.Ports{SMTP: serve(t, func(c net.Conn) { c.Write([]byte(tt.greeting)) })}}
+		check(t, tt.greeting, source(t, read(t, c, "localhost"), clock.SourceSMTP), tt.want, tt.fails)
 	}
 }
 
@@ -68,8 +68,8 @@ func TestDaytime(t *testing.T) {
 		{answer: strings.Repeat("x", 1<<16), fails: "no time in"},
 		{answer: "", fails: "closed without an answer"},
 	} {
-		c := diag.Clocks{Now: atNine, Ports: diag.Ports{Daytime: serve(t, func(c net.Conn) { c.Write([]byte(tt.answer)) })}}
-		check(t, tt.answer, source(t, read(t, c, "localhost"), diag.SourceDaytime), tt.want, tt.fails)
+		c := clock.Clocks{Now: atNine, Ports: clock.Ports{Daytime: serve(t, func(c net.Conn) { c.Write([]byte(tt.answer)) })}}
+		check(t, tt.answer, source(t, read(t, c, "localhost"), clock.SourceDaytime), tt.want, tt.fails)
 	}
 }
 
@@ -86,21 +86,21 @@ func TestTime(t *testing.T) {
 		here, _ := time.Parse(time.RFC3339, tt.here)
 		there, _ := time.Parse(time.RFC3339, tt.there)
 		answer := binary.BigEndian.AppendUint32(nil, uint32(there.Unix()+2208988800))
-		c := diag.Clocks{Now: func() time.Time { return here }, Ports: diag.Ports{Time: serve(t, func(c net.Conn) { c.Write(answer) })}}
-		right(t, source(t, read(t, c, "localhost"), diag.SourceTime), there.Sub(here), time.Second)
+		c := clock.Clocks{Now: func() time.Time { return here }, Ports: clock.Ports{Time: serve(t, func(c net.Conn) { c.Write(answer) })}}
+		right(t, source(t, read(t, c, "localhost"), clock.SourceTime), there.Sub(here), time.Second)
 	}
-	c := diag.Clocks{Ports: diag.Ports{Time: serve(t, func(c net.Conn) { c.Write([]byte("abc")) })}}
-	fails(t, source(t, read(t, c, "localhost"), diag.SourceTime), "closed without an answer")
+	c := clock.Clocks{Ports: clock.Ports{Time: serve(t, func(c net.Conn) { c.Write([]byte("abc")) })}}
+	fails(t, source(t, read(t, c, "localhost"), clock.SourceTime), "closed without an answer")
 }
 
 // Over IPv6 there is all but ICMP's timestamp.
 func TestIPv6(t *testing.T) {
-	var c diag.Clocks
+	var c clock.Clocks
 	r, err := c.Read(t.Context(), "localhost", netip.IPv6Loopback(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fails(t, source(t, r, diag.SourceICMP), "no such thing over IPv6")
+	fails(t, source(t, r, clock.SourceICMP), "no such thing over IPv6")
 }
 
 func at(clock string) time.Time {
@@ -112,7 +112,7 @@ func at(clock string) time.Time {
 }
 
 // check checks what a source made of a service's words.
-func check(t *testing.T, said string, r diag.Reading, want time.Time, why string) {
+func check(t *testing.T, said string, r clock.Reading, want time.Time, why string) {
 	t.Helper()
 	if why == "" {
 		// The service said it just after nine o'clock.

@@ -1,4 +1,4 @@
-package diag
+package scan
 
 import (
 	"cmp"
@@ -9,10 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/solve"
 )
+
+// bannerTimeout is how long the banner of what accepts is waited for.
+const bannerTimeout = 4 * time.Second
 
 // Scan finds out which hour, range and form of the secret open a gate. The zero
 // Scan tries this hour.
@@ -22,8 +26,8 @@ type Scan struct {
 	// usually DefaultPast and none. What is sent of hours to come can be replayed
 	// by an onlooker when they come.
 	Past, Future int
-	Also         []knock.Range // to be tried besides
-	Clock        *ClockReport  // what is known of the server's clock, or nil
+	Also         []knock.Range      // to be tried besides
+	Clock        *clock.Report // what is known of the server's clock, or nil
 	// Shut is what SSH answers while it is shut; SSHUnknown looks first.
 	Shut knock.SSHState
 	RTT  time.Duration // the path's round trip, zero if it is not known
@@ -58,8 +62,8 @@ type Cell struct {
 	State CellState
 }
 
-// ScanReport is what a scan did and found, so far or in the end.
-type ScanReport struct {
+// Report is what a scan did and found, so far or in the end.
+type Report struct {
 	Schema  int    `json:"schema"` // 1
 	Host    string `json:"host"`
 	Address string `json:"address"`
@@ -102,17 +106,18 @@ type ScanReport struct {
 	// Pausing says that it waits for what the gate's sweep guard forgives.
 	Pausing bool `json:"-"`
 
-	gone bool // there was no way to the host
+	// NoRoute says that there was no route to the host.
+	NoRoute bool `json:"-"`
 }
 
 // clone copies r so that later progress does not change the copy.
-func (r ScanReport) clone() ScanReport {
+func (r Report) clone() Report {
 	r.Cells, r.Aside = slices.Clone(r.Cells), slices.Clone(r.Aside)
 	return r
 }
 
-// progress says how far the scan is.
-func (r ScanReport) progress() string {
+// Progress says how far the scan is.
+func (r Report) Progress() string {
 	n := 0
 	for _, c := range r.Cells {
 		if c.State != Waiting {
@@ -130,7 +135,7 @@ func (r ScanReport) progress() string {
 }
 
 // Summary says in one lower-case line what the scan found so far.
-func (r ScanReport) Summary() string {
+func (r Report) Summary() string {
 	switch {
 	case r.Opened == nil && r.Stopped != "":
 		return r.Stopped
@@ -157,7 +162,7 @@ var (
 // the gate is no error. The report holds whatever was done, also beside an
 // error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
 // of ctx's end.
-func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (ScanReport, error) {
+func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
 	client := s.Client
 	if client == nil {
 		client = &knock.Client{}
@@ -172,10 +177,10 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(ScanReport)) (Sc
 	r := scanRun{
 		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
 		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
-		report: ScanReport{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
+		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
 	r.budget.spend(s.Spent, r.start)
-	r.all, r.stages = arrange(Hypotheses(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
+	r.all, r.stages = inStages(Candidates(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
 	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
 	for _, h := range r.all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
@@ -205,7 +210,7 @@ type scanRun struct {
 	*Scan
 	client *knock.Client
 	target knock.Target
-	on     func(ScanReport)
+	on     func(Report)
 	start  time.Time
 	told   time.Time
 	shut   knock.SSHState
@@ -215,7 +220,7 @@ type scanRun struct {
 	budget budget
 	waited time.Duration // for the budget
 	aside  []int         // hits that did not repeat, -1 for one that nothing explains
-	report ScanReport
+	report Report
 }
 
 func (r *scanRun) run(ctx context.Context) error {
@@ -332,7 +337,7 @@ func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.Volley
 	r.report.Connections += v.Connections
 	if errors.Is(err, errRejects) {
 		// A neighbour that does not answer looks the same, and is known after 3 s.
-		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: againLimit}); errors.Is(e, knock.ErrUnreachable) {
+		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: bannerTimeout}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}
 	}

@@ -1,4 +1,4 @@
-package diag
+package clock
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ const vague = time.Minute
 // Summary says in one lower-case line where the server's clock is, in the
 // scheme's unit: which hour's sequence it expects at this machine's time now,
 // and from when on another's.
-func (r ClockReport) Summary(now time.Time) string {
+func (r Report) Summary(now time.Time) string {
 	if !r.Known {
 		return "the server's clock is not known: " + r.whyUnknown()
 	}
@@ -33,7 +33,7 @@ func (r ClockReport) Summary(now time.Time) string {
 		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), turning(low, high))
 	}
 
-	text := "the server is " + ahead(skew)
+	text := "the server is " + Ahead(skew)
 	// Its hour turns when this machine's clock shows turn past the hour.
 	turn := (-skew%time.Hour + time.Hour) % time.Hour
 	here := HourOffset(now, skew)
@@ -52,7 +52,7 @@ func (r ClockReport) Summary(now time.Time) string {
 }
 
 // LocalSummary says in a few words what is known of this machine's own clock.
-func (r ClockReport) LocalSummary() string {
+func (r Report) LocalSummary() string {
 	var asked, told int
 	for _, s := range r.Sources {
 		if s.Of == Local {
@@ -73,12 +73,12 @@ func (r ClockReport) LocalSummary() string {
 	case r.Local.Offset.Abs() < agreement:
 		return fmt.Sprintf("which agrees with NTP (%+.3f s)", -r.Local.Offset.Seconds())
 	}
-	return "which is " + ahead(-offset) + " by NTP: set it"
+	return "which is " + Ahead(-offset) + " by NTP: set it"
 }
 
 // SameHour reports whether the server may be in the hour that a skew says, at
 // this machine's time now. It may not be where its clock is not known.
-func (r ClockReport) SameHour(now time.Time, skew time.Duration) bool {
+func (r Report) SameHour(now time.Time, skew time.Duration) bool {
 	span, k := r.Interval(), HourOffset(now, skew)
 	return r.Known && HourOffset(now, span.Low) <= k && k <= HourOffset(now, span.High)
 }
@@ -111,7 +111,7 @@ func turning(low, high int) string {
 }
 
 // whyUnknown says why there is no skew.
-func (r ClockReport) whyUnknown() string {
+func (r Report) whyUnknown() string {
 	var offsets, names []string
 	for _, s := range r.Sources {
 		if s.Of != Server {
@@ -170,7 +170,7 @@ func last(before, turn time.Duration) string {
 }
 
 // ahead writes an offset in whole seconds in words: 41 min ahead.
-func ahead(d time.Duration) string {
+func Ahead(d time.Duration) string {
 	if d < 0 {
 		return span(-d) + " behind"
 	}
@@ -222,7 +222,7 @@ func FormatOffset(d time.Duration) string {
 // RoundSkew returns the skew to keep for a host: to the second, or to the minute
 // where that is more than is known. Clocks that agree have none. It is false
 // where the report tells no more than an hour.
-func (r ClockReport) RoundSkew() (time.Duration, bool) {
+func (r Report) RoundSkew() (time.Duration, bool) {
 	switch {
 	case !r.Known || r.Uncertainty > vague:
 		return 0, false

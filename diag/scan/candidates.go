@@ -1,4 +1,4 @@
-package diag
+package scan
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/solve"
 )
@@ -13,12 +14,12 @@ import (
 // DefaultPast is how many hours back a scan usually looks: every time zone.
 const DefaultPast = 26
 
-// Hypotheses are the ones worth trying at the time now of this machine, the
+// Candidates are the ones worth trying at the time now of this machine, the
 // likeliest first: the hours from past before to future after the client's,
 // and those that clock, if not nil, allows; the client's range, the ranges in
 // also, and the client's with an end or both off by one; and, for the likeliest
 // hours, the secret with its newline, CR, blanks or case off.
-func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *ClockReport) []solve.Candidate {
+func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
 	low, high := toldOffsets(now, t, clock)
 	type weighed struct {
@@ -79,7 +80,7 @@ func Hypotheses(now time.Time, t knock.Target, past, future int, also []knock.Ra
 
 // toldOffsets are the hours from the client's that the clocks allow the server,
 // its own alone if they say next to nothing.
-func toldOffsets(now time.Time, t knock.Target, clock *ClockReport) (low, high int) {
+func toldOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high int) {
 	if clock == nil || !clock.Known {
 		return 0, 0
 	}
@@ -93,7 +94,7 @@ func toldOffsets(now time.Time, t knock.Target, clock *ClockReport) (low, high i
 }
 
 // likelyOffset is the hour that the clocks tell, or else the client's.
-func likelyOffset(now time.Time, t knock.Target, clock *ClockReport) int {
+func likelyOffset(now time.Time, t knock.Target, clock *clock.Report) int {
 	low, high := toldOffsets(now, t, clock)
 	return (low + high) / 2
 }

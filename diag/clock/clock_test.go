@@ -1,4 +1,4 @@
-package diag_test
+package clock_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 	"rapport/knock/knocktest"
 )
 
@@ -24,7 +24,7 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // skew is how far the servers of these tests are ahead.
 const skew = -3*time.Hour + 377*time.Millisecond
 
-func read(t *testing.T, c diag.Clocks, host string) diag.ClockReport {
+func read(t *testing.T, c clock.Clocks, host string) clock.Report {
 	t.Helper()
 	r, err := c.Read(t.Context(), host, loopback, nil)
 	if err != nil {
@@ -34,7 +34,7 @@ func read(t *testing.T, c diag.Clocks, host string) diag.ClockReport {
 }
 
 // source returns what a source said.
-func source(t *testing.T, r diag.ClockReport, name string) diag.Reading {
+func source(t *testing.T, r clock.Report, name string) clock.Reading {
 	t.Helper()
 	for _, s := range r.Sources {
 		if s.Name == name {
@@ -42,11 +42,11 @@ func source(t *testing.T, r diag.ClockReport, name string) diag.Reading {
 		}
 	}
 	t.Fatalf("no source %q among %v", name, r.Sources)
-	return diag.Reading{}
+	return clock.Reading{}
 }
 
 // right checks that a reading is right within what it claims, and claims enough.
-func right(t *testing.T, r diag.Reading, want, atMost time.Duration) {
+func right(t *testing.T, r clock.Reading, want, atMost time.Duration) {
 	t.Helper()
 	if r.Err != nil || !r.Interval().Contains(want) || r.Uncertainty > atMost {
 		t.Errorf("%s says %v ± %v (%v), want %v within %v", r.Name, r.Offset, r.Uncertainty, r.Err, want, atMost)
@@ -54,7 +54,7 @@ func right(t *testing.T, r diag.Reading, want, atMost time.Duration) {
 }
 
 // fails checks that a source gave no time, and why.
-func fails(t *testing.T, r diag.Reading, why string) {
+func fails(t *testing.T, r clock.Reading, why string) {
 	t.Helper()
 	if r.Err == nil || !strings.Contains(r.Err.Error(), why) {
 		t.Errorf("%s says %v ± %v and error %v, want %q", r.Name, r.Offset, r.Uncertainty, r.Err, why)
@@ -109,8 +109,8 @@ func TestAllSources(t *testing.T) {
 		return func() string { return time.Now().Add(skew).UTC().Format(layout) }
 	}
 	quit := make(chan string, 1)
-	c := diag.Clocks{
-		Ports: diag.Ports{
+	c := clock.Clocks{
+		Ports: clock.Ports{
 			HTTP:  portOf(web.Listener.Addr().String()),
 			HTTPS: portOf(tls.Listener.Addr().String()),
 			NTP:   serveNTP(t, ntpServer{skew: skew}),
@@ -128,22 +128,22 @@ func TestAllSources(t *testing.T) {
 		NTP: []string{fmt.Sprintf("127.0.0.1:%d", serveNTP(t, ntpServer{skew: 40 * time.Millisecond}))},
 	}
 	var seen []string
-	r, err := c.Read(t.Context(), "server.example.org", loopback, func(r diag.Reading) { seen = append(seen, r.Name) })
+	r, err := c.Read(t.Context(), "server.example.org", loopback, func(r clock.Reading) { seen = append(seen, r.Name) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	right(t, source(t, r, diag.SourceHTTP), skew, 50*time.Millisecond)
-	right(t, source(t, r, diag.SourceHTTPS), skew, 50*time.Millisecond)
-	right(t, source(t, r, diag.SourceNTP), skew, 50*time.Millisecond)
-	right(t, source(t, r, diag.SourceSMTP), skew, 600*time.Millisecond)
-	right(t, source(t, r, diag.SourceDaytime), skew, 600*time.Millisecond)
-	right(t, source(t, r, diag.SourceTime), skew, 600*time.Millisecond)
-	right(t, source(t, r, diag.SourceICMP), 0, 50*time.Millisecond)
+	right(t, source(t, r, clock.SourceHTTP), skew, 50*time.Millisecond)
+	right(t, source(t, r, clock.SourceHTTPS), skew, 50*time.Millisecond)
+	right(t, source(t, r, clock.SourceNTP), skew, 50*time.Millisecond)
+	right(t, source(t, r, clock.SourceSMTP), skew, 600*time.Millisecond)
+	right(t, source(t, r, clock.SourceDaytime), skew, 600*time.Millisecond)
+	right(t, source(t, r, clock.SourceTime), skew, 600*time.Millisecond)
+	right(t, source(t, r, clock.SourceICMP), 0, 50*time.Millisecond)
 	if len(seen) != len(r.Sources) || len(seen) != 8 {
 		t.Errorf("%d readings came, %d are in the report", len(seen), len(r.Sources))
 	}
 	for _, s := range r.Sources {
-		if s.Outvoted != (s.Name == diag.SourceICMP) {
+		if s.Outvoted != (s.Name == clock.SourceICMP) {
 			t.Errorf("%s outvoted: %v", s.Name, s.Outvoted)
 		}
 	}
@@ -166,16 +166,16 @@ func TestAllSources(t *testing.T) {
 // A host with nothing: all that listens nowhere is refused, at once.
 func TestNothingListens(t *testing.T) {
 	knocktest.Need(t)
-	var c diag.Clocks
+	var c clock.Clocks
 	start := time.Now()
 	r := read(t, c, "localhost")
 	for _, s := range r.Sources {
-		if s.Name != diag.SourceICMP && !errors.Is(s.Err, diag.ErrRefused) {
+		if s.Name != clock.SourceICMP && !errors.Is(s.Err, clock.ErrRefused) {
 			t.Errorf("%s: %v, want refused", s.Name, s.Err)
 		}
 	}
-	right(t, source(t, r, diag.SourceICMP), 0, 50*time.Millisecond)
-	if d := time.Since(start); d > diag.DefaultClockTimeout {
+	right(t, source(t, r, clock.SourceICMP), 0, 50*time.Millisecond)
+	if d := time.Since(start); d > clock.DefaultTimeout {
 		t.Errorf("it took %v", d)
 	}
 }
@@ -191,8 +191,8 @@ func TestSilence(t *testing.T) {
 	web := httptest.NewServer(dated(0))
 	defer web.Close()
 	before := runtime.NumGoroutine()
-	c := diag.Clocks{
-		Ports:   diag.Ports{HTTP: portOf(web.Listener.Addr().String()), HTTPS: silent, NTP: portOf(udp.LocalAddr().String()), SMTP: silent, Daytime: silent, Time: silent},
+	c := clock.Clocks{
+		Ports:   clock.Ports{HTTP: portOf(web.Listener.Addr().String()), HTTPS: silent, NTP: portOf(udp.LocalAddr().String()), SMTP: silent, Daytime: silent, Time: silent},
 		Timeout: 1500 * time.Millisecond,
 	}
 	start := time.Now()
@@ -200,12 +200,12 @@ func TestSilence(t *testing.T) {
 	if d := time.Since(start); d < c.Timeout || d > c.Timeout+time.Second {
 		t.Errorf("it took %v, want %v", d, c.Timeout)
 	}
-	for _, name := range []string{diag.SourceHTTPS, diag.SourceNTP, diag.SourceSMTP, diag.SourceDaytime, diag.SourceTime} {
-		if s := source(t, r, name); !errors.Is(s.Err, diag.ErrNoAnswer) {
+	for _, name := range []string{clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime} {
+		if s := source(t, r, name); !errors.Is(s.Err, clock.ErrNoAnswer) {
 			t.Errorf("%s: %v, want no answer", name, s.Err)
 		}
 	}
-	right(t, source(t, r, diag.SourceHTTP), 0, 300*time.Millisecond)
+	right(t, source(t, r, clock.SourceHTTP), 0, 300*time.Millisecond)
 	settle(t, before)
 }
 
@@ -228,24 +228,24 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 	start := time.Now()
-	c := diag.Clocks{Ports: diag.Ports{HTTP: silent}, Timeout: time.Minute}
+	c := clock.Clocks{Ports: clock.Ports{HTTP: silent}, Timeout: time.Minute}
 	r, err := c.Read(ctx, "localhost", loopback, nil)
 	if !errors.Is(err, cause) || time.Since(start) > 5*time.Second {
 		t.Errorf("Read ends with %v after %v", err, time.Since(start))
 	}
-	if s := source(t, r, diag.SourceHTTP); !errors.Is(s.Err, cause) {
+	if s := source(t, r, clock.SourceHTTP); !errors.Is(s.Err, cause) {
 		t.Errorf("http: %v", s.Err)
 	}
 }
 
 // Offsets are from the clock that Now is, whatever the system's says.
 func TestOtherNow(t *testing.T) {
-	c := diag.Clocks{
+	c := clock.Clocks{
 		Now:   func() time.Time { return time.Now().Add(-90 * time.Minute) },
-		Ports: diag.Ports{NTP: serveNTP(t, ntpServer{})},
+		Ports: clock.Ports{NTP: serveNTP(t, ntpServer{})},
 	}
 	r := read(t, c, "localhost")
-	right(t, source(t, r, diag.SourceNTP), 90*time.Minute, 50*time.Millisecond)
+	right(t, source(t, r, clock.SourceNTP), 90*time.Minute, 50*time.Millisecond)
 	if d := time.Since(r.Local.Time); d < 89*time.Minute {
 		t.Errorf("this machine's time is told as %v", r.Local.Time)
 	}
@@ -254,16 +254,16 @@ func TestOtherNow(t *testing.T) {
 // A knock's interval votes as well.
 func TestAdd(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
-	r := diag.ClockReport{Schema: 1, Local: diag.LocalClock{Time: now}}
-	r.Add(diag.NewReading(diag.SourceKnock, diag.Server, diag.FromKnock(now, -3)))
-	if !r.Known || diag.HourOffset(now, r.Skew) != -3 {
+	r := clock.Report{Schema: 1, Local: clock.LocalClock{Time: now}}
+	r.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.FromKnock(now, -3)))
+	if !r.Known || clock.HourOffset(now, r.Skew) != -3 {
 		t.Errorf("by the knock alone: %v ± %v (%v)", r.Skew, r.Uncertainty, r.Known)
 	}
-	r.Add(diag.Reading{Name: diag.SourceHTTP, Of: diag.Server, Offset: -3 * time.Hour, Uncertainty: 10 * time.Millisecond})
+	r.Add(clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Offset: -3 * time.Hour, Uncertainty: 10 * time.Millisecond})
 	if r.Skew.Round(time.Millisecond) != -3*time.Hour || r.Uncertainty > 11*time.Millisecond {
 		t.Errorf("with http: %v ± %v", r.Skew, r.Uncertainty)
 	}
-	r.Add(diag.Reading{Name: diag.SourceSMTP, Of: diag.Server, Offset: 0, Uncertainty: time.Second})
+	r.Add(clock.Reading{Name: clock.SourceSMTP, Of: clock.Server, Offset: 0, Uncertainty: time.Second})
 	for n, want := range []bool{false, false, true} {
 		if r.Sources[n].Outvoted != want {
 			t.Errorf("%s outvoted: %v", r.Sources[n].Name, !want)
@@ -277,8 +277,8 @@ func TestDaysOff(t *testing.T) {
 	knocktest.Need(t)
 	web := httptest.NewServer(dated(-72 * time.Hour))
 	defer web.Close()
-	r := read(t, diag.Clocks{Ports: diag.Ports{HTTP: portOf(web.Listener.Addr().String())}}, "localhost")
-	right(t, source(t, r, diag.SourceICMP), -72*time.Hour, 50*time.Millisecond)
+	r := read(t, clock.Clocks{Ports: clock.Ports{HTTP: portOf(web.Listener.Addr().String())}}, "localhost")
+	right(t, source(t, r, clock.SourceICMP), -72*time.Hour, 50*time.Millisecond)
 	if !r.Known || r.Skew.Round(time.Second) != -72*time.Hour {
 		t.Errorf("skew %v (%v), want three days", r.Skew, r.Known)
 	}
@@ -286,12 +286,12 @@ func TestDaysOff(t *testing.T) {
 
 func TestReadingText(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
-	for want, r := range map[string]diag.Reading{
+	for want, r := range map[string]clock.Reading{
 		"-3:00:00, within 0.013 s":                             {Offset: -3 * time.Hour, Uncertainty: 13 * time.Millisecond},
 		"+0.004 s, within 0.001 s":                             {Offset: 4 * time.Millisecond, Uncertainty: time.Millisecond},
 		"+0.000 s, within 0.001 s, not synchronised, outvoted": {Uncertainty: time.Millisecond, Note: "not synchronised", Outvoted: true},
-		"2 h 44 min to 3 h 44 min behind":                      diag.NewReading(diag.SourceKnock, diag.Server, diag.FromKnock(now, -3)),
-		"refused":                                              {Err: diag.ErrRefused},
+		"2 h 44 min to 3 h 44 min behind":                      clock.NewReading(clock.SourceKnock, clock.Server, clock.FromKnock(now, -3)),
+		"refused":                                              {Err: clock.ErrRefused},
 	} {
 		if got := r.Text(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -301,8 +301,8 @@ func TestReadingText(t *testing.T) {
 
 func TestClockJSON(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
-	r := diag.ClockReport{Schema: 1, Host: "myserver", Address: "203.0.113.7", Local: diag.LocalClock{Time: now}}
-	r.Add(diag.Reading{Name: "smtp", Of: diag.Server, Err: diag.ErrRefused, Elapsed: 1500 * time.Microsecond})
+	r := clock.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", Local: clock.LocalClock{Time: now}}
+	r.Add(clock.Reading{Name: "smtp", Of: clock.Server, Err: clock.ErrRefused, Elapsed: 1500 * time.Microsecond})
 	b, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -314,7 +314,7 @@ func TestClockJSON(t *testing.T) {
 	if string(b) != want {
 		t.Errorf("got  %s\nwant %s", b, want)
 	}
-	r.Add(diag.Reading{Name: "http", Of: diag.Server, Offset: skew, Uncertainty: 12 * time.Millisecond})
+	r.Add(clock.Reading{Name: "http", Of: clock.Server, Offset: skew, Uncertainty: 12 * time.Millisecond})
 	if b, err = json.Marshal(r); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package diag_test
+package clock_test
 
 import (
 	"io"
@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode"
 
-	"rapport/diag"
+	"rapport/diag/clock"
 )
 
 // Services that mean ill cost neither memory nor more time than was given, and
@@ -57,8 +57,8 @@ func TestHostileServices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			port := serve(t, handle)
-			c := diag.Clocks{
-				Ports:   diag.Ports{HTTP: port, HTTPS: port, SMTP: port, Daytime: port, Time: port},
+			c := clock.Clocks{
+				Ports:   clock.Ports{HTTP: port, HTTPS: port, SMTP: port, Daytime: port, Time: port},
 				Timeout: time.Second,
 			}
 			var before, after runtime.MemStats
@@ -72,7 +72,7 @@ func TestHostileServices(t *testing.T) {
 			if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
 				t.Errorf("%d MB of memory were used", used>>20)
 			}
-			for _, s := range []string{diag.SourceHTTP, diag.SourceHTTPS, diag.SourceSMTP, diag.SourceDaytime} {
+			for _, s := range []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceSMTP, clock.SourceDaytime} {
 				got := source(t, r, s)
 				if got.Err == nil || strings.ContainsFunc(got.Err.Error()+got.Text()+got.Note, func(c rune) bool { return !unicode.IsPrint(c) }) {
 					t.Errorf("%s says %v, %q", s, got.Offset, got.Err)
@@ -109,7 +109,7 @@ func TestWebTrickles(t *testing.T) {
 	} else {
 		fails(t, r, "no answer")
 	}
-	if r.Elapsed > diag.DefaultClockTimeout+5*time.Second {
+	if r.Elapsed > clock.DefaultTimeout+5*time.Second {
 		t.Errorf("it took %v", r.Elapsed)
 	}
 }
@@ -162,6 +162,6 @@ func TestNTPFromElsewhere(t *testing.T) {
 			}
 		}
 	}()
-	c := diag.Clocks{Ports: diag.Ports{NTP: portOf(asked.LocalAddr().String())}, Timeout: 500 * time.Millisecond}
-	fails(t, source(t, read(t, c, "localhost"), diag.SourceNTP), "no answer")
+	c := clock.Clocks{Ports: clock.Ports{NTP: portOf(asked.LocalAddr().String())}, Timeout: 500 * time.Millisecond}
+	fails(t, source(t, read(t, c, "localhost"), clock.SourceNTP), "no answer")
 }

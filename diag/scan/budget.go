@@ -1,4 +1,4 @@
-package diag
+package scan
 
 import (
 	"cmp"
@@ -62,7 +62,7 @@ type stage struct {
 	after bool
 }
 
-// arrange puts hypotheses in the order in which they are tried, and says where
+// inStages puts hypotheses in the order in which they are tried, and says where
 // stages begin. likely is the hour that the clocks tell, or else the client's.
 //
 // With a guard that is known, hours of the client's own range and secret and
@@ -71,7 +71,7 @@ type stage struct {
 // usual budget has wrong ports for, and one, since the right one costs nothing.
 // Then come the own hours, which cost nothing if range and secret are right; but
 // on loopback twice, since one lost packet hides the right one; and then the rest.
-func arrange(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
+func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
 	var own, slips, rest []solve.Candidate
 	out := slices.Clone(first)
 	for _, h := range all {

@@ -1,4 +1,4 @@
-package diag
+package clock
 
 import (
 	"encoding/json"
@@ -110,8 +110,8 @@ func (l LocalClock) MarshalJSON() ([]byte, error) {
 	}{l.Time.UTC().Truncate(time.Millisecond), millis(l.Offset, l.Known), millis(l.Uncertainty, l.Known), source})
 }
 
-// ClockReport is what the sources said, and what follows.
-type ClockReport struct {
+// Report is what the sources said, and what follows.
+type Report struct {
 	Schema  int // 1
 	Host    string
 	Address string
@@ -125,18 +125,18 @@ type ClockReport struct {
 
 // Interval returns the skews that the report allows; it means nothing unless
 // Known.
-func (r ClockReport) Interval() Interval {
+func (r Report) Interval() Interval {
 	return Interval{r.Skew - r.Uncertainty, r.Skew + r.Uncertainty}
 }
 
 // Add adds a reading, such as one made of FromKnock, and judges again.
-func (r *ClockReport) Add(reading Reading) {
+func (r *Report) Add(reading Reading) {
 	r.Sources = append(r.Sources[:len(r.Sources):len(r.Sources)], reading)
 	r.judge()
 }
 
 // judge lets the readings of each side vote.
-func (r *ClockReport) judge() {
+func (r *Report) judge() {
 	r.Local.Offset, r.Local.Uncertainty, r.Local.Known = vote(r.Sources, Local)
 	r.Skew, r.Uncertainty, r.Known = vote(r.Sources, Server)
 }
@@ -174,7 +174,7 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 }
 
 // MarshalJSON implements [json.Marshaler]. What is not known is null.
-func (r ClockReport) MarshalJSON() ([]byte, error) {
+func (r Report) MarshalJSON() ([]byte, error) {
 	var offset *int
 	if r.Known {
 		k := HourOffset(r.Local.Time, r.Skew)

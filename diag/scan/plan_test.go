@@ -1,0 +1,55 @@
+package scan
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/demo"
+	"rapport/knock/solve"
+)
+
+// What a hit at any look means is what the gate itself would do.
+func TestScanPlanExplainsHits(t *testing.T) {
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 11, 22, 12, 30, 0, 0, time.UTC)
+	small, err := knock.ParseRange("10000-10049")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []knock.Range{knock.DefaultRange, small} {
+		all := Candidates(start, knock.Target{Range: r, Secret: secret}, DefaultPast, 5, nil, nil)
+		var ports [][knock.Knocks]uint16
+		for _, h := range all {
+			ports = append(ports, h.Variant.Ports(h.Hour, h.Range, secret))
+		}
+		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0})
+		client := netip.MustParseAddr("192.0.2.1")
+		for i, h := range all {
+			if h.Variant != solve.AsGiven {
+				continue
+			}
+			g := demo.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
+			for n, shot := range p.shots {
+				at := start.Add(shot.At)
+				if !shot.Look {
+					g.Knock(client, shot.Port, at)
+					continue
+				}
+				if !g.Open(client, at) {
+					continue
+				}
+				fits := p.explain(n)
+				if !slices.Contains(fits, i) {
+					t.Errorf("range %v: hypothesis %d opens at shot %d, which %v are said to", r, i, n, fits)
+				}
+				break
+			}
+		}
+	}
+}
