@@ -1,6 +1,10 @@
 package knock
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"unicode"
 )
@@ -21,4 +25,31 @@ func Clean(s string, n int) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// Limits of foreign text inside an error, in runes.
+const (
+	maxQuoted     = 80
+	maxQuotedPath = 1024 // which must stay usable
+)
+
+// Excerpt is [Clean] for text inside an error.
+func Excerpt(s string) string { return Clean(s, maxQuoted) }
+
+// Quote is [Excerpt] between double quotes.
+func Quote(s string) string { return fmt.Sprintf("%q", Excerpt(s)) }
+
+// QuotePath is [Quote] for a path.
+func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, maxQuotedPath)) }
+
+// WithoutPath takes the operation and the path off an error of package os: the
+// message that it goes into names them in its own words.
+func WithoutPath(err error) error {
+	if pe := new(fs.PathError); errors.As(err, &pe) {
+		return pe.Err
+	}
+	if le := new(os.LinkError); errors.As(err, &le) {
+		return le.Err
+	}
+	return err
 }

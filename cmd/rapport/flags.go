@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 )
 
 // flags are the ones that all subcommands share.
@@ -70,7 +71,7 @@ func (f *flags) load() (hosts.File, error) {
 // server returns what is known of HOST: its entry in the hosts file, else what
 // ~/.ssh/config says of it, else its name alone. Flags that were given win.
 func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
-	if err := hosts.CheckName(name); err != nil {
+	if err := knock.CheckHost(name); err != nil {
 		return hosts.Host{}, err
 	}
 	file, err := f.load()
@@ -87,7 +88,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if cmd.Flags().Changed("ssh-port") {
 		port = f.sshPort
 	}
-	h, err := file.Find(name, port, hosts.DefaultSSHConfig())
+	h, err := file.Find(name, port, sshconfig.DefaultSSHConfig())
 	if err != nil {
 		return h, err
 	}
@@ -150,7 +151,7 @@ func checkNTP(servers []string) error {
 		return errors.New("--ntp names no server")
 	}
 	for _, s := range servers {
-		if err := hosts.CheckName(s); err != nil {
+		if err := knock.CheckHost(s); err != nil {
 			return fmt.Errorf("--ntp: %w", err)
 		}
 	}

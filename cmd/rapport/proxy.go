@@ -43,7 +43,7 @@ prints both.`,
 					return err
 				}
 			}
-			if err := proxy(cmd, f, args[0], fdpass); err != nil {
+			if err := runProxy(cmd, f, args[0], fdpass); err != nil {
 				return advise(err, args[0])
 			}
 			return nil
@@ -54,7 +54,7 @@ prints both.`,
 }
 
 // proxy knocks, and makes the connection that proved SSH open ssh's.
-func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
+func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 	h, t, err := f.target(cmd, host)
 	if err != nil {
 		return err
@@ -73,15 +73,15 @@ func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 		return errShut(r.Summary())
 	}
 	if fdpass {
-		err := knock.PassTo(os.Stdout, r.Conn)
-		if !errors.Is(err, knock.ErrNoFdpass) {
+		err := proxy.PassTo(os.Stdout, r.Conn)
+		if !errors.Is(err, proxy.ErrNoFdpass) {
 			return err
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: %v; carrying the bytes instead\n", err)
 	}
 	stop := context.AfterFunc(cmd.Context(), func() { r.Conn.Close() })
 	defer stop()
-	err = knock.Carry(r.Conn, os.Stdin, os.Stdout)
+	err = proxy.Carry(r.Conn, os.Stdin, os.Stdout)
 	if cmd.Context().Err() != nil {
 		return context.Cause(cmd.Context())
 	}
@@ -92,7 +92,7 @@ func proxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 // who only typed ssh.
 func advise(err error, host string) error {
 	var shut errShut
-	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, knock.ErrLost) {
+	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
 		return fmt.Errorf("%w; find out why: rapport doctor %s", err, shellWord(host))
 	}
 	return err

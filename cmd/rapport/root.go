@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"rapport/knock"
+	"rapport/knock/proxy"
 	"rapport/tui"
 )
 
@@ -86,7 +87,7 @@ func run(args []string) int {
 	switch {
 	case errors.As(err, &shut), out.err != nil:
 		return exitShut
-	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend), errors.Is(err, knock.ErrLost):
+	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend), errors.Is(err, proxy.ErrLost):
 		return exitNetwork
 	}
 	return exitUsage

@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 	"rapport/tui"
 )
 
@@ -52,7 +53,7 @@ func (f *flags) noCommand(cmd *cobra.Command, word string) error {
 		return err
 	}
 	_, listed := file.Host(word)
-	ssh, _ := hosts.FromSSHConfig(hosts.DefaultSSHConfig(), word)
+	ssh, _ := sshconfig.FromSSHConfig(sshconfig.DefaultSSHConfig(), word)
 	if listed || ssh.Known {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rapport/knock"
 	"rapport/knock/hosts"
 )
 
@@ -98,7 +99,7 @@ func (f *flags) login(destination string) (user, host string, err error) {
 		at := strings.LastIndex(destination, "@") + 1
 		user, host = destination[:at], destination[at:]
 	}
-	if err := hosts.CheckName(host); err != nil {
+	if err := knock.CheckHost(host); err != nil {
 		return "", "", err
 	}
 	host, err = typed(file, host)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rapport/knock"
 	"rapport/knock/hosts"
 )
 
@@ -37,7 +38,7 @@ reach HOST through the gate by themselves:
 				return fmt.Errorf("ssh would take the name %q for a pattern: give the entry another one", name)
 			}
 			lines := []string{"Host " + name}
-			if h.SSHPort != hosts.DefaultSSHPort {
+			if h.SSHPort != knock.DefaultSSHPort {
 				lines = append(lines, fmt.Sprintf("    Port %d", h.SSHPort))
 			}
 			self, err := os.Executable()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"rapport/knock"
 )
 
 // Errors of an Editor that callers decide on.
@@ -32,7 +34,7 @@ func (e *Editor) Host(name string) (Host, bool) { return find(e.doc.hosts, name)
 // fails where a field of h is not one that the hosts file takes.
 func (e *Editor) Add(h Host) error {
 	if old, ok := e.Host(h.Name); ok {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, quote(old.Name))
+		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(old.Name))
 	}
 	nl := e.newline()
 	var block strings.Builder
@@ -57,7 +59,7 @@ func (e *Editor) Add(h Host) error {
 func (e *Editor) Replace(h Host) error {
 	i := index(e.doc.hosts, h.Name)
 	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(h.Name))
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(h.Name))
 	}
 	old := e.doc.hosts[i]
 	h.Name = old.Name
@@ -108,12 +110,12 @@ func (e *Editor) Replace(h Host) error {
 func (e *Editor) Rename(name, to string) error {
 	i := index(e.doc.hosts, name)
 	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(name))
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
 	}
 	if j := index(e.doc.hosts, to); j >= 0 && j != i {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, quote(to))
+		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(to))
 	}
-	if err := CheckName(to); err != nil {
+	if err := knock.CheckHost(to); err != nil {
 		return err
 	}
 	if !e.doc.sections[i].plain {
@@ -129,7 +131,7 @@ func (e *Editor) Rename(name, to string) error {
 func (e *Editor) Remove(name string) error {
 	i := index(e.doc.hosts, name)
 	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, quote(name))
+		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
 	}
 	if !e.doc.sections[i].plain {
 		return errShape(e.doc.hosts[i].Name)
@@ -204,7 +206,7 @@ func check(h Host) error {
 	if two := h.sources(); len(two) > 1 {
 		return errTwoSources(h.Name, two)
 	}
-	if err := CheckName(h.Name); err != nil {
+	if err := knock.CheckHost(h.Name); err != nil {
 		return err
 	}
 	var e Editor
@@ -214,10 +216,10 @@ func check(h Host) error {
 		if errors.As(err, &p) {
 			err = p.err
 		}
-		return fmt.Errorf("host %s: %w", quote(h.Name), err)
+		return fmt.Errorf("host %s: %w", knock.Quote(h.Name), err)
 	}
 	if len(doc.hosts) != 1 || !doc.hosts[0].Equal(h) {
-		return fmt.Errorf("host %s: one of its values cannot be written", quote(h.Name))
+		return fmt.Errorf("host %s: one of its values cannot be written", knock.Quote(h.Name))
 	}
 	return nil
 }
@@ -237,7 +239,7 @@ func (e *Editor) block(h Host) string {
 
 func errShape(name string) error {
 	return fmt.Errorf("host %s is not written as [hosts.%s] with a key on each line, and is left alone; edit the hosts file by hand",
-		quote(name), tomlKey(clean(name)))
+		knock.Quote(name), tomlKey(knock.Excerpt(name)))
 }
 
 // newline is the line end that the file uses.

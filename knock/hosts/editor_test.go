@@ -10,6 +10,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // update edits a hosts file and returns its text after that.
@@ -17,13 +18,13 @@ func update(t *testing.T, text string, edit func(*hosts.Editor) error) (string, 
 	t.Helper()
 	path := hostsFile(t, text)
 	err := hosts.Update(t.Context(), path, edit)
-	oneLine(t, err)
+	knocktest.OneLine(t, err)
 	return read(t, path), err
 }
 
 func TestAdd(t *testing.T) {
 	h := hosts.NewHost("b.example.org")
-	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, portRange(t, "1-100"), knock.Family6
+	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, knocktest.ParseRange(t, "1-100"), knock.Family6
 	h.Skew, h.Window, h.NTP = -90*time.Minute, 2*time.Minute, []string{"x", "y"}
 	h.SecretFile = `~/a "quoted" \ path`
 	const block = `[hosts."b.example.org"]

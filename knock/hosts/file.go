@@ -31,7 +31,7 @@ type File struct {
 func DefaultPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("no configuration folder: %s; set HOME, or name the hosts file with --config", knock.Clean(err.Error(), 2*maxShown))
+		return "", fmt.Errorf("no configuration folder: %s; set HOME, or name the hosts file with --config", knock.Excerpt(err.Error()))
 	}
 	return filepath.Join(dir, "rapport", "hosts.toml"), nil
 }
@@ -65,13 +65,13 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 		var p *positioned
 		if errors.As(err, &p) {
 			line, column := lineColumn(body, p.offset)
-			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, maxShownPath), line, column, p.err)
+			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, 1024), line, column, p.err)
 		}
 		return document{}, nil, err
 	}
 	// Windows keeps no such bits: its folders of a user are the user's alone.
 	if info != nil && doc.hasSecret() && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		return document{}, nil, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", quotePath(shown), ErrReadableByOthers, quotePath(shown))
+		return document{}, nil, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", knock.QuotePath(shown), ErrReadableByOthers, knock.QuotePath(shown))
 	}
 	folder := filepath.Dir(shown)
 	for i := range doc.hosts {
@@ -90,7 +90,7 @@ const bom = "\xef\xbb\xbf"
 
 func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 	fail := func(err error) ([]byte, fs.FileInfo, error) {
-		return nil, nil, fmt.Errorf("cannot read hosts file %s: %w", quotePath(shown), plain(err))
+		return nil, nil, fmt.Errorf("cannot read hosts file %s: %w", knock.QuotePath(shown), knock.WithoutPath(err))
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +105,7 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 		return fail(err)
 	}
 	if info.IsDir() {
-		return nil, nil, fmt.Errorf("hosts file %s is a folder", quotePath(shown))
+		return nil, nil, fmt.Errorf("hosts file %s is a folder", knock.QuotePath(shown))
 	}
 	if err := checkTrust(path, info, shown); err != nil {
 		return nil, nil, err
@@ -115,7 +115,7 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 		return fail(err)
 	}
 	if len(text) > maxFile {
-		return nil, nil, fmt.Errorf("hosts file %s has more than %d bytes; is it one?", quotePath(shown), maxFile)
+		return nil, nil, fmt.Errorf("hosts file %s has more than %d bytes; is it one?", knock.QuotePath(shown), maxFile)
 	}
 	return text, info, nil
 }

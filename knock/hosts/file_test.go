@@ -15,6 +15,8 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/legacy"
+	"rapport/knock/knocktest"
 )
 
 // example is the hosts file of the house rules, and a second host.
@@ -44,7 +46,7 @@ func TestLoad(t *testing.T) {
 	}
 	want := []hosts.Host{
 		{
-			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: portRange(t, "20000-20999"),
+			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: knocktest.ParseRange(t, "20000-20999"),
 			Family: knock.Family4, Skew: 41 * time.Minute, Window: 10 * time.Second,
 			NTP: []string{"ntp.example.org", "192.0.2.1"}, Strict: true, Gap: 20 * time.Millisecond, SweepGuard: 30,
 			SecretCommand: []string{"pass", "show", "knock/myserver"},
@@ -69,7 +71,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: secret(t, "f00b4r"), Strict: true, Gap: time.Second, SweepGuard: 30}
+	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: knocktest.NewSecret(t, "f00b4r"), Strict: true, Gap: time.Second, SweepGuard: 30}
 	want := knock.Target{
 		Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 2222), Range: knock.DefaultRange,
 		Skew: time.Hour, Window: 5 * time.Second, Strict: true, Gap: time.Second, SweepGuard: 30,
@@ -159,7 +161,7 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), path+":") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.want)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }
 
@@ -179,9 +181,9 @@ func TestLoadRefusesWhatOthersCanRead(t *testing.T) {
 		if !errors.Is(err, hosts.ErrReadableByOthers) || !strings.Contains(err.Error(), fmt.Sprintf("run chmod 600 %q", path)) {
 			t.Errorf("mode %o: %v", mode, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
-	write(t, path, "[hosts.a]\n", 0o644)
+	knocktest.WriteFile(t, path, "[hosts.a]\n", 0o644)
 	if _, err := hosts.Load(path); err != nil {
 		t.Errorf("without a secret, others may read it: %v", err)
 	}
@@ -192,7 +194,7 @@ func TestLoadIsBounded(t *testing.T) {
 		if _, err := hosts.Load(path); err == nil {
 			t.Errorf("%s is taken", path)
 		} else {
-			oneLine(t, err)
+			knocktest.OneLine(t, err)
 		}
 	}
 	deep := "[hosts.a]\nntp = " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "\n"
@@ -207,7 +209,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, _ := file.Host("a")
-	s := hosts.Script{Secret: secret(t, "f00b4r")}
+	s := legacy.Script{Secret: knocktest.NewSecret(t, "f00b4r")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, v := range []any{file, &file, h, &h, s, hosts.Estimate(h.Secret, h.Range)} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "f00b4r") || strings.Contains(text, "663030623472") {

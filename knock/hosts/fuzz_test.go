@@ -2,7 +2,6 @@ package hosts_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		for _, h := range file.Hosts() {
 			for _, name := range []string{h.Name, h.Address} {
-				if err := hosts.CheckName(name); err != nil && (name != "" || name == h.Name) {
+				if err := knock.CheckHost(name); err != nil && (name != "" || name == h.Name) {
 					t.Errorf("%q was taken for a name: %v", name, err)
 				}
 				if knock.Clean(name, len(name)) != name {
@@ -83,57 +82,6 @@ func FuzzLoad(f *testing.F) {
 		}
 		if again, err := hosts.Load(path); err != nil || len(again.Hosts()) != len(file.Hosts()) {
 			t.Errorf("%d hosts became %d: %v", len(file.Hosts()), len(again.Hosts()), err)
-		}
-	})
-}
-
-// FuzzParseScript: whatever the script, what is found is fit to use.
-func FuzzParseScript(f *testing.F) {
-	for _, s := range []string{
-		articleFunction + "\n" + articleRefresh + "\n" + articleInput, articleClient, articleProse,
-		"s='x'\ncalc_knock_ports \"${s:-y}\" 1 2 # x\nnc -w 1 host 22", "calc_knock_ports \\\n$(a) `b` $'c'", "calc_knock_ports 1 2 3;iptables --dport=22",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := hosts.ParseScript(text)
-		shown(t, err)
-		if err != nil {
-			return
-		}
-		if s.Secret.IsZero() || !s.Range.IsValid() || s.SSHPort < 0 || s.SSHPort > 65535 {
-			t.Errorf("%+v", s)
-		}
-		if s.Host != "" {
-			if err := hosts.CheckName(s.Host); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-// FuzzFromSSHConfig: whatever the configuration, there is an answer that is fit
-// to use or one line that says why not.
-func FuzzFromSSHConfig(f *testing.F) {
-	f.Add([]byte(sshConfig), "myserver")
-	f.Add([]byte("Host=a\nHostName \"x\\\" y\"\nMatch host a,!b all\nPort 0"), "a")
-	f.Add([]byte("Include config\nHost [a-z]*? !b\n"), "b")
-	f.Fuzz(func(t *testing.T, text []byte, name string) {
-		// Files of the machine are not the test's to read.
-		if bytes.Contains(bytes.ToLower(text), []byte("include")) && bytes.ContainsAny(text, "/~.") {
-			return
-		}
-		path := filepath.Join(t.TempDir(), "config")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		h, err := hosts.FromSSHConfig(path, name)
-		shown(t, err)
-		for _, doubt := range h.Doubts {
-			shown(t, errors.New(doubt))
-		}
-		if !h.Known && h.Address != name || h.Known && (err != nil || h.Port < 1 || h.Port > 65535 || hosts.CheckName(h.Address) != nil) {
-			t.Errorf("%+v, %v", h, err)
 		}
 	})
 }

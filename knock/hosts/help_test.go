@@ -6,14 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
-	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // helperVariable makes the test binary play another program, named by its
@@ -80,40 +79,12 @@ func helper(t *testing.T, name string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-func secret(t testing.TB, text string) knock.Secret {
-	t.Helper()
-	s, err := knock.ParseSecret(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func portRange(t testing.TB, text string) knock.Range {
-	t.Helper()
-	r, err := knock.ParseRange(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // hostsFile writes a hosts file, for the user alone, and returns its path.
 func hostsFile(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	write(t, path, text, 0o600)
+	knocktest.WriteFile(t, path, text, 0o600)
 	return path
-}
-
-func write(t testing.TB, path, text string, mode os.FileMode) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func read(t testing.TB, path string) string {
@@ -123,25 +94,4 @@ func read(t testing.TB, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// oneLine fails unless err is a line that a terminal can show, without the
-// secret of the tests.
-func oneLine(t testing.TB, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	text := err.Error()
-	for _, c := range text {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == '\u202e' {
-			t.Errorf("an error holds %U: %q", c, text)
-		}
-	}
-	if strings.Contains(text, "f00b4r") {
-		t.Errorf("an error shows the secret: %s", text)
-	}
-	if len(text) > 6000 {
-		t.Errorf("an error has %d bytes", len(text))
-	}
 }

@@ -1,26 +1,17 @@
 package hosts
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"rapport/knock"
 )
 
-// DefaultSSHPort is the SSH port of a host that names none.
-const DefaultSSHPort = 22
-
 const (
-	// maxName bounds a host's name and address, in bytes: as DNS does (RFC 1035,
-	// section 2.3.4).
-	maxName = 255
 	// MaxSkew bounds a skew, either way. A machine without a battery wakes in 1970, decades
 	// behind; nothing is a century off.
 	MaxSkew = 100 * 365 * 24 * time.Hour
@@ -65,7 +56,7 @@ func NewHost(name string) Host { return Host{Name: name}.withDefaults() }
 // withDefaults fills in the fields that are zero.
 func (h Host) withDefaults() Host {
 	if h.SSHPort == 0 {
-		h.SSHPort = DefaultSSHPort
+		h.SSHPort = knock.DefaultSSHPort
 	}
 	if !h.Range.IsValid() {
 		h.Range = knock.DefaultRange
@@ -138,32 +129,7 @@ func (h Host) sources() []string {
 }
 
 func errTwoSources(name string, sources []string) error {
-	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", quote(name), sources[0], sources[1])
-}
-
-// CheckName reports why s cannot be a host's name or address: it must be 1 to
-// 255 printable bytes of UTF-8 without white space, and not start with '-',
-// which ssh and others would take for an option.
-func CheckName(s string) error {
-	switch {
-	case s == "":
-		return errors.New("a host's name is empty")
-	case len(s) > maxName:
-		return fmt.Errorf("host name %s has %d bytes, at most %d are taken", quote(s), len(s), maxName)
-	case !utf8.ValidString(s):
-		return fmt.Errorf("host name %s is not valid UTF-8", quote(s))
-	case strings.HasPrefix(s, "-"):
-		return fmt.Errorf("host name %s starts with '-', as options do", quote(s))
-	}
-	for _, c := range s {
-		switch {
-		case unicode.IsSpace(c):
-			return fmt.Errorf("host name %s holds white space", quote(s))
-		case !unicode.IsPrint(c):
-			return fmt.Errorf("host name %s holds a character that does not print", quote(s))
-		}
-	}
-	return nil
+	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(name), sources[0], sources[1])
 }
 
 // AsTyped returns the host that s names, typed on a command line, where it is no
@@ -171,13 +137,13 @@ func CheckName(s string) error {
 // is refused: a user's name, a port, a URL.
 func AsTyped(s string) (string, error) {
 	fail := func(format string, args ...any) (string, error) {
-		return "", fmt.Errorf("host %s: "+format, append([]any{quote(s)}, args...)...)
+		return "", fmt.Errorf("host %s: "+format, append([]any{knock.Quote(s)}, args...)...)
 	}
 	if strings.Contains(s, "://") {
 		return fail("it is a URL: name the host, and the port with --ssh-port")
 	}
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return fail("leave out %s: rapport knows no logins", quote(s[:i+1]))
+		return fail("leave out %s: rapport knows no logins", knock.Quote(s[:i+1]))
 	}
 	name, port, hasPort := s, "", false
 	if inside, ok := strings.CutPrefix(s, "["); ok {
@@ -194,7 +160,7 @@ func AsTyped(s string) (string, error) {
 	case hasPort && err == nil:
 		return fail("give the port with --ssh-port %s", port)
 	case hasPort:
-		return fail("leave out %s", quote(s[len(s)-len(port)-1:]))
+		return fail("leave out %s", knock.Quote(s[len(s)-len(port)-1:]))
 	}
 	return name, nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/hosts/legacy"
+	"rapport/knock/hosts/sshconfig"
 )
 
 // Where a secret is kept.
@@ -85,7 +87,7 @@ func Edit(ctx context.Context, path, name string, change func(Host) (Host, error
 // is lost.
 func write(ctx context.Context, path, name string, h *Host, secret knock.Secret, keep string, prepare, place func(*Editor) error) error {
 	if keep != "" && keep != InFile && keep != InKeyring {
-		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, quote(keep))
+		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(keep))
 	}
 	return Update(ctx, path, func(e *Editor) error {
 		if err := prepare(e); err != nil {
@@ -100,7 +102,7 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 		follows := source == InKeyring && h.Keyring && before.Name != h.Name
 		if secret.IsZero() && (moves || follows) {
 			if source == "command" {
-				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", quote(h.Name))
+				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", knock.Quote(h.Name))
 			}
 			var err error
 			if secret, err = before.ReadSecret(ctx); err != nil {
@@ -160,7 +162,7 @@ func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	case 1:
 		return found[0], nil
 	}
-	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", quote(found[0].Name), quote(found[1].Name), quote(name))
+	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", knock.Quote(found[0].Name), knock.Quote(found[1].Name), knock.Quote(name))
 }
 
 // throughSSH fills in what the ssh configuration knows of a host that has no
@@ -169,7 +171,7 @@ func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
-	known, err := FromSSHConfig(sshConfig, h.Name)
+	known, err := sshconfig.FromSSHConfig(sshConfig, h.Name)
 	if err != nil {
 		h.doubts = []string{err.Error() + "; ssh may reach another address"}
 	}
@@ -180,7 +182,7 @@ func (h Host) throughSSH(sshConfig string) Host {
 	if known.Address != h.Name {
 		h.Address = known.Address
 	}
-	if h.SSHPort == DefaultSSHPort {
+	if h.SSHPort == knock.DefaultSSHPort {
 		h.SSHPort = known.Port
 	}
 	return h
@@ -196,24 +198,21 @@ func sameAddress(a, b string) bool {
 	return a != "" && strings.EqualFold(a, b)
 }
 
-// maxScript bounds an old script, in bytes.
-const maxScript = 1 << 20
-
 // ReadScript reads an old script from a file, or from standard input where path
 // is "-". See ParseScript.
-func ReadScript(path string) (Script, error) {
+func ReadScript(path string) (legacy.Script, error) {
 	in := os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return Script{}, fmt.Errorf("cannot read script %s: %w", quotePath(path), plain(err))
+			return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 		}
 		defer f.Close()
 		in = f
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxScript+1))
+	text, err := io.ReadAll(io.LimitReader(in, legacy.MaxScript+1))
 	if err != nil {
-		return Script{}, fmt.Errorf("cannot read script %s: %w", quotePath(path), plain(err))
+		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
-	return ParseScript(text)
+	return legacy.ParseScript(text)
 }

@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // same leaves an entry as it is.
@@ -38,13 +39,13 @@ func secretOf(t *testing.T, path, name string) string {
 
 func TestAddKeepsTheSecretBesideTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knocktest.NewSecret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := secretOf(t, path, "a"); got != "one" {
 		t.Errorf("the secret is %q", got)
 	}
-	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "two"), ""); !errors.Is(err, hosts.ErrExists) || secretOf(t, path, "a") != "one" {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knocktest.NewSecret(t, "two"), ""); !errors.Is(err, hosts.ErrExists) || secretOf(t, path, "a") != "one" {
 		t.Errorf("added twice: %v", err)
 	}
 }
@@ -53,16 +54,16 @@ func TestAddKeepsTheSecretBesideTheFile(t *testing.T) {
 func TestRefusedEditLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "hosts.toml")
-	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knocktest.NewSecret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	bad := func(h hosts.Host) (hosts.Host, error) { h.Window = -time.Second; return h, nil }
-	if _, err := hosts.Edit(t.Context(), path, "a", bad, secret(t, "two"), ""); err == nil || secretOf(t, path, "a") != "one" {
+	if _, err := hosts.Edit(t.Context(), path, "a", bad, knocktest.NewSecret(t, "two"), ""); err == nil || secretOf(t, path, "a") != "one" {
 		t.Errorf("a negative window: %v", err)
 	}
 	h := hosts.NewHost("b")
 	h.Window = -time.Second
-	if _, err := hosts.Add(t.Context(), path, h, secret(t, "three"), ""); err == nil {
+	if _, err := hosts.Add(t.Context(), path, h, knocktest.NewSecret(t, "three"), ""); err == nil {
 		t.Error("a negative window is added")
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "*.secret")); len(files) != 1 {
@@ -76,13 +77,13 @@ func TestRenamedHostKeepsItsSecret(t *testing.T) {
 	rename := func(h hosts.Host) (hosts.Host, error) { h.Name = "beta"; return h, nil }
 	for _, keep := range []string{hosts.InFile, hosts.InKeyring} {
 		path := filepath.Join(t.TempDir(), "hosts.toml")
-		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), secret(t, "one"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "one"), keep); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := hosts.Edit(t.Context(), path, "alpha", rename, knock.Secret{}, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), secret(t, "two"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "two"), keep); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := secretOf(t, path, "alpha"), secretOf(t, path, "beta"); a != "two" || b != "one" {
@@ -94,7 +95,7 @@ func TestRenamedHostKeepsItsSecret(t *testing.T) {
 func TestSecretMovesToTheKeyringAndBack(t *testing.T) {
 	keyring.MockInit()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), secret(t, "one"), ""); err != nil {
+	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knocktest.NewSecret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, keep := range []string{hosts.InKeyring, hosts.InFile} {
@@ -107,7 +108,7 @@ func TestSecretMovesToTheKeyringAndBack(t *testing.T) {
 	if _, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, hosts.InKeyring); err != nil {
 		t.Fatal(err)
 	}
-	if h, err := hosts.Edit(t.Context(), path, "a", same, secret(t, "two"), ""); err != nil || !h.Keyring || secretOf(t, path, "a") != "two" {
+	if h, err := hosts.Edit(t.Context(), path, "a", same, knocktest.NewSecret(t, "two"), ""); err != nil || !h.Keyring || secretOf(t, path, "a") != "two" {
 		t.Errorf("%+v, %v", h, err)
 	}
 }

@@ -24,7 +24,7 @@ var ErrNoKeyring = errors.New("no keyring can be used here")
 // there is none.
 func SaveKeyring(name string, secret knock.Secret) error {
 	if secret.IsZero() {
-		return fmt.Errorf("host %s: %w: it is empty", quote(name), knock.ErrSecret)
+		return fmt.Errorf("host %s: %w: it is empty", knock.Quote(name), knock.ErrSecret)
 	}
 	_, err := waitKeyring(context.Background(), func() (string, error) {
 		return "", keyring.Set(keyringService, keyringUser(name), secret.Reveal())
@@ -42,7 +42,7 @@ func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
 	}
 	s, err := knock.ParseSecret(text)
 	if err != nil {
-		return knock.Secret{}, fmt.Errorf("keyring entry for host %s: %w", quote(name), err)
+		return knock.Secret{}, fmt.Errorf("keyring entry for host %s: %w", knock.Quote(name), err)
 	}
 	return s, nil
 }
@@ -81,11 +81,11 @@ func keyringError(name, secret string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errKeyringTimeout):
-		return fmt.Errorf("host %s: keyring: %w", quote(name), err)
+		return fmt.Errorf("host %s: keyring: %w", knock.Quote(name), err)
 	case errors.Is(err, keyring.ErrNotFound):
-		return fmt.Errorf("the keyring has no secret for host %s; rapport hosts edit --generate makes a new one", quote(name))
+		return fmt.Errorf("the keyring has no secret for host %s; rapport hosts edit --generate makes a new one", knock.Quote(name))
 	case errors.Is(err, keyring.ErrSetDataTooBig):
-		return fmt.Errorf("the secret of host %s is too long for the keyring; keep it in a file instead", quote(name))
+		return fmt.Errorf("the secret of host %s is too long for the keyring; keep it in a file instead", knock.Quote(name))
 	case errors.Is(err, keyring.ErrUnsupportedPlatform):
 		return fmt.Errorf("%w: this build for %s knows none; keep it in a file instead", ErrNoKeyring, runtime.GOOS)
 	}
@@ -99,5 +99,5 @@ func keyringError(name, secret string, err error) error {
 	if secret != "" {
 		said = strings.ReplaceAll(said, secret, "(secret)")
 	}
-	return fmt.Errorf("the keyring failed for host %s: %s; keep it in a file instead", quote(name), clean(said))
+	return fmt.Errorf("the keyring failed for host %s: %s; keep it in a file instead", knock.Quote(name), knock.Excerpt(said))
 }

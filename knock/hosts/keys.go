@@ -35,7 +35,7 @@ func serverKeys() []key {
 	return []key{
 		{"address", func(h *Host, v value) (err error) {
 			if h.Address, err = v.text(); err == nil {
-				err = CheckName(h.Address)
+				err = knock.CheckHost(h.Address)
 			}
 			return err
 		}, func(h Host) string {
@@ -50,7 +50,7 @@ func serverKeys() []key {
 			}
 			return err
 		}, func(h Host) string {
-			if h.SSHPort == 0 || h.SSHPort == DefaultSSHPort {
+			if h.SSHPort == 0 || h.SSHPort == knock.DefaultSSHPort {
 				return ""
 			}
 			return strconv.Itoa(h.SSHPort)
@@ -106,7 +106,7 @@ func serverKeys() []key {
 				return err
 			}
 			for _, s := range h.NTP {
-				if err := CheckName(s); err != nil {
+				if err := knock.CheckHost(s); err != nil {
 					return err
 				}
 			}
@@ -253,7 +253,7 @@ func (v value) duration() (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		return 0, fmt.Errorf("%s %s is not a time like 5s, 41m or -3h", v.key, quote(s))
+		return 0, fmt.Errorf("%s %s is not a time like 5s, 41m or -3h", v.key, knock.Quote(s))
 	}
 	return d, nil
 }

@@ -136,7 +136,7 @@ func (p *parser) syntax(err error) error {
 	if message == "unexpected character" || strings.HasPrefix(message, "expected keyword") {
 		message = "a value is neither a number nor true nor false: text goes in quotes"
 	}
-	return &positioned{offset, errors.New(knock.Clean(message, 2*maxShown))}
+	return &positioned{offset, errors.New(knock.Clean(message, 160))}
 }
 
 // table takes a header in brackets.
@@ -149,7 +149,7 @@ func (p *parser) table(path []part) error {
 	}
 	if i, ok := p.at[strings.ToLower(path[1].name)]; ok {
 		line, _ := lineColumn(p.text, p.sections[i].header.start)
-		return at(path[1], fmt.Errorf("host %s is there twice, first in line %d", quote(path[1].name), line))
+		return at(path[1], fmt.Errorf("host %s is there twice, first in line %d", knock.Quote(path[1].name), line))
 	}
 	i, err := p.host(path[1])
 	if err == nil {
@@ -165,7 +165,7 @@ func (p *parser) checkPath(path []part) error {
 		if nearest(first.name, []string{"hosts"}) != "" {
 			hint = "did you mean \"hosts\"?"
 		}
-		return at(first, fmt.Errorf("unknown key %s: %s", quote(first.name), hint))
+		return at(first, fmt.Errorf("unknown key %s: %s", knock.Quote(first.name), hint))
 	}
 	if len(path) < 3 {
 		return nil
@@ -174,7 +174,7 @@ func (p *parser) checkPath(path []part) error {
 	for _, k := range p.keys {
 		if k.name == path[2].name {
 			if len(path) > 3 {
-				return at(path[3], fmt.Errorf("unknown key %s: %s has none below it", quote(path[3].name), k.name))
+				return at(path[3], fmt.Errorf("unknown key %s: %s has none below it", knock.Quote(path[3].name), k.name))
 			}
 			return nil
 		}
@@ -189,20 +189,20 @@ func (p *parser) checkPath(path []part) error {
 		for _, part := range path[2:] {
 			whole += "." + part.name
 		}
-		hint = fmt.Sprintf("a name with dots goes in quotes, like [hosts.%s]", tomlString(clean(whole)))
+		hint = fmt.Sprintf("a name with dots goes in quotes, like [hosts.%s]", tomlString(knock.Excerpt(whole)))
 	}
-	return at(path[2], fmt.Errorf("unknown key %s: %s", quote(name), hint))
+	return at(path[2], fmt.Errorf("unknown key %s: %s", knock.Quote(name), hint))
 }
 
 // host returns the place of the host with that name, which may be a new one.
 func (p *parser) host(name part) (int, error) {
 	if i, ok := p.at[strings.ToLower(name.name)]; ok {
 		if first := p.hosts[i].Name; first != name.name {
-			return 0, at(name, fmt.Errorf("host %s is there as %s too: names are the same in upper and lower case", quote(name.name), quote(first)))
+			return 0, at(name, fmt.Errorf("host %s is there as %s too: names are the same in upper and lower case", knock.Quote(name.name), knock.Quote(first)))
 		}
 		return i, nil
 	}
-	if err := CheckName(name.name); err != nil {
+	if err := knock.CheckHost(name.name); err != nil {
 		return 0, at(name, err)
 	}
 	i := len(p.hosts)
@@ -239,7 +239,7 @@ func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) er
 	case 1:
 		return at(path[0], errors.New("hosts is a table: write [hosts.NAME]"))
 	case 2:
-		return at(path[1], fmt.Errorf("host %s is a table: write [hosts.%s] and its keys below", quote(path[1].name), tomlKey(clean(path[1].name))))
+		return at(path[1], fmt.Errorf("host %s is a table: write [hosts.%s] and its keys below", knock.Quote(path[1].name), tomlKey(knock.Excerpt(path[1].name))))
 	}
 	i, err := p.host(path[1])
 	if err != nil {
@@ -252,7 +252,7 @@ func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) er
 func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool) error {
 	h, s := &p.hosts[i], &p.sections[i]
 	if _, twice := s.keys[name.name]; twice {
-		return at(name, fmt.Errorf("key %s of host %s is there twice", name.name, quote(h.Name)))
+		return at(name, fmt.Errorf("key %s of host %s is there twice", name.name, knock.Quote(h.Name)))
 	}
 	s.plain = s.plain && plain
 	s.keys[name.name] = whole

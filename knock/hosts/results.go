@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"rapport/knock"
+
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
@@ -46,7 +48,7 @@ func LoadResults(path string) map[string]Result {
 // SaveResult keeps the newest result of a host.
 func SaveResult(path, name string, r Result) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot keep the result in %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot keep the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
@@ -60,7 +62,7 @@ func SaveResult(path, name string, r Result) error {
 		return json.Marshal(results)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot keep the result in %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot keep the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
 }

@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
 
 	"rapport/knock"
+	"rapport/knock/hosts/sshconfig"
 )
 
 // ErrNoSecret says that the hosts file does not say where a host's secret is.
@@ -38,7 +38,7 @@ const (
 func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	switch all := h.sources(); {
 	case len(all) == 0:
-		return knock.Secret{}, fmt.Errorf("host %s: %w", quote(h.Name), ErrNoSecret)
+		return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
 	case len(all) > 1:
 		return knock.Secret{}, errTwoSources(h.Name, all)
 	case len(h.SecretCommand) > 0:
@@ -57,32 +57,19 @@ func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 
 // secretPath returns the path of the host's secret file, as seen from here.
 func (h Host) secretPath() (string, error) {
-	path, err := expandHome(h.SecretFile)
+	path, err := sshconfig.ExpandHome(h.SecretFile)
 	if err == nil && !filepath.IsAbs(path) {
 		path = filepath.Join(h.folder, path)
 	}
 	return path, err
 }
 
-// expandHome puts the home folder in the place of a leading ~/.
-func expandHome(path string) (string, error) {
-	rest, ok := strings.CutPrefix(path, "~/")
-	if !ok {
-		return path, nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("cannot find the home folder that %s starts with: %s", quotePath(path), clean(err.Error()))
-	}
-	return filepath.Join(home, rest), nil
-}
-
 // commandSecret runs a secret_command.
 func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	fail := func(format string, args ...any) (knock.Secret, error) {
-		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{quote(argv[0])}, args...)...)
+		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{knock.Quote(argv[0])}, args...)...)
 	}
-	name, err := expandHome(argv[0])
+	name, err := sshconfig.ExpandHome(argv[0])
 	if err != nil {
 		return knock.Secret{}, err
 	}
@@ -108,10 +95,10 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	case errors.Is(err, exec.ErrNotFound):
 		return fail("is not a program on this machine")
 	case errors.As(err, &exit):
-		return fail("failed: %s; run it by hand to see why", clean(exit.ProcessState.String()))
+		return fail("failed: %s; run it by hand to see why", knock.Excerpt(exit.ProcessState.String()))
 	// A child of its own that goes on, as an agent does, is no failure.
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
-		return fail("cannot run: %s", clean(plainExec(err).Error()))
+		return fail("cannot run: %s", knock.Excerpt(plainExec(err).Error()))
 	}
 	line, _, _ := bytes.Cut(out.text, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
@@ -131,7 +118,7 @@ func plainExec(err error) error {
 	if errors.As(err, &ee) {
 		return ee.Err
 	}
-	return plain(err)
+	return knock.WithoutPath(err)
 }
 
 // maxOutput bounds what is kept of a command's output, in bytes.

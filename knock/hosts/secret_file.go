@@ -25,7 +25,7 @@ const maxSecretFile = 4096
 // be a secret.
 func ReadSecretFile(path string) (knock.Secret, error) {
 	fail := func(err error) (knock.Secret, error) {
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, plain(err))
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, knock.WithoutPath(err))
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -18,18 +18,18 @@ import (
 // absolute path, for SecretFile. Characters of the name that a file name should
 // not have are written as %XX. It may be called inside [Update].
 func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error) {
-	if err := CheckName(name); err != nil {
+	if err := knock.CheckHost(name); err != nil {
 		return "", err
 	}
 	if secret.IsZero() {
-		return "", fmt.Errorf("host %s: %w: it is empty", quote(name), knock.ErrSecret)
+		return "", fmt.Errorf("host %s: %w: it is empty", knock.Quote(name), knock.ErrSecret)
 	}
 	base, err := filepath.Abs(filepath.Join(filepath.Dir(hostsPath), fileName(name)))
 	if err != nil {
-		return "", fmt.Errorf("cannot find the folder of %s: %w", quotePath(hostsPath), plain(err))
+		return "", fmt.Errorf("cannot find the folder of %s: %w", knock.QuotePath(hostsPath), knock.WithoutPath(err))
 	}
 	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
-		return "", fmt.Errorf("cannot make folder %s: %w", quotePath(filepath.Dir(base)), plain(err))
+		return "", fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(filepath.Dir(base)), knock.WithoutPath(err))
 	}
 	path := base + ".secret"
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -45,7 +45,7 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot write secret file %s: %w", quotePath(path), plain(err))
+		return "", fmt.Errorf("cannot write secret file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return path, nil
 }

@@ -34,9 +34,9 @@ func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 		if err == nil {
 			return path, stop, nil
 		}
-		failures = errors.Join(failures, plain(err))
+		failures = errors.Join(failures, knock.WithoutPath(err))
 	}
-	return "", nil, fmt.Errorf("cannot hand the secret on: %s; keep it in a file, with rapport hosts edit or --secret-file", clean(fmt.Sprint(failures)))
+	return "", nil, fmt.Errorf("cannot hand the secret on: %s; keep it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
 }
 
 func serveBelow(parent string, secret knock.Secret) (path string, stop func(), err error) {

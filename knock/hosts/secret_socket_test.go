@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 func TestServeSecret(t *testing.T) {
@@ -20,7 +21,7 @@ func TestServeSecret(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		path, stop, err := hosts.ServeSecret(secret(t, "f00b4r"))
+		path, stop, err := hosts.ServeSecret(knocktest.NewSecret(t, "f00b4r"))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

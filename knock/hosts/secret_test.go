@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // player is a host whose secret_command is this test binary, playing a program.
@@ -52,7 +53,7 @@ func TestSecretCommand(t *testing.T) {
 		if reason != "" && (err == nil || !strings.Contains(err.Error(), reason)) {
 			t.Errorf("%q: %v, want one about %s", printed, err, reason)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }
 
@@ -66,7 +67,7 @@ func TestSecretCommandThatFails(t *testing.T) {
 		if want == "" && (err != nil || s.IsZero()) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 	for command, want := range map[string]string{
 		"rapport-no-such-program":             "is not a program on this machine",
@@ -77,7 +78,7 @@ func TestSecretCommandThatFails(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", command, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }
 
@@ -116,9 +117,9 @@ func TestSecretFile(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	write(t, filepath.Join(home, "s"), "f00b4r\n", 0o600)
+	knocktest.WriteFile(t, filepath.Join(home, "s"), "f00b4r\n", 0o600)
 	path := hostsFile(t, "[hosts.home]\nsecret_file = \"~/s\"\n[hosts.beside]\nsecret_file = \"b.secret\"\n[hosts.none]\n[hosts.gone]\nsecret_file = 'gone'\n")
-	write(t, filepath.Join(filepath.Dir(path), "b.secret"), "f00b4r", 0o600)
+	knocktest.WriteFile(t, filepath.Join(filepath.Dir(path), "b.secret"), "f00b4r", 0o600)
 	file, err := hosts.Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +142,7 @@ func TestSecretFile(t *testing.T) {
 	if _, err := h.ReadSecret(t.Context()); err == nil || !strings.Contains(err.Error(), "says twice") {
 		t.Errorf("two places: %v", err)
 	}
-	h = hosts.Host{Name: "inline", Secret: secret(t, "f00b4r")}
+	h = hosts.Host{Name: "inline", Secret: knocktest.NewSecret(t, "f00b4r")}
 	if s, err := h.ReadSecret(t.Context()); err != nil || s != h.Secret {
 		t.Errorf("inline: %v", err)
 	}
@@ -155,7 +156,7 @@ func TestSaveSecretFile(t *testing.T) {
 		strings.Repeat("x", 255), strings.Repeat("x", 254) + "y", strings.Repeat("ö", 120),
 	} {
 		for _, text := range []string{"before", "f00b4r"} {
-			path, err := hosts.SaveSecretFile(config, name, secret(t, text))
+			path, err := hosts.SaveSecretFile(config, name, knocktest.NewSecret(t, text))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				break
@@ -179,17 +180,17 @@ func TestSaveSecretFile(t *testing.T) {
 		t.Errorf("there is no %s", got)
 	}
 	for _, name := range []string{"", "a\nb", "-a"} {
-		_, err := hosts.SaveSecretFile(config, name, secret(t, "f00b4r"))
+		_, err := hosts.SaveSecretFile(config, name, knocktest.NewSecret(t, "f00b4r"))
 		if err == nil {
 			t.Errorf("name %q is taken", name)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 	if _, err := hosts.SaveSecretFile(config, "a", knock.Secret{}); !errors.Is(err, knock.ErrSecret) {
 		t.Errorf("no secret: %v", err)
 	}
 	// What is in its place stays: it may be the only copy of another secret.
-	path, err := hosts.SaveSecretFile(config, "myserver", secret(t, "another"))
+	path, err := hosts.SaveSecretFile(config, "myserver", knocktest.NewSecret(t, "another"))
 	if err != nil || filepath.Base(path) == "myserver.secret" {
 		t.Errorf("a second secret of that name is in %s, %v", path, err)
 	}
@@ -200,7 +201,7 @@ func TestSaveSecretFile(t *testing.T) {
 
 func TestKeyring(t *testing.T) {
 	keyring.MockInit()
-	if err := hosts.SaveKeyring("MyServer", secret(t, "f00b4r")); err != nil {
+	if err := hosts.SaveKeyring("MyServer", knocktest.NewSecret(t, "f00b4r")); err != nil {
 		t.Fatal(err)
 	}
 	h := hosts.Host{Name: "myserver", Keyring: true}
@@ -221,7 +222,7 @@ func TestKeyring(t *testing.T) {
 	if !errors.Is(err, knock.ErrSecret) {
 		t.Errorf("a keyring entry that is no secret: %v", err)
 	}
-	oneLine(t, err)
+	knocktest.OneLine(t, err)
 }
 
 func TestKeyringErrors(t *testing.T) {
@@ -235,24 +236,24 @@ func TestKeyringErrors(t *testing.T) {
 		"prompt dismissed": "prompt dismissed",
 	} {
 		keyring.MockInitWithError(errors.New(said))
-		err := hosts.SaveKeyring("a", secret(t, "f00b4r"))
+		err := hosts.SaveKeyring("a", knocktest.NewSecret(t, "f00b4r"))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "keep it in a file instead") {
 			t.Errorf("%q: %v", said, err)
 		}
 		if want == "no Secret Service" != errors.Is(err, hosts.ErrNoKeyring) {
 			t.Errorf("%q: %v", said, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 		if _, err := h.ReadSecret(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("reading, %q: %v", said, err)
 		}
 	}
 	keyring.MockInitWithError(keyring.ErrSetDataTooBig)
-	if err := hosts.SaveKeyring("a", secret(t, "f00b4r")); err == nil || !strings.Contains(err.Error(), "too long") {
+	if err := hosts.SaveKeyring("a", knocktest.NewSecret(t, "f00b4r")); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("too big: %v", err)
 	}
 	keyring.MockInitWithError(keyring.ErrUnsupportedPlatform)
-	if err := hosts.SaveKeyring("a", secret(t, "f00b4r")); !errors.Is(err, hosts.ErrNoKeyring) {
+	if err := hosts.SaveKeyring("a", knocktest.NewSecret(t, "f00b4r")); !errors.Is(err, hosts.ErrNoKeyring) {
 		t.Errorf("unsupported: %v", err)
 	}
 	if err := hosts.SaveKeyring("a", knock.Secret{}); !errors.Is(err, knock.ErrSecret) {

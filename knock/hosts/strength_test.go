@@ -7,6 +7,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 func TestEstimate(t *testing.T) {
@@ -21,7 +22,7 @@ func TestEstimate(t *testing.T) {
 		{strings.Repeat("a", 500), "weak: one captured handshake gives this secret away in less than a second"},
 		{"k3v9x2mqwz7tphr4nbd8yfgsca", "strong: guessing this secret from a captured handshake takes longer than a century"},
 	} {
-		s := hosts.Estimate(secret(t, tt.text), knock.DefaultRange)
+		s := hosts.Estimate(knocktest.NewSecret(t, tt.text), knock.DefaultRange)
 		if !strings.HasPrefix(s.Summary(), tt.summary) || s.Weak != strings.HasPrefix(tt.summary, "weak") {
 			t.Errorf("%s: %s (%+v)", tt.text, s.Summary(), s)
 		}

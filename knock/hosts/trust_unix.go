@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"rapport/knock"
 )
 
 // What a path is, as errors say it.
@@ -48,12 +50,12 @@ func checkTrust(path string, info fs.FileInfo, shown string) error {
 func checkFolders(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return fmt.Errorf("cannot find hosts file %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot find hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	home, at, parts := homeFolder(), "/", strings.Split(path, "/")
 	for n := 0; len(parts) > 0; n++ {
 		if n > maxWalk {
-			return fmt.Errorf("%s %s: too many symbolic links", theFile, quotePath(path))
+			return fmt.Errorf("%s %s: too many symbolic links", theFile, knock.QuotePath(path))
 		}
 		name := parts[0]
 		parts = parts[1:]
@@ -122,7 +124,7 @@ func checkMode(info fs.FileInfo, what, path, mend string) error {
 	if info.Mode().Perm()&0o022 == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s %s can be written by others: %w; run chmod %s %s", what, quotePath(path), ErrNotTrusted, mend, quotePath(path))
+	return fmt.Errorf("%s %s can be written by others: %w; run chmod %s %s", what, knock.QuotePath(path), ErrNotTrusted, mend, knock.QuotePath(path))
 }
 
 // checkOwner reports that neither root nor the user owns a file.
@@ -136,7 +138,7 @@ func checkOwner(info fs.FileInfo, what, path string) error {
 		chown = "chown -h"
 	}
 	return fmt.Errorf("%s %s belongs to %s, not to %s: %w; if what is in it is yours, run %s %s %s",
-		what, quotePath(path), userName(int(st.Uid)), me, ErrNotTrusted, chown, me, quotePath(path))
+		what, knock.QuotePath(path), userName(int(st.Uid)), me, ErrNotTrusted, chown, me, knock.QuotePath(path))
 }
 
 // userName returns the login of a user, or the number of one who has none.
@@ -145,7 +147,7 @@ func userName(uid int) string {
 	if err != nil {
 		return strconv.Itoa(uid)
 	}
-	return clean(u.Username)
+	return knock.Excerpt(u.Username)
 }
 
 // unmapped reports whether uid stands for the users whom a user namespace does

@@ -34,7 +34,7 @@ func TestLoadRefusesWhatOthersCanWrite(t *testing.T) {
 			if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			write(t, path, "[hosts.a]\nsecret_command = [\"false\"]\n", 0o600)
+			knocktest.WriteFile(t, path, "[hosts.a]\nsecret_command = [\"false\"]\n", 0o600)
 			tt.spoil(t, dir, path)
 			at := path
 			if link := filepath.Join(dir, "link"); tt.want == `run chmod go-w "%[1]s/open"` {
@@ -45,7 +45,7 @@ func TestLoadRefusesWhatOthersCanWrite(t *testing.T) {
 			if !errors.Is(err, hosts.ErrNotTrusted) || !strings.HasSuffix(err.Error(), want) {
 				t.Errorf("Load: %v, want %s", err, want)
 			}
-			oneLine(t, err)
+			knocktest.OneLine(t, err)
 			err = hosts.Update(t.Context(), at, func(e *hosts.Editor) error { return e.Add(hosts.NewHost("b")) })
 			if !errors.Is(err, hosts.ErrNotTrusted) {
 				t.Errorf("Update: %v", err)
@@ -92,7 +92,7 @@ func TestLoadTrustsWhatOthersCannotReplace(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, path, "[hosts.a]\n", 0o644)
+	knocktest.WriteFile(t, path, "[hosts.a]\n", 0o644)
 	setMode(t, dir, 0o777|os.ModeSticky)
 	if _, err := hosts.Load(path); err != nil {
 		t.Errorf("sticky: %v", err)
@@ -130,7 +130,7 @@ func TestRootDoesNotTrustAUser(t *testing.T) {
 		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.Symlink(path, filepath.Join(dir, "link"))); err != nil {
 			t.Fatal(err)
 		}
-		write(t, path, "[hosts.a]\n", 0o600)
+		knocktest.WriteFile(t, path, "[hosts.a]\n", 0o600)
 		given := filepath.Join(dir, which)
 		if err := os.Lchown(given, nobody, nobody); err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestRootDoesNotTrustAUser(t *testing.T) {
 		if !errors.Is(err, hosts.ErrNotTrusted) || !strings.HasSuffix(err.Error(), fmt.Sprintf(command, dir)) {
 			t.Errorf("%s: %v", which, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 		if err := os.Lchown(given, 0, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +156,7 @@ const nobody = 65534
 func needChown(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x")
-	write(t, path, "", 0o600)
+	knocktest.WriteFile(t, path, "", 0o600)
 	if err := os.Chown(path, nobody, nobody); err != nil {
 		knocktest.Lack(t, "root, to give a file away")
 	}
@@ -170,7 +170,7 @@ func TestRootEditsAUsersFile(t *testing.T) {
 	dir := t.TempDir()
 	setMode(t, filepath.Dir(dir), 0o755) // for the user to come to it
 	path := filepath.Join(dir, "hosts.toml")
-	write(t, path, "[hosts.a]\n", 0o640)
+	knocktest.WriteFile(t, path, "[hosts.a]\n", 0o640)
 	if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chown(path, nobody, group)); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestRootEditsAUsersFile(t *testing.T) {
 	}
 	// A user's link leads root to no file but the user's own.
 	theirs := filepath.Join(t.TempDir(), "hosts.toml")
-	write(t, theirs, "[hosts.a]\n", 0o600)
+	knocktest.WriteFile(t, theirs, "[hosts.a]\n", 0o600)
 	if err := errors.Join(os.Remove(path), os.Symlink(theirs, path), os.Lchown(path, nobody, nobody)); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"time"
 
+	"rapport/knock"
+
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
@@ -33,11 +35,11 @@ const maxLinks = 40
 func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
-		return fmt.Errorf("cannot write hosts file %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	back, err := asOwner(real)
 	if err != nil {
-		return fmt.Errorf("cannot edit hosts file %s as its owner: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot edit hosts file %s as its owner: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	defer func() {
 		if e := back(); e != nil {
@@ -49,14 +51,14 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 		folder = "."
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("cannot make folder %s: %w", quotePath(folder), plain(err))
+		return fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(folder), knock.WithoutPath(err))
 	}
 	if err := checkFolders(path); err != nil {
 		return err
 	}
 	unlock, err := lock(ctx, filepath.Join(folder, "."+name+".lock"))
 	if err != nil {
-		return fmt.Errorf("cannot lock hosts file %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot lock hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	defer unlock()
 
@@ -73,7 +75,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	}
 	sweep(folder, name)
 	if err := replace(real, e.doc, info); err != nil {
-		return fmt.Errorf("cannot write hosts file %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
 }
@@ -105,7 +107,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	case r := <-done:
 		return r.unlock, r.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("another program holds %s: %w", quotePath(path), context.Cause(ctx))
+		return nil, fmt.Errorf("another program holds %s: %w", knock.QuotePath(path), context.Cause(ctx))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 func TestUpdateMakesFolderAndFile(t *testing.T) {
@@ -50,7 +51,7 @@ func TestUpdateTightensTheMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := hosts.NewHost("b")
-		h.Secret = secret(t, "f00b4r")
+		h.Secret = knocktest.NewSecret(t, "f00b4r")
 		if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestUpdateFollowsLinks(t *testing.T) {
 	if err == nil {
 		t.Error("a link to itself is written")
 	}
-	oneLine(t, err)
+	knocktest.OneLine(t, err)
 }
 
 func TestUpdateLeavesTheFileAlone(t *testing.T) {
@@ -227,7 +228,7 @@ func TestUpdateStopsWaitingForTheLock(t *testing.T) {
 	if !errors.Is(err, errMine) || !strings.Contains(err.Error(), "another program holds") {
 		t.Errorf("%v", err)
 	}
-	oneLine(t, err)
+	knocktest.OneLine(t, err)
 	unlock()
 	if err := hosts.Update(t.Context(), path, add); err != nil {
 		t.Errorf("once it is free: %v", err)

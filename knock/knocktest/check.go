@@ -1,6 +1,7 @@
 package knocktest
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,5 +28,37 @@ func Printable(t testing.TB, s string) {
 	t.Helper()
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' && c != '\t' }) {
 		t.Errorf("%q does not print", s)
+	}
+}
+
+// OneLine fails the test unless err is a line that a terminal can show, without the
+// secret of the tests, f00b4r.
+func OneLine(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	text := err.Error()
+	for _, c := range text {
+		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == '\u202e' {
+			t.Errorf("an error holds %U: %q", c, text)
+		}
+	}
+	if strings.Contains(text, "f00b4r") {
+		t.Errorf("an error shows the secret: %s", text)
+	}
+	if len(text) > 6000 {
+		t.Errorf("an error has %d bytes", len(text))
+	}
+}
+
+// WriteFile writes a file.
+func WriteFile(t testing.TB, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package hosts
+package legacy
 
 import (
 	"maps"
@@ -12,7 +12,7 @@ const (
 	shellBlank = " \t\r\f\v"
 	// maxParsed bounds the bytes that are parsed of a text that is no script, of
 	// which every line may be tried by itself.
-	maxParsed = 8 * maxScript
+	maxParsed = 8 * MaxScript
 	// maxRestarts bounds how often such a text is taken up again after a line
 	// that makes no sense.
 	maxRestarts = 400

@@ -1,4 +1,4 @@
-package hosts
+package legacy
 
 import (
 	"errors"
@@ -330,7 +330,7 @@ func (r *shellReading) expand(w *syntax.Word) word {
 	text, err := expand.Literal(&expand.Config{Env: variables{r}, NoUnset: true}, literal(w))
 	var unset expand.UnsetParameterError
 	switch {
-	case len(text) > maxScript: // it doubles itself
+	case len(text) > MaxScript: // it doubles itself
 		out.unknown = errExpansion
 	case err == nil:
 		out.text = text

@@ -1,4 +1,4 @@
-package hosts
+package legacy
 
 import (
 	"bytes"
@@ -11,6 +11,9 @@ import (
 
 	"rapport/knock"
 )
+
+// MaxScript bounds an old script, in bytes.
+const MaxScript = 1 << 20
 
 // Script is what an old script in the article's style tells about a server.
 type Script struct {
@@ -38,8 +41,8 @@ const calcFunction = "calc_knock_ports"
 // fails where a part of the call cannot be told from the text or different
 // calls contradict each other. At most 1 MiB is taken.
 func ParseScript(text []byte) (Script, error) {
-	if len(text) > maxScript {
-		return Script{}, fmt.Errorf("the script has more than %d bytes; is it one?", maxScript)
+	if len(text) > MaxScript {
+		return Script{}, fmt.Errorf("the script has more than %d bytes; is it one?", MaxScript)
 	}
 	if bytes.IndexByte(text, 0) >= 0 {
 		return Script{}, errors.New("this is no script: there is a NUL in it")
@@ -200,7 +203,7 @@ func isHost(s string) bool {
 	other := func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._:-", c))
 	}
-	return CheckName(s) == nil && strings.IndexFunc(s, other) < 0 && strings.Trim(s, "._:-") != ""
+	return knock.CheckHost(s) == nil && strings.IndexFunc(s, other) < 0 && strings.Trim(s, "._:-") != ""
 }
 
 // findDoor returns the port that a server's script opens: the one of the rule
@@ -215,8 +218,8 @@ func findDoor(commands [][]word) int {
 				continue
 			}
 			port, accepts := rulePort(words[i+1:])
-			if port == DefaultSSHPort && slices.ContainsFunc(words[i+1:], func(w word) bool { return strings.HasSuffix(w.text, "ssh") }) {
-				fallback = DefaultSSHPort
+			if port == knock.DefaultSSHPort && slices.ContainsFunc(words[i+1:], func(w word) bool { return strings.HasSuffix(w.text, "ssh") }) {
+				fallback = knock.DefaultSSHPort
 			}
 			if accepts && port != 0 && !slices.Contains(doors, port) {
 				doors = append(doors, port)
@@ -226,8 +229,8 @@ func findDoor(commands [][]word) int {
 	switch {
 	case len(doors) == 1:
 		return doors[0]
-	case slices.Contains(doors, DefaultSSHPort):
-		return DefaultSSHPort
+	case slices.Contains(doors, knock.DefaultSSHPort):
+		return knock.DefaultSSHPort
 	}
 	return fallback
 }
@@ -250,7 +253,7 @@ func rulePort(args []word) (port int, accepts bool) {
 			text = args[i+1].text
 		}
 		if text == "ssh" {
-			port = DefaultSSHPort
+			port = knock.DefaultSSHPort
 		} else if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= 65535 {
 			port = n
 		}

@@ -1,4 +1,4 @@
-package hosts
+package sshconfig
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"rapport/knock"
 )
 
 // Bounds of what is read of an ssh configuration; ssh itself has the depth.
@@ -22,7 +24,7 @@ const (
 // that includes it.
 func (c *sshConfig) read(path string, depth int, outer block) error {
 	fail := func(err error) error {
-		return fmt.Errorf("ssh configuration %s: %w", quotePath(path), plain(err))
+		return fmt.Errorf("ssh configuration %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	c.files++
 	if depth > maxSSHDepth || c.files > maxSSHFiles {
@@ -69,7 +71,7 @@ func (e *includedError) Error() string { return e.err.Error() }
 // include reads the files of an Include line, in order.
 func (c *sshConfig) include(args []string, depth int, outer block) error {
 	for _, pattern := range args {
-		pattern, err := expandHome(pattern)
+		pattern, err := ExpandHome(pattern)
 		if err != nil {
 			return err
 		}
@@ -78,7 +80,7 @@ func (c *sshConfig) include(args []string, depth int, outer block) error {
 		}
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
-			return fmt.Errorf("include %s: %w", quote(pattern), err)
+			return fmt.Errorf("include %s: %w", knock.Quote(pattern), err)
 		}
 		for _, p := range paths {
 			if info, err := os.Stat(p); err == nil && !info.Mode().IsRegular() {

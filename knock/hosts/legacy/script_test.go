@@ -1,4 +1,4 @@
-package hosts_test
+package legacy_test
 
 import (
 	"errors"
@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/legacy"
+	"rapport/knock/knocktest"
 )
 
 // The article's code, with its lines joined as the web shows it, and some of the
@@ -22,13 +23,13 @@ const (
 )
 
 func TestParseScriptOfTheArticle(t *testing.T) {
-	f00b4r := secret(t, "f00b4r")
-	client := hosts.Script{Secret: f00b4r, Range: knock.DefaultRange}
-	server := hosts.Script{Secret: f00b4r, Range: knock.DefaultRange, SSHPort: 22, Gate: true}
+	f00b4r := knocktest.NewSecret(t, "f00b4r")
+	client := legacy.Script{Secret: f00b4r, Range: knock.DefaultRange}
+	server := legacy.Script{Secret: f00b4r, Range: knock.DefaultRange, SSHPort: 22, Gate: true}
 	unfolded := strings.NewReplacer(" calc", "\ncalc", " for", "\nfor", " host", "\nhost", " port", "\nport", "{ ", "{\n", " }", "\n}", " nc", "\nnc", " done", "\ndone").Replace(articleClient)
 	for name, tt := range map[string]struct {
 		text string
-		want hosts.Script
+		want legacy.Script
 	}{
 		"client on one line":   {articleClient, client},
 		"client, a line each":  {unfolded, client},
@@ -36,7 +37,7 @@ func TestParseScriptOfTheArticle(t *testing.T) {
 		"server":               {articleFunction + "\n" + articleRefresh + "\n" + articleInput + "\n", server},
 		"all of it":            {articleProse + articleFunction + "\n" + articleProse + articleRefresh + "\n" + articleInput + "\n" + articleProse + articleClient + "\nWhy the last line, I hear you\ncry? It needs netcat in addition to dc.", server},
 	} {
-		got, err := hosts.ParseScript([]byte(tt.text))
+		got, err := legacy.ParseScript([]byte(tt.text))
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
@@ -62,7 +63,7 @@ func TestParseScriptReadsWordsAsTheShellDoes(t *testing.T) {
 		"calc_knock_ports f00b4r 10000 10999\ncalc_knock_ports f00b4r 10000 10999":                  "f00b4r",
 		"if calc_knock_ports $1 10000 10999; then calc_knock_ports f00b4r 10000 10999":              "f00b4r",
 	} {
-		got, err := hosts.ParseScript([]byte(text))
+		got, err := legacy.ParseScript([]byte(text))
 		if err != nil || got.Secret.Reveal() != want || got.Range != knock.DefaultRange {
 			t.Errorf("%s: %q in %v, %v", text, got.Secret.Reveal(), got.Range, err)
 		}
@@ -93,17 +94,17 @@ func TestParseScriptErrors(t *testing.T) {
 		strings.Repeat("x", 2<<20):               "more than 1048576 bytes",
 		"calc_knock_ports \xff\x1b[31m f00b4r 9": "not a range",
 	} {
-		s, err := hosts.ParseScript([]byte(text))
-		if err == nil || !strings.Contains(err.Error(), want) || s != (hosts.Script{}) {
+		s, err := legacy.ParseScript([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || s != (legacy.Script{}) {
 			t.Errorf("%.60q: %v, want one about %q", text, err, want)
 		}
-		if strings.HasPrefix(want, "no call") && !errors.Is(err, hosts.ErrNoCall) {
+		if strings.HasPrefix(want, "no call") && !errors.Is(err, legacy.ErrNoCall) {
 			t.Errorf("%.60q: %v is not ErrNoCall", text, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "99999999") {
 			t.Errorf("an argument shows: %v", err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }
 
@@ -128,7 +129,7 @@ func TestParseScriptFindsHostAndPort(t *testing.T) {
 		{call + "iptables -A INPUT -p tcp --dport ssh -j x; iptables --dport 80", "", 22, true},
 		{call + "iptables -A INPUT --dport 80 -j ACCEPT", "", 0, true},
 	} {
-		got, err := hosts.ParseScript([]byte(tt.text))
+		got, err := legacy.ParseScript([]byte(tt.text))
 		if err != nil || got.Host != tt.host || got.SSHPort != tt.port || got.Gate != tt.gate {
 			t.Errorf("%q: host %q, port %d, gate %v, %v", tt.text, got.Host, got.SSHPort, got.Gate, err)
 		}
@@ -180,7 +181,7 @@ func TestParseScriptFollowsTheScript(t *testing.T) {
 		"#!/bin/sh\nif true; then\n  s=f00b4r\n" + call:                            "f00b4r",
 		"x() {\n  y=1\n  " + "calc_knock_ports f00b4r 10000 10999\n  case $y in\n": "f00b4r",
 	} {
-		got, err := hosts.ParseScript([]byte(text))
+		got, err := legacy.ParseScript([]byte(text))
 		switch said := ""; {
 		case want == "f00b4r":
 			if err != nil || got.Secret.Reveal() != want || got.Range != knock.DefaultRange {
@@ -201,7 +202,7 @@ func TestParseScriptFollowsTheScript(t *testing.T) {
 		"host=a.example.org\nhost=b true\n":                    "a.example.org",
 		"(host=b)\n":                                           "",
 	} {
-		got, err := hosts.ParseScript([]byte(text + "calc_knock_ports f00b4r 10000 10999"))
+		got, err := legacy.ParseScript([]byte(text + "calc_knock_ports f00b4r 10000 10999"))
 		if err != nil || got.Host != want {
 			t.Errorf("%q: host %q, %v, want %q", text, got.Host, err, want)
 		}
@@ -230,12 +231,12 @@ func TestParseScriptIsBounded(t *testing.T) {
 		"doubling": "s=x\n" + strings.Repeat("s=$s$s\n", 60),
 	} {
 		start := time.Now()
-		_, err := hosts.ParseScript([]byte(text + "calc_knock_ports $1 1 2\n"))
+		_, err := legacy.ParseScript([]byte(text + "calc_knock_ports $1 1 2\n"))
 		if took := time.Since(start); err == nil || took > 30*time.Second {
 			t.Errorf("%s: %v after %v", name, err, took)
 		} else {
 			t.Logf("%s: %v", name, took)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }

@@ -1,9 +1,11 @@
-package hosts
+package sshconfig
 
 import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"rapport/knock"
 )
 
 // match judges a Match line, of which words are what follows the keyword, as far
@@ -30,7 +32,7 @@ func (c *sshConfig) match(words []string) (block, error) {
 			continue
 		}
 		if i++; i == len(words) || words[i] == "" {
-			return block{}, fmt.Errorf("criterion %s has no value", quote(criterion))
+			return block{}, fmt.Errorf("criterion %s has no value", knock.Quote(criterion))
 		}
 		met, err := c.criterion(criterion, words[i])
 		if err != nil {
@@ -38,7 +40,7 @@ func (c *sshConfig) match(words []string) (block, error) {
 		}
 		switch {
 		case met == perhaps:
-			result.why = "which rapport cannot tell: Match " + clean(criterion)
+			result.why = "which rapport cannot tell: Match " + knock.Excerpt(criterion)
 		case (met == yes) == negated:
 			result.holds = no
 		case !negated && (criterion == "host" || criterion == "originalhost"):

@@ -1,4 +1,4 @@
-package hosts
+package sshconfig
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"rapport/knock"
 )
 
 // SSHHost is what an ssh configuration says of a name.
@@ -45,8 +47,8 @@ func DefaultSSHConfig() string {
 // An error says why the configuration could not be understood. A configuration
 // that is not there is no error.
 func FromSSHConfig(path, name string) (SSHHost, error) {
-	nothing := SSHHost{Address: name, Port: DefaultSSHPort}
-	if path == "" || CheckName(name) != nil {
+	nothing := SSHHost{Address: name, Port: knock.DefaultSSHPort}
+	if path == "" || knock.CheckHost(name) != nil {
 		return nothing, nil
 	}
 	c := sshConfig{name: name, host: name, folder: filepath.Dir(path), left: maxSSHBytes, unsure: map[string]bool{}}
@@ -66,26 +68,26 @@ func FromSSHConfig(path, name string) (SSHHost, error) {
 	}
 	h, err := c.result()
 	if err != nil {
-		return nothing, fmt.Errorf("ssh configuration %s: host %s: %w", quotePath(path), quote(name), err)
+		return nothing, fmt.Errorf("ssh configuration %s: host %s: %w", knock.QuotePath(path), knock.Quote(name), err)
 	}
 	return h, nil
 }
 
 // result is what the values found mean.
 func (c *sshConfig) result() (SSHHost, error) {
-	h := SSHHost{Address: c.name, Port: DefaultSSHPort, Known: true, Doubts: c.doubts}
+	h := SSHHost{Address: c.name, Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
 	var err error
 	if c.hostName != "" {
 		if h.Address, err = expandTokens(c.hostName, c.name); err != nil {
 			return h, err
 		}
-		if err := CheckName(h.Address); err != nil {
+		if err := knock.CheckHost(h.Address); err != nil {
 			return h, fmt.Errorf("HostName: %w", err)
 		}
 	}
 	if c.port != "" {
 		if h.Port, err = strconv.Atoi(c.port); err != nil || h.Port < 1 || h.Port > 65535 {
-			return h, fmt.Errorf("port %s is not within 1-65535", quote(c.port))
+			return h, fmt.Errorf("port %s is not within 1-65535", knock.Quote(c.port))
 		}
 	}
 	return h, nil
@@ -126,7 +128,7 @@ func expandTokens(s, name string) (string, error) {
 		case i < len(s) && s[i] == '%':
 			b.WriteByte('%')
 		default:
-			return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", quote(s))
+			return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", knock.Quote(s))
 		}
 	}
 	return b.String(), nil
@@ -218,7 +220,7 @@ func (c *sshConfig) set(file string, n int, keyword, value string, b block) {
 	if keyword == "user" {
 		return
 	}
-	doubt := fmt.Sprintf("ssh configuration %s, line %d: %s %s may hold for %s, %s", quotePath(file), n, keyword, quote(value), quote(c.name), b.why)
+	doubt := fmt.Sprintf("ssh configuration %s, line %d: %s %s may hold for %s, %s", knock.QuotePath(file), n, keyword, knock.Quote(value), knock.Quote(c.name), b.why)
 	if !slices.Contains(c.doubts, doubt) {
 		c.doubts = append(c.doubts, doubt)
 	}
@@ -254,7 +256,7 @@ func (c *sshConfig) hostLine(patterns []string) (block, error) {
 func (c *sshConfig) login() (remote, local string, err error) {
 	u, err := user.Current()
 	if err != nil {
-		return "", "", fmt.Errorf("cannot tell who runs this: %s", clean(err.Error()))
+		return "", "", fmt.Errorf("cannot tell who runs this: %s", knock.Excerpt(err.Error()))
 	}
 	if c.user != "" {
 		return c.user, u.Username, nil

@@ -1,4 +1,4 @@
-package knock_test
+package proxy_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"os"
 	"testing"
 
-	"rapport/knock"
+	"rapport/knock/proxy"
 )
 
 // pair returns both ends of a TCP connection on loopback.
@@ -44,7 +44,7 @@ func TestCarryHalfCloses(t *testing.T) {
 		far.Close()
 	}()
 	var back bytes.Buffer
-	if err := knock.Carry(near, bytes.NewReader(sent), &back); err != nil || !bytes.Equal(back.Bytes(), sent) {
+	if err := proxy.Carry(near, bytes.NewReader(sent), &back); err != nil || !bytes.Equal(back.Bytes(), sent) {
 		t.Errorf("%d bytes came back of %d, %v", back.Len(), len(sent), err)
 	}
 }
@@ -61,7 +61,7 @@ func TestCarryEndsWithTheConnection(t *testing.T) {
 	_, _ = far.Write([]byte("bye"))
 	far.Close()
 	var got bytes.Buffer
-	if err := knock.Carry(near, in, &got); err != nil || got.String() != "bye" {
+	if err := proxy.Carry(near, in, &got); err != nil || got.String() != "bye" {
 		t.Errorf("%q, %v", &got, err)
 	}
 }
@@ -76,7 +76,7 @@ func TestCarryTellsOfALostConnection(t *testing.T) {
 	defer in.Close()
 	_ = far.SetLinger(0) // a RST
 	far.Close()
-	if err := knock.Carry(near, in, io.Discard); !errors.Is(err, knock.ErrLost) {
+	if err := proxy.Carry(near, in, io.Discard); !errors.Is(err, proxy.ErrLost) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -89,7 +89,7 @@ func TestPassToSomethingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	if err := knock.PassTo(out, near); !errors.Is(err, knock.ErrNoFdpass) {
+	if err := proxy.PassTo(out, near); !errors.Is(err, proxy.ErrNoFdpass) {
 		t.Fatalf("err = %v", err)
 	}
 	if _, err := near.Write([]byte("x")); err != nil {

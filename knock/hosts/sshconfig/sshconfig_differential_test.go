@@ -1,4 +1,4 @@
-package hosts_test
+package sshconfig_test
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 	"rapport/knock/knocktest"
 )
 
@@ -88,7 +88,7 @@ func TestSSHConfigAgreesWithSSH(t *testing.T) {
 			}
 		}
 		name := rapid.SampledFrom(names).Draw(t, "name")
-		h, err := hosts.FromSSHConfig(path, name)
+		h, err := sshconfig.FromSSHConfig(path, name)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		out, sshErr := exec.CommandContext(ctx, ssh, "-G", "-F", path, name).Output()

@@ -1,4 +1,4 @@
-package hosts_test
+package sshconfig_test
 
 import (
 	"fmt"
@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"rapport/knock/hosts"
+	"rapport/knock"
+	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/knocktest"
 )
 
 const sshConfig = `# as people have it
@@ -43,11 +45,11 @@ Host *
 func TestFromSSHConfig(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config")
-	write(t, path, sshConfig, 0o600)
+	knocktest.WriteFile(t, path, sshConfig, 0o600)
 	if err := os.MkdirAll(filepath.Join(dir, "conf.d", "folder.conf"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "conf.d", "work.conf"), "Host included\n  HostName in.example.org\nHost nobody\n", 0o600)
+	knocktest.WriteFile(t, filepath.Join(dir, "conf.d", "work.conf"), "Host included\n  HostName in.example.org\nHost nobody\n", 0o600)
 	for _, tt := range []struct {
 		name, address string
 		port          int
@@ -66,7 +68,7 @@ func TestFromSSHConfig(t *testing.T) {
 		{"", "", 0, false},
 		{"-x", "", 0, false},
 	} {
-		h, err := hosts.FromSSHConfig(path, tt.name)
+		h, err := sshconfig.FromSSHConfig(path, tt.name)
 		if !tt.ok {
 			tt.address, tt.port = tt.name, 22
 		}
@@ -75,7 +77,7 @@ func TestFromSSHConfig(t *testing.T) {
 		}
 		doubt := strings.Join(h.Doubts, "\n")
 		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may hold for %q, which rapport cannot tell: Match exec", path, tt.name)
-		if hosts.CheckName(tt.name) == nil && doubt != want {
+		if knock.CheckHost(tt.name) == nil && doubt != want {
 			t.Errorf("%s: doubts %s, want %s", tt.name, doubt, want)
 		}
 	}
@@ -84,11 +86,11 @@ func TestFromSSHConfig(t *testing.T) {
 		"badname":  "starts with '-'",
 		"badtoken": "only %h and %% can be expanded",
 	} {
-		h, err := hosts.FromSSHConfig(path, name)
+		h, err := sshconfig.FromSSHConfig(path, name)
 		if h.Known || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v", name, h, err)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 }
 
@@ -111,22 +113,22 @@ func TestFromSSHConfigThatIsOdd(t *testing.T) {
 		"\x1b[31m \x00\xff\n":              "",
 		"Host \x1b[31m!\"\n":               "a quote is not closed",
 	} {
-		write(t, path, text, 0o600)
-		h, err := hosts.FromSSHConfig(path, "a")
+		knocktest.WriteFile(t, path, text, 0o600)
+		h, err := sshconfig.FromSSHConfig(path, "a")
 		if h.Known || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, %v, want %q", text, h, err, want)
 		}
-		oneLine(t, err)
+		knocktest.OneLine(t, err)
 	}
 	for _, path := range []string{"", filepath.Join(dir, "nothing")} {
-		if h, err := hosts.FromSSHConfig(path, "a"); h.Known || err != nil {
+		if h, err := sshconfig.FromSSHConfig(path, "a"); h.Known || err != nil {
 			t.Errorf("%q: %v, %v", path, h, err)
 		}
 	}
-	if h, err := hosts.FromSSHConfig(dir, "a"); h.Known || err == nil {
+	if h, err := sshconfig.FromSSHConfig(dir, "a"); h.Known || err == nil {
 		t.Errorf("a folder: %v, %v", h, err)
 	}
-	if path := hosts.DefaultSSHConfig(); path != "" && filepath.Base(path) != "config" {
+	if path := sshconfig.DefaultSSHConfig(); path != "" && filepath.Base(path) != "config" {
 		t.Errorf("DefaultSSHConfig = %s", path)
 	}
 }
@@ -136,12 +138,12 @@ func TestFromSSHConfigThatIsOdd(t *testing.T) {
 func TestIncludeInABlock(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config")
-	write(t, path, "Host a\nInclude more\nPort 3\nHost b\nPort 4\n", 0o600)
-	write(t, filepath.Join(dir, "more"), "HostName deep\nHost b\nHostName never\n", 0o600)
-	if h, err := hosts.FromSSHConfig(path, "a"); h.Address != "deep" || h.Port != 3 || !h.Known || err != nil {
+	knocktest.WriteFile(t, path, "Host a\nInclude more\nPort 3\nHost b\nPort 4\n", 0o600)
+	knocktest.WriteFile(t, filepath.Join(dir, "more"), "HostName deep\nHost b\nHostName never\n", 0o600)
+	if h, err := sshconfig.FromSSHConfig(path, "a"); h.Address != "deep" || h.Port != 3 || !h.Known || err != nil {
 		t.Errorf("a: %+v, %v", h, err)
 	}
-	if h, err := hosts.FromSSHConfig(path, "b"); h.Address != "b" || h.Port != 4 || !h.Known || err != nil {
+	if h, err := sshconfig.FromSSHConfig(path, "b"); h.Address != "b" || h.Port != 4 || !h.Known || err != nil {
 		t.Errorf("b: %+v, %v", h, err)
 	}
 }

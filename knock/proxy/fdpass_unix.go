@@ -1,6 +1,6 @@
 //go:build unix
 
-package knock
+package proxy
 
 import (
 	"errors"
