@@ -36,19 +36,19 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 		return false, nil
 	}
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
-	var shots []knock.Shot
+	var shots []knock.Packet
 	for i, port := range controls(x.e.target.Range) {
-		shots = append(shots, knock.Shot{At: time.Duration(i) * probeGap, Port: port})
+		shots = append(shots, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
 		g.control = append(g.control, knock.Silent)
 	}
 	n := len(g.control)
 	// Who rejects the knocks: the handshake does not tell.
-	shots = append(shots, knock.Shot{At: time.Duration(n) * probeGap, Port: g.ports[0]})
-	_, err = x.client.Volley(ctx, x.e.target.Addr, shots, knock.VolleyOptions{}, func(r knock.ShotReport) {
+	shots = append(shots, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
+	_, err = x.client.SendBatch(ctx, x.e.target.Addr, shots, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
-		case r.Shot < n:
-			g.control[r.Shot] = r.Answer
+		case r.Index < n:
+			g.control[r.Index] = r.Answer
 			g.host = nearest(g.host, time.Duration(r.RTT))
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)

@@ -59,9 +59,9 @@ type Report struct {
 	Done bool `json:"-"`
 	// What was learnt; nil as long as it was not.
 	Clock     *clock.Report `json:"-"`
-	Handshake *knock.Report      `json:"-"`
-	Other     *knock.Report      `json:"-"` // over the other IP family
-	Scan      *scan.Report   `json:"-"`
+	Handshake *knock.Report `json:"-"`
+	Other     *knock.Report `json:"-"` // over the other IP family
+	Scan      *scan.Report  `json:"-"`
 	// Rules are the server's beside what this client has.
 	Rules *gate.Inspection `json:"-"`
 }

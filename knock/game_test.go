@@ -134,7 +134,7 @@ func (g *game) start() {
 		})
 	}
 	var last time.Duration
-	for _, l := range a.Looks {
+	for _, l := range a.Probes {
 		if !l.IfRefused { // this gate drops
 			last = time.Duration(l.At)
 			at(last, func() { g.look(stay) })

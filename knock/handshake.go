@@ -109,7 +109,7 @@ type handshake struct {
 func newHandshake(t Target, o Options, plan Plan, on func(Event)) *handshake {
 	packets := 1
 	for _, a := range plan.Attempts {
-		packets += 2*len(a.Knocks) + len(a.Looks) // two hours, should one turn meanwhile
+		packets += 2*len(a.Knocks) + len(a.Probes) // two hours, should one turn meanwhile
 	}
 	start := time.Now()
 	return &handshake{
@@ -240,7 +240,7 @@ func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt
 	wait := func() error {
 		return h.await(ctx, h.after[len(h.after)-1].packet.sent.Add(time.Duration(a.Wait)), settled)
 	}
-	for _, planned := range a.Looks {
+	for _, planned := range a.Probes {
 		if planned.IfRefused {
 			if err := wait(); err != nil || h.through() || !settled() {
 				return err
@@ -254,7 +254,7 @@ func (h *handshake) lookAfter(ctx context.Context, attempt int, a PlannedAttempt
 			return err
 		}
 		h.after = append(h.after, l)
-		h.event(LookStarted, attempt, 0)
+		h.event(ProbeStarted, attempt, 0)
 	}
 	return wait()
 }

@@ -66,7 +66,7 @@ func (h *handshake) take(o outcome) {
 		h.settleBefore()
 		h.report.SSH = l.ssh
 		if l.judged {
-			h.event(LookAnswered, p.attempt, 0)
+			h.event(ProbeAnswered, p.attempt, 0)
 		} else {
 			h.event(Connected, p.attempt, 0)
 		}

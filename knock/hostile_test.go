@@ -107,7 +107,7 @@ func TestHostileServers(t *testing.T) {
 					t.Errorf("a handshake finds %q %q, %v; want %q", r.SSH.State, r.SSH.Banner, err, tt.want)
 				}
 				prints(t, p.SSH.Banner+r.SSH.Banner+r.Summary())
-				v, err := c.Volley(t.Context(), addr, []knock.Shot{{Port: 1}, {Look: true}}, knock.VolleyOptions{}, nil)
+				v, err := c.SendBatch(t.Context(), addr, []knock.Packet{{Port: 1}, {Probe: true}}, knock.BatchOptions{}, nil)
 				if err != nil || v.Hit != 1 && tt.want != "" && v.Connections == 0 {
 					t.Errorf("a volley: %+v, %v", v, err)
 				}

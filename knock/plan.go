@@ -86,7 +86,7 @@ type PlannedAttempt struct {
 	// start over.
 	Resets []PlannedReset `json:"resets,omitempty"`
 	Knocks []PlannedKnock `json:"knocks"`
-	Looks  []PlannedLook  `json:"looks"`
+	Probes []PlannedProbe `json:"looks"`
 	// Wait is how long after its newest look the attempt waits for SSH.
 	Wait Millis `json:"wait_ms"`
 	// Pause is how long nothing is sent after that.
@@ -95,11 +95,11 @@ type PlannedAttempt struct {
 }
 
 // length is how long the attempt takes until its first look at SSH.
-func (a PlannedAttempt) length() time.Duration { return time.Duration(a.Looks[0].At) }
+func (a PlannedAttempt) length() time.Duration { return time.Duration(a.Probes[0].At) }
 
 // whole is how long the attempt takes where nothing is answered.
 func (a PlannedAttempt) whole() (d time.Duration) {
-	for _, l := range a.Looks {
+	for _, l := range a.Probes {
 		if !l.IfRefused {
 			d = time.Duration(l.At)
 		}
@@ -121,7 +121,7 @@ func (p Plan) Packets() int {
 	n := 1
 	for _, a := range p.Attempts {
 		n += len(a.Resets) + len(a.Knocks)
-		for _, l := range a.Looks {
+		for _, l := range a.Probes {
 			if !l.IfRefused {
 				n++
 			}
@@ -145,9 +145,9 @@ type PlannedKnock struct {
 	Copy bool   `json:"copy,omitempty"` // the same knock has been sent just before
 }
 
-// PlannedLook is one SYN to the SSH port; At counts from the start of the
+// PlannedProbe is one SYN to the SSH port; At counts from the start of the
 // attempt.
-type PlannedLook struct {
+type PlannedProbe struct {
 	At Millis `json:"at_ms"`
 	// IfRefused says that it is made only if the one before it was refused: that
 	// is definite and quick, so looking again costs one packet, and the gate may
@@ -195,7 +195,7 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 			}
 		}
 		look := Knocks * gap
-		a.Looks = []PlannedLook{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
+		a.Probes = []PlannedProbe{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
 		a.Why = why(i, len(gaps), f.RTT)
 		p.Attempts = append(p.Attempts, a)
 		at += a.whole()

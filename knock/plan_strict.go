@@ -56,7 +56,7 @@ func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 			a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
 		}
 		look := first + Knocks*gap
-		a.Looks = []PlannedLook{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
+		a.Probes = []PlannedProbe{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
 		if last := lastRound(len(gaps), len(sequences)); i+1 == last && last < len(gaps) {
 			a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
 		}

@@ -88,13 +88,13 @@ func TestPlanWithoutAPart(t *testing.T) {
 				}
 			}
 		})},
-		{"one look an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Looks = a.Looks[:1] })},
+		{"one look an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Probes = a.Probes[:1] })},
 		{"gaps of 1 ms", slices.Repeat([]time.Duration{ms}, 8), nil},
 		{"gaps of 30 ms, all but the first", append([]time.Duration{ms}, slices.Repeat([]time.Duration{30 * ms}, 7)...), nil},
 		{"waits of 1 s", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Wait = knock.Millis(time.Second) })},
 		{"1, 50, 250 ms, each knock and look once, waits of 1 s", []time.Duration{ms, 50 * ms, 250 * ms}, each(func(i int, a *knock.PlannedAttempt) {
 			a.Knocks = slices.DeleteFunc(a.Knocks, func(k knock.PlannedKnock) bool { return k.Copy })
-			a.Looks, a.Wait = a.Looks[:1], knock.Millis(time.Second)
+			a.Probes, a.Wait = a.Probes[:1], knock.Millis(time.Second)
 		})},
 	} {
 		if v.gaps == nil {
@@ -163,7 +163,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 	}
 	// What it says of itself adds up.
 	p, _ = plan(t, knock.DefaultGaps(), knock.Facts{})
-	if end := p.Attempts[last]; p.Length() != time.Duration(end.At+end.Looks[1].At+end.Wait) {
+	if end := p.Attempts[last]; p.Length() != time.Duration(end.At+end.Probes[1].At+end.Wait) {
 		t.Errorf("%v long, and the last attempt begins at %v", p.Length(), time.Duration(end.At))
 	}
 	if p.Packets() != 1+5+1+7*(10+2) {

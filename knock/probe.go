@@ -25,7 +25,7 @@ func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o 
 	if o.Timeout == 0 {
 		o.Timeout = probeTimeout
 	}
-	h := newHandshake(Target{Host: host, Addr: addr}, o, Plan{Attempts: []PlannedAttempt{{Looks: make([]PlannedLook, 1)}}}, nil)
+	h := newHandshake(Target{Host: host, Addr: addr}, o, Plan{Attempts: []PlannedAttempt{{Probes: make([]PlannedProbe, 1)}}}, nil)
 	l, err := h.look(false, 0)
 	if err == nil {
 		h.after = append(h.after, l)

@@ -82,8 +82,8 @@ const (
 	KnockSent                       // Attempt, Knock
 	KnockAnswered                   // Attempt, Knock
 	BeforeSeen                      // SSH's state before the handshake is known
-	LookStarted                     // SSH's port was sent a SYN
-	LookAnswered                    // that SYN was answered, or the wait is over
+	ProbeStarted                    // SSH's port was sent a SYN
+	ProbeAnswered                   // that SYN was answered, or the wait is over
 	Connected                       // SSH's port accepted; the banner is awaited
 	Finished                        // Report is final
 )

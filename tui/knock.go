@@ -248,7 +248,7 @@ func (s *knockScreen) handshake(e knock.Event) {
 		} else {
 			s.note("still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
-	case knock.LookStarted:
+	case knock.ProbeStarted:
 		s.stage = awaitingSSH
 	case knock.Finished:
 		s.stage = knocking

@@ -169,8 +169,8 @@ func TestGoldenScreens(t *testing.T) {
 		{name: "open-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, opened))},
 		{name: "open-120x40", w: 120, h: 40, msgs: over(nil, knocked(5, opened))},
 		{name: "knocking-80x24", w: 80, h: 24, msgs: events(knock.KnockSent, knocked(3, func(r *knock.Report) { r.Attempts[0].Knocks[2].Answer = knock.Pending }))},
-		{name: "probing-ssh-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, nil))},
-		{name: "copies-80x24", w: 80, h: 24, msgs: events(knock.LookStarted, knocked(5, func(r *knock.Report) {
+		{name: "probing-ssh-80x24", w: 80, h: 24, msgs: events(knock.ProbeStarted, knocked(5, nil))},
+		{name: "copies-80x24", w: 80, h: 24, msgs: events(knock.ProbeStarted, knocked(5, func(r *knock.Report) {
 			second := knock.Attempt{Gap: 10 * millisecond}
 			for i, k := range r.Attempts[0].Knocks {
 				k.Sent = knock.Millis(255+10*i) * millisecond
@@ -181,12 +181,12 @@ func TestGoldenScreens(t *testing.T) {
 			r.Attempts = append(r.Attempts, second)
 		}))},
 		{name: "still-open-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), again(noon)...)},
-		{name: "strict-80x24", w: 80, h: 24, at: change, msgs: events(knock.LookStarted, knocked(5, strictly))},
+		{name: "strict-80x24", w: 80, h: 24, at: change, msgs: events(knock.ProbeStarted, knocked(5, strictly))},
 		{name: "window-over-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, func(r *knock.Report) { opened(r); r.At = noon.Add(-time.Minute) }))},
 		{name: "shut-80x24", w: 80, h: 24, msgs: over(nil, knocked(5, shut))},
 		{name: "shut-60x16", w: 60, h: 16, msgs: over(nil, knocked(5, shut))},
 		{name: "masked-80x24", w: 80, h: 24, msgs: append(over(nil, knocked(5, opened)), press("m"))},
-		{name: "hour-change-80x24", w: 80, h: 24, at: change, msgs: events(knock.LookStarted, knocked(5, both))},
+		{name: "hour-change-80x24", w: 80, h: 24, at: change, msgs: events(knock.ProbeStarted, knocked(5, both))},
 		{name: "ascii-80x24", w: 80, h: 24, change: func(c *Config) { c.ASCII = true }, msgs: over(nil, knocked(5, opened))},
 		{name: "skew-narrow-80x24", w: 80, h: 24, change: func(c *Config) { c.Host.Skew, c.Host.Range = -3*time.Hour, narrow }},
 		{name: "no-name-80x24", w: 80, h: 24, msgs: []tea.Msg{press("k"), jobOver{errors.New(`name not resolved: no such host "myserver"; check the spelling`)}}},

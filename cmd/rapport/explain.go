@@ -41,7 +41,7 @@ func printPlan(w io.Writer, r planReport) {
 			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", portsOf(a, hour), ofHour(hour, r.Hour), whole(a.Gap), map[bool]string{true: ", each twice"}[a.Copies > 1])
 		}
 		var looks []string
-		for _, l := range a.Looks {
+		for _, l := range a.Probes {
 			look := whole(a.At + l.At)
 			if l.IfRefused {
 				look += " if refused"

@@ -55,7 +55,7 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
 				told := -1
 				progress = func(e knock.Event) {
-					if e.Kind == knock.LookStarted && e.Attempt > told { // an attempt looks twice
+					if e.Kind == knock.ProbeStarted && e.Attempt > told { // an attempt looks twice
 						told = e.Attempt
 						fmt.Fprintf(cmd.ErrOrStderr(), "knocked, looking at SSH (attempt %d of %d)\n", told+1, len(gaps))
 					}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
+	"rapport/knock/proxy"
 )
 
 func newProxy(f *flags) *cobra.Command {

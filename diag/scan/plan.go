@@ -61,7 +61,7 @@ func onLink(addr netip.Addr) bool {
 // hit would mean.
 type scanPlan struct {
 	ports  [][knock.Knocks]uint16 // of each hypothesis
-	shots  []knock.Shot
+	shots  []knock.Packet
 	looks  []int // for each hypothesis, the shot that looks for it
 	window time.Duration
 }
@@ -84,19 +84,19 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 		for k := range knock.Knocks - 1 {
 			next := at + stagePause
 			for _, all := range round {
-				p.shots = append(p.shots, knock.Shot{At: at, Port: all[k]})
+				p.shots = append(p.shots, knock.Packet{At: at, Port: all[k]})
 				at += speed.knock
 			}
 			at = max(at, next)
 		}
 		for _, all := range round {
-			p.shots = append(p.shots, knock.Shot{At: at, Port: all[knock.Knocks-1]}, knock.Shot{At: at + speed.fifth/2, Look: true})
+			p.shots = append(p.shots, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
 			p.looks = append(p.looks, len(p.shots)-1)
 			at += speed.fifth
 		}
 	}
 	if speed.trail > 0 {
-		p.shots = append(p.shots, knock.Shot{At: at + speed.trail, Look: true})
+		p.shots = append(p.shots, knock.Packet{At: at + speed.trail, Probe: true})
 	}
 	return p
 }
@@ -105,7 +105,7 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 func (p scanPlan) shotsTo() map[uint16][]int {
 	to := map[uint16][]int{}
 	for i, s := range p.shots {
-		if !s.Look {
+		if !s.Probe {
 			to[s.Port] = append(to[s.Port], i)
 		}
 	}

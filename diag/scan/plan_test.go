@@ -37,7 +37,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 			g := demo.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
 			for n, shot := range p.shots {
 				at := start.Add(shot.At)
-				if !shot.Look {
+				if !shot.Probe {
 					g.Knock(client, shot.Port, at)
 					continue
 				}

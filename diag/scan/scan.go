@@ -26,7 +26,7 @@ type Scan struct {
 	// usually DefaultPast and none. What is sent of hours to come can be replayed
 	// by an onlooker when they come.
 	Past, Future int
-	Also         []knock.Range      // to be tried besides
+	Also         []knock.Range // to be tried besides
 	Clock        *clock.Report // what is known of the server's clock, or nil
 	// Shut is what SSH answers while it is shut; SSHUnknown looks first.
 	Shut knock.SSHState
@@ -288,7 +288,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	for n, shot := range p.looks {
 		looks[shot] = of[n]
 	}
-	o := knock.VolleyOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
+	o := knock.BatchOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
 	if r.RTT > 0 {
 		o.Wait = 3*r.RTT + 100*time.Millisecond
 	}
@@ -311,20 +311,20 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 
 // volley sends shots. What an answer forbids to go on with ends it, and is
 // noted in the report.
-func (r *scanRun) volley(ctx context.Context, shots []knock.Shot, o knock.VolleyOptions, sent func(shot int)) (knock.VolleyReport, error) {
+func (r *scanRun) volley(ctx context.Context, shots []knock.Packet, o knock.BatchOptions, sent func(shot int)) (knock.BatchReport, error) {
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	rejected := 0
-	v, err := r.client.Volley(ctx, r.target.Addr, shots, o, func(s knock.ShotReport) {
+	v, err := r.client.SendBatch(ctx, r.target.Addr, shots, o, func(s knock.PacketReport) {
 		switch {
 		case s.Answer == knock.Pending:
-			if !shots[s.Shot].Look {
+			if !shots[s.Index].Probe {
 				r.budget.spend(1, time.Now())
 			}
-			sent(s.Shot)
+			sent(s.Index)
 			r.tell(false)
-		case shots[s.Shot].Look:
+		case shots[s.Index].Probe:
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
 			stop(errOpenKnock)
 		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:

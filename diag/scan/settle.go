@@ -167,20 +167,20 @@ func (r *scanRun) again(ctx context.Context) (bool, error) {
 // confirm makes the handshake of one hypothesis between two looks at SSH, and
 // notes it if it opens.
 func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
-	var shots []knock.Shot
+	var shots []knock.Packet
 	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
 		return false, err
 	}
-	shots = append(shots, knock.Shot{Look: true})
+	shots = append(shots, knock.Packet{Probe: true})
 	for k, port := range r.ports[i] {
-		shots = append(shots, knock.Shot{At: time.Duration(k+1) * confirmGap, Port: port})
+		shots = append(shots, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		shots = append(shots, knock.Shot{At: (knock.Knocks + later) * confirmGap, Look: true})
+		shots = append(shots, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
 	}
 	// A window that every connection extends may still be open: once more then.
 	for range 2 {
-		v, err := r.volley(ctx, shots, knock.VolleyOptions{Shut: r.shut}, func(int) {})
+		v, err := r.volley(ctx, shots, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
 		}

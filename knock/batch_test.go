@@ -12,11 +12,11 @@ import (
 )
 
 // handshakeOf is a handshake of an hour as shots, a look behind it.
-func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Shot) {
+func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Packet) {
 	for k, port := range s.Ports() {
-		all = append(all, knock.Shot{At: from + time.Duration(k)*20*time.Millisecond, Port: port})
+		all = append(all, knock.Packet{At: from + time.Duration(k)*20*time.Millisecond, Port: port})
 	}
-	return append(all, knock.Shot{At: from + knock.Knocks*20*time.Millisecond, Look: true})
+	return append(all, knock.Packet{At: from + knock.Knocks*20*time.Millisecond, Probe: true})
 }
 
 func TestVolley(t *testing.T) {
@@ -35,13 +35,13 @@ func TestVolley(t *testing.T) {
 			tt.server.At = at
 			s := knocktest.NewServer(t, tt.server)
 			h := knock.HourOf(at)
-			var shots []knock.Shot
+			var shots []knock.Packet
 			for i, hour := range []knock.Hour{h.Add(-2), h.Add(-1), h, h.Add(1)} {
 				shots = append(shots, handshakeOf(knock.Derive(hour, s.Range, s.Secret), time.Duration(i)*200*time.Millisecond)...)
 			}
 			sent := 0
 			var c knock.Client
-			r, err := c.Volley(t.Context(), s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{Shut: tt.shut}, func(r knock.ShotReport) {
+			r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), shots, knock.BatchOptions{Shut: tt.shut}, func(r knock.PacketReport) {
 				if r.Answer == knock.Pending {
 					sent++
 				}
@@ -61,18 +61,18 @@ func TestVolley(t *testing.T) {
 func TestVolleyOfManyShots(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	capture := s.Capture(t)
-	var shots []knock.Shot
+	var shots []knock.Packet
 	var want []uint16
 	for i := range 300 {
 		port := uint16(20000 + i)
-		shot := knock.Shot{At: time.Duration(i) * 200 * time.Microsecond, Port: port}
+		shot := knock.Packet{At: time.Duration(i) * 200 * time.Microsecond, Port: port}
 		if i%30 == 29 {
-			shot.Look, port = true, uint16(s.SSHPort)
+			shot.Probe, port = true, uint16(s.SSHPort)
 		}
 		shots, want = append(shots, shot), append(want, port)
 	}
 	var c knock.Client
-	r, err := c.Volley(t.Context(), s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{Sockets: 4}, nil)
+	r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), shots, knock.BatchOptions{Sockets: 4}, nil)
 	if err != nil || r.Hit != -1 || r.Sent != len(shots) || r.Connections != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
@@ -86,9 +86,9 @@ func TestVolleyIsCancelled(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	shots := []knock.Shot{{Port: 20000}, {At: time.Minute, Port: 20001}}
+	shots := []knock.Packet{{Port: 20000}, {At: time.Minute, Port: 20001}}
 	var c knock.Client
-	r, err := c.Volley(ctx, s.SSHAddr(s.Addr4), shots, knock.VolleyOptions{}, func(knock.ShotReport) { cancel(why) })
+	r, err := c.SendBatch(ctx, s.SSHAddr(s.Addr4), shots, knock.BatchOptions{}, func(knock.PacketReport) { cancel(why) })
 	if !errors.Is(err, why) || r.Sent != 1 {
 		t.Errorf("%v %+v", err, r)
 	}

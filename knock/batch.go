@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Shot is one SYN of a [Client.Volley].
-type Shot struct {
-	At   time.Duration // from the volley's start, no earlier than the shot before
-	Port uint16
-	Look bool // goes to the SSH port, whatever Port says
+// Packet is one SYN of a [Client.SendBatch].
+type Packet struct {
+	At    time.Duration // from the volley's start, no earlier than the shot before
+	Port  uint16
+	Probe bool // goes to the SSH port, whatever Port says
 }
 
-// VolleyOptions say how a volley is made. The zero VolleyOptions are the usual
+// BatchOptions say how a volley is made. The zero VolleyOptions are the usual
 // ones.
-type VolleyOptions struct {
+type BatchOptions struct {
 	// Shut is what a look finds while SSH is shut: SSHFiltered if empty,
 	// SSHRefused or SSHUnreachable where the server rejects.
 	Shut SSHState
@@ -34,17 +34,17 @@ type VolleyOptions struct {
 // to a process.
 const defaultSockets = 128
 
-// ShotReport is one step of a volley: a shot has left, with the answer
+// PacketReport is one step of a volley: a shot has left, with the answer
 // [Pending], or was answered.
-type ShotReport struct {
-	Shot   int
+type PacketReport struct {
+	Index  int
 	Answer Answer
 	RTT    Measure
 	From   netip.Addr // who sent the ICMP error behind Unreachable, where that is known
 }
 
-// VolleyReport is what a volley did.
-type VolleyReport struct {
+// BatchReport is what a volley did.
+type BatchReport struct {
 	Sent int // SYNs that left
 	// Hit is the first look that found SSH no longer shut, -1 for none.
 	Hit int
@@ -58,7 +58,7 @@ type VolleyReport struct {
 	Elapsed     Millis
 }
 
-// Volley sends the shots one after the other, each at its time or as soon after
+// SendBatch sends the shots one after the other, each at its time or as soon after
 // it as it can, to knock at many gates in one pass. The first look that finds
 // SSH no longer shut ends it: all sockets are closed at once, and one connection
 // is made to see what SSH says. Until then none comes about: looks only hear
@@ -68,7 +68,7 @@ type VolleyReport struct {
 //
 // The report holds whatever was done, also beside an error. Errors wrap
 // ErrUnreachable or ErrSend, or are the cause of ctx's end.
-func (c *Client) Volley(ctx context.Context, addr netip.AddrPort, shots []Shot, o VolleyOptions, on func(ShotReport)) (VolleyReport, error) {
+func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, shots []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
 	if o.Shut == SSHUnknown {
 		o.Shut = SSHFiltered
 	}
@@ -78,10 +78,10 @@ func (c *Client) Volley(ctx context.Context, addr netip.AddrPort, shots []Shot, 
 	if o.Sockets <= 0 {
 		o.Sockets = defaultSockets
 	}
-	v := volley{
+	v := batch{
 		addr: addr, options: o, on: on, start: time.Now(),
 		watch:  newWatchers(addr.Addr(), o.Sockets+2),
-		report: VolleyReport{Hit: -1},
+		report: BatchReport{Hit: -1},
 	}
 	err := v.run(ctx, shots)
 	err = errors.Join(err, v.finish())
@@ -89,20 +89,20 @@ func (c *Client) Volley(ctx context.Context, addr netip.AddrPort, shots []Shot, 
 	return v.report, err
 }
 
-// volley is one call of Volley under way.
-type volley struct {
+// batch is one call of Volley under way.
+type batch struct {
 	addr    netip.AddrPort
-	options VolleyOptions
-	on      func(ShotReport)
+	options BatchOptions
+	on      func(PacketReport)
 	start   time.Time
 	watch   *watchers
 	open    []packet // sockets that are still watched, the oldest first
 	found   *look    // the hit, or the connection made after it
 	gone    bool
-	report  VolleyReport // its Hit and Connections count as it goes
+	report  BatchReport // its Hit and Connections count as it goes
 }
 
-func (v *volley) run(ctx context.Context, shots []Shot) error {
+func (v *batch) run(ctx context.Context, shots []Packet) error {
 	over := func() bool { return v.report.Hit >= 0 || v.gone }
 	for i, shot := range shots {
 		if err := v.await(ctx, v.start.Add(shot.At), over); err != nil || over() {
@@ -117,7 +117,7 @@ func (v *volley) run(ctx context.Context, shots []Shot) error {
 }
 
 // end finds out what SSH says behind the gate that is open.
-func (v *volley) end(ctx context.Context, err error) error {
+func (v *batch) end(ctx context.Context, err error) error {
 	if err != nil || v.report.Hit < 0 {
 		return err
 	}
@@ -148,7 +148,7 @@ func (v *volley) end(ctx context.Context, err error) error {
 }
 
 // send sends a shot as soon as there is a socket for it.
-func (v *volley) send(ctx context.Context, i int, shot Shot) error {
+func (v *batch) send(ctx context.Context, i int, shot Packet) error {
 	for {
 		if err := v.shrink(ctx, v.options.Sockets-1); err != nil {
 			return err
@@ -167,20 +167,20 @@ func (v *volley) send(ctx context.Context, i int, shot Shot) error {
 			return sendError("SYN", err)
 		}
 		p := packet{syn: s, knock: i}
-		if shot.Look {
+		if shot.Probe {
 			p.look = &look{}
 			p.look.packet = p
 		}
 		v.report.Sent++
 		v.open = append(v.open, p)
 		v.watch.answer(p, s.sent.Add(hold))
-		v.tell(ShotReport{Shot: i})
+		v.tell(PacketReport{Index: i})
 		return nil
 	}
 }
 
-func (v *volley) shoot(shot Shot) (*syn, error) {
-	if shot.Look {
+func (v *batch) shoot(shot Packet) (*syn, error) {
+	if shot.Probe {
 		return sendMuteSYN(v.addr)
 	}
 	return sendSYN(netip.AddrPortFrom(v.addr.Addr(), shot.Port))
@@ -188,7 +188,7 @@ func (v *volley) shoot(shot Shot) (*syn, error) {
 
 // listen asks the sockets of looks themselves whether they were accepted, or
 // would be: of that nobody is told who watches them.
-func (v *volley) listen() {
+func (v *batch) listen() {
 	for _, p := range v.open {
 		if p.look != nil && p.connected() {
 			if p.heard() {
@@ -203,7 +203,7 @@ func (v *volley) listen() {
 
 // hit notes the first look that found SSH no longer shut, and closes all other
 // sockets. found is what it found, nil if it only heard of it.
-func (v *volley) hit(p packet, found *look) {
+func (v *batch) hit(p packet, found *look) {
 	if v.report.Hit >= 0 && v.report.Hit < p.knock {
 		if p.look.conn != nil {
 			p.look.conn.Close()
@@ -223,7 +223,7 @@ func (v *volley) hit(p packet, found *look) {
 
 // closeBut closes all sockets but that of one shot, and of looks before it that
 // were accepted too.
-func (v *volley) closeBut(shot int) {
+func (v *batch) closeBut(shot int) {
 	for _, p := range v.open {
 		if p.knock != shot && !(p.knock < shot && p.look != nil && p.connected()) {
 			p.expire()
@@ -234,7 +234,7 @@ func (v *volley) closeBut(shot int) {
 
 // shrink gives sockets up until at most n are open, knocks before looks, the
 // oldest first.
-func (v *volley) shrink(ctx context.Context, n int) error {
+func (v *batch) shrink(ctx context.Context, n int) error {
 	spare := len(v.open) - n
 	for _, looks := range []bool{false, true} {
 		for _, p := range v.open {
@@ -251,7 +251,7 @@ func (v *volley) shrink(ctx context.Context, n int) error {
 const listenAgain = 2 * time.Millisecond
 
 // await takes outcomes until done or the time at.
-func (v *volley) await(ctx context.Context, at time.Time, done func() bool) error {
+func (v *batch) await(ctx context.Context, at time.Time, done func() bool) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	again := time.NewTicker(listenAgain)
@@ -274,7 +274,7 @@ func (v *volley) await(ctx context.Context, at time.Time, done func() bool) erro
 }
 
 // take notes one outcome and tells of it.
-func (v *volley) take(o outcome) {
+func (v *batch) take(o outcome) {
 	p := o.packet
 	if !o.greeted {
 		v.open = slices.DeleteFunc(v.open, func(q packet) bool { return q.syn == p.syn })
@@ -300,7 +300,7 @@ func (v *volley) take(o outcome) {
 }
 
 // opened reports whether a look found more than it does while SSH is shut.
-func (v *volley) opened(o outcome) bool {
+func (v *batch) opened(o outcome) bool {
 	switch o.answer {
 	case Open:
 		return true
@@ -310,20 +310,20 @@ func (v *volley) opened(o outcome) bool {
 	return false
 }
 
-func (v *volley) answered(o outcome) {
+func (v *batch) answered(o outcome) {
 	if o.answer != Silent {
-		v.tell(ShotReport{o.packet.knock, o.answer, Measure(o.at.Sub(o.packet.sent)), o.from})
+		v.tell(PacketReport{o.packet.knock, o.answer, Measure(o.at.Sub(o.packet.sent)), o.from})
 	}
 }
 
-func (v *volley) tell(r ShotReport) {
+func (v *batch) tell(r PacketReport) {
 	if v.on != nil {
 		v.on(r)
 	}
 }
 
 // finish ends whatever is under way and settles the report.
-func (v *volley) finish() error {
+func (v *batch) finish() error {
 	v.watch.end()
 	for o := range v.watch.outcomes {
 		v.take(o)
