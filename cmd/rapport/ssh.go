@@ -50,7 +50,7 @@ options, and the command. The exit status is ssh's.`,
 				if err != nil {
 					return err
 				}
-				return become(cmd.Context(), ssh, argv)
+				return execProcess(cmd.Context(), ssh, argv)
 			}
 			return f.sshWithSecret(cmd, ssh, h, name, args)
 		},
@@ -81,7 +81,7 @@ func (f *flags) sshWithSecret(cmd *cobra.Command, ssh string, h hosts.Host, name
 	if err != nil {
 		return err
 	}
-	return waitFor(cmd.Context(), ssh, argv)
+	return runChild(cmd.Context(), ssh, argv)
 }
 
 // login takes what ssh calls its destination apart: the user with the @, or
