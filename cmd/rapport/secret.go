@@ -17,9 +17,9 @@ import (
 // secretVariable is the environment variable that can hold the secret.
 const secretVariable = "RAPPORT_SECRET"
 
-// secret looks for the secret of h: --secret-file, the hosts file, the
-// environment, and last a prompt on the terminal. Never an argument, which
-// others could read in the list of processes.
+// secret returns the secret of h from --secret-file, the hosts file, the environment,
+// or a prompt on the terminal, in this order. It is never an argument, which other
+// users could read in the process list.
 func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
 	if f.secretFile != "" {
 		return hosts.ReadSecretFile(f.secretFile)
@@ -43,9 +43,8 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 	return knock.ParseSecret(text)
 }
 
-// takeEnvironment returns what RAPPORT_SECRET holds, and takes it out of the
-// environment: whatever runs from here, ssh and a secret_command among it, has no
-// use for it.
+// takeEnvironment returns the value of RAPPORT_SECRET and removes it from the
+// environment: child processes, such as ssh and secret_command, do not need it.
 func takeEnvironment() string {
 	text := os.Getenv(secretVariable)
 	_ = os.Unsetenv(secretVariable)
@@ -60,12 +59,11 @@ func parseEnvironment(text string) (knock.Secret, error) {
 	return s, err
 }
 
-// errNoTerminal says that there is nobody to ask.
-var errNoTerminal = errors.New("there is no terminal to ask on")
+// errNoTerminal reports that there is no terminal to prompt on.
+var errNoTerminal = errors.New("there is no terminal to prompt on")
 
-// ask reads a line from the terminal without showing it, until ctx ends.
-// Standard input and output may be ssh's, so the terminal is opened by its own
-// name.
+// ask reads a line from the terminal without echo, until ctx ends. It opens the
+// terminal by name, since standard input and output may belong to ssh.
 func ask(ctx context.Context, prompt string) (string, error) {
 	name := "/dev/tty"
 	if runtime.GOOS == "windows" {
@@ -94,7 +92,7 @@ func ask(ctx context.Context, prompt string) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		// Not before ReadPassword has changed it, which would do so afterwards.
+		// Wait until ReadPassword has turned echo off, or it would do so afterwards.
 		for range 200 {
 			if now, err := term.GetState(fd); err != nil || *now != *before {
 				break

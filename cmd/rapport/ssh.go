@@ -21,8 +21,8 @@ func newSSH(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh [USER@]HOST [ARG...]",
 		Short: "Run ssh through the gate",
-		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is ssh's:
-options, and the command. The exit status is ssh's.`,
+		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is passed to ssh:
+options and the command. The exit status is that of ssh.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     f.completeHosts,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -31,29 +31,7 @@ options, and the command. The exit status is ssh's.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			user, name, err := f.login(args[0])
-			if err != nil {
-				return err
-			}
-			h, err := f.server(cmd, name)
-			if err != nil {
-				return err
-			}
-			args = append([]string{user + name}, args[1:]...)
-			ssh, err := exec.LookPath("ssh")
-			if err != nil {
-				return errNoSSH
-			}
-			if f.environment == "" || f.secretFile != "" || h.SecretSource() != "none" {
-				argv, err := sshArgs(cmd, h, name, args)
-				if err != nil {
-					return err
-				}
-				return execProcess(cmd.Context(), ssh, argv)
-			}
-			return f.sshWithSecret(cmd, ssh, h, name, args)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runSSH(cmd, f, args) },
 	}
 	cmd.Flags().SetInterspersed(false)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
@@ -62,30 +40,44 @@ options, and the command. The exit status is ssh's.`,
 	return cmd
 }
 
-// sshWithSecret runs ssh where the secret is in no file that rapport proxy could
-// read: this program stays, and serves it.
-func (f *flags) sshWithSecret(cmd *cobra.Command, ssh string, h hosts.Host, name string, args []string) error {
-	s, err := parseEnvironment(f.environment)
+// runSSH replaces this process with ssh. Only if the secret is in no file that
+// rapport proxy could read does it stay and serve the secret to it.
+func runSSH(cmd *cobra.Command, f *flags, args []string) error {
+	user, name, err := f.login(args[0])
 	if err != nil {
 		return err
 	}
-	socket, stop, err := hosts.ServeSecret(s)
+	h, err := f.server(cmd, name)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if err := cmd.Flags().Set("secret-file", socket); err != nil {
-		return err
+	ssh, err := exec.LookPath("ssh")
+	if err != nil {
+		return errNoSSH
 	}
-	argv, err := sshArgs(cmd, h, name, args)
+	flags, run := givenFlags(cmd), execProcess
+	if f.environment != "" && f.secretFile == "" && h.SecretSource() == "none" {
+		s, err := parseEnvironment(f.environment)
+		if err != nil {
+			return err
+		}
+		socket, stop, err := hosts.ServeSecret(s)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		flags["secret-file"], run = socket, runChild
+	}
+	argv, err := sshArgs(flags, h, name, append([]string{user + name}, args[1:]...))
 	if err != nil {
 		return err
 	}
-	return runChild(cmd.Context(), ssh, argv)
+	f.log.Debug("run", "program", ssh, "arguments", argv[1:])
+	return run(cmd.Context(), ssh, argv)
 }
 
-// login takes what ssh calls its destination apart: the user with the @, or
-// nothing, and the host.
+// login splits what ssh calls its destination into the user with its @, which may be
+// empty, and the host.
 func (f *flags) login(destination string) (user, host string, err error) {
 	file, err := f.load()
 	if err != nil {
@@ -106,15 +98,10 @@ func (f *flags) login(destination string) (user, host string, err error) {
 	return user, host, err
 }
 
-// sshArgs returns ssh's arguments, its name first, to reach h, which is called
-// name. rapport is named by its own path, with the flags that it was given
-// itself.
-func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
-	}
-	proxy, err := proxyCommand(cmd, self, canPass, sshWord(name))
+// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
+// there. flags are those of rapport proxy.
+func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
+	proxy, err := proxyCommand(flags, canPass, sshWord(name))
 	if err != nil {
 		return nil, err
 	}
@@ -125,20 +112,45 @@ func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]st
 	return append(argv, args...), nil
 }
 
-// proxyCommand writes the line that ssh runs to reach host, a word as ssh takes
-// it, with the flags that were given here. ssh runs it wherever it was started,
-// so that paths in it are absolute.
-func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) (string, error) {
+// proxyFlags are the flags that rapport proxy gets from the command that runs ssh.
+// The port it gets from ssh.
+func proxyFlags() []string {
+	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config", "verbose"}
+}
+
+// givenFlags returns the values of those flags of rapport proxy that were given to cmd.
+func givenFlags(cmd *cobra.Command) map[string]string {
+	given := map[string]string{}
+	for _, name := range proxyFlags() {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			given[name] = f.Value.String()
+		}
+	}
+	return given
+}
+
+// proxyCommand returns the line that ssh runs to reach host, which is quoted for ssh.
+// Paths in it are absolute, since ssh runs it in its own working directory.
+func proxyCommand(flags map[string]string, fdpass bool, host string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find this program's own path: %w", err)
+	}
 	words := []string{sshWord(self), "proxy"}
 	if fdpass {
 		words = append(words, "--fdpass")
 	}
-	given, err := givenFlags(cmd)
-	if err != nil {
-		return "", err
-	}
-	for _, word := range given {
-		words = append(words, sshWord(word))
+	for _, name := range proxyFlags() {
+		value, given := flags[name]
+		if !given {
+			continue
+		}
+		if name == "secret-file" || name == "config" {
+			if value, err = filepath.Abs(value); err != nil {
+				return "", fmt.Errorf("--%s: %w", name, err)
+			}
+		}
+		words = append(words, sshWord("--"+name+"="+value))
 	}
 	line := strings.Join(append(words, "--", host, "%p"), " ")
 	if strings.ContainsAny(line, "\r\n") {
@@ -147,34 +159,13 @@ func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) (st
 	return line, nil
 }
 
-// givenFlags returns those flags that were given here and that rapport proxy
-// takes, which gets its port from ssh.
-func givenFlags(cmd *cobra.Command) ([]string, error) {
-	var given []string
-	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
-		f := cmd.Flags().Lookup(name)
-		if !f.Changed {
-			continue
-		}
-		value := f.Value.String()
-		if name == "secret-file" || name == "config" {
-			var err error
-			if value, err = filepath.Abs(value); err != nil {
-				return nil, fmt.Errorf("--%s: %w", name, err)
-			}
-		}
-		given = append(given, "--"+name+"="+value)
-	}
-	return given, nil
-}
-
-// sshWord quotes a word of a ProxyCommand: ssh replaces %x in it and hands it to
-// the user's shell.
+// sshWord quotes a word of a ProxyCommand: ssh expands % in it and passes it to the
+// user's shell.
 func sshWord(s string) string { return quoteForSSH(strings.ReplaceAll(s, "%", "%%")) }
 
-// quoteForSSH quotes a word for the shell that ssh hands a ProxyCommand to.
+// quoteForSSH quotes a word for the shell that runs a ProxyCommand.
 func quoteForSSH(s string) string {
-	if runtime.GOOS == "windows" && shellWord(s) != s { // where no name of a file holds a double quote
+	if runtime.GOOS == "windows" && shellWord(s) != s { // file names hold no double quote there
 		return `"` + s + `"`
 	}
 	return shellWord(s)
