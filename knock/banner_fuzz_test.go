@@ -65,7 +65,7 @@ func FuzzBanner(f *testing.F) {
 	})
 }
 
-// saying returns a connection whose other end has said something and gone.
+// saying returns a connection whose other end has sent something and closed.
 func saying(t *testing.T, said []byte) net.Conn {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 
 // Packet is one SYN of a [Client.SendBatch].
 type Packet struct {
-	At    time.Duration // from the volley's start, no earlier than the shot before
+	At    time.Duration // from the batch's start, no earlier than the shot before
 	Port  uint16
 	Probe bool // goes to the SSH port, whatever Port says
 }
 
-// BatchOptions say how a volley is made. The zero VolleyOptions are the usual
+// BatchOptions say how a batch is made. The zero BatchOptions are the usual
 // ones.
 type BatchOptions struct {
 	// Shut is what a look finds while SSH is shut: SSHFiltered if empty,
@@ -34,7 +34,7 @@ type BatchOptions struct {
 // to a process.
 const defaultSockets = 128
 
-// PacketReport is one step of a volley: a shot has left, with the answer
+// PacketReport is one step of a batch: a shot has left, with the answer
 // [Pending], or was answered.
 type PacketReport struct {
 	Index  int
@@ -43,7 +43,7 @@ type PacketReport struct {
 	From   netip.Addr // who sent the ICMP error behind Unreachable, where that is known
 }
 
-// BatchReport is what a volley did.
+// BatchReport is what a batch did.
 type BatchReport struct {
 	Sent int // SYNs that left
 	// Hit is the first look that found SSH no longer shut, -1 for none.
@@ -63,8 +63,8 @@ type BatchReport struct {
 // SSH no longer shut ends it: all sockets are closed at once, and one connection
 // is made to see what SSH says. Until then none comes about: looks only hear
 // whether they would be accepted. on, if not
-// nil, is called with every step, on Volley's own goroutine; what has to stop a
-// volley early can cancel ctx there.
+// nil, is called with every step, on Batch's own goroutine; what has to stop a
+// batch early can cancel ctx there.
 //
 // The report holds whatever was done, also beside an error. Errors wrap
 // ErrUnreachable or ErrSend, or are the cause of ctx's end.
@@ -72,8 +72,8 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, shots []Pac
 	if o.Shut == SSHUnknown {
 		o.Shut = SSHFiltered
 	}
-	if o.Wait <= 0 || o.Wait > hold {
-		o.Wait = hold
+	if o.Wait <= 0 || o.Wait > synWatch {
+		o.Wait = synWatch
 	}
 	if o.Sockets <= 0 {
 		o.Sockets = defaultSockets
@@ -89,7 +89,7 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, shots []Pac
 	return v.report, err
 }
 
-// batch is one call of Volley under way.
+// batch is one call of Batch under way.
 type batch struct {
 	addr    netip.AddrPort
 	options BatchOptions
@@ -98,12 +98,12 @@ type batch struct {
 	watch   *watchers
 	open    []packet // sockets that are still watched, the oldest first
 	found   *look    // the hit, or the connection made after it
-	gone    bool
+	noRoute bool
 	report  BatchReport // its Hit and Connections count as it goes
 }
 
 func (v *batch) run(ctx context.Context, shots []Packet) error {
-	over := func() bool { return v.report.Hit >= 0 || v.gone }
+	over := func() bool { return v.report.Hit >= 0 || v.noRoute }
 	for i, shot := range shots {
 		if err := v.await(ctx, v.start.Add(shot.At), over); err != nil || over() {
 			return v.end(ctx, err)
@@ -123,7 +123,7 @@ func (v *batch) end(ctx context.Context, err error) error {
 	}
 	// The sockets are being closed. Of several hits the first look counts,
 	// whichever answer was first.
-	if err := v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) == 0 }); err != nil {
+	if err := v.await(ctx, time.Now().Add(synWatch), func() bool { return len(v.open) == 0 }); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(lastWait)
@@ -173,7 +173,7 @@ func (v *batch) send(ctx context.Context, i int, shot Packet) error {
 		}
 		v.report.Sent++
 		v.open = append(v.open, p)
-		v.watch.answer(p, s.sent.Add(hold))
+		v.watch.answer(p, s.sent.Add(synWatch))
 		v.tell(PacketReport{Index: i})
 		return nil
 	}
@@ -181,7 +181,7 @@ func (v *batch) send(ctx context.Context, i int, shot Packet) error {
 
 func (v *batch) shoot(shot Packet) (*syn, error) {
 	if shot.Probe {
-		return sendMuteSYN(v.addr)
+		return sendSYNDropSYNACK(v.addr)
 	}
 	return sendSYN(netip.AddrPortFrom(v.addr.Addr(), shot.Port))
 }
@@ -191,7 +191,7 @@ func (v *batch) shoot(shot Packet) (*syn, error) {
 func (v *batch) listen() {
 	for _, p := range v.open {
 		if p.look != nil && p.connected() {
-			if p.heard() {
+			if p.dropsSYNACK() {
 				v.hit(p, nil)
 			} else {
 				v.closeBut(p.knock) // its watcher is about to tell
@@ -202,7 +202,7 @@ func (v *batch) listen() {
 }
 
 // hit notes the first look that found SSH no longer shut, and closes all other
-// sockets. found is what it found, nil if it only heard of it.
+// sockets. found is what it found, nil if it only saw its SYN-ACK.
 func (v *batch) hit(p packet, found *look) {
 	if v.report.Hit >= 0 && v.report.Hit < p.knock {
 		if p.look.conn != nil {
@@ -244,7 +244,7 @@ func (v *batch) shrink(ctx context.Context, n int) error {
 			}
 		}
 	}
-	return v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) <= n || v.report.Hit >= 0 })
+	return v.await(ctx, time.Now().Add(synWatch), func() bool { return len(v.open) <= n || v.report.Hit >= 0 })
 }
 
 // listenAgain is how often await listens to looks.
@@ -289,7 +289,7 @@ func (v *batch) take(o outcome) {
 	if o.greeted {
 		return
 	}
-	v.gone = v.gone || o.gone
+	v.noRoute = v.noRoute || o.noRoute
 	if o.answer == Open {
 		v.report.Connections++
 	}
@@ -341,7 +341,7 @@ func (v *batch) finish() error {
 			return sendError("connection to the SSH port", l.err)
 		}
 	}
-	if v.gone && v.report.Hit < 0 {
+	if v.noRoute && v.report.Hit < 0 {
 		return unreachable(v.addr.Addr())
 	}
 	return nil

@@ -9,8 +9,9 @@ import (
 	"unicode"
 )
 
-// Clean makes foreign text safe for a terminal, a log and a line: invalid UTF-8
-// and what does not print become '?', and what is longer than n runes is cut.
+// Clean makes foreign text safe for one line of a terminal or a log: '?' replaces
+// invalid UTF-8 and characters that do not print, and text longer than n runes is
+// cut and ends in "...".
 func Clean(s string, n int) string {
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {
@@ -42,8 +43,8 @@ func Quote(s string) string { return fmt.Sprintf("%q", Excerpt(s)) }
 // QuotePath is [Quote] for a path.
 func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, maxQuotedPath)) }
 
-// WithoutPath takes the operation and the path off an error of package os: the
-// message that it goes into names them in its own words.
+// WithoutPath removes the operation and the path from an error of package os, for
+// a message that names them itself.
 func WithoutPath(err error) error {
 	if pe := new(fs.PathError); errors.As(err, &pe) {
 		return pe.Err

@@ -16,15 +16,15 @@ import (
 var (
 	// ErrName says that the host's name could not be resolved.
 	ErrName = errors.New("name not resolved")
-	// ErrUnreachable says that there is no way to the host: no route, or
-	// nothing there that answers the network.
+	// ErrUnreachable says that packets do not reach the host: there is no route,
+	// or no machine has its address.
 	ErrUnreachable = errors.New("host unreachable")
-	// ErrSend says that this machine did not let a packet out.
+	// ErrSend says that this machine could not send a packet.
 	ErrSend = errors.New("cannot send from this machine")
 )
 
 func unreachable(addr netip.Addr) error {
-	return fmt.Errorf("%w: no way to %s; check the address and this machine's network", ErrUnreachable, addr)
+	return fmt.Errorf("%w: no route to host %s; check the address and this machine's network", ErrUnreachable, addr)
 }
 
 func sendError(what string, err error) error {
@@ -70,10 +70,11 @@ func ParseFamily(s string) (Family, error) {
 	return "", fmt.Errorf("family %q is not one of auto, 4, 6", Clean(s, 40))
 }
 
-// Resolve returns the one address of host that everything goes to from then
-// on, so that knocks and connection cannot part ways. It fails with ErrName.
+// Resolve returns one address of host, for the knocks and the connection alike:
+// resolved twice, a name may give two machines. Errors wrap ErrName, or are the
+// cause of ctx's end.
 func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
-	// An address is taken as it is: a look-up would lose its zone.
+	// The resolver would drop the zone of an address.
 	if addr, err := netip.ParseAddr(host); err == nil {
 		addr = addr.Unmap()
 		if Clean(host, len(host)) != host {
@@ -118,9 +119,9 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	return addrs[0].Unmap(), nil
 }
 
-// lookup looks a name up, and ends with ctx what it has begun: by itself Go's own
-// resolver would go on asking for seconds. The system's, where that is used,
-// cannot be ended.
+// lookup resolves a name, and closes its connections to name servers when ctx
+// ends: Go's resolver would otherwise wait for seconds. The system's resolver,
+// where it is used, cannot be interrupted.
 func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	r := c.Resolver
 	if r == nil {
@@ -162,8 +163,8 @@ type Target struct {
 	SweepGuard int
 }
 
-// Gaps returns the gaps of so many attempts: Gap for each where it is known,
-// else those of [DefaultGaps], the widest of them repeated as needed.
+// Gaps returns the gaps of that many attempts: t.Gap for each where it is set,
+// else those of [DefaultGaps], with the widest repeated as needed.
 func (t Target) Gaps(attempts int) []time.Duration {
 	if t.Gap > 0 {
 		return slices.Repeat([]time.Duration{t.Gap}, attempts)
@@ -175,8 +176,8 @@ func (t Target) Gaps(attempts int) []time.Duration {
 	return gaps[:attempts]
 }
 
-// Sequences returns the sequences that a handshake at the time now of this
-// machine sends; the first one is of the server's current hour.
+// Sequences returns the sequences that a handshake sends when this machine's
+// clock shows now. The first one is that of the server's current hour.
 func (t Target) Sequences(now time.Time) []Sequence {
 	var all []Sequence
 	for _, h := range HoursAt(now.Add(t.Skew)) {

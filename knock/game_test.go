@@ -25,7 +25,7 @@ type network struct {
 const (
 	synRepeat = time.Second           // a SYN is repeated each second, a SYN-ACK after 1, 3, 7
 	sshdTime  = 10 * time.Millisecond // from a connection to its banner
-	hold      = 900 * time.Millisecond
+	synWatch  = 900 * time.Millisecond
 	greetWait = 400 * time.Millisecond
 	most      = 3 // connections
 )
@@ -45,7 +45,7 @@ type game struct {
 
 	attempt int
 	epoch   int // what was to be done in an earlier one no longer is
-	looks   []*flow
+	probes  []*flow
 
 	banner      time.Duration // zero if it never came
 	syns        int
@@ -55,7 +55,7 @@ type game struct {
 // flow is one connection to SSH.
 type flow struct {
 	asked, established           bool // at the server
-	connected, closed, heardFrom bool // at the client
+	connected, closed, gotBanner bool // at the client
 }
 
 var player = netip.MustParseAddr("192.0.2.1")
@@ -74,7 +74,7 @@ func (g lenient) ssh(now time.Time) bool           { return g.Open(player, now) 
 
 func play(n network, plan knock.Plan, gate syns, strict bool, dice *rand.Rand) *game {
 	g := &game{network: n, plan: plan, dice: dice, gate: gate, strict: strict}
-	g.look(hold)
+	g.probe(synWatch)
 	g.start()
 	for len(g.todo) > 0 && g.banner == 0 && g.now < max(knock.DefaultTimeout, plan.Length()+2*time.Second) {
 		next := heap.Pop(&g.todo).(step)
@@ -106,12 +106,12 @@ func (g *game) start() {
 		return
 	}
 	a, epoch := g.plan.Attempts[g.attempt], g.epoch
-	stay := hold
+	stay := synWatch
 	switch {
 	case g.attempt == len(g.plan.Attempts)-1, g.attempt == 0 && !g.strict:
 		stay = time.Hour
 	case g.strict:
-		stay = max(hold, time.Duration(a.Wait))
+		stay = max(synWatch, time.Duration(a.Wait))
 	}
 	g.attempt++
 	at := func(d time.Duration, do func()) {
@@ -137,7 +137,7 @@ func (g *game) start() {
 	for _, l := range a.Probes {
 		if !l.IfRefused { // this gate drops
 			last = time.Duration(l.At)
-			at(last, func() { g.look(stay) })
+			at(last, func() { g.probe(stay) })
 		}
 	}
 	at(last+time.Duration(a.Wait+a.Pause), g.start)
@@ -145,11 +145,11 @@ func (g *game) start() {
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// look sends a SYN to SSH. Where it stays for more than a second, the kernel
+// probe sends a SYN to SSH. Where it stays for more than a second, the kernel
 // repeats it.
-func (g *game) look(stay time.Duration) {
+func (g *game) probe(stay time.Duration) {
 	f := &flow{}
-	g.looks = append(g.looks, f)
+	g.probes = append(g.probes, f)
 	var syn func()
 	syn = func() {
 		if !f.closed && !f.connected {
@@ -193,7 +193,7 @@ func (g *game) synACK(f *flow) {
 		f.connected = true
 		g.connections++
 		g.epoch++
-		for _, other := range g.looks {
+		for _, other := range g.probes {
 			other.closed = other.closed || !other.connected
 		}
 		if epoch := g.epoch; g.connections < most {
@@ -215,8 +215,8 @@ func (g *game) ack(f *flow) {
 	f.established = true
 	const minRTO = 200 * time.Millisecond
 	g.after(sshdTime, func() {
-		g.repeat(g.rtt+max(2*g.rtt, minRTO), func() bool { return f.heardFrom }, func() {
-			if f.heardFrom = true; g.banner == 0 {
+		g.repeat(g.rtt+max(2*g.rtt, minRTO), func() bool { return f.gotBanner }, func() {
+			if f.gotBanner = true; g.banner == 0 {
 				g.banner = g.now
 			}
 		})

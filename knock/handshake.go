@@ -77,7 +77,7 @@ func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event))
 		return c.Plan(t, o)
 	})
 	err = errors.Join(err, h.finish(o.KeepConn))
-	if err == nil && h.gone {
+	if err == nil && h.noRoute {
 		err = unreachable(t.Addr.Addr())
 	}
 	h.event(Finished, 0, 0)
@@ -102,7 +102,7 @@ type handshake struct {
 	answered bool          // a knock was, so the server rejects what it does not want
 	rtt      time.Duration // as far as it was measured
 	wait     time.Duration // how long the attempt under way waits for SSH
-	gone     bool          // no way to the host
+	noRoute  bool          // no route to the host
 	ending   bool          // nothing new is watched
 }
 
@@ -204,7 +204,7 @@ func (h *handshake) reset(ctx context.Context, i int, resets []PlannedReset, sta
 		if err := h.await(ctx, started.Add(time.Duration(r.At)), h.cut); err != nil || h.cut() {
 			return err
 		}
-		s, err := sendMuteSYN(netip.AddrPortFrom(h.target.Addr.Addr(), r.Port))
+		s, err := sendSYNDropSYNACK(netip.AddrPortFrom(h.target.Addr.Addr(), r.Port))
 		if err != nil {
 			return sendError(fmt.Sprintf("SYN to port %d", r.Port), err)
 		}
@@ -282,7 +282,7 @@ func judged(looks []*look) bool {
 }
 
 // cut reports whether sending more knocks is pointless.
-func (h *handshake) cut() bool { return h.gone || h.held != nil || h.greeted() }
+func (h *handshake) cut() bool { return h.noRoute || h.held != nil || h.greeted() }
 
 // through reports whether looking again is pointless too: SSH has already
 // answered the look that was made before the handshake.
@@ -290,7 +290,7 @@ func (h *handshake) through() bool { return h.cut() || h.openBefore() }
 
 // over reports whether all is known.
 func (h *handshake) over() bool {
-	return h.gone || h.greeted() || h.openBefore() || h.held == nil && h.nobodyHome()
+	return h.noRoute || h.greeted() || h.openBefore() || h.held == nil && h.nobodyHome()
 }
 
 func (h *handshake) openBefore() bool {
@@ -338,7 +338,7 @@ func (h *handshake) knock(i int, k PlannedKnock, last bool) error {
 		h.report.At = s.sent
 	}
 	h.sent = h.sent || s.left()
-	h.watch.answer(packet{syn: s, attempt: i, knock: n}, s.sent.Add(hold))
+	h.watch.answer(packet{syn: s, attempt: i, knock: n}, s.sent.Add(synWatch))
 	h.event(KnockSent, i, n)
 	return nil
 }
@@ -359,12 +359,12 @@ func (h *handshake) look(before bool, attempt int) (*look, error) {
 	deadline := h.deadline
 	switch {
 	case before:
-		deadline = s.sent.Add(hold)
+		deadline = s.sent.Add(synWatch)
 	case attempt == h.last:
 	case h.target.Strict:
-		deadline = s.sent.Add(max(hold, h.wait))
+		deadline = s.sent.Add(max(synWatch, h.wait))
 	case attempt != 0:
-		deadline = s.sent.Add(hold)
+		deadline = s.sent.Add(synWatch)
 	}
 	h.watch.answer(l.packet, deadline)
 	return l, nil

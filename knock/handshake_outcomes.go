@@ -37,7 +37,7 @@ func (h *handshake) await(ctx context.Context, at time.Time, done func() bool) e
 // take notes one outcome and tells of it.
 func (h *handshake) take(o outcome) {
 	p, l := o.packet, o.packet.look
-	if took := o.at.Sub(p.sent); took < hold && (o.answer == Open || o.answer == Refused) { // to the first SYN, not to a repeat
+	if took := o.at.Sub(p.sent); took < synWatch && (o.answer == Open || o.answer == Refused) { // to the first SYN, not to a repeat
 		h.rtt = max(h.rtt, took)
 	}
 	if l == nil {
@@ -50,9 +50,9 @@ func (h *handshake) take(o outcome) {
 		h.event(KnockAnswered, p.attempt, p.knock)
 		return
 	}
-	h.gone = h.gone || o.gone && !(l.unsent && h.sent)
+	h.noRoute = h.noRoute || o.noRoute && !(l.unsent && h.sent)
 	l.take(o, h.start)
-	if !l.before && l.conn != nil && !o.greeted && !h.hold(l) {
+	if !l.before && l.conn != nil && !o.greeted && !h.accept(l) {
 		return
 	}
 	if l.conn != nil && !l.judged && !h.ending {
@@ -73,10 +73,10 @@ func (h *handshake) take(o outcome) {
 	}
 }
 
-// hold goes on with a connection that was just accepted: all other looks are
+// synWatch goes on with a connection that was just accepted: all other looks are
 // ended, so that sshd sees no more of them than loss forces. Where another one
 // is being greeted, or there were enough, it is the new one that ends.
-func (h *handshake) hold(l *look) bool {
+func (h *handshake) accept(l *look) bool {
 	h.accepted++
 	if h.held != nil || h.accepted > maxConnections || h.ending && h.accepted > 1 {
 		l.conn.Close()
@@ -123,12 +123,12 @@ func (h *handshake) finish(keep bool) error {
 		looks = append(looks, h.before)
 	}
 	if won != nil {
-		h.gone = h.gone || won.gone // the link stayed down
+		h.noRoute = h.noRoute || won.noRoute // the link stayed down
 		h.report.SSH, h.report.OpenedBy = won.ssh, won.packet.attempt
 		if !won.judged { // connected with the last outcome: nobody waited for its banner
 			h.report.SSH.State = SSHSilent
 		}
-	} else if h.gone {
+	} else if h.noRoute {
 		h.report.SSH.State = SSHUnreachable
 	}
 	h.report.Opened = h.report.SSH.State == SSHOpen

@@ -109,7 +109,7 @@ func TestHostileServers(t *testing.T) {
 				prints(t, p.SSH.Banner+r.SSH.Banner+r.Summary())
 				v, err := c.SendBatch(t.Context(), addr, []knock.Packet{{Port: 1}, {Probe: true}}, knock.BatchOptions{}, nil)
 				if err != nil || v.Hit != 1 && tt.want != "" && v.Connections == 0 {
-					t.Errorf("a volley: %+v, %v", v, err)
+					t.Errorf("a batch: %+v, %v", v, err)
 				}
 				prints(t, v.SSH.Banner)
 			})
@@ -184,8 +184,8 @@ func TestHostileNameServers(t *testing.T) {
 	}
 }
 
-// dnsAnswer answers a query of one question (RFC 1035, 4.1) with a code, and
-// whatever else is to be in it.
+// dnsAnswer answers a query of one question (RFC 1035, 4.1) with a code. more follows
+// the question, and change, if not nil, edits the whole answer.
 func dnsAnswer(query []byte, code byte, change func([]byte), more ...byte) []byte {
 	b := append([]byte(nil), query...)
 	b[2] |= 0x80

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// hold is how long a knock's socket is watched for an answer. The kernel
+// synWatch is how long a knock's socket is watched for an answer. The kernel
 // repeats an unanswered SYN after a second, and a repeat would be a sixth knock.
-const hold = 900 * time.Millisecond
+const synWatch = 900 * time.Millisecond
 
 // packet is one SYN on its way, and what became of it.
 type packet struct {
@@ -22,14 +22,14 @@ type packet struct {
 
 // look is one connection attempt to the SSH port.
 type look struct {
-	packet packet
-	before bool // made before the handshake
-	conn   net.Conn
-	ssh    SSH
-	judged bool  // ssh is final
-	gone   bool  // no way to the host
-	unsent bool  // this machine knew no way at that moment
-	err    error // this machine could not take the connection
+	packet  packet
+	before  bool // made before the handshake
+	conn    net.Conn
+	ssh     SSH
+	judged  bool  // ssh is final
+	noRoute bool  // no route to the host
+	unsent  bool  // this machine knew no way at that moment
+	err     error // this machine could not take the connection
 }
 
 // tells says how much a look tells, for comparison: the banner before anything
@@ -52,10 +52,10 @@ func (l *look) tells() int {
 
 // reply is what came back to a SYN.
 type reply struct {
-	answer Answer
-	at     time.Time
-	gone   bool       // no way to the host, as against something there that rejects
-	from   netip.Addr // who sent the ICMP error, where that is known
+	answer  Answer
+	at      time.Time
+	noRoute bool       // no route to the host, as against something there that rejects
+	from    netip.Addr // who sent the ICMP error, where that is known
 }
 
 // outcome is what a watcher saw: the reply to a packet, or, where greeted is
@@ -147,7 +147,7 @@ func (l *look) take(o outcome, start time.Time) {
 	if o.answer != Silent {
 		l.ssh.RTT = Measure(o.at.Sub(l.packet.sent))
 	}
-	l.gone = o.gone
+	l.noRoute = o.noRoute
 	switch o.answer {
 	case Open:
 		c, err := l.packet.conn()

@@ -88,11 +88,11 @@ func TestPlanWithoutAPart(t *testing.T) {
 				}
 			}
 		})},
-		{"one look an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Probes = a.Probes[:1] })},
+		{"one probe an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Probes = a.Probes[:1] })},
 		{"gaps of 1 ms", slices.Repeat([]time.Duration{ms}, 8), nil},
 		{"gaps of 30 ms, all but the first", append([]time.Duration{ms}, slices.Repeat([]time.Duration{30 * ms}, 7)...), nil},
 		{"waits of 1 s", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Wait = knock.Millis(time.Second) })},
-		{"1, 50, 250 ms, each knock and look once, waits of 1 s", []time.Duration{ms, 50 * ms, 250 * ms}, each(func(i int, a *knock.PlannedAttempt) {
+		{"1, 50, 250 ms, each knock and probe once, waits of 1 s", []time.Duration{ms, 50 * ms, 250 * ms}, each(func(i int, a *knock.PlannedAttempt) {
 			a.Knocks = slices.DeleteFunc(a.Knocks, func(k knock.PlannedKnock) bool { return k.Copy })
 			a.Probes, a.Wait = a.Probes[:1], knock.Millis(time.Second)
 		})},
@@ -112,10 +112,10 @@ func TestPlanWithoutAPart(t *testing.T) {
 		}
 	}
 	for part, n := range map[string]string{
-		"each knock once":     "20 % loss",
-		"one look an attempt": "20 % loss",
-		"waits of 1 s":        "20 % loss",
-		"gaps of 1 ms":        "150 ms, 5 % loss, 30 ms jitter",
+		"each knock once":      "20 % loss",
+		"one probe an attempt": "20 % loss",
+		"waits of 1 s":         "20 % loss",
+		"gaps of 1 ms":         "150 ms, 5 % loss, 30 ms jitter",
 	} {
 		if with, without := scores["as it is in "+n], scores[part+" in "+n]; without.median <= with.median {
 			t.Errorf("%s: with %s the banner comes after %v, and after %v as it is", n, part, without.median, with.median)

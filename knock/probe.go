@@ -32,7 +32,7 @@ func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o 
 		err = h.await(ctx, h.deadline, func() bool { return l.judged })
 	}
 	h.finish(false)
-	if err == nil && h.gone {
+	if err == nil && h.noRoute {
 		err = unreachable(addr.Addr())
 	}
 	return ProbeReport{Schema: 1, Host: host, Address: addr.Addr().String(), SSH: h.report.SSH}, err

@@ -201,7 +201,7 @@ func TestNoAnswerIsLost(t *testing.T) {
 // Nothing is sent after the timeout, and no attempt begins that cannot end by
 // then; too short a one for any attempt is refused before anything is sent.
 func TestTimeoutIsKept(t *testing.T) {
-	c := clockAt(at) // near the turn of the hour two hours' knocks go out together
+	c := clockAt(at) // near the hour change two hours' knocks go out together
 	target := knock.Target{Host: "h", Addr: closedPort(t), Range: knock.DefaultRange, Secret: secret(t, "f00b4r")}
 	gaps, err := knock.Gaps(20, 20*time.Millisecond)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { knocktest.Main(m) }
 
 // at is the time by the clocks of client and server in these tests, well away
-// from the turn of the hour.
+// from the hour change.
 var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 
 // clockAt returns a client whose clock starts at t.
@@ -68,7 +68,7 @@ func TestRealGateOpensAndShuts(t *testing.T) {
 			if r.SSH.RTT <= 0 || r.SSH.Connect < r.SSH.RTT || r.SSH.Read < r.SSH.Connect || r.Elapsed < knock.Millis(r.SSH.Read) {
 				t.Errorf("times do not add up: %+v, elapsed %v", r.SSH, r.Elapsed)
 			}
-			// On the wire: the look before, five knocks in order, the look after.
+			// On the wire: the probe before, five knocks in order, the probe after.
 			// Nothing is repeated, also not after the second that a SYN has.
 			time.Sleep(1500 * time.Millisecond)
 			ports := s.Ports(t, s.Hour)
@@ -220,7 +220,7 @@ func TestRealNetworkWithoutTheHost(t *testing.T) {
 	}
 }
 
-// At the turn of the hour the server's rules change under the handshake: by the
+// At the hour change the server's rules change under the handshake: by the
 // article's refresh, which flushes the chain, adds rules one by one, and clears
 // the lists. Knocks start from 40 ms before it to 40 ms after it.
 func TestRealGateAtTheTurnOfTheHour(t *testing.T) {
@@ -244,7 +244,7 @@ func TestRealGateAtTheTurnOfTheHour(t *testing.T) {
 }
 
 // A server refreshes up to a minute late, and clocks are off by up to half a
-// minute: the first attempt opens, whatever the time near the turn of the hour.
+// minute: the first attempt opens, whatever the time near the hour change.
 func TestRealGateRefreshedLate(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	turn := knock.HourOf(at).End()

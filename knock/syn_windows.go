@@ -29,8 +29,8 @@ type syn struct {
 }
 
 // sendSYN starts to connect to addr. The standard dialer does not tell when the
-// SYN has left; it gets a head start that is long against the call and short
-// against any gap.
+// SYN has left, so sendSYN waits a millisecond: more than the call takes, and no
+// more than the shortest gap.
 func sendSYN(addr netip.AddrPort) (*syn, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{}), ended: make(chan struct{})}
@@ -43,8 +43,8 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
-// sendMuteSYN is sendSYN: Windows cannot keep a connection from coming about.
-func sendMuteSYN(addr netip.AddrPort) (*syn, error) { return sendSYN(addr) }
+// sendSYNDropSYNACK is sendSYN: Windows cannot drop a SYN-ACK.
+func sendSYNDropSYNACK(addr netip.AddrPort) (*syn, error) { return sendSYN(addr) }
 
 func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	timer := time.NewTimer(time.Until(deadline))
@@ -63,18 +63,18 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	case errors.Is(s.err, wsaECONNREFUSED):
 		return reply{answer: Refused, at: at}
 	case errors.Is(s.err, wsaENETUNREACH), errors.Is(s.err, wsaEHOSTUNREACH):
-		return reply{answer: Unreachable, at: at, gone: true}
+		return reply{answer: Unreachable, at: at, noRoute: true}
 	}
 	return reply{answer: Silent, at: at}
 }
 
-// heard reports whether connected is only what would be.
-func (s *syn) heard() bool { return false }
+// dropsSYNACK reports false: every connection is completed.
+func (s *syn) dropsSYNACK() bool { return false }
 
-// left reports whether the SYN has left, which is not known so early here.
+// left reports whether the SYN has left, which is not known here.
 func (s *syn) left() bool { return true }
 
-// connected reports whether the connection is accepted by now.
+// connected reports whether the server has accepted by now.
 func (s *syn) connected() bool {
 	select {
 	case <-s.dialed:

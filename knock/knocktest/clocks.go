@@ -96,7 +96,7 @@ func (c Clocks) handler() http.Handler {
 			w.Header().Set("Age", fmt.Sprint(int(age/time.Second)))
 		}
 		w.Header().Set("Date", date.UTC().Format(http.TimeFormat))
-		_, _ = io.WriteString(w, "It works.\n") // the client may have gone
+		_, _ = io.WriteString(w, "It works.\n") // the client may have hung up
 	})
 }
 

@@ -12,7 +12,7 @@
 //	func TestOpens(t *testing.T) {
 //		s := knocktest.NewServer(t, knocktest.Options{})
 //		seq := knock.Derive(s.Hour, s.Range, s.Secret)
-//		// knock at s.Addr4, then look at s.SSHAddr(s.Addr4)
+//		// knock at s.Addr4, then probe s.SSHAddr(s.Addr4)
 //	}
 //
 // For a program that is to find out why a server does not open, servers come

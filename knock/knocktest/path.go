@@ -14,7 +14,7 @@ import (
 )
 
 // Path is what packets go through between a router and the server, each way by
-// itself. TCP and UDP packets meet the same fate in the same order with the same
+// itself. TCP and UDP packets get the same treatment in the same order with the same
 // seed; others have just the delay. All begins when the server is ready.
 type Path struct {
 	Delay     time.Duration // half of what it adds to the round trip
@@ -76,14 +76,14 @@ func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
 			return
 		}
 		data := slices.Clone(buf[:n])
-		for _, late := range p.fate(data, dice, begun.Load()) {
+		for _, late := range p.delays(data, dice, begun.Load()) {
 			packets <- packet{time.Now().Add(late), data}
 		}
 	}
 }
 
-// fate returns how late each copy of a packet comes, none if it is lost.
-func (p Path) fate(data []byte, dice *rand.Rand, begun bool) []time.Duration {
+// delays returns how late each copy of a packet comes, none if it is lost.
+func (p Path) delays(data []byte, dice *rand.Rand, begun bool) []time.Duration {
 	switch {
 	case !begun:
 		return []time.Duration{0}

@@ -125,7 +125,7 @@ func (s *Server) ServeSSH(t testing.TB, handle func(net.Conn)) {
 	serve(t, s.listen(t, s.SSHPort), handle)
 }
 
-// What an sshd says to whom it turns away, in place of its banner.
+// The lines that sshd sends in place of its banner when it refuses an address.
 const (
 	Penalty     = "Not allowed at this time\r\n" // from OpenSSH 9.8 on
 	MaxStartups = "Exceeded MaxStartups\r\n"     // to OpenSSH 9.7
@@ -133,7 +133,7 @@ const (
 
 // Say returns a service that says the text and hangs up.
 func Say(text string) func(net.Conn) {
-	return func(c net.Conn) { _, _ = io.WriteString(c, text) } // the client may have gone
+	return func(c net.Conn) { _, _ = io.WriteString(c, text) } // the client may have hung up
 }
 
 // Hold is a service that accepts and says nothing, until the client hangs up.
