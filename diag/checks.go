@@ -17,9 +17,9 @@ import (
 	"rapport/knock/solve"
 )
 
-// name finds the address to examine, and one of the other family if there is
+// resolve finds the address to examine, and one of the other family if there is
 // one.
-func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
+func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
 	lookup := x.host.Lookup()
 	s := x.begin(CheckName, "looking up "+knock.Clean(lookup, 80))
 	ctx2, cancel := context.WithTimeout(ctx, nameLimit)
@@ -55,7 +55,7 @@ func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
 
 // otherAddresses returns the addresses of a name that have the family of addr,
 // but for it.
-func (x *examination) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
+func (x *run) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
 	resolver := x.client.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -68,7 +68,7 @@ func (x *examination) otherAddresses(ctx context.Context, name string, addr neti
 }
 
 // readClocks lets the clocks be read meanwhile.
-func (x *examination) readClocks(ctx context.Context) {
+func (x *run) readClocks(ctx context.Context) {
 	if x.e.target.Addr.Addr().IsLoopback() {
 		// Whatever answers here tells this machine's clock, not a stand-in's.
 		x.skip(CheckLocal, "loopback: there is only one clock")
@@ -122,7 +122,7 @@ func (x *examination) readClocks(ctx context.Context) {
 }
 
 // readRules solves what the server's rules were made with.
-func (x *examination) readRules(ctx context.Context) error {
+func (x *run) readRules(ctx context.Context) error {
 	if x.Rules == nil {
 		return nil
 	}
@@ -155,14 +155,14 @@ func (x *examination) readRules(ctx context.Context) error {
 	return nil
 }
 
-// lookBefore looks whether SSH answers without a knock. done says that this
+// probeFirst looks whether SSH answers without a knock. done says that this
 // explains all.
-func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
+func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	s := x.begin(CheckBefore, "looking at SSH without a knock")
 	look := func(limit time.Duration) (knock.SSH, error) {
 		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
 		if errors.Is(err, knock.ErrUnreachable) {
-			x.e.goneErr, err = err, nil
+			x.e.noRouteErr, err = err, nil
 		}
 		return r.SSH, err
 	}
@@ -172,23 +172,23 @@ func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 	if state := x.e.before.State; state == knock.SSHOpen || state == knock.SSHSilent {
 		// An earlier handshake's window may still be open, on a path that is too
 		// slow for a banner within the limit.
-		s.say("SSH's port accepts: waiting for the window to end")
+		s.progress("SSH's port accepts: waiting for the window to end")
 		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
-		if x.e.again, err = look(againLimit); err != nil {
+		if x.e.beforeAgain, err = look(againLimit); err != nil {
 			return false, err
 		}
 	}
 	now := x.e.before
-	if x.e.again.State != knock.SSHUnknown {
-		now = x.e.again
+	if x.e.beforeAgain.State != knock.SSHUnknown {
+		now = x.e.beforeAgain
 	}
 	switch {
-	case x.e.goneErr != nil:
-		s.end(Fail, x.e.goneErr.Error(), nil)
+	case x.e.noRouteErr != nil:
+		s.end(Fail, x.e.noRouteErr.Error(), nil)
 		return true, nil
-	case x.e.again.State == knock.SSHOpen:
+	case x.e.beforeAgain.State == knock.SSHOpen:
 		s.end(Fail, "SSH is open with no knock", nil)
 		return true, nil
 	case now.State == knock.SSHRefusing:
@@ -206,7 +206,7 @@ func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 
 // knock makes a handshake. That there is no way to the host is evidence, not an
 // error.
-func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
+func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
 	s := x.begin(id, "five knocks")
 	note := func(rep *Report, r *knock.Report) {
 		if id == CheckFamily {
@@ -221,7 +221,7 @@ func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {
-			x.e.goneErr = fmt.Errorf("%w: no way to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
+			x.e.noRouteErr = fmt.Errorf("%w: no way to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 		}
 		s.end(Fail, "there is no way there", func(rep *Report) { note(rep, &r) })
 		return &r, nil
@@ -248,7 +248,7 @@ func handshakeWords(r knock.Report) string {
 			answers = append(answers, k.Answer)
 		}
 	}
-	s := fmt.Sprintf("knocks %s, SSH %s", words(answers), state(r.SSH.State))
+	s := fmt.Sprintf("knocks %s, SSH %s", answerList(answers), stateText(r.SSH.State))
 	if n := len(r.Attempts); n > 1 && !r.Opened {
 		s += fmt.Sprintf(", after %d attempts", n)
 	} else if r.Opened && r.OpenedBy > 0 {
@@ -257,15 +257,15 @@ func handshakeWords(r knock.Report) string {
 	return s
 }
 
-// settled reports whether the handshake alone explains how things are.
-func (x *examination) settled() bool {
+// explained reports whether the handshake alone explains how things are.
+func (x *run) explained() bool {
 	h := x.e.handshake
 	open, _ := answered(h, knock.Open)
 	return h.Opened || len(open) > 0 && !x.e.target.Addr.Addr().IsLoopback() || x.e.behindTheGate(h) != nil
 }
 
 // otherFamily makes the same handshake over the other family.
-func (x *examination) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
+func (x *run) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
 	t := x.e.target
 	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
 	x.e.other, err = x.knock(ctx, CheckFamily, t, x.gaps()[:1])

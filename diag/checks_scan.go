@@ -12,7 +12,7 @@ import (
 )
 
 // gaps are the handshake's attempts.
-func (x *examination) gaps() []time.Duration {
+func (x *run) gaps() []time.Duration {
 	gaps := knock.DefaultGaps()
 	for i := range gaps {
 		gaps[i] = max(gaps[i], x.e.target.Gap)
@@ -20,9 +20,9 @@ func (x *examination) gaps() []time.Duration {
 	return gaps
 }
 
-// again makes the handshake with all the attempts that the first one did not
+// beforeAgain makes the handshake with all the attempts that the first one did not
 // have. The report is that of all of them.
-func (x *examination) again(ctx context.Context) (done bool, err error) {
+func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
 	if len(first.Attempts) > 1 {
 		return false, nil // it had them
@@ -43,7 +43,7 @@ func (x *examination) again(ctx context.Context) (done bool, err error) {
 	r.OpenedBy += len(first.Attempts)
 	x.e.handshake = &r
 	x.update(func(rep *Report) { rep.Handshake = &r })
-	return x.settled(), nil
+	return x.explained(), nil
 }
 
 // sent is how many knocks a handshake sent.
@@ -59,7 +59,7 @@ func sent(r *knock.Report) (n int) {
 
 // scan tries other hours, ranges and forms of the secret, over the other family
 // too where the first one brings nothing.
-func (x *examination) scan(ctx context.Context, other netip.Addr) error {
+func (x *run) scan(ctx context.Context, other netip.Addr) error {
 	if x.e.rules != nil && x.e.rules.OtherSecret() {
 		x.skip(CheckScan, "the rules are made with another secret")
 		return nil
@@ -70,7 +70,7 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 		shut = knock.SSHFiltered
 	}
 	var err error
-	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.again}); err != nil {
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.repeat}); err != nil {
 		return err
 	}
 	last := x.e.scan
@@ -95,18 +95,18 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 }
 
 // scanOne scans one address. That there is no way there is no error.
-func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
+func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
 	job.Client, job.Past, job.Future, job.Also, job.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
 	job.RTT = time.Duration(x.e.before.RTT)
 	if i := x.e.rules; i != nil && i.Candidate() != nil {
-		job.First, job.Impatient = []solve.Candidate{*i.Candidate()}, true
+		job.First, job.NoRefill = []solve.Candidate{*i.Candidate()}, true
 	}
 	job.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := job.Run(ctx, t, func(r scan.Report) {
 		x.mu.Lock()
 		x.report.Scan = &r
 		x.mu.Unlock()
-		s.say(r.Progress())
+		s.progress(r.Progress())
 	})
 	if errors.Is(err, knock.ErrUnreachable) {
 		r.Stopped, r.NoRoute, err = "there is no way there", true, nil

@@ -44,17 +44,17 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	if client == nil {
 		client = &knock.Client{}
 	}
-	x := &examination{Doctor: d, client: client, host: h, on: on, start: time.Now()}
+	x := &run{Doctor: d, client: client, host: h, on: on, start: time.Now()}
 	x.e.target, x.e.past, x.e.future = h.Target(), d.Past, d.Future
 	x.e.target.Secret = secret
 	x.e.now = x.now()
 	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
-	err := x.run(ctx)
+	err := x.checks(ctx)
 	x.clocks.Wait()
 	switch {
 	case err == nil:
 	case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-		x.e.goneErr, err = err, nil // this machine knows no way there
+		x.e.noRouteErr, err = err, nil // this machine knows no way there
 		x.endEarly("this machine cannot send there")
 	case errors.Is(err, context.DeadlineExceeded):
 		err = nil
@@ -74,7 +74,7 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 }
 
 // endEarly settles the checks that are under way.
-func (x *examination) endEarly(why string) {
+func (x *run) endEarly(why string) {
 	x.update(func(r *Report) {
 		for i := range r.Checks {
 			if r.Checks[i].Status == Running {
@@ -84,8 +84,8 @@ func (x *examination) endEarly(why string) {
 	})
 }
 
-// examination is one call of Run under way.
-type examination struct {
+// run is one call of Run under way.
+type run struct {
 	*Doctor
 	client *knock.Client
 	host   hosts.Host
@@ -104,7 +104,7 @@ type clockAnswer struct {
 	err    error
 }
 
-func (x *examination) now() time.Time {
+func (x *run) now() time.Time {
 	if x.client.Clock != nil {
 		return x.client.Clock()
 	}
@@ -112,7 +112,7 @@ func (x *examination) now() time.Time {
 }
 
 // update changes the report and tells of it.
-func (x *examination) update(change func(*Report)) {
+func (x *run) update(change func(*Report)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	change(&x.report)
@@ -124,12 +124,12 @@ func (x *examination) update(change func(*Report)) {
 
 // step is a check under way.
 type step struct {
-	x     *examination
+	x     *run
 	id    string
 	start time.Time
 }
 
-func (x *examination) begin(id, doing string) step {
+func (x *run) begin(id, doing string) step {
 	x.update(func(r *Report) { r.Checks = append(r.Checks, Check{ID: id, Status: Running, Summary: doing}) })
 	return step{x, id, time.Now()}
 }
@@ -145,15 +145,15 @@ func (s step) end(status Status, summary string, change func(*Report)) {
 	})
 }
 
-// say tells what the check is doing now.
-func (s step) say(doing string) {
+// progress tells what the check is doing now.
+func (s step) progress(doing string) {
 	s.x.update(func(r *Report) {
 		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
 		r.Checks[i].Summary = doing
 	})
 }
 
-func (x *examination) skip(id, why string) {
+func (x *run) skip(id, why string) {
 	x.update(func(r *Report) {
 		if _, begun := r.Check(id); !begun {
 			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why})
@@ -162,7 +162,7 @@ func (x *examination) skip(id, why string) {
 }
 
 // skipRest says of every check that was not made why.
-func (x *examination) skipRest(v Verdict) {
+func (x *run) skipRest(v Verdict) {
 	why := "not needed: " + string(v.Code)
 	if x.Rules == nil {
 		x.skip(CheckRules, "the server's rules were not given")
@@ -172,8 +172,8 @@ func (x *examination) skipRest(v Verdict) {
 	}
 }
 
-func (x *examination) run(ctx context.Context) error {
-	others, err := x.name(ctx)
+func (x *run) checks(ctx context.Context) error {
+	others, err := x.resolve(ctx)
 	if err != nil || x.e.nameErr != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (x *examination) run(ctx context.Context) error {
 	if err := x.readRules(ctx); err != nil {
 		return err
 	}
-	if done, err := x.lookBefore(ctx); err != nil || done {
+	if done, err := x.probeFirst(ctx); err != nil || done {
 		return err
 	}
 	// Once, at first: a gate with a sweep guard forgives few knocks at wrong ports,
@@ -194,7 +194,7 @@ func (x *examination) run(ctx context.Context) error {
 		gaps = gaps[:1]
 	}
 	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, gaps)
-	if err != nil || x.e.goneErr != nil {
+	if err != nil || x.e.noRouteErr != nil {
 		return err
 	}
 	x.clocks.Wait()
@@ -202,7 +202,7 @@ func (x *examination) run(ctx context.Context) error {
 		return x.asked.err
 	}
 	x.e.clock = &x.asked.report
-	if x.settled() {
+	if x.explained() {
 		return nil
 	}
 	if done, err := x.compareEgress(ctx); err != nil || done {

@@ -16,7 +16,7 @@ const probeGap = 20 * time.Millisecond
 
 // compareEgress looks whether ports outside the range are answered as the
 // knocks were, where these were rejected. done says that this explains all.
-func (x *examination) compareEgress(ctx context.Context) (done bool, err error) {
+func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g := &egress{host: time.Duration(x.e.before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
@@ -31,7 +31,7 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	}
 	// A stand-in that takes most knocks refuses the one that gets lost; else it
 	// is only that one port or another is of two hours.
-	if x.e.target.Addr.Addr().IsLoopback() && x.e.taken(x.e.handshake) < knock.Knocks-1 {
+	if x.e.target.Addr.Addr().IsLoopback() && x.e.acceptedKnocks(x.e.handshake) < knock.Knocks-1 {
 		x.skip(CheckEgress, "loopback: there is nothing on the way")
 		return false, nil
 	}
@@ -49,7 +49,7 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 		case r.Answer == knock.Pending:
 		case r.Index < n:
 			g.control[r.Index] = r.Answer
-			g.host = nearest(g.host, time.Duration(r.RTT))
+			g.host = shorter(g.host, time.Duration(r.RTT))
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)
 		}
@@ -57,11 +57,11 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	g.own = g.from.IsValid() && isOwn(g.from)
+	g.fromHere = g.from.IsValid() && isOwn(g.from)
 	x.e.egress = g
-	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, words(g.control))
+	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, answerList(g.control))
 	if x.e.blocked() {
-		if g.foreign(x.e.target.Addr.Addr()) {
+		if g.fromOther(x.e.target.Addr.Addr()) {
 			summary += fmt.Sprintf("; %s rejects them", g.from)
 		}
 		s.end(Fail, summary, nil)
@@ -92,8 +92,8 @@ func isOwn(addr netip.Addr) bool {
 	})
 }
 
-// nearest returns the shorter of two round trips that are known.
-func nearest(a, b time.Duration) time.Duration {
+// shorter returns the shorter of two round trips that are known.
+func shorter(a, b time.Duration) time.Duration {
 	if a == 0 || b > 0 && b < a {
 		return b
 	}

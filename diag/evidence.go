@@ -21,11 +21,11 @@ type evidence struct {
 	future int
 
 	nameErr error        // the name has no address
-	goneErr error        // there is no way to the host
+	noRouteErr error        // there is no way to the host
 	others  []netip.Addr // further addresses of the name, of the same family
 
 	before knock.SSH // without a knock
-	again  knock.SSH // the same once any earlier window was over, where before was open
+	beforeAgain  knock.SSH // the same once any earlier window was over, where before was open
 
 	handshake *knock.Report
 	scan      *scan.Report
@@ -46,28 +46,28 @@ type egress struct {
 	answer  knock.Answer
 	mixed   bool // other ports of the handshake never were, in any attempt
 	from    netip.Addr
-	own     bool           // from is an address of this machine
+	fromHere     bool           // from is an address of this machine
 	control []knock.Answer // of ports outside the range
 	// How soon a knock was rejected, and how far away the host is: zero where
 	// that is not known.
 	rejected, host time.Duration
 }
 
-// foreign reports whether somebody other than the host says that it rejects.
-func (g egress) foreign(host netip.Addr) bool {
+// fromOther reports whether somebody other than the host says that it rejects.
+func (g egress) fromOther(host netip.Addr) bool {
 	return g.from.IsValid() && g.from != host.WithZone("")
 }
 
-// near reports whether the knocks are rejected much sooner than the host could.
-func (g egress) near() bool {
+// tooSoon reports whether the knocks are rejected much sooner than the host could.
+func (g egress) tooSoon() bool {
 	const tellable = 4 * time.Millisecond
 	return g.rejected > 0 && g.host > tellable && g.rejected < g.host/4
 }
 
-// differ reports whether ports outside the range are answered in another way.
+// rangeOnly reports whether ports outside the range are answered in another way.
 // Hosts limit the ICMP errors that they send, so that silence beside one says
 // nothing.
-func (g egress) differ() bool {
+func (g egress) rangeOnly() bool {
 	if len(g.control) == 0 {
 		return false
 	}
@@ -113,7 +113,7 @@ func (e evidence) opened() (opening, bool) {
 		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
-		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Hypotheses, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
+		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Candidates, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
 		if s.Confirmed {
 			how += ", and did so again on its own"
 		}

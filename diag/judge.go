@@ -11,8 +11,8 @@ import (
 	"rapport/knock/hosts"
 )
 
-// finding is a cause, and what a verdict says that is built on it.
-type finding struct {
+// explanation is a cause, and what a verdict says that is built on it.
+type explanation struct {
 	Cause
 	summary string
 	fix     string
@@ -23,8 +23,8 @@ type finding struct {
 // judge ranks the causes that the evidence allows. The first one is the
 // verdict, and there is always one.
 func (e evidence) judge() (Verdict, []Cause) {
-	found := e.findings()
-	slices.SortStableFunc(found, func(a, b finding) int { return cmp.Compare(b.Likelihood, a.Likelihood) })
+	found := e.explanations()
+	slices.SortStableFunc(found, func(a, b explanation) int { return cmp.Compare(b.Likelihood, a.Likelihood) })
 	causes := []Cause{}
 	for _, f := range found {
 		f.Evidence = append([]string{}, f.Evidence...)
@@ -34,28 +34,28 @@ func (e evidence) judge() (Verdict, []Cause) {
 	return Verdict{Code: f.Code, Summary: f.summary, Fix: f.fix, Detail: f.detail, Change: f.change}, causes
 }
 
-// findings returns the causes that the evidence allows, in the order of what
+// explanations returns the causes that the evidence allows, in the order of what
 // would have come first on the way in.
-func (e evidence) findings() []finding {
+func (e evidence) explanations() []explanation {
 	switch {
 	case e.nameErr != nil:
-		return sure(DNSFailure, e.nameErr.Error(), "correct the name, or the family asked for; see that this machine's name servers answer", "nothing was sent to the host")
-	case e.goneErr != nil:
-		return sure(HostUnreachable, e.goneErr.Error(), "check the address, and this machine's network", e.unreachableEvidence()...)
-	case e.again.State == knock.SSHOpen:
-		return sure(AlreadyOpen, "SSH answers with no knock: nothing guards it",
+		return certain(DNSFailure, e.nameErr.Error(), "correct the name, or the family asked for; see that this machine's name servers answer", "nothing was sent to the host")
+	case e.noRouteErr != nil:
+		return certain(HostUnreachable, e.noRouteErr.Error(), "check the address, and this machine's network", e.unreachableEvidence()...)
+	case e.beforeAgain.State == knock.SSHOpen:
+		return certain(AlreadyOpen, "SSH answers with no knock: nothing guards it",
 			"set the gate up on the server: rapport rules HOST prints a script",
 			"it answered twice, with more than a window between; only another login from this address meanwhile could look the same")
 	}
 	h := e.handshake
 	switch {
 	case h != nil:
-	case e.again.State == knock.SSHRefusing:
-		return e.refusing(e.again, "it did so with no knock: nothing guards SSH")
+	case e.beforeAgain.State == knock.SSHRefusing:
+		return e.refusing(e.beforeAgain, "it did so with no knock: nothing guards SSH")
 	case e.before.State == knock.SSHRefusing:
 		return e.refusing(e.before, "it did so with no knock: nothing guards SSH")
 	default:
-		return sure(Unexplained, "the diagnosis ended before anything was tried", "give it more time", "no handshake was made")
+		return certain(Unexplained, "the diagnosis ended before anything was tried", "give it more time", "no handshake was made")
 	}
 	switch {
 	case h.Opened && h.OpenedBy > 0:
@@ -64,7 +64,7 @@ func (e evidence) findings() []finding {
 		return e.opens()
 	}
 	if ports, _ := answered(h, knock.Open); len(ports) > 0 && !e.target.Addr.Addr().IsLoopback() {
-		f := sure(KnocksTaken, "knock ports accept connections: a proxy or a tarpit answers in the server's place",
+		f := certain(KnocksIntercepted, "knock ports accept connections: a proxy or a tarpit answers in the server's place",
 			"knock from another network, or ask this one's administrator to leave the range alone", fmt.Sprintf("%s accepted: a gate stays silent", knock.Plural(len(ports), "port")))
 		f[0].detail.Ports = ports
 		return f
@@ -74,10 +74,10 @@ func (e evidence) findings() []finding {
 	}
 	if e.blocked() {
 		fix := "knock from another network, or have the range let through"
-		if e.egress.own {
+		if e.egress.fromHere {
 			fix = "let the range out here: see iptables -S OUTPUT, or nft list ruleset"
 		}
-		f := sure(KnocksBlocked, e.blockedSummary(), fix, e.blockedEvidence()...)
+		f := certain(KnocksBlocked, e.blockedSummary(), fix, e.blockedEvidence()...)
 		f[0].detail.Ports, f[0].detail.Answer = e.egress.ports, e.egress.answer
 		return f
 	}
@@ -85,14 +85,14 @@ func (e evidence) findings() []finding {
 		return e.differs(o)
 	}
 	if e.scan != nil && e.scan.Stopped != "" && len(e.scan.Cells) > 0 && e.scan.NoRoute && !e.answeredAtAll() {
-		return sure(HostUnreachable, "host unreachable: "+e.scan.Stopped, "check the address, and this machine's network", e.unreachableEvidence()...)
+		return certain(HostUnreachable, "host unreachable: "+e.scan.Stopped, "check the address, and this machine's network", e.unreachableEvidence()...)
 	}
 	return e.unexplained()
 }
 
-// sure is the one cause that leaves no doubt.
-func sure(code Code, summary, fix string, evidence ...string) []finding {
-	return []finding{{Cause: Cause{code, 0.98, evidence}, summary: summary, fix: fix}}
+// certain is the one cause that leaves no doubt.
+func certain(code Code, summary, fix string, evidence ...string) []explanation {
+	return []explanation{{Cause: Cause{code, 0.98, evidence}, summary: summary, fix: fix}}
 }
 
 // answered returns the ports of a handshake that gave an answer, and how many
@@ -112,8 +112,8 @@ func answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
 }
 
 // opens is what a healthy server gets, unless its clock will shut it out soon.
-func (e evidence) opens() []finding {
-	f := sure(Opens, "the handshake opens SSH as it should", "", fmt.Sprintf("SSH was %s before the handshake, and open after it", state(e.shut())))
+func (e evidence) opens() []explanation {
+	f := certain(Opens, "the handshake opens SSH as it should", "", fmt.Sprintf("SSH was %s before the handshake, and open after it", stateText(e.shutState())))
 	if hours := hoursSent(e.handshake); len(hours) > 1 && (e.clock == nil || !e.clock.Known) {
 		f[0].Evidence = append(f[0].Evidence, fmt.Sprintf("near the turn the knocks of %v and %v are sent: which of them opened it is not known; run it again after :02", hours[0], hours[1]))
 	}
@@ -139,11 +139,11 @@ func (e evidence) wrongSkew() (time.Duration, bool) {
 	return e.clock.RoundSkew()
 }
 
-// shut is what SSH answered without a knock, once no earlier window was open.
-func (e evidence) shut() knock.SSHState {
+// shutState is what SSH answered without a knock, once no earlier window was open.
+func (e evidence) shutState() knock.SSHState {
 	switch {
-	case e.again.State != knock.SSHUnknown:
-		return e.again.State
+	case e.beforeAgain.State != knock.SSHUnknown:
+		return e.beforeAgain.State
 	case e.before.State != knock.SSHUnknown:
 		return e.before.State
 	}
@@ -164,7 +164,7 @@ func (e evidence) otherAddresses() []string {
 	return []string{fmt.Sprintf("missing: the name has other addresses, which were not tried: %s", strings.Trim(fmt.Sprint(e.others), "[]"))}
 }
 
-func state(s knock.SSHState) string {
+func stateText(s knock.SSHState) string {
 	if s == knock.SSHUnknown {
 		return "not looked at"
 	}
@@ -172,36 +172,36 @@ func state(s knock.SSHState) string {
 }
 
 // lossy is a handshake that opens only when it is repeated.
-func (e evidence) lossy(attempts int) []finding {
-	f := sure(LossyPath, fmt.Sprintf("it opens, but only at attempt %d: the path loses or reorders packets", attempts),
+func (e evidence) lossy(attempts int) []explanation {
+	f := certain(LossyPath, fmt.Sprintf("it opens, but only at attempt %d: the path loses or reorders packets", attempts),
 		"nothing is wrong with the gate; more attempts help: rapport knock --attempts", fmt.Sprintf("%s stayed without effect, then SSH opened", knock.Plural(attempts-1, "handshake")))
 	f[0].detail.Loss = float64(attempts-1) / float64(attempts)
 	return f
 }
 
 // refusing is an sshd that turns this address away.
-func (e evidence) refusing(s knock.SSH, evidence string) []finding {
-	f := sure(SSHRefusing, fmt.Sprintf("the gate opened, but sshd turned this address away: %q", s.Banner),
+func (e evidence) refusing(s knock.SSH, evidence string) []explanation {
+	f := certain(SSHRefusing, fmt.Sprintf("the gate opened, but sshd turned this address away: %q", s.Banner),
 		"wait before the next try, ten minutes at most by default; then log in, or see PerSourcePenalties and MaxStartups in sshd_config", evidence)
 	f[0].detail.Text = s.Banner
 	return f
 }
 
 // behindTheGate is what stands behind a gate that opened; nil where it did not.
-func (e evidence) behindTheGate(h *knock.Report) []finding {
-	s, before := h.SSH, e.shut()
-	opened := fmt.Sprintf("SSH was %s before the handshake, and is %s after it", state(before), s.State)
+func (e evidence) behindTheGate(h *knock.Report) []explanation {
+	s, before := h.SSH, e.shutState()
+	opened := fmt.Sprintf("SSH was %s before the handshake, and is %s after it", stateText(before), s.State)
 	switch {
 	case s.State == knock.SSHRefusing:
 		return e.refusing(s, opened)
-	case s.State == knock.SSHRefused && (before == knock.SSHFiltered || before == knock.SSHUnreachable || e.taken(h) == knock.Knocks):
-		return sure(SSHDown, "the gate opened, but nothing listens behind it",
+	case s.State == knock.SSHRefused && (before == knock.SSHFiltered || before == knock.SSHUnreachable || e.acceptedKnocks(h) == knock.Knocks):
+		return certain(SSHDown, "the gate opened, but nothing listens behind it",
 			"on the server: start sshd; or correct the SSH port here", opened)
 	case s.State == knock.SSHSilent:
-		return sure(SSHSilent, "SSH's port accepts the connection, but no banner comes: the session is cut off or stuck",
+		return certain(SSHSilent, "SSH's port accepts the connection, but no banner comes: the session is cut off or stuck",
 			"on the server: see what holds sshd up, and that established connections are accepted", opened)
 	case s.State == knock.SSHNotSSH:
-		f := sure(SSHSilent, fmt.Sprintf("SSH's port accepts, but no SSH banner comes: something else answers %q", s.Banner), "correct the SSH port", opened)
+		f := certain(SSHSilent, fmt.Sprintf("SSH's port accepts, but no SSH banner comes: something else answers %q", s.Banner), "correct the SSH port", opened)
 		f[0].detail.Text = s.Banner
 		return f
 	}
@@ -214,9 +214,9 @@ func (e evidence) answeredAtAll() bool {
 	return others > 0 || len(ports) == 0 || e.before.RTT > 0 || e.clock != nil && e.clock.Known
 }
 
-// taken is how many knocks a stand-in on loopback took: it cannot see a knock
+// acceptedKnocks is how many knocks a stand-in on loopback took: it cannot see a knock
 // without accepting it, and refuses all else.
-func (e evidence) taken(h *knock.Report) int {
+func (e evidence) acceptedKnocks(h *knock.Report) int {
 	if !e.target.Addr.Addr().IsLoopback() {
 		return 0
 	}
@@ -230,17 +230,17 @@ func (e evidence) taken(h *knock.Report) int {
 // blocked reports whether the knocks, and only they, are rejected.
 func (e evidence) blocked() bool {
 	g := e.egress
-	return g != nil && (g.mixed || g.differ() || g.near() || g.foreign(e.target.Addr.Addr()))
+	return g != nil && (g.mixed || g.rangeOnly() || g.tooSoon() || g.fromOther(e.target.Addr.Addr()))
 }
 
 func (e evidence) blockedSummary() string {
-	if e.egress.own {
+	if e.egress.fromHere {
 		return fmt.Sprintf("this machine itself rejects the knocks, as %s: a firewall here", e.egress.from)
 	}
-	if e.egress.foreign(e.target.Addr.Addr()) {
+	if e.egress.fromOther(e.target.Addr.Addr()) {
 		return fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", e.egress.from)
 	}
-	if e.egress.near() {
+	if e.egress.tooSoon() {
 		return "the knocks are rejected before they reach the server: something nearer answers them in its name"
 	}
 	if e.egress.mixed {
@@ -258,16 +258,16 @@ func (e evidence) blockedEvidence() (all []string) {
 	if g.from.IsValid() {
 		all = append(all, fmt.Sprintf("%s says so", g.from))
 	}
-	if g.near() {
+	if g.tooSoon() {
 		all = append(all, fmt.Sprintf("rejected after %.1f ms by a host that is %.1f ms away", g.rejected.Seconds()*1000, g.host.Seconds()*1000))
 	}
 	if len(g.control) > 0 {
-		all = append(all, fmt.Sprintf("ports outside the range: %s", words(g.control)))
+		all = append(all, fmt.Sprintf("ports outside the range: %s", answerList(g.control)))
 	}
 	return all
 }
 
-func words(answers []knock.Answer) string {
+func answerList(answers []knock.Answer) string {
 	var all []string
 	for _, a := range answers {
 		if !slices.Contains(all, string(a)) {

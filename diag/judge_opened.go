@@ -16,13 +16,13 @@ import (
 // differs says what the server has that this client has not, since o opens it.
 // Several things may differ: then the first is the verdict, and its fix is for
 // all.
-func (e evidence) differs(o opening) []finding {
-	var found []finding
+func (e evidence) differs(o opening) []explanation {
+	var found []explanation
 	if o.Offset != 0 {
 		found = append(found, e.otherHour(o)...)
 	}
 	if o.Range != e.target.Range {
-		found = append(found, finding{
+		found = append(found, explanation{
 			Cause:   Cause{RangeMismatch, 0.95, nil},
 			summary: fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.target.Range),
 			fix:     fmt.Sprintf("take range %v over", o.Range),
@@ -31,7 +31,7 @@ func (e evidence) differs(o opening) []finding {
 		})
 	}
 	if o.Variant != solve.AsGiven {
-		found = append(found, finding{
+		found = append(found, explanation{
 			Cause:   Cause{SecretVariant, 0.95, nil},
 			summary: fmt.Sprintf("the server has the secret %s", o.Variant.Words()),
 			fix:     "on the server: write the secret again, in one line as it is kept here",
@@ -39,7 +39,7 @@ func (e evidence) differs(o opening) []finding {
 		})
 	}
 	if o.family != e.family() {
-		found = append(found, finding{
+		found = append(found, explanation{
 			Cause:   Cause{FamilyMismatch, 0.95, nil},
 			summary: fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
 			fix:     fmt.Sprintf("take IPv%s over; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()),
@@ -87,12 +87,12 @@ func (e evidence) differs(o opening) []finding {
 
 // otherHour tells whose fault it is that another hour opens the gate: the first
 // finding is it, the others are what else it may be.
-func (e evidence) otherHour(o opening) []finding {
+func (e evidence) otherHour(o opening) []explanation {
 	hours := o.Hour.Sub(knock.HourOf(e.now)) // whatever skew is known already
 	skew := time.Duration(hours) * time.Hour
 	expects := fmt.Sprintf("it expects the sequence of %sh", o.Hour.String()[11:])
 	offset := o.Offset
-	hour := func(code Code, likelihood float64, summary, fix string, evidence ...string) finding {
+	hour := func(code Code, likelihood float64, summary, fix string, evidence ...string) explanation {
 		s := skew
 		over := "until then take skew " + hosts.FormatDuration(s) + " over"
 		switch {
@@ -101,7 +101,7 @@ func (e evidence) otherHour(o opening) []finding {
 		case code == HourAhead || code == HourBehind:
 			over += ", which is known to the hour only: a zone with half hours needs another"
 		}
-		return finding{Cause{code, likelihood, evidence}, summary, fix + over, Detail{HourOffset: &offset, Skew: &s}, hosts.Change{Skew: &s}}
+		return explanation{Cause{code, likelihood, evidence}, summary, fix + over, Detail{HourOffset: &offset, Skew: &s}, hosts.Change{Skew: &s}}
 	}
 	known := e.clock != nil && e.clock.Known
 	if known {
@@ -121,7 +121,7 @@ func (e evidence) otherHour(o opening) []finding {
 			if !known && knock.HourOf(e.now.Add(l.Offset.Round(time.Second))) == o.Hour {
 				skew = l.Offset.Round(time.Second)
 			}
-			return []finding{hour(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %sh", clock.Ahead(-l.Offset.Round(time.Second)), o.Hour.String()[11:]),
+			return []explanation{hour(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %sh", clock.Ahead(-l.Offset.Round(time.Second)), o.Hour.String()[11:]),
 				"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+clock.FormatOffset(-l.Offset))}
 		}
 	}
@@ -133,14 +133,14 @@ func (e evidence) otherHour(o opening) []finding {
 		}
 		f := hour(code, 0.95, fmt.Sprintf("the skew kept here, %s, does not fit: the server is in this machine's own hour", hosts.FormatDuration(k)), "", "without that skew the handshake opens")
 		f.fix = fmt.Sprintf("take skew %s over", hosts.FormatDuration(skew))
-		return []finding{f}
+		return []explanation{f}
 	}
 	if !known {
 		code, what := HourBehind, "an earlier"
 		if later {
 			code, what = HourAhead, "a later"
 		}
-		return []finding{hour(code, 0.95, fmt.Sprintf("the server is at %s hour, %+d h: %s", what, offset, expects),
+		return []explanation{hour(code, 0.95, fmt.Sprintf("the server is at %s hour, %+d h: %s", what, offset, expects),
 			"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; ", "no source tells the server's clock")}
 	}
 	i := e.clock.Interval()
@@ -153,7 +153,7 @@ func (e evidence) otherHour(o opening) []finding {
 		}
 		main := hour(code, 0.95, fmt.Sprintf("the server's clock is %s: %s", clock.Ahead(e.clock.Skew.Round(time.Second)), expects),
 			"on the server: timedatectl set-ntp true; ", told)
-		out := []finding{main}
+		out := []explanation{main}
 		if !local {
 			code := ClientAhead
 			if later {
@@ -166,13 +166,13 @@ func (e evidence) otherHour(o opening) []finding {
 		}
 		return out
 	case o.Hour.Sub(knock.HourOf(e.now.Add(i.Low))) < 0:
-		return []finding{
+		return []explanation{
 			hour(RulesStale, 0.9, fmt.Sprintf("the server's rules are stale: %s, though its clock is right", expects),
 				"on the server: run the gate's refresh, and see why its timer or cron job did not; ", told, "the rules are of an hour that is over by that clock"),
 			hour(HourBehind, 0.1, "the server's rules are of an earlier hour", "on the server: see that the rules are made with the UTC hour (date -u); ", "rules made in a time zone to the west look the same"),
 		}
 	}
-	return []finding{hour(HourAhead, 0.9, fmt.Sprintf("the server's rules are of a later hour: %s, though its clock is right", expects),
+	return []explanation{hour(HourAhead, 0.9, fmt.Sprintf("the server's rules are of a later hour: %s, though its clock is right", expects),
 		"on the server: see that the rules are made with the UTC hour (date -u); ", told, "rules made in a time zone to the east look like this")}
 }
 
@@ -202,9 +202,9 @@ func sources(c *clock.Report) string {
 
 // unexplained is what is left: it says what speaks for what, and which evidence
 // is missing.
-func (e evidence) unexplained() []finding {
+func (e evidence) unexplained() []explanation {
 	h := e.handshake
-	f := finding{Cause: Cause{Unexplained, 0.6, nil}}
+	f := explanation{Cause: Cause{Unexplained, 0.6, nil}}
 	f.summary = "none of the hours, ranges and forms of the secret that were tried opens it: another secret, or the knocks do not arrive"
 	f.fix = fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.target.Addr.Port())
 	if e.scan == nil && (e.rules == nil || !e.rules.OtherSecret()) {
@@ -212,18 +212,18 @@ func (e evidence) unexplained() []finding {
 	}
 	say := func(format string, args ...any) { f.Evidence = append(f.Evidence, fmt.Sprintf(format, args...)) }
 	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
-		say("all knocks stay silent, as at a gate, and SSH is %s", state(h.SSH.State))
+		say("all knocks stay silent, as at a gate, and SSH is %s", stateText(h.SSH.State))
 	} else {
-		say("SSH is %s before and after the handshake", state(h.SSH.State))
+		say("SSH is %s before and after the handshake", stateText(h.SSH.State))
 	}
-	if others := answersBut(h, h.SSH.State); e.shut() == knock.SSHUnreachable || e.shut() == knock.SSHRefused && others {
+	if others := answersBut(h, h.SSH.State); e.shutState() == knock.SSHUnreachable || e.shutState() == knock.SSHRefused && others {
 		say("SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too")
 	}
 	if e.scan != nil && e.scan.Opened == nil {
 		if e.scan.Stopped != "" {
 			say("the scan ended early: %s", e.scan.Stopped)
 		} else {
-			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Hypotheses-e.scan.Untried, e.past, e.future)
+			say("%d hypotheses did not open it, %d hours back and %d ahead", e.scan.Candidates-e.scan.Untried, e.past, e.future)
 		}
 	}
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
@@ -235,11 +235,11 @@ func (e evidence) unexplained() []finding {
 	if s := e.scan; s != nil && s.Untried > 0 {
 		say("missing: %s that there was no time for, since the gate's sweep guard forgives %d wrong ports a minute", knock.Plural(s.Untried, "hypothesis"), e.target.SweepGuard)
 	}
-	var lossy *finding
+	var lossy *explanation
 	for _, r := range []*scan.Report{e.scan, e.otherScan} {
 		if r != nil && r.Opened != nil {
 			say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
-			lossy = &finding{Cause: Cause{LossyPath, 0.25, []string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}}
+			lossy = &explanation{Cause: Cause{LossyPath, 0.25, []string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}}
 		}
 	}
 	if e.future == 0 {
@@ -252,21 +252,21 @@ func (e evidence) unexplained() []finding {
 		say("missing: the server's rules; --rules FILE reads them")
 	}
 	f.Evidence = append(f.Evidence, e.otherAddresses()...)
-	found := []finding{f}
+	found := []explanation{f}
 	if lossy != nil {
 		found = append(found, *lossy)
 	}
 	if e.egress == nil {
-		found = append(found, finding{Cause: Cause{KnocksBlocked, 0.2, []string{"knocks that are dropped on the way look the same as a gate that stays shut"}}})
+		found = append(found, explanation{Cause: Cause{KnocksBlocked, 0.2, []string{"knocks that are dropped on the way look the same as a gate that stays shut"}}})
 	}
 	if e.future == 0 && (e.rules == nil || e.rules.Candidate() == nil) {
-		found = append(found, finding{Cause: Cause{HourAhead, 0.1, []string{"hours to come were not tried"}}})
+		found = append(found, explanation{Cause: Cause{HourAhead, 0.1, []string{"hours to come were not tried"}}})
 	}
 	if r := e.rules; r != nil {
 		found = e.unexplainedByRules(found, r)
 	}
 	if g := e.egress; g != nil && !e.blocked() {
-		found = append(found, finding{Cause: Cause{KnocksBlocked, 0.2, []string{
+		found = append(found, explanation{Cause: Cause{KnocksBlocked, 0.2, []string{
 			fmt.Sprintf("%s %s, but so are ports outside the range: this looks like the server's own way", knock.Plural(len(g.ports), "knock"), g.answer)}}})
 	}
 	return found
@@ -280,7 +280,7 @@ func answersBut(h *knock.Report, s knock.SSHState) bool {
 
 // unexplainedByRules adds what the server's rules say about a gate that stays
 // shut.
-func (e evidence) unexplainedByRules(found []finding, r *gate.Inspection) []finding {
+func (e evidence) unexplainedByRules(found []explanation, r *gate.Inspection) []explanation {
 	f := &found[0]
 	switch {
 	case r.OtherSecret():
@@ -305,7 +305,7 @@ func (e evidence) unexplainedByRules(found []finding, r *gate.Inspection) []find
 	}
 	if r.Gate.Guarded {
 		f.Likelihood = 0.25
-		found = append(found, finding{
+		found = append(found, explanation{
 			Cause:   Cause{SequenceUsed, 0.7, []string{"the rules have a replay guard, and expect the very sequence that was sent"}},
 			summary: "this hour's handshake was used up: the replay guard lets in only addresses that made it already",
 			fix:     "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N",

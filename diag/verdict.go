@@ -32,7 +32,7 @@ const (
 	SSHSilent       Code = "ssh-silent"          // connected, but no banner comes
 	FamilyMismatch  Code = "family-mismatch"     // it opens over the other IP family
 	KnocksBlocked   Code = "knocks-blocked"      // something rejects the knocks before or at the server
-	KnocksTaken     Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
+	KnocksIntercepted     Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
 	DNSFailure      Code = "dns-failure"         // the name has no address
 	HostUnreachable Code = "unreachable"         // there is no way to the host
 	Unexplained     Code = "unexplained"         // none of the above: wrong secret, or the knocks do not arrive

@@ -46,7 +46,7 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 		}
 		r.Cells = append(r.Cells, c)
 	}
-	r.Hypotheses = len(r.Cells)
+	r.Candidates = len(r.Cells)
 	return &r
 }
 

@@ -94,7 +94,7 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 			on(r.Reading)
 		}
 	}
-	report.judge()
+	report.vote()
 	return report, context.Cause(outer)
 }
 
@@ -142,8 +142,8 @@ func (a *asker) sources(local []string) []source {
 	)
 }
 
-// at returns the host's address with a port, or its usual one.
-func (a *asker) at(port, usual uint16) string {
+// address returns the host's address with a port, or its usual one.
+func (a *asker) address(port, usual uint16) string {
 	if port == 0 {
 		port = usual
 	}

@@ -132,11 +132,11 @@ func (r Report) Interval() Interval {
 // Add adds a reading, such as one made of FromKnock, and judges again.
 func (r *Report) Add(reading Reading) {
 	r.Sources = append(r.Sources[:len(r.Sources):len(r.Sources)], reading)
-	r.judge()
+	r.vote()
 }
 
-// judge lets the readings of each side vote.
-func (r *Report) judge() {
+// vote lets the readings of each side vote.
+func (r *Report) vote() {
 	r.Local.Offset, r.Local.Uncertainty, r.Local.Known = vote(r.Sources, Local)
 	r.Skew, r.Uncertainty, r.Known = vote(r.Sources, Server)
 }

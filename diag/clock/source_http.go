@@ -200,9 +200,9 @@ func (w *webClock) response() (*http.Response, error) {
 }
 
 func (w *webClock) connect() error {
-	address := w.at(w.ports.HTTP, 80)
+	address := w.address(w.ports.HTTP, 80)
 	if w.secure {
-		address = w.at(w.ports.HTTPS, 443)
+		address = w.address(w.ports.HTTPS, 443)
 	}
 	conn, err := dial(w.ctx, "tcp", address)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 // How the edge of the server's second is looked for.
 const (
-	edgeTime = 2500 * time.Millisecond // at most; two edges pass in it for certain
-	edgeAsks = 16                      // at most; about 8 are usual
+	edgeTime = 2500 * time.Millisecond // address most; two edges pass in it for certain
+	edgeAsks = 16                      // address most; about 8 are usual
 	edgeGoal = 15 * time.Millisecond   // what is left between two questions at the edge
 	// edgeRest is kept for the answer to the last question.
 	edgeRest = 50 * time.Millisecond

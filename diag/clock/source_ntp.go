@@ -39,7 +39,7 @@ func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, 
 // serverNTP asks the host itself. Its clock is wanted as it is, right or wrong:
 // how far it is from its own source does not matter.
 func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
-	r, err := a.queryNTP(ctx, a.at(a.ports.NTP, 123))
+	r, err := a.queryNTP(ctx, a.address(a.ports.NTP, 123))
 	if err != nil {
 		return Interval{}, "", err
 	}

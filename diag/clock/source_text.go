@@ -22,7 +22,7 @@ const maxGreeting = 1024
 // others, tell the time in it.
 func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.SMTP, 25))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.SMTP, 25))
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -112,7 +112,7 @@ func zoneOffset(zone string) (time.Duration, bool) {
 // daytime asks the daytime service (RFC 867) over TCP.
 func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.Daytime, 13))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.Daytime, 13))
 	if err != nil {
 		return Interval{}, "", err
 	}

@@ -10,7 +10,7 @@ import (
 // time37 asks the time service (RFC 868) over TCP.
 func (a *asker) time37(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.Time, 37))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.Time, 37))
 	if err != nil {
 		return Interval{}, "", err
 	}

@@ -26,7 +26,7 @@ type budget struct {
 	guard int // a minute, and at once
 	spent float64
 	at    time.Time // when spent was right
-	all   int       // knocks in all
+	total   int       // knocks in all
 	last  time.Time // when the last one was sent
 }
 
@@ -34,7 +34,7 @@ type budget struct {
 func (b *budget) spend(n int, now time.Time) {
 	b.spent = b.owed(now) + float64(n)
 	b.at, b.last = now, now
-	b.all += n
+	b.total += n
 }
 
 // owed is what of the budget is not refilled yet.
@@ -96,13 +96,13 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 			own, slips = own[n:], slips[m:]
 		}
 		out = append(out, rest...)
-		return out, []stage{{of: upTo(0, len(out))}}
+		return out, []stage{{of: indices(0, len(out))}}
 	}
 	n := min(max((script.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
 	out = append(out, slips[:n]...)
-	stages := []stage{{of: upTo(0, len(out))}}
-	for _, hours := range apart(own) {
-		stages = append(stages, stage{of: upTo(len(out), len(out)+len(hours))})
+	stages := []stage{{of: indices(0, len(out))}}
+	for _, hours := range splitHours(own) {
+		stages = append(stages, stage{of: indices(len(out), len(out)+len(hours))})
 		out = append(out, hours...)
 	}
 	stages[len(stages)-1].after = true
@@ -112,16 +112,16 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 	}
 	before := len(out)
 	out = append(append(out, slips[n:]...), rest...)
-	return out, append(stages, stage{of: upTo(before, len(out))})
+	return out, append(stages, stage{of: indices(before, len(out))})
 }
 
 // ownHours is how many hours around the server's have ports that a guard counts
 // as the gate's own.
 const ownHours = 26
 
-// apart divides hours so that the near ones are each other's own: hours ahead
+// splitHours divides hours so that the near ones are each other's own: hours ahead
 // are wrong ports to a server that is far behind, and the other way round.
-func apart(hours []solve.Candidate) [][]solve.Candidate {
+func splitHours(hours []solve.Candidate) [][]solve.Candidate {
 	var near, past, future []solve.Candidate
 	first, last := 0, 0
 	for _, h := range hours {
@@ -141,7 +141,7 @@ func apart(hours []solve.Candidate) [][]solve.Candidate {
 	return [][]solve.Candidate{near, past, future}
 }
 
-func upTo(from, to int) (all []int) {
+func indices(from, to int) (all []int) {
 	for i := from; i < to; i++ {
 		all = append(all, i)
 	}

@@ -21,7 +21,7 @@ const DefaultPast = 26
 // hours, the secret with its newline, CR, blanks or case off.
 func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
-	low, high := toldOffsets(now, t, clock)
+	low, high := clockOffsets(now, t, clock)
 	type weighed struct {
 		solve.Candidate
 		cost int
@@ -78,9 +78,9 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	return out
 }
 
-// toldOffsets are the hours from the client's that the clocks allow the server,
+// clockOffsets are the hours from the client's that the clocks allow the server,
 // its own alone if they say next to nothing.
-func toldOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high int) {
+func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high int) {
 	if clock == nil || !clock.Known {
 		return 0, 0
 	}
@@ -95,7 +95,7 @@ func toldOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high 
 
 // likelyOffset is the hour that the clocks tell, or else the client's.
 func likelyOffset(now time.Time, t knock.Target, clock *clock.Report) int {
-	low, high := toldOffsets(now, t, clock)
+	low, high := clockOffsets(now, t, clock)
 	return (low + high) / 2
 }
 

@@ -61,8 +61,8 @@ func onLink(addr netip.Addr) bool {
 // hit would mean.
 type scanPlan struct {
 	ports  [][knock.Knocks]uint16 // of each hypothesis
-	shots  []knock.Packet
-	looks  []int // for each hypothesis, the shot that looks for it
+	packets  []knock.Packet
+	probes  []int // for each hypothesis, the shot that looks for it
 	window time.Duration
 }
 
@@ -84,27 +84,27 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 		for k := range knock.Knocks - 1 {
 			next := at + stagePause
 			for _, all := range round {
-				p.shots = append(p.shots, knock.Packet{At: at, Port: all[k]})
+				p.packets = append(p.packets, knock.Packet{At: at, Port: all[k]})
 				at += speed.knock
 			}
 			at = max(at, next)
 		}
 		for _, all := range round {
-			p.shots = append(p.shots, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
-			p.looks = append(p.looks, len(p.shots)-1)
+			p.packets = append(p.packets, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
+			p.probes = append(p.probes, len(p.packets)-1)
 			at += speed.fifth
 		}
 	}
 	if speed.trail > 0 {
-		p.shots = append(p.shots, knock.Packet{At: at + speed.trail, Probe: true})
+		p.packets = append(p.packets, knock.Packet{At: at + speed.trail, Probe: true})
 	}
 	return p
 }
 
-// shotsTo returns the knocks to each port, in order.
-func (p scanPlan) shotsTo() map[uint16][]int {
+// knocksTo returns the knocks to each port, in order.
+func (p scanPlan) knocksTo() map[uint16][]int {
 	to := map[uint16][]int{}
-	for i, s := range p.shots {
+	for i, s := range p.packets {
 		if !s.Probe {
 			to[s.Port] = append(to[s.Port], i)
 		}
@@ -128,7 +128,7 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets
 		reached[i] = -1
 	}
 	for _, i := range heard {
-		s := p.shots[i]
+		s := p.packets[i]
 		for k, port := range ports {
 			if s.Port == port && (k == 0 || reached[k-1] >= 0 && s.At-reached[k-1] <= p.window) {
 				reached[k] = s.At
@@ -144,9 +144,9 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets
 	return -1
 }
 
-// looked is how many hypotheses were looked for by the look at a shot.
-func (p scanPlan) looked(shot int) int {
-	n, _ := slices.BinarySearch(p.looks, shot+1)
+// probedBy is how many hypotheses were looked for by the look at a shot.
+func (p scanPlan) probedBy(shot int) int {
+	n, _ := slices.BinarySearch(p.probes, shot+1)
 	return n
 }
 
@@ -154,12 +154,12 @@ func (p scanPlan) looked(shot int) int {
 // whose gate opens right before it, and then those whose gate should have opened
 // a little earlier, since a look gets lost, or a gate opens late.
 func (p scanPlan) explain(hit int) (fits []int) {
-	n := p.looked(hit) - 1
+	n := p.probedBy(hit) - 1
 	if n < 0 {
 		return nil
 	}
-	const late = 3 // looks
-	to := p.shotsTo()
+	const late = 3 // probes
+	to := p.knocksTo()
 	for _, forgets := range []bool{true, false} {
 		opened := make([]int, len(p.ports))
 		for i, ports := range p.ports {
@@ -168,10 +168,10 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		for back := n; back >= max(0, n-late); back-- {
 			from := -1
 			if back > 0 {
-				from = p.looks[back-1]
+				from = p.probes[back-1]
 			}
 			for i, at := range opened {
-				if from < at && at < p.looks[back] && !slices.Contains(fits, i) {
+				if from < at && at < p.probes[back] && !slices.Contains(fits, i) {
 					fits = append(fits, i)
 				}
 			}

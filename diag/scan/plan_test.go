@@ -35,7 +35,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 				continue
 			}
 			g := demo.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
-			for n, shot := range p.shots {
+			for n, shot := range p.packets {
 				at := start.Add(shot.At)
 				if !shot.Probe {
 					g.Knock(client, shot.Port, at)

@@ -38,9 +38,9 @@ type Scan struct {
 	Spent int
 	// Unguarded says that the gate is known to have no sweep guard.
 	Unguarded bool
-	// Impatient: what a sweep guard forgives at once is tried, and no more, where
+	// NoRefill: what a sweep guard forgives at once is tried, and no more, where
 	// the server's rules have told what they are made with.
-	Impatient bool
+	NoRefill bool
 	// Between, if not nil, is called once the hours of the client's own range and
 	// secret are tried, unless the sweep guard is known. It ends the scan by true.
 	Between func(context.Context) (bool, error)
@@ -71,7 +71,7 @@ type Report struct {
 	// did so again once the window was over.
 	Opened     *solve.Candidate `json:"opened"`
 	Confirmed  bool             `json:"confirmed"`
-	Hypotheses int              `json:"hypotheses"`
+	Candidates int              `json:"hypotheses"`
 	Packets    int              `json:"packets"`
 	// Connections is how many connections to SSH were made.
 	Connections int          `json:"connections"`
@@ -87,8 +87,8 @@ type Report struct {
 	BeyondGuard int `json:"beyond_guard,omitempty"`
 	// Untried is how many hypotheses were not tried for lack of time.
 	Untried int `json:"untried,omitempty"`
-	// Aside are hits that did not repeat.
-	Aside []solve.Candidate `json:"put_aside,omitempty"`
+	// Unconfirmed are hits that did not repeat.
+	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"`
 	// Announce says what is sent, and what that reveals to an onlooker. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
@@ -112,7 +112,7 @@ type Report struct {
 
 // clone copies r so that later progress does not change the copy.
 func (r Report) clone() Report {
-	r.Cells, r.Aside = slices.Clone(r.Cells), slices.Clone(r.Aside)
+	r.Cells, r.Unconfirmed = slices.Clone(r.Cells), slices.Clone(r.Unconfirmed)
 	return r
 }
 
@@ -127,7 +127,7 @@ func (r Report) Progress() string {
 	if r.Confirming {
 		return r.Summary()
 	}
-	words := fmt.Sprintf("%d of %d hypotheses tried", n, r.Hypotheses)
+	words := fmt.Sprintf("%d of %d hypotheses tried", n, r.Candidates)
 	if r.Pausing {
 		words += ", waiting for what the gate's sweep guard forgives"
 	}
@@ -140,9 +140,9 @@ func (r Report) Summary() string {
 	case r.Opened == nil && r.Stopped != "":
 		return r.Stopped
 	case r.Opened == nil && r.Untried > 0:
-		return fmt.Sprintf("none of %d hypotheses opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Hypotheses-r.Untried, r.Untried)
+		return fmt.Sprintf("none of %d hypotheses opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Candidates-r.Untried, r.Untried)
 	case r.Opened == nil:
-		return fmt.Sprintf("none of %d hypotheses opens it", r.Hypotheses)
+		return fmt.Sprintf("none of %d hypotheses opens it", r.Candidates)
 	case r.Confirming:
 		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
 	case !r.Confirmed:
@@ -181,11 +181,11 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	}
 	r.budget.spend(s.Spent, r.start)
 	r.all, r.stages = inStages(Candidates(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
-	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
+	r.report.Candidates, r.report.Announce = len(r.all), announce(r.all)
 	for _, h := range r.all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
-	r.tell(true)
+	r.notify(true)
 	err := r.run(ctx)
 	r.finish()
 	return r.report, err
@@ -194,7 +194,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 // finish settles the report.
 func (r *scanRun) finish() {
 	r.report.Confirming, r.report.Pausing = false, false
-	r.report.WrongPorts = r.budget.all
+	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped == "" {
 		for _, c := range r.report.Cells {
 			if c.State == Waiting {
@@ -202,7 +202,7 @@ func (r *scanRun) finish() {
 			}
 		}
 	}
-	r.tell(true)
+	r.notify(true)
 }
 
 // scanRun is one call of Run under way.
@@ -212,20 +212,20 @@ type scanRun struct {
 	target knock.Target
 	on     func(Report)
 	start  time.Time
-	told   time.Time
+	notified   time.Time
 	shut   knock.SSHState
 	all    []solve.Candidate
 	ports  [][knock.Knocks]uint16 // of each
 	stages []stage
 	budget budget
-	waited time.Duration // for the budget
-	aside  []int         // hits that did not repeat, -1 for one that nothing explains
+	refillWait time.Duration // for the budget
+	unconfirmed  []int         // hits that did not repeat, -1 for one that nothing explains
 	report Report
 }
 
 func (r *scanRun) run(ctx context.Context) error {
 	if r.shut == knock.SSHUnknown {
-		if err := r.lookFirst(ctx); err != nil || r.report.Stopped != "" {
+		if err := r.probeFirst(ctx); err != nil || r.report.Stopped != "" {
 			return err
 		}
 	}
@@ -242,23 +242,23 @@ func (r *scanRun) run(ctx context.Context) error {
 			}
 		}
 	}
-	if found, err := r.again(ctx); found || err != nil {
+	if found, err := r.confirmAgain(ctx); found || err != nil {
 		return err
 	}
 	switch {
-	case len(r.aside) == 0:
-	case len(r.report.Aside) == 0:
+	case len(r.unconfirmed) == 0:
+	case len(r.report.Unconfirmed) == 0:
 		r.report.Stopped = "SSH opened, but by none of the hypotheses: someone else's handshake, or a gate that works in another way"
 	default:
-		r.report.Opened = &r.report.Aside[0]
+		r.report.Opened = &r.report.Unconfirmed[0]
 		r.report.Cells[slices.Index(r.all, *r.report.Opened)].State = Hit
 	}
 	return nil
 }
 
-// lookFirst finds out what SSH answers while it is shut. An earlier window may
+// probeFirst finds out what SSH answers while it is shut. An earlier window may
 // still be open: then once more when it is over.
-func (r *scanRun) lookFirst(ctx context.Context) error {
+func (r *scanRun) probeFirst(ctx context.Context) error {
 	for again := range 2 {
 		p, err := r.client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: paceTo(r.target.Addr.Addr()).answer})
 		if err != nil {
@@ -285,7 +285,7 @@ func (r *scanRun) lookFirst(ctx context.Context) error {
 // SSH open, -1 for none.
 func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	looks := map[int]int{}
-	for n, shot := range p.looks {
+	for n, shot := range p.probes {
 		looks[shot] = of[n]
 	}
 	o := knock.BatchOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
@@ -293,11 +293,11 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		o.Wait = 3*r.RTT + 100*time.Millisecond
 	}
 	began := time.Now()
-	v, err := r.volley(ctx, p.shots, o, func(shot int) {
+	v, err := r.send(ctx, p.packets, o, func(shot int) {
 		if i, ok := looks[shot]; ok {
 			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
-			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > script.DefaultSweepGuard {
+			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.total > script.DefaultSweepGuard {
 				r.report.BeyondGuard++
 			}
 		}
@@ -309,9 +309,9 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	return v.Hit, err
 }
 
-// volley sends shots. What an answer forbids to go on with ends it, and is
+// send sends shots. What an answer forbids to go on with ends it, and is
 // noted in the report.
-func (r *scanRun) volley(ctx context.Context, shots []knock.Packet, o knock.BatchOptions, sent func(shot int)) (knock.BatchReport, error) {
+func (r *scanRun) send(ctx context.Context, shots []knock.Packet, o knock.BatchOptions, sent func(shot int)) (knock.BatchReport, error) {
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -323,7 +323,7 @@ func (r *scanRun) volley(ctx context.Context, shots []knock.Packet, o knock.Batc
 				r.budget.spend(1, time.Now())
 			}
 			sent(s.Index)
-			r.tell(false)
+			r.notify(false)
 		case shots[s.Index].Probe:
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
 			stop(errOpenKnock)
@@ -355,15 +355,15 @@ func sender(from netip.Addr) string {
 	return ", as " + from.String() + " says"
 }
 
-// scanBeat is how often progress is told.
-const scanBeat = 30 * time.Millisecond
+// progressInterval is how often progress is told.
+const progressInterval = 30 * time.Millisecond
 
-// tell tells of the progress: always, or where the last time is long enough ago.
-func (r *scanRun) tell(always bool) {
+// notify tells of the progress: always, or where the last time is long enough ago.
+func (r *scanRun) notify(always bool) {
 	r.report.Elapsed = knock.Millis(time.Since(r.start))
-	if r.on == nil || !always && time.Since(r.told) < scanBeat {
+	if r.on == nil || !always && time.Since(r.notified) < progressInterval {
 		return
 	}
-	r.told = time.Now()
+	r.notified = time.Now()
 	r.on(r.report.clone())
 }

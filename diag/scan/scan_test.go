@@ -54,7 +54,7 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 			if got != tt.want || r.Connections > 4 || r.Stopped != "" {
 				t.Errorf("got %q (%+v), want %q; %d connections, stopped %q", got, r.Opened, tt.want, r.Connections, r.Stopped)
 			}
-			t.Logf("%d hypotheses, %d packets, %d connections, %v", r.Hypotheses, r.Packets, r.Connections, time.Duration(r.Elapsed))
+			t.Logf("%d hypotheses, %d packets, %d connections, %v", r.Candidates, r.Packets, r.Connections, time.Duration(r.Elapsed))
 		})
 	}
 }

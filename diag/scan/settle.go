@@ -17,8 +17,8 @@ const (
 	maxConfirmations = 6
 	// maxLate is how many looks a gate may be late that a hit is put aside for.
 	maxLate = 12
-	// maxAside bounds how many hits are put aside: each costs a window.
-	maxAside = 10
+	// maxUnconfirmed bounds how many hits are put aside: each costs a window.
+	maxUnconfirmed = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond
@@ -44,40 +44,40 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			todo = todo[n:]
 			continue
 		}
-		looked := now[:max(p.looked(hit)-maxLate, 0)] // of later ones the gate may have been late
-		fits, err := r.narrow(ctx, p, hit, now)
+		looked := now[:max(p.probedBy(hit)-maxLate, 0)] // of later ones the gate may have been late
+		fits, err := r.filter(ctx, p, hit, now)
 		if err != nil || r.report.Stopped != "" {
 			return false, err
 		}
 		asked := fits[:min(len(fits), maxConfirmations)]
-		if found, err = r.settle(ctx, asked); found || err != nil || r.report.Stopped != "" {
+		if found, err = r.confirmFirst(ctx, asked); found || err != nil || r.report.Stopped != "" {
 			return found, err
 		}
 		if len(asked) == 0 {
-			looked = now[:p.looked(hit)]
+			looked = now[:p.probedBy(hit)]
 		}
 		// What fits as well and was not asked is not settled, though looked at.
 		over := append(slices.Clone(asked), slices.DeleteFunc(slices.Clone(looked), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(over, i) })
-		if r.putAside(asked); len(r.aside) >= maxAside {
+		if r.recordUnconfirmed(asked); len(r.unconfirmed) >= maxUnconfirmed {
 			r.report.Stopped = "SSH opens again and again, and never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
 		}
 	}
 	return found, nil
 }
 
-// putAside notes a hit that did not repeat. Without a hypothesis that explains
+// recordUnconfirmed notes a hit that did not repeat. Without a hypothesis that explains
 // it, it counts all the same.
-func (r *scanRun) putAside(fits []int) {
+func (r *scanRun) recordUnconfirmed(fits []int) {
 	best := -1
 	if len(fits) > 0 {
 		best = fits[0]
-		r.report.Aside = append(r.report.Aside, r.all[best])
+		r.report.Unconfirmed = append(r.report.Unconfirmed, r.all[best])
 		r.report.Cells[best].State = Tried
 	}
-	r.aside = append(r.aside, best)
+	r.unconfirmed = append(r.unconfirmed, best)
 	r.report.Opened, r.report.Confirming = nil, false
-	r.tell(true)
+	r.notify(true)
 }
 
 // plan is how the hypotheses of are scanned.
@@ -89,9 +89,9 @@ func (r *scanRun) plan(of []int) scanPlan {
 	return newScanPlan(ports, r.target, paceTo(r.target.Addr.Addr()))
 }
 
-// narrow returns the hypotheses that fit a hit, the best first. Among thousands,
+// filter returns the hypotheses that fit a hit, the best first. Among thousands,
 // many do: they are scanned again by themselves.
-func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
+func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
 	for pass := 1; ; pass++ {
 		var fits []int
 		for _, n := range p.explain(hit) {
@@ -112,9 +112,9 @@ func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]
 	}
 }
 
-// settle finds out which of the hypotheses that fit is the one, by a handshake
+// confirmFirst finds out which of the hypotheses that fit is the one, by a handshake
 // for each once the window is over.
-func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
+func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	if len(fits) == 0 {
 		if !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
@@ -124,7 +124,7 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	found := r.all[fits[0]]
 	r.report.Opened, r.report.Confirming = &found, true
 	r.report.Cells[fits[0]].State = Hit
-	r.tell(true)
+	r.notify(true)
 	if r.report.SSH.State == knock.SSHRefusing {
 		r.report.Stopped = r.report.SSH.Summary()
 		return false, nil
@@ -144,14 +144,14 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	return false, nil
 }
 
-// again confirms hits once more that were put aside, once a guard that the scan
+// confirmAgain confirms hits once more that were put aside, once a guard that the scan
 // may have run into has forgotten it.
-func (r *scanRun) again(ctx context.Context) (bool, error) {
-	aside := slices.DeleteFunc(slices.Clone(r.aside), func(i int) bool { return i < 0 })
+func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
+	aside := slices.DeleteFunc(slices.Clone(r.unconfirmed), func(i int) bool { return i < 0 })
 	if len(aside) == 0 {
 		return false, nil
 	}
-	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
+	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.total > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
 		if !knock.Wait(ctx, guardTime+time.Second-time.Since(b.last)) {
 			return false, context.Cause(ctx)
 		}
@@ -180,7 +180,7 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 	}
 	// A window that every connection extends may still be open: once more then.
 	for range 2 {
-		v, err := r.volley(ctx, shots, knock.BatchOptions{Shut: r.shut}, func(int) {})
+		v, err := r.send(ctx, shots, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
 		}
@@ -215,14 +215,14 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case r.target.SweepGuard < knock.Knocks,
-		r.Impatient && wait > 0,
+		r.NoRefill && wait > 0,
 		bounded && now.Add(wait).After(deadline),
-		!bounded && r.waited+wait > maxRefill:
+		!bounded && r.refillWait+wait > maxRefill:
 		return 0, nil
 	case wait > 0:
-		r.waited += wait
+		r.refillWait += wait
 		r.report.Pausing = true
-		r.tell(true)
+		r.notify(true)
 		if !knock.Wait(ctx, wait) {
 			return 0, context.Cause(ctx)
 		}
