@@ -11,7 +11,7 @@ import (
 	"rapport/knock/solve"
 )
 
-// gaps are the handshake's attempts.
+// gaps are the times between the knocks of each attempt of the handshake.
 func (x *run) gaps() []time.Duration {
 	gaps := knock.DefaultGaps()
 	for i := range gaps {
@@ -25,7 +25,7 @@ func (x *run) gaps() []time.Duration {
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
 	if len(first.Attempts) > 1 {
-		return false, nil // it had them
+		return false, nil // it had all of them
 	}
 	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
 	r, err := x.client.Knock(ctx, x.e.target, o, nil)
@@ -57,8 +57,8 @@ func sent(r *knock.Report) (n int) {
 	return n
 }
 
-// scan tries other hours, ranges and forms of the secret, over the other family
-// too where the first one brings nothing.
+// scan tries other hours, ranges and secret variants. Where that finds nothing, it
+// tries the other IP family too.
 func (x *run) scan(ctx context.Context, other netip.Addr) error {
 	if x.e.rules != nil && x.e.rules.OtherSecret() {
 		x.skip(CheckScan, "the rules are made with another secret")
@@ -94,7 +94,7 @@ func (x *run) scan(ctx context.Context, other netip.Addr) error {
 	return nil
 }
 
-// scanOne scans one address. That there is no way there is no error.
+// scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
 	job.Client, job.Past, job.Future, job.Also, job.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
 	job.RTT = time.Duration(x.e.before.RTT)
@@ -109,7 +109,7 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 		s.progress(r.Progress())
 	})
 	if errors.Is(err, knock.ErrUnreachable) {
-		r.Stopped, r.NoRoute, err = "there is no way there", true, nil
+		r.Stopped, r.NoRoute, err = "no route to host", true, nil
 	}
 	return &r, err
 }

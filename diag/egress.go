@@ -11,11 +11,12 @@ import (
 	"rapport/knock"
 )
 
-// probeGap is between the SYNs of the comparison, so that answers come in order.
+// probeGap is the time between the SYNs of the comparison, so that answers come
+// in order.
 const probeGap = 20 * time.Millisecond
 
-// compareEgress looks whether ports outside the range are answered as the
-// knocks were, where these were rejected. done says that this explains all.
+// compareEgress compares rejected knocks with ports outside the range. done says
+// that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g := &egress{host: time.Duration(x.e.before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
@@ -29,22 +30,22 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 		x.skip(CheckEgress, "no knock was rejected")
 		return false, nil
 	}
-	// A stand-in that takes most knocks refuses the one that gets lost; else it
-	// is only that one port or another is of two hours.
+	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
+	// fewer accepted knocks than that come from another hour's sequence.
 	if x.e.target.Addr.Addr().IsLoopback() && x.e.acceptedKnocks(x.e.handshake) < knock.Knocks-1 {
 		x.skip(CheckEgress, "loopback: there is nothing on the way")
 		return false, nil
 	}
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
-	var shots []knock.Packet
+	var packets []knock.Packet
 	for i, port := range controls(x.e.target.Range) {
-		shots = append(shots, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
+		packets = append(packets, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
 		g.control = append(g.control, knock.Silent)
 	}
 	n := len(g.control)
-	// Who rejects the knocks: the handshake does not tell.
-	shots = append(shots, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
-	_, err = x.client.SendBatch(ctx, x.e.target.Addr, shots, knock.BatchOptions{}, func(r knock.PacketReport) {
+	// The handshake does not say who rejects the knocks; this packet does.
+	packets = append(packets, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
+	_, err = x.client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
 		case r.Index < n:

@@ -140,7 +140,7 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err er
 // checkSkew reports why --skew cannot be one.
 func (f *flags) checkSkew() error {
 	if f.skew.Abs() > hosts.MaxSkew {
-		return fmt.Errorf("--skew %s is more than a century", hosts.FormatDuration(f.skew))
+		return fmt.Errorf("--skew %s is more than a century", knock.FormatDuration(f.skew))
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (r Report) Summary(now time.Time) string {
 		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), turning(low, high))
 	}
 
-	text := "the server is " + Ahead(skew)
+	text := "the server is " + knock.FormatAhead(skew)
 	// Its hour turns when this machine's clock shows turn past the hour.
 	turn := (-skew%time.Hour + time.Hour) % time.Hour
 	here := HourOffset(now, skew)
@@ -73,7 +73,7 @@ func (r Report) LocalSummary() string {
 	case r.Local.Offset.Abs() < agreement:
 		return fmt.Sprintf("which agrees with NTP (%+.3f s)", -r.Local.Offset.Seconds())
 	}
-	return "which is " + Ahead(-offset) + " by NTP: set it"
+	return "which is " + knock.FormatAhead(-offset) + " by NTP: set it"
 }
 
 // SameHour reports whether the server may be in the hour that a skew says, at
@@ -89,7 +89,7 @@ func (r Reading) Text() string {
 	if r.Err != nil {
 		return r.Err.Error()
 	}
-	text := fmt.Sprintf("%s, within %.3f s", FormatOffset(r.Offset), r.Uncertainty.Seconds())
+	text := fmt.Sprintf("%s, within %.3f s", knock.FormatOffset(r.Offset), r.Uncertainty.Seconds())
 	if r.Uncertainty > vague {
 		text = between(r.Interval())
 	}
@@ -118,7 +118,7 @@ func (r Report) whyUnknown() string {
 			continue
 		}
 		if s.Err == nil {
-			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, FormatOffset(s.Offset)))
+			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, knock.FormatOffset(s.Offset)))
 		}
 		names = append(names, s.Name)
 	}
@@ -169,54 +169,16 @@ func last(before, turn time.Duration) string {
 	return past(before-time.Second, turn)
 }
 
-// ahead writes an offset in whole seconds in words: 41 min ahead.
-func Ahead(d time.Duration) string {
-	if d < 0 {
-		return span(-d) + " behind"
-	}
-	return span(d) + " ahead"
-}
-
 // between writes the ends of an interval in words.
 func between(i Interval) string {
 	low, high := i.Low.Round(time.Minute), i.High.Round(time.Minute)
 	switch {
 	case low >= 0:
-		return fmt.Sprintf("%s to %s ahead", span(low), span(high))
+		return fmt.Sprintf("%s to %s ahead", knock.FormatSpan(low), knock.FormatSpan(high))
 	case high <= 0:
-		return fmt.Sprintf("%s to %s behind", span(-high), span(-low))
+		return fmt.Sprintf("%s to %s behind", knock.FormatSpan(-high), knock.FormatSpan(-low))
 	}
-	return fmt.Sprintf("between %s behind and %s ahead", span(-low), span(high))
-}
-
-// span writes a span of whole seconds: 2 d 3 h 0 min, 3 h 20 min, 41 min 20 s.
-func span(d time.Duration) string {
-	days, h, m, s := d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
-	var parts []string
-	add := func(n time.Duration, unit string, always bool) {
-		if n > 0 || always {
-			parts = append(parts, fmt.Sprintf("%d %s", n, unit))
-		}
-	}
-	add(days, "d", false)
-	add(h, "h", days > 0)
-	add(m, "min", d >= time.Hour || d == 0 || d >= time.Minute)
-	add(s, "s", false)
-	return strings.Join(parts, " ")
-}
-
-// FormatOffset writes an offset for a table: +0.004 s below a minute, else
-// -3:00:00.
-func FormatOffset(d time.Duration) string {
-	if d.Abs() < time.Minute {
-		return fmt.Sprintf("%+.3f s", d.Seconds())
-	}
-	sign := "+"
-	if d < 0 {
-		sign = "-"
-	}
-	d = d.Abs().Round(time.Second)
-	return fmt.Sprintf("%s%d:%02d:%02d", sign, d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
+	return fmt.Sprintf("between %s behind and %s ahead", knock.FormatSpan(-low), knock.FormatSpan(high))
 }
 
 // RoundSkew returns the skew to keep for a host: to the second, or to the minute
