@@ -89,6 +89,7 @@ func (x *run) readClocks(ctx context.Context) {
 	x.clocks.Go(func() {
 		var so clock.Report
 		r, err := c.Read(ctx, x.host.Lookup(), x.e.target.Addr.Addr(), func(reading clock.Reading) {
+			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())
 			so.Add(reading)
 			shown := so
 			x.update(func(r *Report) { r.Clock = &shown })
@@ -162,6 +163,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		if errors.Is(err, knock.ErrUnreachable) {
 			x.e.noRouteErr, err = err, nil
 		}
+		x.log.Debug("probed SSH", "address", x.e.target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 		return r.SSH, err
 	}
 	if x.e.before, err = probe(beforeLimit); err != nil {
@@ -215,6 +217,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
 		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
+	x.logHandshake(r, err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {
@@ -235,6 +238,16 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	}
 	s.end(status, handshakeWords(r), func(rep *Report) { record(rep, &r) })
 	return &r, nil
+}
+
+// logHandshake logs every knock with its answer, and SSH's.
+func (x *run) logHandshake(r knock.Report, err error) {
+	for i, a := range r.Attempts {
+		for _, k := range a.Knocks {
+			x.log.Debug("knocked", "address", r.Address, "attempt", i+1, "port", k.Port, "answer", k.Answer, "rtt", time.Duration(k.RTT))
+		}
+	}
+	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 }
 
 // handshakeWords says how the knocks and SSH were answered.

@@ -38,6 +38,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
+	x.logHandshake(r, nil)
 	r.Before = first.Before
 	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
 	r.OpenedBy += len(first.Attempts)
@@ -103,11 +104,15 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	}
 	job.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := job.Run(ctx, t, func(r scan.Report) {
+		if r.Packets == 0 {
+			x.log.Debug("scan begins", "sends", r.Announce)
+		}
 		x.mu.Lock()
 		x.report.Scan = &r
 		x.mu.Unlock()
 		s.progress(r.Progress())
 	})
+	x.log.Debug("scanned", "address", t.Addr, "candidates", r.Candidates, "packets", r.Packets, "connections", r.Connections, "result", r.Summary(), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		r.Stopped, r.NoRoute, err = "no route to host", true, nil
 	}

@@ -10,24 +10,25 @@ import (
 )
 
 const (
-	// maxPasses bounds how often the hypotheses that fit one hit are scanned.
+	// maxPasses bounds how often the candidates that fit one hit are scanned.
 	maxPasses = 3
-	// maxConfirmations bounds how many hypotheses that explain a hit are told apart
-	// by handshakes.
+	// maxConfirmations bounds how many candidates that fit a hit get a handshake of
+	// their own.
 	maxConfirmations = 6
-	// maxLate is how many looks a gate may be late that a hit is put aside for.
+	// maxLate is how many probes late a gate may open: candidates that recent are
+	// tried again after a hit that did not repeat.
 	maxLate = 12
-	// maxUnconfirmed bounds how many hits are put aside: each costs a window.
+	// maxUnconfirmed bounds how many hits may fail to repeat: each costs a window.
 	maxUnconfirmed = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond
 )
 
-// search tries hypotheses until one is confirmed, all are tried, or the budget's
-// time is over. A hit that does not repeat is put aside, and the search goes on
-// with the others: somebody else's handshake, or ports of several hypotheses,
-// can open a gate as well.
+// search tries candidates until one is confirmed, all are tried, or there is no
+// time to wait for the budget. A hit that does not repeat is recorded, and the
+// search continues: someone else's handshake, or a mix of several candidates'
+// ports, can open a gate too.
 func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error) {
 	for len(todo) > 0 && !found && r.report.Stopped == "" {
 		n, err := r.afford(ctx, len(todo))
@@ -44,30 +45,30 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			todo = todo[n:]
 			continue
 		}
-		looked := now[:max(p.probedBy(hit)-maxLate, 0)] // of later ones the gate may have been late
+		tried := now[:max(p.probedBy(hit)-maxLate, 0)] // a later one may have opened the gate late
 		fits, err := r.filter(ctx, p, hit, now)
 		if err != nil || r.report.Stopped != "" {
 			return false, err
 		}
-		asked := fits[:min(len(fits), maxConfirmations)]
-		if found, err = r.confirmFirst(ctx, asked); found || err != nil || r.report.Stopped != "" {
+		confirmed := fits[:min(len(fits), maxConfirmations)]
+		if found, err = r.confirmFirst(ctx, confirmed); found || err != nil || r.report.Stopped != "" {
 			return found, err
 		}
-		if len(asked) == 0 {
-			looked = now[:p.probedBy(hit)]
+		if len(confirmed) == 0 {
+			tried = now[:p.probedBy(hit)]
 		}
-		// What fits as well and was not asked is not settled, though looked at.
-		over := append(slices.Clone(asked), slices.DeleteFunc(slices.Clone(looked), func(i int) bool { return slices.Contains(fits, i) })...)
-		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(over, i) })
-		if r.recordUnconfirmed(asked); len(r.unconfirmed) >= maxUnconfirmed {
-			r.report.Stopped = "SSH opens again and again, and never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
+		// A candidate that fits but got no handshake of its own stays to be tried.
+		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
+		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed) >= maxUnconfirmed {
+			r.report.Stopped = "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
 		}
 	}
 	return found, nil
 }
 
-// recordUnconfirmed notes a hit that did not repeat. Without a hypothesis that explains
-// it, it counts all the same.
+// recordUnconfirmed records a hit that did not repeat, also one that no candidate
+// explains.
 func (r *scanRun) recordUnconfirmed(fits []int) {
 	best := -1
 	if len(fits) > 0 {
@@ -80,7 +81,7 @@ func (r *scanRun) recordUnconfirmed(fits []int) {
 	r.notify(true)
 }
 
-// plan is how the hypotheses of are scanned.
+// plan returns the plan for the candidates of.
 func (r *scanRun) plan(of []int) scanPlan {
 	ports := make([][knock.Knocks]uint16, len(of))
 	for n, i := range of {
@@ -89,8 +90,8 @@ func (r *scanRun) plan(of []int) scanPlan {
 	return newScanPlan(ports, r.target, paceTo(r.target.Addr.Addr()))
 }
 
-// filter returns the hypotheses that fit a hit, the best first. Among thousands,
-// many do: they are scanned again by themselves.
+// filter returns the candidates that fit a hit, the best first. Many of thousands
+// do; those are scanned again alone.
 func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
 	for pass := 1; ; pass++ {
 		var fits []int
@@ -105,15 +106,15 @@ func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		}
 		again := r.plan(fits)
 		n, err := r.try(ctx, again, fits)
-		if err != nil || r.report.Stopped != "" || n < 0 { // what fitted before is all that is known
+		if err != nil || r.report.Stopped != "" || n < 0 { // the list from before is the best known
 			return fits, err
 		}
 		p, hit, of = again, n, fits
 	}
 }
 
-// confirmFirst finds out which of the hypotheses that fit is the one, by a handshake
-// for each once the window is over.
+// confirmFirst makes a handshake for each candidate that fits, after the window,
+// until one opens the gate.
 func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	if len(fits) == 0 {
 		if !knock.Wait(ctx, r.target.Window+time.Second) {
@@ -133,7 +134,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
-		// What a stand-in opens late is not what is knocked next.
+		// A stand-in may open late: the next handshake must not get the credit.
 		if n > 0 && r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
@@ -144,8 +145,8 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	return false, nil
 }
 
-// confirmAgain confirms hits once more that were put aside, once a guard that the scan
-// may have run into has forgotten it.
+// confirmAgain makes the handshakes of unconfirmed hits again, after a sweep guard
+// that may have ignored them has forgotten this address.
 func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 	aside := slices.DeleteFunc(slices.Clone(r.unconfirmed), func(i int) bool { return i < 0 })
 	if len(aside) == 0 {
@@ -164,23 +165,23 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// confirm makes the handshake of one hypothesis between two looks at SSH, and
-// notes it if it opens.
+// confirm makes the handshake of one candidate between two probes of SSH, and
+// records it if it opens the gate.
 func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
-	var shots []knock.Packet
+	var packets []knock.Packet
 	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
 		return false, err
 	}
-	shots = append(shots, knock.Packet{Probe: true})
+	packets = append(packets, knock.Packet{Probe: true})
 	for k, port := range r.ports[i] {
-		shots = append(shots, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
+		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		shots = append(shots, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
+		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
 	}
-	// A window that every connection extends may still be open: once more then.
+	// A window that every connection extends may still be open: then try again.
 	for range 2 {
-		v, err := r.send(ctx, shots, knock.BatchOptions{Shut: r.shut}, func(int) {})
+		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
 		}
@@ -203,9 +204,9 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 	return false, nil
 }
 
-// afford returns how many hypotheses of n may be tried now: all of them, unless
-// the gate's sweep guard is known. Then it waits until the guard forgives one
-// more, and returns 0 if that takes too long.
+// afford returns how many candidates of n may be tried now: all of them, unless the
+// gate's sweep guard is known. Then it waits until the guard forgives one more,
+// and returns 0 if that takes too long.
 func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	if r.target.SweepGuard == 0 {
 		return n, nil
