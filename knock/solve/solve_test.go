@@ -97,7 +97,7 @@ func TestSolveRandomServers(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(2026, 11))
 	alone, first := 0, 0
-	const servers = 200
+	const servers = 60
 	for n := range servers {
 		size := 2 + random.IntN(65534)
 		switch n % 4 {

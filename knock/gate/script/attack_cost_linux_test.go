@@ -20,6 +20,7 @@ const (
 	wrongOfMany  synKind = iota // wrong ports, of sources that are counted
 	wrongStrict                 // the same in a flood, beyond the global limit
 	wrongIgnored                // of a source that is ignored
+	wholeSweep                  // of one new source that sweeps the range
 	portOne                     // first knocks of new sources
 	portOneAgain                // first knocks of one source
 	outside                     // a port outside the range
@@ -28,7 +29,7 @@ const (
 
 func (k synKind) String() string {
 	return [...]string{"wrong port, many sources", "wrong port, many sources, in a flood of these", "wrong port, a source that is ignored",
-		"port one, many sources", "port one, one source", "port outside the range"}[k]
+		"each port of the range in turn, one source", "port one, many sources", "port one, one source", "port outside the range"}[k]
 }
 
 // measured is a server whose rules are timed.
@@ -46,12 +47,16 @@ const costBatch = 1000
 func (m *measured) packets(k synKind, n int) []knocktest.Packet {
 	ports, wrong := m.sequence(at), m.wrong(700)
 	all := make([]knocktest.Packet, n)
+	m.next++
+	sweeper := stranger(m.next, false)
 	for i := range all {
 		m.next++
 		p := knocktest.Packet{From: stranger(m.next, false), Port: wrong[i%len(wrong)]}
 		switch k {
 		case wrongIgnored:
 			p.From = stranger(0, false)
+		case wholeSweep:
+			p.From, p.Port = sweeper, uint16(m.Range.Bottom()+i%m.Range.Size())
 		case portOne:
 			p.Port = ports[0]
 		case portOneAgain:
@@ -67,11 +72,15 @@ func (m *measured) packets(k synKind, n int) []knocktest.Packet {
 // round times a batch of each kind.
 func (m *measured) round() {
 	m.x.Send(m.packets(wrongIgnored, 2*script.DefaultSweepGuard)...)
-	for _, k := range []synKind{wrongOfMany, wrongIgnored, portOne, portOneAgain, outside, wrongStrict} {
+	for _, k := range []synKind{wrongOfMany, wrongIgnored, wholeSweep, portOne, portOneAgain, outside, wrongStrict} {
 		if k == wrongStrict { // nothing is left of the global limit
 			m.x.Send(m.packets(k, 7*costBatch)...)
 		}
-		for batch := range slices.Chunk(m.packets(k, costBatch), costBatch/5) {
+		size := costBatch / 5
+		if k == wholeSweep { // the first of its SYNs are counted, the others ignored
+			size = costBatch
+		}
+		for batch := range slices.Chunk(m.packets(k, costBatch), size) {
 			start := threadTime(m.t)
 			m.x.Send(batch...)
 			m.times[k] = append(m.times[k], (threadTime(m.t)-start)/time.Duration(len(batch)))
