@@ -104,7 +104,7 @@ func TestScanKeepsInsideKnownGuard(t *testing.T) {
 		if tripped() {
 			t.Errorf("the guard ignores this client, after %d wrong ports", r.WrongPorts)
 		}
-		t.Logf("%d wrong ports, %d of %d hypotheses in %v", r.WrongPorts, r.Candidates-r.Untried, r.Candidates, time.Duration(r.Elapsed))
+		t.Logf("%d wrong ports, %d of %d candidates in %v", r.WrongPorts, r.Candidates-r.Untried, r.Candidates, time.Duration(r.Elapsed))
 	})
 }
 

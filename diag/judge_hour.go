@@ -111,7 +111,7 @@ func (j hourJudge) pick(earlier, later Code) Code {
 // with "; " or is empty.
 func (j hourJudge) explain(code Code, likelihood float64, summary, fix string, evidence ...string) explanation {
 	skew, offset := j.skew, j.Offset
-	until := "until then use skew " + knock.FormatDuration(skew)
+	until := "until then apply skew " + knock.FormatDuration(skew) + " here"
 	switch code {
 	case RulesStale:
 		until = fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", knock.FormatDuration(skew))

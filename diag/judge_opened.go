@@ -49,7 +49,7 @@ func (e evidence) otherSettings(o opening) (found []explanation) {
 		found = append(found, explanation{
 			Cause:   Cause{RangeMismatch, 0.95, nil},
 			summary: fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.target.Range),
-			fix:     fmt.Sprintf("use range %v here", o.Range),
+			fix:     fmt.Sprintf("apply range %v here", o.Range),
 			detail:  Detail{ServerRange: o.Range},
 			change:  hosts.Change{Range: o.Range},
 		})
@@ -66,7 +66,7 @@ func (e evidence) otherSettings(o opening) (found []explanation) {
 		found = append(found, explanation{
 			Cause:   Cause{FamilyMismatch, 0.95, nil},
 			summary: fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
-			fix:     fmt.Sprintf("use IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()),
+			fix:     fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()),
 			detail:  Detail{Works: o.family},
 			change:  hosts.Change{Family: o.family},
 		})

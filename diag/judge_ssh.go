@@ -16,7 +16,7 @@ func (e evidence) opens() []explanation {
 	}
 	if skew, ok := e.wrongSkew(); ok {
 		f[0].summary += ", but " + e.clock.Summary(e.now)
-		f[0].fix = fmt.Sprintf("set the clock that is wrong, or use skew %s here", knock.FormatDuration(skew))
+		f[0].fix = fmt.Sprintf("set the clock that is wrong, or apply skew %s here", knock.FormatDuration(skew))
 		f[0].change.Skew = &skew
 	}
 	return f

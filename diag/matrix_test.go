@@ -28,7 +28,7 @@ type fault struct {
 	// break does what is wrong besides.
 	breaks func(t *testing.T, s *knocktest.Server, p *patient)
 	want   diag.Code
-	// opens says that what the verdict takes over must open the gate.
+	// opens says that the verdict's change must open the gate.
 	opens bool
 	also  func(r diag.Report) bool
 }
@@ -329,13 +329,13 @@ func (f fault) run(t *testing.T) (diag.Code, time.Duration, int) {
 		t.Errorf("the fix changes %q here", r.Verdict.Change)
 	}
 	if f.opens {
-		f.takeOver(t, s, client, r.Verdict.Change.Apply(p.host), secret)
+		f.applyFix(t, s, client, r.Verdict.Change.Apply(p.host), secret)
 	}
 	return r.Verdict.Code, took, connections
 }
 
-// takeOver knocks as the fix of the verdict has it.
-func (f fault) takeOver(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
+// applyFix knocks with the change of the verdict.
+func (f fault) applyFix(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
 	target := h.Target()
 	target.Secret = secret
 	addr, err := client.Resolve(t.Context(), h.Lookup(), h.Family)

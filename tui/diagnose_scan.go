@@ -13,7 +13,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// strip is hypotheses that have one thing in common, in cells of one thing more.
+// strip is candidates that have one thing in common, in cells of one thing more.
 type strip[K comparable] struct {
 	keys  []K
 	cells map[K]scan.CellState
