@@ -17,21 +17,21 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// demoWalk says that TestDemoClock walks through everything instead of a part.
-var demoWalk = flag.Bool("demo.walk", false, "examine the demo at every hour of the day with every offset of its clock")
+// demoWalk says that TestDemoClock walks through all cases instead of a part.
+var demoWalk = flag.Bool("demo.walk", false, "diagnose the demo at every hour of the day with every offset of its clock")
 
-// demoWindow is short against what a hit waits for, and long against what a busy
-// machine keeps a knock waiting.
+// demoWindow is short, since every hit waits for it to end, and longer than a busy
+// machine delays a knock.
 const demoWindow = 2 * time.Second
 
-// faulty is a stand-in with a fault, and the time at which it is examined.
+// faulty is a stand-in with a fault, and the time of the diagnosis.
 type faulty struct {
 	fault  string
 	at     time.Time
 	future int // hours that the doctor may try ahead
 }
 
-// loopbacks hands out addresses of their own to stand-ins side by side.
+// loopbacks gives each of the parallel stand-ins an address of its own.
 type loopbacks struct {
 	mu sync.Mutex
 	n  int
@@ -44,8 +44,8 @@ func (l *loopbacks) next() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(l.n / 250), byte(l.n%250 + 1)})
 }
 
-// examine starts the demo and returns what the doctor says of it.
-func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
+// diagnose starts the demo and returns the doctor's report.
+func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	t.Helper()
 	faults, err := demo.ParseFault(d.fault)
 	if err != nil {
@@ -79,7 +79,7 @@ func demoRange(f demo.Faults) knock.Range {
 	return knock.DefaultRange
 }
 
-// TestDemoClock examines demos whose clock is off, at hours of the day times
+// TestDemoClock diagnoses demos whose clock is off, at hours of the day times
 // offsets from -26 to +26: each seventeenth of them.
 // All 1,272, which takes minutes:
 //
@@ -109,9 +109,9 @@ func TestDemoClock(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, d.fault), func(t *testing.T) {
 				t.Parallel()
 				if m := d.at.Minute(); m == 0 || m == 59 {
-					d.at = d.at.Add(30 * time.Minute) // near the hour change two hours open it
+					d.at = d.at.Add(30 * time.Minute) // tooSoon the hour change two hours open it
 				}
-				r := d.examine(t, own.next())
+				r := d.diagnose(t, own.next())
 				busy := want == diag.Opens && r.Verdict.Code == diag.LossyPath // the stand-in was late
 				if r.Verdict.Code != want && !busy {
 					t.Fatalf("verdict %s, want %s\n%s", r.Verdict.Code, want, r.Text(true))
@@ -124,7 +124,7 @@ func TestDemoClock(t *testing.T) {
 	}
 }
 
-// TestDemoFaults examines the demo with each of its other faults at some hours of
+// TestDemoFaults diagnoses the demo with each of its other faults at some hours of
 // the day; at all of them:
 //
 //	go test -run DemoFaults ./diag -demo.walk
@@ -159,7 +159,7 @@ func TestDemoFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
 				t.Parallel()
 				at := time.Date(2026, 11, 22, hour, 15, 0, 0, time.UTC)
-				if r := (faulty{tt.fault, at, tt.future}).examine(t, own.next()); r.Verdict.Code != tt.want {
+				if r := (faulty{tt.fault, at, tt.future}).diagnose(t, own.next()); r.Verdict.Code != tt.want {
 					t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, tt.want, r.Text(true))
 				}
 			})

@@ -28,7 +28,7 @@ type fault struct {
 	// break does what is wrong besides.
 	breaks func(t *testing.T, s *knocktest.Server, p *patient)
 	want   diag.Code
-	// opens says that what the verdict takes over must open the gate.
+	// opens says that the verdict's change must open the gate.
 	opens bool
 	also  func(r diag.Report) bool
 }
@@ -158,10 +158,10 @@ func matrix(t *testing.T) []fault {
 		{name: "a router says port unreachable", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.PortUnreachable)},
 		{name: "a router resets the knocks, 40 ms before a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
 		{name: "a router drops the knocks", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: block(knocktest.Drop)},
-		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksIntercepted, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Within(knock.DefaultRange), knocktest.Hold)
 		}},
-		{name: "a proxy accepts everything", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+		{name: "a proxy accepts everything", server: knocktest.Options{Router: true}, want: diag.KnocksIntercepted, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Ports{First: 1, Last: 65535}, knocktest.Hold)
 		}},
 		{name: "SSH leaves by another address", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
@@ -278,7 +278,7 @@ func TestFaultMatrix(t *testing.T) {
 	for _, code := range []diag.Code{
 		diag.Opens, diag.AlreadyOpen, diag.LossyPath, diag.ServerAhead, diag.ServerBehind, diag.RulesStale, diag.HourAhead, diag.HourBehind,
 		diag.ClientAhead, diag.ClientBehind, diag.RangeMismatch, diag.SecretVariant, diag.SequenceUsed, diag.SSHDown, diag.SSHRefusing,
-		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksTaken, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
+		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksIntercepted, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
 	} {
 		if !seen[code] {
 			t.Errorf("no fault has the verdict %s", code)
@@ -329,13 +329,13 @@ func (f fault) run(t *testing.T) (diag.Code, time.Duration, int) {
 		t.Errorf("the fix changes %q here", r.Verdict.Change)
 	}
 	if f.opens {
-		f.takeOver(t, s, client, r.Verdict.Change.Apply(p.host), secret)
+		f.applyFix(t, s, client, r.Verdict.Change.Apply(p.host), secret)
 	}
 	return r.Verdict.Code, took, connections
 }
 
-// takeOver knocks as the fix of the verdict has it.
-func (f fault) takeOver(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
+// applyFix knocks with the change of the verdict.
+func (f fault) applyFix(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
 	target := h.Target()
 	target.Secret = secret
 	addr, err := client.Resolve(t.Context(), h.Lookup(), h.Family)

@@ -8,7 +8,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/hosts"
 	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 	"rapport/tui/ui"
@@ -161,11 +160,11 @@ func (s *compareScreen) windowRow(i gate.Inspection) string {
 	there, here := i.Gate.Window(), s.window()
 	switch {
 	case there != 0:
-		return s.row("window", hosts.FormatDuration(there), hosts.FormatDuration(here), sameness(there == here))
+		return s.row("window", knock.FormatDuration(there), knock.FormatDuration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", hosts.FormatDuration(here), untold)
+		return s.row("window", "computed", knock.FormatDuration(here), untold)
 	}
-	return s.row("window", "endless", hosts.FormatDuration(here), differs)
+	return s.row("window", "endless", knock.FormatDuration(here), differs)
 }
 
 // gateNote says where a gate stands.

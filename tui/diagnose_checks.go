@@ -7,7 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/diag"
-	"rapport/diag/clock"
+	"rapport/knock"
 	"rapport/tui/ui"
 )
 
@@ -110,14 +110,14 @@ func (s *diagnoseScreen) inShort(c diag.Check, w int) string {
 		case strings.HasPrefix(c.Summary, "no NTP server"):
 			return "no NTP server named"
 		case r.Clock != nil && r.Clock.Local.Known:
-			return clock.FormatOffset(-r.Clock.Local.Offset) + " by NTP"
+			return knock.FormatOffset(-r.Clock.Local.Offset) + " by NTP"
 		}
 	case diag.CheckServer:
 		if c.Status == diag.Running || r.Clock == nil {
 			break
 		}
 		if report := withoutKnock(*r.Clock); report.Known {
-			names, offset := witnesses(report), clock.FormatOffset(report.Skew)
+			names, offset := witnesses(report), knock.FormatOffset(report.Skew)
 			text := fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", "))
 			if ansi.StringWidth(text) > w {
 				text = fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1)

@@ -102,7 +102,7 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []cloc
 				failed = append(failed, r)
 				continue
 			}
-			words := clock.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
+			words := knock.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
 			name := r.Name
 			if r.Of == clock.Local {
 				name = "true time"

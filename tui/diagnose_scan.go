@@ -13,7 +13,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// strip is hypotheses that have one thing in common, in cells of one thing more.
+// strip is candidates that have one thing in common, in cells of one thing more.
 type strip[K comparable] struct {
 	keys  []K
 	cells map[K]scan.CellState
@@ -165,7 +165,7 @@ func scanInShort(r scan.Report, t knock.Target, running bool) string {
 		case running:
 			return "trying"
 		}
-		return fmt.Sprintf("none of %d opens it", r.Hypotheses)
+		return fmt.Sprintf("none of %d opens it", r.Candidates)
 	}
 	what := clockHour(r.Opened.Hour)
 	if r.Opened.Range != t.Range {

@@ -108,10 +108,10 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 	skew, ok := r.RoundSkew()
 	switch {
 	case h.Skew != 0 && ok && skew == h.Skew:
-		fmt.Fprintf(w, "that is the known skew, %s\n", hosts.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "that is the known skew, %s\n", knock.FormatDuration(h.Skew))
 		return
 	case h.Skew != 0:
-		fmt.Fprintf(w, "the known skew is %s\n", hosts.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "the known skew is %s\n", knock.FormatDuration(h.Skew))
 	}
 	switch {
 	case !ok || skew == h.Skew:
@@ -120,9 +120,9 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 		if f.config != "" {
 			config = " --config " + shellWord(f.config)
 		}
-		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", shellWord(h.Name), hosts.FormatDuration(skew), config)
+		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", shellWord(h.Name), knock.FormatDuration(skew), config)
 	default:
-		fmt.Fprintf(w, "to use it: --skew %s\n", hosts.FormatDuration(skew))
+		fmt.Fprintf(w, "to use it: --skew %s\n", knock.FormatDuration(skew))
 	}
 }
 
@@ -140,5 +140,5 @@ func skewNote(r clock.Report) string {
 	if !ok {
 		return ""
 	}
-	return "; its skew is " + hosts.FormatDuration(skew)
+	return "; its skew is " + knock.FormatDuration(skew)
 }

@@ -66,7 +66,7 @@ func (f *flags) Validate() error {
 	case f.timeout <= 0:
 		return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	case f.skew.Abs() > hosts.MaxSkew:
-		return fmt.Errorf("--skew %s is more than a century", hosts.FormatDuration(f.skew))
+		return fmt.Errorf("--skew %s is more than a century", knock.FormatDuration(f.skew))
 	case f.sshPort < 1 || f.sshPort > 65535:
 		return fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
 	}
@@ -181,12 +181,9 @@ func warnNarrow(w io.Writer, r knock.Range) {
 	}
 }
 
-// client returns the client that all commands knock and probe with.
-func (f *flags) client() *knock.Client { return &knock.Client{} }
-
 // pin resolves h and pins t to the address found, within the timeout.
 func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {
-	client := f.client()
+	client := &knock.Client{}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)

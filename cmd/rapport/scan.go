@@ -137,9 +137,9 @@ func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
 				tried++
 			}
 		}
-		if r.Opened == nil && r.Elapsed >= next && tried-printed >= max(r.Hypotheses/10, 1) {
+		if r.Opened == nil && r.Elapsed >= next && tried-printed >= max(r.Candidates/10, 1) {
 			printed, next = tried, r.Elapsed+knock.Millis(time.Second)
-			fmt.Fprintf(w, "%d of %d candidates tried\n", tried, r.Hypotheses)
+			fmt.Fprintf(w, "%d of %d candidates tried\n", tried, r.Candidates)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func printScan(w io.Writer, r scan.Report, t knock.Target) {
 			fmt.Fprintln(w, "differs: nothing")
 		}
 	}
-	for _, h := range r.Aside {
+	for _, h := range r.Unconfirmed {
 		if r.Opened == nil || *r.Opened != h {
 			fmt.Fprintf(w, "not repeated: hour %v, range %v, the secret %s opened it once, and not again\n", h.Hour, h.Range, h.Variant.Words())
 		}
@@ -163,5 +163,5 @@ func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	if r.Opened == nil && r.BeyondGuard > 0 {
 		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", script.DefaultSweepGuard, r.BeyondGuard)
 	}
-	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Hypotheses, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
+	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Candidates, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
 }

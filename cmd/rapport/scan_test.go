@@ -16,7 +16,7 @@ func TestScanProgress(t *testing.T) {
 	hit := solve.Candidate{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: solve.AsGiven}
 	// run is a scan of 400 candidates, one every step, that finds the last.
 	run := func(step time.Duration, on func(scan.Report)) {
-		r := scan.Report{Announce: "what is sent", Hypotheses: 400, Cells: make([]scan.Cell, 400)}
+		r := scan.Report{Announce: "what is sent", Candidates: 400, Cells: make([]scan.Cell, 400)}
 		on(r)
 		for i := range r.Cells {
 			r.Cells[i].State = scan.Tried

@@ -88,18 +88,18 @@ func serverKeys() []key {
 			if h.Skew == 0 {
 				return ""
 			}
-			return tomlString(FormatDuration(h.Skew))
+			return tomlString(knock.FormatDuration(h.Skew))
 		}},
 		{"window", func(h *Host, v value) (err error) {
 			if h.Window, err = v.duration(); err == nil && (h.Window < minWindow || h.Window > maxWindow) {
-				err = fmt.Errorf("window %v is not within %s to %s", h.Window, FormatDuration(minWindow), FormatDuration(maxWindow))
+				err = fmt.Errorf("window %v is not within %s to %s", h.Window, knock.FormatDuration(minWindow), knock.FormatDuration(maxWindow))
 			}
 			return err
 		}, func(h Host) string {
 			if h.Window == 0 || h.Window == knock.DefaultWindow {
 				return ""
 			}
-			return tomlString(FormatDuration(h.Window))
+			return tomlString(knock.FormatDuration(h.Window))
 		}},
 		{"ntp", func(h *Host, v value) (err error) {
 			if h.NTP, err = v.texts(); err != nil {
@@ -176,14 +176,14 @@ func gateKeys() []key {
 		}},
 		{"gap", func(h *Host, v value) (err error) {
 			if h.Gap, err = v.duration(); err == nil && (h.Gap < minGap || h.Gap > maxGap) {
-				err = fmt.Errorf("gap %v is not within %s to %s", h.Gap, FormatDuration(minGap), FormatDuration(maxGap))
+				err = fmt.Errorf("gap %v is not within %s to %s", h.Gap, knock.FormatDuration(minGap), knock.FormatDuration(maxGap))
 			}
 			return err
 		}, func(h Host) string {
 			if h.Gap == 0 {
 				return ""
 			}
-			return tomlString(FormatDuration(h.Gap))
+			return tomlString(knock.FormatDuration(h.Gap))
 		}},
 		{"sweep_guard", func(h *Host, v value) (err error) {
 			if h.SweepGuard, err = v.integer(); err == nil && h.SweepGuard < 0 {
@@ -320,19 +320,6 @@ func tomlKey(s string) string {
 		return s
 	}
 	return tomlString(s)
-}
-
-// FormatDuration writes a span as the hosts file and flags take it, without units
-// that are zero: 41m, where String writes 41m0s.
-func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // nearest returns the word of a list that s is a misspelling of, or nothing.
