@@ -36,15 +36,22 @@ func (r *reader) expires(t time.Time) {
 	}
 }
 
-// banner waits for the first lines that the server sends and classifies them. It
+// greeting is what the server sent first.
+type greeting struct {
+	state SSHState // SSHSilent, SSHOpen, SSHRefusing or SSHNotSSH
+	text  string
+	conn  net.Conn // reads everything from the first byte on
+}
+
+// read waits for the first lines that the server sends and classifies them. It
 // ends at deadline, or earlier when expires says so. Where the platform can peek,
 // the lines stay in the socket; elsewhere the returned connection reads them
-// again. Either way the caller gets every byte.
-func (r *reader) banner(deadline time.Time) (state SSHState, text string, whole net.Conn) {
+// again.
+func (r *reader) read(deadline time.Time) greeting {
 	r.expires(deadline)
 	var seen []byte
 	whole, ended := r.conn, false
-	for state = SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
+	for state := SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
 		var next []byte
 		next, whole, ended = peek(whole, len(seen))
 		if len(next) > len(seen) {
@@ -53,12 +60,12 @@ func (r *reader) banner(deadline time.Time) (state SSHState, text string, whole 
 			r.expires(time.Now().Add(bannerLineTimeout))
 		}
 	}
-	state, text = judge(seen, true)
+	state, text := judge(seen, true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
 	_ = whole.SetDeadline(time.Time{})
-	return state, text, whole
+	return greeting{state, text, whole}
 }
 
 // judge says what the bytes read so far mean. An unfinished line counts only if

@@ -55,11 +55,11 @@ func FuzzBanner(f *testing.F) {
 		conn := saying(t, said)
 		defer conn.Close()
 		r := reader{conn: conn}
-		got, words, whole := r.banner(time.Now().Add(time.Minute))
-		if got != state || words != text {
-			t.Errorf("%q is %s %q, read it is %s %q", said, state, text, got, words)
+		g := r.read(time.Now().Add(time.Minute))
+		if g.state != state || g.text != text {
+			t.Errorf("%q is %s %q, read it is %s %q", said, state, text, g.state, g.text)
 		}
-		if got, err := io.ReadAll(whole); err != nil || !bytes.Equal(got, said) {
+		if got, err := io.ReadAll(g.conn); err != nil || !bytes.Equal(got, said) {
 			t.Errorf("the connection gives %q, %v, of %q", got, err, said)
 		}
 	})

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -23,25 +23,13 @@ var (
 	ErrSend = errors.New("cannot send from this machine")
 )
 
-func unreachable(addr netip.Addr) error {
-	return fmt.Errorf("%w: no route to host %s; check the address and this machine's network", ErrUnreachable, addr)
-}
-
-func sendError(what string, err error) error {
-	hint := "check this machine's network"
-	switch {
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		hint = "a firewall on this machine forbids it"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		hint = "too many files are open: raise ulimit -n"
-	}
-	return fmt.Errorf("%w: %s: %w; %s", ErrSend, what, err, hint)
-}
-
 // Client resolves, knocks and probes. The zero Client is ready to use.
 type Client struct {
 	Clock    func() time.Time // this machine's clock; nil is time.Now
 	Resolver *net.Resolver    // nil is net.DefaultResolver
+	// Log gets a debug record for each SYN and each answer (port, answer, rtt);
+	// never the secret. Nil logs nothing.
+	Log *slog.Logger
 }
 
 func (c *Client) now() time.Time {

@@ -8,30 +8,26 @@ import (
 // DefaultWindow is the article's --seconds 5.
 const DefaultWindow = 5 * time.Second
 
-// These numbers were chosen by simulating thousands of handshakes in virtual time
-// and confirmed on real gates behind lossy links; the README names both commands.
-// The reasons:
+// These numbers were chosen by simulating thousands of handshakes and confirmed on
+// real gates behind lossy links; the README names both commands. The reasons:
 //
-//   - A gate's phases persist. An attempt continues from the phase that the
-//     previous one reached, a repeated knock does nothing, and wrong ports reset
-//     nothing. So attempts may follow each other quickly.
-//   - Knocks go to different ports, so a network card and a server may handle
-//     them on different cores. A gap of one millisecond keeps them in order and
-//     costs four milliseconds in all. A good network needs no more, so the first
-//     attempt sends nothing twice.
+//   - A gate's phases persist: an attempt continues from the phase that the previous
+//     one reached, and repeated knocks and wrong ports change nothing. So attempts
+//     may follow each other quickly.
+//   - A network card and a server may handle knocks to different ports on different
+//     cores. A gap of a millisecond keeps them in order. A good network needs no
+//     more, so the first attempt sends nothing twice.
 //   - The second attempt is needed because of loss far more often than because of
-//     reordering, and its gap of 10 ms costs little. From the third on either is
-//     likely: 30 ms is as much as Wi-Fi reorders, and well inside the window.
+//     reordering, and 10 ms cost little. Later either is likely: 30 ms is as much as
+//     Wi-Fi reorders, and well inside the window.
 //   - With two copies of each knock an attempt survives 20 % loss in four of five
 //     cases instead of one of three. A third copy helps little.
-//   - The probe is lost most often, since it needs a packet each way. So there are
-//     two, and older ones stay open. The kernel's repeat after a second gains
-//     nothing where another attempt follows, so only the probes of the first and
-//     the last attempt stay open to the end; the first one's because a round trip
-//     may take more than a second.
-//   - An eavesdropper learns the ports from the first attempt. Repeating them tells
-//     nothing new, but makes the handshake longer and easier to notice: without any
-//     answer, 12 SYNs an attempt instead of 6.
+//   - The probe is lost most often, since it needs a packet each way: so there are
+//     two. The kernel's repeat after a second gains nothing where another attempt
+//     follows, so only those of the last attempt stay open to the end, and those of
+//     the first, since a round trip may take more than a second.
+//   - An eavesdropper learns the ports from the first attempt. Repeats tell nothing
+//     new, but make the handshake easier to notice: 12 SYNs an attempt instead of 6.
 var (
 	firstGap   = time.Millisecond
 	secondGap  = 10 * time.Millisecond

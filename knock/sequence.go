@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -65,12 +66,7 @@ func (s Sequence) Repeats() bool {
 // RepeatsAt reports whether the port of knock k (0 to 4) occurs elsewhere in
 // the sequence too.
 func (s Sequence) RepeatsAt(k int) bool {
-	for i, p := range s.ports {
-		if i != k && p == s.ports[k] {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.ports[:k], s.ports[k]) || slices.Contains(s.ports[k+1:], s.ports[k])
 }
 
 // How near to the hour change a handshake covers the neighbour hour too. Clocks

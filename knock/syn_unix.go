@@ -27,16 +27,10 @@ type syn struct {
 
 // sendSYN starts to connect to addr. Sockets and connect are called directly,
 // since net.Dialer does not tell when the SYN has left, and the order of the
-// SYNs is what counts in a handshake. An error is one of this machine: no SYN
-// has left.
-func sendSYN(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, false) }
-
-// sendSYNDropSYNACK is sendSYN for a connection that must not be completed: the
-// syn only notes whether a SYN-ACK came. On platforms that cannot do that it is
-// sendSYN.
-func sendSYNDropSYNACK(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, true) }
-
-func sendSYNTo(addr netip.AddrPort, drop bool) (*syn, error) {
+// SYNs is what counts in a handshake. With drop the connection must not be
+// completed: the syn only notes whether a SYN-ACK came, on platforms that can do
+// that. An error is one of this machine: no SYN has left.
+func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {
 		return nil, err
@@ -151,8 +145,8 @@ func (s *syn) expires(t time.Time) {
 // expire ends a wait that is under way, or is yet to begin.
 func (s *syn) expire() { s.expires(s.sent) }
 
-// conn turns a connected syn into a net.Conn; the syn is to be closed after it.
-func (s *syn) conn() (net.Conn, error) { return net.FileConn(s.file) }
+// netConn turns a connected syn into a net.Conn. The caller closes the syn after it.
+func (s *syn) netConn() (net.Conn, error) { return net.FileConn(s.file) }
 
 func (s *syn) close() { _ = s.file.Close() }
 

@@ -1,12 +1,62 @@
 package knock
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// Plural counts things: "1 hour", "3 addresses", "2 hypotheses".
+// Clean makes foreign text safe for one line of a terminal or a log: '?' replaces
+// invalid UTF-8 and characters that do not print, and text longer than n runes is
+// cut and ends in "...".
+func Clean(s string, n int) string {
+	var b strings.Builder
+	for _, c := range strings.ToValidUTF8(s, "?") {
+		if n == 0 {
+			b.WriteString("...")
+			break
+		}
+		n--
+		if !unicode.IsPrint(c) {
+			c = '?'
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// Limits of foreign text inside an error, in runes.
+const (
+	maxQuoted     = 80
+	maxQuotedPath = 1024 // which must stay usable
+)
+
+// Excerpt is [Clean] for text inside an error.
+func Excerpt(s string) string { return Clean(s, maxQuoted) }
+
+// Quote is [Excerpt] between double quotes.
+func Quote(s string) string { return fmt.Sprintf("%q", Excerpt(s)) }
+
+// QuotePath is [Quote] for a path.
+func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, maxQuotedPath)) }
+
+// WithoutPath removes the operation and the path from an error of package os, for
+// a message that names them itself.
+func WithoutPath(err error) error {
+	if pe := new(fs.PathError); errors.As(err, &pe) {
+		return pe.Err
+	}
+	if le := new(os.LinkError); errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}
+
+// Plural writes a number of things: "1 hour", "3 addresses", "2 hypotheses".
 func Plural(n int, what string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
