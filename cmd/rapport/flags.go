@@ -122,7 +122,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	f.log.Debug("server", "name", h.Name, "address", h.Lookup(), "ssh_port", h.SSHPort, "range", h.Range, "family", h.Family,
-		"skew", h.Skew, "window", h.Window, "secret", h.SecretSource(), "hosts_file", file.Path, "listed", f.listed)
+		"skew", h.Skew, "window", h.Window, "secret_source", h.SecretSource(), "hosts_file", file.Path, "listed", f.listed)
 	return h, nil
 }
 
@@ -183,15 +183,16 @@ func warnNarrow(w io.Writer, r knock.Range) {
 
 // pin resolves h and pins t to the address found, within the timeout.
 func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {
-	client := &knock.Client{}
+	client := &knock.Client{Log: f.log}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
-	f.log.Debug("resolved", "host", h.Lookup(), "family", h.Family, "address", addr, "error", err)
-	if err == nil {
-		t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	if err != nil {
+		return client, err
 	}
-	return client, err
+	f.log.Debug("resolved", "host", h.Lookup(), "family", h.Family, "address", addr)
+	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	return client, nil
 }
 
 // deadline bounds the command by --timeout if that was given. Without it, scan and
