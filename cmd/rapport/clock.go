@@ -118,9 +118,9 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 	case f.listed:
 		config := ""
 		if f.config != "" {
-			config = " --config " + shellWord(f.config)
+			config = " --config " + knock.ShellWord(f.config)
 		}
-		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", shellWord(h.Name), knock.FormatDuration(skew), config)
+		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", knock.ShellWord(h.Name), knock.FormatDuration(skew), config)
 	default:
 		fmt.Fprintf(w, "to use it: --skew %s\n", knock.FormatDuration(skew))
 	}

@@ -12,7 +12,6 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/gate"
 )
 
 // doctorOptions are the flags of doctor.
@@ -79,8 +78,8 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 	h.NTP = o.ntp.apply(h)
 	d := diag.Doctor{Client: &knock.Client{Log: f.log}, Log: f.log, Past: o.past, Future: o.future, Also: o.ranges}
-	if cmd.Flags().Changed("rules") {
-		found, err := rulesOf(cmd, o.rules)
+	if o.rules != "" {
+		found, _, err := readRules(cmd, o.rules)
 		if err != nil {
 			return err
 		}
@@ -110,15 +109,6 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 // begin with the kind's own text.
 func withKind(kind error, summary string) error {
 	return fmt.Errorf("%w: %s", kind, strings.TrimPrefix(summary, kind.Error()+": "))
-}
-
-// rulesOf reads a file of rules.
-func rulesOf(cmd *cobra.Command, file string) (gate.Found, error) {
-	if file == "" {
-		return gate.Found{}, errors.New("--rules needs a file")
-	}
-	found, _, err := readRules(cmd, file)
-	return found, err
 }
 
 // doctorProgress prints what a scan is going to send, before it does, and on a
@@ -161,7 +151,7 @@ func (o *doctorOptions) print(w io.Writer, r diag.Report, listed bool) {
 	}
 	if c := r.Verdict.Change; !c.IsZero() {
 		if listed {
-			fmt.Fprintf(w, "to apply it: rapport hosts edit %s %s\n", shellWord(r.Host), strings.Join(c.Flags(), " "))
+			fmt.Fprintf(w, "to apply it: rapport hosts edit %s %s\n", knock.ShellWord(r.Host), strings.Join(c.Flags(), " "))
 		} else {
 			fmt.Fprintf(w, "to apply it: %s\n", strings.Join(c.Flags(), " "))
 		}

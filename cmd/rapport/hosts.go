@@ -221,7 +221,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	if f.environment != "" {
 		return parseEnvironment(f.environment)
 	}
-	text, err := ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
+	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
 	if ctx.Err() != nil {
 		return knock.Secret{}, err
 	}
@@ -314,7 +314,7 @@ entry's name; it is needed where the script names no host.`,
 				name = args[1]
 			}
 			if name == "" {
-				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", shellWord(args[0]))
+				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", knock.ShellWord(args[0]))
 			}
 			h := hosts.NewHost(name)
 			h.Range = script.Range

@@ -139,7 +139,7 @@ func printSeq(w io.Writer, r seqReport, t knock.Target, paper bool) {
 		ports := strings.Trim(fmt.Sprint(r.Sequences[0].Ports), "[]")
 		fmt.Fprintf(w, "\nBy hand, with the ports of the hour (here the first one):\n"+
 			"  h=%s; for p in %s; do nc -w 1 $h $p </dev/null >/dev/null 2>&1; done; ssh -p %d $h\n",
-			shellWord(t.Host), ports, t.Addr.Port())
+			knock.ShellWord(t.Host), ports, t.Addr.Port())
 	}
 }
 
@@ -159,12 +159,4 @@ func (l seqLine) note(paper bool) string {
 		words = append(words, "a port repeats")
 	}
 	return strings.Join(words, ", ")
-}
-
-// shellWord quotes s for a POSIX shell if necessary.
-func shellWord(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == "" && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 )
 
 var errNoSSH = errors.New("there is no ssh on the PATH: install an OpenSSH client")
@@ -98,20 +99,6 @@ func (f *flags) login(destination string) (user, host string, err error) {
 	return user, host, err
 }
 
-// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
-// there. flags are those of rapport proxy.
-func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
-	proxy, err := proxyCommand(flags, canPass, sshWord(name))
-	if err != nil {
-		return nil, err
-	}
-	argv := []string{"ssh", "-o", "ProxyCommand=" + proxy, "-p", fmt.Sprint(h.SSHPort)}
-	if canPass {
-		argv = append(argv, "-o", "ProxyUseFdpass=yes")
-	}
-	return append(argv, args...), nil
-}
-
 // proxyFlags are the flags that rapport proxy gets from the command that runs ssh.
 // The port it gets from ssh.
 func proxyFlags() []string {
@@ -129,14 +116,13 @@ func givenFlags(cmd *cobra.Command) map[string]string {
 	return given
 }
 
-// proxyCommand returns the line that ssh runs to reach host, which is quoted for ssh.
-// Paths in it are absolute, since ssh runs it in its own working directory.
-func proxyCommand(flags map[string]string, fdpass bool, host string) (string, error) {
+// newProxyCommand returns this program as ssh's ProxyCommand, with the values of flags.
+func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("cannot find this program's own path: %w", err)
+		return sshconfig.Proxy{}, fmt.Errorf("cannot find this program's own path: %w", err)
 	}
-	words := []string{sshWord(self), "proxy"}
+	words := []string{self, "proxy"}
 	if fdpass {
 		words = append(words, "--fdpass")
 	}
@@ -147,26 +133,21 @@ func proxyCommand(flags map[string]string, fdpass bool, host string) (string, er
 		}
 		if name == "secret-file" || name == "config" {
 			if value, err = filepath.Abs(value); err != nil {
-				return "", fmt.Errorf("--%s: %w", name, err)
+				return sshconfig.Proxy{}, fmt.Errorf("--%s: %w", name, err)
 			}
 		}
-		words = append(words, sshWord("--"+name+"="+value))
+		words = append(words, "--"+name+"="+value)
 	}
-	line := strings.Join(append(words, "--", host, "%p"), " ")
-	if strings.ContainsAny(line, "\r\n") {
-		return "", errors.New("ssh takes no line end in a path: move the file")
-	}
-	return line, nil
+	return sshconfig.Proxy{Words: words, Fdpass: fdpass}, nil
 }
 
-// sshWord quotes a word of a ProxyCommand: ssh expands % in it and passes it to the
-// user's shell.
-func sshWord(s string) string { return quoteForSSH(strings.ReplaceAll(s, "%", "%%")) }
-
-// quoteForSSH quotes a word for the shell that runs a ProxyCommand.
-func quoteForSSH(s string) string {
-	if runtime.GOOS == "windows" && shellWord(s) != s { // file names hold no double quote there
-		return `"` + s + `"`
+// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
+// there. flags are those of rapport proxy.
+func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
+	p, err := newProxyCommand(flags, canPass)
+	if err != nil {
+		return nil, err
 	}
-	return shellWord(s)
+	options, err := p.Args(name, h.SSHPort)
+	return slices.Concat([]string{"ssh"}, options, args), err
 }

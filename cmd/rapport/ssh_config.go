@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rapport/knock"
 	"rapport/knock/hosts"
 )
 
@@ -22,48 +21,29 @@ git reach HOST through the gate by themselves:
 		Args:              oneHost,
 		ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			lines, err := stanza(cmd, f, args[0], canPass && !plain)
+			h, err := f.server(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			if master {
-				lines = append(lines, "    ControlMaster auto", "    ControlPath ~/.ssh/control-%C", "    ControlPersist 10m")
+			name := args[0]
+			if !strings.EqualFold(name, h.Name) { // an address
+				if name, err = hosts.AsTyped(name); err != nil {
+					return err
+				}
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), strings.Join(lines, "\n"))
+			p, err := newProxyCommand(givenFlags(cmd), canPass && !plain)
+			if err != nil {
+				return err
+			}
+			stanza, err := p.Stanza(name, h.SSHPort, master)
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(cmd.OutOrStdout(), stanza)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&master, "control-master", false, "let later sessions share the first session's connection, without a knock")
 	cmd.Flags().BoolVar(&plain, "no-fdpass", false, "carry the bytes instead of passing the connection to ssh")
 	return cmd
-}
-
-// stanza returns the lines of ~/.ssh/config for a host.
-func stanza(cmd *cobra.Command, f *flags, name string, fdpass bool) ([]string, error) {
-	h, err := f.server(cmd, name)
-	if err != nil {
-		return nil, err
-	}
-	if !strings.EqualFold(name, h.Name) { // an address
-		if name, err = hosts.AsTyped(name); err != nil {
-			return nil, err
-		}
-	}
-	// ssh_config(5) cannot quote the characters of a pattern.
-	if strings.ContainsAny(name, "*?!,\"'\\ ") {
-		return nil, fmt.Errorf("ssh would read the name %q as a pattern: rename the entry", name)
-	}
-	lines := []string{"Host " + name}
-	if h.SSHPort != knock.DefaultSSHPort {
-		lines = append(lines, fmt.Sprintf("    Port %d", h.SSHPort))
-	}
-	proxy, err := proxyCommand(givenFlags(cmd), fdpass, quoteForSSH("%h"))
-	if err != nil {
-		return nil, err
-	}
-	lines = append(lines, "    ProxyCommand "+proxy)
-	if fdpass {
-		lines = append(lines, "    ProxyUseFdpass yes")
-	}
-	return lines, nil
 }
