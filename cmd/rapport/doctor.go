@@ -24,10 +24,7 @@ type doctorOptions struct {
 
 func newDoctor(f *flags) *cobra.Command {
 	o := &doctorOptions{}
-	cmd := &cobra.Command{
-		Use:   "doctor HOST",
-		Short: "Find out why SSH does not open, and what to do",
-		Long: `doctor examines HOST: the name, the route, SSH without a knock, both clocks, the handshake,
+	cmd := f.hostCommand("doctor", "Find out why SSH does not open, and what to do", `doctor examines HOST: the name, the route, SSH without a knock, both clocks, the handshake,
 the other IP family, whether something rejects the knocks on the way, and which hour, range
 and secret variant would open the gate (see rapport scan --help). It begins with the cheap
 and harmless checks, and stops when it knows the cause. It makes only a few connections to
@@ -40,11 +37,7 @@ what the servers said; --report=full includes these too. Neither includes the se
 is then based on what is known.
 
 Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
-3 no such name or no route to host.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, f, args[0]) },
-	}
+3 no such name or no route to host.`, o.run)
 	o.search.register(cmd)
 	o.ntp.register(cmd)
 	p := cmd.Flags()

@@ -225,6 +225,14 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// hostCommand returns a command that takes one HOST.
+func (f *flags) hostCommand(name, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " HOST", Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, f, args[0]) },
+	}
+}
+
 // oneHost is the Args of commands that take one HOST.
 func oneHost(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {

@@ -10,17 +10,10 @@ import (
 )
 
 func newProbe(f *flags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "probe HOST",
-		Short: "Check whether SSH answers, without knocking",
-		Long: `probe opens one connection to the SSH port of HOST and reads one line. It waits for
+	return f.hostCommand("probe", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
 at most four seconds; --timeout sets another limit.
 
-Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runProbe(cmd, f, args[0]) },
-	}
+Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)
 }
 
 func runProbe(cmd *cobra.Command, f *flags, name string) error {

@@ -52,10 +52,7 @@ func (s *search) Validate() error {
 
 func newScan(f *flags) *cobra.Command {
 	s := &search{}
-	cmd := &cobra.Command{
-		Use:   "scan HOST",
-		Short: "Find out which hour and range open the gate, in one pass",
-		Long: `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
+	cmd := f.hostCommand("scan", "Find out which hour and range open the gate, in one pass", `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
 candidates, then ports 2, 3 and 4 of all, then one candidate at a time port 5 and a probe
 of SSH. When the window is over, a handshake confirms the candidate that opened the gate.
 The ranges tried are the known one, the same with each end off by one, and those of
@@ -71,16 +68,12 @@ stays below it, which takes a minute for every six candidates, for at most five 
 --timeout sets another limit.
 
 Exit status: 0 a candidate opens the gate, 1 none does, 2 usage, 3 no such name or no
-route to host.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runScan(cmd, f, s, args[0]) },
-	}
+route to host.`, s.scan)
 	s.register(cmd)
 	return cmd
 }
 
-func runScan(cmd *cobra.Command, f *flags, s *search, name string) error {
+func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
@@ -97,8 +90,8 @@ func runScan(cmd *cobra.Command, f *flags, s *search, name string) error {
 			if !f.json {
 				progress = scanProgress(cmd.ErrOrStderr(), term.IsTerminal(int(os.Stderr.Fd())))
 			}
-			s := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
-			r, err := s.Run(ctx, t, progress)
+			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
+			r, err := pass.Run(ctx, t, progress)
 			if errors.Is(err, context.DeadlineExceeded) {
 				r.Stopped, err = "out of time: allow more with --timeout", nil
 			}

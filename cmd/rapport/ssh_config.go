@@ -11,38 +11,31 @@ import (
 
 func newSSHConfig(f *flags) *cobra.Command {
 	var master, plain bool
-	cmd := &cobra.Command{
-		Use:   "ssh-config HOST",
-		Short: "Print the stanza for ~/.ssh/config",
-		Long: `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
+	cmd := f.hostCommand("ssh-config", "Print the stanza for ~/.ssh/config", `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
 git reach HOST through the gate by themselves:
 
-  rapport ssh-config myserver >>~/.ssh/config`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := f.server(cmd, args[0])
-			if err != nil {
+  rapport ssh-config myserver >>~/.ssh/config`, func(cmd *cobra.Command, f *flags, typed string) error {
+		h, err := f.server(cmd, typed)
+		if err != nil {
+			return err
+		}
+		name := typed
+		if !strings.EqualFold(name, h.Name) { // an address
+			if name, err = hosts.AsTyped(name); err != nil {
 				return err
 			}
-			name := args[0]
-			if !strings.EqualFold(name, h.Name) { // an address
-				if name, err = hosts.AsTyped(name); err != nil {
-					return err
-				}
-			}
-			p, err := newProxyCommand(givenFlags(cmd), canPass && !plain)
-			if err != nil {
-				return err
-			}
-			stanza, err := p.Stanza(name, h.SSHPort, master)
-			if err != nil {
-				return err
-			}
-			fmt.Fprint(cmd.OutOrStdout(), stanza)
-			return nil
-		},
-	}
+		}
+		p, err := newProxyCommand(givenFlags(cmd), canPass && !plain)
+		if err != nil {
+			return err
+		}
+		stanza, err := p.Stanza(name, h.SSHPort, master)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(cmd.OutOrStdout(), stanza)
+		return nil
+	})
 	cmd.Flags().BoolVar(&master, "control-master", false, "let later sessions share the first session's connection, without a knock")
 	cmd.Flags().BoolVar(&plain, "no-fdpass", false, "carry the bytes instead of passing the connection to ssh")
 	return cmd
