@@ -78,7 +78,7 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- 
 		}
 	}()
 	c.SSH = func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
-		if h.SecretSource() != "none" {
+		if h.Secret.Source() != hosts.NoSecret {
 			return ssh(h, "")
 		}
 		path, stop, err := hosts.ServeSecret(s)

@@ -45,7 +45,7 @@ options, and the command. The exit status is ssh's.`,
 			if err != nil {
 				return errNoSSH
 			}
-			if f.environment == "" || f.secretFile != "" || h.SecretSource() != "none" {
+			if f.environment == "" || f.secretFile != "" || h.Secret.Source() != hosts.NoSecret {
 				argv, err := sshArgs(cmd, h, name, args)
 				if err != nil {
 					return err

@@ -21,13 +21,13 @@ type key struct {
 	text func(h Host) string
 }
 
-// Bounds of lists and texts in the hosts file: more is a mistake.
+// Limits of lists and texts in the hosts file: more is a mistake.
 const (
 	maxList = 64
 	maxText = 4096
 )
 
-// keys are those that a host may have, in the order in which they are written.
+// keys returns the keys of a host, in the order in which they are written.
 func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
 
 // serverKeys say where a server is.
@@ -118,46 +118,52 @@ func serverKeys() []key {
 // secretKeys say where the secret is.
 func secretKeys() []key {
 	return []key{
-		{"secret_command", func(h *Host, v value) (err error) {
-			if h.SecretCommand, err = v.texts(); err == nil && (len(h.SecretCommand) == 0 || h.SecretCommand[0] == "") {
+		{"secret_command", func(h *Host, v value) error {
+			argv, err := v.texts()
+			if err == nil && (len(argv) == 0 || argv[0] == "") {
 				err = errors.New("secret_command names no command")
 			}
+			h.Secret = SecretCommand(argv...)
 			return err
-		}, func(h Host) string { return tomlStrings(h.SecretCommand) }},
-		{"secret_file", func(h *Host, v value) (err error) {
-			if h.SecretFile, err = v.text(); err != nil {
-				return err
+		}, func(h Host) string { return tomlStrings(h.Secret.command) }},
+		{"secret_file", func(h *Host, v value) error {
+			path, err := v.text()
+			if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
+				err = errors.New("secret_file is not a path")
 			}
-			if h.SecretFile == "" || strings.ContainsFunc(h.SecretFile, unicode.IsControl) {
-				return errors.New("secret_file is not a path")
-			}
-			return nil
+			h.Secret = SecretFile(path)
+			return err
 		}, func(h Host) string {
-			if h.SecretFile == "" {
+			if h.Secret.path == "" {
 				return ""
 			}
-			return tomlString(h.SecretFile)
+			return tomlString(h.Secret.path)
 		}},
-		{"keyring", func(h *Host, v value) (err error) {
-			h.Keyring, err = v.boolean()
+		{"keyring", func(h *Host, v value) error {
+			on, err := v.boolean()
+			if on {
+				h.Secret = SecretKeyring()
+			}
 			return err
 		}, func(h Host) string {
-			if !h.Keyring {
+			if h.Secret.source != InKeyring {
 				return ""
 			}
 			return "true"
 		}},
 		{"secret", func(h *Host, v value) error {
 			s, err := v.text()
-			if err == nil {
-				h.Secret, err = knock.ParseSecret(s)
+			if err != nil {
+				return err
 			}
+			secret, err := knock.ParseSecret(s)
+			h.Secret = InlineSecret(secret)
 			return err
 		}, func(h Host) string {
-			if h.Secret.IsZero() {
+			if h.Secret.source != Inline {
 				return ""
 			}
-			return tomlString(h.Secret.Reveal())
+			return tomlString(h.Secret.secret.Reveal())
 		}},
 	}
 }

@@ -30,9 +30,9 @@ func asOwner(path string) (back func() error, err error) {
 	return root, nil
 }
 
-// keepGroup gives f the group of the file that it replaces, and reports whether
+// copyGroup gives f the group of the file that it replaces, and reports whether
 // it could.
-func keepGroup(f *os.File, old fs.FileInfo) bool {
+func copyGroup(f *os.File, old fs.FileInfo) bool {
 	st, ok := old.Sys().(*syscall.Stat_t)
 	return ok && f.Chown(-1, int(st.Gid)) == nil
 }

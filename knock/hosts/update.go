@@ -73,7 +73,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	if bytes.Equal(e.doc.text, doc.text) {
 		return nil
 	}
-	sweep(folder, name)
+	removeTemporary(folder, name)
 	if err := replace(real, e.doc, info); err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
@@ -129,9 +129,9 @@ func follow(path string) (string, error) {
 // temporary is the pattern of the names of files that are being written.
 func temporary(name string) string { return "." + name + ".*.tmp" }
 
-// sweep takes away what writers that were killed have left. The lock is held:
-// nobody else is writing.
-func sweep(folder, name string) {
+// removeTemporary removes the files of writers that were killed. The lock is held,
+// so nobody else is writing.
+func removeTemporary(folder, name string) {
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
 		if ok, _ := filepath.Match(temporary(name), e.Name()); ok {
@@ -166,7 +166,7 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 		if doc.hasSecret() {
 			perm &= 0o700
 		}
-		if !keepGroup(f, old) {
+		if !copyGroup(f, old) {
 			perm &= 0o707
 		}
 	}
