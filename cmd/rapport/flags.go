@@ -88,7 +88,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if cmd.Flags().Changed("ssh-port") {
 		port = f.sshPort
 	}
-	h, err := file.Find(name, port, sshconfig.DefaultSSHConfig())
+	h, err := file.Find(name, port, sshconfig.DefaultPath())
 	if err != nil {
 		return h, err
 	}

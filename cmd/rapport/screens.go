@@ -53,7 +53,7 @@ func (f *flags) noCommand(cmd *cobra.Command, word string) error {
 		return err
 	}
 	_, listed := file.Host(word)
-	ssh, _ := sshconfig.FromSSHConfig(sshconfig.DefaultSSHConfig(), word)
+	ssh, _ := sshconfig.Lookup(sshconfig.DefaultPath(), word)
 	if listed || ssh.Known {
 		return nil
 	}

@@ -67,7 +67,7 @@ func (h Host) withDefaults() Host {
 }
 
 // Doubts returns, a line each, what in the ssh configuration may change the host's
-// address or port; see [sshconfig.SSHHost].
+// address or port; see [sshconfig.Host].
 func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
 
 // Lookup returns the name or address to resolve: Address, or Name without one.

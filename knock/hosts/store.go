@@ -141,7 +141,7 @@ func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
-	known, err := sshconfig.FromSSHConfig(sshConfig, h.Name)
+	known, err := sshconfig.Lookup(sshConfig, h.Name)
 	if err != nil {
 		h.doubts = []string{err.Error() + "; ssh may reach another address"}
 	}
@@ -169,7 +169,7 @@ func sameAddress(a, b string) bool {
 }
 
 // ReadScript reads an old script from a file, or from standard input where path
-// is "-". See ParseScript.
+// is "-"; see [legacy.ParseScript].
 func ReadScript(path string) (legacy.Script, error) {
 	in := os.Stdin
 	if path != "-" {

@@ -88,7 +88,7 @@ func TestSSHConfigAgreesWithSSH(t *testing.T) {
 			}
 		}
 		name := rapid.SampledFrom(names).Draw(t, "name")
-		h, err := sshconfig.FromSSHConfig(path, name)
+		h, err := sshconfig.Lookup(path, name)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		out, sshErr := exec.CommandContext(ctx, ssh, "-G", "-F", path, name).Output()
