@@ -192,14 +192,14 @@ func TestLoadRefusesWhatOthersCanRead(t *testing.T) {
 func TestLoadIsBounded(t *testing.T) {
 	for _, path := range []string{t.TempDir(), hostsFile(t, strings.Repeat("#\n", 1<<20))} {
 		if _, err := hosts.Load(path); err == nil {
-			t.Errorf("%s is taken", path)
+			t.Errorf("%s is accepted", path)
 		} else {
 			knocktest.OneLine(t, err)
 		}
 	}
 	deep := "[hosts.a]\nntp = " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "\n"
 	if _, err := hosts.Load(hostsFile(t, deep)); err == nil {
-		t.Error("deeply nested lists are taken")
+		t.Error("deeply nested lists are accepted")
 	}
 }
 

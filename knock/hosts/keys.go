@@ -229,7 +229,7 @@ func (v value) text() (string, error) {
 	case v.kind != textKind:
 		return "", fmt.Errorf("%s must be text in quotes", v.key)
 	case len(v.raw) > maxText:
-		return "", fmt.Errorf("%s has %d bytes, at most %d are taken", v.key, len(v.raw), maxText)
+		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.raw), maxText)
 	}
 	return v.raw, nil
 }
@@ -269,7 +269,7 @@ func (v value) texts() ([]string, error) {
 		return nil, fmt.Errorf("%s must be a list of texts: [\"...\", \"...\"]", v.key)
 	}
 	if len(v.list) > maxList {
-		return nil, fmt.Errorf("%s has %d entries, at most %d are taken", v.key, len(v.list), maxList)
+		return nil, fmt.Errorf("%s has %d entries, at most %d are allowed", v.key, len(v.list), maxList)
 	}
 	var all []string
 	for _, e := range v.list {
@@ -328,7 +328,7 @@ func tomlKey(s string) string {
 	return tomlString(s)
 }
 
-// nearest returns the word of a list that s is a misspelling of, or nothing.
+// nearest returns the word that s is a misspelling of, or nothing.
 func nearest(s string, words []string) string {
 	best, at := "", 3
 	for _, w := range words {
@@ -339,8 +339,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance is the number of bytes to insert, delete, change or swap with their
-// neighbour that make b of a, without regard to case; at most 64 are looked at.
+// distance returns how many bytes of a to insert, delete, change or swap with their
+// neighbour to get b, ignoring case. It compares at most 64 bytes.
 func distance(a, b string) int {
 	a, b = strings.ToLower(a[:min(len(a), 64)]), strings.ToLower(b[:min(len(b), 64)])
 	d := make([][]int, len(a)+1)

@@ -32,7 +32,7 @@ const (
 // wraps knock.ErrSecret where what it found cannot be a secret, or ctx's cause.
 //
 // A secret_command runs without a shell, for 60 seconds at most. The first line
-// that it prints is the secret: pass(1) keeps notes in those that follow. It has
+// that it prints is the secret: pass(1) has notes in the lines after it. It has
 // this process's standard error, and its standard input if that is a terminal,
 // to ask for a passphrase; it must not read from a pipe.
 func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {

@@ -35,7 +35,7 @@ func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 		}
 		failures = errors.Join(failures, knock.WithoutPath(err))
 	}
-	return "", nil, fmt.Errorf("cannot hand the secret on: %s; keep it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
+	return "", nil, fmt.Errorf("cannot pass the secret on: %s; store it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
 }
 
 func serveBelow(parent string, secret knock.Secret) (path string, stop func(), err error) {

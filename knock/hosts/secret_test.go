@@ -179,7 +179,7 @@ func TestSaveSecretFile(t *testing.T) {
 	for _, name := range []string{"", "a\nb", "-a"} {
 		_, err := hosts.SaveSecretFile(config, name, knocktest.NewSecret(t, "f00b4r"))
 		if err == nil {
-			t.Errorf("name %q is taken", name)
+			t.Errorf("name %q is accepted", name)
 		}
 		knocktest.OneLine(t, err)
 	}

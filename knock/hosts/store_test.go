@@ -71,7 +71,7 @@ func TestRefusedEditLosesNothing(t *testing.T) {
 	}
 }
 
-// A host that takes the old name of another one does not take its secret.
+// A host that gets the old name of another one does not get its secret.
 func TestRenamedHostKeepsItsSecret(t *testing.T) {
 	keyring.MockInit()
 	rename := func(h hosts.Host) (hosts.Host, error) { h.Name = "beta"; return h, nil }

@@ -149,8 +149,8 @@ func userName(uid int) string {
 	return knock.Excerpt(u.Username)
 }
 
-// unmapped reports whether uid stands for the users whom a user namespace does
-// not know, the machine's root among them; see user_namespaces(7).
+// unmapped reports whether uid is the number of all users unknown to a user
+// namespace, such as the machine's root; see user_namespaces(7).
 func unmapped(uid uint32) bool {
 	const overflow = 65534
 	if uid != overflow {

@@ -94,7 +94,7 @@ func TestSSHConfigAgreesWithSSH(t *testing.T) {
 		out, sshErr := exec.CommandContext(ctx, ssh, "-G", "-F", path, name).Output()
 		if err != nil || sshErr != nil {
 			if err != nil && sshErr == nil {
-				t.Fatalf("ssh takes what is refused: %v\n%s", err, text)
+				t.Fatalf("ssh accepts what is refused: %v\n%s", err, text)
 			}
 			return
 		}

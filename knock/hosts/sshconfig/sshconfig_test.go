@@ -76,7 +76,7 @@ func TestFromSSHConfig(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q, %d, %v", tt.name, h, err, tt.address, tt.port, tt.ok)
 		}
 		doubt := strings.Join(h.Doubts, "\n")
-		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may hold for %q, which rapport cannot tell: Match exec", path, tt.name)
+		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may apply to %q, which rapport cannot evaluate: Match exec", path, tt.name)
 		if knock.CheckHost(tt.name) == nil && doubt != want {
 			t.Errorf("%s: doubts %s, want %s", tt.name, doubt, want)
 		}
