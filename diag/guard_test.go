@@ -88,7 +88,7 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 	}
 }
 
-// Where the guard is known nothing of a scan trips it, whatever is wrong, and
+// If the guard is known, no scan trips it, whatever is wrong, and
 // what there was no time for is said.
 func TestScanKeepsInsideKnownGuard(t *testing.T) {
 	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {

@@ -114,7 +114,7 @@ func matrix(t *testing.T) []fault {
 		}},
 		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, nil)},
 		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, oneShot)},
-		{name: "3 h behind, only a cache tells the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, only a cache has the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
 		{name: "5 h behind, 200 ms away", server: knocktest.Options{At: shift(-5 * time.Hour), Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.HourBehind, opens: true},
 		{name: "1 h ahead, no clock, future asked for", server: knocktest.Options{At: shift(time.Hour)}, want: diag.HourAhead, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
 			p.doctor.Future = 26
@@ -178,7 +178,7 @@ func matrix(t *testing.T) []fault {
 		{name: "nobody behind the router has the address", server: knocktest.Options{Router: true}, want: diag.HostUnreachable, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
 			s.Router.Block(t, knocktest.HostUnreachable, knocktest.Ports{First: 1, Last: 65535})
 		}},
-		{name: "a wrong skew is kept here", want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+		{name: "a wrong skew is set here", want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.Skew = 2 * time.Hour
 		}},
 		{name: "nobody has the address", want: diag.HostUnreachable, breaks: func(_ *testing.T, s *knocktest.Server, p *patient) {
@@ -345,7 +345,7 @@ func (f fault) applyFix(t *testing.T, s *knocktest.Server, client *knock.Client,
 	target.Addr = s.SSHAddr(addr)
 	r, err := client.Knock(t.Context(), target, knock.Options{}, nil)
 	if err != nil || !r.Opened && !(f.server.NoSSHD && r.SSH.State == knock.SSHRefused) {
-		t.Errorf("with the fix taken over: %v %+v", err, r)
+		t.Errorf("with the fix applied: %v %+v", err, r)
 	}
 }
 

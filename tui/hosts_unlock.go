@@ -29,7 +29,7 @@ func reading(h hosts.Host) string { return "reading the secret of " + h.Name + "
 func (s *hostsScreen) unlock(h hosts.Host) tea.Cmd {
 	ctx := s.ctx
 	s.asked = h
-	if len(h.SecretCommand) > 0 {
+	if h.Secret.Source() == hosts.FromCommand {
 		var secret knock.Secret
 		run := execFunc(func() (err error) {
 			fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)

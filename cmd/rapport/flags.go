@@ -110,7 +110,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if cmd.Flags().Changed("ssh-port") {
 		port = f.sshPort
 	}
-	h, err := file.Find(name, port, sshconfig.DefaultSSHConfig())
+	h, err := file.Find(name, port, sshconfig.DefaultPath())
 	if err != nil {
 		return h, err
 	}
@@ -122,7 +122,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	f.log.Debug("server", "name", h.Name, "address", h.Lookup(), "ssh_port", h.SSHPort, "range", h.Range, "family", h.Family,
-		"skew", h.Skew, "window", h.Window, "secret_source", h.SecretSource(), "hosts_file", file.Path, "listed", f.listed)
+		"skew", h.Skew, "window", h.Window, "secret_source", h.Secret.Source(), "hosts_file", file.Path, "listed", f.listed)
 	return h, nil
 }
 

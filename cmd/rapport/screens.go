@@ -65,7 +65,7 @@ func (f *flags) checkMistyped(cmd *cobra.Command, word string) error {
 		return err
 	}
 	_, listed := file.Host(word)
-	ssh, _ := sshconfig.FromSSHConfig(sshconfig.DefaultSSHConfig(), word)
+	ssh, _ := sshconfig.Lookup(sshconfig.DefaultPath(), word)
 	if listed || ssh.Known {
 		return nil
 	}
@@ -86,7 +86,7 @@ func show(cmd *cobra.Command, c tui.Config, ssh login, signals chan<- os.Signal)
 		}
 	}()
 	c.SSH = func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
-		if h.SecretSource() != "none" {
+		if h.Secret.Source() != hosts.NoSecret {
 			return ssh(h, "")
 		}
 		path, stop, err := hosts.ServeSecret(s)

@@ -57,7 +57,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 		return errNoSSH
 	}
 	flags, run := givenFlags(cmd), execProcess
-	if f.environment != "" && f.secretFile == "" && h.SecretSource() == "none" {
+	if f.environment != "" && f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
 		s, err := parseEnvironment(f.environment)
 		if err != nil {
 			return err

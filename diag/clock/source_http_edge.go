@@ -29,7 +29,7 @@ func (w *webClock) refine(first dated) (Interval, error) {
 	}
 	known := first.interval()
 	rtt := first.to.Sub(first.from)
-	blur := func() time.Duration { return rtt + coarse } // what no question at the edge can tell
+	blur := func() time.Duration { return rtt + coarse } // the part of a second that no answer can resolve
 	var step time.Duration
 	moved := false // the Date, at least once
 	for n, fresh := 1, true; n < edgeAsks && first.reuse; n++ {
@@ -98,15 +98,15 @@ func contradiction(first, last dated) error {
 // edgesLeft returns how many changes of the server's second come before end, at
 // least one, if its clock is ahead by low or more.
 func edgesLeft(now, end time.Time, low time.Duration) int {
-	turn := nextSecond(now.Add(low)).Add(-low)
-	return max(1, 1+int(end.Sub(turn)/time.Second))
+	edge := nextSecond(now.Add(low)).Add(-low)
+	return max(1, 1+int(end.Sub(edge)/time.Second))
 }
 
 // stepSize divides the interval that is left, so that the remaining changes of the
 // second lead to the goal with few questions, and no more than asks.
-func stepSize(left time.Duration, turns, asks int) time.Duration {
-	parts := math.Ceil(math.Pow(float64(left)/float64(edgeGoal), 1/float64(turns)))
-	parts = min(parts, float64(asks/turns)+1)
+func stepSize(left time.Duration, edges, asks int) time.Duration {
+	parts := math.Ceil(math.Pow(float64(left)/float64(edgeGoal), 1/float64(edges)))
+	parts = min(parts, float64(asks/edges)+1)
 	return left / time.Duration(max(parts, 2))
 }
 

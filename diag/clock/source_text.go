@@ -34,11 +34,11 @@ func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
 	}
 	// A client that leaves without QUIT is logged as a fault.
 	_, _ = io.WriteString(conn, "QUIT\r\n")
-	told, err := greetingTime(greeting)
+	sent, err := greetingTime(greeting)
 	if err != nil {
 		return Interval{}, "", err
 	}
-	return withinSecond(told, from, to), "", nil
+	return withinSecond(sent, from, to), "", nil
 }
 
 // readGreeting reads a reply of one or more lines, the last of which has a
@@ -125,11 +125,11 @@ func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
 	if err != nil && (text == "" || !errors.Is(err, io.EOF)) {
 		return Interval{}, "", err
 	}
-	told, err := daytimeTime(text)
+	sent, err := daytimeTime(text)
 	if err != nil {
 		return Interval{}, "", err
 	}
-	return withinSecond(told, from, to), "", nil
+	return withinSecond(sent, from, to), "", nil
 }
 
 // daytimeLayouts are the layouts of daytime services, without the zone. RFC 867

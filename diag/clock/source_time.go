@@ -26,9 +26,9 @@ func (a *asker) time37(ctx context.Context) (Interval, string, error) {
 // time37Time reads the seconds since 1900. They restart every 136 years, next in
 // 2036, so it returns the time nearest to near.
 func time37Time(answer [4]byte, near time.Time) time.Time {
-	const turn = int64(1) << 32
+	const cycle = int64(1) << 32
 	seconds := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).Unix() + int64(binary.BigEndian.Uint32(answer[:]))
-	// Since 1970 no machine's clock is more than half a turn behind the first.
-	turns := (near.Unix() - seconds + turn/2) / turn
-	return time.Unix(seconds+turns*turn, 0).UTC()
+	// Since 1970 no machine's clock is more than half a cycle behind the first.
+	cycles := (near.Unix() - seconds + cycle/2) / cycle
+	return time.Unix(seconds+cycles*cycle, 0).UTC()
 }

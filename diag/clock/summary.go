@@ -29,35 +29,35 @@ func (r Report) Summary(now time.Time) string {
 	case r.Uncertainty > vague:
 		return fmt.Sprintf("the server expects the sequence of %s: its clock is %s", hours(now, low, high), between(span))
 	case r.Skew.Abs() < agreement:
-		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), turning(low, high))
+		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing(low, high))
 	}
 
 	text := "the server is " + knock.FormatAhead(skew)
-	// The server's hour changes when this machine's clock is at turn past the hour.
-	turn := (-skew%time.Hour + time.Hour) % time.Hour
+	// The server's hour changes when this machine's clock is at change past the hour.
+	change := (-skew%time.Hour + time.Hour) % time.Hour
 	here := HourOffset(now, skew)
 	switch {
 	case skew > 0 && skew < time.Hour:
-		text += fmt.Sprintf(": from %s to %s it expects the next hour's sequence", past(turn, turn), last(time.Hour, turn))
+		text += fmt.Sprintf(": from %s to %s it expects the next hour's sequence", past(change, change), last(time.Hour, change))
 	case skew < 0 && skew > -time.Hour:
-		text += fmt.Sprintf(": from %s to %s it expects the previous hour's sequence", past(0, turn), last(turn, turn))
-	case turn == 0:
+		text += fmt.Sprintf(": from %s to %s it expects the previous hour's sequence", past(0, change), last(change, change))
+	case change == 0:
 		text += ": it expects the sequence of " + hours(now, here, here)
 	default:
 		next := short(knock.HourOf(now.Add(skew)).Add(1))
-		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(turn, turn))
+		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(change, change))
 	}
-	return text + turning(low, high)
+	return text + changing(low, high)
 }
 
 // LocalSummary says in a few words what is known of this machine's own clock.
 func (r Report) LocalSummary() string {
-	var asked, told int
+	var asked, answered int
 	for _, s := range r.Sources {
 		if s.Of == Local {
 			asked++
 			if s.Err == nil {
-				told++
+				answered++
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func (r Report) LocalSummary() string {
 	switch {
 	case asked == 0:
 		return "not compared with NTP: no server was named"
-	case told == 0:
+	case answered == 0:
 		return "not compared with NTP: no server gave the time"
 	case !r.Local.Known:
 		return "not compared with NTP: the servers contradict each other"
@@ -101,8 +101,8 @@ func (r Reading) Text() string {
 	return text
 }
 
-// turning adds a remark if the server's hour changes about now.
-func turning(low, high int) string {
+// changing adds a remark if the server's hour changes about now.
+func changing(low, high int) string {
 	if low == high {
 		return ""
 	}
@@ -152,20 +152,20 @@ func hours(now time.Time, low, high int) string {
 // short returns an hour as 05h.
 func short(h knock.Hour) string { return h.Start().Format("15h") }
 
-// past writes a time past the hour: :19, or :18:40 where turn has seconds.
-func past(d, turn time.Duration) string {
-	if turn%time.Minute == 0 {
+// past writes a time past the hour: :19, or :18:40 where change has seconds.
+func past(d, change time.Duration) string {
+	if change%time.Minute == 0 {
 		return fmt.Sprintf(":%02d", d/time.Minute)
 	}
 	return fmt.Sprintf(":%02d:%02d", d/time.Minute, d%time.Minute/time.Second)
 }
 
 // last writes the last minute before a time past the hour, or the last second.
-func last(before, turn time.Duration) string {
-	if turn%time.Minute == 0 {
-		return past(before-time.Minute, turn)
+func last(before, change time.Duration) string {
+	if change%time.Minute == 0 {
+		return past(before-time.Minute, change)
 	}
-	return past(before-time.Second, turn)
+	return past(before-time.Second, change)
 }
 
 // between writes the ends of an interval in words.

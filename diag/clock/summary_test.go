@@ -140,7 +140,7 @@ func TestSameHour(t *testing.T) {
 	} {
 		r := clock.Report{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
 		if got := r.SameHour(now, tt.known); got != tt.want {
-			t.Errorf("%v±%v, taken for %v: %v", tt.skew, tt.uncertainty, tt.known, got)
+			t.Errorf("%v±%v, with %v known: %v", tt.skew, tt.uncertainty, tt.known, got)
 		}
 	}
 	if (clock.Report{}).SameHour(now, 0) {

@@ -36,8 +36,8 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	}
 	ranges := neighbours(t.Range)
 	for offset := min(-past, low); offset <= max(future, high); offset++ {
-		told := low <= offset && offset <= high
-		if (offset < -past || offset > future) && !told {
+		allowed := low <= offset && offset <= high
+		if (offset < -past || offset > future) && !allowed {
 			continue
 		}
 		h := solve.Candidate{Hour: hour.Add(offset), Offset: offset, Range: t.Range, Variant: solve.AsGiven}
@@ -47,7 +47,7 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		// A large clock error is rarer than a small one, and a slip in the range is
 		// rarer still, unless the user names the range.
 		cost := 8 + max(offset, -offset)
-		if told || offset == 0 {
+		if allowed || offset == 0 {
 			cost = 0
 		}
 		add(h, cost)

@@ -88,7 +88,7 @@ type Report struct {
 	Untried int `json:"untried,omitempty"`
 	// Unconfirmed are hits that did not repeat.
 	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"`
-	// Announce says what is sent, and what that reveals to an onlooker. It is
+	// Announce says what is sent, and what that reveals to an eavesdropper. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
 
@@ -335,7 +335,7 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	r.report.Packets += v.Sent
 	r.report.Connections += v.Connections
 	if errors.Is(err, errRejects) {
-		// A neighbour that does not answer causes the same; a probe tells after 3 s.
+		// A neighbour that does not answer causes the same; a probe shows it after 3 s.
 		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: bannerTimeout}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}

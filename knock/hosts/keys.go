@@ -21,13 +21,13 @@ type key struct {
 	text func(h Host) string
 }
 
-// Bounds of lists and texts in the hosts file: more is a mistake.
+// Limits of lists and texts in the hosts file: more is a mistake.
 const (
 	maxList = 64
 	maxText = 4096
 )
 
-// keys are those that a host may have, in the order in which they are written.
+// keys returns the keys of a host, in the order in which they are written.
 func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
 
 // serverKeys say where a server is.
@@ -118,46 +118,52 @@ func serverKeys() []key {
 // secretKeys say where the secret is.
 func secretKeys() []key {
 	return []key{
-		{"secret_command", func(h *Host, v value) (err error) {
-			if h.SecretCommand, err = v.texts(); err == nil && (len(h.SecretCommand) == 0 || h.SecretCommand[0] == "") {
+		{"secret_command", func(h *Host, v value) error {
+			argv, err := v.texts()
+			if err == nil && (len(argv) == 0 || argv[0] == "") {
 				err = errors.New("secret_command names no command")
 			}
+			h.Secret = SecretCommand(argv...)
 			return err
-		}, func(h Host) string { return tomlStrings(h.SecretCommand) }},
-		{"secret_file", func(h *Host, v value) (err error) {
-			if h.SecretFile, err = v.text(); err != nil {
-				return err
+		}, func(h Host) string { return tomlStrings(h.Secret.command) }},
+		{"secret_file", func(h *Host, v value) error {
+			path, err := v.text()
+			if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
+				err = errors.New("secret_file is not a path")
 			}
-			if h.SecretFile == "" || strings.ContainsFunc(h.SecretFile, unicode.IsControl) {
-				return errors.New("secret_file is not a path")
-			}
-			return nil
+			h.Secret = SecretFile(path)
+			return err
 		}, func(h Host) string {
-			if h.SecretFile == "" {
+			if h.Secret.path == "" {
 				return ""
 			}
-			return tomlString(h.SecretFile)
+			return tomlString(h.Secret.path)
 		}},
-		{"keyring", func(h *Host, v value) (err error) {
-			h.Keyring, err = v.boolean()
+		{"keyring", func(h *Host, v value) error {
+			on, err := v.boolean()
+			if on {
+				h.Secret = SecretKeyring()
+			}
 			return err
 		}, func(h Host) string {
-			if !h.Keyring {
+			if h.Secret.source != InKeyring {
 				return ""
 			}
 			return "true"
 		}},
 		{"secret", func(h *Host, v value) error {
 			s, err := v.text()
-			if err == nil {
-				h.Secret, err = knock.ParseSecret(s)
+			if err != nil {
+				return err
 			}
+			secret, err := knock.ParseSecret(s)
+			h.Secret = InlineSecret(secret)
 			return err
 		}, func(h Host) string {
-			if h.Secret.IsZero() {
+			if h.Secret.source != Inline {
 				return ""
 			}
-			return tomlString(h.Secret.Reveal())
+			return tomlString(h.Secret.secret.Reveal())
 		}},
 	}
 }
@@ -223,7 +229,7 @@ func (v value) text() (string, error) {
 	case v.kind != textKind:
 		return "", fmt.Errorf("%s must be text in quotes", v.key)
 	case len(v.raw) > maxText:
-		return "", fmt.Errorf("%s has %d bytes, at most %d are taken", v.key, len(v.raw), maxText)
+		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.raw), maxText)
 	}
 	return v.raw, nil
 }
@@ -263,7 +269,7 @@ func (v value) texts() ([]string, error) {
 		return nil, fmt.Errorf("%s must be a list of texts: [\"...\", \"...\"]", v.key)
 	}
 	if len(v.list) > maxList {
-		return nil, fmt.Errorf("%s has %d entries, at most %d are taken", v.key, len(v.list), maxList)
+		return nil, fmt.Errorf("%s has %d entries, at most %d are allowed", v.key, len(v.list), maxList)
 	}
 	var all []string
 	for _, e := range v.list {
@@ -322,7 +328,7 @@ func tomlKey(s string) string {
 	return tomlString(s)
 }
 
-// nearest returns the word of a list that s is a misspelling of, or nothing.
+// nearest returns the word that s is a misspelling of, or nothing.
 func nearest(s string, words []string) string {
 	best, at := "", 3
 	for _, w := range words {
@@ -333,8 +339,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance is the number of bytes to insert, delete, change or swap with their
-// neighbour that make b of a, without regard to case; at most 64 are looked at.
+// distance returns how many bytes of a to insert, delete, change or swap with their
+// neighbour to get b, ignoring case. It compares at most 64 bytes.
 func distance(a, b string) int {
 	a, b = strings.ToLower(a[:min(len(a), 64)]), strings.ToLower(b[:min(len(b), 64)])
 	d := make([][]int, len(a)+1)
