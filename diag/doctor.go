@@ -24,7 +24,7 @@ type Doctor struct {
 	Past, Future int
 	Also         []knock.Range
 	// Rules are the server's, where they are known.
-	Rules *gate.Found
+	Rules *gate.Findings
 }
 
 // Time limits of the steps. The handshake has its own.

@@ -112,9 +112,9 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 }
 
 // rulesOf reads a file of rules.
-func rulesOf(cmd *cobra.Command, file string) (gate.Found, error) {
+func rulesOf(cmd *cobra.Command, file string) (gate.Findings, error) {
 	if file == "" {
-		return gate.Found{}, errors.New("--rules needs a file")
+		return gate.Findings{}, errors.New("--rules needs a file")
 	}
 	found, _, err := readRules(cmd, file)
 	return found, err

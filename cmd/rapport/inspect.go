@@ -43,7 +43,7 @@ type gateLine struct {
 	Also     [][]uint16     `json:"also"`
 	Window   float64        `json:"window_s"` // the shortest; 0 is without end, or not told
 	Windows  []float64      `json:"windows_s"`
-	Door     gate.DoorKind  `json:"door"`
+	Door     gate.AcceptKind  `json:"door"`
 	SSHPort  int            `json:"ssh_port"`
 	Strict   bool           `json:"strict"`
 	Sweep    sweepLine      `json:"sweep"`
@@ -194,7 +194,7 @@ func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h h
 	if err != nil {
 		return i, err
 	}
-	known := gate.Known{ListTotal: total}
+	known := gate.Facts{ListTotal: total}
 	if host != "" || cmd.Flags().Changed("ssh-port") {
 		known.SSHPort = h.SSHPort
 	}
@@ -205,7 +205,7 @@ func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h h
 }
 
 // readRules reads a file, standard input, or the machine's own rules.
-func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, err error) {
+func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int, err error) {
 	switch {
 	case file == "-":
 		f, err = gate.ReadRules(cmd.InOrStdin())
@@ -261,7 +261,7 @@ func newGateLine(kind gate.Kind, all []gate.Gate, r knock.Range) *gateLine {
 	g := all[0]
 	s := g.Sweep(r)
 	l := &gateLine{Kind: kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
-		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort,
+		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Accept, SSHPort: g.SSHPort,
 		Strict: g.Strict, Sweep: sweepLine{s.Guarded, s.Passes, s.Rate, g.SweepGuard}}
 	for _, w := range g.Windows {
 		l.Windows = append(l.Windows, w.Seconds())

@@ -13,7 +13,7 @@ type edge struct {
 	from, to string // from is empty for the first phase
 	port     int
 	window   time.Duration // within which it must come after the one before
-	step     int
+	hit     int
 	chain    string
 	byDest   bool // the list holds destinations
 }
@@ -38,11 +38,11 @@ func findGate(w netfilter.Path) (Gate, bool) {
 	door := -1
 	var doors []int
 	for i, s := range w.Hits {
-		c, ok := doorOf(s)
+		c, ok := acceptMatch(s)
 		if !ok {
 			continue
 		}
-		for _, path := range paths(edges, c.Set) {
+		for _, path := range phasePaths(edges, c.Set) {
 			doors = append(doors, i)
 			if door < 0 || better(path, best, s, w.Hits[door]) {
 				best, door = path, i
@@ -50,13 +50,13 @@ func findGate(w netfilter.Path) (Gate, bool) {
 		}
 	}
 	g := Gate{acceptHit: door, Chain: edges[0].chain}
-	if len(best) < minEdges || len(best) < len(lists(edges)) && len(lists(edges)) >= minEdges && len(best) != 5 {
+	if len(best) < minEdges || len(best) < len(listsOf(edges)) && len(listsOf(edges)) >= minEdges && len(best) != 5 {
 		// The phases do not lead to the door: told in the order of the rules.
-		g.edges = first(edges)
+		g.edges = firstEdges(edges)
 		best = nil
 	}
 	for i := range best {
-		g.edges = append(g.edges, between(edges, best, i)[0])
+		g.edges = append(g.edges, edgesBetween(edges, best, i)[0])
 	}
 	g.ordered = best != nil
 	following := 0
@@ -69,13 +69,13 @@ func findGate(w netfilter.Path) (Gate, bool) {
 		return Gate{}, false
 	}
 	g.describe(w, edges, best, doors)
-	g.Guarded = slices.ContainsFunc(w.Hits, guards)
+	g.Guarded = slices.ContainsFunc(w.Hits, isReplayGuard)
 	return g, true
 }
 
-// guards reports whether a knock counts only for those who are on a list by
+// isReplayGuard reports whether a knock counts only for those who are on a list by
 // destination, or get on one that forgets nobody, as a replay guard has it.
-func guards(s netfilter.Hit) bool {
+func isReplayGuard(s netfilter.Hit) bool {
 	if s.Port() == 0 {
 		return false
 	}
@@ -121,7 +121,7 @@ func edgesOf(w netfilter.Path) (all []edge) {
 			if n.Partial {
 				continue
 			}
-			e := edge{to: n.Set, port: port, step: i, chain: s.Chain, byDest: n.ByDest}
+			e := edge{to: n.Set, port: port, hit: i, chain: s.Chain, byDest: n.ByDest}
 			for _, c := range s.Checks {
 				if c.Negated || c.ByDest {
 					continue
@@ -137,8 +137,8 @@ func edgesOf(w netfilter.Path) (all []edge) {
 	return all
 }
 
-// lists are those that edges lead to, in the order of the rules.
-func lists(edges []edge) (all []string) {
+// listsOf are those that edges lead to, in the order of the rules.
+func listsOf(edges []edge) (all []string) {
 	for _, e := range edges {
 		if !slices.Contains(all, e.to) {
 			all = append(all, e.to)
@@ -147,11 +147,11 @@ func lists(edges []edge) (all []string) {
 	return all
 }
 
-// first are the first edges to each list. Lists that a knock leads to besides
+// firstEdges are the first edges to each list. Lists that a knock leads to besides
 // another are left out.
-func first(edges []edge) (all []edge) {
+func firstEdges(edges []edge) (all []edge) {
 	for _, e := range edges {
-		if !slices.ContainsFunc(all, func(o edge) bool { return o.to == e.to || o.step == e.step || o.port == e.port && o.from == e.from }) {
+		if !slices.ContainsFunc(all, func(o edge) bool { return o.to == e.to || o.hit == e.hit || o.port == e.port && o.from == e.from }) {
 			all = append(all, e)
 		}
 	}
@@ -161,9 +161,9 @@ func first(edges []edge) (all []edge) {
 	return all
 }
 
-// doorOf returns the check that lets s's packets through, or that keeps all
+// acceptMatch returns the check that lets s's packets through, or that keeps all
 // others out.
-func doorOf(s netfilter.Hit) (netfilter.SetMatch, bool) {
+func acceptMatch(s netfilter.Hit) (netfilter.SetMatch, bool) {
 	for _, c := range s.Checks {
 		through := s.Verdict == netfilter.Accept || s.Verdict == netfilter.Return && !s.Resumes || s.Verdict == netfilter.DNAT
 		if !c.ByDest && (through && !c.Negated || s.Verdict == netfilter.Drop && c.Negated) {
@@ -173,8 +173,8 @@ func doorOf(s netfilter.Hit) (netfilter.SetMatch, bool) {
 	return netfilter.SetMatch{}, false
 }
 
-// paths returns the ways, as lists in order, that end at the list to.
-func paths(edges []edge, to string) (all [][]string) {
+// phasePaths returns the ways, as lists in order, that end at the list to.
+func phasePaths(edges []edge, to string) (all [][]string) {
 	var back func(path []string)
 	back = func(path []string) {
 		var froms []string
@@ -198,8 +198,8 @@ func paths(edges []edge, to string) (all [][]string) {
 	return all
 }
 
-// between returns the edges of step i of a path, in the order of the rules.
-func between(edges []edge, path []string, i int) (all []edge) {
+// edgesBetween returns the edges of step i of a path, in the order of the rules.
+func edgesBetween(edges []edge, path []string, i int) (all []edge) {
 	from := ""
 	if i > 0 {
 		from = path[i-1]
@@ -224,12 +224,12 @@ func (g *Gate) describe(w netfilter.Path, edges []edge, path []string, doors []i
 			g.size = n
 		}
 	}
-	g.also(edges, path, doors, w)
+	g.addAlternatives(edges, path, doors, w)
 	if g.acceptHit < 0 {
 		return
 	}
 	s := w.Hits[g.acceptHit]
-	c, _ := doorOf(s)
+	c, _ := acceptMatch(s)
 	window := c.Seconds
 	for _, o := range w.Hits {
 		for _, n := range o.Updates {
@@ -245,51 +245,51 @@ func (g *Gate) describe(w netfilter.Path, edges []edge, path []string, doors []i
 			g.SSHPort = sshPort
 		}
 	}
-	g.Door = doorKind(w, g.acceptHit, c, g.SSHPort)
+	g.Accept = acceptKind(w, g.acceptHit, c, g.SSHPort)
 	for _, i := range doors {
 		for _, p := range w.Hits[i].FewPorts() {
-			if !slices.Contains(g.Doors, p) {
-				g.Doors = append(g.Doors, p)
+			if !slices.Contains(g.AcceptPorts, p) {
+				g.AcceptPorts = append(g.AcceptPorts, p)
 			}
 		}
 	}
 }
 
-// doorKind says what the door does to an address that it lets through: in the
+// acceptKind says what the door does to an address that it lets through: in the
 // rule itself, or in one before it that the same packets meet.
-func doorKind(w netfilter.Path, door int, c netfilter.SetMatch, port int) DoorKind {
+func acceptKind(w netfilter.Path, door int, c netfilter.SetMatch, port int) AcceptKind {
 	if c.Mode != "rcheck" {
-		return DoorKind(c.Mode)
+		return AcceptKind(c.Mode)
 	}
 	for i := w.Bases[w.Hits[door].Base].First; i <= door; i++ {
 		s := w.Hits[i]
 		if !slices.ContainsFunc(s.Checks, func(o netfilter.SetMatch) bool { return o.Set == c.Set && o.Negated == c.Negated }) && i != door ||
-			port != 0 && !s.TakesPort(port) { // a sweep guard removes who hits wrong ports
+			port != 0 && !s.MatchesPort(port) { // a sweep guard removes who hits wrong ports
 			continue
 		}
 		if slices.Contains(s.Removes, c.Set) {
-			return DoorRemove
+			return OneShot
 		}
 		if slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return n.Set == c.Set }) {
-			return DoorUpdate
+			return Sliding
 		}
 	}
 	for _, o := range w.Hits[door].Checks {
 		if o.Set == c.Set && o.Mode != "rcheck" && !o.ByDest {
-			return DoorKind(o.Mode)
+			return AcceptKind(o.Mode)
 		}
 	}
-	return DoorRCheck
+	return Fixed
 }
 
-// also collects the sequences taken besides the first: further rules between
+// addAlternatives collects the sequences taken besides the first: further rules between
 // the same lists, and other lists that lead to a door.
-func (g *Gate) also(edges []edge, path []string, doors []int, w netfilter.Path) {
+func (g *Gate) addAlternatives(edges []edge, path []string, doors []int, w netfilter.Path) {
 	add := func(path []string, i int) {
 		var e []edge
 		for k := range path {
 			// A replay guard has two rules for one knock.
-			options := slices.CompactFunc(between(edges, path, k), func(a, b edge) bool { return a.port == b.port })
+			options := slices.CompactFunc(edgesBetween(edges, path, k), func(a, b edge) bool { return a.port == b.port })
 			if i >= len(options) {
 				return
 			}
@@ -305,8 +305,8 @@ func (g *Gate) also(edges []edge, path []string, doors []int, w netfilter.Path) 
 	}
 	all := [][]string{path}
 	for _, d := range doors {
-		c, _ := doorOf(w.Hits[d])
-		all = append(all, paths(edges, c.Set)...)
+		c, _ := acceptMatch(w.Hits[d])
+		all = append(all, phasePaths(edges, c.Set)...)
 	}
 	for _, p := range all {
 		for i := range maxPaths {

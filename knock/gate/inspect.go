@@ -24,7 +24,7 @@ type Inspection struct {
 	Printed  *script.Printed     // set only for a script that Rules.Script wrote
 	Partial  *solve.PartialMatch // set only where nothing makes all five ports
 	Empty    *solve.Candidate    // set only where the empty secret makes them
-	Differs  []string            // between the server and the client, each in a few words
+	Differs  []string            // edgesBetween the server and the client, each in a few words
 	Problems []Problem
 }
 
@@ -38,7 +38,7 @@ func (i Inspection) Candidate() *solve.Candidate {
 
 // Range returns that of the server, not valid where it is not known.
 func (i Inspection) Range() knock.Range {
-	return Known{Candidate: i.Candidate(), Perhaps: i.perhaps(), Empty: i.Empty}.swept(i.Printed)
+	return Facts{Candidate: i.Candidate(), Perhaps: i.perhaps(), Empty: i.Empty}.sweepRange(i.Printed)
 }
 
 // Others is how many other ways there are to make the ports.
@@ -64,7 +64,7 @@ func (i Inspection) OtherSecret() bool {
 // Inspect judges rules that were read, and solves for what their ports were
 // made with unless p has no secret. The ports of p are not used; k.Match is
 // filled in. It fails only when ctx ends.
-func Inspect(ctx context.Context, f Found, p solve.Query, k Known) (Inspection, error) {
+func Inspect(ctx context.Context, f Findings, p solve.Query, k Facts) (Inspection, error) {
 	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Query: p, Differs: []string{}}
 	if g, ok := f.Gate(); ok {
 		i.Gate = &g
@@ -76,7 +76,7 @@ func Inspect(ctx context.Context, f Found, p solve.Query, k Known) (Inspection, 
 			i.Differs = append(i.Differs, m.Differs(p.Range)...)
 		}
 		k.Candidate, k.Perhaps, k.Empty = i.Candidate(), i.perhaps(), i.Empty
-		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
+		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {
 			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
 		}
 		if there := g.Window(); k.Window != 0 && there != k.Window && (there != 0 || f.Kind != FromScript) {

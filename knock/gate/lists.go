@@ -39,7 +39,7 @@ func (g Gate) PhaseLists() (all [][]string, table string) {
 	w := g.path
 	edges := edgesOf(w)
 	for _, e := range g.edges {
-		table = w.Hits[e.step].Table
+		table = w.Hits[e.hit].Table
 		lists := []string{e.to}
 		for _, o := range edges {
 			if o.from == e.from && o.port == e.port && !o.byDest && !contains(all, o.to) && !contains([][]string{lists}, o.to) {
@@ -68,8 +68,8 @@ func (g Gate) OpenedLists() (lists []string) {
 	return lists
 }
 
-// GuardsThisMachine reports whether the door lets packets in to this machine itself.
-func (g Gate) GuardsThisMachine() bool {
+// AcceptsLocally reports whether the door lets packets in to this machine itself.
+func (g Gate) AcceptsLocally() bool {
 	if g.acceptHit < 0 || g.SSHPort == 0 {
 		return false
 	}
@@ -93,7 +93,7 @@ func contains(all [][]string, list string) bool {
 type ReplayGuard struct {
 	Family knock.Family
 	Used   string // how many got in, or who
-	Done   string // who got in; the same one with nft
+	Opened   string // who got in; the same one with nft
 	Size   int    // of whom so many get in
 }
 
@@ -111,7 +111,7 @@ func (g Gate) ReplayGuards() (all []ReplayGuard) {
 		for _, n := range s.Updates {
 			switch {
 			case g.native && n.Timeout == 0:
-				l.Used, l.Done, l.Size = n.Set, n.Set, w.Sets[n.Set].Size
+				l.Used, l.Opened, l.Size = n.Set, n.Set, w.Sets[n.Set].Size
 			case !g.native && n.ByDest:
 				for _, c := range s.Checks {
 					if c.Set == n.Set && c.ByDest && c.Negated {
@@ -119,10 +119,10 @@ func (g Gate) ReplayGuards() (all []ReplayGuard) {
 					}
 				}
 			case !g.native:
-				l.Done = n.Set
+				l.Opened = n.Set
 			}
 		}
-		if l.Used != "" && l.Done != "" && l.Size > 0 && !slices.Contains(all, l) {
+		if l.Used != "" && l.Opened != "" && l.Size > 0 && !slices.Contains(all, l) {
 			all = append(all, l)
 		}
 	}
@@ -144,7 +144,7 @@ func (g Gate) IgnoredLists() (all []IgnoredList) {
 			continue
 		}
 		for _, n := range s.Updates {
-			if l, ok := asks(w, n); ok && !slices.Contains(all, l) {
+			if l, ok := ignoredList(w, n); ok && !slices.Contains(all, l) {
 				all = append(all, l)
 			}
 		}
@@ -152,8 +152,8 @@ func (g Gate) IgnoredLists() (all []IgnoredList) {
 	return all
 }
 
-// asks returns the list of n if a rule asks for it.
-func asks(w netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool) {
+// ignoredList returns the list of n if a rule asks for it.
+func ignoredList(w netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool) {
 	for _, s := range w.Hits {
 		for _, c := range s.Own.Checks {
 			if c.Set == n.Set && !c.Negated && c.Mode == "rcheck" {

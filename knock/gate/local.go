@@ -19,19 +19,19 @@ var ErrNoRulesLoaded = errors.New("there are none")
 // ReadLocal reads the rules of this machine, which takes root on Linux, and how
 // many addresses a list of theirs holds (0 where that is not told). It only
 // reads.
-func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
+func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 	f, listTotal, err = FindLocal(ctx)
-	f.judge()
+	f.tryOut()
 	return f, listTotal, err
 }
 
 // FindLocal is ReadLocal for who does not ask what the gate does.
-func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	saved, err := netfilter.Save(ctx)
+func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
+	saved, err := netfilter.SavedRules(ctx)
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	listed, nftErr := netfilter.Run(ctx, "nft", "list", "ruleset")
+	listed, nftErr := netfilter.RunTool(ctx, "nft", "list", "ruleset")
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
@@ -55,7 +55,7 @@ func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
 		return f, 0, err
 	}
 	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
-		listTotal = netfilter.ListTotal()
+		listTotal = netfilter.RecentListTotal()
 	}
 	return f, listTotal, nil
 }

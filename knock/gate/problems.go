@@ -31,8 +31,8 @@ type Problem struct {
 	Fix      string   `json:"fix"`
 }
 
-// Known is what else is known when a gate is judged. The zero Known is nothing.
-type Known struct {
+// Facts is what else is known when a gate is judged. The zero Known is nothing.
+type Facts struct {
 	SSHPort   int              // the client's
 	Candidate *solve.Candidate // what the rules were made with
 	Perhaps   bool             // Candidate is a guess: other ways to make the ports are as likely
@@ -44,7 +44,7 @@ type Known struct {
 const (
 	// Windows shorter than these are told. The article's client waits a second
 	// on each port, and a SYN that got lost comes again after a second.
-	wornWindow  = time.Second
+	tooShortWindow  = time.Second
 	shortWindow = 3 * time.Second
 	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
 	usualListTotal = 100
@@ -55,7 +55,7 @@ const (
 // Problems returns what is wrong with what was found, the worst first. A script
 // is part of a firewall: what the rest of it does is not judged, nor is what a
 // picked chain does not show.
-func (f Found) Problems(k Known) []Problem {
+func (f Findings) Problems(k Facts) []Problem {
 	all := []Problem{}
 	if len(f.Gates) == 0 {
 		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
@@ -65,24 +65,24 @@ func (f Found) Problems(k Known) []Problem {
 	if k.Empty != nil {
 		found = append(found, emptySecret(*k.Empty))
 	}
-	found = append(found, f.twoGates()...)
+	found = append(found, f.checkTwoGates()...)
 	for _, g := range f.Gates {
 		w := g.path
 		if len(f.Other) > 0 {
 			w = w.Only(g.native) // what the other one drops is told by twoGates
 		}
-		found = append(found, g.inside(k)...)
+		found = append(found, g.checkPhases(k)...)
 		if f.Kind != FromScript {
-			found = append(found, g.around(w)...)
+			found = append(found, g.checkSurroundings(w)...)
 		}
-		r := k.swept(f.Printed)
+		r := k.sweepRange(f.Printed)
 		if p, ok := g.Sweep(r).problem(g, r); ok {
 			found = append(found, p)
 		}
-		found = append(found, g.heeded(w)...)
+		found = append(found, g.checkPackets(w)...)
 	}
-	found = append(found, f.families()...)
-	found = append(found, f.refresh(k)...)
+	found = append(found, f.checkFamilies()...)
+	found = append(found, f.checkRefresh(k)...)
 	for _, p := range found { // both families have most problems in common
 		if !slices.ContainsFunc(all, func(o Problem) bool { return o.Code == p.Code }) {
 			all = append(all, p)
@@ -95,8 +95,8 @@ func (f Found) Problems(k Known) []Problem {
 	return all
 }
 
-// inside judges the phases and the door by themselves.
-func (g Gate) inside(k Known) (all []Problem) {
+// checkPhases judges the phases and the door by themselves.
+func (g Gate) checkPhases(k Facts) (all []Problem) {
 	add := func(code string, s Severity, summary, fix string) {
 		all = append(all, Problem{code, s, summary, fix})
 	}
@@ -105,7 +105,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 		add("no-door", SeverityError, "no rule lets anybody in who made the handshake",
 			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
 	case !g.ordered:
-		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.breaks(),
+		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.firstBreak(),
 			"let each phase check the list of the phase before it, and the door that of the fifth")
 	case len(g.Ports) != knock.Knocks:
 		add("phases-out-of-order", SeverityError, fmt.Sprintf("the door opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
@@ -113,7 +113,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 	}
 	if w := g.Window(); w > 0 && w < shortWindow {
 		severity := SeverityWarning
-		if w <= wornWindow {
+		if w <= tooShortWindow {
 			severity = SeverityError
 		}
 		add("window-short", severity, fmt.Sprintf("a window is %v: a knock that is lost or waits comes too late", w), "set --seconds 5, or the sets' timeout to 5s")
@@ -124,15 +124,15 @@ func (g Gate) inside(k Known) (all []Problem) {
 	if p, ok := g.Sequence(); ok && repeats(p) {
 		add("repeated-ports", SeverityInfo, "a port occurs twice in this hour's sequence, which is legal and makes it a little easier to guess", "nothing; a wider range makes it rarer")
 	}
-	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
+	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {
 		add("ssh-port", SeverityError, fmt.Sprintf("the door guards port %d, and the client looks at port %d", g.SSHPort, k.SSHPort),
 			fmt.Sprintf("give --ssh-port %d, or set ssh_port in the hosts file", g.SSHPort))
 	}
 	return all
 }
 
-// swept is the range that a sweep goes over, if it is known.
-func (k Known) swept(p *script.Printed) knock.Range {
+// sweepRange is the range that a sweep goes over, if it is known.
+func (k Facts) sweepRange(p *script.Printed) knock.Range {
 	switch {
 	case p != nil:
 		return p.Range
@@ -154,25 +154,25 @@ func emptySecret(m solve.Candidate) Problem {
 		"write a secret into the first line of the secret's file on the server, and refresh the rules"}
 }
 
-// heeded judges which packets the phases heed.
-func (g Gate) heeded(w netfilter.Path) (all []Problem) {
+// checkPackets judges which packets the phases heed.
+func (g Gate) checkPackets(w netfilter.Path) (all []Problem) {
 	if g.Strict {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
 	}
 	for _, e := range g.edges {
-		s := w.Hits[e.step]
-		if s.States != 0 && s.States&netfilter.StateStray == 0 || w.Decide(netfilter.StrayACK(e.port), e.step).Hit != e.step {
+		s := w.Hits[e.hit]
+		if s.States != 0 && s.States&netfilter.StateStray == 0 || w.Decide(netfilter.StrayACK(e.port), e.hit).Hit != e.hit {
 			continue
 		}
-		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portWord(e.port)),
+		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portText(e.port)),
 			"ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn"})
 	}
 	return all
 }
 
-// breaks names the first phase that does not follow the one before it.
-func (g Gate) breaks() string {
+// firstBreak names the first phase that does not follow the one before it.
+func (g Gate) firstBreak() string {
 	for i, e := range g.edges {
 		want := ""
 		if i > 0 {
@@ -181,16 +181,16 @@ func (g Gate) breaks() string {
 		switch {
 		case e.from == want:
 		case e.from == "":
-			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portWord(e.port))
+			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portText(e.port))
 		default:
-			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portWord(e.port), netfilter.ShortName(e.from))
+			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portText(e.port), netfilter.ShortName(e.from))
 		}
 	}
 	return "the door checks another list than the last phase fills"
 }
 
-// portWord writes a port, where the text tells it.
-func portWord(p int) string {
+// portText writes a port, where the text tells it.
+func portText(p int) string {
 	if p <= 0 {
 		return "(computed)"
 	}
@@ -202,13 +202,13 @@ func repeats(p [knock.Knocks]uint16) bool {
 	return len(slices.Compact(s)) < len(p)
 }
 
-// around judges where the gate stands among the other rules.
-func (g Gate) around(w netfilter.Path) (all []Problem) {
+// checkSurroundings judges where the gate stands among the other rules.
+func (g Gate) checkSurroundings(w netfilter.Path) (all []Problem) {
 	add := func(code string, summary, fix string) {
 		all = append(all, Problem{code, SeverityError, summary, fix})
 	}
-	if g.edges[0].step >= w.Hooked {
-		if w.Hooked > 0 || w.Whole {
+	if g.edges[0].hit >= w.Hooked {
+		if w.Hooked > 0 || w.Complete {
 			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
 		}
 		return all
@@ -217,7 +217,7 @@ func (g Gate) around(w netfilter.Path) (all []Problem) {
 		if e.port <= 0 {
 			continue
 		}
-		if f := w.Decide(netfilter.SYN(e.port), e.step); f.Hit != e.step {
+		if f := w.Decide(netfilter.SYN(e.port), e.hit); f.Hit != e.hit {
 			what, code := "dropped", "gate-after-drop"
 			if f.Verdict != netfilter.Drop {
 				what, code = "accepted", "gate-after-accept"
@@ -240,21 +240,21 @@ func (g Gate) around(w netfilter.Path) (all []Problem) {
 	} else if fresh.Verdict == netfilter.Accept {
 		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the door, or make DROP the policy of INPUT")
 	}
-	walks := w.Decide(netfilter.Established(ssh), g.edges[0].step).Hit == g.edges[0].step
+	walks := w.Decide(netfilter.Established(ssh), g.edges[0].hit).Hit == g.edges[0].hit
 	switch f := w.Decide(netfilter.Established(ssh), -1); {
 	case f.Verdict == netfilter.Drop:
 		add("no-established", "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT")
-	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].step && w.Hits[f.Hit].States&netfilter.StateEstablished != 0:
+	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].hit && w.Hits[f.Hit].States&netfilter.StateEstablished != 0:
 		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
 	}
 	return all
 }
 
-// twoGates judges gates of iptables and of nft in the way of the same packets.
-func (f Found) twoGates() (all []Problem) {
+// checkTwoGates judges gates of iptables and of nft in the way of the same packets.
+func (f Findings) checkTwoGates() (all []Problem) {
 	for _, a := range f.Gates {
 		for _, b := range f.Other {
-			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.Doors, func(p int) bool { return slices.Contains(b.Doors, p) }) {
+			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.AcceptPorts, func(p int) bool { return slices.Contains(b.AcceptPorts, p) }) {
 				continue
 			}
 			p := Problem{"two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
@@ -271,9 +271,9 @@ func (f Found) twoGates() (all []Problem) {
 	return all
 }
 
-// families judges a family without a gate beside one that has it, and gates
+// checkFamilies judges a family without a gate beside one that has it, and gates
 // that are not alike.
-func (f Found) families() (all []Problem) {
+func (f Findings) checkFamilies() (all []Problem) {
 	if len(f.Gates) == 2 {
 		if a, b := f.Gates[0], f.Gates[1]; a.ordered && b.ordered && !slices.Equal(a.Ports, b.Ports) {
 			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
@@ -293,20 +293,20 @@ func (f Found) families() (all []Problem) {
 		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
 	}
 	w := f.Paths[other]
-	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.Known {
+	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.Shown {
 		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
 			"give what ip6tables-save prints too, behind the rest"})
 	}
 	ssh := cmp.Or(g.SSHPort, 22)
-	if f.Kind == FromScript || !w.Known || w.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
+	if f.Kind == FromScript || !w.Shown || w.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
 		return all // not shown, or shut to all
 	}
 	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and lets everybody in to port %d: no knock is needed there if sshd listens", name, ssh),
 		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
 }
 
-// refresh judges how the rules follow the hours, and how much they remember.
-func (f Found) refresh(k Known) (all []Problem) {
+// checkRefresh judges how the rules follow the hours, and how much they remember.
+func (f Findings) checkRefresh(k Facts) (all []Problem) {
 	if k.Candidate != nil {
 		all = append(all, candidateProblems(*k.Candidate, k.Perhaps)...)
 	}

@@ -28,14 +28,14 @@ const (
 	FromScript   Kind = "script"   // a shell script that calls iptables
 )
 
-// DoorKind is what a gate's door does to the address that it lets through.
-type DoorKind string
+// AcceptKind is what a gate's door does to the address that it lets through.
+type AcceptKind string
 
 // The kinds of doors.
 const (
-	DoorRCheck DoorKind = "rcheck" // nothing: open for one window
-	DoorUpdate DoorKind = "update" // every connection extends the window
-	DoorRemove DoorKind = "remove" // the first connection uses it up
+	Fixed AcceptKind = "rcheck" // nothing: open for one window
+	Sliding AcceptKind = "update" // every connection extends the window
+	OneShot AcceptKind = "remove" // the first connection uses it up
 )
 
 // Gate is a gate found in rules. Everything in it is printable.
@@ -52,11 +52,11 @@ type Gate struct {
 	// Windows are the times for which phase 1 to the last stay open; zero is
 	// without end, or what a script does not tell.
 	Windows []time.Duration
-	Door    DoorKind
+	Accept    AcceptKind
 	// SSHPort is the port that the door guards, 0 where it guards all.
 	// Doors are all ports behind doors of this gate.
 	SSHPort int
-	Doors   []int
+	AcceptPorts   []int
 	// Chain is where the phases stand.
 	Chain string
 	// Guarded says that the last phase remembers who has been there, as a replay
@@ -112,8 +112,8 @@ func fivePorts(s []uint16) (p [knock.Knocks]uint16, ok bool) {
 	return [knock.Knocks]uint16(s), true
 }
 
-// Found is what [ReadRules] found.
-type Found struct {
+// Findings is what [ReadRules] found.
+type Findings struct {
 	Kind  Kind
 	Gates []Gate // IPv4's before IPv6's; at most one each
 	// Other are gates of nft beside Gates of iptables. Who is to get in must
@@ -126,7 +126,7 @@ type Found struct {
 	local   bool                            // all that this machine has was read
 	Paths   map[knock.Family]netfilter.Path // what a packet of each family meets
 	cleared []string                        // what a script's refresh empties
-	cut     []string                        // lists that a script makes with a mask of IPv4
+	cut     []string                        // listsOf that a script makes with a mask of IPv4
 }
 
 // ReadRules reads rules and finds the gate in them, whatever its chains and
@@ -135,59 +135,59 @@ type Found struct {
 // belong together), a shell script that calls iptables, and the script that
 // [Rules.Script] writes. Rules without a
 // gate are no error.
-func ReadRules(r io.Reader) (Found, error) {
+func ReadRules(r io.Reader) (Findings, error) {
 	text, err := io.ReadAll(io.LimitReader(r, netfilter.MaxText+1))
 	if err != nil {
-		return Found{}, fmt.Errorf("cannot read the rules: %w", err)
+		return Findings{}, fmt.Errorf("cannot read the rules: %w", err)
 	}
 	if len(text) > netfilter.MaxText {
-		return Found{}, netfilter.ErrLongRules
+		return Findings{}, netfilter.ErrLongRules
 	}
 	f, err := Find(text)
-	f.judge()
+	f.tryOut()
 	return f, err
 }
 
-// judge tries the gates out, which a watch has no use for.
-func (f *Found) judge() {
+// tryOut tries the gates out, which a watch has no use for.
+func (f *Findings) tryOut() {
 	for _, gates := range [][]Gate{f.Gates, f.Other} {
 		for i := range gates {
 			if g := &gates[i]; f.Printed == nil {
-				g.judge(g.path.Only(g.native))
+				g.tryOut(g.path.Only(g.native))
 			}
 		}
 	}
 }
 
 // Find is ReadRules for a text of any length.
-func Find(text []byte) (Found, error) {
+func Find(text []byte) (Findings, error) {
 	lines := netfilter.CleanLines(text)
 	if p, ok := script.ReadPrinted(lines); ok {
-		return foundIn(p), nil
+		return fromPrinted(p), nil
 	}
 	rules, err := netfilter.Parse(lines)
 	if err != nil {
-		return Found{}, err
+		return Findings{}, err
 	}
-	f := Found{Kind: FromNFT}
+	f := Findings{Kind: FromNFT}
 	f.find(rules.Tables)
 	switch {
 	case rules.Script:
 		f.Kind = FromScript
-	case rules.Saved && (len(f.Gates) == 0 || !f.Gates[0].native):
+	case rules.IPTables && (len(f.Gates) == 0 || !f.Gates[0].native):
 		f.Kind = FromIPTables
 	}
-	if rules.Opaque && len(f.Gates) == 0 && !rules.Saved {
-		return Found{}, netfilter.ErrOpaqueRules
+	if rules.Opaque && len(f.Gates) == 0 && !rules.IPTables {
+		return Findings{}, netfilter.ErrOpaqueRules
 	}
-	f.cut = rules.Cut
-	f.clear(rules.Flushes, rules.Empties)
+	f.cut = rules.MaskedLists
+	f.recordCleared(rules.FlushedChains, rules.EmptiedLists)
 	return f, nil
 }
 
 // find looks for the gates in what a packet of each family meets. Those of
 // iptables and of nft's own tables are kept apart: they share no list.
-func (f *Found) find(tables []*netfilter.Table) {
+func (f *Findings) find(tables []*netfilter.Table) {
 	f.Paths = map[knock.Family]netfilter.Path{}
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
@@ -205,8 +205,8 @@ func (f *Found) find(tables []*netfilter.Table) {
 	}
 }
 
-// clear keeps what a script empties of the gate: its chain, or its lists.
-func (f *Found) clear(flushes, empties []string) {
+// recordCleared keeps what a script empties of the gate: its chain, or its lists.
+func (f *Findings) recordCleared(flushes, empties []string) {
 	for _, g := range f.Gates {
 		if f.Kind != FromScript {
 			return
@@ -225,7 +225,7 @@ func (f *Found) clear(flushes, empties []string) {
 }
 
 // Gate returns the first gate.
-func (f Found) Gate() (Gate, bool) {
+func (f Findings) Gate() (Gate, bool) {
 	if len(f.Gates) == 0 {
 		return Gate{}, false
 	}
@@ -233,7 +233,7 @@ func (f Found) Gate() (Gate, bool) {
 }
 
 // Sets are the sets of nft in the rules, by their names.
-func (f Found) Sets() map[string]netfilter.Set {
+func (f Findings) Sets() map[string]netfilter.Set {
 	all := map[string]netfilter.Set{}
 	for _, w := range f.Paths {
 		maps.Copy(all, w.Sets)

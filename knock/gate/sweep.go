@@ -75,27 +75,27 @@ const (
 	// that they meet; of a long pass some of the wrong ports are left out.
 	maxPass, minPass = 1000, 64
 	maxPlayed        = 200_000
-	// beside is how far beyond the gate's own ports a pass begins and ends.
-	beside = 100
+	// margin is how far beyond the gate's own ports a pass begins and ends.
+	margin = 100
 )
 
 // trial is a gate that packets are sent to.
 type trial struct {
-	way   netfilter.Path
+	path   netfilter.Path
 	gate  *Gate
 	ports []int // of the phases, in order
-	door  netfilter.SetMatch
+	accept  netfilter.SetMatch
 	src   netfilter.Source
 }
 
-// judge finds out by trial what a gate does to wrong knocks and to sweeps. It
+// tryOut finds out by trial what a gate does to wrong knocks and to sweeps. It
 // leaves out one whose handshake opens nothing that is understood.
-func (g *Gate) judge(w netfilter.Path) {
+func (g *Gate) tryOut(w netfilter.Path) {
 	if g.acceptHit < 0 || len(g.edges) == 0 {
 		return
 	}
-	t := trial{way: through(w, g), gate: g}
-	t.door, _ = doorOf(w.Hits[g.acceptHit])
+	t := trial{path: reachable(w, g), gate: g}
+	t.accept, _ = acceptMatch(w.Hits[g.acceptHit])
 	for _, e := range g.edges {
 		t.ports = append(t.ports, e.port)
 	}
@@ -106,14 +106,14 @@ func (g *Gate) judge(w netfilter.Path) {
 	g.passes, g.SweepGuard = t.sweep()
 }
 
-// through returns the way with the chains of the gate in it, also where nothing
+// reachable returns the way with the chains of the gate in it, also where nothing
 // leads to them: a text may show them alone.
-func through(w netfilter.Path, g *Gate) netfilter.Path {
+func reachable(w netfilter.Path, g *Gate) netfilter.Path {
 	var bases []netfilter.Base
 	for _, b := range w.Bases {
 		has := func(step int) bool { return b.First <= step && step < b.End }
 		if b.Hook == netfilter.NoHook {
-			if !has(g.acceptHit) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.step) }) {
+			if !has(g.acceptHit) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.hit) }) {
 				continue
 			}
 			b.Hook, b.Policy = netfilter.Input, netfilter.Next
@@ -127,10 +127,10 @@ func through(w netfilter.Path, g *Gate) netfilter.Path {
 // send sends SYNs, and reports whether SSH is open after one of them.
 func (t *trial) send(gap time.Duration, ports ...int) (opens bool) {
 	for _, p := range ports {
-		t.src.Now += gap
-		t.way.Play(netfilter.SYN(p), &t.src, -1)
-		if !opens && t.src.On(t.door) {
-			opens = t.way.Play(netfilter.SYN(cmp.Or(t.gate.SSHPort, sshPort)), &t.src, -1).Verdict != netfilter.Drop
+		t.src.Clock += gap
+		t.path.Play(netfilter.SYN(p), &t.src, -1)
+		if !opens && t.src.Matches(t.accept) {
+			opens = t.path.Play(netfilter.SYN(cmp.Or(t.gate.SSHPort, sshPort)), &t.src, -1).Verdict != netfilter.Drop
 		}
 	}
 	return opens
@@ -187,11 +187,11 @@ func (t *trial) wrong() int {
 // a minute it forgives if it minds them.
 func (t *trial) sweep() (passes, wrong int) {
 	own := t.own()
-	first, last := 1, 2*beside
+	first, last := 1, 2*margin
 	if len(own) > 0 {
-		first, last = max(1, own[0]-beside), min(solve.MaxSize, own[len(own)-1]+beside)
+		first, last = max(1, own[0]-margin), min(solve.MaxSize, own[len(own)-1]+margin)
 	}
-	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.Hits))))
+	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.path.Hits))))
 	each := 1 + (last-first)/n
 	var pass []int
 	if len(own) < len(t.ports) && slices.Min(t.ports) <= 0 {
@@ -210,5 +210,5 @@ func (t *trial) sweep() (passes, wrong int) {
 			passes = k + 1
 		}
 	}
-	return passes, t.src.Wrong
+	return passes, t.src.WrongPerMinute
 }

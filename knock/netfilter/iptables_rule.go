@@ -55,9 +55,9 @@ func (d *dump) rule(w []string) (r Rule) {
 				r.Proto = ""
 			}
 			if strings.Contains(r.Proto, "icmpv6") || r.Proto == "ipv6-icmp" {
-				r.Not4 = true
+				r.not4 = true
 			}
-			r.Unmodelled = r.Unmodelled || negated
+			r.unmodelled = r.unmodelled || negated
 		case "-m", "--match":
 			flushRecent()
 			switch next(&i) {
@@ -86,7 +86,7 @@ func (d *dump) rule(w []string) (r Rule) {
 			}
 		case "--mask":
 			mask = next(&i)
-			r.Not4 = r.Not4 || strings.Contains(mask, ":")
+			r.not4 = r.not4 || strings.Contains(mask, ":")
 		case "--rsource", "--reap":
 		case "--comment", "--log-prefix", "--log-level", "--reject-with":
 			next(&i)
@@ -98,7 +98,7 @@ func (d *dump) rule(w []string) (r Rule) {
 			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
 			option := w[i]
 			limits[option] = next(&i)
-			r.Unmodelled = r.Unmodelled || negated
+			r.unmodelled = r.unmodelled || negated
 		case "--dport", "--dports", "--destination-port", "--destination-ports":
 			p := d.ports(next(&i))
 			if negated {
@@ -106,10 +106,10 @@ func (d *dump) rule(w []string) (r Rule) {
 			}
 			r.Match = r.and(Match{Ports: p})
 		case "--ports": // of the source or the destination
-			r.Match, r.Unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.Unmodelled || negated
+			r.Match, r.unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.unmodelled || negated
 		case "--match-set":
 			next(&i)
-			most, r.Unmodelled = most || negated, r.Unmodelled || !negated
+			most, r.unmodelled = most || negated, r.unmodelled || !negated
 		case "--state", "--ctstate":
 			states := 0
 			for s := range strings.SplitSeq(next(&i), ",") {
@@ -126,25 +126,25 @@ func (d *dump) rule(w []string) (r Rule) {
 			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
 				r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
 			} else {
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		case "-i", "--in-interface":
-			r.Unmodelled = isWide(next(&i)) == negated || r.Unmodelled
+			r.unmodelled = isUplink(next(&i)) == negated || r.unmodelled
 		case "-s", "--source":
 			v := next(&i)
-			r.Not4 = r.Not4 || strings.Contains(v, ":")
-			most, r.Unmodelled = most || negated, r.Unmodelled || !anyAddress(v) && !negated
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			most, r.unmodelled = most || negated, r.unmodelled || !anyAddress(v) && !negated
 		case "-d", "--destination":
 			v := next(&i)
-			r.Not4 = r.Not4 || strings.Contains(v, ":")
-			r.Unmodelled = r.Unmodelled || !ownAddress(v) || negated
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			r.unmodelled = r.unmodelled || !ownAddress(v) || negated
 		case "-j", "--jump", "-g", "--goto":
 			flushRecent()
 			leave := w[i] == "-g" || w[i] == "--goto"
 			r.send(next(&i), leave)
 		default:
 			if strings.HasPrefix(w[i], "-") && r.Verdict == Next {
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		}
 	}
@@ -152,7 +152,7 @@ func (d *dump) rule(w []string) (r Rule) {
 	r.limit(limits)
 	// Who drops all but some may well let the client in; who accepts all but
 	// some lets nearly everybody in.
-	r.Unmodelled = r.Unmodelled || most && r.Verdict != Accept
+	r.unmodelled = r.unmodelled || most && r.Verdict != Accept
 	return r
 }
 
@@ -160,7 +160,7 @@ func (d *dump) rule(w []string) (r Rule) {
 // by the source is not understood.
 func (r *Rule) limit(options map[string]string) {
 	add := func(l *Limit) {
-		r.Unmodelled = r.Unmodelled || l == nil
+		r.unmodelled = r.unmodelled || l == nil
 		if l != nil {
 			r.Limits = append(r.Limits, l)
 		}
@@ -173,7 +173,7 @@ func (r *Rule) limit(options map[string]string) {
 	upto, under := options["--hashlimit-upto"]
 	switch burst := options["--hashlimit-burst"]; {
 	case mode != "" && mode != "srcip":
-		r.Unmodelled = true
+		r.unmodelled = true
 	case over:
 		add(parseLimit(above, burst, true))
 	case under:

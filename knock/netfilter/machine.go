@@ -19,7 +19,7 @@ const localTimeout = 20 * time.Second
 
 // savedRules is what the savers of iptables print, of both its backends and both
 // families. It fails where none of them works.
-func Save(ctx context.Context) (all []byte, err error) {
+func SavedRules(ctx context.Context) (all []byte, err error) {
 	some := false
 	for _, family := range []string{"iptables", "ip6tables"} {
 		var savers []string
@@ -32,7 +32,7 @@ func Save(ctx context.Context) (all []byte, err error) {
 			savers = []string{family + "-save"}
 		}
 		for _, saver := range savers {
-			out, failed := Run(ctx, saver, "-c")
+			out, failed := RunTool(ctx, saver, "-c")
 			if failed != nil {
 				err = failed
 				continue
@@ -59,7 +59,7 @@ func lookPath(name string) (string, error) {
 }
 
 // output runs a tool of administrators.
-func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+func RunTool(ctx context.Context, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
 	path, err := lookPath(name)
@@ -77,7 +77,7 @@ func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
 }
 
 // localListTotal reads what xt_recent was loaded with.
-func ListTotal() int {
+func RecentListTotal() int {
 	text, err := os.ReadFile("/sys/module/xt_recent/parameters/ip_list_tot")
 	if err != nil {
 		return 0

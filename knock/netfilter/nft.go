@@ -36,7 +36,7 @@ func readNFT(lines []string) (tables []*Table, opaque bool) {
 			continue
 		}
 		t := newTable(family + " " + name)
-		t.V4, t.V6, t.Whole = family == "ip" || family == "inet", family == "ip6" || family == "inet", true
+		t.v4, t.v6, t.whole = family == "ip" || family == "inet", family == "ip6" || family == "inet", true
 		n.table = t
 		n.body()
 		tables = append(tables, t)

@@ -73,7 +73,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			case field == "dport" && peek() != "." && peek() != "map":
 				not, all := value()
 				all, shown := n.named(all)
-				r.Unmodelled = r.Unmodelled || !shown
+				r.unmodelled = r.unmodelled || !shown
 				p := nftPorts(all)
 				if not {
 					p = except(p)
@@ -94,15 +94,15 @@ func (n *nftReader) rule(w []string) []Rule {
 				case "syn/fin,syn,rst,ack", "&(fin|syn|rst|ack)==syn", "0x2/0x1,0x2,0x4,0x10", "0x2/0x17", "&0x17==0x2", "&(0x1|0x2|0x4|0x10)==0x2", "==syn/fin,syn,rst,ack":
 					r.Match = r.and(Match{States: states})
 				default:
-					r.Unmodelled = true
+					r.unmodelled = true
 				}
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 			}
 		case "ct":
 			if next() != "state" {
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 				break
 			}
@@ -128,19 +128,19 @@ func (n *nftReader) rule(w []string) []Rule {
 			case "nfproto":
 				not, all := value()
 				has := func(name, number string) bool { return slices.Contains(all, name) || slices.Contains(all, number) }
-				r.Match = r.and(Match{Not4: has("ipv4", "2") == not, Not6: has("ipv6", "10") == not})
+				r.Match = r.and(Match{not4: has("ipv4", "2") == not, not6: has("ipv6", "10") == not})
 			case "iif", "iifname":
 				not, all := value()
-				r.Unmodelled = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.Unmodelled
+				r.unmodelled = isUplink(strings.TrimPrefix(all[0], `"`)) == not || r.unmodelled
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 			}
 		case "iif", "iifname":
 			not, all := value()
-			r.Unmodelled = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.Unmodelled
+			r.unmodelled = isUplink(strings.TrimPrefix(all[0], `"`)) == not || r.unmodelled
 		case "ip", "ip6":
-			r.Match = r.and(Match{Not6: word == "ip", Not4: word == "ip6"})
+			r.Match = r.and(Match{not6: word == "ip", not4: word == "ip6"})
 			field := next()
 			if field == "protocol" || field == "nexthdr" {
 				r.Match = r.and(protocol(value()))
@@ -154,7 +154,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			not, all := value()
 			switch {
 			case peek() == ".":
-				r.Unmodelled = true
+				r.unmodelled = true
 			case field == "saddr" && strings.HasPrefix(all[0], "@"):
 				name := n.list(all[0])
 				r.Checks = append(r.Checks, SetMatch{Set: name, Seconds: n.table.Sets[name].Timeout, Mode: "rcheck", Negated: not, Partial: part})
@@ -162,10 +162,10 @@ func (n *nftReader) rule(w []string) []Rule {
 			case field == "saddr" && not:
 				most = true
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		case "icmp", "icmpv6":
-			r.Match = r.and(Match{Proto: word, Not4: word == "icmpv6", Not6: word == "icmp"})
+			r.Match = r.and(Match{Proto: word, not4: word == "icmpv6", not6: word == "icmp"})
 			next()
 			value()
 		case "update", "add", "delete", "meter":
@@ -193,7 +193,7 @@ func (n *nftReader) rule(w []string) []Rule {
 				stay = n.table.Sets[name].Timeout
 			}
 			if bySource {
-				r.Match = r.and(Match{Not6: !v6, Not4: v6})
+				r.Match = r.and(Match{not6: !v6, not4: v6})
 				switch word {
 				case "delete":
 					r.Removes = append(r.Removes, name)
@@ -202,8 +202,8 @@ func (n *nftReader) rule(w []string) []Rule {
 				}
 			}
 		case "xt":
-			r.Opaque = r.Opaque || strings.Contains(strings.Join(w[i:], " "), "match recent")
-			r.Unmodelled, n.opaque = true, n.opaque || r.Opaque
+			r.opaque = r.opaque || strings.Contains(strings.Join(w[i:], " "), "match recent")
+			r.unmodelled, n.opaque = true, n.opaque || r.opaque
 			next()
 			next()
 		case "counter":
@@ -240,7 +240,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			r.limited(w[first:i])
 		case "notrack", "continue", "synproxy":
 		default:
-			r.Unmodelled = true
+			r.unmodelled = true
 		}
 	}
 	if split == nil {
@@ -251,7 +251,7 @@ func (n *nftReader) rule(w []string) []Rule {
 		}
 	}
 	for k := range split {
-		split[k].Unmodelled = split[k].Unmodelled || most && split[k].Verdict != Accept
+		split[k].unmodelled = split[k].unmodelled || most && split[k].Verdict != Accept
 	}
 	return split
 }
@@ -269,7 +269,7 @@ func (r *Rule) limited(w []string) {
 	}
 	l := parseLimit(rate, burst, slices.Contains(w, "over"))
 	if l == nil || slices.Contains(w, "bytes") {
-		r.Unmodelled = true
+		r.unmodelled = true
 		return
 	}
 	r.Limits = append(r.Limits, l)

@@ -29,12 +29,12 @@ var (
 // Ruleset is the tables of a firewall as a text has them.
 type Ruleset struct {
 	Tables  []*Table
-	Saved   bool     // some tables are iptables' own form
+	IPTables   bool     // some tables are iptables' own form
 	Opaque  bool     // nft could not print the recent match
 	Script  bool     // a shell script that calls iptables
-	Flushes []string // byName that a script flushes
-	Empties []string // Sets that a script empties by /proc
-	Cut     []string // Sets that a script makes with a mask of IPv4
+	FlushedChains []string // byName that a script flushes
+	EmptiedLists []string // Sets that a script empties by /proc
+	MaskedLists     []string // Sets that a script makes with a mask of IPv4
 }
 
 // cleanLines cuts text into lines that are safe to print.
@@ -54,10 +54,10 @@ func Parse(lines []string) (Ruleset, error) {
 	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
 		return Ruleset{}, ErrNoRules
 	}
-	r := Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), Saved: len(dump.tables) > 0, Opaque: opaque,
-		Script: dump.script, Flushes: dump.flushes, Empties: dump.empties}
+	r := Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), IPTables: len(dump.tables) > 0, Opaque: opaque,
+		Script: dump.script, FlushedChains: dump.flushes, EmptiedLists: dump.empties}
 	if dump.script {
-		r.Cut = dump.cut
+		r.MaskedLists = dump.cut
 	}
 	return r, nil
 }

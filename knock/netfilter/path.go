@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// maxSteps bounds the rules followed: chains that jump to each other can
+	// maxHits bounds the rules followed: chains that jump to each other can
 	// make any number of ways.
-	maxSteps = 20000
+	maxHits = 20000
 	// maxDepth bounds jumps within jumps; nft allows 16.
 	maxDepth = 32
 )
@@ -24,7 +24,7 @@ type Path struct {
 	Sets  map[string]Set
 	// known: the text shows rules for this family, or that there are none.
 	// whole: it shows them all, and not only those that someone picked.
-	Known, Whole bool
+	Shown, Complete bool
 	// hooked is the number of steps that a packet meets; the others stand in
 	// chains that nothing leads to.
 	Hooked int
@@ -63,14 +63,14 @@ func PathOf(tables []*Table, family knock.Family) Path {
 	var starts, rest []start
 	reached := map[*Chain]bool{}
 	nft := false
-	w.Whole = true
+	w.Complete = true
 	for _, t := range tables {
 		nft = nft || isNative(t.Name)
-		w.Whole = w.Whole && t.Whole
-		if family == knock.Family4 && !t.V4 || family == knock.Family6 && !t.V6 {
+		w.Complete = w.Complete && t.whole
+		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
 			continue
 		}
-		w.Known = true
+		w.Shown = true
 		for name, l := range t.Sets {
 			w.Sets[name] = l
 		}
@@ -83,7 +83,7 @@ func PathOf(tables []*Table, family knock.Family) Path {
 		}
 	}
 	// nft list ruleset shows every family: what it does not show is not there.
-	w.Known = w.Known || nft
+	w.Shown = w.Shown || nft
 	slices.SortStableFunc(starts, func(a, b start) int {
 		return cmp.Or(cmp.Compare(a.c.Hook, b.c.Hook), cmp.Compare(a.c.Priority, b.c.Priority))
 	})
@@ -138,7 +138,7 @@ func (w *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.
 	reached[c] = true
 	var returning []int
 	for _, r := range c.Rules {
-		if len(w.Hits) >= maxSteps || depth > maxDepth {
+		if len(w.Hits) >= maxHits || depth > maxDepth {
 			break
 		}
 		from := asker
@@ -146,7 +146,7 @@ func (w *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.
 			from = c.Name
 		}
 		s := Hit{Match: asked.and(r.Match), Own: r.Match, Updates: r.Updates, Removes: r.Removes, Verdict: r.Verdict, Chain: from, Table: t.Name, Base: len(w.Bases), Count: r.Count}
-		if s.Unsatisfiable || family == knock.Family4 && s.Not4 || family == knock.Family6 && s.Not6 {
+		if s.unsatisfiable || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
 			continue
 		}
 		switch target := t.byName[r.Target]; r.Verdict {

@@ -28,17 +28,17 @@ type Decision struct {
 // source is what the rules remember of a sender: the lists it is on, and the
 // tokens that are left. The zero source is unknown to them.
 type Source struct {
-	Now    time.Duration // when the next packet comes
+	Clock    time.Duration // when the next packet comes
 	lists  map[string]entry
 	tokens map[*Limit]tokens
 	// wrong is how many wrong ports a minute the rule forgives that was the first
 	// to hold because there were too many packets; 0 while none has.
-	Wrong int
+	WrongPerMinute int
 }
 
 // entry is a sender on a list. A list with a time of its own forgets it.
 type entry struct {
-	noted   []time.Duration // the last ones
+	stamps   []time.Duration // the last ones
 	forgets bool
 	until   time.Duration
 }
@@ -48,27 +48,27 @@ type tokens struct {
 	at   time.Duration
 }
 
-// maxNoted is how many times of a sender are remembered, more than xt_recent
+// maxStamps is how many times of a sender are remembered, more than xt_recent
 // counts unless it is told to.
-const maxNoted = 64
+const maxStamps = 64
 
 // on reports whether s is on the list that c asks for, whatever c wants.
-func (s *Source) On(c SetMatch) bool {
+func (s *Source) Matches(c SetMatch) bool {
 	e, ok := s.lists[c.key()]
-	if !ok || e.forgets && s.Now > e.until {
+	if !ok || e.forgets && s.Clock > e.until {
 		return false
 	}
 	if c.Mode == "remove" {
 		return true
 	}
 	hits := 0
-	for _, at := range e.noted {
-		if c.Seconds == 0 || s.Now-at <= c.Seconds {
+	for _, at := range e.stamps {
+		if c.Seconds == 0 || s.Clock-at <= c.Seconds {
 			hits++
 		}
 	}
-	if c.Hits > 1 && hits >= c.Hits && !c.Negated && s.Wrong == 0 {
-		s.Wrong = perMinute(c.Hits, max(c.Seconds, time.Second))
+	if c.Hits > 1 && hits >= c.Hits && !c.Negated && s.WrongPerMinute == 0 {
+		s.WrongPerMinute = perMinute(c.Hits, max(c.Seconds, time.Second))
 	}
 	return hits >= max(c.Hits, 1)
 }
@@ -76,21 +76,21 @@ func (s *Source) On(c SetMatch) bool {
 // perMinute is a rate of n in a time, as a number in a minute that is not 0.
 func perMinute(n int, per time.Duration) int { return max(1, int(time.Duration(n)*time.Minute/per)) }
 
-// note puts s on a list.
-func (s *Source) note(n SetUpdate) {
+// add puts s on a list.
+func (s *Source) add(n SetUpdate) {
 	if s.lists == nil {
 		s.lists = map[string]entry{}
 	}
 	key := SetMatch{Set: n.Set, ByDest: n.ByDest}.key()
 	e := s.lists[key]
-	if len(e.noted) == maxNoted {
-		e.noted = e.noted[1:]
+	if len(e.stamps) == maxStamps {
+		e.stamps = e.stamps[1:]
 	}
-	s.lists[key] = entry{noted: append(slices.Clip(e.noted), s.Now), forgets: n.Timeout > 0, until: s.Now + n.Timeout}
+	s.lists[key] = entry{stamps: append(slices.Clip(e.stamps), s.Clock), forgets: n.Timeout > 0, until: s.Clock + n.Timeout}
 }
 
-// takes reports whether a limit holds for a packet of s.
-func (s *Source) takes(l *Limit) bool {
+// underLimit reports whether a limit holds for a packet of s.
+func (s *Source) underLimit(l *Limit) bool {
 	if s.tokens == nil {
 		s.tokens = map[*Limit]tokens{}
 	}
@@ -98,13 +98,13 @@ func (s *Source) takes(l *Limit) bool {
 	if !ok {
 		t.left = float64(l.Burst)
 	}
-	t.left = min(float64(l.Burst), t.left+float64(s.Now-t.at)/float64(l.Per))
-	t.at = s.Now
+	t.left = min(float64(l.Burst), t.left+float64(s.Clock-t.at)/float64(l.Per))
+	t.at = s.Clock
 	under := t.left >= 1
 	if under {
 		t.left--
-	} else if l.Over && s.Wrong == 0 {
-		s.Wrong = min(l.Burst, perMinute(1, l.Per))
+	} else if l.Over && s.WrongPerMinute == 0 {
+		s.WrongPerMinute = min(l.Burst, perMinute(1, l.Per))
 	}
 	s.tokens[l] = t
 	return under != l.Over
@@ -118,26 +118,26 @@ func (c SetMatch) key() string {
 	return c.Set
 }
 
-// fits reports whether a rule holds for a packet of src, and does what its
+// matches reports whether a rule holds for a packet of src, and does what its
 // matches do, also those before one that does not hold. A rule that asks for
 // more than is known does not hold.
-func (s *Hit) fits(p Packet, src *Source) bool {
+func (s *Hit) matches(p Packet, src *Source) bool {
 	c := &s.Own
-	if c.Unmodelled || c.Proto != "" && c.Proto != "tcp" || c.States != 0 && c.States&p.State == 0 || !c.TakesPort(p.Port) {
+	if c.unmodelled || c.Proto != "" && c.Proto != "tcp" || c.States != 0 && c.States&p.State == 0 || !c.MatchesPort(p.Port) {
 		return false
 	}
 	for _, c := range c.Checks {
-		switch is := src.On(c); {
+		switch is := src.Matches(c); {
 		case is == c.Negated:
 			return false
 		case is && c.Mode == "update":
-			src.note(SetUpdate{Set: c.Set, ByDest: c.ByDest})
+			src.add(SetUpdate{Set: c.Set, ByDest: c.ByDest})
 		case is && c.Mode == "remove":
 			delete(src.lists, c.key())
 		}
 	}
 	for _, l := range c.Limits {
-		if !src.takes(l) {
+		if !src.underLimit(l) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (s *Hit) fits(p Packet, src *Source) bool {
 		delete(src.lists, list)
 	}
 	for _, n := range s.Updates {
-		src.note(n)
+		src.add(n)
 	}
 	return true
 }
@@ -158,7 +158,7 @@ func (w Path) Decide(p Packet, until int) Decision { return w.Play(p, &Source{},
 // rules remember of it.
 func (w Path) Play(p Packet, src *Source, until int) Decision {
 	last := Decision{Hit: -1}
-	if w.Whole {
+	if w.Complete {
 		last.Verdict = Accept // what the kernel does without rules
 	}
 	for _, b := range w.Bases {
@@ -184,7 +184,7 @@ func (w Path) playBase(b Base, p Packet, src *Source, until int) Decision {
 			return Decision{Hit: i}
 		}
 		switch s := &w.Hits[i]; {
-		case !s.fits(p, src):
+		case !s.matches(p, src):
 			if s.jump && i < until && until < s.skip {
 				return Decision{Hit: until}
 			}

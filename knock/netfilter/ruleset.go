@@ -9,10 +9,10 @@ import (
 
 // Table is rules as either reader understood them.
 type Table struct {
-	V4, V6 bool
+	v4, v6 bool
 	Name   string
-	Legacy bool // of iptables' backend that nft does not show
-	Whole  bool // the text shows all that the kernel has, policies too
+	legacy bool // of iptables' backend that nft does not show
+	whole  bool // the text shows all that the kernel has, policies too
 	byName map[string]*Chain
 	Chains []*Chain
 	Sets   map[string]Set // nft's sets
@@ -84,11 +84,11 @@ type Rule struct {
 	Removes []string
 	Verdict Verdict
 	Target  string // of jumps and leaves
-	Opaque  bool   // the recent match as nft shows it
+	opaque  bool   // the recent match as nft shows it
 	Count   Count
 }
 
-// note is an address put on a list; for is how long it stays, zero as long as
+// add is an address put on a list; for is how long it stays, zero as long as
 // the list says.
 type SetUpdate struct {
 	Set     string
@@ -108,16 +108,16 @@ const (
 
 // Match is what a rule asks of a packet. The zero cond asks nothing.
 type Match struct {
-	Not4, Not6 bool
+	not4, not6 bool
 	Proto      string      // "" is any
 	Ports      []PortRange // nil is any; of the destination
 	States     int         // 0 is any
 	Checks     []SetMatch
 	Limits     []*Limit
-	// Unmodelled: it asks more, which nothing here understands or which leaves most
+	// unmodelled: it asks more, which nothing here understands or which leaves most
 	// of the Internet out, such as a source address or the loopback interface.
-	Unmodelled    bool
-	Unsatisfiable bool // asks what cannot be
+	unmodelled    bool
+	unsatisfiable bool // asks what cannot be
 }
 
 // listCheck asks whether the source is on a list.
@@ -165,7 +165,7 @@ const usualBurst = 5
 // text does not tell.
 type PortRange struct{ First, Last int }
 
-func (c Match) TakesPort(p int) bool {
+func (c Match) MatchesPort(p int) bool {
 	return c.Ports == nil || slices.ContainsFunc(c.Ports, func(r PortRange) bool { return r.First <= p && p <= r.Last })
 }
 
@@ -198,21 +198,21 @@ func (c Match) FewPorts() (all []int) {
 
 // and returns what asks both.
 func (c Match) and(d Match) Match {
-	c.Not4, c.Not6 = c.Not4 || d.Not4, c.Not6 || d.Not6
-	c.Unmodelled, c.Unsatisfiable = c.Unmodelled || d.Unmodelled, c.Unsatisfiable || d.Unsatisfiable
+	c.not4, c.not6 = c.not4 || d.not4, c.not6 || d.not6
+	c.unmodelled, c.unsatisfiable = c.unmodelled || d.unmodelled, c.unsatisfiable || d.unsatisfiable
 	c.Checks, c.Limits = slices.Concat(c.Checks, d.Checks), slices.Concat(c.Limits, d.Limits)
 	switch {
 	case c.Proto == "":
 		c.Proto = d.Proto
 	case d.Proto != "" && d.Proto != c.Proto:
-		c.Unsatisfiable = true
+		c.unsatisfiable = true
 	}
 	switch {
 	case c.States == 0:
 		c.States = d.States
 	case d.States != 0:
 		c.States &= d.States
-		c.Unsatisfiable = c.Unsatisfiable || c.States == 0
+		c.unsatisfiable = c.unsatisfiable || c.States == 0
 	}
 	switch {
 	case c.Ports == nil:
@@ -227,7 +227,7 @@ func (c Match) and(d Match) Match {
 			}
 		}
 		c.Ports = both
-		c.Unsatisfiable = c.Unsatisfiable || len(both) == 0
+		c.unsatisfiable = c.unsatisfiable || len(both) == 0
 	}
 	return c
 }
@@ -262,8 +262,8 @@ func stateBit(s string) int {
 	return otherState
 }
 
-// isWide reports whether an interface leads to the Internet, as its name goes.
-func isWide(iface string) bool {
+// isUplink reports whether an interface leads to the Internet, as its name goes.
+func isUplink(iface string) bool {
 	for _, p := range []string{"eth", "en", "wl", "ww", "ppp", "venet", "bond", "em", "p1p"} {
 		if strings.HasPrefix(iface, p) {
 			return true
