@@ -13,7 +13,7 @@ type edge struct {
 	from, to string // from is empty for the first phase
 	port     int
 	window   time.Duration // within which it must come after the one before
-	hit     int
+	hit      int
 	chain    string
 	byDest   bool // the list holds destinations
 }

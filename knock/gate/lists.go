@@ -93,7 +93,7 @@ func contains(all [][]string, list string) bool {
 type ReplayGuard struct {
 	Family knock.Family
 	Used   string // how many got in, or who
-	Opened   string // who got in; the same one with nft
+	Opened string // who got in; the same one with nft
 	Size   int    // of whom so many get in
 }
 

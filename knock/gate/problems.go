@@ -44,8 +44,8 @@ type Facts struct {
 const (
 	// Windows shorter than these are told. The article's client waits a second
 	// on each port, and a SYN that got lost comes again after a second.
-	tooShortWindow  = time.Second
-	shortWindow = 3 * time.Second
+	tooShortWindow = time.Second
+	shortWindow    = 3 * time.Second
 	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
 	usualListTotal = 100
 	// enoughListTotal is what a scan from many addresses does not fill at once.

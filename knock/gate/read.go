@@ -33,7 +33,7 @@ type AcceptKind string
 
 // The kinds of doors.
 const (
-	Fixed AcceptKind = "rcheck" // nothing: open for one window
+	Fixed   AcceptKind = "rcheck" // nothing: open for one window
 	Sliding AcceptKind = "update" // every connection extends the window
 	OneShot AcceptKind = "remove" // the first connection uses it up
 )
@@ -52,11 +52,11 @@ type Gate struct {
 	// Windows are the times for which phase 1 to the last stay open; zero is
 	// without end, or what a script does not tell.
 	Windows []time.Duration
-	Accept    AcceptKind
+	Accept  AcceptKind
 	// SSHPort is the port that the door guards, 0 where it guards all.
 	// Doors are all ports behind doors of this gate.
-	SSHPort int
-	AcceptPorts   []int
+	SSHPort     int
+	AcceptPorts []int
 	// Chain is where the phases stand.
 	Chain string
 	// Guarded says that the last phase remembers who has been there, as a replay
@@ -170,7 +170,7 @@ func Find(text []byte) (Findings, error) {
 		return Findings{}, err
 	}
 	f := Findings{Kind: FromNFT}
-	f.find(rules.Tables)
+	f.find(rules)
 	switch {
 	case rules.Script:
 		f.Kind = FromScript
@@ -187,11 +187,11 @@ func Find(text []byte) (Findings, error) {
 
 // find looks for the gates in what a packet of each family meets. Those of
 // iptables and of nft's own tables are kept apart: they share no list.
-func (f *Findings) find(tables []*netfilter.Table) {
+func (f *Findings) find(rules netfilter.Ruleset) {
 	f.Paths = map[knock.Family]netfilter.Path{}
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		w := netfilter.PathOf(tables, family)
+		w := rules.Path(family)
 		f.Paths[family] = w
 		for kind, native := range []bool{false, true} {
 			if g, ok := findGate(w.Only(native)); ok {

@@ -82,10 +82,10 @@ const (
 // trial is a gate that packets are sent to.
 type trial struct {
 	path   netfilter.Path
-	gate  *Gate
-	ports []int // of the phases, in order
-	accept  netfilter.SetMatch
-	src   netfilter.Source
+	gate   *Gate
+	ports  []int // of the phases, in order
+	accept netfilter.SetMatch
+	src    netfilter.Source
 }
 
 // tryOut finds out by trial what a gate does to wrong knocks and to sweeps. It

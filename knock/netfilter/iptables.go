@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// dump is what texts of iptables hold.
+// dump is the state of the reader of iptables-save, iptables -S and scripts.
 type dump struct {
 	tables  []*Table
 	script  bool
-	flushes []string        // byName that a script flushes
-	empties []string        // Sets that a script empties by /proc
-	named   map[string]bool // Sets that came already
-	cut     []string        // Sets whose first rule has a mask of IPv4
+	flushes []string        // chains that a script flushes
+	empties []string        // lists that a script empties in /proc
+	named   map[string]bool // lists that came already
+	cut     []string        // lists whose first rule has an IPv4 mask
 
 	legacy bool // the text is of the backend that keeps its rules apart from nft's
 
-	current *Table
-	family6 bool // as the text has said so far
-	familyTold    bool // the text says which family
-	words   []string
+	current    *Table
+	family6    bool // as the text has said so far
+	familyTold bool // the text says which family
+	words      []string
 }
 
 // readIPTables reads iptables-save, iptables -S and scripts, and skips the rest.
@@ -61,8 +61,8 @@ func readIPTables(lines []string) *dump {
 	return d
 }
 
-// others returns the tables of nft that are not iptables' own once more: it
-// keeps them there, and nft lists them in its own way.
+// others returns the tables of nft without those that iptables printed too:
+// iptables-nft stores its tables in nft, which lists them in its own form.
 func (d *dump) others(nft []*Table) []*Table {
 	return slices.DeleteFunc(nft, func(n *Table) bool {
 		return !d.script && slices.ContainsFunc(d.tables, func(t *Table) bool {
@@ -71,8 +71,8 @@ func (d *dump) others(nft []*Table) []*Table {
 	})
 }
 
-// start begins a table. One that was there already is another dump's, of the
-// other family where nothing else tells.
+// start begins a table. A table that came already begins another dump: that of
+// IPv6, unless the text names the family.
 func (d *dump) start(name string, whole bool) *Table {
 	if !d.familyTold && slices.ContainsFunc(d.tables, func(t *Table) bool { return t.Name == name && t.v6 == d.family6 }) {
 		d.family6 = true
@@ -84,7 +84,7 @@ func (d *dump) start(name string, whole bool) *Table {
 	return d.current
 }
 
-// filter returns the table that a line without one is about.
+// filter returns the current table, which is filter in a text that names none.
 func (d *dump) filter() *Table {
 	if d.current == nil {
 		return d.start("filter", false)
@@ -92,7 +92,7 @@ func (d *dump) filter() *Table {
 	return d.current
 }
 
-// Policy notes a chain, and its policy if it is built in.
+// policy records a chain, and its policy if it is built in.
 func (d *dump) policy(name, policy string) {
 	c := d.filter().chain(name)
 	c.Hook, c.Priority = builtin(d.current.Name, name)
@@ -107,7 +107,7 @@ func (d *dump) policy(name, policy string) {
 	}
 }
 
-// builtin says where a chain that comes with a table stands.
+// builtin returns the hook and the priority of a chain that comes with its table.
 func builtin(table, chain string) (Hook, int) {
 	priority := map[string]int{"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}[table]
 	switch chain {
@@ -122,8 +122,8 @@ func builtin(table, chain string) (Hook, int) {
 	return NoHook, 0
 }
 
-// line reads a rule of any of the forms: with counters before it, or with the
-// command and its own options, as scripts have it.
+// line reads a command: with counters before it, or behind the name of the tool
+// and its options, as in scripts.
 func (d *dump) line(line string) {
 	words := split(line)
 	if i := slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "/proc/net/") && strings.Contains(w, "_recent/") }); i > 0 {
@@ -191,8 +191,8 @@ func (d *dump) line(line string) {
 	}
 }
 
-// isIPTables reports whether a script's word calls iptables, by its name or a
-// variable's.
+// isIPTables reports whether a word of a script is iptables, or a variable that
+// stands for it.
 func isIPTables(w string) bool {
 	w = strings.ToLower(w)
 	return strings.Contains(w, "tables") || strings.HasPrefix(w, "$ip") || strings.HasPrefix(w, "ipt")
@@ -206,7 +206,7 @@ func isCommand(w string) bool {
 	return false
 }
 
-// pick makes the table of a script's line the current one.
+// pick makes a table the current one, and starts it if it is new.
 func (d *dump) pick(name string) {
 	i := slices.IndexFunc(d.tables, func(t *Table) bool { return t.Name == name && t.v6 == d.family6 })
 	if i >= 0 {
@@ -216,8 +216,8 @@ func (d *dump) pick(name string) {
 	d.start(name, false)
 }
 
-// families decides on what iptables -S does not say: masks and addresses of
-// IPv6 show in the rules.
+// families finds the family of iptables -S output, which does not name it: IPv6
+// masks and addresses give it away.
 func (d *dump) families() {
 	for _, t := range d.tables {
 		for _, c := range t.Chains {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Rule reads what follows the chain's name. What it does not know makes the
-// rule narrow, so that nothing is concluded from it.
+// rule reads what follows the chain's name. An option that it does not know makes
+// the rule unmodelled.
 func (d *dump) rule(w []string) (r Rule) {
 	var recent *SetMatch
 	limits := map[string]string{}
 	var set, not bool
-	most := false // asks for all sources but some
+	most := false // matches all sources but some
 	var mask string
 	flushRecent := func() {
 		if recent == nil {
@@ -64,7 +64,7 @@ func (d *dump) rule(w []string) (r Rule) {
 			case "recent":
 				recent = &SetMatch{Set: "DEFAULT"}
 			case "limit":
-				limits["--limit"] = "3/hour" // unless it says another
+				limits["--limit"] = "3/hour" // the default
 			}
 		case "--rcheck", "--update", "--remove":
 			if recent != nil {
@@ -140,8 +140,8 @@ func (d *dump) rule(w []string) (r Rule) {
 			r.unmodelled = r.unmodelled || !ownAddress(v) || negated
 		case "-j", "--jump", "-g", "--goto":
 			flushRecent()
-			leave := w[i] == "-g" || w[i] == "--goto"
-			r.send(next(&i), leave)
+			goes := w[i] == "-g" || w[i] == "--goto"
+			r.send(next(&i), goes)
 		default:
 			if strings.HasPrefix(w[i], "-") && r.Verdict == Next {
 				r.unmodelled = true
@@ -150,14 +150,14 @@ func (d *dump) rule(w []string) (r Rule) {
 	}
 	flushRecent()
 	r.limit(limits)
-	// Who drops all but some may well let the client in; who accepts all but
-	// some lets nearly everybody in.
+	// A drop for most sources may spare the client; an accept for most sources
+	// lets nearly everybody in.
 	r.unmodelled = r.unmodelled || most && r.Verdict != Accept
 	return r
 }
 
-// limit makes the limit of the options of a rule. One that counts otherwise than
-// by the source is not understood.
+// limit adds the limits of a rule's options. It models only those that count by
+// source.
 func (r *Rule) limit(options map[string]string) {
 	add := func(l *Limit) {
 		r.unmodelled = r.unmodelled || l == nil
@@ -181,8 +181,8 @@ func (r *Rule) limit(options map[string]string) {
 	}
 }
 
-// Name notes a list where it first comes: the kernel makes it then, with the
-// mask that the rule has.
+// name records a list at its first use: the kernel creates it then, with the mask
+// of that rule.
 func (d *dump) name(list, mask string) {
 	if d.named[list] {
 		return
@@ -193,8 +193,8 @@ func (d *dump) name(list, mask string) {
 	}
 }
 
-// send sets the verdict by the name of a target.
-func (r *Rule) send(target string, leave bool) {
+// send sets the verdict for a target; goes is -g instead of -j.
+func (r *Rule) send(target string, goes bool) {
 	switch target {
 	case "ACCEPT":
 		r.Verdict = Accept
@@ -207,13 +207,13 @@ func (r *Rule) send(target string, leave bool) {
 	case "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "":
 	default:
 		r.Verdict, r.Target = Jump, target
-		if leave {
+		if goes {
 			r.Verdict = Goto
 		}
 	}
 }
 
-// Ports reads 22, 22:25, ssh and lists of these.
+// ports parses 22, 22:25, ssh and lists of these.
 func (d *dump) ports(s string) []PortRange {
 	all := []PortRange{}
 	for part := range strings.SplitSeq(s, ",") {
@@ -231,7 +231,7 @@ func (d *dump) ports(s string) []PortRange {
 	return all
 }
 
-// Port reads one port; a word stands for itself, as a negative number.
+// port parses one port. It numbers other words, as -1, -2 and so on.
 func (d *dump) port(s string) int {
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
 		return int(n)
@@ -250,18 +250,18 @@ func (d *dump) port(s string) int {
 	return -1 - i
 }
 
-// anyAddress reports whether s leaves no source out.
+// anyAddress reports whether s includes every address.
 func anyAddress(s string) bool { return strings.HasSuffix(s, "/0") }
 
-// ownAddress reports whether s may be the machine's address, as against a
-// multicast or loopback one.
+// ownAddress reports whether s may be an address of the machine: not multicast,
+// broadcast or loopback.
 func ownAddress(s string) bool {
 	s, _, _ = strings.Cut(s, "/")
 	a, err := netip.ParseAddr(s)
 	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
 }
 
-// split cuts a line into words, as iptables and the shell quote them.
+// split splits a line into words, with the quotes of iptables and the shell.
 func split(line string) (words []string) {
 	var word strings.Builder
 	var quote rune

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Rule reads one rule. A verdict map makes it several.
+// rule reads one rule. A verdict map makes several of it.
 func (n *nftReader) rule(w []string) []Rule {
 	var r Rule
 	var split []Rule // the entries of a verdict map
-	most := false    // asks for all sources but some
+	most := false    // matches all sources but some
 	i := 0
 	next := func() string {
 		if i < len(w) {
@@ -209,7 +209,7 @@ func (n *nftReader) rule(w []string) []Rule {
 		case "counter":
 			for peek() == "packets" || peek() == "bytes" {
 				if next() == "packets" {
-					r.Count = count(next())
+					r.Count = parseCount(next())
 				} else {
 					next()
 				}
@@ -256,7 +256,7 @@ func (n *nftReader) rule(w []string) []Rule {
 	return split
 }
 
-// limited adds a limit by its words: rate over 30/minute burst 30 packets.
+// limited adds a limit, given as rate over 30/minute burst 30 packets.
 func (r *Rule) limited(w []string) {
 	var rate, burst string
 	for i, word := range w {
@@ -275,8 +275,7 @@ func (r *Rule) limited(w []string) {
 	r.Limits = append(r.Limits, l)
 }
 
-// isNetmask reports whether a mask keeps the front of an address, as that of a
-// network does.
+// isNetmask reports whether a mask selects the leading bits of an address.
 func isNetmask(mask string) bool {
 	a, err := netip.ParseAddr(mask)
 	if err != nil {
@@ -292,7 +291,7 @@ func isNetmask(mask string) bool {
 	return true
 }
 
-// isFlags reports whether a word is flags of TCP, or a sign between them.
+// isFlags reports whether a word is TCP flags, or a sign between them.
 func isFlags(w string) bool {
 	parts := strings.FieldsFunc(w, func(r rune) bool { return strings.ContainsRune("|,/&()=!", r) })
 	return !slices.ContainsFunc(parts, func(p string) bool {
@@ -304,7 +303,7 @@ func isVerdict(w string) bool {
 	return slices.Contains([]string{"accept", "drop", "reject", "return", "jump", "goto", "dnat", "redirect", "queue"}, w)
 }
 
-// protocol is the condition of a list of protocols.
+// protocol returns the match for a list of protocols.
 func protocol(not bool, all []string) Match {
 	for i, p := range all {
 		if name := map[string]string{"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp"}[p]; name != "" {
@@ -320,7 +319,7 @@ func protocol(not bool, all []string) Match {
 	return Match{Proto: "other"}
 }
 
-// verdictMap makes rules of the entries "22 : jump x".
+// verdictMap returns a rule for each entry such as "22 : jump x".
 func verdictMap(entries []string, key func(string) Match) (rules []Rule) {
 	rules = []Rule{}
 	for i := 0; i+2 < len(entries); i++ {
@@ -347,7 +346,7 @@ func verdictMap(entries []string, key func(string) Match) (rules []Rule) {
 	return rules
 }
 
-// nftPorts reads 22, ssh and 22-25.
+// nftPorts parses 22, ssh and 22-25.
 func nftPorts(words []string) []PortRange {
 	all := []PortRange{}
 	for _, w := range words {

@@ -9,52 +9,53 @@ import (
 )
 
 const (
-	// maxHits bounds the rules followed: chains that jump to each other can
-	// make any number of ways.
+	// maxHits bounds the rules that are followed: chains that jump to each other
+	// can multiply them without limit.
 	maxHits = 20000
 	// maxDepth bounds jumps within jumps; nft allows 16.
 	maxDepth = 32
 )
 
-// way is all rules that packets of one family to the machine meet, in their
-// order, jumps followed.
+// Path is all rules that a packet of one family to the machine may meet, in their
+// order, with jumps followed.
 type Path struct {
 	Hits  []Hit
 	Bases []Base
 	Sets  map[string]Set
-	// known: the text shows rules for this family, or that there are none.
-	// whole: it shows them all, and not only those that someone picked.
+	// Shown: the text shows the rules of this family, or that there are none.
+	// Complete: it shows all of them, not only some chains.
 	Shown, Complete bool
-	// hooked is the number of steps that a packet meets; the others stand in
-	// chains that nothing leads to.
+	// Hooked is the number of hits in base chains and the chains that they reach.
+	// The other hits are in chains that no packet reaches.
 	Hooked int
 }
 
-// base is the steps of a base chain, and what becomes of a packet after them.
+// Base is a base chain: Hits[First:End], and the policy after them.
 type Base struct {
 	First, End int
 	Policy     Verdict
 	Hook       Hook
 }
 
-// step is a rule with what the jumps to it asked.
+// Hit is a place in a [Path]: a rule, joined with the conditions of the jumps that
+// lead to it.
 type Hit struct {
 	Match
-	Own     Match // asked by the rule itself; a jump has asked the rest
-	jump    bool  // the steps up to skip are those of the chain it goes to
+	Own     Match // the rule's own conditions, without those of the jumps
+	jump    bool  // the hits up to skip are those of the target chain
 	Updates []SetUpdate
 	Removes []string
 	Verdict Verdict
-	skip    int    // the step after a return, or after a jump's chain
-	Chain   string // whose rule asked for the port
+	skip    int    // the hit after a return, or after the chain of a jump
+	Chain   string // whose rule matches the port
 	Table   string
-	Base    int
+	Base    int // index into Bases
 	Count   Count
-	Resumes bool // not a rule: where a packet that has gone to another chain comes back
+	Resumes bool // not a rule: the return at the end of a chain reached by goto
 }
 
-// follow follows the rules of tables for one family.
-func PathOf(tables []*Table, family knock.Family) Path {
+// Path returns the path of packets of one family.
+func (r Ruleset) Path(family knock.Family) Path {
 	w := Path{Sets: map[string]Set{}}
 	type start struct {
 		t *Table
@@ -64,7 +65,7 @@ func PathOf(tables []*Table, family knock.Family) Path {
 	reached := map[*Chain]bool{}
 	nft := false
 	w.Complete = true
-	for _, t := range tables {
+	for _, t := range r.Tables {
 		nft = nft || isNative(t.Name)
 		w.Complete = w.Complete && t.whole
 		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
@@ -91,8 +92,8 @@ func PathOf(tables []*Table, family knock.Family) Path {
 		w.add(s.t, s.c, family, reached)
 	}
 	w.Hooked = len(w.Hits)
-	// Chains that call come before those called, or the latter lose what is
-	// asked on the way to them.
+	// Callers come before their targets: a target that came first would lose the
+	// conditions of the jump.
 	called := map[*Chain]bool{}
 	for _, s := range rest {
 		for _, r := range s.c.Rules {
@@ -109,8 +110,8 @@ func PathOf(tables []*Table, family knock.Family) Path {
 	return w
 }
 
-// of returns the way with the rules of nft's own tables alone, or with those of
-// iptables alone. The steps keep their places; the others let all pass.
+// Only returns the path with only the rules of native nft tables, or only those
+// of iptables. Indexes stay the same; the other hits are empty.
 func (w Path) Only(native bool) Path {
 	w.Hits, w.Bases = slices.Clone(w.Hits), slices.Clone(w.Bases)
 	for i, s := range w.Hits {
@@ -122,10 +123,11 @@ func (w Path) Only(native bool) Path {
 	return w
 }
 
-// isNative reports whether a table is nft's own, whose names have a family.
+// isNative reports whether a table is a native one of nft, whose name starts with
+// a family.
 func isNative(table string) bool { return strings.Contains(table, " ") }
 
-// add follows the rules of one chain.
+// add appends a base chain, or a chain that nothing reaches.
 func (w *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]bool) {
 	b := Base{First: len(w.Hits), Policy: c.Policy, Hook: c.Hook}
 	w.walk(t, c, c.Name, Match{}, family, 0, reached)
@@ -133,7 +135,7 @@ func (w *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]b
 	w.Bases = append(w.Bases, b)
 }
 
-// walk follows a chain. asker is the chain whose rule asked for a port.
+// walk appends the hits of a chain. asker is the chain whose rule matched a port.
 func (w *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.Family, depth int, reached map[*Chain]bool) {
 	reached[c] = true
 	var returning []int
