@@ -8,7 +8,7 @@ import (
 	"rapport/knock/gate/script"
 )
 
-// fromPrinted is the gate that the script would load, its ports not told.
+// fromPrinted returns the gate that the script would load. Its ports are unknown.
 func fromPrinted(p script.Printed) Findings {
 	f := Findings{Kind: FromScript, Printed: &p}
 	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),

@@ -56,7 +56,7 @@ type Hit struct {
 
 // Path returns the path of packets of one family.
 func (r Ruleset) Path(family knock.Family) Path {
-	w := Path{Sets: map[string]Set{}}
+	path := Path{Sets: map[string]Set{}}
 	type start struct {
 		t *Table
 		c *Chain
@@ -64,16 +64,16 @@ func (r Ruleset) Path(family knock.Family) Path {
 	var starts, rest []start
 	reached := map[*Chain]bool{}
 	nft := false
-	w.Complete = true
+	path.Complete = true
 	for _, t := range r.Tables {
 		nft = nft || isNative(t.Name)
-		w.Complete = w.Complete && t.whole
+		path.Complete = path.Complete && t.whole
 		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
 			continue
 		}
-		w.Shown = true
+		path.Shown = true
 		for name, l := range t.Sets {
-			w.Sets[name] = l
+			path.Sets[name] = l
 		}
 		for _, c := range t.Chains {
 			if c.Hook != NoHook {
@@ -84,14 +84,14 @@ func (r Ruleset) Path(family knock.Family) Path {
 		}
 	}
 	// nft list ruleset shows every family: what it does not show is not there.
-	w.Shown = w.Shown || nft
+	path.Shown = path.Shown || nft
 	slices.SortStableFunc(starts, func(a, b start) int {
 		return cmp.Or(cmp.Compare(a.c.Hook, b.c.Hook), cmp.Compare(a.c.Priority, b.c.Priority))
 	})
 	for _, s := range starts {
-		w.add(s.t, s.c, family, reached)
+		path.add(s.t, s.c, family, reached)
 	}
-	w.Hooked = len(w.Hits)
+	path.Hooked = len(path.Hits)
 	// Callers come before their targets: a target that came first would lose the
 	// conditions of the jump.
 	called := map[*Chain]bool{}
@@ -104,23 +104,23 @@ func (r Ruleset) Path(family knock.Family) Path {
 	}
 	for _, s := range rest {
 		if !reached[s.c] && !called[s.c] {
-			w.add(s.t, s.c, family, reached)
+			path.add(s.t, s.c, family, reached)
 		}
 	}
-	return w
+	return path
 }
 
 // Only returns the path with only the rules of native nft tables, or only those
 // of iptables. Indexes stay the same; the other hits are empty.
-func (w Path) Only(native bool) Path {
-	w.Hits, w.Bases = slices.Clone(w.Hits), slices.Clone(w.Bases)
-	for i, s := range w.Hits {
+func (path Path) Only(native bool) Path {
+	path.Hits, path.Bases = slices.Clone(path.Hits), slices.Clone(path.Bases)
+	for i, s := range path.Hits {
 		if isNative(s.Table) != native {
-			w.Hits[i] = Hit{Table: s.Table, Base: s.Base}
-			w.Bases[s.Base].Policy = Accept
+			path.Hits[i] = Hit{Table: s.Table, Base: s.Base}
+			path.Bases[s.Base].Policy = Accept
 		}
 	}
-	return w
+	return path
 }
 
 // isNative reports whether a table is a native one of nft, whose name starts with
@@ -128,53 +128,53 @@ func (w Path) Only(native bool) Path {
 func isNative(table string) bool { return strings.Contains(table, " ") }
 
 // add appends a base chain, or a chain that nothing reaches.
-func (w *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]bool) {
-	b := Base{First: len(w.Hits), Policy: c.Policy, Hook: c.Hook}
-	w.walk(t, c, c.Name, Match{}, family, 0, reached)
-	b.End = len(w.Hits)
-	w.Bases = append(w.Bases, b)
+func (path *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]bool) {
+	b := Base{First: len(path.Hits), Policy: c.Policy, Hook: c.Hook}
+	path.walk(t, c, c.Name, Match{}, family, 0, reached)
+	b.End = len(path.Hits)
+	path.Bases = append(path.Bases, b)
 }
 
 // walk appends the hits of a chain. asker is the chain whose rule matched a port.
-func (w *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.Family, depth int, reached map[*Chain]bool) {
+func (path *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.Family, depth int, reached map[*Chain]bool) {
 	reached[c] = true
 	var returning []int
 	for _, r := range c.Rules {
-		if len(w.Hits) >= maxHits || depth > maxDepth {
+		if len(path.Hits) >= maxHits || depth > maxDepth {
 			break
 		}
 		from := asker
 		if r.Ports != nil {
 			from = c.Name
 		}
-		s := Hit{Match: asked.and(r.Match), Own: r.Match, Updates: r.Updates, Removes: r.Removes, Verdict: r.Verdict, Chain: from, Table: t.Name, Base: len(w.Bases), Count: r.Count}
+		s := Hit{Match: asked.and(r.Match), Own: r.Match, Updates: r.Updates, Removes: r.Removes, Verdict: r.Verdict, Chain: from, Table: t.Name, Base: len(path.Bases), Count: r.Count}
 		if s.unsatisfiable || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
 			continue
 		}
 		switch target := t.byName[r.Target]; r.Verdict {
 		case Jump, Goto:
 			s.Verdict, s.jump = Next, true
-			at := len(w.Hits)
-			w.Hits = append(w.Hits, s)
+			at := len(path.Hits)
+			path.Hits = append(path.Hits, s)
 			if target != nil {
-				w.walk(t, target, from, s.Match, family, depth+1, reached)
+				path.walk(t, target, from, s.Match, family, depth+1, reached)
 			}
 			if r.Verdict == Goto {
 				s = Hit{Match: s.Match, Verdict: Return, Resumes: true, Chain: s.Chain, Table: s.Table, Base: s.Base}
-				returning = append(returning, len(w.Hits))
-				w.Hits = append(w.Hits, s)
+				returning = append(returning, len(path.Hits))
+				path.Hits = append(path.Hits, s)
 			}
-			w.Hits[at].skip = len(w.Hits)
+			path.Hits[at].skip = len(path.Hits)
 		case Return:
-			returning = append(returning, len(w.Hits))
-			w.Hits = append(w.Hits, s)
+			returning = append(returning, len(path.Hits))
+			path.Hits = append(path.Hits, s)
 		default:
 			if s.Verdict != Next || len(s.Updates)+len(s.Removes) > 0 {
-				w.Hits = append(w.Hits, s)
+				path.Hits = append(path.Hits, s)
 			}
 		}
 	}
 	for _, i := range returning {
-		w.Hits[i].skip = len(w.Hits)
+		path.Hits[i].skip = len(path.Hits)
 	}
 }

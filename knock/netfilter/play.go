@@ -153,20 +153,20 @@ func (s *Hit) matches(p Packet, src *Source) bool {
 
 // Decide plays one packet of a source that is in no set, up to but not including
 // the hit until; a negative until plays the whole path.
-func (w Path) Decide(p Packet, until int) Decision { return w.Play(p, &Source{}, until) }
+func (path Path) Decide(p Packet, until int) Decision { return path.Play(p, &Source{}, until) }
 
 // Play plays a packet as [Path.Decide] does, and records in src what the rules
 // remember of its source.
-func (w Path) Play(p Packet, src *Source, until int) Decision {
+func (path Path) Play(p Packet, src *Source, until int) Decision {
 	last := Decision{Hit: -1}
-	if w.Complete {
+	if path.Complete {
 		last.Verdict = Accept // what the kernel does without rules
 	}
-	for _, b := range w.Bases {
+	for _, b := range path.Bases {
 		if b.Hook == NoHook {
 			break
 		}
-		end := w.playBase(b, p, src, until)
+		end := path.playBase(b, p, src, until)
 		if until >= b.First && until < b.End || end.Verdict == Drop {
 			return end
 		}
@@ -179,12 +179,12 @@ func (w Path) Play(p Packet, src *Source, until int) Decision {
 
 // playBase plays a packet through one base chain. It stops at until even if the
 // packet would skip the chain that holds that hit.
-func (w Path) playBase(b Base, p Packet, src *Source, until int) Decision {
+func (path Path) playBase(b Base, p Packet, src *Source, until int) Decision {
 	for i := b.First; i < b.End; i++ {
 		if i == until {
 			return Decision{Hit: i}
 		}
-		switch s := &w.Hits[i]; {
+		switch s := &path.Hits[i]; {
 		case !s.matches(p, src):
 			if s.jump && i < until && until < s.skip {
 				return Decision{Hit: until}
