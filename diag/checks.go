@@ -129,7 +129,7 @@ func (x *run) readRules(ctx context.Context) error {
 	t, hours := x.e.target, max(x.Past, x.Future, solve.DefaultHours)
 	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.now.Add(t.Skew)), Past: hours, Future: hours,
-	}, gate.Known{SSHPort: int(t.Addr.Port())})
+	}, gate.Facts{SSHPort: int(t.Addr.Port())})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type Doctor struct {
 	Past, Future int
 	Also         []knock.Range
 	// Rules are the server's, where they are known.
-	Rules *gate.Found
+	Rules *gate.Findings
 	// Log gets debug records of each check: its begin and end, what was sent and
 	// what came back. They hold ports and banners, never the secret. Nil logs
 	// nothing.

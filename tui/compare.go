@@ -204,7 +204,7 @@ func (s *compareScreen) solve() tea.Cmd {
 	t := s.target
 	q := query{
 		Query: solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
-		Known: gate.Known{SSHPort: s.host.SSHPort, Window: s.window()},
+		Facts: gate.Facts{SSHPort: s.host.SSHPort, Window: s.window()},
 		text:  bytes.Clone(s.text.bytes), path: s.path,
 	}
 	hostsPath, name := s.config.HostsPath, s.host.Name

@@ -17,7 +17,7 @@ import (
 // query is what is compared: a text, or the file at path unless that is empty.
 type query struct {
 	solve.Query
-	gate.Known
+	gate.Facts
 	text []byte
 	path string
 }
@@ -48,7 +48,7 @@ func (q query) inspect(ctx context.Context) (i gate.Inspection, err error) {
 	if err != nil {
 		return i, err
 	}
-	return gate.Inspect(ctx, found, q.Query, q.Known)
+	return gate.Inspect(ctx, found, q.Query, q.Facts)
 }
 
 // readText reads a file that is no longer than rules may be.

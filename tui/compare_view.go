@@ -140,19 +140,19 @@ func (s *compareScreen) portsPane() ui.Pane {
 // sshRow compares the SSH port, and says what accepts it.
 func (s *compareScreen) sshRow(g gate.Gate) string {
 	here := strconv.Itoa(s.host.SSHPort)
-	accept := "   accept " + acceptRule(g.Door)
+	accept := "   accept " + acceptRule(g.Accept)
 	switch {
-	case g.Door == "":
+	case g.Accept == "":
 		return s.row("ssh", "no rule", here, differs)
 	case g.SSHPort == 0:
 		return s.row("ssh", "any", here, same) + accept
 	}
-	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.Doors, s.host.SSHPort))) + accept
+	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.AcceptPorts, s.host.SSHPort))) + accept
 }
 
 // acceptRule names a kind of accept rule.
-func acceptRule(k gate.DoorKind) string {
-	return map[gate.DoorKind]string{gate.DoorRCheck: "fixed", gate.DoorUpdate: "sliding", gate.DoorRemove: "one-shot"}[k]
+func acceptRule(k gate.AcceptKind) string {
+	return map[gate.AcceptKind]string{gate.Fixed: "fixed", gate.Sliding: "sliding", gate.OneShot: "one-shot"}[k]
 }
 
 // windowRow compares the window.

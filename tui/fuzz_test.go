@@ -69,7 +69,7 @@ func FuzzPaste(f *testing.F) {
 		m = fits(m)
 		q := query{
 			Query: solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
-			Known: gate.Known{SSHPort: 22}, text: []byte(text),
+			Facts: gate.Facts{SSHPort: 22}, text: []byte(text),
 		}
 		i, err := q.inspect(t.Context())
 		job := &ui.Job{Cancel: func() {}}
