@@ -80,8 +80,15 @@ func (h *handshake) knock(attempt int, k PlannedKnock, fifth bool) error {
 // sendProbes sends an attempt's probes and waits for their answers.
 func (h *handshake) sendProbes(ctx context.Context, attempt int, a PlannedAttempt, started time.Time) error {
 	if attempt == 0 {
-		if err := h.awaitBefore(ctx, started.Add(a.length())); err != nil || h.probed() {
+		if err := h.await(ctx, started.Add(a.length()), h.probed); err != nil || h.probed() {
 			return err
+		}
+		// The banner of the probe before the handshake makes this one unnecessary.
+		// But a tarpit may have accepted in place of an SSH that is still shut.
+		if h.before.state == stateConnected {
+			if err := h.await(ctx, time.Now().Add(beforeWait), h.before.done); err != nil || h.probed() {
+				return err
+			}
 		}
 	}
 	first := len(h.probes)
@@ -112,20 +119,6 @@ func (h *handshake) sendProbes(ctx context.Context, attempt int, a PlannedAttemp
 		h.event(ProbeStarted, attempt, 0)
 	}
 	return wait()
-}
-
-// awaitBefore waits until the first probe is due. Where the one before the
-// handshake has connected, it also waits for its banner, which makes further
-// probes unnecessary; not for long, since a tarpit may have accepted in place of
-// an SSH that is still shut.
-func (h *handshake) awaitBefore(ctx context.Context, due time.Time) error {
-	if err := h.await(ctx, due, h.probed); err != nil || h.probed() {
-		return err
-	}
-	if h.before.state != stateConnected {
-		return nil
-	}
-	return h.await(ctx, time.Now().Add(beforeWait), h.before.done)
 }
 
 // probe sends a SYN to the SSH port, whose answer is awaited until deadline.

@@ -15,9 +15,8 @@ import (
 	"unicode"
 )
 
-// FuzzBanner: whatever a server says, it is judged in bounds and in words that
-// print, more of it does not change a verdict, and the connection still gives
-// every byte.
+// FuzzBanner: any bytes from a server give a bounded, printable result, more of
+// them do not change a decision, and the connection still reads every byte.
 func FuzzBanner(f *testing.F) {
 	for _, s := range []string{
 		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n", "hello\r\nSSH-2.0-x\r\n", "Not allowed at this time\r\n",
@@ -26,7 +25,7 @@ func FuzzBanner(f *testing.F) {
 		f.Add([]byte(s), 7)
 	}
 	f.Fuzz(func(t *testing.T, said []byte, cut int) {
-		if len(said) > 1<<12 { // what a socket takes with nobody reading
+		if len(said) > 1<<12 { // a socket's buffer takes no more
 			return
 		}
 		state, text := judge(said[:min(len(said), maxBanner)], true)
@@ -48,7 +47,7 @@ func FuzzBanner(f *testing.F) {
 				t.Errorf("%q is %s after %d bytes and %s in the end", said, early, cut, late)
 			}
 		}
-		// What is not decided before its end is waited for: too slow for here.
+		// Text that only its end decides has to be waited for, which is too slow.
 		if early, _ := judge(said, false); len(said) > 0 && len(said) < maxBanner && early != SSHOpen && early != SSHRefusing {
 			return
 		}

@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -67,14 +68,15 @@ type BatchReport struct {
 // The report holds what was done, also beside an error. Errors wrap
 // [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.
 func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
-	if o.Shut == SSHUnknown {
-		o.Shut = SSHFiltered
-	}
+	o.Shut = cmp.Or(o.Shut, SSHFiltered)
 	if o.Wait <= 0 || o.Wait > synWatch {
 		o.Wait = synWatch
 	}
 	if o.Sockets <= 0 {
 		o.Sockets = defaultSockets
+	}
+	if on == nil {
+		on = func(PacketReport) {}
 	}
 	b := batch{engine: c.newEngine(addr.Addr()), sshPort: addr.Port(), options: o, on: on, report: BatchReport{Hit: -1}}
 	b.engine.record, b.engine.poll = b.record, b.poll
@@ -100,30 +102,26 @@ func (b *batch) over() bool { return b.report.Hit >= 0 || b.noRoute }
 
 func (b *batch) run(ctx context.Context, packets []Packet) error {
 	for i, p := range packets {
-		if err := b.engine.await(ctx, b.engine.start.Add(p.At), b.over); err != nil {
-			return err
-		}
-		if b.over() {
-			return b.readHit(ctx)
+		if err := b.engine.await(ctx, b.engine.start.Add(p.At), b.over); err != nil || b.over() {
+			return b.readHit(ctx, err)
 		}
 		if err := b.send(ctx, i, p); err != nil {
 			return err
 		}
 	}
 	last := time.Now().Add(b.options.Wait)
-	if err := b.engine.await(ctx, last, func() bool { return b.over() || b.idle() }); err != nil {
-		return err
-	}
-	return b.readHit(ctx)
+	err := b.engine.await(ctx, last, func() bool { return b.over() || b.idle() })
+	return b.readHit(ctx, err)
 }
 
 // idle reports whether no socket is watched.
 func (b *batch) idle() bool { return len(b.engine.watched) == 0 }
 
-// readHit finds out what SSH answers behind the gate that is open.
-func (b *batch) readHit(ctx context.Context) error {
-	if b.report.Hit < 0 {
-		return nil
+// readHit finds out what SSH answers behind the open gate, unless err is set or
+// there was no hit.
+func (b *batch) readHit(ctx context.Context, err error) error {
+	if err != nil || b.report.Hit < 0 {
+		return err
 	}
 	// The sockets are being closed. Of several hits the first probe counts, even
 	// if its answer came later.
@@ -175,13 +173,13 @@ func (b *batch) send(ctx context.Context, i int, p Packet) error {
 		}
 		b.report.Sent++
 		b.engine.watch(sent, sent.sent.Add(synWatch))
-		b.event(PacketReport{Index: i})
+		b.on(PacketReport{Index: i})
 		return nil
 	}
 }
 
-// poll checks the probes' sockets for a SYN-ACK: the kernel wakes nobody for one
-// that it drops.
+// poll checks the probes' sockets for a SYN-ACK: the kernel wakes no
+// goroutine for one that it drops.
 func (b *batch) poll() {
 	if b.report.Hit >= 0 {
 		return
@@ -253,7 +251,7 @@ func (b *batch) record(o outcome) {
 		return
 	}
 	if o.answer != Silent {
-		b.event(PacketReport{o.index, o.answer, o.rtt(), o.from})
+		b.on(PacketReport{o.index, o.answer, o.rtt(), o.from})
 	}
 	if !o.probe {
 		return
@@ -266,12 +264,6 @@ func (b *batch) record(o outcome) {
 	opened := o.answer == Open || o.answer == Refused && b.options.Shut != SSHRefused
 	if opened && o.socket != b.found {
 		b.hit(o.socket)
-	}
-}
-
-func (b *batch) event(r PacketReport) {
-	if b.on != nil {
-		b.on(r)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// handshakeOf is a handshake of an hour as packets, and a probe after it.
+// handshakeOf is a sequence as the packets of a batch, with a probe at the end.
 func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Packet) {
 	for k, port := range s.Ports() {
 		all = append(all, knock.Packet{At: from + time.Duration(k)*20*time.Millisecond, Port: port})
@@ -49,15 +49,15 @@ func TestBatch(t *testing.T) {
 			if want := 3*(knock.Knocks+1) - 1; err != nil || r.Hit != want || r.SSH.State != tt.want {
 				t.Errorf("%v, hit %d with SSH %s; want %d, %s", err, r.Hit, r.SSH.State, want, tt.want)
 			}
-			// Nothing leaves once SSH has answered but the one connection to it.
+			// After SSH has answered only the one connection to it is made.
 			if sent != 3*(knock.Knocks+1) || r.Sent > sent+1 || r.Connections > 1 {
-				t.Errorf("%d sent, %d told, %d connections", r.Sent, sent, r.Connections)
+				t.Errorf("%d sent, %d reported, %d connections", r.Sent, sent, r.Connections)
 			}
 		})
 	}
 }
 
-// Sockets are given up, knocks first, and every SYN leaves once, in order.
+// Sockets are closed, knocks first, and every SYN is sent once, in order.
 func TestBatchOfManyPackets(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	capture := s.Capture(t)
@@ -76,7 +76,7 @@ func TestBatchOfManyPackets(t *testing.T) {
 	if err != nil || r.Hit != -1 || r.Sent != len(packets) || r.Connections != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
-	time.Sleep(500 * time.Millisecond) // a SYN that is repeated comes a second after the first
+	time.Sleep(500 * time.Millisecond) // the kernel would repeat a SYN after a second
 	if got := capture.Ports(); !slices.Equal(got, want) {
 		t.Errorf("%d SYNs, want %d: %v", len(got), len(want), got)
 	}

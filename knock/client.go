@@ -39,7 +39,19 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-// Family is an IP family to prefer.
+// Wait waits for d, and reports whether ctx lasted as long.
+func Wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Family is the IP family to use.
 type Family string
 
 // The families. With auto the system's own preference decides.
@@ -73,10 +85,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 		}
 		return addr, nil
 	}
-	network := map[Family]string{Family4: "ip4", Family6: "ip6"}[family]
-	if network == "" {
-		network = "ip"
-	}
+	network := "ip" + strings.TrimPrefix(string(family), string(FamilyAuto))
 	shown := Clean(host, 80)
 	addrs, err := c.lookup(ctx, network, host)
 	var dns *net.DNSError

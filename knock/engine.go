@@ -63,15 +63,6 @@ func (s *socket) closeConn() {
 	}
 }
 
-// stop ends the wait for the answer or the banner.
-func (s *socket) stop() {
-	if s.state == stateConnected {
-		s.banner.expires(time.Now())
-		return
-	}
-	s.expire()
-}
-
 // reply is what came back to a SYN.
 type reply struct {
 	answer  Answer
@@ -202,7 +193,11 @@ func (e *engine) await(ctx context.Context, until time.Time, done func() bool) e
 func (e *engine) end() {
 	e.ended = true
 	for _, s := range e.watched {
-		s.stop()
+		if s.state == stateConnected {
+			s.banner.expires(time.Now())
+		} else {
+			s.expire()
+		}
 	}
 	go func() {
 		e.running.Wait()

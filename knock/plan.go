@@ -33,11 +33,9 @@ var (
 	secondGap  = 10 * time.Millisecond
 	furtherGap = 30 * time.Millisecond
 
-	// waits are how long attempts wait for SSH where the round trip is not known,
-	// from the first on. The first one covers a round trip of 200 ms, so that
-	// networks without loss see no repeated knocks. The others may be shorter,
-	// since older probes stay open. Together the default attempts take as long as
-	// a user is willing to wait.
+	// waits are how long attempts wait for SSH where the round trip is not known.
+	// The first one covers 200 ms, so that networks without loss see no repeated
+	// knocks. The others may be shorter, since older probes stay open.
 	waits = [...]time.Duration{250 * time.Millisecond, 150 * time.Millisecond, 150 * time.Millisecond,
 		200 * time.Millisecond, 300 * time.Millisecond, 500 * time.Millisecond, 800 * time.Millisecond}
 )
@@ -145,9 +143,8 @@ type PlannedKnock struct {
 // attempt.
 type PlannedProbe struct {
 	At Millis `json:"at_ms"`
-	// IfRefused says that it is sent only if the one before it was refused: the
-	// gate may not have handled the last knock yet, and a refusal comes quickly, so
-	// that a second probe costs one packet and little time.
+	// IfRefused says that it is sent only if the one before it was refused, perhaps
+	// because the gate had not yet handled the last knock.
 	IfRefused bool `json:"if_refused,omitempty"`
 }
 

@@ -15,8 +15,8 @@ func plan(t *testing.T, gaps []time.Duration, f knock.Facts) (knock.Plan, knock.
 	return knock.NewPlan([]knock.Sequence{seq}, gaps, f), seq
 }
 
-// The plan reaches its aims, and on a good network sends nothing that it need
-// not and ends after one round trip to connect, one to greet.
+// The plan reaches its aims. On a good network it sends nothing unnecessary and ends
+// after two round trips: for the connection and for the banner.
 func TestPlanInBadNetworks(t *testing.T) {
 	const runs = 4000
 	for _, tt := range []struct {
@@ -50,8 +50,8 @@ func TestPlanInBadNetworks(t *testing.T) {
 	}
 }
 
-// What each part of the plan is good for: go test -v -run WithoutAPart ./knock
-// prints what becomes of it without the part, or with more of it.
+// Each part of the plan has a use: go test -v -run WithoutAPart ./knock prints the
+// results without the part, or with more of it.
 func TestPlanWithoutAPart(t *testing.T) {
 	networks := []struct {
 		name string
@@ -148,7 +148,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 	if a, b := time.Duration(p.Attempts[0].Gap), time.Duration(p.Attempts[1].Gap); a != 500*ms || b != ms {
 		t.Errorf("gaps of an hour and of nothing become %v and %v", a, b)
 	}
-	// The knocks of two hours go out together, each sequence in order.
+	// The knocks of two hours are sent together, each sequence in order.
 	both := knock.NewPlan([]knock.Sequence{
 		knock.Derive(knock.HourOf(noon), knock.DefaultRange, secret(t, "f00b4r")),
 		knock.Derive(knock.HourOf(noon).Add(1), knock.DefaultRange, secret(t, "f00b4r")),
@@ -161,7 +161,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 			t.Errorf("attempt %d is not in order of time: %+v", i+1, a.Knocks)
 		}
 	}
-	// What it says of itself adds up.
+	// Length and Packets match the attempts.
 	p, _ = plan(t, knock.DefaultGaps(), knock.Facts{})
 	if end := p.Attempts[last]; p.Length() != time.Duration(end.At+end.Probes[1].At+end.Wait) {
 		t.Errorf("%v long, and the last attempt begins at %v", p.Length(), time.Duration(end.At))

@@ -16,9 +16,8 @@ type ProbeReport struct {
 }
 
 const (
-	// probeTimeout is more than the three seconds after which a machine reports
-	// that nobody on its own network has an address: "unreachable" would be seen
-	// as "filtered" before.
+	// probeTimeout is more than the three seconds after which the kernel reports
+	// that ARP found no host: before that "unreachable" looks like "filtered".
 	probeTimeout = 4 * time.Second
 	// judgeTime is left before a deadline to classify an unfinished banner.
 	judgeTime = 50 * time.Millisecond

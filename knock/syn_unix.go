@@ -142,7 +142,7 @@ func (s *syn) expires(t time.Time) {
 	}
 }
 
-// expire ends a wait that is under way, or is yet to begin.
+// expire ends the wait, also one that has not begun.
 func (s *syn) expire() { s.expires(s.sent) }
 
 // netConn turns a connected syn into a net.Conn. The caller closes the syn after it.

@@ -80,7 +80,7 @@ func (s *syn) connected() bool {
 	}
 }
 
-// expire ends a wait that is under way, or is yet to begin.
+// expire ends the wait, also one that has not begun.
 func (s *syn) expire() { s.once.Do(func() { close(s.ended) }) }
 
 // netConn returns the connection, which close then leaves open.
