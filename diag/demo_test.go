@@ -59,6 +59,7 @@ func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 		t.Fatal(err)
 	}
 	client := knocktest.ClientAt(d.at)
+	client.Log = d.log
 	g, err := demo.Start(t.Context(), demo.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: demoWindow, Clock: client.Clock, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +134,7 @@ func TestReportIsLogged(t *testing.T) {
 	var log strings.Builder
 	at := time.Date(2026, 11, 22, 8, 15, 0, 0, time.UTC)
 	faulty{"sshd=refusing", at, 0, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}.diagnose(t, own.next())
-	for _, want := range []string{`msg="check begins" check=handshake`, `msg="probed SSH"`, "msg=knocked", "answer=open", "msg=verdict code=ssh-refusing"} {
+	for _, want := range []string{`msg="check begins" check=handshake`, `msg="probed SSH"`, `msg="handshake made"`, "answer=open", "msg=verdict code=ssh-refusing"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %s in the log", want)
 		}
