@@ -135,10 +135,11 @@ func (x *examination) begin(id, doing string) step {
 }
 
 // end settles the check; change, if not nil, notes what was learnt with it.
-func (s step) end(status Status, summary string, change func(*Report)) {
+// short is for [Check.Short].
+func (s step) end(status Status, summary string, change func(*Report), short ...string) {
 	s.x.update(func(r *Report) {
 		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
-		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start))}
+		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
 		if change != nil {
 			change(r)
 		}
@@ -153,10 +154,10 @@ func (s step) say(doing string) {
 	})
 }
 
-func (x *examination) skip(id, why string) {
+func (x *examination) skip(id, why string, short ...string) {
 	x.update(func(r *Report) {
 		if _, begun := r.Check(id); !begun {
-			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why})
+			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
 		}
 	})
 }
@@ -165,7 +166,7 @@ func (x *examination) skip(id, why string) {
 func (x *examination) skipRest(v Verdict) {
 	why := "not needed: " + string(v.Code)
 	if x.Rules == nil {
-		x.skip(CheckRules, "the server's rules were not given")
+		x.skip(CheckRules, "the server's rules were not given", "not given")
 	}
 	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
 		x.skip(id, why)
@@ -213,7 +214,7 @@ func (x *examination) run(ctx context.Context) error {
 			return err
 		}
 	} else {
-		x.skip(CheckFamily, "there is no address of the other family to compare with")
+		x.skip(CheckFamily, "there is no address of the other family to compare with", "no address to compare with")
 	}
 	return x.scan(ctx, others)
 }

@@ -32,7 +32,7 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 	// A stand-in that takes most knocks refuses the one that gets lost; else it
 	// is only that one port or another is of two hours.
 	if x.e.target.Addr.Addr().IsLoopback() && x.e.taken(x.e.handshake) < knock.Knocks-1 {
-		x.skip(CheckEgress, "loopback: there is nothing on the way")
+		x.skip(CheckEgress, "loopback: there is nothing on the way", "loopback")
 		return false, nil
 	}
 	s := x.begin(CheckEgress, "comparing with ports outside the range")

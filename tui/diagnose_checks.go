@@ -78,70 +78,28 @@ func (s *diagnoseScreen) check(id string, name, w int) string {
 	}
 	summary := ""
 	if begun {
-		summary = s.withoutPorts(c.Summary)
-		if ansi.StringWidth(summary) > w {
-			summary = ui.Clause(s.inShort(c, w), w)
+		if summary = ui.FirstThatFits(w, s.wordings(c)...); ansi.StringWidth(summary) > w {
+			summary = ui.Clause(summary, w)
 		}
 	}
 	return style.Render(mark) + " " + ui.Fit(checkName(id), name) + text.Render(summary)
 }
 
-// inShort says what a check came to in fewer words than its summary has, for w
-// cells.
-func (s *diagnoseScreen) inShort(c diag.Check, w int) string {
-	r := s.report
-	switch c.ID {
-	case diag.CheckName:
-		if first, _, both := strings.Cut(c.Summary, " and "); both && c.Status == diag.OK {
-			if strings.Contains(first, ":") {
-				return first + ", v4 too"
-			}
-			return first + ", v6 too"
-		}
-	case diag.CheckRules:
-		if r.Rules == nil && c.Status == diag.Skipped {
-			return "not given"
-		}
-	case diag.CheckBefore:
-		s, _, _ := strings.Cut(c.Summary, " without a knock")
-		return s
-	case diag.CheckLocal:
-		switch {
-		case strings.HasPrefix(c.Summary, "no NTP server"):
-			return "no NTP server named"
-		case r.Clock != nil && r.Clock.Local.Known:
-			return clock.FormatOffset(-r.Clock.Local.Offset) + " by NTP"
-		}
-	case diag.CheckServer:
-		if c.Status == diag.Running || r.Clock == nil {
-			break
-		}
+// wordings are the ways to say what a check came to, the longest first. What was
+// learnt is more than a check's own words tell.
+func (s *diagnoseScreen) wordings(c diag.Check) []string {
+	all := append([]string{c.Summary}, c.Short...)
+	switch r := s.report; {
+	case c.ID == diag.CheckScan && r.Scan != nil:
+		all = append(all, scanInShort(*r.Scan, s.target, c.Status == diag.Running))
+	case c.ID == diag.CheckServer && c.Status != diag.Running && r.Clock != nil:
 		if report := withoutKnock(*r.Clock); report.Known {
 			names, offset := witnesses(report), clock.FormatOffset(report.Skew)
-			text := fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", "))
-			if ansi.StringWidth(text) > w {
-				text = fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1)
-			}
-			return text
-		}
-	case diag.CheckHandshake:
-		s, _, _ := strings.Cut(c.Summary, ", after ")
-		if ansi.StringWidth(s) > w {
-			s = strings.TrimPrefix(s, "knocks ")
-		}
-		return s
-	case diag.CheckEgress:
-		if strings.HasPrefix(c.Summary, "loopback: ") {
-			return "loopback"
-		}
-	case diag.CheckFamily:
-		if strings.HasPrefix(c.Summary, "there is no address") {
-			return "no address to compare with"
-		}
-	case diag.CheckScan:
-		if r.Scan != nil {
-			return scanInShort(*r.Scan, s.target, c.Status == diag.Running)
+			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))
 		}
 	}
-	return c.Summary
+	for i := range all {
+		all[i] = s.withoutPorts(all[i])
+	}
+	return all
 }

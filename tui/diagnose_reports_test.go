@@ -50,13 +50,15 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 	return &r
 }
 
-// reportOf is a report whose checks say what the map has for them.
+// reportOf is a report whose checks say what the map has for them: a status, a
+// summary, and shorter wordings of it.
 func reportOf(checks map[string]string) diag.Report {
 	r := diag.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", At: noon.Add(-8 * time.Second), Elapsed: knock.Millis(8 * time.Second)}
 	for _, id := range checkIDs() {
 		if s, ok := checks[id]; ok {
-			status, summary, _ := strings.Cut(s, " ")
-			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Status(status), Summary: summary})
+			status, words, _ := strings.Cut(s, " ")
+			wordings := strings.Split(words, " | ")
+			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Status(status), Summary: wordings[0], Short: wordings[1:]})
 		}
 	}
 	return r
@@ -77,9 +79,9 @@ func serverClock(name string, offset, uncertainty time.Duration) clock.Reading {
 // running is a diagnosis in the middle of its scan.
 func running(t *testing.T) diag.Report {
 	r := reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
-		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts",
-		diag.CheckFamily: "skipped there is no address of the other family to compare with",
+		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock | SSH is filtered", diag.CheckLocal: "ok right to 0.004 s, as NTP says | -0.003 s by NTP",
+		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts | knocks silent, SSH filtered | silent, SSH filtered",
+		diag.CheckFamily: "skipped there is no address of the other family to compare with | no address to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "running 24 of 198 hypotheses tried",
 	})
 	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
@@ -98,10 +100,10 @@ func running(t *testing.T) diag.Report {
 // behind is the verdict on a server whose clock is three hours behind.
 func behind(t *testing.T) diag.Report {
 	r := reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7", diag.CheckRules: "skipped the server's rules were not given",
-		diag.CheckBefore: "ok SSH is filtered without a knock, after 38.1 ms", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
+		diag.CheckName: "ok 203.0.113.7", diag.CheckRules: "skipped the server's rules were not given | not given",
+		diag.CheckBefore: "ok SSH is filtered without a knock, after 38.1 ms | SSH is filtered", diag.CheckLocal: "ok right to 0.004 s, as NTP says | -0.003 s by NTP",
 		diag.CheckServer:    "warn the server is 3 h 0 min behind: it expects the sequence of 05h",
-		diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts", diag.CheckFamily: "skipped there is no address of the other family to compare with",
+		diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts | knocks silent, SSH filtered | silent, SSH filtered", diag.CheckFamily: "skipped there is no address of the other family to compare with | no address to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "ok hour 2026-11-22-05, range 10000-10999, the secret as given opens it",
 	})
 	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
@@ -151,8 +153,8 @@ func ahead(t *testing.T) diag.Report {
 func opens(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7 and 2001:db8::7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "skipped no NTP server is configured; --ntp HOST asks one",
-		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open", diag.CheckRules: "skipped the server's rules were not given",
+		diag.CheckName: "ok 203.0.113.7 and 2001:db8::7 | 203.0.113.7, v6 too", diag.CheckBefore: "ok SSH is filtered without a knock | SSH is filtered", diag.CheckLocal: "skipped no NTP server is configured; --ntp HOST asks one | no NTP server named",
+		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open | knocks silent, SSH open | silent, SSH open", diag.CheckRules: "skipped the server's rules were not given | not given",
 		diag.CheckFamily: "skipped not needed: open", diag.CheckEgress: "skipped not needed: open", diag.CheckScan: "skipped not needed: open",
 	}).Checks
 	r.Scan, r.Clock = nil, clocksOf(serverClock(clock.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
