@@ -34,6 +34,8 @@ type app struct {
 	help    bool // the keys are explained in its place
 	fast    bool // a fast beat is on its way
 	begin   tea.Cmd
+	clock   func() time.Time
+	events  <-chan string // lines for the log from outside
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
 
@@ -45,7 +47,7 @@ type app struct {
 
 // newApp returns the screens of the client, on a server or on the list of them.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
-	a := &app{session: &session{ctx: ctx, clock: c.clock, config: c, theme: th, now: c.clock()}}
+	a := &app{session: &session{ctx: ctx, config: c.shared(), theme: th, now: c.clock()}, clock: c.clock, events: c.Events}
 	a.session.open, a.session.use = a.open, a.use
 	a.hosts = newHostsScreen(a.session)
 	a.onServer(hosts.Host{}, knock.Secret{})
@@ -58,7 +60,7 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	for _, n := range c.Notes {
 		a.note("%s", n)
 	}
-	a.begin = tea.Batch(a.knock.start(resolving), a.listen())
+	a.begin = tea.Batch(a.knock.resolve(), a.listen())
 	return a
 }
 
@@ -70,7 +72,7 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	}
 	a.server = server{host: h, target: h.Target()}
 	a.target.Secret = secret
-	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), &diagnoseScreen{session: a.session}, &compareScreen{session: a.session}
+	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), newDiagnoseScreen(a.session), newCompareScreen(a.session)
 	a.screens = []screen{a.hosts, a.knock, a.diagnose, a.compare}
 	a.shown, a.help = a.knock, false
 }
@@ -78,7 +80,7 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 // use turns the screens to a server and resolves its name.
 func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
 	a.onServer(h, secret)
-	return a.knock.start(resolving)
+	return a.knock.resolve()
 }
 
 // open shows a screen.
@@ -89,10 +91,10 @@ func (a *app) open(p page) tea.Cmd {
 		a.shown = a.knock
 	case onHandshake:
 		a.shown = a.knock
-		return a.knock.start(knocking)
+		return a.knock.handshake()
 	case onDiagnose:
 		a.shown = a.diagnose
-		return a.diagnose.start(0)
+		return a.diagnose.begin()
 	case onCompare:
 		a.shown = a.compare
 	case onHosts:
@@ -150,7 +152,7 @@ type noted string
 
 // listen waits for the next line from outside.
 func (a *app) listen() tea.Cmd {
-	events := a.config.Events
+	events := a.events
 	if events == nil {
 		return nil
 	}

@@ -34,7 +34,7 @@ func (s *session) apply(by screen, change hosts.Change, found string) tea.Cmd {
 	}
 	s.stopWaiting()
 	s.note("applied %s, found by %s", change, found)
-	ctx, path, name := s.ctx, s.config.HostsPath, s.host.Name
+	ctx, path, name := s.ctx, s.config.hostsPath, s.host.Name
 	return func() tea.Msg {
 		if path == "" {
 			return applied{by, name, change, "", nil}

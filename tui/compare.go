@@ -34,6 +34,8 @@ type compareScreen struct {
 	comparison
 }
 
+func newCompareScreen(s *session) *compareScreen { return &compareScreen{session: s} }
+
 // comparison is one text and what came of it.
 type comparison struct {
 	step  compareStep
@@ -207,7 +209,7 @@ func (s *compareScreen) solve() tea.Cmd {
 		Known: gate.Known{SSHPort: s.host.SSHPort, Window: s.window()},
 		text:  bytes.Clone(s.text.bytes), path: s.path,
 	}
-	hostsPath, name := s.config.HostsPath, s.host.Name
+	hostsPath, name := s.config.hostsPath, s.host.Name
 	job, cmd := ui.StartJob(s.ctx, func(ctx context.Context, emit func(any)) error {
 		i, err := q.inspect(ctx)
 		if err == nil {

@@ -27,6 +27,11 @@ type diagnoseScreen struct {
 	scroll ui.Scroll
 }
 
+func newDiagnoseScreen(s *session) *diagnoseScreen { return &diagnoseScreen{session: s} }
+
+// begin runs a diagnosis of this hour and past ones, as soon as the wire is free.
+func (s *diagnoseScreen) begin() tea.Cmd { return s.start(0) }
+
 // run is one diagnosis.
 type run struct {
 	report  diag.Report
@@ -116,8 +121,8 @@ func (s *diagnoseScreen) start(future int) tea.Cmd {
 // job is the diagnosis.
 func (s *diagnoseScreen) job() ui.Work {
 	s.began, s.failure = s.now, ""
-	doctor := diag.Doctor{Client: s.config.Client, Past: scan.DefaultPast, Future: s.future}
-	host, secret, hostsPath := s.host, s.target.Secret, s.config.HostsPath
+	doctor := diag.Doctor{Client: s.config.client, Past: scan.DefaultPast, Future: s.future}
+	host, secret, hostsPath := s.host, s.target.Secret, s.config.hostsPath
 	return func(ctx context.Context, emit func(any)) error {
 		emit(listed(isListed(hostsPath, host.Name)))
 		var s snapshots

@@ -189,3 +189,14 @@ func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
 	}
 	return out
 }
+
+// about writes an uncertainty shortly.
+func about(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f min", d.Minutes())
+}

@@ -164,3 +164,5 @@ func (s *diagnoseScreen) fullLines() []string {
 	}
 	return append(s.labelled("in full", v.Summary, 0), s.labelled("fix", v.Fix, 0)...)
 }
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }

@@ -173,13 +173,13 @@ func expandHome(path string) string {
 
 // reload reads the hosts file and the results anew.
 func (s *hostsScreen) reload() {
-	file, err := hosts.Load(s.config.HostsPath)
+	file, err := hosts.Load(s.config.hostsPath)
 	if s.broken = ""; err != nil {
 		s.broken = err.Error()
 		return
 	}
 	s.all = file.Hosts()
-	s.results = hosts.LoadResults(s.config.ResultsPath)
+	s.results = hosts.LoadResults(s.config.resultsPath)
 }
 
 // save writes what the form asks for.
@@ -188,7 +188,7 @@ func (s *hostsScreen) save() tea.Cmd {
 	if !ok {
 		return nil
 	}
-	path, old := s.config.HostsPath, s.form.old
+	path, old := s.config.hostsPath, s.form.old
 	var h hosts.Host
 	var err error
 	if old == nil {
@@ -223,7 +223,7 @@ func (s *hostsScreen) remove() {
 	if !ok {
 		return
 	}
-	err := hosts.Update(s.ctx, s.config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
+	err := hosts.Update(s.ctx, s.config.hostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
 	if err != nil {
 		s.failure = err.Error()
 		return
@@ -237,7 +237,7 @@ func (s *hostsScreen) view() []string {
 	var p ui.Pane
 	switch s.step {
 	case editing:
-		p = ui.Pane{Title: "add a server", Note: s.config.HostsPath, Lines: s.form.lines(s.theme, w)}
+		p = ui.Pane{Title: "add a server", Note: s.config.hostsPath, Lines: s.form.lines(s.theme, w)}
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
@@ -246,7 +246,7 @@ func (s *hostsScreen) view() []string {
 	case unlocking:
 		p = s.question("the secret of "+s.asked.Name, "secret")
 	default:
-		p = ui.Pane{Title: "hosts", Note: s.config.HostsPath, Lines: s.lines(w, h)}
+		p = ui.Pane{Title: "hosts", Note: s.config.hostsPath, Lines: s.lines(w, h)}
 		if s.size.Framed() {
 			p.Fill(h)
 		}

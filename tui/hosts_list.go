@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -112,4 +113,17 @@ func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
 		return line + th.Good.Render("opened ") + since
 	}
 	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
+}
+
+// ago writes how long something is past.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }

@@ -146,9 +146,9 @@ func TestHostsScreen(t *testing.T) {
 		}
 	}
 	m.hosts.reload()
-	m.config.HostsPath = "hosts.toml" // as the golden screen shows it
+	m.config.hostsPath = "hosts.toml" // as the golden screen shows it
 	golden(t, "hosts-80x24", m.View())
-	m.config.HostsPath = path
+	m.config.hostsPath = path
 	golden(t, "hosts-help-80x24", tell(m, press("?")).View())
 	m = tell(m, press("?"))
 

@@ -31,7 +31,7 @@ func (s *hostsScreen) unlock(h hosts.Host) tea.Cmd {
 	s.asked = h
 	if len(h.SecretCommand) > 0 {
 		var secret knock.Secret
-		run := execFunc(func() (err error) {
+		run := ui.ExecFunc(func() (err error) {
 			fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)
 			secret, err = h.ReadSecret(ctx)
 			return err

@@ -40,7 +40,11 @@ type knockScreen struct {
 }
 
 func newKnockScreen(s *session) *knockScreen {
-	return &knockScreen{session: s, planned: len(s.config.gaps())}
+	planned := len(knock.DefaultGaps())
+	if gaps := s.config.options.Gaps; gaps != nil {
+		planned = len(gaps)
+	}
+	return &knockScreen{session: s, planned: planned}
 }
 
 // hourChangeIsNear is when waiting for the next hour is worth a place in the key bar.
@@ -51,11 +55,11 @@ func (s *knockScreen) keys() ui.Keys {
 	open := func(p page) func() tea.Cmd { return func() tea.Cmd { return s.open(p) } }
 	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(probing))
-	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.config.SSH != nil)
+	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.config.ssh != nil)
 	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
 	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(onDiagnose))
 	compare := ui.NewKey("c", "compare", "compare rules", open(onCompare))
-	list := ui.NewKey("h", "hosts", "the list of servers", open(onHosts)).If(s.config.HostsPath != "")
+	list := ui.NewKey("h", "hosts", "the list of servers", open(onHosts)).If(s.config.hostsPath != "")
 	mask := s.mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(s.cancel))
@@ -103,7 +107,7 @@ func (s *knockScreen) update(msg tea.Msg) tea.Cmd {
 		s.note("probed without knocking: %s", msg.report.SSH.Summary())
 	case knock.Event:
 		s.report = &msg.Report
-		s.handshake(msg)
+		s.happened(msg)
 	case jobEnded:
 		s.ended(msg.err)
 	case sshEnded:
@@ -151,6 +155,12 @@ func (s *knockScreen) due() tea.Cmd {
 	return s.start(knocking)
 }
 
+// resolve finds the server's address, as soon as the wire is free.
+func (s *knockScreen) resolve() tea.Cmd { return s.start(resolving) }
+
+// handshake makes a handshake, as soon as the wire is free.
+func (s *knockScreen) handshake() tea.Cmd { return s.start(knocking) }
+
 // start begins to resolve, to knock or to probe, as soon as the wire is free.
 func (s *knockScreen) start(st stage) tea.Cmd {
 	if st == knocking {
@@ -162,7 +172,7 @@ func (s *knockScreen) start(st stage) tea.Cmd {
 
 // job is what a stage does on the wire.
 func (s *knockScreen) job(st stage) ui.Work {
-	target, host, client, options := s.target, s.host, s.config.Client, s.config.Options
+	target, host, client, options := s.target, s.host, s.config.client, s.config.options
 	if r := s.report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
 	}
@@ -172,7 +182,7 @@ func (s *knockScreen) job(st stage) ui.Work {
 		s.report = nil
 	}
 	return func(ctx context.Context, emit func(any)) error {
-		addr, err := resolve(ctx, client, host)
+		addr, err := lookUp(ctx, client, host)
 		if err != nil {
 			return err
 		}
@@ -194,8 +204,8 @@ func (s *knockScreen) job(st stage) ui.Work {
 // resolveTimeout bounds the resolving of a name, so that a hanging resolver shows.
 const resolveTimeout = 10 * time.Second
 
-// resolve looks a server up by the name or address that its entry has.
-func resolve(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
+// lookUp resolves a server by the name or address that its entry has.
+func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
@@ -223,11 +233,11 @@ func (s *knockScreen) ended(err error) {
 
 // store stores how a handshake ended for the Hosts screen.
 func (s *knockScreen) store(opened bool, summary string) {
-	if s.config.ResultsPath == "" {
+	if s.config.resultsPath == "" {
 		return
 	}
 	r := hosts.Result{At: s.now.UTC(), Opened: opened, Summary: summary}
-	if err := hosts.SaveResult(s.config.ResultsPath, s.host.Name, r); err != nil {
+	if err := hosts.SaveResult(s.config.resultsPath, s.host.Name, r); err != nil {
 		s.note("%v", err)
 	}
 }
@@ -239,8 +249,8 @@ func (s *knockScreen) copySequence() tea.Cmd {
 	return s.copyText(portList(ports[:]))
 }
 
-// handshake notes one event of a handshake.
-func (s *knockScreen) handshake(e knock.Event) {
+// happened notes one event of a handshake.
+func (s *knockScreen) happened(e knock.Event) {
 	switch e.Kind {
 	case knock.AttemptStarted:
 		if s.stage = knocking; e.Attempt == 0 {

@@ -101,3 +101,24 @@ func (s *knockScreen) logLines(n int) (out []string) {
 	slices.Reverse(out)
 	return out
 }
+
+// ms writes a span of a handshake: tenths of a millisecond below ten seconds.
+func ms(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// minutes writes a span as minutes and seconds.
+func minutes(d time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// whole writes a span of whole milliseconds or seconds.
+func whole(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}

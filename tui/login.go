@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"syscall"
 	"time"
+
+	"rapport/tui/ui"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/term"
@@ -25,14 +26,14 @@ func (s *knockScreen) ssh() tea.Cmd {
 		s.note("a handshake is under way; press s again when it is over")
 		return nil
 	}
-	cmd, err := s.config.SSH(s.host, s.target.Secret)
+	cmd, err := s.config.ssh(s.host, s.target.Secret)
 	if err != nil {
 		s.note("%v", err)
 		return nil
 	}
 	s.note("ssh has the terminal")
 	ctx := s.ctx
-	return tea.Exec(execFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
+	return tea.Exec(ui.ExecFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
 }
 
 // sshEnded notes how ssh ended.
@@ -104,18 +105,3 @@ func runUntil(ctx context.Context, cmd *exec.Cmd) error {
 		return <-over
 	}
 }
-
-// execFunc is a function that wants the terminal to itself.
-type execFunc func() error
-
-// Run implements [tea.ExecCommand].
-func (f execFunc) Run() error { return f() }
-
-// SetStdin implements [tea.ExecCommand]; the function uses the process's own.
-func (execFunc) SetStdin(io.Reader) {}
-
-// SetStdout implements [tea.ExecCommand].
-func (execFunc) SetStdout(io.Writer) {}
-
-// SetStderr implements [tea.ExecCommand].
-func (execFunc) SetStderr(io.Writer) {}

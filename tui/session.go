@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,15 +29,28 @@ const (
 	onCompare
 )
 
+// config is what the user started the screens with.
+type config struct {
+	client  *knock.Client
+	options knock.Options // of a handshake
+	// hostsPath is the hosts file; empty: there is no list of servers.
+	hostsPath string
+	// resultsPath is where results of handshakes are stored; empty: nowhere.
+	resultsPath string
+	// ssh makes the command that logs in to a server; nil: there is none.
+	ssh func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
+	// clipboard hands a text to the terminal's clipboard.
+	clipboard func(string)
+}
+
 // session is what the screens share: what they are drawn with, the time, and the
 // server that they are about.
 type session struct {
-	ctx    context.Context
-	clock  func() time.Time
-	config Config
+	ctx    context.Context // ends with the program
+	config config
 	theme  ui.Theme
 	size   ui.Size
-	now    time.Time
+	now    time.Time // of this message
 	server
 	wire wire
 

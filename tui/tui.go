@@ -57,11 +57,9 @@ func (c Config) clock() time.Time {
 	return time.Now()
 }
 
-func (c Config) gaps() []time.Duration {
-	if c.Options.Gaps != nil {
-		return c.Options.Gaps
-	}
-	return knock.DefaultGaps()
+// shared is what the screens see of c.
+func (c Config) shared() config {
+	return config{client: c.Client, options: c.Options, hostsPath: c.HostsPath, resultsPath: c.ResultsPath, ssh: c.SSH, clipboard: c.clipboard}
 }
 
 // HasTerminal reports whether there is a terminal to draw on.

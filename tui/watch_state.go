@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
@@ -157,4 +158,20 @@ func joinedAddrs(all []netip.Addr) string {
 		words = append(words, addr.String())
 	}
 	return strings.Join(words, ", ")
+}
+
+// age writes a span in four cells.
+func age(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%3ds", int(d.Seconds()))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%3dm", int(d.Minutes()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%3dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%3dd", min(999, int(d.Hours()/24)))
 }
