@@ -11,26 +11,11 @@ import (
 	"rapport/tui/ui"
 )
 
-// screen is one of the screens, between header and key bar.
-type screen interface {
-	// header says what the screen is about, and the time that it shows.
-	header() (about string, at time.Time)
-	// keys are what the screen answers to at the moment.
-	keys() ui.Keys
-	// update takes a message: what happened, for any screen, and keys that are
-	// neither the root's nor in keys, for the one that is shown.
-	update(msg tea.Msg) tea.Cmd
-	// view draws the screen for the session's size.
-	view() []string
-	// moving reports whether more moves than seconds do.
-	moving() bool
-}
-
 // app is the one tea.Model: it routes messages, and frames the screen that is shown.
 type app struct {
 	*session
-	screens []screen
-	shown   screen
+	screens []Screen
+	shown   Screen
 	help    bool // the keys are explained in its place
 	fast    bool // a fast beat is on its way
 	begin   tea.Cmd
@@ -70,10 +55,10 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	if a.compare != nil {
 		a.compare.forget()
 	}
-	a.server = server{host: h, target: h.Target()}
+	a.Server = Server{host: h, target: h.Target()}
 	a.target.Secret = secret
 	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), newDiagnoseScreen(a.session), newCompareScreen(a.session)
-	a.screens = []screen{a.hosts, a.knock, a.diagnose, a.compare}
+	a.screens = []Screen{a.hosts, a.knock, a.diagnose, a.compare}
 	a.shown, a.help = a.knock, false
 }
 
@@ -84,20 +69,20 @@ func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
 }
 
 // open shows a screen.
-func (a *app) open(p page) tea.Cmd {
+func (a *app) open(p Page) tea.Cmd {
 	a.help = false
 	switch p {
-	case onKnock:
+	case ToKnock:
 		a.shown = a.knock
-	case onHandshake:
+	case ToHandshake:
 		a.shown = a.knock
 		return a.knock.handshake()
-	case onDiagnose:
+	case ToDiagnose:
 		a.shown = a.diagnose
 		return a.diagnose.begin()
-	case onCompare:
+	case ToCompare:
 		a.shown = a.compare
-	case onHosts:
+	case ToHosts:
 		a.onServer(hosts.Host{}, knock.Secret{})
 		a.hosts.reload()
 		a.shown = a.hosts
@@ -131,7 +116,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		cmd = a.tell(msg)
 	}
-	if !a.fast && a.shown.moving() {
+	if !a.fast && a.shown.Moving() {
 		a.fast = true
 		cmd = tea.Batch(cmd, ui.Soon())
 	}
@@ -142,7 +127,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (a *app) tell(msg tea.Msg) tea.Cmd {
 	var cmds []tea.Cmd
 	for _, s := range a.screens {
-		cmds = append(cmds, s.update(msg))
+		cmds = append(cmds, s.Update(msg))
 	}
 	return tea.Batch(cmds...)
 }
@@ -171,13 +156,13 @@ func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
 	return []ui.Key{quit, suspend}, ui.NewKey("?", "help", "", toggle), ui.NewKey("esc", "back", "", toggle, "?")
 }
 
-// keys are those of the screen, or of the help, with the root's own.
+// Keys are those of the screen, or of the help, with the root's own.
 func (a *app) keys() ui.Keys {
 	leave, help, back := a.ownKeys()
 	if a.help {
 		return ui.Keys{Rows: [][]ui.Key{leave, {back}}, Bar: []ui.Key{back, leave[0]}}
 	}
-	keys := a.shown.keys()
+	keys := a.shown.Keys()
 	if keys.Modal {
 		keys.Rows = append(keys.Rows, leave[1:])
 		return keys
@@ -196,7 +181,7 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		a.interrupted = true
 		return tea.Quit
 	case msg.Paste && !a.help:
-		return a.shown.update(msg)
+		return a.shown.Update(msg)
 	case keys.Ignore != nil && keys.Ignore(msg):
 		return nil
 	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !keys.Modal:
@@ -212,7 +197,7 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	case a.help:
 		return nil
 	}
-	return a.shown.update(msg)
+	return a.shown.Update(msg)
 }
 
 // View implements [tea.Model].
@@ -220,10 +205,10 @@ func (a *app) View() string {
 	if a.size.TooSmall() {
 		return a.theme.Compose(a.size, "", a.now, nil, "")
 	}
-	about, at := a.shown.header()
-	body := a.shown.view()
+	about, at := a.shown.Header()
+	body := a.shown.View()
 	if a.help {
-		keys := a.shown.keys()
+		keys := a.shown.Keys()
 		leave, _, _ := a.ownKeys()
 		keys.Rows = append(keys.Rows, leave)
 		body = a.frame(a.theme.HelpPage(keys))

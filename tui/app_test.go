@@ -106,7 +106,7 @@ func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	m = tell(m, ui.Beat(now))
 	shows(t, m, "WINDOW OVER")
 	m = tell(m, again(now)...)
-	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // by the knocks into the window
+	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // By the knocks into the window
 	now = noon.Add(time.Minute)
 	m = tell(tell(m, ui.Beat(now)), again(now)...)
 	shows(t, m, "nothing guards it")
@@ -166,6 +166,6 @@ func TestCopyGoesToTheClipboard(t *testing.T) {
 }
 
 func fmtPort(p uint16) string {
-	s := server{}
+	s := Server{}
 	return s.port(p)
 }

@@ -11,11 +11,11 @@ import (
 	"rapport/knock/hosts"
 )
 
-// applied says what became of a change in the hosts file.
-type applied struct {
-	by     screen
-	name   string // of the server
-	change hosts.Change
+// Applied says what became of a change in the hosts file.
+type Applied struct {
+	By     Screen
+	Name   string // of the server
+	Change hosts.Change
 	path   string // where it was written, empty for nowhere
 	err    error
 }
@@ -23,7 +23,7 @@ type applied struct {
 // apply makes a change to the server as this run has it, and returns what writes
 // it into the hosts file if the server stands there. found says how the change
 // was found.
-func (s *session) apply(by screen, change hosts.Change, found string) tea.Cmd {
+func (s *session) apply(by Screen, change hosts.Change, found string) tea.Cmd {
 	family := s.host.Family
 	s.host = change.Apply(s.host)
 	s.target.Range, s.target.Skew = s.host.Range, s.host.Skew
@@ -37,21 +37,21 @@ func (s *session) apply(by screen, change hosts.Change, found string) tea.Cmd {
 	ctx, path, name := s.ctx, s.config.hostsPath, s.host.Name
 	return func() tea.Msg {
 		if path == "" {
-			return applied{by, name, change, "", nil}
+			return Applied{by, name, change, "", nil}
 		}
 		_, err := hosts.Edit(ctx, path, name, func(h hosts.Host) (hosts.Host, error) { return change.Apply(h), nil }, knock.Secret{}, "")
 		if errors.Is(err, hosts.ErrNoHost) {
-			return applied{by, name, change, "", nil}
+			return Applied{by, name, change, "", nil}
 		}
-		return applied{by, name, change, path, err}
+		return Applied{by, name, change, path, err}
 	}
 }
 
-// stored reports whether the hosts file has the change.
-func (a applied) stored() bool { return a.err == nil && a.path != "" }
+// Stored reports whether the hosts file has the change.
+func (a Applied) Stored() bool { return a.err == nil && a.path != "" }
 
 // String says what became of the change.
-func (a applied) String() string {
+func (a Applied) String() string {
 	switch {
 	case a.err != nil:
 		return fmt.Sprintf("for this run only: %v", a.err)

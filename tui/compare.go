@@ -21,7 +21,7 @@ import (
 type compareStep int
 
 const (
-	collecting compareStep = iota // keys and pastes are the text to compare
+	collecting compareStep = iota // Keys and pastes are the text to compare
 	naming                        // the path of a file is typed
 	comparing                     // a job is under way
 	compared                      // the result is shown
@@ -65,7 +65,7 @@ func (s *compareScreen) forget() {
 	s.comparison = comparison{}
 }
 
-func (s *compareScreen) keys() ui.Keys {
+func (s *compareScreen) Keys() ui.Keys {
 	switch s.step {
 	case naming:
 		load := ui.NewKey("enter", "load", "", s.load)
@@ -96,7 +96,7 @@ func (s *compareScreen) keys() ui.Keys {
 	return k
 }
 
-func (s *compareScreen) update(msg tea.Msg) tea.Cmd {
+func (s *compareScreen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
 		return s.typed(msg)
@@ -110,9 +110,9 @@ func (s *compareScreen) update(msg tea.Msg) tea.Cmd {
 		}
 	case ui.JobDone:
 		s.ended(msg)
-	case applied:
-		if msg.by == s {
-			s.notice = fmt.Sprintf("applied %s, %v", msg.change, msg)
+	case Applied:
+		if msg.By == s {
+			s.notice = fmt.Sprintf("applied %s, %v", msg.Change, msg)
 		}
 	default:
 		if s.step == naming { // the cursor blinks
@@ -154,7 +154,7 @@ func (s *compareScreen) isRestOfPaste(msg tea.KeyMsg) bool {
 // escape gives the comparison up, or leaves the screen. What was collected stays.
 func (s *compareScreen) escape() tea.Cmd {
 	if s.step != comparing {
-		return s.open(onKnock)
+		return s.open(ToKnock)
 	}
 	if s.job != nil {
 		s.job.Cancel()
@@ -235,7 +235,7 @@ func (s *compareScreen) ended(msg ui.JobDone) {
 	}
 }
 
-// change is what of the result can be applied here: of a match that is more than
+// Change is what of the result can be applied here: of a match that is more than
 // a guess.
 func (s *compareScreen) change() (c hosts.Change) {
 	if s.step != compared || s.result == nil || !s.result.Certain() {

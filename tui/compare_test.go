@@ -74,7 +74,7 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 				for _, c := range msg {
 					run(c)
 				}
-			case textEnd, ui.JobEvent, ui.JobDone, applied:
+			case textEnd, ui.JobEvent, ui.JobDone, Applied:
 				select {
 				case said <- msg:
 				case <-stop:
@@ -93,7 +93,7 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 			var cmd tea.Cmd
 			m, cmd = update(m, msg)
 			run(cmd)
-			_, wrote := msg.(applied)
+			_, wrote := msg.(Applied)
 			wait = m.compare.job != nil || !wrote && strings.Contains(m.compare.notice, "applied") && !strings.Contains(m.compare.notice, ",")
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nothing happens any more:\n%s", m.View())
@@ -122,7 +122,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 		name string
 		msgs []tea.Msg // behind c, and before enter
 		then []tea.Msg
-		all  bool // at every size
+		all  bool // At every size
 	}{
 		{name: "asking", all: true},
 		{name: "pasted", msgs: []tea.Msg{paste(rulesOf(t, hour, ours))}},

@@ -25,7 +25,7 @@ func (s *compareScreen) textKeys() ui.Keys {
 	clear := ui.NewKey("ctrl+u", "clear", "", ui.Act(func() {
 		s.text, s.failure = collected{number: s.text.number + 1}, ""
 	})).If(!empty)
-	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.open(onKnock) })
+	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.open(ToKnock) })
 	all := []ui.Key{load, done, clear, back}
 	return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all}
 }

@@ -14,7 +14,7 @@ import (
 	"rapport/tui/ui"
 )
 
-func (s *compareScreen) view() []string {
+func (s *compareScreen) View() []string {
 	lines, _ := s.layOut()
 	return lines
 }

@@ -37,7 +37,7 @@ type run struct {
 	report  diag.Report
 	was     knock.Target // what is diagnosed, with the skew and range of then
 	planned []scan.Cell  // what a scan would try, until it tells
-	began   time.Time    // by the screen's clock
+	began   time.Time    // By the screen's clock
 	future  int          // how many future hours are tried
 	failure string       // why it did not come to its end
 }
@@ -46,12 +46,12 @@ type run struct {
 // many as past ones.
 const futureHours = scan.DefaultPast
 
-func (s *diagnoseScreen) moving() bool { return s.running() }
+func (s *diagnoseScreen) Moving() bool { return s.running() }
 
 // running reports whether a diagnosis is under way, or about to be.
 func (s *diagnoseScreen) running() bool { return s.wire.usedBy(s) }
 
-func (s *diagnoseScreen) keys() ui.Keys {
+func (s *diagnoseScreen) Keys() ui.Keys {
 	if s.asking {
 		yes := ui.NewKey("y", "try them", "", func() tea.Cmd { s.asking = false; return s.start(futureHours) })
 		return ui.Keys{Modal: true, Rows: [][]ui.Key{{yes}}, Bar: []ui.Key{yes, ui.NewKey("any other key", "do not", "", nil)}}
@@ -90,7 +90,7 @@ func (s *diagnoseScreen) legend() [][2]string {
 	}
 }
 
-func (s *diagnoseScreen) update(msg tea.Msg) tea.Cmd {
+func (s *diagnoseScreen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
 		s.asking = false // any key but y is a no
@@ -115,13 +115,13 @@ func (s *diagnoseScreen) start(future int) tea.Cmd {
 	}
 	s.asking, s.copied, s.scroll = false, false, 0
 	s.stopWaiting()
-	return s.wire.start(s.ctx, wireUse{s, s.job})
+	return s.wire.start(s.ctx, Turn{s, s.job})
 }
 
 // job is the diagnosis.
 func (s *diagnoseScreen) job() ui.Work {
 	s.began, s.failure = s.now, ""
-	doctor := diag.Doctor{Client: s.config.client, Past: scan.DefaultPast, Future: s.future}
+	doctor := diag.Doctor{Client: s.config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.host, s.target.Secret, s.config.hostsPath
 	return func(ctx context.Context, emit func(any)) error {
 		emit(listed(isListed(hostsPath, host.Name)))
@@ -183,14 +183,14 @@ func (s *diagnoseScreen) ended(err error) {
 // escape cancels the diagnosis, or leaves the screen.
 func (s *diagnoseScreen) escape() tea.Cmd {
 	if !s.running() {
-		return s.open(onKnock)
+		return s.open(ToKnock)
 	}
 	s.wire.cancel()
 	s.failure = cancelled
 	return nil
 }
 
-// change is what of the verdict's fix is on this side.
+// Change is what of the verdict's fix is on this side.
 func (s *diagnoseScreen) change() hosts.Change {
 	if !s.report.Done || s.running() {
 		return hosts.Change{}
@@ -201,7 +201,7 @@ func (s *diagnoseScreen) change() hosts.Change {
 // fix applies what of the fix is on this side, and knocks.
 func (s *diagnoseScreen) fix() tea.Cmd {
 	write := s.apply(s, s.change(), "the diagnosis")
-	return tea.Batch(write, s.open(onHandshake))
+	return tea.Batch(write, s.open(ToHandshake))
 }
 
 // copyReport hands the report to the terminal's clipboard.

@@ -97,7 +97,7 @@ func TestDiagnoseFitsTheWidth(t *testing.T) {
 		m := tell(newScreen(t, &now, nil), diagnosed(r)...)
 		for w := ui.MinWidth; w < 140; w++ {
 			m = tell(m, tea.WindowSizeMsg{Width: w, Height: 16 + w%30})
-			for _, l := range m.diagnose.view() {
+			for _, l := range m.diagnose.View() {
 				if ansi.StringWidth(l) > w {
 					t.Fatalf("%d cells of %d: %q", ansi.StringWidth(l), w, l)
 				}
@@ -182,7 +182,7 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	v6.Verdict.Change = hosts.Change{Family: knock.Family6}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(v6)...)...)
 	shows(t, m, "f apply IPv6 and knock")
-	shows(t, tell(m, press("f"), applied{name: "myserver"}), "for this run only: the hosts file does not have this server")
+	shows(t, tell(m, press("f"), Applied{Name: "myserver"}), "for this run only: the hosts file does not have this server")
 	m = tell(m, press("f"))
 	if a := m; a.shown != a.knock || a.knock.stage != knocking || a.host.Family != knock.Family6 || a.target.Addr.Addr().IsValid() {
 		t.Errorf("after f:\n%s", m.View())

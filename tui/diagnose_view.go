@@ -9,7 +9,7 @@ import (
 	"rapport/tui/ui"
 )
 
-func (s *diagnoseScreen) view() []string {
+func (s *diagnoseScreen) View() []string {
 	lines, _ := s.layOut()
 	return lines
 }

@@ -2,8 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -49,9 +47,9 @@ func (s *hostsScreen) begin() {
 	}
 }
 
-func (s *hostsScreen) header() (about string, at time.Time) { return "", s.now }
+func (s *hostsScreen) Header() (about string, at time.Time) { return "", s.now }
 
-func (s *hostsScreen) keys() ui.Keys {
+func (s *hostsScreen) Keys() ui.Keys {
 	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
 	switch s.step {
 	case filtering:
@@ -100,7 +98,7 @@ func (s *hostsScreen) listKeys() ui.Keys {
 // secret is being read.
 func (s *hostsScreen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
-func (s *hostsScreen) update(msg tea.Msg) (cmd tea.Cmd) {
+func (s *hostsScreen) Update(msg tea.Msg) (cmd tea.Cmd) {
 	if msg, ok := msg.(unlocked); ok {
 		return s.unlocked(msg)
 	}
@@ -160,15 +158,6 @@ func (s *hostsScreen) importScript() {
 		h.SSHPort = script.SSHPort
 	}
 	s.edit(newForm(h, false, script.Secret))
-}
-
-func expandHome(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	return path
 }
 
 // reload reads the hosts file and the results anew.
@@ -232,7 +221,7 @@ func (s *hostsScreen) remove() {
 	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
 }
 
-func (s *hostsScreen) view() []string {
+func (s *hostsScreen) View() []string {
 	w, h := s.size.Width-2, s.size.Height-4
 	var p ui.Pane
 	switch s.step {

@@ -121,7 +121,7 @@ func changed[T comparable](now *T, before, typed T) {
 	}
 }
 
-// keys are those of the form; all others are text.
+// Keys are those of the form; all others are text.
 func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 	do := func(deed func() tea.Cmd) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -147,7 +147,7 @@ func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 	return k
 }
 
-// update takes a message that may be text for the field that has the focus.
+// Update takes a message that may be text for the field that has the focus.
 func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
 	if _, isKey := msg.(tea.KeyMsg); isKey {
 		f.failure = ""

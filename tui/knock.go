@@ -50,16 +50,16 @@ func newKnockScreen(s *session) *knockScreen {
 // hourChangeIsNear is when waiting for the next hour is worth a place in the key bar.
 const hourChangeIsNear = 5 * time.Minute
 
-func (s *knockScreen) keys() ui.Keys {
+func (s *knockScreen) Keys() ui.Keys {
 	start := func(st stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
-	open := func(p page) func() tea.Cmd { return func() tea.Cmd { return s.open(p) } }
+	open := func(p Page) func() tea.Cmd { return func() tea.Cmd { return s.open(p) } }
 	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(probing))
-	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.config.ssh != nil)
+	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.config.SSH != nil)
 	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
-	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(onDiagnose))
-	compare := ui.NewKey("c", "compare", "compare rules", open(onCompare))
-	list := ui.NewKey("h", "hosts", "the list of servers", open(onHosts)).If(s.config.hostsPath != "")
+	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(ToDiagnose))
+	compare := ui.NewKey("c", "compare", "compare rules", open(ToCompare))
+	list := ui.NewKey("h", "hosts", "the list of servers", open(ToHosts)).If(s.config.hostsPath != "")
 	mask := s.mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(s.cancel))
@@ -85,7 +85,7 @@ func (s *knockScreen) keys() ui.Keys {
 	return k
 }
 
-func (s *knockScreen) moving() bool {
+func (s *knockScreen) Moving() bool {
 	left, _ := s.windowLeft()
 	return s.stage != idle || left > 0
 }
@@ -96,7 +96,7 @@ type (
 	probed struct{ report knock.ProbeReport }
 )
 
-func (s *knockScreen) update(msg tea.Msg) tea.Cmd {
+func (s *knockScreen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.Beat:
 		return s.due()
@@ -112,11 +112,11 @@ func (s *knockScreen) update(msg tea.Msg) tea.Cmd {
 		s.ended(msg.err)
 	case sshEnded:
 		s.sshEnded(msg)
-	case applied:
+	case Applied:
 		switch {
-		case msg.name != s.host.Name: // the user has gone elsewhere
-		case msg.stored(): // the file's path is on the Hosts screen: here it would push the rest out
-			s.note("written to the hosts file: %s", msg.change)
+		case msg.Name != s.host.Name: // the user has gone elsewhere
+		case msg.Stored(): // the file's path is on the Hosts screen: here it would push the rest out
+			s.note("written to the hosts file: %s", msg.Change)
 		default:
 			s.note("%v", msg)
 		}
@@ -167,12 +167,12 @@ func (s *knockScreen) start(st stage) tea.Cmd {
 		s.waitFor = nil
 	}
 	s.stopWaiting()
-	return s.wire.start(s.ctx, wireUse{s, func() ui.Work { return s.job(st) }})
+	return s.wire.start(s.ctx, Turn{s, func() ui.Work { return s.job(st) }})
 }
 
 // job is what a stage does on the wire.
 func (s *knockScreen) job(st stage) ui.Work {
-	target, host, client, options := s.target, s.host, s.config.client, s.config.options
+	target, host, client, options := s.target, s.host, s.config.Client, s.config.options
 	if r := s.report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
 	}

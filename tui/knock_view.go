@@ -11,7 +11,7 @@ import (
 	"rapport/tui/ui"
 )
 
-func (s *knockScreen) view() (lines []string) {
+func (s *knockScreen) View() (lines []string) {
 	inner, room := s.size.Width, s.size.Height-2
 	if s.size.Framed() {
 		inner -= 2
@@ -89,11 +89,11 @@ func (s *knockScreen) logLines(n int) (out []string) {
 	const indent = 11
 	for i := len(s.log) - 1; i >= 0 && len(out) < n; i-- {
 		e := s.log[i]
-		lines := ui.Cut(ui.Wrap(e.text, s.size.Width-indent-1), n-len(out)) // rather the beginning than the end
+		lines := ui.Cut(ui.Wrap(e.Text, s.size.Width-indent-1), n-len(out)) // rather the beginning than the end
 		for j := len(lines) - 1; j >= 0; j-- {
 			at := ""
 			if j == 0 {
-				at = e.at.UTC().Format("15:04:05")
+				at = e.At.UTC().Format("15:04:05")
 			}
 			out = append(out, " "+s.theme.Dim.Render(ui.Fit(at, indent-3))+"  "+lines[j])
 		}

@@ -20,13 +20,13 @@ import (
 // sshEnded says that the ssh that had the terminal is over.
 type sshEnded struct{ err error }
 
-// ssh gives the terminal to an ssh through the gate.
+// SSH gives the terminal to an ssh through the gate.
 func (s *knockScreen) ssh() tea.Cmd {
 	if s.wire.busy() {
 		s.note("a handshake is under way; press s again when it is over")
 		return nil
 	}
-	cmd, err := s.config.ssh(s.host, s.target.Secret)
+	cmd, err := s.config.SSH(s.host, s.target.Secret)
 	if err != nil {
 		s.note("%v", err)
 		return nil

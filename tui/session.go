@@ -18,67 +18,82 @@ import (
 	"rapport/tui/ui"
 )
 
-// page names a screen that another one leads to.
-type page int
+// Screen is one of the screens, between header and key bar.
+type Screen interface {
+	// Header says what the screen is about, and the time that it shows.
+	Header() (about string, at time.Time)
+	// Keys are what the screen answers to at the moment.
+	Keys() ui.Keys
+	// Update takes a message: what happened, for any screen, and keys that are
+	// neither the root's nor in keys, for the one that is shown.
+	Update(msg tea.Msg) tea.Cmd
+	// View draws the screen for the session's size.
+	View() []string
+	// Moving reports whether more moves than seconds do.
+	Moving() bool
+}
+
+// Page names a screen that another one leads to.
+type Page int
 
 const (
-	onHosts page = iota
-	onKnock
-	onHandshake // the Knock screen, where a handshake begins
-	onDiagnose
-	onCompare
+	ToHosts Page = iota
+	ToKnock
+	ToHandshake // the Knock screen, where a handshake begins
+	ToDiagnose
+	ToCompare
 )
 
-// config is what the user started the screens with.
-type config struct {
-	client  *knock.Client
+// sharedConfig is what the user started the screens with.
+type sharedConfig struct {
+	Client  *knock.Client
 	options knock.Options // of a handshake
 	// hostsPath is the hosts file; empty: there is no list of servers.
 	hostsPath string
 	// resultsPath is where results of handshakes are stored; empty: nowhere.
 	resultsPath string
-	// ssh makes the command that logs in to a server; nil: there is none.
-	ssh func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
-	// clipboard hands a text to the terminal's clipboard.
-	clipboard func(string)
+	// SSH makes the command that logs in to a server; nil: there is none.
+	SSH func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
+	// Clipboard hands a text to the terminal's clipboard.
+	Clipboard func(string)
 }
 
 // session is what the screens share: what they are drawn with, the time, and the
 // server that they are about.
 type session struct {
 	ctx    context.Context // ends with the program
-	config config
+	config sharedConfig
 	theme  ui.Theme
 	size   ui.Size
 	now    time.Time // of this message
-	server
-	wire wire
+	Server
+	wire Wire
 
 	// The root's: to show a screen, and to turn to another server.
-	open func(page) tea.Cmd
+	open func(Page) tea.Cmd
 	use  func(hosts.Host, knock.Secret) tea.Cmd
 }
 
-// server is the server as this run of the program has it.
-type server struct {
+// Server is the server as this run of the program has it.
+type Server struct {
 	host    hosts.Host
 	target  knock.Target // its address is not valid until the name is resolved
 	waitFor *knock.Hour  // the hour at whose start a handshake is to begin
 	masked  bool
-	log     []entry
+	log     []Entry
 }
 
-// entry is one line of the log.
-type entry struct {
-	at   time.Time
-	text string
+// Entry is one line of the log.
+type Entry struct {
+	At   time.Time
+	Text string
 }
 
 // maxLog is how many lines of the log are kept.
 const maxLog = 200
 
 func (s *session) note(format string, args ...any) {
-	s.log = append(s.log, entry{s.now, fmt.Sprintf(format, args...)})
+	s.log = append(s.log, Entry{s.now, fmt.Sprintf(format, args...)})
 	if len(s.log) > maxLog {
 		s.log = s.log[len(s.log)-maxLog:]
 	}
@@ -105,7 +120,7 @@ func (s *session) stopWaiting() {
 }
 
 // window is how long the gate stays open.
-func (s *server) window() time.Duration {
+func (s *Server) window() time.Duration {
 	if s.target.Window == 0 {
 		return knock.DefaultWindow
 	}
@@ -116,12 +131,12 @@ func (s *server) window() time.Duration {
 func (s *session) hour() knock.Hour { return knock.HourOf(s.now.Add(s.target.Skew)) }
 
 // sequence returns the ports of an hour.
-func (s *server) sequence(h knock.Hour) knock.Sequence {
+func (s *Server) sequence(h knock.Hour) knock.Sequence {
 	return knock.Derive(h, s.target.Range, s.target.Secret)
 }
 
 // port shows a port, unless the screens are masked.
-func (s *server) port(p uint16) string {
+func (s *Server) port(p uint16) string {
 	if s.masked {
 		return "*****"
 	}
@@ -129,7 +144,7 @@ func (s *server) port(p uint16) string {
 }
 
 // hide hides the given ports in a text, if the screens are masked.
-func (s *server) hide(text string, ports []uint16) string {
+func (s *Server) hide(text string, ports []uint16) string {
 	if !s.masked {
 		return text
 	}
@@ -153,18 +168,18 @@ func (s *session) mask(about string) ui.Key {
 
 // copyText hands a text to the terminal's clipboard.
 func (s *session) copyText(text string) tea.Cmd {
-	clipboard := s.config.clipboard
+	clipboard := s.config.Clipboard
 	return func() tea.Msg {
 		clipboard(text)
 		return nil
 	}
 }
 
-// moving reports that nothing but seconds moves: the default of a screen.
-func (s *session) moving() bool { return false }
+// Moving reports that nothing but seconds moves: the default of a screen.
+func (s *session) Moving() bool { return false }
 
-// header says which server the screens are about, and at which address.
-func (s *session) header() (about string, at time.Time) {
+// Header says which server the screens are about, and at which address.
+func (s *session) Header() (about string, at time.Time) {
 	t := s.target
 	addr := "no address"
 	switch {

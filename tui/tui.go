@@ -2,7 +2,7 @@
 // the screens show is computed elsewhere, and they draw snapshots of it.
 //
 // The root model, app, receives every message, draws header and key bar, and shows
-// one [screen]: Hosts, Knock, Diagnose, Compare or Watch. A screen is a plain struct with
+// one [Screen]: Hosts, Knock, Diagnose, Compare or Watch. A screen is a plain struct with
 // its own state, keys and view. What all of them see, the terminal, the time and the
 // server, is the session. Package tui/ui has the parts that know nothing of knocking.
 //
@@ -58,8 +58,8 @@ func (c Config) clock() time.Time {
 }
 
 // shared is what the screens see of c.
-func (c Config) shared() config {
-	return config{client: c.Client, options: c.Options, hostsPath: c.HostsPath, resultsPath: c.ResultsPath, ssh: c.SSH, clipboard: c.clipboard}
+func (c Config) shared() sharedConfig {
+	return sharedConfig{Client: c.Client, options: c.Options, hostsPath: c.HostsPath, resultsPath: c.ResultsPath, SSH: c.SSH, Clipboard: c.clipboard}
 }
 
 // HasTerminal reports whether there is a terminal to draw on.

@@ -59,7 +59,7 @@ type (
 	jobOver struct{ err error }
 )
 
-// update tells a model a message.
+// Update tells a model a message.
 func update(m *app, msg tea.Msg) (*app, tea.Cmd) {
 	job := m.wire.job
 	if w, ok := m.shown.(*watchScreen); ok {

@@ -44,6 +44,6 @@ func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watchS
 	}
 	a := &app{session: &session{ctx: ctx, theme: th, now: c.clock()}, clock: c.clock}
 	s, begin := newWatchScreen(a.session, c.Run)
-	a.screens, a.shown, a.begin = []screen{s}, s, begin
+	a.screens, a.shown, a.begin = []Screen{s}, s, begin
 	return a, s
 }

@@ -42,7 +42,7 @@ type pausedWatch struct {
 	at   time.Time
 }
 
-func (s *watchScreen) keys() ui.Keys {
+func (s *watchScreen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
 	if s.paused != nil {
@@ -73,7 +73,7 @@ func (s *watchScreen) keys() ui.Keys {
 	return k
 }
 
-func (s *watchScreen) update(msg tea.Msg) tea.Cmd {
+func (s *watchScreen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
 		if seen, ok := msg.Event.(watch.Watched); ok {
@@ -88,7 +88,7 @@ func (s *watchScreen) update(msg tea.Msg) tea.Cmd {
 }
 
 // Tenths of seconds are shown of what is new.
-func (s *watchScreen) moving() bool {
+func (s *watchScreen) Moving() bool {
 	visits := s.seen().Visits
 	return s.paused == nil && len(visits) > 0 && s.now.Sub(visits[0].Changed) <= 15*time.Second
 }

@@ -11,7 +11,7 @@ import (
 	"rapport/tui/ui"
 )
 
-func (s *watchScreen) view() []string {
+func (s *watchScreen) View() []string {
 	s.follow() // the size may have changed
 	p := ui.Pane{Lines: append(s.frame(s.addressPane()), s.frame(s.totalsPane())...)}
 	p.Fill(s.size.Height - 2)
@@ -23,7 +23,7 @@ func (s *watchScreen) view() []string {
 	return p.Lines
 }
 
-func (s *watchScreen) header() (about string, at time.Time) {
+func (s *watchScreen) Header() (about string, at time.Time) {
 	th, seen := s.theme, s.seen()
 	about = th.Strong.Render("watch")
 	switch {
@@ -49,7 +49,7 @@ func (s *watchScreen) header() (about string, at time.Time) {
 // rows is how many addresses there is room for.
 func (s *watchScreen) rows() int {
 	if s.size.Framed() {
-		return s.size.Height - 10 // header, two frames, column heads, totals, blank line, keys
+		return s.size.Height - 10 // Header, two frames, column heads, totals, blank line, keys
 	}
 	return max(1, s.size.Height-6)
 }

@@ -8,20 +8,20 @@ import (
 	"rapport/tui/ui"
 )
 
-// wire has the one job that sends packets to the server. Another one that is under
+// Wire has the one job that sends packets to the server. Another one that is under
 // way is cancelled, and the new one begins when that has returned, so that two
 // handshakes never mix on the wire.
-type wire struct {
+type Wire struct {
 	job       *ui.Job // under way, or nil
-	user      screen  // whose it is; nil: nobody's any more
+	user      Screen  // whose it is; nil: nobody's any more
 	cancelled bool    // nothing but its end is heard of it
-	next      wireUse // what begins when it has returned
+	next      Turn // what begins when it has returned
 }
 
-// wireUse is a job for the wire. begin is called when the wire is free, and returns
+// Turn is a job for the wire. begin is called when the wire is free, and returns
 // what the job does.
-type wireUse struct {
-	user  screen
+type Turn struct {
+	user  Screen
 	begin func() ui.Work
 }
 
@@ -29,7 +29,7 @@ type wireUse struct {
 type jobEnded struct{ err error }
 
 // start begins a job, or lines it up behind the one under way.
-func (w *wire) start(ctx context.Context, u wireUse) tea.Cmd {
+func (w *Wire) start(ctx context.Context, u Turn) tea.Cmd {
 	w.cancel()
 	if w.next = u; w.job != nil {
 		return nil
@@ -37,9 +37,9 @@ func (w *wire) start(ctx context.Context, u wireUse) tea.Cmd {
 	return w.proceed(ctx)
 }
 
-func (w *wire) proceed(ctx context.Context) (cmd tea.Cmd) {
+func (w *Wire) proceed(ctx context.Context) (cmd tea.Cmd) {
 	u := w.next
-	w.next = wireUse{}
+	w.next = Turn{}
 	if u.user != nil {
 		w.user, w.cancelled = u.user, false
 		w.job, cmd = ui.StartJob(ctx, u.begin())
@@ -48,8 +48,8 @@ func (w *wire) proceed(ctx context.Context) (cmd tea.Cmd) {
 }
 
 // cancel ends the job that is under way, and hears no more of it than its end.
-func (w *wire) cancel() {
-	w.next = wireUse{}
+func (w *Wire) cancel() {
+	w.next = Turn{}
 	if w.job != nil {
 		w.cancelled = true
 		w.job.Cancel()
@@ -57,36 +57,36 @@ func (w *wire) cancel() {
 }
 
 // leave ends the job that is under way, and does not hear of its end either.
-func (w *wire) leave() {
+func (w *Wire) leave() {
 	w.cancel()
 	w.user = nil
 }
 
 // busy reports whether a job is under way.
-func (w *wire) busy() bool { return w.job != nil }
+func (w *Wire) busy() bool { return w.job != nil }
 
 // usedBy reports whether a screen's job is under way, or about to be.
-func (w *wire) usedBy(s screen) bool {
+func (w *Wire) usedBy(s Screen) bool {
 	return w.job != nil && w.user == s || w.next.user == s
 }
 
 // event hands an event of the job to the screen whose it is.
-func (w *wire) event(msg ui.JobEvent) tea.Cmd {
+func (w *Wire) event(msg ui.JobEvent) tea.Cmd {
 	if msg.Job != w.job || w.cancelled || w.user == nil {
 		return nil
 	}
-	return w.user.update(msg.Event)
+	return w.user.Update(msg.Event)
 }
 
 // done takes the end of the job, and starts what was lined up behind it.
-func (w *wire) done(ctx context.Context, msg ui.JobDone) (cmd tea.Cmd) {
+func (w *Wire) done(ctx context.Context, msg ui.JobDone) (cmd tea.Cmd) {
 	if msg.Job != w.job {
 		return nil
 	}
 	user := w.user
 	w.job, w.user = nil, nil
 	if user != nil {
-		cmd = user.update(jobEnded{msg.Err})
+		cmd = user.Update(jobEnded{msg.Err})
 	}
 	return tea.Batch(cmd, w.proceed(ctx))
 }

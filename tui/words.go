@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"rapport/knock"
@@ -17,3 +19,13 @@ func clockHour(h knock.Hour) string { return h.String()[11:] + "h" }
 func portList(ports []uint16) string { return strings.Trim(fmt.Sprint(ports), "[]") }
 
 func ordinals() [knock.Knocks]string { return [...]string{"1st", "2nd", "3rd", "4th", "5th"} }
+
+// expandHome returns a path whose ~/ is the home folder.
+func expandHome(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, rest)
+		}
+	}
+	return path
+}
