@@ -8,14 +8,19 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/compare"
+	"rapport/tui/diagnose"
+	"rapport/tui/hostlist"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
 // app is the one tea.Model: it routes messages, and frames the screen that is shown.
 type app struct {
-	*session
-	screens []Screen
-	shown   Screen
+	*session.Session
+	screens []session.Screen
+	shown   session.Screen
 	help    bool // the keys are explained in its place
 	fast    bool // a fast beat is on its way
 	begin   tea.Cmd
@@ -24,67 +29,67 @@ type app struct {
 	// interrupted says that the user left with ctrl+c.
 	interrupted bool
 
-	hosts    *hostsScreen
-	knock    *knockScreen
-	diagnose *diagnoseScreen
-	compare  *compareScreen
+	hosts    *hostlist.Screen
+	knock    *knocking.Screen
+	diagnose *diagnose.Screen
+	compare  *compare.Screen
 }
 
 // newApp returns the screens of the client, on a server or on the list of them.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
-	a := &app{session: &session{ctx: ctx, config: c.shared(), theme: th, now: c.clock()}, clock: c.clock, events: c.Events}
-	a.session.open, a.session.use = a.open, a.use
-	a.hosts = newHostsScreen(a.session)
+	a := &app{Session: &session.Session{Ctx: ctx, Config: c.shared(), Theme: th, Now: c.clock()}, clock: c.clock, events: c.Events}
+	a.Session.Open, a.Session.Use = a.open, a.use
+	a.hosts = hostlist.New(a.Session)
 	a.onServer(hosts.Host{}, knock.Secret{})
 	if c.Host == nil {
-		a.hosts.begin()
+		a.hosts.Begin()
 		a.shown = a.hosts
 		return a
 	}
 	a.onServer(*c.Host, c.Secret)
 	for _, n := range c.Notes {
-		a.note("%s", n)
+		a.Note("%s", n)
 	}
-	a.begin = tea.Batch(a.knock.resolve(), a.listen())
+	a.begin = tea.Batch(a.knock.Resolve(), a.listen())
 	return a
 }
 
 // onServer turns the screens to a server.
 func (a *app) onServer(h hosts.Host, secret knock.Secret) {
-	a.wire.leave()
+	a.Wire.Leave()
 	if a.compare != nil {
-		a.compare.forget()
+		a.compare.Forget()
 	}
-	a.Server = Server{host: h, target: h.Target()}
-	a.target.Secret = secret
-	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), newDiagnoseScreen(a.session), newCompareScreen(a.session)
-	a.screens = []Screen{a.hosts, a.knock, a.diagnose, a.compare}
+	a.Server = session.Server{Host: h, Target: h.Target()}
+	a.Target.Secret = secret
+	a.knock, a.diagnose, a.compare = knocking.New(a.Session), diagnose.New(a.Session), compare.New(a.Session)
+	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.compare}
 	a.shown, a.help = a.knock, false
 }
 
 // use turns the screens to a server and resolves its name.
 func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
 	a.onServer(h, secret)
-	return a.knock.resolve()
+	return a.knock.Resolve()
 }
 
 // open shows a screen.
-func (a *app) open(p Page) tea.Cmd {
+func (a *app) open(p session.Page) tea.Cmd {
 	a.help = false
 	switch p {
-	case ToKnock:
+	case session.ToKnock:
 		a.shown = a.knock
-	case ToHandshake:
+	case session.ToHandshake:
 		a.shown = a.knock
-		return a.knock.handshake()
-	case ToDiagnose:
+		return a.knock.Handshake()
+	case session.ToDiagnose:
 		a.shown = a.diagnose
-		return a.diagnose.begin()
-	case ToCompare:
+		return a.diagnose.Diagnose()
+	case session.ToCompare:
 		a.shown = a.compare
-	case ToHosts:
+	case session.ToHosts:
 		a.onServer(hosts.Host{}, knock.Secret{})
-		a.hosts.reload()
+		a.hosts.Reload()
 		a.shown = a.hosts
 	}
 	return nil
@@ -95,11 +100,11 @@ func (a *app) Init() tea.Cmd { return tea.Batch(ui.EverySecond(), a.begin) }
 
 // Update implements [tea.Model].
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	a.now = a.clock()
+	a.Now = a.clock()
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		a.size = ui.Size{Width: msg.Width, Height: msg.Height}
+		a.Size = ui.Size{Width: msg.Width, Height: msg.Height}
 	case tea.KeyMsg:
 		cmd = a.keyed(msg)
 	case ui.FastBeat:
@@ -107,11 +112,11 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case ui.Beat:
 		cmd = tea.Batch(ui.EverySecond(), a.tell(msg))
 	case ui.JobEvent:
-		cmd = tea.Batch(msg.Next, a.wire.event(msg), a.tell(msg))
+		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.tell(msg))
 	case ui.JobDone:
-		cmd = tea.Batch(a.wire.done(a.ctx, msg), a.tell(msg))
+		cmd = tea.Batch(a.Wire.Done(a.Ctx, msg), a.tell(msg))
 	case noted:
-		a.note("%s", string(msg))
+		a.Note("%s", string(msg))
 		cmd = a.listen()
 	default:
 		cmd = a.tell(msg)
@@ -149,7 +154,7 @@ func (a *app) listen() tea.Cmd {
 func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
 	quit := ui.NewKey("q", "quit", "quit", func() tea.Cmd { return tea.Quit })
 	suspend := ui.NewKey("ctrl+z", "suspend", "suspend, fg comes back", func() tea.Cmd {
-		a.wire.cancel() // the kernel would repeat knocks whose sockets nobody closes
+		a.Wire.Cancel() // the kernel would repeat knocks whose sockets nobody closes
 		return tea.Suspend
 	})
 	toggle := ui.Act(func() { a.help = !a.help })
@@ -202,8 +207,8 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 
 // View implements [tea.Model].
 func (a *app) View() string {
-	if a.size.TooSmall() {
-		return a.theme.Compose(a.size, "", a.now, nil, "")
+	if a.Size.TooSmall() {
+		return a.Theme.Compose(a.Size, "", a.Now, nil, "")
 	}
 	about, at := a.shown.Header()
 	body := a.shown.View()
@@ -211,9 +216,9 @@ func (a *app) View() string {
 		keys := a.shown.Keys()
 		leave, _, _ := a.ownKeys()
 		keys.Rows = append(keys.Rows, leave)
-		body = a.frame(a.theme.HelpPage(keys))
+		body = a.Frame(a.Theme.HelpPage(keys))
 	}
-	return a.theme.Compose(a.size, about, at, body, a.theme.KeyBar(a.keys(), a.size.Width))
+	return a.Theme.Compose(a.Size, about, at, body, a.Theme.KeyBar(a.keys(), a.Size.Width))
 }
 
 // result is how the program ended, whose own result is err.

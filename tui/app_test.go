@@ -10,6 +10,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -18,8 +20,8 @@ func TestKeysReadTogetherCountOneByOne(t *testing.T) {
 	m := newScreen(t, &now, nil)
 	m, cmd := update(m, press("xm?q"))
 	a := m
-	if !a.masked || !a.help {
-		t.Errorf("masked %v, help %v, want both", a.masked, a.help)
+	if !a.Masked || !a.help {
+		t.Errorf("masked %v, help %v, want both", a.Masked, a.help)
 	}
 	if !quits(cmd) {
 		t.Error("q at the end does not quit")
@@ -63,7 +65,7 @@ func quits(cmd tea.Cmd) bool {
 func TestPastedTextIsNoKeys(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("mkq"), Paste: true})
-	if a := m; a.masked || a.wire.job != nil {
+	if a := m; a.Masked || a.Wire.Job != nil {
 		t.Error("pasted text was taken for keys")
 	}
 }
@@ -73,16 +75,16 @@ func TestPastedTextIsNoKeys(t *testing.T) {
 func TestKnockingAgainNeverMixes(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), press("k"))
-	first := m.wire.job
-	if m = tell(m, press("k")); m.wire.job != first {
+	first := m.Wire.Job
+	if m = tell(m, press("k")); m.Wire.Job != first {
 		t.Fatal("a second handshake started beside the first")
 	}
 	m = tell(m, jobOver{context.Canceled})
-	if m.wire.job == nil || m.wire.job == first || m.knock.stage != knocking {
+	if m.Wire.Job == nil || m.Wire.Job == first || m.knock.Stage != knocking.Knocking {
 		t.Fatal("the second handshake did not start")
 	}
 	m = tell(m, ui.JobEvent{Job: first, Event: knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}})
-	if m.knock.report != nil {
+	if m.knock.Report != nil {
 		t.Error("the first handshake's event reached the second")
 	}
 }
@@ -121,7 +123,7 @@ func TestEscCancelsAndDestroysNothing(t *testing.T) {
 		t.Errorf("esc changed the screen to:\n%s", m.View())
 	}
 	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobOver{context.Canceled})
-	if a := m; a.wire.job != nil || !strings.Contains(m.View(), "cancelled") {
+	if a := m; a.Wire.Job != nil || !strings.Contains(m.View(), "cancelled") {
 		t.Errorf("not cancelled:\n%s", m.View())
 	}
 }
@@ -148,7 +150,7 @@ func TestMaskHidesEveryPort(t *testing.T) {
 	}
 	m = tell(m, over(nil, knocked(5, open))...)
 	for h := -1; h <= 1; h++ {
-		for _, port := range m.sequence(knock.HourOf(noon).Add(h)).Ports() {
+		for _, port := range m.Sequence(knock.HourOf(noon).Add(h)).Ports() {
 			if p := fmtPort(port); strings.Contains(m.View(), p) {
 				t.Errorf("port %s shows in:\n%s", p, m.View())
 			}
@@ -159,13 +161,14 @@ func TestMaskHidesEveryPort(t *testing.T) {
 func TestCopyGoesToTheClipboard(t *testing.T) {
 	now, got := noon, ""
 	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
-	m.knock.copySequence()()
+	_, copies := update(m, press("y"))
+	copies()
 	if got != "10247 10363 10357 10858 10938" {
 		t.Errorf("copied %q", got)
 	}
 }
 
 func fmtPort(p uint16) string {
-	s := Server{}
-	return s.port(p)
+	s := session.Server{}
+	return s.Port(p)
 }

@@ -13,6 +13,8 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
+	"rapport/tui/compare"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -74,7 +76,7 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 				for _, c := range msg {
 					run(c)
 				}
-			case textEnd, ui.JobEvent, ui.JobDone, Applied:
+			case compare.TextEnd, ui.JobEvent, ui.JobDone, session.Applied:
 				select {
 				case said <- msg:
 				case <-stop:
@@ -93,8 +95,8 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 			var cmd tea.Cmd
 			m, cmd = update(m, msg)
 			run(cmd)
-			_, wrote := msg.(Applied)
-			wait = m.compare.job != nil || !wrote && strings.Contains(m.compare.notice, "applied") && !strings.Contains(m.compare.notice, ",")
+			_, wrote := msg.(session.Applied)
+			wait = m.compare.Job != nil || !wrote && strings.Contains(m.compare.Notice, "applied") && !strings.Contains(m.compare.Notice, ",")
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nothing happens any more:\n%s", m.View())
 		}
@@ -239,13 +241,13 @@ func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 		}
 		m = tell(m, enter) // what it asks for is answered later, if at all
 	}
-	if a := m; a.help || a.masked || a.compare.step != collecting {
+	if a := m; a.help || a.Masked || a.compare.Step != compare.Collecting {
 		t.Fatalf("a letter was a command:\n%s", m.View())
 	}
-	for n := range m.compare.text.number {
-		m = tell(m, textEnd{n}) // the ends of empty lines that something followed
+	for n := range m.compare.Text.Number {
+		m = tell(m, compare.TextEnd{Number: n}) // the ends of empty lines that something followed
 	}
-	if m.compare.step != collecting {
+	if m.compare.Step != compare.Collecting {
 		t.Fatal("an empty line inside ended the text")
 	}
 	m = unfold(t, m, enter)
@@ -327,9 +329,9 @@ func TestCompareApplies(t *testing.T) {
 				t.Errorf("something differs still:\n%s", m.View())
 			}
 			// The Knock screen goes by it.
-			ports := m.compare.result.Query.Ports
+			ports := m.compare.Result.Query.Ports
 			m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-			if m.sequence(m.hour()).Ports() != ports {
+			if m.Sequence(m.Hour()).Ports() != ports {
 				t.Errorf("the Knock screen has other ports:\n%s", m.View())
 			}
 		})
@@ -346,8 +348,8 @@ func TestCompareOffersOnlyWhatIsSure(t *testing.T) {
 	if strings.Contains(m.View(), "f  apply") {
 		t.Errorf("it offers to apply what may be wrong:\n%s", m.View())
 	}
-	before := m.target
-	if m = tell(m, press("f")); m.target != before {
+	before := m.Target
+	if m = tell(m, press("f")); m.Target != before {
 		t.Error("f applied it")
 	}
 }
@@ -357,9 +359,9 @@ func TestCompareCancels(t *testing.T) {
 	m, _ := newCompare(t, &now, "")
 	m, cmd := update(tell(m, paste("10248 10363 10357 10858 10938")), tea.KeyMsg{Type: tea.KeyCtrlD})
 	shows(t, m, "comparing 1 line, 29 bytes")
-	job := m.compare.job
+	job := m.compare.Job
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m; a.compare.job != nil || a.shown != a.compare {
+	if a := m; a.compare.Job != nil || a.shown != a.compare {
 		t.Fatal("not cancelled")
 	}
 	shows(t, m, "cancelled", "ports 10248 10363 10357 10858 10938")
@@ -415,7 +417,7 @@ func TestCompareBoundsTheText(t *testing.T) {
 	for range 20 {
 		m = tell(m, paste(line))
 	}
-	if n := len(m.compare.text.bytes); n > 5<<20 {
+	if n := len(m.compare.Text.Bytes); n > 5<<20 {
 		t.Errorf("%d bytes are kept", n)
 	}
 	shows(t, m, "what follows is dropped")
@@ -444,7 +446,7 @@ func TestComparePasteOnTheResult(t *testing.T) {
 	shows(t, m, "4 of 5 ports are those of hour 2026-11-22-08: the 3rd differs")
 	now = now.Add(5 * time.Second)
 	m = tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange)))
-	if a := m; a.compare.step != collecting || a.compare.result != nil {
+	if a := m; a.compare.Step != compare.Collecting || a.compare.Result != nil {
 		t.Fatalf("the paste is lost:\n%s", m.View())
 	}
 	m = unfold(t, m, enter)

@@ -14,19 +14,20 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
+	"rapport/tui/diagnose"
 )
 
 // snapshot is the event of a diagnosis that has come so far.
 func snapshot(r diag.Report) tea.Msg {
-	var s snapshots
-	s.put(r)
-	return fromJob{progressed{&s}}
+	var s diagnose.Snapshots
+	s.Put(r)
+	return fromJob{diagnose.Progressed{Snapshots: &s}}
 }
 
 // diagnosed makes the messages of a diagnosis that is over.
 func diagnosed(r diag.Report) []tea.Msg {
 	r.Done = true
-	return []tea.Msg{press("d"), fromJob{listed(true)}, snapshot(r), jobOver{}}
+	return []tea.Msg{press("d"), fromJob{diagnose.Listed(true)}, snapshot(r), jobOver{}}
 }
 
 // scanOf is a scan of the default range; state says how far each hypothesis
@@ -54,7 +55,7 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 // summary, and shorter wordings of it.
 func reportOf(checks map[string]string) diag.Report {
 	r := diag.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", At: noon.Add(-8 * time.Second), Elapsed: knock.Millis(8 * time.Second)}
-	for _, id := range checkIDs() {
+	for _, id := range diagnose.CheckIDs() {
 		if s, ok := checks[id]; ok {
 			status, words, _ := strings.Cut(s, " ")
 			wordings := strings.Split(words, " | ")

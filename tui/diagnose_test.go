@@ -18,6 +18,8 @@ import (
 	"rapport/knock"
 	"rapport/knock/demo"
 	"rapport/knock/hosts"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -118,7 +120,7 @@ func TestDiagnoseCancels(t *testing.T) {
 	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "cancelled, no verdict", "- scan ended early", "esc back")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m; a.shown != a.knock || a.wire.job != nil || a.knock.failure != "" {
+	if a := m; a.shown != a.knock || a.Wire.Job != nil || a.knock.Failure != "" {
 		t.Errorf("back on the Knock screen:\n%s", m.View())
 	}
 }
@@ -127,22 +129,22 @@ func TestDiagnoseCancels(t *testing.T) {
 func TestDiagnoseWaitsForTheHandshake(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("k"), press("d"))
-	first := m.wire.job
+	first := m.Wire.Job
 	shows(t, m, "no verdict yet beginning")
 	m = tell(m, jobOver{context.Canceled})
-	if a := m; a.wire.job == nil || a.wire.job == first || !a.wire.usedBy(a.diagnose) {
+	if a := m; a.Wire.Job == nil || a.Wire.Job == first || !a.Wire.UsedBy(a.diagnose) {
 		t.Fatal("the diagnosis did not begin")
 	}
 	shows(t, m, "no verdict yet")
 	// Run again: the first run ends first, and nothing of it counts.
-	second := m.wire.job
+	second := m.Wire.Job
 	m = tell(m, press("r"), snapshot(behind(t)))
 	if strings.Contains(m.View(), "3 h 0 min") {
 		t.Errorf("a cancelled run's report shows:\n%s", m.View())
 	}
 	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "no verdict yet")
-	if m.wire.job == second {
+	if m.Wire.Job == second {
 		t.Error("it does not run again")
 	}
 }
@@ -155,13 +157,13 @@ func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 		shows(t, m, "an eavesdropper who records the knocks can open the gate in those hours when they come, 26 of them, until 2026-11-23-10", "y try them")
 		var cmd tea.Cmd
 		m, cmd = update(m, other)
-		if a := m; quits(cmd) || a.wire.job != nil || a.help || a.shown != a.diagnose {
+		if a := m; quits(cmd) || a.Wire.Job != nil || a.help || a.shown != a.diagnose {
 			t.Fatalf("%v was taken for more than a no:\n%s", other, m.View())
 		}
 		shows(t, m, "3 h 0 min behind", "future not tried")
 	}
 	m = tell(m, press("F"), press("y"))
-	if m.wire.job == nil {
+	if m.Wire.Job == nil {
 		t.Fatal("y does not begin")
 	}
 	shows(t, m, "no verdict yet", "+26h")
@@ -173,7 +175,7 @@ func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(unexplained(t))...)...)
-	if m = tell(m, press("f")); m.shown != m.diagnose || m.wire.job != nil || strings.Contains(m.View(), "f fix") {
+	if m = tell(m, press("f")); m.shown != m.diagnose || m.Wire.Job != nil || strings.Contains(m.View(), "f fix") {
 		t.Errorf("f did something:\n%s", m.View())
 	}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(behind(t))...)...)
@@ -182,9 +184,9 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	v6.Verdict.Change = hosts.Change{Family: knock.Family6}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(v6)...)...)
 	shows(t, m, "f apply IPv6 and knock")
-	shows(t, tell(m, press("f"), Applied{Name: "myserver"}), "for this run only: the hosts file does not have this server")
+	shows(t, tell(m, press("f"), session.Applied{Name: "myserver"}), "for this run only: the hosts file does not have this server")
 	m = tell(m, press("f"))
-	if a := m; a.shown != a.knock || a.knock.stage != knocking || a.host.Family != knock.Family6 || a.target.Addr.Addr().IsValid() {
+	if a := m; a.shown != a.knock || a.knock.Stage != knocking.Knocking || a.Host.Family != knock.Family6 || a.Target.Addr.Addr().IsValid() {
 		t.Errorf("after f:\n%s", m.View())
 	}
 }
@@ -232,10 +234,10 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 		c.Host = &h
 	})
 	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
-	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.report.Done && a.wire.job == nil })
+	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.Report.Done && a.Wire.Job == nil })
 	shows(t, m, "range-mismatch", "f apply range 10000-10998 and knock (here and in the hosts file)")
 	time.Sleep(1200 * time.Millisecond) // the scan's window
-	m = play(t, m, press("f"), func(a *app) bool { return a.wire.job == nil && strings.Contains(a.View(), "written to") })
+	m = play(t, m, press("f"), func(a *app) bool { return a.Wire.Job == nil && strings.Contains(a.View(), "written to") })
 	shows(t, m, "SSH IS OPEN", "range 10000-10998")
 	if got, _ := os.ReadFile(path); string(got) != file+"range = \"10000-10998\"\n" {
 		t.Errorf("the hosts file is now\n%s", got)

@@ -19,6 +19,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -58,8 +59,8 @@ func (c Config) clock() time.Time {
 }
 
 // shared is what the screens see of c.
-func (c Config) shared() sharedConfig {
-	return sharedConfig{Client: c.Client, options: c.Options, hostsPath: c.HostsPath, resultsPath: c.ResultsPath, SSH: c.SSH, Clipboard: c.clipboard}
+func (c Config) shared() session.Config {
+	return session.Config{Client: c.Client, Options: c.Options, HostsPath: c.HostsPath, ResultsPath: c.ResultsPath, SSH: c.SSH, Clipboard: c.clipboard}
 }
 
 // HasTerminal reports whether there is a terminal to draw on.
@@ -76,7 +77,7 @@ func Run(ctx context.Context, c Config) error {
 	err := ui.Program{ASCII: c.ASCII, NoColor: c.NoColor}.Run(ctx, func(ctx context.Context, t ui.Terminal) tea.Model {
 		c.clipboard = t.Copy
 		a = newApp(ctx, c, t.Theme)
-		a.size = t.Size
+		a.Size = t.Size
 		return a
 	})
 	return a.result(err)

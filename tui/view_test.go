@@ -20,6 +20,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/knocking"
 	"rapport/tui/ui"
 )
 
@@ -50,7 +51,7 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
-	return tell(m, fromJob{pinned{netip.MustParseAddr("203.0.113.7")}}, jobOver{})
+	return tell(m, fromJob{knocking.Pinned{Addr: netip.MustParseAddr("203.0.113.7")}}, jobOver{})
 }
 
 // Messages of the tests for the job that is under way: an event, and its end.
@@ -61,10 +62,7 @@ type (
 
 // Update tells a model a message.
 func update(m *app, msg tea.Msg) (*app, tea.Cmd) {
-	job := m.wire.job
-	if w, ok := m.shown.(*watchScreen); ok {
-		job = w.job
-	}
+	job := m.Wire.Job
 	switch e := msg.(type) {
 	case fromJob:
 		msg = ui.JobEvent{Job: job, Event: e.event}

@@ -7,7 +7,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock/gate/watch"
+	"rapport/tui/session"
 	"rapport/tui/ui"
+	"rapport/tui/watching"
 )
 
 // WatchConfig is what the Watch screen starts with.
@@ -25,25 +27,25 @@ type WatchConfig struct {
 // Its errors are those of Run, and c.Run's.
 func Watch(ctx context.Context, c WatchConfig) error {
 	var a *app
-	var s *watchScreen
+	var s *watching.Screen
 	err := ui.Program{ASCII: c.ASCII, NoColor: c.NoColor}.Run(ctx, func(ctx context.Context, t ui.Terminal) tea.Model {
 		a, s = newWatchApp(ctx, c, t.Theme)
-		a.size = t.Size
+		a.Size = t.Size
 		return a
 	})
 	if err = a.result(err); err == nil && s != nil {
-		err = s.err()
+		err = s.Err()
 	}
 	return err
 }
 
 // newWatchApp returns the root with the Watch screen alone.
-func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watchScreen) {
+func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watching.Screen) {
 	if c.clock == nil {
 		c.clock = time.Now
 	}
-	a := &app{session: &session{ctx: ctx, theme: th, now: c.clock()}, clock: c.clock}
-	s, begin := newWatchScreen(a.session, c.Run)
-	a.screens, a.shown, a.begin = []Screen{s}, s, begin
+	a := &app{Session: &session.Session{Ctx: ctx, Theme: th, Now: c.clock()}, clock: c.clock}
+	s, begin := watching.New(a.Session, c.Run)
+	a.screens, a.shown, a.begin = []session.Screen{s}, s, begin
 	return a, s
 }

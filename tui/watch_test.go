@@ -18,6 +18,7 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
+	"rapport/tui/watching"
 )
 
 // newWatch returns the Watch screen at the time that now points to.
@@ -184,8 +185,8 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 func TestWatchEndsWithItsReason(t *testing.T) {
 	now := noon
 	m, cmd := update(newWatch(t, &now, false), jobOver{errors.New("no more")})
-	if s := m.shown.(*watchScreen); s.failed == nil || !quits(cmd) {
-		t.Errorf("failed %v", s.failed)
+	if s := m.shown.(*watching.Screen); s.Err() == nil || !quits(cmd) {
+		t.Errorf("failed %v", s.Err())
 	}
 }
 

@@ -1,4 +1,4 @@
-package tui
+package watching
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock/gate/watch"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// watchScreen shows who moves through the gate of this machine.
-type watchScreen struct {
-	*session
-	job    *ui.Job
+// Screen shows who moves through the gate of this machine.
+type Screen struct {
+	*session.Session
 	failed error         // why the watch ended by itself
 	newest watch.Watched // zero until the first reading
 	paused *pausedWatch  // what is shown in its place
@@ -24,17 +24,17 @@ type watchScreen struct {
 	chosen netip.Addr
 }
 
-// newWatchScreen returns the screen of what run sees, and what starts run. run
+// New returns the screen of what run sees, and what starts run. run
 // watches until its context ends, as [watch.Watcher] does.
-func newWatchScreen(s *session, run func(ctx context.Context, on func(watch.Watched)) error) (*watchScreen, tea.Cmd) {
-	job, begin := ui.StartJob(s.ctx, func(ctx context.Context, emit func(any)) error {
+func New(s *session.Session, run func(ctx context.Context, on func(watch.Watched)) error) (*Screen, tea.Cmd) {
+	_, begin := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
 		return run(ctx, func(seen watch.Watched) { emit(seen) })
 	})
-	return &watchScreen{session: s, job: job}, begin
+	return &Screen{Session: s}, begin
 }
 
-// err is why the watch ended by itself; nil while it runs.
-func (s *watchScreen) err() error { return s.failed }
+// Err is why the watch ended by itself; nil while it runs.
+func (s *Screen) Err() error { return s.failed }
 
 // pausedWatch is a screen that stands still.
 type pausedWatch struct {
@@ -42,7 +42,7 @@ type pausedWatch struct {
 	at   time.Time
 }
 
-func (s *watchScreen) Keys() ui.Keys {
+func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
 	if s.paused != nil {
@@ -73,7 +73,7 @@ func (s *watchScreen) Keys() ui.Keys {
 	return k
 }
 
-func (s *watchScreen) Update(msg tea.Msg) tea.Cmd {
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
 		if seen, ok := msg.Event.(watch.Watched); ok {
@@ -88,39 +88,39 @@ func (s *watchScreen) Update(msg tea.Msg) tea.Cmd {
 }
 
 // Tenths of seconds are shown of what is new.
-func (s *watchScreen) Moving() bool {
+func (s *Screen) Moving() bool {
 	visits := s.seen().Visits
-	return s.paused == nil && len(visits) > 0 && s.now.Sub(visits[0].Changed) <= 15*time.Second
+	return s.paused == nil && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
 }
 
 // pause lets the screen stand still, or go on.
-func (s *watchScreen) pause() {
+func (s *Screen) pause() {
 	if s.paused != nil {
 		s.paused = nil
 	} else {
-		s.paused = &pausedWatch{s.newest, s.now}
+		s.paused = &pausedWatch{s.newest, s.Now}
 	}
 	s.follow()
 }
 
 // seen is what is shown, and when is the time at which it is.
-func (s *watchScreen) seen() watch.Watched {
+func (s *Screen) seen() watch.Watched {
 	if s.paused != nil {
 		return s.paused.seen
 	}
 	return s.newest
 }
 
-func (s *watchScreen) when() time.Time {
+func (s *Screen) when() time.Time {
 	if s.paused != nil {
 		return s.paused.at
 	}
-	return s.now
+	return s.Now
 }
 
 // follow keeps the choice on its address and on the screen. Until one is made it
 // is the first row.
-func (s *watchScreen) follow() {
+func (s *Screen) follow() {
 	visits := s.seen().Visits
 	if s.chosen.IsValid() {
 		if i := slices.IndexFunc(visits, func(v watch.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
@@ -134,7 +134,7 @@ func (s *watchScreen) follow() {
 }
 
 // choose moves the choice to a row.
-func (s *watchScreen) choose(row int) {
+func (s *Screen) choose(row int) {
 	visits := s.seen().Visits
 	s.at = max(0, min(row, len(visits)-1))
 	s.chosen = netip.Addr{}

@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"fmt"
@@ -6,75 +6,76 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
 // sshPane says in the largest words what matters now: whether SSH is open.
-func (s *knockScreen) sshPane(w int) ui.Pane {
+func (s *Screen) sshPane(w int) ui.Pane {
 	headline, tone, about := s.sshState()
 	p := ui.Pane{Title: "ssh"}
-	if r := s.report; r != nil && r.Before.State != knock.SSHUnknown {
+	if r := s.Report; r != nil && r.Before.State != knock.SSHUnknown {
 		p.Note = "before the handshake: " + string(r.Before.State)
 	}
 	first := " " + tone.Render(" "+headline+" ")
 	if left, of := s.windowLeft(); left > 0 {
-		bar := s.theme.Bar(float64(left)/float64(of), max(0, min(40, w-len(headline)-24)))
-		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + s.theme.Good.Render(bar)
+		bar := s.Theme.Bar(float64(left)/float64(of), max(0, min(40, w-len(headline)-24)))
+		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + s.Theme.Good.Render(bar)
 	}
 	p.Add(first)
-	p.Add(ui.Paragraph(s.theme.Plain, about, " ", w-1)...)
+	p.Add(ui.Paragraph(s.Theme.Plain, about, " ", w-1)...)
 	const fixed = 3 // however much there is to say, so that nothing below it jumps
 	p.Fill(fixed)
 	p.Lines = p.Lines[:fixed]
-	if p.Lines[fixed-1] == "" && !s.size.Framed() { // without frames the notes have no edge to stand on
-		p.Lines[fixed-1] = " " + s.theme.Dim.Render(s.notes(p.Note))
+	if p.Lines[fixed-1] == "" && !s.Size.Framed() { // without frames the notes have no edge to stand on
+		p.Lines[fixed-1] = " " + s.Theme.Dim.Render(s.notes(p.Note))
 	}
 	return p
 }
 
 // sshState returns the headline, its tone, and one line about it.
-func (s *knockScreen) sshState() (headline string, tone lipgloss.Style, about string) {
+func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string) {
 	switch {
-	case s.waitFor != nil:
-		left := s.waitFor.Start().Add(refreshDelay).Sub(s.now.Add(s.target.Skew))
-		return "WAITING", s.theme.Badge, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", clockHour(*s.waitFor), minutes(left))
-	case s.stage != idle:
+	case s.WaitFor != nil:
+		left := s.WaitFor.Start().Add(refreshDelay).Sub(s.Now.Add(s.Target.Skew))
+		return "WAITING", s.Theme.Badge, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", session.ClockHour(*s.WaitFor), minutes(left))
+	case s.Stage != idle:
 		headline, about = s.underWay()
-		return headline, s.theme.Badge, about
+		return headline, s.Theme.Badge, about
 	}
 	return s.outcome()
 }
 
 // underWay returns the headline of what is being done, and one line about it.
-func (s *knockScreen) underWay() (headline, about string) {
+func (s *Screen) underWay() (headline, about string) {
 	since := ""
-	if s.report != nil {
-		since = fmt.Sprintf("attempt %d, %.1f s gone", len(s.report.Attempts), s.elapsed().Seconds())
+	if s.Report != nil {
+		since = fmt.Sprintf("attempt %d, %.1f s gone", len(s.Report.Attempts), s.elapsed().Seconds())
 	}
 	switch {
-	case s.stage == resolving:
-		return "RESOLVING", "asking for the address of " + s.target.Host
-	case s.stage == probing:
+	case s.Stage == resolving:
+		return "RESOLVING", "asking for the address of " + s.Target.Host
+	case s.Stage == probing:
 		return "PROBING", "probing SSH without knocking"
-	case s.report != nil && s.report.SSH.Connect > 0:
+	case s.Report != nil && s.Report.SSH.Connect > 0:
 		return "SSH ACCEPTED", "waiting for its banner"
-	case s.stage == awaitingSSH:
+	case s.Stage == awaitingSSH:
 		return "PROBING SSH", "the knocks are out, " + since
 	}
 	return "KNOCKING", since
 }
 
 // outcome returns the headline of what was done last, its tone, and one line about it.
-func (s *knockScreen) outcome() (headline string, tone lipgloss.Style, about string) {
-	good, bad, plain := s.theme.Good.Reverse(true), s.theme.Bad.Reverse(true), s.theme.Badge
-	r := s.report
+func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) {
+	good, bad, plain := s.Theme.Good.Reverse(true), s.Theme.Bad.Reverse(true), s.Theme.Badge
+	r := s.Report
 	switch {
-	case s.failure == cancelled:
+	case s.Failure == session.Cancelled:
 		return "CANCELLED", plain, "k knocks again"
-	case s.failure != "" && r != nil && r.SSH.State != knock.SSHUnknown:
-		return stateHeadline(r.SSH.State), bad, s.failure
-	case s.failure != "":
-		return "NOT DONE", bad, s.failure
+	case s.Failure != "" && r != nil && r.SSH.State != knock.SSHUnknown:
+		return stateHeadline(r.SSH.State), bad, s.Failure
+	case s.Failure != "":
+		return "NOT DONE", bad, s.Failure
 	case s.probe != nil && s.probe.SSH.State == knock.SSHOpen:
 		return stateHeadline(knock.SSHOpen), good, s.probe.SSH.Banner + "   (no knock was sent)"
 	case s.probe != nil:
@@ -109,12 +110,12 @@ func stateHeadline(s knock.SSHState) string {
 }
 
 // notes are what stands on the edges of the frames, where there are none.
-func (s *knockScreen) notes(before string) string {
-	note := "range " + s.target.Range.String()
-	if s.target.Skew != 0 {
-		note += ", skew " + ui.Signed(s.target.Skew)
+func (s *Screen) notes(before string) string {
+	note := "range " + s.Target.Range.String()
+	if s.Target.Skew != 0 {
+		note += ", skew " + ui.Signed(s.Target.Skew)
 	}
-	if r := s.report; r != nil && len(r.Attempts) > 0 {
+	if r := s.Report; r != nil && len(r.Attempts) > 0 {
 		note = fmt.Sprintf("attempt %d", len(r.Attempts))
 	}
 	if before != "" {

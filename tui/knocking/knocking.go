@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -19,48 +20,48 @@ type stage int
 const (
 	idle stage = iota
 	resolving
-	knocking    // knocks leave
+	Knocking    // knocks leave
 	awaitingSSH // the knocks are out, and SSH is probed
 	probing     // SSH is probed without a knock
 )
 
-// knockScreen shows the newest report as a snapshot, and around it what happened
+// Screen shows the newest report as a snapshot, and around it what happened
 // before.
-type knockScreen struct {
-	*session
+type Screen struct {
+	*session.Session
 	planned int // attempts that a handshake may make
-	stage   stage
-	report  *knock.Report      // of the newest handshake, under way or over
+	Stage   stage
+	Report  *knock.Report      // of the newest handshake, under way or over
 	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
 	began   time.Time          // of the newest handshake, by the screen's clock
 	// opened is when the handshake was sent that has SSH open since before the newest
 	// one began; zero where this program had not opened it.
 	opened  time.Time
-	failure string // why the newest job could not be done
+	Failure string // why the newest job could not be done
 }
 
-func newKnockScreen(s *session) *knockScreen {
+func New(s *session.Session) *Screen {
 	planned := len(knock.DefaultGaps())
-	if gaps := s.config.options.Gaps; gaps != nil {
+	if gaps := s.Config.Options.Gaps; gaps != nil {
 		planned = len(gaps)
 	}
-	return &knockScreen{session: s, planned: planned}
+	return &Screen{Session: s, planned: planned}
 }
 
 // hourChangeIsNear is when waiting for the next hour is worth a place in the key bar.
 const hourChangeIsNear = 5 * time.Minute
 
-func (s *knockScreen) Keys() ui.Keys {
+func (s *Screen) Keys() ui.Keys {
 	start := func(st stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
-	open := func(p Page) func() tea.Cmd { return func() tea.Cmd { return s.open(p) } }
-	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(knocking), "enter", " ")
+	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
+	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(probing))
-	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.config.SSH != nil)
+	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
 	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
-	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(ToDiagnose))
-	compare := ui.NewKey("c", "compare", "compare rules", open(ToCompare))
-	list := ui.NewKey("h", "hosts", "the list of servers", open(ToHosts)).If(s.config.hostsPath != "")
-	mask := s.mask("mask the ports")
+	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnose))
+	compare := ui.NewKey("c", "compare", "compare rules", open(session.ToCompare))
+	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToHosts)).If(s.Config.HostsPath != "")
+	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(s.cancel))
 
@@ -72,62 +73,62 @@ func (s *knockScreen) Keys() ui.Keys {
 		{"open", "something accepts it, which no gate does"},
 		{"=", "this port occurs twice in its hour"},
 	}
-	if s.wire.busy() || s.waitFor != nil {
+	if s.Wire.Busy() || s.WaitFor != nil {
 		k.Bar = []ui.Key{cancel, knocks.As("again")}
 	} else {
 		k.Bar = []ui.Key{knocks}
 	}
 	k.Bar = append(k.Bar, ssh)
-	if s.hour().End().Sub(s.now.Add(s.target.Skew)) < hourChangeIsNear {
+	if s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear {
 		k.Bar = append(k.Bar, wait)
 	}
-	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(!s.wire.busy()), copies)
+	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(!s.Wire.Busy()), copies)
 	return k
 }
 
-func (s *knockScreen) Moving() bool {
+func (s *Screen) Moving() bool {
 	left, _ := s.windowLeft()
-	return s.stage != idle || left > 0
+	return s.Stage != idle || left > 0
 }
 
 // Events of the screen's jobs, beside those of a handshake.
 type (
-	pinned struct{ addr netip.Addr } // the name has been resolved
+	Pinned struct{ Addr netip.Addr } // the name has been resolved
 	probed struct{ report knock.ProbeReport }
 )
 
-func (s *knockScreen) Update(msg tea.Msg) tea.Cmd {
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.Beat:
 		return s.due()
-	case pinned:
-		s.pin(msg.addr)
+	case Pinned:
+		s.Pin(msg.Addr)
 	case probed:
 		s.probe = &msg.report
-		s.note("probed without knocking: %s", msg.report.SSH.Summary())
+		s.Note("probed without knocking: %s", msg.report.SSH.Summary())
 	case knock.Event:
-		s.report = &msg.Report
+		s.Report = &msg.Report
 		s.happened(msg)
-	case jobEnded:
-		s.ended(msg.err)
+	case session.JobEnded:
+		s.ended(msg.Err)
 	case sshEnded:
 		s.sshEnded(msg)
-	case Applied:
+	case session.Applied:
 		switch {
-		case msg.Name != s.host.Name: // the user has gone elsewhere
+		case msg.Name != s.Host.Name: // the user has gone elsewhere
 		case msg.Stored(): // the file's path is on the Hosts screen: here it would push the rest out
-			s.note("written to the hosts file: %s", msg.Change)
+			s.Note("written to the hosts file: %s", msg.Change)
 		default:
-			s.note("%v", msg)
+			s.Note("%v", msg)
 		}
 	}
 	return nil
 }
 
 // cancel ends what is under way, and what waits for its hour.
-func (s *knockScreen) cancel() {
-	s.waitFor = nil
-	s.wire.cancel()
+func (s *Screen) cancel() {
+	s.WaitFor = nil
+	s.Wire.Cancel()
 }
 
 // refreshDelay is how long after the hour change a handshake waits: the server may
@@ -135,61 +136,61 @@ func (s *knockScreen) cancel() {
 const refreshDelay = 2 * time.Second
 
 // wait arms the handshake for the start of the next hour, or disarms it.
-func (s *knockScreen) wait() {
-	if s.waitFor != nil {
-		s.waitFor = nil
+func (s *Screen) wait() {
+	if s.WaitFor != nil {
+		s.WaitFor = nil
 		return
 	}
-	next := s.hour().Add(1)
-	s.waitFor = &next
-	s.note("waiting for %s to knock; esc cancels", clockHour(next))
+	next := s.Hour().Add(1)
+	s.WaitFor = &next
+	s.Note("waiting for %s to knock; esc cancels", session.ClockHour(next))
 }
 
 // due starts the handshake that was waiting for its hour.
-func (s *knockScreen) due() tea.Cmd {
-	next := s.waitFor
-	if next == nil || s.now.Add(s.target.Skew).Before(next.Start().Add(refreshDelay)) {
+func (s *Screen) due() tea.Cmd {
+	next := s.WaitFor
+	if next == nil || s.Now.Add(s.Target.Skew).Before(next.Start().Add(refreshDelay)) {
 		return nil
 	}
-	s.waitFor = nil
-	return s.start(knocking)
+	s.WaitFor = nil
+	return s.start(Knocking)
 }
 
-// resolve finds the server's address, as soon as the wire is free.
-func (s *knockScreen) resolve() tea.Cmd { return s.start(resolving) }
+// Resolve finds the server's address, as soon as the wire is free.
+func (s *Screen) Resolve() tea.Cmd { return s.start(resolving) }
 
-// handshake makes a handshake, as soon as the wire is free.
-func (s *knockScreen) handshake() tea.Cmd { return s.start(knocking) }
+// Handshake makes a handshake, as soon as the wire is free.
+func (s *Screen) Handshake() tea.Cmd { return s.start(Knocking) }
 
 // start begins to resolve, to knock or to probe, as soon as the wire is free.
-func (s *knockScreen) start(st stage) tea.Cmd {
-	if st == knocking {
-		s.waitFor = nil
+func (s *Screen) start(st stage) tea.Cmd {
+	if st == Knocking {
+		s.WaitFor = nil
 	}
-	s.stopWaiting()
-	return s.wire.start(s.ctx, Turn{s, func() ui.Work { return s.job(st) }})
+	s.StopWaiting()
+	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: func() ui.Work { return s.job(st) }})
 }
 
 // job is what a stage does on the wire.
-func (s *knockScreen) job(st stage) ui.Work {
-	target, host, client, options := s.target, s.host, s.config.Client, s.config.options
-	if r := s.report; r != nil && options.RTT == 0 {
+func (s *Screen) job(st stage) ui.Work {
+	target, host, client, options := s.Target, s.Host, s.Config.Client, s.Config.Options
+	if r := s.Report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
 	}
-	s.stage, s.failure, s.probe = st, "", nil
-	if st == knocking {
+	s.Stage, s.Failure, s.probe = st, "", nil
+	if st == Knocking {
 		s.opened = s.stillOpenSince()
-		s.report = nil
+		s.Report = nil
 	}
 	return func(ctx context.Context, emit func(any)) error {
 		addr, err := lookUp(ctx, client, host)
 		if err != nil {
 			return err
 		}
-		emit(pinned{addr.Addr()})
+		emit(Pinned{addr.Addr()})
 		target.Addr = addr
 		switch st {
-		case knocking:
+		case Knocking:
 			_, err = client.Knock(ctx, target, options, func(e knock.Event) { emit(e) })
 		case probing:
 			var r knock.ProbeReport
@@ -213,61 +214,61 @@ func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.Addr
 }
 
 // ended takes the end of a job.
-func (s *knockScreen) ended(err error) {
-	knocked := s.stage == knocking || s.stage == awaitingSSH
-	s.stage = idle
+func (s *Screen) ended(err error) {
+	knocked := s.Stage == Knocking || s.Stage == awaitingSSH
+	s.Stage = idle
 	switch {
 	case errors.Is(err, context.Canceled):
-		s.failure = cancelled
-		s.note(cancelled)
+		s.Failure = session.Cancelled
+		s.Note(session.Cancelled)
 	case err != nil:
-		s.failure = err.Error()
-		s.note("%v", err)
+		s.Failure = err.Error()
+		s.Note("%v", err)
 		if knocked {
 			s.store(false, err.Error())
 		}
-	case knocked && s.report != nil:
-		s.store(s.report.Opened, s.summary())
+	case knocked && s.Report != nil:
+		s.store(s.Report.Opened, s.summary())
 	}
 }
 
 // store stores how a handshake ended for the Hosts screen.
-func (s *knockScreen) store(opened bool, summary string) {
-	if s.config.resultsPath == "" {
+func (s *Screen) store(opened bool, summary string) {
+	if s.Config.ResultsPath == "" {
 		return
 	}
-	r := hosts.Result{At: s.now.UTC(), Opened: opened, Summary: summary}
-	if err := hosts.SaveResult(s.config.resultsPath, s.host.Name, r); err != nil {
-		s.note("%v", err)
+	r := hosts.Result{At: s.Now.UTC(), Opened: opened, Summary: summary}
+	if err := hosts.SaveResult(s.Config.ResultsPath, s.Host.Name, r); err != nil {
+		s.Note("%v", err)
 	}
 }
 
 // copySequence hands this hour's ports to the terminal's clipboard.
-func (s *knockScreen) copySequence() tea.Cmd {
-	ports := s.sequence(s.hour()).Ports()
-	s.note("sequence sent to the terminal's clipboard (OSC 52)")
-	return s.copyText(portList(ports[:]))
+func (s *Screen) copySequence() tea.Cmd {
+	ports := s.Sequence(s.Hour()).Ports()
+	s.Note("sequence sent to the terminal's clipboard (OSC 52)")
+	return s.CopyText(session.PortList(ports[:]))
 }
 
 // happened notes one event of a handshake.
-func (s *knockScreen) happened(e knock.Event) {
+func (s *Screen) happened(e knock.Event) {
 	switch e.Kind {
 	case knock.AttemptStarted:
-		if s.stage = knocking; e.Attempt == 0 {
-			s.began = s.now
+		if s.Stage = Knocking; e.Attempt == 0 {
+			s.began = s.Now
 		} else {
-			s.note("still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
+			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.ProbeStarted:
-		s.stage = awaitingSSH
+		s.Stage = awaitingSSH
 	case knock.Finished:
-		s.stage = knocking
+		s.Stage = Knocking
 		s.finished(e.Report)
 	}
 }
 
 // finished notes how a handshake ended.
-func (s *knockScreen) finished(r knock.Report) {
+func (s *Screen) finished(r knock.Report) {
 	if r.Before.State != knock.SSHOpen {
 		s.opened = time.Time{}
 	}
@@ -277,32 +278,32 @@ func (s *knockScreen) finished(r knock.Report) {
 	}
 	s.answers(r.Attempts[n-1])
 	if s.stillOpen() {
-		s.note("%s", s.summary())
+		s.Note("%s", s.summary())
 		return
 	}
 	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
 		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
-		s.note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
+		s.Note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.note("SSH %s after %s; d finds out why", r.SSH.State, ui.Count(n, "attempt"))
+	s.Note("SSH %s after %s; d finds out why", r.SSH.State, ui.Count(n, "attempt"))
 }
 
 // answers notes what the last attempt's knocks were answered, if anything.
-func (s *knockScreen) answers(a knock.Attempt) {
+func (s *Screen) answers(a knock.Attempt) {
 	count := map[knock.Answer]int{}
 	for _, k := range a.Knocks {
 		count[k.Answer]++
 	}
 	for _, answer := range []knock.Answer{knock.Open, knock.Refused, knock.Unreachable} {
 		if n := count[answer]; n > 0 {
-			s.note("%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
+			s.Note("%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
 		}
 	}
 }
 
 // elapsed returns how long the handshake under way has lasted. It is bounded, for
 // the clock may be set meanwhile.
-func (s *knockScreen) elapsed() time.Duration {
-	return min(max(0, s.now.Sub(s.began)), time.Minute)
+func (s *Screen) elapsed() time.Duration {
+	return min(max(0, s.Now.Sub(s.began)), time.Minute)
 }

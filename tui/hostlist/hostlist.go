@@ -1,4 +1,4 @@
-package tui
+package hostlist
 
 import (
 	"fmt"
@@ -10,46 +10,47 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// hostsStep is what the Hosts screen is doing.
-type hostsStep int
+// step is what the Hosts screen is doing.
+type step int
 
 const (
-	listing   hostsStep = iota
-	filtering           // the filter of the list is typed
-	removing            // the removal of the selected server awaits its confirmation
-	editing             // a server is added or changed in the form
-	importing           // the path of an old script is typed
-	unlocking           // the secret of a server that stores none is typed
+	listing   step = iota
+	filtering      // the filter of the list is typed
+	removing       // the removal of the selected server awaits its confirmation
+	editing        // a server is added or changed in the form
+	importing      // the path of an old script is typed
+	unlocking      // the secret of a server that stores none is typed
 )
 
-// hostsScreen is the list of servers, the form of one, and the question for what it
+// Screen is the list of servers, the form of one, and the question for what it
 // lacks.
-type hostsScreen struct {
-	*session
+type Screen struct {
+	*session.Session
 	list
-	step  hostsStep
+	step  step
 	form  form
 	input textinput.Model // of the filter, of importing and of unlocking
 	asked hosts.Host      // the server whose secret is being read
 }
 
-func newHostsScreen(s *session) *hostsScreen { return &hostsScreen{session: s} }
+func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
-// begin shows the list, or the form where it would be empty.
-func (s *hostsScreen) begin() {
-	s.reload()
+// Begin shows the list, or the form where it would be empty.
+func (s *Screen) Begin() {
+	s.Reload()
 	if len(s.all) == 0 && s.broken == "" {
 		s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
 		s.form.first = true
 	}
 }
 
-func (s *hostsScreen) Header() (about string, at time.Time) { return "", s.now }
+func (s *Screen) Header() (about string, at time.Time) { return "", s.Now }
 
-func (s *hostsScreen) Keys() ui.Keys {
+func (s *Screen) Keys() ui.Keys {
 	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
 	switch s.step {
 	case filtering:
@@ -72,7 +73,7 @@ func (s *hostsScreen) Keys() ui.Keys {
 func modal(all ...ui.Key) ui.Keys { return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all} }
 
 // listKeys are the keys of the list.
-func (s *hostsScreen) listKeys() ui.Keys {
+func (s *Screen) listKeys() ui.Keys {
 	h, any := s.selected()
 	do := func(f func() tea.Cmd) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -96,10 +97,10 @@ func (s *hostsScreen) listKeys() ui.Keys {
 
 // forget drops what was said of the last thing that was done, and the server whose
 // secret is being read.
-func (s *hostsScreen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
+func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
-func (s *hostsScreen) Update(msg tea.Msg) (cmd tea.Cmd) {
-	if msg, ok := msg.(unlocked); ok {
+func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
+	if msg, ok := msg.(Unlocked); ok {
 		return s.unlocked(msg)
 	}
 	_, isKey := msg.(tea.KeyMsg)
@@ -121,32 +122,32 @@ func (s *hostsScreen) Update(msg tea.Msg) (cmd tea.Cmd) {
 }
 
 // back leaves what is typed for the list.
-func (s *hostsScreen) back() {
+func (s *Screen) back() {
 	if s.step != filtering {
-		s.reload()
+		s.Reload()
 	}
 	s.step = listing
 }
 
 // edit shows the form.
-func (s *hostsScreen) edit(f form) { s.step, s.form = editing, f }
+func (s *Screen) edit(f form) { s.step, s.form = editing, f }
 
 // ask shows a text field.
-func (s *hostsScreen) ask(step hostsStep, input textinput.Model) {
+func (s *Screen) ask(step step, input textinput.Model) {
 	s.step, s.input, s.failure = step, input, ""
 	s.input.Focus()
 }
 
 // startFilter begins to type the filter.
-func (s *hostsScreen) startFilter() {
+func (s *Screen) startFilter() {
 	filter := s.filter
 	s.ask(filtering, ui.NewInput(40, 255))
 	s.input.SetValue(filter)
 }
 
 // importScript fills the form with what the script has whose path was typed.
-func (s *hostsScreen) importScript() {
-	script, err := hosts.ReadScript(expandHome(strings.TrimSpace(s.input.Value())))
+func (s *Screen) importScript() {
+	script, err := hosts.ReadScript(session.ExpandHome(strings.TrimSpace(s.input.Value())))
 	if err != nil {
 		s.failure = err.Error()
 		return
@@ -160,37 +161,37 @@ func (s *hostsScreen) importScript() {
 	s.edit(newForm(h, false, script.Secret))
 }
 
-// reload reads the hosts file and the results anew.
-func (s *hostsScreen) reload() {
-	file, err := hosts.Load(s.config.hostsPath)
+// Reload reads the hosts file and the results anew.
+func (s *Screen) Reload() {
+	file, err := hosts.Load(s.Config.HostsPath)
 	if s.broken = ""; err != nil {
 		s.broken = err.Error()
 		return
 	}
 	s.all = file.Hosts()
-	s.results = hosts.LoadResults(s.config.resultsPath)
+	s.results = hosts.LoadResults(s.Config.ResultsPath)
 }
 
 // save writes what the form asks for.
-func (s *hostsScreen) save() tea.Cmd {
+func (s *Screen) save() tea.Cmd {
 	r, ok := s.form.submit()
 	if !ok {
 		return nil
 	}
-	path, old := s.config.hostsPath, s.form.old
+	path, old := s.Config.HostsPath, s.form.old
 	var h hosts.Host
 	var err error
 	if old == nil {
-		h, err = hosts.Add(s.ctx, path, r.host, r.secret, r.store)
+		h, err = hosts.Add(s.Ctx, path, r.host, r.secret, r.store)
 	} else {
-		h, err = hosts.Edit(s.ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
+		h, err = hosts.Edit(s.Ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
 	}
 	if err != nil {
 		s.form.failure = err.Error()
 		return nil
 	}
 	s.step, s.filter = listing, ""
-	s.reload()
+	s.Reload()
 	s.pick(h.Name)
 	if !r.secret.IsZero() {
 		where := "the keyring"
@@ -206,27 +207,27 @@ func (s *hostsScreen) save() tea.Cmd {
 }
 
 // remove takes the selected server out of the hosts file.
-func (s *hostsScreen) remove() {
+func (s *Screen) remove() {
 	s.step = listing
 	h, ok := s.selected()
 	if !ok {
 		return
 	}
-	err := hosts.Update(s.ctx, s.config.hostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
+	err := hosts.Update(s.Ctx, s.Config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
 	if err != nil {
 		s.failure = err.Error()
 		return
 	}
-	s.reload()
+	s.Reload()
 	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
 }
 
-func (s *hostsScreen) View() []string {
-	w, h := s.size.Width-2, s.size.Height-4
+func (s *Screen) View() []string {
+	w, h := s.Size.Width-2, s.Size.Height-4
 	var p ui.Pane
 	switch s.step {
 	case editing:
-		p = ui.Pane{Title: "add a server", Note: s.config.hostsPath, Lines: s.form.lines(s.theme, w)}
+		p = ui.Pane{Title: "add a server", Note: s.Config.HostsPath, Lines: s.form.lines(s.Theme, w)}
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
@@ -235,17 +236,17 @@ func (s *hostsScreen) View() []string {
 	case unlocking:
 		p = s.question("the secret of "+s.asked.Name, "secret")
 	default:
-		p = ui.Pane{Title: "hosts", Note: s.config.hostsPath, Lines: s.lines(w, h)}
-		if s.size.Framed() {
+		p = ui.Pane{Title: "hosts", Note: s.Config.HostsPath, Lines: s.lines(w, h)}
+		if s.Size.Framed() {
 			p.Fill(h)
 		}
 	}
-	return s.frame(p)
+	return s.Frame(p)
 }
 
 // question is a pane with one text field.
-func (s *hostsScreen) question(title, label string) ui.Pane {
-	p := ui.Pane{Title: title, Lines: []string{" " + s.theme.Accent.Render(label) + "  " + s.input.View(), ""}}
-	p.Add(ui.Paragraph(s.theme.Bad, s.failure, " ", s.size.Width-3)...)
+func (s *Screen) question(title, label string) ui.Pane {
+	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + s.input.View(), ""}}
+	p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	return p
 }

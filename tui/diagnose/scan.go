@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -69,24 +70,24 @@ func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 
 // scanLines draw the scan as a strip of hours from the past to the future, and
 // one each of ranges and secret variants.
-func (s *diagnoseScreen) scanLines() []string {
-	th := s.theme
+func (s *Screen) scanLines() []string {
+	th := s.Theme
 	cells := s.planned
-	if s.report.Scan != nil {
-		cells = s.report.Scan.Cells
+	if s.Report.Scan != nil {
+		cells = s.Report.Scan.Cells
 	}
 	if len(cells) == 0 {
 		return []string{"", ""}
 	}
 	label := 13
-	if s.size.Width < ui.FramedWidth {
+	if s.Size.Width < ui.FramedWidth {
 		label = 8
 	}
 	past, future, far := s.hourStrips(cells)
 	out := []string{" " + ui.Fit("hours", label) + past}
 	// The rest goes below where it has no room.
 	then := func(gap, more string) {
-		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.size.Width {
+		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.Size.Width {
 			*last += gap + more
 		} else {
 			out = append(out, " "+ui.Fit("", label)+more)
@@ -102,7 +103,7 @@ func (s *diagnoseScreen) scanLines() []string {
 	case s.future == 0 && future == "":
 		then("  ", th.Dim.Render("future not tried (F to try)"))
 	case s.future == 0: // the hours that a clock told of were
-		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.size.Width {
+		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.Size.Width {
 			out[0] += th.Dim.Render(note)
 		}
 	}
@@ -116,13 +117,13 @@ func (s *diagnoseScreen) scanLines() []string {
 	if v, ok := variants.hit(); ok && v != solve.AsGiven {
 		line += " " + v.Words()
 	}
-	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.size.Width))
+	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
 }
 
 // hourStrips draw the hours up to the client's and those after it; far are the
 // ones that only a clock that is off by days would have.
-func (s *diagnoseScreen) hourStrips(cells []scan.Cell) (past, future, far string) {
-	th, last := s.theme, s.future
+func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
+	th, last := s.Theme, s.future
 	hours := newStrip(cells, func(c scan.Cell) int { return c.Offset })
 	slices.Sort(hours.keys)
 	for _, k := range hours.keys {
@@ -167,7 +168,7 @@ func scanInShort(r scan.Report, t knock.Target, running bool) string {
 		}
 		return fmt.Sprintf("none of %d opens it", r.Hypotheses)
 	}
-	what := clockHour(r.Opened.Hour)
+	what := session.ClockHour(r.Opened.Hour)
 	if r.Opened.Range != t.Range {
 		what += ", " + r.Opened.Range.String()
 	}

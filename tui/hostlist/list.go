@@ -1,4 +1,4 @@
-package tui
+package hostlist
 
 import (
 	"fmt"
@@ -57,8 +57,8 @@ func (s *list) move(n int) {
 }
 
 // lines draws the list in w cells and h lines.
-func (s *hostsScreen) lines(w, h int) (out []string) {
-	th := s.theme
+func (s *Screen) lines(w, h int) (out []string) {
+	th := s.Theme
 	switch {
 	case s.step == filtering:
 		out = append(out, " filter: "+s.input.View())
@@ -90,8 +90,8 @@ func (s *hostsScreen) lines(w, h int) (out []string) {
 
 // line draws one server: its name, where it is, and how the newest handshake
 // with it ended.
-func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
-	th := s.theme
+func (s *Screen) line(h hosts.Host, selected bool, w int) string {
+	th := s.Theme
 	// Of a wider screen names and addresses get a part; the result has the rest.
 	spare := max(0, w-ui.FramedWidth+2)
 	named, column := 19+spare/4, 26+spare/4
@@ -105,7 +105,7 @@ func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
 	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
 	line := " " + mark + name + ui.Fit(ansi.Truncate(where, column-1, "~"), column)
 	r, known := s.results[h.Name]
-	since := ago(s.now.Sub(r.At))
+	since := ago(s.Now.Sub(r.At))
 	switch {
 	case !known:
 		return line + th.Dim.Render("not tried")

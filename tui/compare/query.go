@@ -1,4 +1,4 @@
-package tui
+package compare
 
 import (
 	"bytes"
@@ -12,39 +12,40 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
 	"rapport/knock/solve"
+	"rapport/tui/session"
 )
 
-// query is what is compared: a text, or the file at path unless that is empty.
-type query struct {
+// Query is what is compared: a text, or the file at path unless that is empty.
+type Query struct {
 	solve.Query
 	gate.Known
-	text []byte
+	Text []byte
 	path string
 }
 
-// inspected is the event of a comparison that is over.
-type inspected struct {
+// Inspected is the event of a comparison that is over.
+type Inspected struct {
 	gate.Inspection
-	listed bool // the hosts file has the server
+	Listed bool // the hosts file has the server
 }
 
-// inspect compares.
-func (q query) inspect(ctx context.Context) (i gate.Inspection, err error) {
+// Inspect compares.
+func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 	if q.path != "" {
-		if q.text, err = readText(expandHome(q.path)); err != nil {
+		if q.Text, err = readText(session.ExpandHome(q.path)); err != nil {
 			if pe := new(fs.PathError); errors.As(err, &pe) {
 				err = fmt.Errorf("%s: %w", knock.Clean(pe.Path, 200), pe.Err)
 			}
 			return i, fmt.Errorf("cannot read the rules: %w", err)
 		}
 	}
-	if len(bytes.Trim(q.text, "0123456789, \t\r\n")) == 0 {
-		if q.Ports, err = solve.ParsePorts(string(q.text)); err != nil {
+	if len(bytes.Trim(q.Text, "0123456789, \t\r\n")) == 0 {
+		if q.Ports, err = solve.ParsePorts(string(q.Text)); err != nil {
 			return i, err
 		}
 		return gate.InspectPorts(ctx, q.Query)
 	}
-	found, err := gate.ReadRules(bytes.NewReader(q.text))
+	found, err := gate.ReadRules(bytes.NewReader(q.Text))
 	if err != nil {
 		return i, err
 	}

@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"fmt"
@@ -9,30 +9,30 @@ import (
 
 // windowLeft returns how much of the window is left, and of how much; zero where
 // SSH was not opened by this program or the window is over.
-func (s *knockScreen) windowLeft() (left, of time.Duration) {
-	if s.report == nil || !s.report.Opened || s.stage != idle || s.probe != nil {
-		return 0, s.window()
+func (s *Screen) windowLeft() (left, of time.Duration) {
+	if s.Report == nil || !s.Report.Opened || s.Stage != idle || s.probe != nil {
+		return 0, s.Window()
 	}
-	return s.left(s.openSince()), s.window()
+	return s.left(s.openSince()), s.Window()
 }
 
 // left returns how much is left of a window that began at since, which is zero
 // for none.
-func (s *knockScreen) left(since time.Time) time.Duration {
+func (s *Screen) left(since time.Time) time.Duration {
 	if since.IsZero() {
 		return 0
 	}
 	// The monotonic clock stands still while a machine sleeps, the other one may
 	// be set back: whichever has gone on further.
-	end := since.Add(s.window())
-	return max(0, min(end.Sub(s.now), end.Round(0).Sub(s.now.Round(0))))
+	end := since.Add(s.Window())
+	return max(0, min(end.Sub(s.Now), end.Round(0).Sub(s.Now.Round(0))))
 }
 
 // openSince is when the window began that this program opened, zero if it did
 // not. Knocks into a window that is still open need not have made it longer.
-func (s *knockScreen) openSince() time.Time {
-	if s.report != nil && s.report.Opened && s.report.Before.State != knock.SSHOpen {
-		return s.report.At
+func (s *Screen) openSince() time.Time {
+	if s.Report != nil && s.Report.Opened && s.Report.Before.State != knock.SSHOpen {
+		return s.Report.At
 	}
 	return s.opened
 }
@@ -40,26 +40,26 @@ func (s *knockScreen) openSince() time.Time {
 // stillOpenSince is when the handshake was sent that may have SSH open now, zero for
 // none. Where the window has ended, knocks that went into it may have made it
 // longer.
-func (s *knockScreen) stillOpenSince() time.Time {
+func (s *Screen) stillOpenSince() time.Time {
 	if since := s.openSince(); s.left(since) > 0 {
 		return since
 	}
-	if s.stillOpen() && s.left(s.report.At) > 0 {
-		return s.report.At
+	if s.stillOpen() && s.left(s.Report.At) > 0 {
+		return s.Report.At
 	}
 	return time.Time{}
 }
 
 // stillOpen reports whether SSH was open before the newest handshake since this
 // program had opened it itself.
-func (s *knockScreen) stillOpen() bool {
-	return !s.opened.IsZero() && s.report != nil && s.report.Opened && s.report.Before.State == knock.SSHOpen
+func (s *Screen) stillOpen() bool {
+	return !s.opened.IsZero() && s.Report != nil && s.Report.Opened && s.Report.Before.State == knock.SSHOpen
 }
 
 // summary says what the newest handshake came to.
-func (s *knockScreen) summary() string {
+func (s *Screen) summary() string {
 	if s.stillOpen() {
-		return fmt.Sprintf("still open from the handshake %.0f s ago", s.now.Sub(s.opened).Seconds())
+		return fmt.Sprintf("still open from the handshake %.0f s ago", s.Now.Sub(s.opened).Seconds())
 	}
-	return s.report.Summary()
+	return s.Report.Summary()
 }

@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"rapport/tui/ui"
 )
 
-// checkIDs are all checks, in their order.
-func checkIDs() []string {
+// CheckIDs are all checks, in their order.
+func CheckIDs() []string {
 	return []string{diag.CheckName, diag.CheckRules, diag.CheckBefore, diag.CheckLocal, diag.CheckServer,
 		diag.CheckHandshake, diag.CheckFamily, diag.CheckEgress, diag.CheckScan}
 }
@@ -29,22 +29,22 @@ func checkName(id string) string {
 }
 
 // checkLines are the checks, in two columns where there is room.
-func (s *diagnoseScreen) checkLines() (out []string) {
-	ids := checkIDs()
-	if s.size.Width < ui.FramedWidth {
+func (s *Screen) checkLines() (out []string) {
+	ids := CheckIDs()
+	if s.Size.Width < ui.FramedWidth {
 		for _, id := range ids {
-			out = append(out, " "+s.check(id, 13, s.size.Width-18))
+			out = append(out, " "+s.check(id, 13, s.Size.Width-18))
 		}
 		return out
 	}
 	rows := (len(ids) + 1) / 2
-	left := s.size.Width * 46 / 100
+	left := s.Size.Width * 46 / 100
 	for i := range rows {
 		line := ui.Fit(" "+s.check(ids[i], 13, left-17), left)
 		if i+rows < len(ids) {
-			line += s.check(ids[i+rows], 10, s.size.Width-left-14)
+			line += s.check(ids[i+rows], 10, s.Size.Width-left-14)
 		} else {
-			line += s.theme.Dim.Render(s.marks())
+			line += s.Theme.Dim.Render(s.marks())
 		}
 		out = append(out, line)
 	}
@@ -52,14 +52,14 @@ func (s *diagnoseScreen) checkLines() (out []string) {
 }
 
 // marks explains the marks of the checks.
-func (s *diagnoseScreen) marks() string {
-	return s.theme.Yes + " ok  ! warn  " + s.theme.No + " fail  - skipped  " + s.theme.Wait + " not begun"
+func (s *Screen) marks() string {
+	return s.Theme.Yes + " ok  ! warn  " + s.Theme.No + " fail  - skipped  " + s.Theme.Wait + " not begun"
 }
 
 // check is one check: a mark, its name, and its summary in w cells.
-func (s *diagnoseScreen) check(id string, name, w int) string {
-	th := s.theme
-	c, begun := s.report.Check(id)
+func (s *Screen) check(id string, name, w int) string {
+	th := s.Theme
+	c, begun := s.Report.Check(id)
 	if c.Status == diag.Running && !s.running() {
 		c.Status, c.Summary = diag.Skipped, "ended early"
 	}
@@ -87,11 +87,11 @@ func (s *diagnoseScreen) check(id string, name, w int) string {
 
 // wordings are the ways to say what a check came to, the longest first. What was
 // learnt is more than a check's own words tell.
-func (s *diagnoseScreen) wordings(c diag.Check) []string {
+func (s *Screen) wordings(c diag.Check) []string {
 	all := append([]string{c.Summary}, c.Short...)
-	switch r := s.report; {
+	switch r := s.Report; {
 	case c.ID == diag.CheckScan && r.Scan != nil:
-		all = append(all, scanInShort(*r.Scan, s.target, c.Status == diag.Running))
+		all = append(all, scanInShort(*r.Scan, s.Target, c.Status == diag.Running))
 	case c.ID == diag.CheckServer && c.Status != diag.Running && r.Clock != nil:
 		if report := withoutKnock(*r.Clock); report.Known {
 			names, offset := witnesses(report), clock.FormatOffset(report.Skew)

@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"bufio"
@@ -21,31 +21,31 @@ import (
 type sshEnded struct{ err error }
 
 // SSH gives the terminal to an ssh through the gate.
-func (s *knockScreen) ssh() tea.Cmd {
-	if s.wire.busy() {
-		s.note("a handshake is under way; press s again when it is over")
+func (s *Screen) ssh() tea.Cmd {
+	if s.Wire.Busy() {
+		s.Note("a handshake is under way; press s again when it is over")
 		return nil
 	}
-	cmd, err := s.config.SSH(s.host, s.target.Secret)
+	cmd, err := s.Config.SSH(s.Host, s.Target.Secret)
 	if err != nil {
-		s.note("%v", err)
+		s.Note("%v", err)
 		return nil
 	}
-	s.note("ssh has the terminal")
-	ctx := s.ctx
+	s.Note("ssh has the terminal")
+	ctx := s.Ctx
 	return tea.Exec(ui.ExecFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
 }
 
 // sshEnded notes how ssh ended.
-func (s *knockScreen) sshEnded(msg sshEnded) {
+func (s *Screen) sshEnded(msg sshEnded) {
 	var exit *exec.ExitError
 	switch {
 	case msg.err == nil:
-		s.note("ssh is over")
+		s.Note("ssh is over")
 	case errors.As(msg.err, &exit):
-		s.note("ssh is over, exit status %d", exit.ExitCode())
+		s.Note("ssh is over, exit status %d", exit.ExitCode())
 	default:
-		s.note("ssh did not start: %v", msg.err)
+		s.Note("ssh did not start: %v", msg.err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package tui
+package watching
 
 import (
 	"fmt"
@@ -14,17 +14,17 @@ import (
 )
 
 // state says where an address stands, in at most w cells.
-func (s *watchScreen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
+func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
 	forms, tone := s.states(v)
 	if v.Shared {
-		forms, tone = sharedForms(v), s.theme.Bad
+		forms, tone = sharedForms(v), s.Theme.Bad
 	}
 	return ui.FirstThatFits(w, forms...), tone
 }
 
 // states are the ways to write a state, the longest first.
-func (s *watchScreen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
-	t := s.theme
+func (s *Screen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
+	t := s.Theme
 	left, over := "", false // of the window
 	if windows := s.seen().Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
 		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(s.when())
@@ -94,13 +94,13 @@ func ending(addr netip.Addr) string {
 }
 
 // detail says all of the row that is chosen, its address whole.
-func (s *watchScreen) detail() string {
+func (s *Screen) detail() string {
 	visits := s.seen().Visits
 	if s.at >= len(visits) {
 		return ""
 	}
-	who := s.theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
-	words, tone := s.state(visits[s.at], s.size.Width-ansi.StringWidth(who))
+	who := s.Theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
+	words, tone := s.state(visits[s.at], s.Size.Width-ansi.StringWidth(who))
 	return who + tone.Render(words)
 }
 

@@ -1,4 +1,4 @@
-package tui
+package hostlist
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"rapport/tui/ui"
 )
 
-// unlocked is a server whose secret has been read.
-type unlocked struct {
+// Unlocked is a server whose secret has been read.
+type Unlocked struct {
 	host   hosts.Host
 	secret knock.Secret
 	err    error
@@ -26,8 +26,8 @@ func reading(h hosts.Host) string { return "reading the secret of " + h.Name + "
 
 // unlock reads the secret of a server. A command that prints it may ask for a
 // passphrase, so it gets the terminal; everything else is read beside the screen.
-func (s *hostsScreen) unlock(h hosts.Host) tea.Cmd {
-	ctx := s.ctx
+func (s *Screen) unlock(h hosts.Host) tea.Cmd {
+	ctx := s.Ctx
 	s.asked = h
 	if len(h.SecretCommand) > 0 {
 		var secret knock.Secret
@@ -36,29 +36,29 @@ func (s *hostsScreen) unlock(h hosts.Host) tea.Cmd {
 			secret, err = h.ReadSecret(ctx)
 			return err
 		})
-		return tea.Exec(run, func(err error) tea.Msg { return unlocked{h, secret, err} })
+		return tea.Exec(run, func(err error) tea.Msg { return Unlocked{h, secret, err} })
 	}
 	if s.notice == "" {
 		s.notice = reading(h)
 	}
 	return func() tea.Msg {
 		secret, err := h.ReadSecret(ctx)
-		return unlocked{h, secret, err}
+		return Unlocked{h, secret, err}
 	}
 }
 
 // typedSecret takes the secret that was typed.
-func (s *hostsScreen) typedSecret() tea.Cmd {
+func (s *Screen) typedSecret() tea.Cmd {
 	secret, err := knock.ParseSecret(strings.TrimSpace(s.input.Value()))
 	if err != nil {
 		s.failure = err.Error()
 		return nil
 	}
-	return s.unlocked(unlocked{s.asked, secret, nil})
+	return s.unlocked(Unlocked{s.asked, secret, nil})
 }
 
 // unlocked turns the screens to a server whose secret has been read.
-func (s *hostsScreen) unlocked(msg unlocked) tea.Cmd {
+func (s *Screen) unlocked(msg Unlocked) tea.Cmd {
 	if s.step != listing && s.step != unlocking || s.asked.Name != msg.host.Name {
 		return nil // the user has gone elsewhere
 	}
@@ -77,9 +77,9 @@ func (s *hostsScreen) unlocked(msg unlocked) tea.Cmd {
 	}
 	notice := s.notice
 	s.step, s.failure, s.notice, s.asked = listing, "", "", hosts.Host{}
-	cmd := s.use(msg.host, msg.secret)
+	cmd := s.Use(msg.host, msg.secret)
 	if notice != "" {
-		s.note("%s", notice)
+		s.Note("%s", notice)
 	}
 	return cmd
 }

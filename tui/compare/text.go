@@ -1,4 +1,4 @@
-package tui
+package compare
 
 import (
 	"bytes"
@@ -9,48 +9,49 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock/solve"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// textEnd asks whether the text is complete: it is unless more of it has come.
-type textEnd struct{ number int }
+// TextEnd asks whether the text is complete: it is unless more of it has come.
+type TextEnd struct{ Number int }
 
 // textKeys are the keys of the Compare screen while text is collected. A terminal
 // that does not mark what is pasted sends it key by key: so every letter is text,
 // but an l before the first.
-func (s *compareScreen) textKeys() ui.Keys {
-	empty := len(s.text.bytes) == 0
+func (s *Screen) textKeys() ui.Keys {
+	empty := len(s.Text.Bytes) == 0
 	load := ui.NewKey("l", "load a file", "", func() tea.Cmd { return s.nameFile("") }).If(empty)
 	done := ui.NewKey("ctrl+d", "compare", "", s.compareText).If(!empty)
 	clear := ui.NewKey("ctrl+u", "clear", "", ui.Act(func() {
-		s.text, s.failure = collected{number: s.text.number + 1}, ""
+		s.Text, s.failure = collected{Number: s.Text.Number + 1}, ""
 	})).If(!empty)
-	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.open(ToKnock) })
+	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.Open(session.ToKnock) })
 	all := []ui.Key{load, done, clear, back}
 	return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all}
 }
 
 // collect takes a key as text. An empty line, of which rules have some, ends it only
 // if nothing follows.
-func (s *compareScreen) collect(k tea.KeyMsg) tea.Cmd {
-	text := &s.text
+func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
+	text := &s.Text
 	switch {
 	case k.Type == tea.KeyRunes && k.Paste:
 		pasted := strings.ReplaceAll(string(k.Runes), "\r\n", "\n")
-		text.add(s.now, strings.ReplaceAll(pasted, "\r", "\n"), true)
+		text.add(s.Now, strings.ReplaceAll(pasted, "\r", "\n"), true)
 	case k.Type == tea.KeyRunes, k.Type == tea.KeySpace:
-		text.add(s.now, string(k.Runes), false)
+		text.add(s.Now, string(k.Runes), false)
 	case k.Type == tea.KeyTab:
-		text.add(s.now, "\t", false)
+		text.add(s.Now, "\t", false)
 	case k.Type == tea.KeyBackspace:
 		text.backspace()
-	case (k.Type == tea.KeyEnter || k.Type == tea.KeyCtrlJ) && len(text.bytes) > 0:
+	case (k.Type == tea.KeyEnter || k.Type == tea.KeyCtrlJ) && len(text.Bytes) > 0:
 		ends := text.ends()
 		text.judged = false
-		text.add(s.now, "\n", false)
+		text.add(s.Now, "\n", false)
 		if ends {
-			n := text.number
-			return tea.Tick(pasteGap, func(time.Time) tea.Msg { return textEnd{n} })
+			n := text.Number
+			return tea.Tick(pasteGap, func(time.Time) tea.Msg { return TextEnd{Number: n} })
 		}
 	default:
 		return nil
@@ -68,13 +69,13 @@ const maxText = 4<<20 + 1
 
 // collected is text as it is typed or pasted.
 type collected struct {
-	bytes []byte
+	Bytes []byte
 	lines int // newlines in it
 	// whole: the last of it was pasted in one piece, with its ends marked.
 	whole bool
 	last  time.Time // when the last of it came
-	// number counts what came, so that an end that something follows is none.
-	number int
+	// Number counts what came, so that an end that something follows is none.
+	Number int
 	// judged: it was compared and could not be. What comes then is another text.
 	judged bool
 }
@@ -82,52 +83,52 @@ type collected struct {
 // add appends what was typed or pasted.
 func (c *collected) add(now time.Time, s string, whole bool) {
 	if c.judged {
-		*c = collected{number: c.number}
+		*c = collected{Number: c.Number}
 	}
-	if whole && len(c.bytes) > 0 && !c.atLineStart() && now.Sub(c.last) > pasteGap {
+	if whole && len(c.Bytes) > 0 && !c.atLineStart() && now.Sub(c.last) > pasteGap {
 		s = "\n" + s // a second paste, not more of the first
 	}
-	s = s[:min(len(s), maxText-len(c.bytes))]
-	c.bytes = append(c.bytes, s...)
+	s = s[:min(len(s), maxText-len(c.Bytes))]
+	c.Bytes = append(c.Bytes, s...)
 	c.lines += bytes.Count([]byte(s), []byte("\n"))
 	c.whole, c.last = whole, now
-	c.number++
+	c.Number++
 }
 
 // backspace takes the last character away.
 func (c *collected) backspace() {
-	c.number++
-	if n := len(c.bytes); n > 0 {
-		if c.bytes[n-1] == '\n' {
+	c.Number++
+	if n := len(c.Bytes); n > 0 {
+		if c.Bytes[n-1] == '\n' {
 			c.lines--
 		}
-		r := []rune(string(c.bytes[max(0, n-4):]))
-		c.bytes = c.bytes[:n-len(string(r[len(r)-1:]))]
+		r := []rune(string(c.Bytes[max(0, n-4):]))
+		c.Bytes = c.Bytes[:n-len(string(r[len(r)-1:]))]
 	}
 	c.whole, c.judged = false, false
 }
 
 func (c *collected) atLineStart() bool {
-	return len(c.bytes) == 0 || c.bytes[len(c.bytes)-1] == '\n'
+	return len(c.Bytes) == 0 || c.Bytes[len(c.Bytes)-1] == '\n'
 }
 
 // isPorts reports whether the text so far is digits and what stands between
 // them. Only such text is shown: a script may hold its secret.
 func (c *collected) isPorts() bool {
 	const most = 200
-	return len(c.bytes) < most && len(bytes.Trim(c.bytes, "0123456789, \t\n")) == 0
+	return len(c.Bytes) < most && len(bytes.Trim(c.Bytes, "0123456789, \t\n")) == 0
 }
 
 // ends reports whether a newline now completes the text: on an empty line,
 // behind a paste whose end is known, and behind five ports.
 func (c *collected) ends() bool {
-	_, err := solve.ParsePorts(string(c.bytes))
-	return len(c.bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
+	_, err := solve.ParsePorts(string(c.Bytes))
+	return len(c.Bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
 }
 
 // size writes how much there is.
 func (c *collected) size() string {
-	n := len(c.bytes)
+	n := len(c.Bytes)
 	lines := c.lines
 	if !c.atLineStart() {
 		lines++

@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"rapport/diag/clock"
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -24,15 +25,15 @@ type clockRow struct {
 
 // clockLines draw what every source says of the clocks, as intervals on one
 // axis: how far a clock is from this machine's, and in which hour.
-func (s *diagnoseScreen) clockLines() (out []string) {
+func (s *Screen) clockLines() (out []string) {
 	name, words := 13, 24
 	switch {
-	case s.size.Width < ui.FramedWidth:
+	case s.Size.Width < ui.FramedWidth:
 		name, words = 11, 13
-	case s.size.Width >= 110:
+	case s.Size.Width >= 110:
 		words = 40
 	}
-	at := s.report.At
+	at := s.Report.At
 	if at.IsZero() {
 		at = s.began
 	}
@@ -42,25 +43,25 @@ func (s *diagnoseScreen) clockLines() (out []string) {
 	for _, r := range rows {
 		spans = append(spans, ui.Span(r.i))
 	}
-	x := ui.NewAxis(s.theme, s.size.Width-name-words-2, at, spans)
+	x := ui.NewAxis(s.Theme, s.Size.Width-name-words-2, at, spans)
 	add := func(label, line, words string) {
 		out = append(out, " "+ui.Fit(label, name)+line+" "+words)
 	}
 	above, below := "clock minus this one's", "the hour that it shows"
-	if s.size.Width < ui.FramedWidth {
+	if s.Size.Width < ui.FramedWidth {
 		above, below = "difference", "its hour"
 	}
-	add("clocks", s.theme.Dim.Render(x.Ticks()), s.theme.Dim.Render(above))
-	add("hour", x.Hours(), s.theme.Dim.Render(below))
-	if !s.size.Roomy() {
+	add("clocks", s.Theme.Dim.Render(x.Ticks()), s.Theme.Dim.Render(above))
+	add("hour", x.Hours(), s.Theme.Dim.Render(below))
+	if !s.Size.Roomy() {
 		rows = merged(x, rows, name-1)
 	}
 	for _, r := range rows {
 		add(ui.Fit(r.name, name-1), x.Draw(r.i.Low, r.i.High), ui.Clause(r.words, words))
 	}
 	if len(failed) > 0 {
-		label, text := inGroups(failed, s.size.Width-name-2)
-		out = append(out, " "+ui.Fit(label, name)+s.theme.Dim.Render(text))
+		label, text := inGroups(failed, s.Size.Width-name-2)
+		out = append(out, " "+ui.Fit(label, name)+s.Theme.Dim.Render(text))
 	}
 	return out
 }
@@ -94,10 +95,10 @@ func inGroups(failed []clock.Reading, w int) (label, text string) {
 }
 
 // clockRows are the rows of all clocks, and the sources without a reading.
-func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
+func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
 	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
-	if s.report.Clock != nil {
-		for _, r := range inOrder(withoutKnock(*s.report.Clock).Sources) {
+	if s.Report.Clock != nil {
+		for _, r := range inOrder(withoutKnock(*s.Report.Clock).Sources) {
 			if r.Err != nil {
 				failed = append(failed, r)
 				continue
@@ -119,7 +120,7 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []cloc
 		}
 	}
 	hour, how := knock.Hour{}, ""
-	switch r := s.report; {
+	switch r := s.Report; {
 	case r.Scan != nil && r.Scan.Opened != nil:
 		hour = r.Scan.Opened.Hour
 		if how = " opens it"; r.Scan.Confirming {
@@ -132,7 +133,7 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []cloc
 	}
 	if how != "" {
 		i := clock.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
-		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: clockHour(hour) + how})
+		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: session.ClockHour(hour) + how})
 	}
 	return rows, failed
 }

@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// diagnoseScreen shows the newest snapshot of a diagnosis, and around it what the
+// Screen shows the newest snapshot of a diagnosis, and around it what the
 // user may do with it.
-type diagnoseScreen struct {
-	*session
+type Screen struct {
+	*session.Session
 	run
 	listed bool // the hosts file has the server
 	asking bool // whether to try future hours
@@ -27,14 +28,14 @@ type diagnoseScreen struct {
 	scroll ui.Scroll
 }
 
-func newDiagnoseScreen(s *session) *diagnoseScreen { return &diagnoseScreen{session: s} }
+func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
-// begin runs a diagnosis of this hour and past ones, as soon as the wire is free.
-func (s *diagnoseScreen) begin() tea.Cmd { return s.start(0) }
+// Diagnose runs a diagnosis of this hour and past ones, as soon as the wire is free.
+func (s *Screen) Diagnose() tea.Cmd { return s.start(0) }
 
 // run is one diagnosis.
 type run struct {
-	report  diag.Report
+	Report  diag.Report
 	was     knock.Target // what is diagnosed, with the skew and range of then
 	planned []scan.Cell  // what a scan would try, until it tells
 	began   time.Time    // By the screen's clock
@@ -46,12 +47,12 @@ type run struct {
 // many as past ones.
 const futureHours = scan.DefaultPast
 
-func (s *diagnoseScreen) Moving() bool { return s.running() }
+func (s *Screen) Moving() bool { return s.running() }
 
 // running reports whether a diagnosis is under way, or about to be.
-func (s *diagnoseScreen) running() bool { return s.wire.usedBy(s) }
+func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
 
-func (s *diagnoseScreen) Keys() ui.Keys {
+func (s *Screen) Keys() ui.Keys {
 	if s.asking {
 		yes := ui.NewKey("y", "try them", "", func() tea.Cmd { s.asking = false; return s.start(futureHours) })
 		return ui.Keys{Modal: true, Rows: [][]ui.Key{{yes}}, Bar: []ui.Key{yes, ui.NewKey("any other key", "do not", "", nil)}}
@@ -60,12 +61,12 @@ func (s *diagnoseScreen) Keys() ui.Keys {
 	fix := ui.NewKey("f", "fix", "apply this side of the fix, and knock", s.fix).If(!s.change().IsZero())
 	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.start(0) })
 	future := ui.NewKey("F", "future", "again with future hours", ui.Act(func() { s.asking = true }))
-	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.report.Done)
-	mask := s.mask("mask the ports")
+	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)
+	mask := s.Mask("mask the ports")
 	tab := ui.NewKey("tab", "more", "see more", ui.Act(s.nextSection))
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
 
-	move := ui.MoveKeys("", max(1, s.size.Height/3), s.scrollBy, " ")
+	move := ui.MoveKeys("", max(1, s.Size.Height/3), s.scrollBy, " ")
 	k := ui.Keys{Rows: [][]ui.Key{{fix}, {again, future}, {copies, mask}, append([]ui.Key{tab}, move...), {esc}}, Legend: s.legend()}
 	_, most := s.layOut()
 	if running {
@@ -77,8 +78,8 @@ func (s *diagnoseScreen) Keys() ui.Keys {
 }
 
 // legend explains the signs of the screen.
-func (s *diagnoseScreen) legend() [][2]string {
-	t := s.theme
+func (s *Screen) legend() [][2]string {
+	t := s.Theme
 	return [][2]string{
 		{t.Yes + "   " + t.No, "ok; fail"},
 		{"!   >   -", "warn; running; skipped"},
@@ -90,45 +91,45 @@ func (s *diagnoseScreen) legend() [][2]string {
 	}
 }
 
-func (s *diagnoseScreen) Update(msg tea.Msg) tea.Cmd {
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
 		s.asking = false // any key but y is a no
-	case progressed:
-		s.report = msg.snapshots.take()
-		if addr, err := netip.ParseAddr(s.report.Address); err == nil && addr != s.target.Addr.Addr() {
-			s.pin(addr)
+	case Progressed:
+		s.Report = msg.Snapshots.take()
+		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
+			s.Pin(addr)
 		}
-	case listed:
+	case Listed:
 		s.listed = bool(msg)
-	case jobEnded:
-		s.ended(msg.err)
+	case session.JobEnded:
+		s.ended(msg.Err)
 	}
 	return nil
 }
 
 // start runs the diagnosis, with so many future hours.
-func (s *diagnoseScreen) start(future int) tea.Cmd {
-	s.run = run{began: s.now, future: future, was: s.target}
-	for _, h := range scan.Candidates(s.now, s.target, scan.DefaultPast, future, nil, nil) {
+func (s *Screen) start(future int) tea.Cmd {
+	s.run = run{began: s.Now, future: future, was: s.Target}
+	for _, h := range scan.Candidates(s.Now, s.Target, scan.DefaultPast, future, nil, nil) {
 		s.planned = append(s.planned, scan.Cell{Candidate: h})
 	}
 	s.asking, s.copied, s.scroll = false, false, 0
-	s.stopWaiting()
-	return s.wire.start(s.ctx, Turn{s, s.job})
+	s.StopWaiting()
+	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
 
 // job is the diagnosis.
-func (s *diagnoseScreen) job() ui.Work {
-	s.began, s.failure = s.now, ""
-	doctor := diag.Doctor{Client: s.config.Client, Past: scan.DefaultPast, Future: s.future}
-	host, secret, hostsPath := s.host, s.target.Secret, s.config.hostsPath
+func (s *Screen) job() ui.Work {
+	s.began, s.failure = s.Now, ""
+	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
+	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
-		emit(listed(isListed(hostsPath, host.Name)))
-		var s snapshots
+		emit(Listed(session.IsListed(hostsPath, host.Name)))
+		var s Snapshots
 		_, err := doctor.Run(ctx, host, secret, func(r diag.Report) {
-			if s.put(r) {
-				emit(progressed{&s})
+			if s.Put(r) {
+				emit(Progressed{&s})
 			}
 		})
 		return err
@@ -137,20 +138,20 @@ func (s *diagnoseScreen) job() ui.Work {
 
 // Events of a diagnosis.
 type (
-	progressed struct{ snapshots *snapshots }
-	listed     bool // the hosts file has the server
+	Progressed struct{ Snapshots *Snapshots }
+	Listed     bool // the hosts file has the server
 )
 
-// snapshots has the newest report of a diagnosis until it is drawn: several
+// Snapshots has the newest report of a diagnosis until it is drawn: several
 // may come for each frame, and the diagnosis never waits for one.
-type snapshots struct {
+type Snapshots struct {
 	mu     sync.Mutex
 	newest diag.Report
 	told   bool // of the newest, by an event that was not answered yet
 }
 
-// put stores r, and reports whether an event has to tell of it.
-func (s *snapshots) put(r diag.Report) bool {
+// Put stores r, and reports whether an event has to tell of it.
+func (s *Snapshots) Put(r diag.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.newest = r
@@ -160,7 +161,7 @@ func (s *snapshots) put(r diag.Report) bool {
 }
 
 // take returns the newest report.
-func (s *snapshots) take() diag.Report {
+func (s *Snapshots) take() diag.Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told = false
@@ -168,49 +169,49 @@ func (s *snapshots) take() diag.Report {
 }
 
 // ended takes the end of a diagnosis.
-func (s *diagnoseScreen) ended(err error) {
+func (s *Screen) ended(err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
-		s.failure = cancelled
+		s.failure = session.Cancelled
 	case err != nil:
 		s.failure = knock.Clean(err.Error(), 400)
-		s.note("diagnosis: %s", s.failure)
+		s.Note("diagnosis: %s", s.failure)
 	default:
-		s.note("diagnosis: %s", s.report.Verdict.Summary)
+		s.Note("diagnosis: %s", s.Report.Verdict.Summary)
 	}
 }
 
 // escape cancels the diagnosis, or leaves the screen.
-func (s *diagnoseScreen) escape() tea.Cmd {
+func (s *Screen) escape() tea.Cmd {
 	if !s.running() {
-		return s.open(ToKnock)
+		return s.Open(session.ToKnock)
 	}
-	s.wire.cancel()
-	s.failure = cancelled
+	s.Wire.Cancel()
+	s.failure = session.Cancelled
 	return nil
 }
 
 // Change is what of the verdict's fix is on this side.
-func (s *diagnoseScreen) change() hosts.Change {
-	if !s.report.Done || s.running() {
+func (s *Screen) change() hosts.Change {
+	if !s.Report.Done || s.running() {
 		return hosts.Change{}
 	}
-	return s.report.Verdict.Change
+	return s.Report.Verdict.Change
 }
 
 // fix applies what of the fix is on this side, and knocks.
-func (s *diagnoseScreen) fix() tea.Cmd {
-	write := s.apply(s, s.change(), "the diagnosis")
-	return tea.Batch(write, s.open(ToHandshake))
+func (s *Screen) fix() tea.Cmd {
+	write := s.Apply(s, s.change(), "the diagnosis")
+	return tea.Batch(write, s.Open(session.ToHandshake))
 }
 
 // copyReport hands the report to the terminal's clipboard.
-func (s *diagnoseScreen) copyReport() tea.Cmd {
+func (s *Screen) copyReport() tea.Cmd {
 	s.copied = true
-	return s.copyText(s.report.Text(false))
+	return s.CopyText(s.Report.Text(false))
 }
 
-func (s *diagnoseScreen) scrollBy(n int) {
+func (s *Screen) scrollBy(n int) {
 	_, most := s.layOut()
 	s.scroll.By(n)
 	s.scroll.Clamp(most)
@@ -218,7 +219,7 @@ func (s *diagnoseScreen) scrollBy(n int) {
 
 // nextSection scrolls to where the section begins that comes after what is shown
 // first, from the top again after the last.
-func (s *diagnoseScreen) nextSection() {
+func (s *Screen) nextSection() {
 	_, most := s.layOut()
 	at, next := 0, 0
 	for _, section := range s.sections() {

@@ -1,4 +1,4 @@
-package tui
+package session
 
 import (
 	"errors"
@@ -20,21 +20,21 @@ type Applied struct {
 	err    error
 }
 
-// apply makes a change to the server as this run has it, and returns what writes
+// Apply makes a change to the server as this run has it, and returns what writes
 // it into the hosts file if the server stands there. found says how the change
 // was found.
-func (s *session) apply(by Screen, change hosts.Change, found string) tea.Cmd {
-	family := s.host.Family
-	s.host = change.Apply(s.host)
-	s.target.Range, s.target.Skew = s.host.Range, s.host.Skew
-	s.target.Strict, s.target.Gap, s.target.SweepGuard = s.host.Strict, s.host.Gap, s.host.SweepGuard
-	if s.host.Family != family {
+func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
+	family := s.Host.Family
+	s.Host = change.Apply(s.Host)
+	s.Target.Range, s.Target.Skew = s.Host.Range, s.Host.Skew
+	s.Target.Strict, s.Target.Gap, s.Target.SweepGuard = s.Host.Strict, s.Host.Gap, s.Host.SweepGuard
+	if s.Host.Family != family {
 		// What was pinned is of the other family.
-		s.target.Addr = netip.AddrPortFrom(netip.Addr{}, s.target.Addr.Port())
+		s.Target.Addr = netip.AddrPortFrom(netip.Addr{}, s.Target.Addr.Port())
 	}
-	s.stopWaiting()
-	s.note("applied %s, found by %s", change, found)
-	ctx, path, name := s.ctx, s.config.hostsPath, s.host.Name
+	s.StopWaiting()
+	s.Note("applied %s, found by %s", change, found)
+	ctx, path, name := s.Ctx, s.Config.HostsPath, s.Host.Name
 	return func() tea.Msg {
 		if path == "" {
 			return Applied{by, name, change, "", nil}
@@ -61,8 +61,8 @@ func (a Applied) String() string {
 	return "written to " + a.path
 }
 
-// isListed reports whether the hosts file has a server.
-func isListed(path, name string) bool {
+// IsListed reports whether the hosts file has a server.
+func IsListed(path, name string) bool {
 	if path == "" {
 		return false
 	}

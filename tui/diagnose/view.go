@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"fmt"
@@ -6,21 +6,22 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-func (s *diagnoseScreen) View() []string {
+func (s *Screen) View() []string {
 	lines, _ := s.layOut()
 	return lines
 }
 
 // layOut draws the screen, and says how far what is below the verdict can be
 // scrolled.
-func (s *diagnoseScreen) layOut() (lines []string, most int) {
+func (s *Screen) layOut() (lines []string, most int) {
 	card := s.card()
 	body := slices.Concat(s.sections()...)
-	room := s.size.Height - 2 - len(card.Lines)
-	framed := s.size.Framed()
+	room := s.Size.Height - 2 - len(card.Lines)
+	framed := s.Size.Framed()
 	if framed {
 		room -= 3 // the frame, and an empty line above the keys
 	}
@@ -30,7 +31,7 @@ func (s *diagnoseScreen) layOut() (lines []string, most int) {
 		}
 		var where string
 		body, where, most = s.scroll.Window(body, room)
-		card.Foot = s.theme.Dim.Render(where + ": tab, up, down")
+		card.Foot = s.Theme.Dim.Render(where + ": tab, up, down")
 		if paging {
 			most = max(most, 1) // there is a way back to the whole card
 		}
@@ -38,13 +39,13 @@ func (s *diagnoseScreen) layOut() (lines []string, most int) {
 			body = append(body, " "+card.Foot)
 		}
 	}
-	return append(s.frame(card), body...), most
+	return append(s.Frame(card), body...), most
 }
 
 // paging reports whether the user reads on below a card that has no frame. Then
 // it leaves the room to what is read.
-func (s *diagnoseScreen) paging() bool {
-	if s.size.Framed() || s.scroll == 0 || !s.report.Done {
+func (s *Screen) paging() bool {
+	if s.Size.Framed() || s.scroll == 0 || !s.Report.Done {
 		return false
 	}
 	top := *s
@@ -55,9 +56,9 @@ func (s *diagnoseScreen) paging() bool {
 
 // sections are what stands below the verdict. Those whose height is known from the
 // start come first, so that nothing moves when they fill.
-func (s *diagnoseScreen) sections() [][]string {
+func (s *Screen) sections() [][]string {
 	all := [][]string{s.checkLines(), s.scanLines(), s.clockLines(), s.causeLines(), s.fullLines()}
-	if s.size.Roomy() {
+	if s.Size.Roomy() {
 		for i := range all {
 			if len(all[i]) > 0 {
 				all[i] = append([]string{""}, all[i]...)
@@ -69,9 +70,9 @@ func (s *diagnoseScreen) sections() [][]string {
 
 // labelled is a text with a label before its first line, in so many cells less
 // than the screen has.
-func (s *diagnoseScreen) labelled(label, text string, less int) (out []string) {
+func (s *Screen) labelled(label, text string, less int) (out []string) {
 	const column = 14 // where the text begins
-	for _, l := range ui.Wrap(s.withoutPorts(text), s.size.Width-column-less-1) {
+	for _, l := range ui.Wrap(s.withoutPorts(text), s.Size.Width-column-less-1) {
 		out = append(out, " "+ui.Fit(label, column-1)+l)
 		label = ""
 	}
@@ -79,9 +80,9 @@ func (s *diagnoseScreen) labelled(label, text string, less int) (out []string) {
 }
 
 // withoutPorts hides the knock ports that a text names, on a masked screen.
-func (s *diagnoseScreen) withoutPorts(text string) string {
-	ports := slices.Clone(s.report.Verdict.Detail.Ports)
-	for _, h := range []*knock.Report{s.report.Handshake, s.report.Other} {
+func (s *Screen) withoutPorts(text string) string {
+	ports := slices.Clone(s.Report.Verdict.Detail.Ports)
+	for _, h := range []*knock.Report{s.Report.Handshake, s.Report.Other} {
 		if h == nil {
 			continue
 		}
@@ -91,7 +92,7 @@ func (s *diagnoseScreen) withoutPorts(text string) string {
 			}
 		}
 	}
-	return s.hide(text, ports)
+	return s.Hide(text, ports)
 }
 
 // surely is the likelihood from which on it is worth saying that there is no
@@ -99,9 +100,9 @@ func (s *diagnoseScreen) withoutPorts(text string) string {
 const surely = 0.9
 
 // otherCauses names the causes behind the verdict.
-func (s *diagnoseScreen) otherCauses() string {
+func (s *Screen) otherCauses() string {
 	var others []string
-	for _, c := range s.report.Causes[min(1, len(s.report.Causes)):] {
+	for _, c := range s.Report.Causes[min(1, len(s.Report.Causes)):] {
 		others = append(others, fmt.Sprintf("%s %s", c.Code, percent(c.Likelihood)))
 	}
 	if others == nil {
@@ -111,16 +112,16 @@ func (s *diagnoseScreen) otherCauses() string {
 }
 
 // causeLines are what speaks for the verdict, and the causes behind it.
-func (s *diagnoseScreen) causeLines() (out []string) {
-	r := s.report
+func (s *Screen) causeLines() (out []string) {
+	r := s.Report
 	if !r.Done || s.running() || len(r.Causes) == 0 {
 		return nil
 	}
-	if !s.size.Roomy() { // there the card has it
+	if !s.Size.Roomy() { // there the card has it
 		out = s.evidence(0)
 	}
 	if d := r.Verdict.Detail; len(d.Ports) > 0 {
-		out = append(out, s.labelled("ports", portList(d.Ports)+" "+string(d.Answer), 0)...)
+		out = append(out, s.labelled("ports", session.PortList(d.Ports)+" "+string(d.Answer), 0)...)
 	}
 	label := "other causes"
 	for _, c := range r.Causes[1:] {
@@ -141,9 +142,9 @@ func (s *diagnoseScreen) causeLines() (out []string) {
 
 // evidence is what speaks for the verdict, one thing a line, in so many cells
 // less than the screen has.
-func (s *diagnoseScreen) evidence(less int) (out []string) {
+func (s *Screen) evidence(less int) (out []string) {
 	label := "evidence"
-	for _, c := range s.report.Causes[:min(1, len(s.report.Causes))] {
+	for _, c := range s.Report.Causes[:min(1, len(s.Report.Causes))] {
 		for _, e := range c.Evidence {
 			out = append(out, s.labelled(label, e, less)...)
 			label = ""
@@ -154,9 +155,9 @@ func (s *diagnoseScreen) evidence(less int) (out []string) {
 
 // fullLines are the verdict and its fix where the card has no room for all of
 // them.
-func (s *diagnoseScreen) fullLines() []string {
-	v := s.report.Verdict
-	if !s.report.Done || s.running() {
+func (s *Screen) fullLines() []string {
+	v := s.Report.Verdict
+	if !s.Report.Done || s.running() {
 		return nil
 	}
 	if _, whole := s.verdict(); whole {

@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"fmt"
@@ -8,45 +8,46 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-func (s *knockScreen) View() (lines []string) {
-	inner, room := s.size.Width, s.size.Height-2
-	if s.size.Framed() {
+func (s *Screen) View() (lines []string) {
+	inner, room := s.Size.Width, s.Size.Height-2
+	if s.Size.Framed() {
 		inner -= 2
 		room-- // an empty line above the keys
 	}
 	for _, p := range []ui.Pane{s.sequencePane(inner), s.handshakePane(inner), s.sshPane(inner)} {
-		lines = append(lines, s.frame(p)...)
+		lines = append(lines, s.Frame(p)...)
 	}
 	return append(lines, s.logLines(room-len(lines))...)
 }
 
 // sequencePane shows the previous, this and the next hour's sequence one below
 // the other, and how much of the hour is left.
-func (s *knockScreen) sequencePane(w int) ui.Pane {
-	server := s.now.Add(s.target.Skew)
+func (s *Screen) sequencePane(w int) ui.Pane {
+	server := s.Now.Add(s.Target.Skew)
 	covered := knock.HoursAt(server)
-	p := ui.Pane{Title: "sequence", Note: "range " + s.target.Range.String()}
-	if s.target.Range.IsNarrow() {
-		p.Note += fmt.Sprintf(", narrow: %d ports", s.target.Range.Size())
+	p := ui.Pane{Title: "sequence", Note: "range " + s.Target.Range.String()}
+	if s.Target.Range.IsNarrow() {
+		p.Note += fmt.Sprintf(", narrow: %d ports", s.Target.Range.Size())
 	}
-	if s.target.Skew != 0 {
-		p.Note += ", server's clock " + ui.Signed(s.target.Skew)
+	if s.Target.Skew != 0 {
+		p.Note += ", server's clock " + ui.Signed(s.Target.Skew)
 	}
 	for offset, label := range []string{"previous", "now", "next"} {
-		h := s.hour().Add(offset - 1)
+		h := s.Hour().Add(offset - 1)
 		isCovered := slices.Contains(covered, h)
 		line := s.sequenceLine(h, isCovered) + "  " + ui.Fit(label, 10)
 		switch {
 		case offset == 1:
 			left := h.End().Sub(server)
-			line = s.theme.Strong.Render(line) + s.countdown(left, time.Hour, min(w-ansi.StringWidth(line)-7, 24))
+			line = s.Theme.Strong.Render(line) + s.countdown(left, time.Hour, min(w-ansi.StringWidth(line)-7, 24))
 		case isCovered:
 			line += "is knocked too"
 		case offset == 0:
-			line = s.theme.Dim.Render(line)
+			line = s.Theme.Dim.Render(line)
 		}
 		p.Add(line)
 	}
@@ -54,48 +55,48 @@ func (s *knockScreen) sequencePane(w int) ui.Pane {
 }
 
 // sequenceLine is an hour and its ports.
-func (s *knockScreen) sequenceLine(h knock.Hour, isCovered bool) string {
+func (s *Screen) sequenceLine(h knock.Hour, isCovered bool) string {
 	mark, column, indent := "  ", 6, " "
 	if isCovered {
 		mark = "> "
 	}
-	if s.size.Framed() {
+	if s.Size.Framed() {
 		column, indent = 8, "  "
 	}
-	line := ui.Fit(indent+mark+clockHour(h), column+1)
-	seq := s.sequence(h)
+	line := ui.Fit(indent+mark+session.ClockHour(h), column+1)
+	seq := s.Sequence(h)
 	for k, port := range seq.Ports() {
 		repeat := " "
 		if seq.RepeatsAt(k) {
 			repeat = "="
 		}
-		line += ui.Fit(fmt.Sprintf("%*s%s", column-1, s.port(port), repeat), column)
+		line += ui.Fit(fmt.Sprintf("%*s%s", column-1, s.Port(port), repeat), column)
 	}
 	return line
 }
 
 // countdown draws what is left of a span as a bar, where there is room for one,
 // and as minutes and seconds.
-func (s *knockScreen) countdown(left, of time.Duration, w int) string {
+func (s *Screen) countdown(left, of time.Duration, w int) string {
 	if w < 3 {
 		return minutes(left)
 	}
-	return s.theme.Accent.Render(s.theme.Bar(float64(left)/float64(of), w)) + " " + minutes(left)
+	return s.Theme.Accent.Render(s.Theme.Bar(float64(left)/float64(of), w)) + " " + minutes(left)
 }
 
 // logLines are the newest n lines of the log, the newest one last. A line that
 // is too long goes on below its text.
-func (s *knockScreen) logLines(n int) (out []string) {
+func (s *Screen) logLines(n int) (out []string) {
 	const indent = 11
-	for i := len(s.log) - 1; i >= 0 && len(out) < n; i-- {
-		e := s.log[i]
-		lines := ui.Cut(ui.Wrap(e.Text, s.size.Width-indent-1), n-len(out)) // rather the beginning than the end
+	for i := len(s.Log) - 1; i >= 0 && len(out) < n; i-- {
+		e := s.Log[i]
+		lines := ui.Cut(ui.Wrap(e.Text, s.Size.Width-indent-1), n-len(out)) // rather the beginning than the end
 		for j := len(lines) - 1; j >= 0; j-- {
 			at := ""
 			if j == 0 {
 				at = e.At.UTC().Format("15:04:05")
 			}
-			out = append(out, " "+s.theme.Dim.Render(ui.Fit(at, indent-3))+"  "+lines[j])
+			out = append(out, " "+s.Theme.Dim.Render(ui.Fit(at, indent-3))+"  "+lines[j])
 		}
 	}
 	slices.Reverse(out)
