@@ -23,9 +23,9 @@ type Step int
 
 const (
 	Collecting Step = iota // Keys and pastes are the text to compare
-	naming                 // the path of a file is typed
+	Naming                 // the path of a file is typed
 	Comparing              // a job is under way
-	compared               // the result is shown
+	Compared               // the result is shown
 )
 
 // Screen compares a server's rules, or five ports that it takes, with
@@ -68,7 +68,7 @@ func (s *Screen) Forget() {
 
 func (s *Screen) Keys() ui.Keys {
 	switch s.Step {
-	case naming:
+	case Naming:
 		load := ui.NewKey("enter", "load", "", s.load)
 		back := ui.NewKey("esc", "back", "", ui.Act(func() { s.Step, s.failure = Collecting, "" }))
 		return ui.Keys{Modal: true, Rows: [][]ui.Key{{load, back}}, Bar: []ui.Key{load, back}}
@@ -107,7 +107,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		}
 	case ui.JobEvent:
 		if e, ok := msg.Event.(Inspected); ok && msg.Job == s.Job {
-			s.Result, s.listed, s.Step = &e.Inspection, e.Listed, compared
+			s.Result, s.listed, s.Step = &e.Inspection, e.Listed, Compared
 		}
 	case ui.JobDone:
 		s.ended(msg)
@@ -116,7 +116,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 			s.Notice = fmt.Sprintf("applied %s, %v", msg.Change, msg)
 		}
 	default:
-		if s.Step == naming { // the cursor blinks
+		if s.Step == Naming { // the cursor blinks
 			var cmd tea.Cmd
 			s.input, cmd = s.input.Update(msg)
 			return cmd
@@ -128,11 +128,11 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 // typed takes a key that is text.
 func (s *Screen) typed(msg tea.KeyMsg) (cmd tea.Cmd) {
 	switch {
-	case s.Step == naming:
+	case s.Step == Naming:
 		s.input, cmd = s.input.Update(msg)
 	case s.Step == Collecting:
 		return s.collect(msg)
-	case s.Step == compared && msg.Paste && !s.Now.Before(s.ignoreUntil):
+	case s.Step == Compared && msg.Paste && !s.Now.Before(s.ignoreUntil):
 		s.Forget() // what is pasted on the result is the next text
 		return s.collect(msg)
 	}
@@ -163,14 +163,14 @@ func (s *Screen) escape() tea.Cmd {
 	}
 	s.Step = Collecting
 	if s.failure = session.Cancelled; s.Result != nil {
-		s.Step, s.failure, s.Notice = compared, "", session.Cancelled
+		s.Step, s.failure, s.Notice = Compared, "", session.Cancelled
 	}
 	return nil
 }
 
 // nameFile asks for the path of a file.
 func (s *Screen) nameFile(path string) tea.Cmd {
-	s.Step = naming
+	s.Step = Naming
 	s.input = ui.NewInput(50, 4096)
 	s.input.SetValue(path)
 	return s.input.Focus()
@@ -239,7 +239,7 @@ func (s *Screen) ended(msg ui.JobDone) {
 // Change is what of the result can be applied here: of a match that is more than
 // a guess.
 func (s *Screen) Change() (c hosts.Change) {
-	if s.Step != compared || s.Result == nil || !s.Result.Certain() {
+	if s.Step != Compared || s.Result == nil || !s.Result.Certain() {
 		return c
 	}
 	m := *s.Result.Candidate()

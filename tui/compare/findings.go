@@ -67,7 +67,7 @@ func (s *Screen) conclusion() (lipgloss.Style, string) {
 // true one.
 func (s *Screen) staleness() string {
 	m := s.Result.Candidate()
-	if m == nil || !s.follows || s.Step != compared || m.Offset != 0 {
+	if m == nil || !s.follows || s.Step != Compared || m.Offset != 0 {
 		return ""
 	}
 	switch real := (solve.Candidate{Offset: m.Hour.Sub(knock.HourOf(s.Began))}); {

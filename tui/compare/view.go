@@ -23,7 +23,7 @@ func (s *Screen) View() []string {
 // layOut draws the screen, and says how far its text can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	switch {
-	case s.Step == naming:
+	case s.Step == Naming:
 		return s.Frame(s.pathPane()), 0
 	case s.Step == Collecting:
 		return s.Frame(s.collectPane()), 0

@@ -60,7 +60,7 @@ func (s *Screen) handshakePane(w int) ui.Pane {
 }
 
 // knocking reports whether a handshake is under way.
-func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == awaitingSSH }
+func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == AwaitingSSH }
 
 // attempt returns the newest attempt's knocks of the hour, when the first left, and
 // which attempt it is. A strict gate is sent one hour's knocks at a time: hour is
@@ -96,7 +96,7 @@ func (s *Screen) lasted(knocks []knock.KnockReport, started knock.Millis) (last 
 		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
 	}
 	last = max(last, time.Duration(max(s.Report.SSH.Connect, s.Report.SSH.Read))-time.Duration(started))
-	if s.Stage == awaitingSSH {
+	if s.Stage == AwaitingSSH {
 		last = max(last, s.elapsed()-time.Duration(started))
 	}
 	return last

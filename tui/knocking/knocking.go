@@ -14,15 +14,15 @@ import (
 	"rapport/tui/ui"
 )
 
-// stage is what the Knock screen is doing.
-type stage int
+// Stage is what the Knock screen is doing.
+type Stage int
 
 const (
-	idle stage = iota
-	resolving
+	Idle Stage = iota
+	Resolving
 	Knocking    // knocks leave
-	awaitingSSH // the knocks are out, and SSH is probed
-	probing     // SSH is probed without a knock
+	AwaitingSSH // the knocks are out, and SSH is probed
+	Probing     // SSH is probed without a knock
 )
 
 // Screen shows the newest report as a snapshot, and around it what happened
@@ -30,7 +30,7 @@ const (
 type Screen struct {
 	*session.Session
 	planned int // attempts that a handshake may make
-	Stage   stage
+	Stage   Stage
 	Report  *knock.Report      // of the newest handshake, under way or over
 	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
 	began   time.Time          // of the newest handshake, by the screen's clock
@@ -52,10 +52,10 @@ func New(s *session.Session) *Screen {
 const hourChangeIsNear = 5 * time.Minute
 
 func (s *Screen) Keys() ui.Keys {
-	start := func(st stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
+	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
 	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
 	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
-	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(probing))
+	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(Probing))
 	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
 	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
 	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnose))
@@ -88,7 +88,7 @@ func (s *Screen) Keys() ui.Keys {
 
 func (s *Screen) Moving() bool {
 	left, _ := s.windowLeft()
-	return s.Stage != idle || left > 0
+	return s.Stage != Idle || left > 0
 }
 
 // Events of the screen's jobs, beside those of a handshake.
@@ -157,13 +157,13 @@ func (s *Screen) due() tea.Cmd {
 }
 
 // Resolve finds the server's address, as soon as the wire is free.
-func (s *Screen) Resolve() tea.Cmd { return s.start(resolving) }
+func (s *Screen) Resolve() tea.Cmd { return s.start(Resolving) }
 
 // Handshake makes a handshake, as soon as the wire is free.
 func (s *Screen) Handshake() tea.Cmd { return s.start(Knocking) }
 
 // start begins to resolve, to knock or to probe, as soon as the wire is free.
-func (s *Screen) start(st stage) tea.Cmd {
+func (s *Screen) start(st Stage) tea.Cmd {
 	if st == Knocking {
 		s.WaitFor = nil
 	}
@@ -172,7 +172,7 @@ func (s *Screen) start(st stage) tea.Cmd {
 }
 
 // job is what a stage does on the wire.
-func (s *Screen) job(st stage) ui.Work {
+func (s *Screen) job(st Stage) ui.Work {
 	target, host, client, options := s.Target, s.Host, s.Config.Client, s.Config.Options
 	if r := s.Report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
@@ -192,7 +192,7 @@ func (s *Screen) job(st stage) ui.Work {
 		switch st {
 		case Knocking:
 			_, err = client.Knock(ctx, target, options, func(e knock.Event) { emit(e) })
-		case probing:
+		case Probing:
 			var r knock.ProbeReport
 			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
 				emit(probed{r})
@@ -215,8 +215,8 @@ func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.Addr
 
 // ended takes the end of a job.
 func (s *Screen) ended(err error) {
-	knocked := s.Stage == Knocking || s.Stage == awaitingSSH
-	s.Stage = idle
+	knocked := s.Stage == Knocking || s.Stage == AwaitingSSH
+	s.Stage = Idle
 	switch {
 	case errors.Is(err, context.Canceled):
 		s.Failure = session.Cancelled
@@ -260,7 +260,7 @@ func (s *Screen) happened(e knock.Event) {
 			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.ProbeStarted:
-		s.Stage = awaitingSSH
+		s.Stage = AwaitingSSH
 	case knock.Finished:
 		s.Stage = Knocking
 		s.finished(e.Report)

@@ -39,7 +39,7 @@ func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string)
 	case s.WaitFor != nil:
 		left := s.WaitFor.Start().Add(refreshDelay).Sub(s.Now.Add(s.Target.Skew))
 		return "WAITING", s.Theme.Badge, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", session.ClockHour(*s.WaitFor), minutes(left))
-	case s.Stage != idle:
+	case s.Stage != Idle:
 		headline, about = s.underWay()
 		return headline, s.Theme.Badge, about
 	}
@@ -53,13 +53,13 @@ func (s *Screen) underWay() (headline, about string) {
 		since = fmt.Sprintf("attempt %d, %.1f s gone", len(s.Report.Attempts), s.elapsed().Seconds())
 	}
 	switch {
-	case s.Stage == resolving:
+	case s.Stage == Resolving:
 		return "RESOLVING", "asking for the address of " + s.Target.Host
-	case s.Stage == probing:
+	case s.Stage == Probing:
 		return "PROBING", "probing SSH without knocking"
 	case s.Report != nil && s.Report.SSH.Connect > 0:
 		return "SSH ACCEPTED", "waiting for its banner"
-	case s.Stage == awaitingSSH:
+	case s.Stage == AwaitingSSH:
 		return "PROBING SSH", "the knocks are out, " + since
 	}
 	return "KNOCKING", since

@@ -10,7 +10,7 @@ import (
 // windowLeft returns how much of the window is left, and of how much; zero where
 // SSH was not opened by this program or the window is over.
 func (s *Screen) windowLeft() (left, of time.Duration) {
-	if s.Report == nil || !s.Report.Opened || s.Stage != idle || s.probe != nil {
+	if s.Report == nil || !s.Report.Opened || s.Stage != Idle || s.probe != nil {
 		return 0, s.Window()
 	}
 	return s.left(s.openSince()), s.Window()
