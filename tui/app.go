@@ -16,17 +16,17 @@ import (
 	"rapport/tui/ui"
 )
 
-// app is the one tea.Model: it routes messages, and frames the screen that is shown.
+// app is the root model: it routes messages, and draws header, screen and key bar.
 type app struct {
 	*session.Session
 	screens []session.Screen
 	shown   session.Screen
-	help    bool // the keys are explained in its place
-	fast    bool // a fast beat is on its way
+	help    bool // the help is shown in its place
+	fast    bool // a FastBeat is on its way
 	begin   tea.Cmd
 	clock   func() time.Time
 	events  <-chan string // lines for the log from outside
-	// interrupted says that the user left with ctrl+c.
+	// interrupted says that the user quit with ctrl+c.
 	interrupted bool
 
 	hosts    *hostlist.Screen
@@ -35,7 +35,7 @@ type app struct {
 	compare  *compare.Screen
 }
 
-// newApp returns the screens of the client, on a server or on the list of them.
+// newApp returns the client's screens, on a server or on the list of servers.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	a := &app{Session: &session.Session{Ctx: ctx, Config: c.shared(), Theme: th, Now: c.clock()}, clock: c.clock, events: c.Events}
 	a.Session.Open, a.Session.Use = a.open, a.use
@@ -54,7 +54,7 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	return a
 }
 
-// onServer turns the screens to a server.
+// onServer changes the screens to a server.
 func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	a.Wire.Leave()
 	if a.compare != nil {
@@ -67,7 +67,7 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	a.shown, a.help = a.knock, false
 }
 
-// use turns the screens to a server and resolves its name.
+// use changes the screens to a server, and resolves its name.
 func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
 	a.onServer(h, secret)
 	return a.knock.Resolve()
@@ -110,16 +110,16 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case ui.FastBeat:
 		a.fast = false
 	case ui.Beat:
-		cmd = tea.Batch(ui.EverySecond(), a.tell(msg))
+		cmd = tea.Batch(ui.EverySecond(), a.broadcast(msg))
 	case ui.JobEvent:
-		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.tell(msg))
+		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.broadcast(msg))
 	case ui.JobDone:
-		cmd = tea.Batch(a.Wire.Done(a.Ctx, msg), a.tell(msg))
+		cmd = tea.Batch(a.Wire.Done(a.Ctx, msg), a.broadcast(msg))
 	case noted:
 		a.Note("%s", string(msg))
 		cmd = a.listen()
 	default:
-		cmd = a.tell(msg)
+		cmd = a.broadcast(msg)
 	}
 	if !a.fast && a.shown.Moving() {
 		a.fast = true
@@ -128,8 +128,8 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return a, cmd
 }
 
-// tell hands a message to every screen.
-func (a *app) tell(msg tea.Msg) tea.Cmd {
+// broadcast passes a message to every screen.
+func (a *app) broadcast(msg tea.Msg) tea.Cmd {
 	var cmds []tea.Cmd
 	for _, s := range a.screens {
 		cmds = append(cmds, s.Update(msg))
@@ -137,7 +137,7 @@ func (a *app) tell(msg tea.Msg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// noted is a line for the log from outside.
+// noted is a line for the log that comes from outside.
 type noted string
 
 // listen waits for the next line from outside.
@@ -149,11 +149,11 @@ func (a *app) listen() tea.Cmd {
 	return func() tea.Msg { return noted(<-events) }
 }
 
-// ownKeys are the root's: those that leave, and the one that leads into the help
-// and back.
+// ownKeys are the root's: those that leave the program, and those that open and
+// close the help.
 func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
 	quit := ui.NewKey("q", "quit", "quit", func() tea.Cmd { return tea.Quit })
-	suspend := ui.NewKey("ctrl+z", "suspend", "suspend, fg comes back", func() tea.Cmd {
+	suspend := ui.NewKey("ctrl+z", "suspend", "suspend; fg resumes", func() tea.Cmd {
 		a.Wire.Cancel() // the kernel would repeat knocks whose sockets nobody closes
 		return tea.Suspend
 	})
@@ -161,7 +161,7 @@ func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
 	return []ui.Key{quit, suspend}, ui.NewKey("?", "help", "", toggle), ui.NewKey("esc", "back", "", toggle, "?")
 }
 
-// Keys are those of the screen, or of the help, with the root's own.
+// keys are those of the screen or of the help, and the root's own.
 func (a *app) keys() ui.Keys {
 	leave, help, back := a.ownKeys()
 	if a.help {
@@ -177,8 +177,8 @@ func (a *app) keys() ui.Keys {
 	return keys
 }
 
-// keyed answers a key. Keys that were read together arrive as one message, and
-// count one by one.
+// keyed handles a key. Keys that were read together arrive as one message, and are
+// handled one by one.
 func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	keys := a.keys()
 	switch {
@@ -221,7 +221,7 @@ func (a *app) View() string {
 	return a.Theme.Compose(a.Size, about, at, body, a.Theme.KeyBar(a.keys(), a.Size.Width))
 }
 
-// result is how the program ended, whose own result is err.
+// result returns ErrInterrupted after ctrl+c, else err.
 func (a *app) result(err error) error {
 	if err == nil && a != nil && a.interrupted {
 		return ErrInterrupted

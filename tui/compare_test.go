@@ -288,7 +288,7 @@ func TestCompareLoadsAFile(t *testing.T) {
 	}
 	m = tell(m, typing("esc", "l", "~/")...)
 	m = unfold(t, m, enter)
-	shows(t, m, "is no file")
+	shows(t, m, "is not a regular file")
 	m = unfold(t, tell(m, typing("rules.save")...), enter)
 	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "apply skew 1h for this run", "hour-ahead")
 }
@@ -420,7 +420,7 @@ func TestCompareBoundsTheText(t *testing.T) {
 	if n := len(m.compare.Text.Bytes); n > 5<<20 {
 		t.Errorf("%d bytes are kept", n)
 	}
-	shows(t, m, "what follows is dropped")
+	shows(t, m, "the rest is dropped")
 	m = unfold(t, m, enter)
 	shows(t, m, "rules of more than 4 MiB are not read")
 }
@@ -459,7 +459,7 @@ func TestCompareReadsOurOwnScripts(t *testing.T) {
 		m, _ := newCompare(t, &now, "[hosts.myserver]\nssh_port = 2200\n")
 		m = unfold(t, tell(m, paste(scriptOf(t, f))), enter)
 		shows(t, m, "the script of rapport rules for "+string(f)+": it would load range 10000-10998",
-			"1st computed 10247 not told", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
+			"1st computed 10247 unknown", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
 	}
 }
 

@@ -120,7 +120,7 @@ func TestDiagnoseCancels(t *testing.T) {
 	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "cancelled, no verdict", "- scan ended early", "esc back")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m; a.shown != a.knock || a.Wire.Job != nil || a.knock.Failure != "" {
+	if a := m; a.shown != a.knock || a.Wire.Job != nil || a.knock.Failure != nil {
 		t.Errorf("back on the Knock screen:\n%s", m.View())
 	}
 }
@@ -130,7 +130,7 @@ func TestDiagnoseWaitsForTheHandshake(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("k"), press("d"))
 	first := m.Wire.Job
-	shows(t, m, "no verdict yet beginning")
+	shows(t, m, "no verdict yet starting")
 	m = tell(m, jobOver{context.Canceled})
 	if a := m; a.Wire.Job == nil || a.Wire.Job == first || !a.Wire.UsedBy(a.diagnose) {
 		t.Fatal("the diagnosis did not begin")

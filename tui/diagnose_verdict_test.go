@@ -68,7 +68,7 @@ func TestDiagnoseRulesOtherCausesOut(t *testing.T) {
 		r := opens(t)
 		r.Causes[0].Likelihood = likelihood
 		m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 120, Height: 40}}, diagnosed(r)...)...)
-		if got := strings.Contains(m.View(), "none that the evidence leaves room for"); got != want {
+		if got := strings.Contains(m.View(), "none that the evidence allows"); got != want {
 			t.Errorf("at %v other causes are ruled out: %v", likelihood, got)
 		}
 	}

@@ -60,7 +60,7 @@ type (
 	jobOver struct{ err error }
 )
 
-// Update tells a model a message.
+// update tells a model a message.
 func update(m *app, msg tea.Msg) (*app, tea.Cmd) {
 	job := m.Wire.Job
 	switch e := msg.(type) {

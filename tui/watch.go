@@ -12,9 +12,9 @@ import (
 	"rapport/tui/watching"
 )
 
-// WatchConfig is what the Watch screen starts with.
+// WatchConfig is what Watch starts with.
 type WatchConfig struct {
-	// Run watches the gate until ctx ends, as [gate.Watcher] does.
+	// Run watches the gate until ctx ends, as [watch.Watcher] does.
 	Run func(ctx context.Context, on func(watch.Watched)) error
 
 	ASCII   bool // draw with ASCII alone
@@ -23,8 +23,8 @@ type WatchConfig struct {
 	clock func() time.Time // nil is time.Now
 }
 
-// Watch shows the Watch screen until the user quits, ctx ends or c.Run fails.
-// Its errors are those of Run, and c.Run's.
+// Watch shows the Watch screen until the user quits, ctx ends or c.Run returns. Its
+// errors are those of [Run], and that of c.Run.
 func Watch(ctx context.Context, c WatchConfig) error {
 	var a *app
 	var s *watching.Screen
@@ -39,7 +39,7 @@ func Watch(ctx context.Context, c WatchConfig) error {
 	return err
 }
 
-// newWatchApp returns the root with the Watch screen alone.
+// newWatchApp returns the root model with the Watch screen alone.
 func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watching.Screen) {
 	if c.clock == nil {
 		c.clock = time.Now

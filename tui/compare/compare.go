@@ -1,3 +1,7 @@
+// Package compare is the Compare screen: it takes a server's rules, its script or
+// five ports as typed or pasted text or from a file, and shows what they were made
+// with, how they differ from this client, and what is wrong with them. It does not
+// show the text, which may hold the secret.
 package compare
 
 import (
@@ -22,28 +26,29 @@ import (
 type Step int
 
 const (
-	Collecting Step = iota // Keys and pastes are the text to compare
+	Collecting Step = iota // keys and pastes are the text to compare
 	Naming                 // the path of a file is typed
 	Comparing              // a job is under way
 	Compared               // the result is shown
 )
 
-// Screen compares a server's rules, or five ports that it takes, with
-// what this client would knock.
+// Screen compares a server's rules, or five ports that it expects, with the
+// sequence that this client would knock.
 type Screen struct {
 	*session.Session
 	comparison
 }
 
+// New returns the screen of the session's server.
 func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
-// comparison is one text and what came of it.
+// comparison is one text and its result.
 type comparison struct {
 	Step  Step
 	Text  collected
 	input textinput.Model // of the path
 	path  string          // the file that was loaded instead, empty for the text
-	Began time.Time       // when the text was complete: what is compared is that hour
+	Began time.Time       // when the text was complete; its hour is the one compared
 	Job   *ui.Job
 
 	Result  *gate.Inspection
@@ -51,14 +56,14 @@ type comparison struct {
 	scroll  ui.Scroll
 	failure string
 	Notice  string
-	// follows: the server's hour was applied as a skew.
+	// follows says that the server's hour was applied as a skew.
 	follows bool
 
-	// ignoreUntil is until when keys are taken for the rest of a paste.
+	// ignoreUntil is the time until which keys count as the rest of a paste.
 	ignoreUntil time.Time
 }
 
-// Forget drops what was compared, and ends what is under way.
+// Forget drops the comparison, and cancels its job.
 func (s *Screen) Forget() {
 	if s.Job != nil {
 		s.Job.Cancel()
@@ -87,12 +92,12 @@ func (s *Screen) Keys() ui.Keys {
 	}
 	k.Rows = [][]ui.Key{{apply}, {others}, move, {mask}, {esc}}
 	k.Legend = [][2]string{
-		{"there, here", "the server's ports, and what this knocks"},
+		{"there, here", "the server's ports; this client's"},
 		{"no rule", "nothing accepts SSH after the last phase"},
 		{"accept fixed", "open for one window"},
 		{"accept sliding", "each connection extends the window"},
 		{"accept one-shot", "the first connection uses it up"},
-		{"computed", "by the script; the text does not tell"},
+		{"computed", "by the script; not in the text"},
 	}
 	return k
 }
@@ -125,7 +130,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// typed takes a key that is text.
+// typed handles a key that is text.
 func (s *Screen) typed(msg tea.KeyMsg) (cmd tea.Cmd) {
 	switch {
 	case s.Step == Naming:
@@ -133,14 +138,14 @@ func (s *Screen) typed(msg tea.KeyMsg) (cmd tea.Cmd) {
 	case s.Step == Collecting:
 		return s.collect(msg)
 	case s.Step == Compared && msg.Paste && !s.Now.Before(s.ignoreUntil):
-		s.Forget() // what is pasted on the result is the next text
+		s.Forget() // a paste on the result is the next text
 		return s.collect(msg)
 	}
 	return cmd
 }
 
-// isRestOfPaste reports whether a key is the rest of a paste that was taken for
-// complete: keys read together, and those that follow at once.
+// isRestOfPaste reports whether a key belongs to a paste that already counted as
+// complete: keys that were read together, and those that follow at once.
 func (s *Screen) isRestOfPaste(msg tea.KeyMsg) bool {
 	if msg.Type != tea.KeyRunes && msg.Type != tea.KeySpace && msg.Type != tea.KeyEnter {
 		return false
@@ -152,7 +157,7 @@ func (s *Screen) isRestOfPaste(msg tea.KeyMsg) bool {
 	return true
 }
 
-// escape gives the comparison up, or leaves the screen. What was collected stays.
+// escape cancels the comparison, or leaves the screen. The text is kept.
 func (s *Screen) escape() tea.Cmd {
 	if s.Step != Comparing {
 		return s.Open(session.ToKnock)
@@ -162,8 +167,8 @@ func (s *Screen) escape() tea.Cmd {
 		s.Job = nil
 	}
 	s.Step = Collecting
-	if s.failure = session.Cancelled; s.Result != nil {
-		s.Step, s.failure, s.Notice = Compared, "", session.Cancelled
+	if s.failure = "cancelled"; s.Result != nil {
+		s.Step, s.failure, s.Notice = Compared, "", "cancelled"
 	}
 	return nil
 }
@@ -198,7 +203,7 @@ func (s *Screen) compare() tea.Cmd {
 	return s.solve()
 }
 
-// solve compares as of the time the text is from.
+// solve compares with the hour in which the text was completed.
 func (s *Screen) solve() tea.Cmd {
 	if s.Job != nil {
 		s.Job.Cancel()
@@ -222,7 +227,7 @@ func (s *Screen) solve() tea.Cmd {
 	return cmd
 }
 
-// ended takes the end of a comparison.
+// ended handles the end of a comparison.
 func (s *Screen) ended(msg ui.JobDone) {
 	if s.Job == nil || msg.Job != s.Job {
 		return
@@ -236,8 +241,8 @@ func (s *Screen) ended(msg ui.JobDone) {
 	}
 }
 
-// Change is what of the result can be applied here: of a match that is more than
-// a guess.
+// Change returns what the result would change here; zero unless the match is
+// certain.
 func (s *Screen) Change() (c hosts.Change) {
 	if s.Step != Compared || s.Result == nil || !s.Result.Certain() {
 		return c

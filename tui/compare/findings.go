@@ -14,7 +14,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// findings are what is said below the table, in lines of the pane's width.
+// findings are the lines below the table.
 func (s *Screen) findings() (out []string) {
 	i, th := s.Result, s.Theme
 	add := func(style lipgloss.Style, text string) {
@@ -30,7 +30,7 @@ func (s *Screen) findings() (out []string) {
 	if m := i.Candidate(); m != nil {
 		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
-			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", ui.Count(n, "other combination")))
+			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", knock.Plural(n, "other combination")))
 		}
 	}
 	add(s.conclusion())
@@ -38,7 +38,7 @@ func (s *Screen) findings() (out []string) {
 	out = append(out, s.offer()...)
 	if g := i.Gate; g != nil {
 		for _, also := range g.Also {
-			add(th.Plain, "also takes: "+session.PortList(also))
+			add(th.Plain, "also accepts: "+session.PortList(also))
 		}
 		if len(i.Problems) == 0 {
 			add(th.Plain, "no problems")
@@ -63,8 +63,8 @@ func (s *Screen) conclusion() (lipgloss.Style, string) {
 	return th.Plain, ""
 }
 
-// staleness says that the client was made to follow a server whose hour is not the
-// true one.
+// staleness warns that this client now follows a server whose hour is not the true
+// one.
 func (s *Screen) staleness() string {
 	m := s.Result.Candidate()
 	if m == nil || !s.follows || s.Step != Compared || m.Offset != 0 {
@@ -79,7 +79,7 @@ func (s *Screen) staleness() string {
 	return ""
 }
 
-// offer says what of the result can be applied here, and where it goes.
+// offer says what the f key would apply, and where.
 func (s *Screen) offer() []string {
 	c := s.Change()
 	if c.IsZero() {
@@ -96,7 +96,7 @@ func (s *Screen) offer() []string {
 		ui.Paragraph(s.Theme.Dim, how, "    ", s.Size.Width-3)...)
 }
 
-// problems are what is wrong with the gate, with their fixes.
+// problems are the problems of the gate, with their fixes.
 func (s *Screen) problems() (out []string) {
 	for _, p := range s.Result.Problems {
 		style := s.Theme.Dim
@@ -117,7 +117,7 @@ func (s *Screen) problems() (out []string) {
 	return out
 }
 
-// withoutPorts hides the knock ports that a text names, on a masked screen.
+// withoutPorts hides the knock ports in a text while the screen is masked.
 func (s *Screen) withoutPorts(text string) string {
 	i := s.Result
 	ports := slices.Clone(i.Query.Ports[:])

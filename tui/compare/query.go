@@ -23,13 +23,13 @@ type Query struct {
 	path string
 }
 
-// Inspected is the event of a comparison that is over.
+// Inspected is the event that a comparison is done.
 type Inspected struct {
 	gate.Inspection
 	Listed bool // the hosts file has the server
 }
 
-// Inspect compares.
+// Inspect compares the text, or reads and compares the file.
 func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 	if q.path != "" {
 		if q.Text, err = readText(session.ExpandHome(q.path)); err != nil {
@@ -54,12 +54,12 @@ func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 
 // readText reads a file that is no longer than rules may be.
 func readText(path string) ([]byte, error) {
-	// Opening a pipe would wait for its other end.
+	// Opening a named pipe would wait for a writer.
 	switch s, err := os.Stat(path); {
 	case err != nil:
 		return nil, err
 	case !s.Mode().IsRegular():
-		return nil, errors.New(knock.Clean(path, 200) + " is no file")
+		return nil, errors.New(knock.Clean(path, 200) + " is not a regular file")
 	case s.Size() >= maxText:
 		return nil, netfilter.ErrLongRules
 	}

@@ -8,17 +8,17 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/knock"
 	"rapport/knock/solve"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// TextEnd asks whether the text is complete: it is unless more of it has come.
+// TextEnd asks whether the text is complete: it is unless more has come since.
 type TextEnd struct{ Number int }
 
-// textKeys are the keys of the Compare screen while text is collected. A terminal
-// that does not mark what is pasted sends it key by key: so every letter is text,
-// but an l before the first.
+// textKeys are the keys while text is collected. A terminal without bracketed paste
+// sends a paste key by key, so every letter is text, except an l as the first.
 func (s *Screen) textKeys() ui.Keys {
 	empty := len(s.Text.Bytes) == 0
 	load := ui.NewKey("l", "load a file", "", func() tea.Cmd { return s.nameFile("") }).If(empty)
@@ -31,8 +31,8 @@ func (s *Screen) textKeys() ui.Keys {
 	return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all}
 }
 
-// collect takes a key as text. An empty line, of which rules have some, ends it only
-// if nothing follows.
+// collect adds a key to the text. An empty line ends the text only if nothing
+// follows soon: rules have empty lines too.
 func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
 	text := &s.Text
 	switch {
@@ -60,23 +60,23 @@ func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// pasteGap is more than lies between the keys of a paste, and less than a hand
-// takes between two of its own pastes.
+// pasteGap is longer than the time between the keys of one paste, and shorter than
+// that between two pastes by hand.
 const pasteGap = 300 * time.Millisecond
 
-// maxText bounds what is collected, one byte beyond what is read as rules.
+// maxText is the most that is collected, in bytes: one more than rules may have.
 const maxText = 4<<20 + 1
 
 // collected is text as it is typed or pasted.
 type collected struct {
 	Bytes []byte
 	lines int // newlines in it
-	// whole: the last of it was pasted in one piece, with its ends marked.
+	// whole says that the last of it was one bracketed paste.
 	whole bool
-	last  time.Time // when the last of it came
-	// Number counts what came, so that an end that something follows is none.
+	last  time.Time // when text was last added
+	// Number counts the changes, so that an end is dropped when more text follows.
 	Number int
-	// judged: it was compared and could not be. What comes then is another text.
+	// judged says that comparing it failed: what comes next is a new text.
 	judged bool
 }
 
@@ -86,7 +86,7 @@ func (c *collected) add(now time.Time, s string, whole bool) {
 		*c = collected{Number: c.Number}
 	}
 	if whole && len(c.Bytes) > 0 && !c.atLineStart() && now.Sub(c.last) > pasteGap {
-		s = "\n" + s // a second paste, not more of the first
+		s = "\n" + s // a second paste begins a new line
 	}
 	s = s[:min(len(s), maxText-len(c.Bytes))]
 	c.Bytes = append(c.Bytes, s...)
@@ -95,7 +95,7 @@ func (c *collected) add(now time.Time, s string, whole bool) {
 	c.Number++
 }
 
-// backspace takes the last character away.
+// backspace removes the last character.
 func (c *collected) backspace() {
 	c.Number++
 	if n := len(c.Bytes); n > 0 {
@@ -112,33 +112,33 @@ func (c *collected) atLineStart() bool {
 	return len(c.Bytes) == 0 || c.Bytes[len(c.Bytes)-1] == '\n'
 }
 
-// isPorts reports whether the text so far is digits and what stands between
-// them. Only such text is shown: a script may hold its secret.
+// isPorts reports whether the text so far has only digits and separators. Only such
+// text is shown: a script may hold its secret.
 func (c *collected) isPorts() bool {
 	const most = 200
 	return len(c.Bytes) < most && len(bytes.Trim(c.Bytes, "0123456789, \t\n")) == 0
 }
 
-// ends reports whether a newline now completes the text: on an empty line,
-// behind a paste whose end is known, and behind five ports.
+// ends reports whether a newline now completes the text: on an empty line, after a
+// bracketed paste, and after five ports.
 func (c *collected) ends() bool {
 	_, err := solve.ParsePorts(string(c.Bytes))
 	return len(c.Bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
 }
 
-// size writes how much there is.
+// size writes the text's size, in lines and bytes.
 func (c *collected) size() string {
 	n := len(c.Bytes)
 	lines := c.lines
 	if !c.atLineStart() {
 		lines++
 	}
-	s := ui.Count(lines, "line")
+	s := knock.Plural(lines, "line")
 	switch {
 	case n >= 1<<20:
 		return fmt.Sprintf("%s, %.1f MiB", s, float64(n)/(1<<20))
 	case n >= 1<<10:
 		return fmt.Sprintf("%s, %.1f KiB", s, float64(n)/(1<<10))
 	}
-	return s + ", " + ui.Count(n, "byte")
+	return s + ", " + knock.Plural(n, "byte")
 }

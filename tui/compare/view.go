@@ -20,7 +20,7 @@ func (s *Screen) View() []string {
 	return lines
 }
 
-// layOut draws the screen, and says how far its text can be scrolled.
+// layOut draws the screen, and returns by how many lines its text can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	switch {
 	case s.Step == Naming:
@@ -69,13 +69,13 @@ func (s *Screen) underWay() string {
 	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, solve.DefaultHours)
 }
 
-// collectPane asks for the rules, and says how much has come.
+// collectPane asks for the rules, and shows how much text there is.
 func (s *Screen) collectPane() ui.Pane {
 	th := s.Theme
 	p := ui.Pane{Title: "compare with the server's rules"}
 	p.Add(s.indented("Paste what one of these prints on the server, as root:")...)
 	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
-	p.Add(s.indented("or its script, or five ports that it takes. Then press enter on an empty line, or ctrl+d.")...)
+	p.Add(s.indented("or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
 	p.Add("")
 	switch n := len(s.Text.Bytes); {
 	case n == 0:
@@ -88,7 +88,7 @@ func (s *Screen) collectPane() ui.Pane {
 	default:
 		p.Add(" " + th.Accent.Render("text") + "  " + s.Text.size() + " _")
 		if n == maxText {
-			p.Add(" " + th.Bad.Render("what follows is dropped: "+netfilter.ErrLongRules.Error()))
+			p.Add(" " + th.Bad.Render("the rest is dropped: "+netfilter.ErrLongRules.Error()))
 		}
 	}
 	return s.failing(p)
@@ -99,7 +99,7 @@ func (s *Screen) pathPane() ui.Pane {
 	return s.failing(ui.Pane{Title: "compare with a file", Lines: []string{" " + s.Theme.Accent.Render("path") + "  " + s.input.View()}})
 }
 
-// failing adds why the newest comparison could not be made.
+// failing adds why the last comparison failed.
 func (s *Screen) failing(p ui.Pane) ui.Pane {
 	if s.failure != "" {
 		p.Add("")
@@ -128,7 +128,7 @@ func (s *Screen) portsPane() ui.Pane {
 		case k >= len(there):
 			p.Add(s.row(name, "none", s.Port(here), differs))
 		case there[k] == 0:
-			p.Add(s.row(name, "computed", s.Port(here), untold))
+			p.Add(s.row(name, "computed", s.Port(here), unknown))
 		default:
 			p.Add(s.row(name, s.Port(there[k]), s.Port(here), sameness(there[k] == here)))
 		}
@@ -139,7 +139,7 @@ func (s *Screen) portsPane() ui.Pane {
 	return p
 }
 
-// sshRow compares the SSH port, and says what accepts it.
+// sshRow compares the SSH port, and names the kind of accept rule.
 func (s *Screen) sshRow(g gate.Gate) string {
 	here := strconv.Itoa(s.Host.SSHPort)
 	accept := "   accept " + acceptRule(g.Door)
@@ -164,12 +164,12 @@ func (s *Screen) windowRow(i gate.Inspection) string {
 	case there != 0:
 		return s.row("window", hosts.FormatDuration(there), hosts.FormatDuration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", hosts.FormatDuration(here), untold)
+		return s.row("window", "computed", hosts.FormatDuration(here), unknown)
 	}
 	return s.row("window", "endless", hosts.FormatDuration(here), differs)
 }
 
-// gateNote says where a gate stands.
+// gateNote names the kind, families and chain of a gate.
 func gateNote(i gate.Inspection) string {
 	var families []string
 	for _, g := range i.Gates {
@@ -178,13 +178,13 @@ func gateNote(i gate.Inspection) string {
 	return fmt.Sprintf("%s, %s, chain %s", i.Kind, strings.Join(families, " and "), knock.Clean(i.Gate.Chain, 30))
 }
 
-// agreement is how what is there compares with what is here.
+// agreement says whether server and client have the same.
 type agreement string
 
 const (
 	same    agreement = "same"
 	differs agreement = "differs"
-	untold  agreement = "not told"
+	unknown agreement = "unknown"
 )
 
 func sameness(is bool) agreement {

@@ -85,8 +85,7 @@ func (s *Screen) check(id string, name, w int) string {
 	return style.Render(mark) + " " + ui.Fit(checkName(id), name) + text.Render(summary)
 }
 
-// wordings are the ways to say what a check came to, the longest first. What was
-// learnt is more than a check's own words tell.
+// wordings are the ways to say how a check went, the longest first.
 func (s *Screen) wordings(c diag.Check) []string {
 	all := append([]string{c.Summary}, c.Short...)
 	switch r := s.Report; {

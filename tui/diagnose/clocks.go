@@ -20,11 +20,11 @@ type clockRow struct {
 	name  string
 	i     clock.Interval
 	words string
-	vote  clock.Side // that it is a vote of; empty for none
+	vote  clock.Side // whose time it counts for; empty for none
 }
 
-// clockLines draw what every source says of the clocks, as intervals on one
-// axis: how far a clock is from this machine's, and in which hour.
+// clockLines draw each clock as an interval on one axis: how far it is from this
+// machine's, and in which hour.
 func (s *Screen) clockLines() (out []string) {
 	name, words := 13, 24
 	switch {
@@ -39,7 +39,7 @@ func (s *Screen) clockLines() (out []string) {
 	}
 	rows, failed := s.clockRows(at)
 	hour := knock.HourOf(at.Add(s.was.Skew))
-	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client takes for the server's
+	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client assumes for the server
 	for _, r := range rows {
 		spans = append(spans, ui.Span(r.i))
 	}
@@ -66,8 +66,8 @@ func (s *Screen) clockLines() (out []string) {
 	return out
 }
 
-// inGroups names the sources without a reading by what kept them from one, as
-// many as have room in w cells; label stands before them.
+// inGroups names the sources without a reading, grouped by error, as many as fit in
+// w cells; label goes before them.
 func inGroups(failed []clock.Reading, w int) (label, text string) {
 	slices.SortStableFunc(failed, func(r, s clock.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
 	why := func(i int) string { return knock.Clean(failed[i].Err.Error(), 60) }
@@ -103,7 +103,7 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 				failed = append(failed, r)
 				continue
 			}
-			words := clock.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
+			words := clock.FormatOffset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
 			name := r.Name
 			if r.Of == clock.Local {
 				name = "true time"
@@ -138,8 +138,8 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 	return rows, failed
 }
 
-// inOrder sorts readings by source, so that they do not change places as they
-// come in.
+// inOrder sorts readings by source, so that rows keep their order as readings come
+// in.
 func inOrder(all []clock.Reading) []clock.Reading {
 	order := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP, clock.SourceKnock}
 	return slices.SortedStableFunc(slices.Values(all), func(r, s clock.Reading) int {
@@ -150,8 +150,8 @@ func inOrder(all []clock.Reading) []clock.Reading {
 	})
 }
 
-// withoutKnock returns what clocks say by themselves: the hour that opens the
-// gate has its own row, and may be that of stale rules.
+// withoutKnock returns a report without the hour that opens the gate: that has its
+// own row, and may come of stale rules.
 func withoutKnock(c clock.Report) clock.Report {
 	out := clock.Report{Local: c.Local}
 	for _, r := range c.Sources {
@@ -162,7 +162,7 @@ func withoutKnock(c clock.Report) clock.Report {
 	return out
 }
 
-// witnesses names the sources that tell the server's clock.
+// witnesses names the sources that the server's time is taken from.
 func witnesses(c clock.Report) (names []string) {
 	for _, r := range inOrder(c.Sources) {
 		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
@@ -172,8 +172,7 @@ func witnesses(c clock.Report) (names []string) {
 	return names
 }
 
-// merged makes one row of those that look alike, as long as their names have
-// room.
+// merged joins rows that look alike, as long as their names fit in room cells.
 func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
 	for _, r := range rows {
 		if n := len(out) - 1; r.vote != "" && r.vote == out[n].vote && x.Draw(out[n].i.Low, out[n].i.High) == x.Draw(r.i.Low, r.i.High) {
@@ -189,15 +188,4 @@ func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
 		out = append(out, r)
 	}
 	return out
-}
-
-// about writes an uncertainty shortly.
-func about(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	}
-	return fmt.Sprintf("%.0f min", d.Minutes())
 }

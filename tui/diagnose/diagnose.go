@@ -1,3 +1,6 @@
+// Package diagnose is the Diagnose screen: a [diag.Doctor] at work, drawn from
+// snapshots of its report: verdict, checks, the candidates of the scan, the clocks
+// on an axis, and the evidence. It applies this side's part of the fix.
 package diagnose
 
 import (
@@ -17,17 +20,17 @@ import (
 	"rapport/tui/ui"
 )
 
-// Screen shows the newest snapshot of a diagnosis, and around it what the
-// user may do with it.
+// Screen shows the newest snapshot of a diagnosis, and offers its fix.
 type Screen struct {
 	*session.Session
 	run
 	listed bool // the hosts file has the server
-	asking bool // whether to try future hours
+	asking bool // the user is asked whether to try future hours
 	copied bool // the report is in the clipboard
 	scroll ui.Scroll
 }
 
+// New returns the screen of the session's server.
 func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
 // Diagnose runs a diagnosis of this hour and past ones, as soon as the wire is free.
@@ -36,15 +39,14 @@ func (s *Screen) Diagnose() tea.Cmd { return s.start(0) }
 // run is one diagnosis.
 type run struct {
 	Report  diag.Report
-	was     knock.Target // what is diagnosed, with the skew and range of then
-	planned []scan.Cell  // what a scan would try, until it tells
+	was     knock.Target // the server as it was when the diagnosis began
+	planned []scan.Cell  // what a scan would try; shown until there is a scan
 	began   time.Time    // By the screen's clock
 	future  int          // how many future hours are tried
-	failure string       // why it did not come to its end
+	failure error        // why it has no verdict; context.Canceled: the user ended it
 }
 
-// futureHours is how many future hours are tried once the user has agreed: as
-// many as past ones.
+// futureHours is how many future hours a scan tries once the user has agreed.
 const futureHours = scan.DefaultPast
 
 func (s *Screen) Moving() bool { return s.running() }
@@ -60,7 +62,7 @@ func (s *Screen) Keys() ui.Keys {
 	running := s.running()
 	fix := ui.NewKey("f", "fix", "apply this side of the fix, and knock", s.fix).If(!s.change().IsZero())
 	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.start(0) })
-	future := ui.NewKey("F", "future", "again with future hours", ui.Act(func() { s.asking = true }))
+	future := ui.NewKey("F", "future", "run again with future hours", ui.Act(func() { s.asking = true }))
 	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)
 	mask := s.Mask("mask the ports")
 	tab := ui.NewKey("tab", "more", "see more", ui.Act(s.nextSection))
@@ -84,9 +86,9 @@ func (s *Screen) legend() [][2]string {
 		{t.Yes + "   " + t.No, "ok; fail"},
 		{"!   >   -", "warn; running; skipped"},
 		{t.Wait + "   " + t.Untried, "check not begun; hour, range not tried yet"},
-		{t.Tried + "   " + t.Full, "tried, at least where likeliest; a hit"},
+		{t.Tried + "   " + t.Full, "tried (the likeliest at least); a hit"},
 		{"[" + t.Tried + "]", "the client's own hour, range and secret"},
-		{t.Point + "   " + t.Begin + t.Inside + t.End, "a clock's time; its span where not exact"},
+		{t.Point + "   " + t.Begin + t.Inside + t.End, "a clock's time; a span where not exact"},
 		{"outvoted", "most sources agree on another time"},
 	}
 }
@@ -94,7 +96,7 @@ func (s *Screen) legend() [][2]string {
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:
-		s.asking = false // any key but y is a no
+		s.asking = false // any key but y means no
 	case Progressed:
 		s.Report = msg.Snapshots.take()
 		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
@@ -108,7 +110,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// start runs the diagnosis, with so many future hours.
+// start runs a diagnosis whose scan tries so many future hours.
 func (s *Screen) start(future int) tea.Cmd {
 	s.run = run{began: s.Now, future: future, was: s.Target}
 	for _, h := range scan.Candidates(s.Now, s.Target, scan.DefaultPast, future, nil, nil) {
@@ -119,9 +121,9 @@ func (s *Screen) start(future int) tea.Cmd {
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
 
-// job is the diagnosis.
+// job returns the diagnosis.
 func (s *Screen) job() ui.Work {
-	s.began, s.failure = s.Now, ""
+	s.began, s.failure = s.Now, nil
 	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
@@ -138,19 +140,21 @@ func (s *Screen) job() ui.Work {
 
 // Events of a diagnosis.
 type (
+	// Progressed says that there is a newer snapshot.
 	Progressed struct{ Snapshots *Snapshots }
-	Listed     bool // the hosts file has the server
+	// Listed says whether the hosts file has the server.
+	Listed bool
 )
 
-// Snapshots has the newest report of a diagnosis until it is drawn: several
-// may come for each frame, and the diagnosis never waits for one.
+// Snapshots holds the newest report of a diagnosis until it is drawn. There may be
+// several for each frame, and the diagnosis never waits for a frame.
 type Snapshots struct {
 	mu     sync.Mutex
 	newest diag.Report
-	told   bool // of the newest, by an event that was not answered yet
+	told   bool // a Progressed event is on its way
 }
 
-// Put stores r, and reports whether an event has to tell of it.
+// Put stores r, and reports whether a [Progressed] event must be sent.
 func (s *Snapshots) Put(r diag.Report) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,14 +172,17 @@ func (s *Snapshots) take() diag.Report {
 	return s.newest
 }
 
-// ended takes the end of a diagnosis.
+// maxFailure is how many characters of an error are shown.
+const maxFailure = 400
+
+// ended notes how a diagnosis ended.
 func (s *Screen) ended(err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
-		s.failure = session.Cancelled
+		s.failure = context.Canceled
 	case err != nil:
-		s.failure = knock.Clean(err.Error(), 400)
-		s.Note("diagnosis: %s", s.failure)
+		s.failure = err
+		s.Note("diagnosis: %s", knock.Clean(err.Error(), maxFailure))
 	default:
 		s.Note("diagnosis: %s", s.Report.Verdict.Summary)
 	}
@@ -187,11 +194,11 @@ func (s *Screen) escape() tea.Cmd {
 		return s.Open(session.ToKnock)
 	}
 	s.Wire.Cancel()
-	s.failure = session.Cancelled
+	s.failure = context.Canceled
 	return nil
 }
 
-// Change is what of the verdict's fix is on this side.
+// change returns the part of the verdict's fix that this side can apply.
 func (s *Screen) change() hosts.Change {
 	if !s.Report.Done || s.running() {
 		return hosts.Change{}
@@ -199,7 +206,7 @@ func (s *Screen) change() hosts.Change {
 	return s.Report.Verdict.Change
 }
 
-// fix applies what of the fix is on this side, and knocks.
+// fix applies this side's part of the fix, and knocks.
 func (s *Screen) fix() tea.Cmd {
 	write := s.Apply(s, s.change(), "the diagnosis")
 	return tea.Batch(write, s.Open(session.ToHandshake))
@@ -217,8 +224,8 @@ func (s *Screen) scrollBy(n int) {
 	s.scroll.Clamp(most)
 }
 
-// nextSection scrolls to where the section begins that comes after what is shown
-// first, from the top again after the last.
+// nextSection scrolls to the next section that begins below the first line shown;
+// after the last one, to the top.
 func (s *Screen) nextSection() {
 	_, most := s.layOut()
 	at, next := 0, 0

@@ -14,14 +14,15 @@ import (
 	"rapport/tui/ui"
 )
 
-// strip is hypotheses that have one thing in common, in cells of one thing more.
+// strip is a row of cells, each of which stands for all candidates with one hour,
+// range or variant.
 type strip[K comparable] struct {
 	keys  []K
 	cells map[K]scan.CellState
 }
 
-// newStrip sums cells up by a key. What is summed up was hit if any of it was,
-// and counts as tried when its first, which is its likeliest, was.
+// newStrip groups cells by a key. A group is a hit if one of its cells is, and has
+// else the state of its first, the likeliest.
 func newStrip[K comparable](all []scan.Cell, key func(scan.Cell) K) strip[K] {
 	s := strip[K]{cells: map[K]scan.CellState{}}
 	for _, c := range all {
@@ -55,7 +56,7 @@ func cell(t ui.Theme, s scan.CellState) string {
 	return t.Dim.Render(t.Untried)
 }
 
-// draw draws cells in order, the client's own in brackets.
+// draw draws a strip, with the client's own cell in brackets.
 func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 	var b strings.Builder
 	for _, k := range s.keys {
@@ -85,7 +86,7 @@ func (s *Screen) scanLines() []string {
 	}
 	past, future, far := s.hourStrips(cells)
 	out := []string{" " + ui.Fit("hours", label) + past}
-	// The rest goes below where it has no room.
+	// then appends to the last line, or begins another where that has no room.
 	then := func(gap, more string) {
 		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.Size.Width {
 			*last += gap + more
@@ -102,7 +103,7 @@ func (s *Screen) scanLines() []string {
 	switch {
 	case s.future == 0 && future == "":
 		then("  ", th.Dim.Render("future not tried (F to try)"))
-	case s.future == 0: // the hours that a clock told of were
+	case s.future == 0: // the hours that a clock pointed to were tried
 		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.Size.Width {
 			out[0] += th.Dim.Render(note)
 		}
@@ -120,8 +121,8 @@ func (s *Screen) scanLines() []string {
 	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
 }
 
-// hourStrips draw the hours up to the client's and those after it; far are the
-// ones that only a clock that is off by days would have.
+// hourStrips draw the hours up to the client's, those after it, and those that are
+// further off than a scan tries without a clock that points to them.
 func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
 	th, last := s.Theme, s.future
 	hours := newStrip(cells, func(c scan.Cell) int { return c.Offset })
@@ -157,7 +158,7 @@ func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
 	return past, future + fmt.Sprintf(" +%dh", last), far
 }
 
-// scanInShort says in a few words what a scan came to.
+// scanInShort says in a few words how a scan went.
 func scanInShort(r scan.Report, t knock.Target, running bool) string {
 	if r.Opened == nil {
 		switch {

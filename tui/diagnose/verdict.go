@@ -1,6 +1,8 @@
 package diagnose
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -8,12 +10,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/diag"
-	"rapport/tui/session"
+	"rapport/knock"
 	"rapport/tui/ui"
 )
 
-// cardHeight is how many lines the card has at least, and at most. It has more
-// than the least only for a verdict.
+// cardHeight returns the card's height in lines: the usual one, and the most that
+// a verdict may take.
 func (s *Screen) cardHeight() (least, most int) {
 	h := s.Size.Height
 	switch {
@@ -25,7 +27,7 @@ func (s *Screen) cardHeight() (least, most int) {
 	return 4, max(4, h-7)
 }
 
-// card is the verdict, or what is being done for it.
+// card is the verdict, or what the diagnosis is doing.
 func (s *Screen) card() (p ui.Pane) {
 	th := s.Theme
 	p.Title = "verdict"
@@ -40,21 +42,21 @@ func (s *Screen) card() (p ui.Pane) {
 		add(th.Warn, height-1, fmt.Sprintf("Trying future hours reveals them: an eavesdropper who records the knocks can open the gate in those hours when they come, "+
 			"%d of them, until %v.", futureHours, s.Hour().Add(futureHours)))
 		p.Add(" " + th.Accent.Render("y") + "  try them; any other key does not")
-	case s.failure == session.Cancelled:
+	case errors.Is(s.failure, context.Canceled):
 		add(th.Strong, 1, "cancelled, no verdict")
 		add(th.Plain, 1, "r runs again")
 	case s.running():
 		p.Note = fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
 		add(th.Strong, 1, "no verdict yet")
-		if !s.Size.Framed() { // without a frame the note has no edge to stand on
+		if !s.Size.Framed() { // without a frame there is no edge for the note
 			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
 		}
 		add(th.Plain, 2, s.doing())
 		if r.Scan != nil {
 			add(th.Dim, height-len(p.Lines), r.Scan.Announce)
 		}
-	case s.failure != "":
-		add(th.Bad, height-1, "not done: "+s.failure)
+	case s.failure != nil:
+		add(th.Bad, height-1, "not done: "+knock.Clean(s.failure.Error(), maxFailure))
 		add(th.Plain, 1, "r runs again")
 	case r.Done:
 		if p, _ = s.verdict(); s.paging() {
@@ -65,8 +67,8 @@ func (s *Screen) card() (p ui.Pane) {
 	return p
 }
 
-// verdict is what the card shows of a diagnosis that is over; whole says that
-// there is no more to the verdict.
+// verdict is the card of a diagnosis that has ended; whole says that it has room
+// for all of the verdict.
 func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	v, style := s.Report.Verdict, s.tone()
 	p = s.verdictHead(style)
@@ -105,8 +107,8 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	return p, whole
 }
 
-// verdictHead is the card's frame, with the verdict's code, or a first line that has
-// it where there is no frame.
+// verdictHead is the card with the verdict's code on its frame, or in a first line
+// where there is no frame.
 func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
 	p.Title = "verdict"
 	p.Note = fmt.Sprintf("%s, %d s", s.likely(), int(time.Duration(s.Report.Elapsed).Round(time.Second).Seconds()))
@@ -126,7 +128,7 @@ func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
 	return p
 }
 
-// tone is the verdict's style.
+// tone returns the verdict's style.
 func (s *Screen) tone() lipgloss.Style {
 	switch v := s.Report.Verdict; {
 	case v.Code.Works():
@@ -153,7 +155,7 @@ func (s *Screen) likely() string {
 	return string(code)
 }
 
-// doing says which checks are under way, the newest first.
+// doing says what the newest check under way does.
 func (s *Screen) doing() string {
 	checks := s.Report.Checks
 	for i := len(checks) - 1; i >= 0; i-- {
@@ -161,10 +163,10 @@ func (s *Screen) doing() string {
 			return checkName(c.ID) + ": " + c.Summary
 		}
 	}
-	return "beginning"
+	return "starting"
 }
 
-// fixLine offers what of the fix is on this side.
+// fixLine offers the part of the fix that this side can apply.
 func (s *Screen) fixLine() string {
 	c := s.change()
 	if c.IsZero() {

@@ -15,8 +15,8 @@ func (s *Screen) View() []string {
 	return lines
 }
 
-// layOut draws the screen, and says how far what is below the verdict can be
-// scrolled.
+// layOut draws the screen, and returns by how many lines the part below the verdict
+// can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	card := s.card()
 	body := slices.Concat(s.sections()...)
@@ -33,7 +33,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 		body, where, most = s.scroll.Window(body, room)
 		card.Foot = s.Theme.Dim.Render(where + ": tab, up, down")
 		if paging {
-			most = max(most, 1) // there is a way back to the whole card
+			most = max(most, 1) // so that the user can scroll back to the whole card
 		}
 		if !framed {
 			body = append(body, " "+card.Foot)
@@ -42,8 +42,8 @@ func (s *Screen) layOut() (lines []string, most int) {
 	return append(s.Frame(card), body...), most
 }
 
-// paging reports whether the user reads on below a card that has no frame. Then
-// it leaves the room to what is read.
+// paging reports whether the user has scrolled down on a screen without frames. The
+// card is then cut to make room.
 func (s *Screen) paging() bool {
 	if s.Size.Framed() || s.scroll == 0 || !s.Report.Done {
 		return false
@@ -54,8 +54,8 @@ func (s *Screen) paging() bool {
 	return most > 0
 }
 
-// sections are what stands below the verdict. Those whose height is known from the
-// start come first, so that nothing moves when they fill.
+// sections are the parts below the verdict. Those of a fixed height come first, so
+// that nothing moves when they fill.
 func (s *Screen) sections() [][]string {
 	all := [][]string{s.checkLines(), s.scanLines(), s.clockLines(), s.causeLines(), s.fullLines()}
 	if s.Size.Roomy() {
@@ -68,8 +68,7 @@ func (s *Screen) sections() [][]string {
 	return all
 }
 
-// labelled is a text with a label before its first line, in so many cells less
-// than the screen has.
+// labelled wraps a text after a label, less cells narrower than the screen.
 func (s *Screen) labelled(label, text string, less int) (out []string) {
 	const column = 14 // where the text begins
 	for _, l := range ui.Wrap(s.withoutPorts(text), s.Size.Width-column-less-1) {
@@ -79,7 +78,7 @@ func (s *Screen) labelled(label, text string, less int) (out []string) {
 	return out
 }
 
-// withoutPorts hides the knock ports that a text names, on a masked screen.
+// withoutPorts hides the knock ports in a text while the screen is masked.
 func (s *Screen) withoutPorts(text string) string {
 	ports := slices.Clone(s.Report.Verdict.Detail.Ports)
 	for _, h := range []*knock.Report{s.Report.Handshake, s.Report.Other} {
@@ -95,11 +94,10 @@ func (s *Screen) withoutPorts(text string) string {
 	return s.Hide(text, ports)
 }
 
-// surely is the likelihood from which on it is worth saying that there is no
-// other cause.
+// surely is the likelihood above which the screen says that there is no other cause.
 const surely = 0.9
 
-// otherCauses names the causes behind the verdict.
+// otherCauses names the causes that are less likely than the verdict.
 func (s *Screen) otherCauses() string {
 	var others []string
 	for _, c := range s.Report.Causes[min(1, len(s.Report.Causes)):] {
@@ -111,13 +109,13 @@ func (s *Screen) otherCauses() string {
 	return "or else: " + strings.Join(others, ", ")
 }
 
-// causeLines are what speaks for the verdict, and the causes behind it.
+// causeLines are the evidence for the verdict, and the causes that are less likely.
 func (s *Screen) causeLines() (out []string) {
 	r := s.Report
 	if !r.Done || s.running() || len(r.Causes) == 0 {
 		return nil
 	}
-	if !s.Size.Roomy() { // there the card has it
+	if !s.Size.Roomy() { // else the card has it
 		out = s.evidence(0)
 	}
 	if d := r.Verdict.Detail; len(d.Ports) > 0 {
@@ -135,13 +133,12 @@ func (s *Screen) causeLines() (out []string) {
 		label = ""
 	}
 	if len(r.Causes) == 1 && r.Causes[0].Likelihood > surely {
-		out = append(out, s.labelled(label, "none that the evidence leaves room for", 0)...)
+		out = append(out, s.labelled(label, "none that the evidence allows", 0)...)
 	}
 	return out
 }
 
-// evidence is what speaks for the verdict, one thing a line, in so many cells
-// less than the screen has.
+// evidence is the evidence for the verdict, less cells narrower than the screen.
 func (s *Screen) evidence(less int) (out []string) {
 	label := "evidence"
 	for _, c := range s.Report.Causes[:min(1, len(s.Report.Causes))] {
@@ -153,8 +150,7 @@ func (s *Screen) evidence(less int) (out []string) {
 	return out
 }
 
-// fullLines are the verdict and its fix where the card has no room for all of
-// them.
+// fullLines are the verdict and its fix in full, where the card had to cut them.
 func (s *Screen) fullLines() []string {
 	v := s.Report.Verdict
 	if !s.Report.Done || s.running() {

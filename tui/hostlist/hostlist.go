@@ -1,3 +1,7 @@
+// Package hostlist is the Hosts screen: the list of servers with the result of the
+// last handshake, the form that adds or edits one, the import of an old script, and
+// the field for a secret that is stored nowhere. A list is drawn by hand for the
+// reasons that package ui gives.
 package hostlist
 
 import (
@@ -26,8 +30,8 @@ const (
 	unlocking      // the secret of a server that stores none is typed
 )
 
-// Screen is the list of servers, the form of one, and the question for what it
-// lacks.
+// Screen is the list of servers, the form for one of them, and the text fields for
+// a filter, a script's path and a secret.
 type Screen struct {
 	*session.Session
 	list
@@ -37,9 +41,10 @@ type Screen struct {
 	asked hosts.Host      // the server whose secret is being read
 }
 
+// New returns the screen; [Screen.Begin] fills it.
 func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
-// Begin shows the list, or the form where it would be empty.
+// Begin reads the hosts file and shows the list, or the form where it is empty.
 func (s *Screen) Begin() {
 	s.Reload()
 	if len(s.all) == 0 && s.broken == "" {
@@ -62,14 +67,14 @@ func (s *Screen) Keys() ui.Keys {
 	case editing:
 		return s.form.keys(s.save, back)
 	case importing:
-		return modal(ui.NewKey("enter", "go on", "", ui.Act(s.importScript)), back)
+		return modal(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
 	case unlocking:
-		return modal(ui.NewKey("enter", "go on", "", s.typedSecret), back)
+		return modal(ui.NewKey("enter", "open", "", s.typedSecret), back)
 	}
 	return s.listKeys()
 }
 
-// modal are keys beside which all others are text or an answer.
+// modal returns keys for a step in which any other key is text or an answer.
 func modal(all ...ui.Key) ui.Keys { return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all} }
 
 // listKeys are the keys of the list.
@@ -87,16 +92,16 @@ func (s *Screen) listKeys() ui.Keys {
 	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
-	imports := ui.NewKey("i", "import", "import an old script in the article's style", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
-	remove := ui.NewKey("x", "remove", "remove the selected one, once confirmed", now(func() { s.step = removing }), "delete").If(any)
-	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
+	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
+	remove := ui.NewKey("x", "remove", "remove the selected one (asks first)", now(func() { s.step = removing }), "delete").If(any)
+	clear := ui.NewKey("esc", "", "clear the filter", now(func() { s.filter = "" }))
 	k := ui.Keys{Rows: [][]ui.Key{{open}, move, {filter, clear}, {add}, {edit}, {imports}, {remove}}}
 	k.Bar = []ui.Key{open, add, edit, imports, remove, filter}
 	return k
 }
 
-// forget drops what was said of the last thing that was done, and the server whose
-// secret is being read.
+// forget drops the message of the last action, and the server whose secret is
+// being read.
 func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
 func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
@@ -121,8 +126,9 @@ func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
 	return cmd
 }
 
-// back leaves what is typed for the list.
+// back returns to the list from a form or a text field.
 func (s *Screen) back() {
+	s.asked = hosts.Host{}
 	if s.step != filtering {
 		s.Reload()
 	}
@@ -145,7 +151,7 @@ func (s *Screen) startFilter() {
 	s.input.SetValue(filter)
 }
 
-// importScript fills the form with what the script has whose path was typed.
+// importScript fills the form from the script whose path was typed.
 func (s *Screen) importScript() {
 	script, err := hosts.ReadScript(session.ExpandHome(strings.TrimSpace(s.input.Value())))
 	if err != nil {
@@ -161,7 +167,7 @@ func (s *Screen) importScript() {
 	s.edit(newForm(h, false, script.Secret))
 }
 
-// Reload reads the hosts file and the results anew.
+// Reload reads the hosts file and the results again.
 func (s *Screen) Reload() {
 	file, err := hosts.Load(s.Config.HostsPath)
 	if s.broken = ""; err != nil {
@@ -172,7 +178,7 @@ func (s *Screen) Reload() {
 	s.results = hosts.LoadResults(s.Config.ResultsPath)
 }
 
-// save writes what the form asks for.
+// save writes the form into the hosts file.
 func (s *Screen) save() tea.Cmd {
 	r, ok := s.form.submit()
 	if !ok {
@@ -206,7 +212,7 @@ func (s *Screen) save() tea.Cmd {
 	return nil
 }
 
-// remove takes the selected server out of the hosts file.
+// remove removes the selected server from the hosts file.
 func (s *Screen) remove() {
 	s.step = listing
 	h, ok := s.selected()

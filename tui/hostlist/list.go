@@ -25,7 +25,7 @@ type list struct {
 	notice  string
 }
 
-// shown returns the servers that the filter lets through.
+// shown returns the servers that match the filter.
 func (s *list) shown() []hosts.Host {
 	var out []hosts.Host
 	for _, h := range s.all {
@@ -66,7 +66,11 @@ func (s *Screen) lines(w, h int) (out []string) {
 		out = append(out, " filter: "+th.Accent.Render(s.filter))
 	}
 	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
-	foot := ui.Paragraph(th.Plain, s.notice, " ", w-1)
+	notice := s.notice
+	if notice == "" && s.asked.Name != "" {
+		notice = "reading the secret of " + s.asked.Name + "; esc cancels"
+	}
+	foot := ui.Paragraph(th.Plain, notice, " ", w-1)
 	switch sel, ok := s.selected(); {
 	case s.step == removing && ok:
 		foot = ui.Paragraph(th.Bad, fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), " ", w-1)
@@ -88,11 +92,10 @@ func (s *Screen) lines(w, h int) (out []string) {
 	return append(out, foot...)
 }
 
-// line draws one server: its name, where it is, and how the newest handshake
-// with it ended.
+// line draws one server: its name, its address, and how the last handshake ended.
 func (s *Screen) line(h hosts.Host, selected bool, w int) string {
 	th := s.Theme
-	// Of a wider screen names and addresses get a part; the result has the rest.
+	// Names and addresses share half of the width beyond 80 cells.
 	spare := max(0, w-ui.FramedWidth+2)
 	named, column := 19+spare/4, 26+spare/4
 	if w < ui.FramedWidth-2 {
@@ -115,7 +118,7 @@ func (s *Screen) line(h hosts.Host, selected bool, w int) string {
 	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
 }
 
-// ago writes how long something is past.
+// ago writes how long ago something was.
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Minute:

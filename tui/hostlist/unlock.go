@@ -14,18 +14,15 @@ import (
 	"rapport/tui/ui"
 )
 
-// Unlocked is a server whose secret has been read.
+// Unlocked is the event that a server's secret has been read, or could not be.
 type Unlocked struct {
 	host   hosts.Host
 	secret knock.Secret
 	err    error
 }
 
-// reading is what the list says while a secret is being read.
-func reading(h hosts.Host) string { return "reading the secret of " + h.Name + "; esc gives up" }
-
-// unlock reads the secret of a server. A command that prints it may ask for a
-// passphrase, so it gets the terminal; everything else is read beside the screen.
+// unlock reads the secret of a server. A secret_command gets the terminal, since it
+// may ask for a passphrase; any other secret is read while the list is shown.
 func (s *Screen) unlock(h hosts.Host) tea.Cmd {
 	ctx := s.Ctx
 	s.asked = h
@@ -38,16 +35,13 @@ func (s *Screen) unlock(h hosts.Host) tea.Cmd {
 		})
 		return tea.Exec(run, func(err error) tea.Msg { return Unlocked{h, secret, err} })
 	}
-	if s.notice == "" {
-		s.notice = reading(h)
-	}
 	return func() tea.Msg {
 		secret, err := h.ReadSecret(ctx)
 		return Unlocked{h, secret, err}
 	}
 }
 
-// typedSecret takes the secret that was typed.
+// typedSecret opens the server with the secret that was typed.
 func (s *Screen) typedSecret() tea.Cmd {
 	secret, err := knock.ParseSecret(strings.TrimSpace(s.input.Value()))
 	if err != nil {
@@ -57,22 +51,20 @@ func (s *Screen) typedSecret() tea.Cmd {
 	return s.unlocked(Unlocked{s.asked, secret, nil})
 }
 
-// unlocked turns the screens to a server whose secret has been read.
+// unlocked opens a server whose secret has been read, or asks for the secret.
 func (s *Screen) unlocked(msg Unlocked) tea.Cmd {
 	if s.step != listing && s.step != unlocking || s.asked.Name != msg.host.Name {
-		return nil // the user has gone elsewhere
-	}
-	if s.notice == reading(msg.host) {
-		s.notice = ""
+		return nil // the user has left that server
 	}
 	switch {
 	case errors.Is(msg.err, hosts.ErrNoSecret):
 		s.ask(unlocking, ui.NewSecretInput(50, 4096))
 		return textinput.Blink
 	case errors.Is(msg.err, context.Canceled):
+		s.asked = hosts.Host{}
 		return nil
 	case msg.err != nil:
-		s.step, s.failure = listing, msg.err.Error()
+		s.step, s.failure, s.asked = listing, msg.err.Error(), hosts.Host{}
 		return nil
 	}
 	notice := s.notice

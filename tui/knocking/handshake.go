@@ -14,12 +14,12 @@ import (
 	"rapport/tui/ui"
 )
 
-// handshakeColumns are the widths of a handshake line's parts, and what is left
-// beside the time line.
+// handshakeColumns are the widths of a handshake line's parts in cells; rest is
+// the width of everything but the time line.
 type handshakeColumns struct{ name, port, state, time, answer, rest int }
 
-// handshakePane shows the newest attempt, a line for each knock and one for
-// SSH, on a common time line.
+// handshakePane shows the newest attempt on a time line: one line for each knock
+// and one for SSH.
 func (s *Screen) handshakePane(w int) ui.Pane {
 	p := ui.Pane{Title: "handshake", Note: s.Theme.Dim.Render("not sent yet")}
 	c := handshakeColumns{5, 8, 14, 11, 22, 62}
@@ -40,7 +40,7 @@ func (s *Screen) handshakePane(w int) ui.Pane {
 			sequence = s.Sequence(*hour)
 		}
 		line.Scale(s.lasted(knocks, started))
-		p.Foot = s.Theme.Dim.Render("time line of " + whole(line.Total))
+		p.Foot = s.Theme.Dim.Render("time line of " + ui.Duration(line.Total))
 	}
 	for i, port := range sequence.Ports() {
 		r := handshakeRow{name: session.Ordinals()[i], port: s.Port(port), mark: s.Theme.Wait}
@@ -62,13 +62,14 @@ func (s *Screen) handshakePane(w int) ui.Pane {
 // knocking reports whether a handshake is under way.
 func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == AwaitingSSH }
 
-// attempt returns the newest attempt's knocks of the hour, when the first left, and
-// which attempt it is. A strict gate is sent one hour's knocks at a time: hour is
-// the other hour, where it is that one's turn.
+// attempt returns the newest attempt's knocks, when the first of them was sent, and
+// a note that says which attempt it is. Near the hour change an attempt covers two
+// hours. A strict gate gets one hour's knocks at a time: hour is the second hour
+// while its knocks are sent, nil otherwise.
 func (s *Screen) attempt() (knocks []knock.KnockReport, started knock.Millis, hour *knock.Hour, note string) {
 	n := len(s.Report.Attempts)
 	attempt := s.Report.Attempts[n-1]
-	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), whole(time.Duration(attempt.Gap)))
+	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), ui.Duration(time.Duration(attempt.Gap)))
 	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour == nil })
 	for _, k := range attempt.Knocks {
 		if len(knocks) == 0 {
@@ -90,7 +91,7 @@ func (s *Screen) attempt() (knocks []knock.KnockReport, started knock.Millis, ho
 	return knocks, started, hour, "of " + session.ClockHour(*hour) + ", " + note
 }
 
-// lasted is how long the newest attempt has lasted so far.
+// lasted returns how long the newest attempt has lasted so far.
 func (s *Screen) lasted(knocks []knock.KnockReport, started knock.Millis) (last time.Duration) {
 	for _, k := range knocks {
 		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
@@ -102,7 +103,7 @@ func (s *Screen) lasted(knocks []knock.KnockReport, started knock.Millis) (last 
 	return last
 }
 
-// handshakeRow is one line of the handshake.
+// handshakeRow is one line of the handshake, in the order of its columns.
 type handshakeRow struct {
 	name, port, mark, state, time, answer, span string
 	tone                                        lipgloss.Style
@@ -116,7 +117,7 @@ func (r handshakeRow) draw(c handshakeColumns) string {
 		ui.Fit(fmt.Sprintf("%9s", r.time), c.time) + r.tone.Render(ui.Fit(r.answer, c.answer)) + r.span
 }
 
-// answer says what a port did with a knock, and after what time.
+// answer says what a port answered, and after how long.
 func (s *Screen) answer(k knock.KnockReport) (string, lipgloss.Style) {
 	switch k.Answer {
 	case knock.Pending:
@@ -143,7 +144,7 @@ func (s *Screen) sshRow(line ui.Timeline, started knock.Millis) handshakeRow {
 		row.state = "waiting"
 		return row
 	case ssh.State == knock.SSHUnknown && ssh.Connect > 0:
-		row.state, row.answer = "accepted", "banner awaited"
+		row.state, row.answer = "accepted", "awaiting banner"
 	case ssh.State == knock.SSHUnknown:
 		row.state = "probing"
 	case ssh.State == knock.SSHOpen:

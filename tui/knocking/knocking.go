@@ -1,3 +1,6 @@
+// Package knocking is the Knock screen: the sequences around this hour, the newest
+// handshake on a time line, what SSH answered, how long the window stays open, and
+// the log. It also runs ssh on the terminal, and waits for the next hour.
 package knocking
 
 import (
@@ -21,12 +24,12 @@ const (
 	Idle Stage = iota
 	Resolving
 	Knocking    // knocks leave
-	AwaitingSSH // the knocks are out, and SSH is probed
+	AwaitingSSH // the knocks are sent, and SSH is probed
 	Probing     // SSH is probed without a knock
 )
 
-// Screen shows the newest report as a snapshot, and around it what happened
-// before.
+// Screen shows the newest handshake, the sequences around this hour, and the
+// log of what happened before.
 type Screen struct {
 	*session.Session
 	planned int // attempts that a handshake may make
@@ -34,12 +37,13 @@ type Screen struct {
 	Report  *knock.Report      // of the newest handshake, under way or over
 	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
 	began   time.Time          // of the newest handshake, by the screen's clock
-	// opened is when the handshake was sent that has SSH open since before the newest
-	// one began; zero where this program had not opened it.
+	// opened is when an earlier handshake opened SSH, if its window was still open
+	// when the newest one began; zero otherwise.
 	opened  time.Time
-	Failure string // why the newest job could not be done
+	Failure error // why the newest job could not be done; context.Canceled: the user ended it
 }
 
+// New returns the screen of the session's server.
 func New(s *session.Session) *Screen {
 	planned := len(knock.DefaultGaps())
 	if gaps := s.Config.Options.Gaps; gaps != nil {
@@ -48,7 +52,7 @@ func New(s *session.Session) *Screen {
 	return &Screen{Session: s, planned: planned}
 }
 
-// hourChangeIsNear is when waiting for the next hour is worth a place in the key bar.
+// hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
 const hourChangeIsNear = 5 * time.Minute
 
 func (s *Screen) Keys() ui.Keys {
@@ -91,11 +95,11 @@ func (s *Screen) Moving() bool {
 	return s.Stage != Idle || left > 0
 }
 
-// Events of the screen's jobs, beside those of a handshake.
-type (
-	Pinned struct{ Addr netip.Addr } // the name has been resolved
-	probed struct{ report knock.ProbeReport }
-)
+// Pinned is the event that the server's name has been resolved.
+type Pinned struct{ Addr netip.Addr }
+
+// probed is the event that a probe is over.
+type probed struct{ report knock.ProbeReport }
 
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
@@ -125,7 +129,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// cancel ends what is under way, and what waits for its hour.
+// cancel ends the job under way, and the wait for the next hour.
 func (s *Screen) cancel() {
 	s.WaitFor = nil
 	s.Wire.Cancel()
@@ -146,7 +150,7 @@ func (s *Screen) wait() {
 	s.Note("waiting for %s to knock; esc cancels", session.ClockHour(next))
 }
 
-// due starts the handshake that was waiting for its hour.
+// due starts the handshake that waits for its hour, once that has begun.
 func (s *Screen) due() tea.Cmd {
 	next := s.WaitFor
 	if next == nil || s.Now.Add(s.Target.Skew).Before(next.Start().Add(refreshDelay)) {
@@ -171,13 +175,13 @@ func (s *Screen) start(st Stage) tea.Cmd {
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: func() ui.Work { return s.job(st) }})
 }
 
-// job is what a stage does on the wire.
+// job returns what a stage does on the wire.
 func (s *Screen) job(st Stage) ui.Work {
 	target, host, client, options := s.Target, s.Host, s.Config.Client, s.Config.Options
 	if r := s.Report; r != nil && options.RTT == 0 {
 		options.RTT = r.RoundTrip()
 	}
-	s.Stage, s.Failure, s.probe = st, "", nil
+	s.Stage, s.Failure, s.probe = st, nil, nil
 	if st == Knocking {
 		s.opened = s.stillOpenSince()
 		s.Report = nil
@@ -213,16 +217,16 @@ func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.Addr
 	return netip.AddrPortFrom(addr, uint16(h.SSHPort)), err
 }
 
-// ended takes the end of a job.
+// ended notes how a job ended.
 func (s *Screen) ended(err error) {
 	knocked := s.Stage == Knocking || s.Stage == AwaitingSSH
 	s.Stage = Idle
 	switch {
 	case errors.Is(err, context.Canceled):
-		s.Failure = session.Cancelled
-		s.Note(session.Cancelled)
+		s.Failure = context.Canceled
+		s.Note("cancelled")
 	case err != nil:
-		s.Failure = err.Error()
+		s.Failure = err
 		s.Note("%v", err)
 		if knocked {
 			s.store(false, err.Error())
@@ -257,7 +261,7 @@ func (s *Screen) happened(e knock.Event) {
 		if s.Stage = Knocking; e.Attempt == 0 {
 			s.began = s.Now
 		} else {
-			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, whole(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
+			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, ui.Duration(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.ProbeStarted:
 		s.Stage = AwaitingSSH
@@ -286,10 +290,10 @@ func (s *Screen) finished(r knock.Report) {
 		s.Note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.Note("SSH %s after %s; d finds out why", r.SSH.State, ui.Count(n, "attempt"))
+	s.Note("SSH %s after %s; d finds out why", r.SSH.State, knock.Plural(n, "attempt"))
 }
 
-// answers notes what the last attempt's knocks were answered, if anything.
+// answers notes which answers an attempt's knocks got, if any.
 func (s *Screen) answers(a knock.Attempt) {
 	count := map[knock.Answer]int{}
 	for _, k := range a.Knocks {
@@ -302,7 +306,7 @@ func (s *Screen) answers(a knock.Attempt) {
 	}
 }
 
-// elapsed returns how long the handshake under way has lasted. It is bounded, for
+// elapsed returns how long the handshake under way has lasted, at most a minute:
 // the clock may be set meanwhile.
 func (s *Screen) elapsed() time.Duration {
 	return min(max(0, s.Now.Sub(s.began)), time.Minute)

@@ -17,13 +17,13 @@ import (
 	"github.com/muesli/cancelreader"
 )
 
-// sshEnded says that the ssh that had the terminal is over.
+// sshEnded says that ssh has ended and the terminal is free.
 type sshEnded struct{ err error }
 
-// SSH gives the terminal to an ssh through the gate.
+// ssh runs ssh through the gate on the terminal.
 func (s *Screen) ssh() tea.Cmd {
 	if s.Wire.Busy() {
-		s.Note("a handshake is under way; press s again when it is over")
+		s.Note("a handshake is under way; press s again when it has ended")
 		return nil
 	}
 	cmd, err := s.Config.SSH(s.Host, s.Target.Secret)
@@ -31,7 +31,7 @@ func (s *Screen) ssh() tea.Cmd {
 		s.Note("%v", err)
 		return nil
 	}
-	s.Note("ssh has the terminal")
+	s.Note("ssh is running in this terminal")
 	ctx := s.Ctx
 	return tea.Exec(ui.ExecFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
 }
@@ -41,30 +41,30 @@ func (s *Screen) sshEnded(msg sshEnded) {
 	var exit *exec.ExitError
 	switch {
 	case msg.err == nil:
-		s.Note("ssh is over")
+		s.Note("ssh ended")
 	case errors.As(msg.err, &exit):
-		s.Note("ssh is over, exit status %d", exit.ExitCode())
+		s.Note("ssh ended with exit status %d", exit.ExitCode())
 	default:
 		s.Note("ssh did not start: %v", msg.err)
 	}
 }
 
-// shortSession is how short a session is whose words nobody has read yet.
+// shortSession is how short a session is whose output the user had no time to read.
 const shortSession = 2 * time.Second
 
-// runSSH runs ssh on the terminal, until the end of ctx at most. What a session
-// that failed or was short left there would vanish with the screen's return, so
-// it waits for a key then.
+// runSSH runs ssh on the terminal until it ends or ctx does. The screens would
+// overwrite the output of a session that failed or was short, so after those it
+// waits for enter.
 func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	started := time.Now()
 	err := runUntil(ctx, cmd)
 	if ctx.Err() == nil && (err != nil || time.Since(started) < shortSession) {
-		end := "ssh is over"
+		end := "ssh ended"
 		if err != nil {
 			end = err.Error()
 		}
-		fmt.Printf("\n[%s; enter goes back to the screens] ", end)
+		fmt.Printf("\n[%s; press enter to return to the screens] ", end)
 		if in, err := cancelreader.NewReader(os.Stdin); err == nil {
 			stop := context.AfterFunc(ctx, func() { in.Cancel() })
 			_, _ = bufio.NewReader(in).ReadString('\n')
@@ -75,11 +75,10 @@ func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 	return err
 }
 
-// killDelay is how long ssh may take to leave when it is told to.
+// killDelay is how long ssh gets to end after SIGTERM.
 const killDelay = 2 * time.Second
 
-// runUntil runs cmd, ends it with ctx, and leaves the terminal as it was even
-// where cmd does not.
+// runUntil runs cmd until it ends or ctx does, and restores the terminal's mode.
 func runUntil(ctx context.Context, cmd *exec.Cmd) error {
 	if before, err := term.GetState(os.Stdin.Fd()); err == nil {
 		defer func() { _ = term.Restore(os.Stdin.Fd(), before) }()

@@ -1,6 +1,8 @@
 package knocking
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/charmbracelet/lipgloss"
@@ -10,7 +12,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// sshPane says in the largest words what matters now: whether SSH is open.
+// sshPane says whether SSH is open, and what to do next.
 func (s *Screen) sshPane(w int) ui.Pane {
 	headline, tone, about := s.sshState()
 	p := ui.Pane{Title: "ssh"}
@@ -24,16 +26,16 @@ func (s *Screen) sshPane(w int) ui.Pane {
 	}
 	p.Add(first)
 	p.Add(ui.Paragraph(s.Theme.Plain, about, " ", w-1)...)
-	const fixed = 3 // however much there is to say, so that nothing below it jumps
+	const fixed = 3 // lines, so that what is below does not move
 	p.Fill(fixed)
 	p.Lines = p.Lines[:fixed]
-	if p.Lines[fixed-1] == "" && !s.Size.Framed() { // without frames the notes have no edge to stand on
+	if p.Lines[fixed-1] == "" && !s.Size.Framed() { // without a frame there is no edge for notes
 		p.Lines[fixed-1] = " " + s.Theme.Dim.Render(s.notes(p.Note))
 	}
 	return p
 }
 
-// sshState returns the headline, its tone, and one line about it.
+// sshState returns the headline, its style, and one line about it.
 func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string) {
 	switch {
 	case s.WaitFor != nil:
@@ -46,11 +48,11 @@ func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string)
 	return s.outcome()
 }
 
-// underWay returns the headline of what is being done, and one line about it.
+// underWay returns the headline of the job under way, and one line about it.
 func (s *Screen) underWay() (headline, about string) {
 	since := ""
 	if s.Report != nil {
-		since = fmt.Sprintf("attempt %d, %.1f s gone", len(s.Report.Attempts), s.elapsed().Seconds())
+		since = fmt.Sprintf("attempt %d, %.1f s elapsed", len(s.Report.Attempts), s.elapsed().Seconds())
 	}
 	switch {
 	case s.Stage == Resolving:
@@ -60,22 +62,22 @@ func (s *Screen) underWay() (headline, about string) {
 	case s.Report != nil && s.Report.SSH.Connect > 0:
 		return "SSH ACCEPTED", "waiting for its banner"
 	case s.Stage == AwaitingSSH:
-		return "PROBING SSH", "the knocks are out, " + since
+		return "PROBING SSH", "the knocks are sent, " + since
 	}
 	return "KNOCKING", since
 }
 
-// outcome returns the headline of what was done last, its tone, and one line about it.
+// outcome returns the headline of the last job, its style, and one line about it.
 func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) {
 	good, bad, plain := s.Theme.Good.Reverse(true), s.Theme.Bad.Reverse(true), s.Theme.Badge
 	r := s.Report
 	switch {
-	case s.Failure == session.Cancelled:
+	case errors.Is(s.Failure, context.Canceled):
 		return "CANCELLED", plain, "k knocks again"
-	case s.Failure != "" && r != nil && r.SSH.State != knock.SSHUnknown:
-		return stateHeadline(r.SSH.State), bad, s.Failure
-	case s.Failure != "":
-		return "NOT DONE", bad, s.Failure
+	case s.Failure != nil && r != nil && r.SSH.State != knock.SSHUnknown:
+		return stateHeadline(r.SSH.State), bad, s.Failure.Error()
+	case s.Failure != nil:
+		return "NOT DONE", bad, s.Failure.Error()
 	case s.probe != nil && s.probe.SSH.State == knock.SSHOpen:
 		return stateHeadline(knock.SSHOpen), good, s.probe.SSH.Banner + "   (no knock was sent)"
 	case s.probe != nil:
@@ -96,7 +98,7 @@ func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) 
 	return "SSH IS OPEN", good, r.SSH.Banner
 }
 
-// stateHeadline is a state as a headline has it; there is none for an unknown one.
+// stateHeadline returns a state as a headline; empty for an unknown one.
 func stateHeadline(s knock.SSHState) string {
 	return map[knock.SSHState]string{
 		knock.SSHOpen:        "SSH IS OPEN",
@@ -109,7 +111,7 @@ func stateHeadline(s knock.SSHState) string {
 	}[s]
 }
 
-// notes are what stands on the edges of the frames, where there are none.
+// notes returns what the edges of the frames would say, for a screen without frames.
 func (s *Screen) notes(before string) string {
 	note := "range " + s.Target.Range.String()
 	if s.Target.Skew != 0 {

@@ -24,8 +24,8 @@ func (s *Screen) View() (lines []string) {
 	return append(lines, s.logLines(room-len(lines))...)
 }
 
-// sequencePane shows the previous, this and the next hour's sequence one below
-// the other, and how much of the hour is left.
+// sequencePane shows the sequences of the previous hour, this one and the next, and
+// how much of this hour is left.
 func (s *Screen) sequencePane(w int) ui.Pane {
 	server := s.Now.Add(s.Target.Skew)
 	covered := knock.HoursAt(server)
@@ -54,7 +54,7 @@ func (s *Screen) sequencePane(w int) ui.Pane {
 	return p
 }
 
-// sequenceLine is an hour and its ports.
+// sequenceLine is an hour and its ports; isCovered says that a handshake now knocks them.
 func (s *Screen) sequenceLine(h knock.Hour, isCovered bool) string {
 	mark, column, indent := "  ", 6, " "
 	if isCovered {
@@ -75,8 +75,8 @@ func (s *Screen) sequenceLine(h knock.Hour, isCovered bool) string {
 	return line
 }
 
-// countdown draws what is left of a span as a bar, where there is room for one,
-// and as minutes and seconds.
+// countdown draws what is left of a span as minutes and seconds, after a bar where w
+// has room for one.
 func (s *Screen) countdown(left, of time.Duration, w int) string {
 	if w < 3 {
 		return minutes(left)
@@ -84,13 +84,13 @@ func (s *Screen) countdown(left, of time.Duration, w int) string {
 	return s.Theme.Accent.Render(s.Theme.Bar(float64(left)/float64(of), w)) + " " + minutes(left)
 }
 
-// logLines are the newest n lines of the log, the newest one last. A line that
-// is too long goes on below its text.
+// logLines are the last n lines of the log, oldest first. A long entry is wrapped
+// below its text.
 func (s *Screen) logLines(n int) (out []string) {
 	const indent = 11
 	for i := len(s.Log) - 1; i >= 0 && len(out) < n; i-- {
 		e := s.Log[i]
-		lines := ui.Cut(ui.Wrap(e.Text, s.Size.Width-indent-1), n-len(out)) // rather the beginning than the end
+		lines := ui.Cut(ui.Wrap(e.Text, s.Size.Width-indent-1), n-len(out)) // an entry without room for all of it keeps its beginning
 		for j := len(lines) - 1; j >= 0; j-- {
 			at := ""
 			if j == 0 {
@@ -114,12 +114,4 @@ func ms(d time.Duration) string {
 // minutes writes a span as minutes and seconds.
 func minutes(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Minutes()), int(d.Seconds())%60)
-}
-
-// whole writes a span of whole milliseconds or seconds.
-func whole(d time.Duration) string {
-	if d < time.Second {
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%g s", d.Seconds())
 }

@@ -11,25 +11,25 @@ import (
 	"rapport/knock/hosts"
 )
 
-// Applied says what became of a change in the hosts file.
+// Applied is the event that a change was written to the hosts file, or was not.
 type Applied struct {
-	By     Screen
+	By     Screen // whose change it is
 	Name   string // of the server
 	Change hosts.Change
 	path   string // where it was written, empty for nowhere
 	err    error
 }
 
-// Apply makes a change to the server as this run has it, and returns what writes
-// it into the hosts file if the server stands there. found says how the change
-// was found.
+// Apply changes the server for this run, and returns the command that writes the
+// change into the hosts file if the server is there; it sends an [Applied]. found
+// says in the log what found the change.
 func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
 	family := s.Host.Family
 	s.Host = change.Apply(s.Host)
 	s.Target.Range, s.Target.Skew = s.Host.Range, s.Host.Skew
 	s.Target.Strict, s.Target.Gap, s.Target.SweepGuard = s.Host.Strict, s.Host.Gap, s.Host.SweepGuard
 	if s.Host.Family != family {
-		// What was pinned is of the other family.
+		// The pinned address is of the other family.
 		s.Target.Addr = netip.AddrPortFrom(netip.Addr{}, s.Target.Addr.Port())
 	}
 	s.StopWaiting()
@@ -50,7 +50,7 @@ func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
 // Stored reports whether the hosts file has the change.
 func (a Applied) Stored() bool { return a.err == nil && a.path != "" }
 
-// String says what became of the change.
+// String says where the change was written, or why it was not.
 func (a Applied) String() string {
 	switch {
 	case a.err != nil:

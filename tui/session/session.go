@@ -1,3 +1,12 @@
+// Package session is what the screens share: the terminal's size and theme, the
+// time, the server with its log, and the way from one screen to another.
+//
+// A screen is a [Screen]: a struct with its own state, keys and view that embeds the
+// [Session]. Screens do not know each other. One leads to another by
+// [Session.Open] and [Session.Use], which the root sets. Everything here is used by
+// Bubble Tea's update loop alone, and is not safe for concurrent use.
+//
+// Work that sends packets to the server takes a [Turn] on the [Wire], one at a time.
 package session
 
 import (
@@ -18,22 +27,23 @@ import (
 	"rapport/tui/ui"
 )
 
-// Screen is one of the screens, between header and key bar.
+// Screen is what the root model knows of a screen.
 type Screen interface {
 	// Header says what the screen is about, and the time that it shows.
 	Header() (about string, at time.Time)
 	// Keys are what the screen answers to at the moment.
 	Keys() ui.Keys
-	// Update takes a message: what happened, for any screen, and keys that are
-	// neither the root's nor in keys, for the one that is shown.
+	// Update handles a message. Every screen gets events; only the one that is shown
+	// gets keys, those that are neither the root's nor among Keys.
 	Update(msg tea.Msg) tea.Cmd
-	// View draws the screen for the session's size.
+	// View draws the lines between header and key bar for the session's size.
 	View() []string
-	// Moving reports whether more moves than seconds do.
+	// Moving reports whether the screen shows tenths of seconds, and is to be drawn ten
+	// times a second.
 	Moving() bool
 }
 
-// Page names a screen that another one leads to.
+// Page names a screen that another one opens.
 type Page int
 
 const (
@@ -59,28 +69,27 @@ type Config struct {
 }
 
 // Session is what the screens share: what they are drawn with, the time, and the
-// server that they are about.
+// server.
 type Session struct {
 	Ctx    context.Context // ends with the program
 	Config Config
 	Theme  ui.Theme
 	Size   ui.Size
-	Now    time.Time // of this message
+	Now    time.Time // when the message arrived that is being handled
 	Server
 	Wire Wire
 
-	// The root's: to show a screen, and to turn to another server.
-	Open func(Page) tea.Cmd
-	Use  func(hosts.Host, knock.Secret) tea.Cmd
+	Open func(Page) tea.Cmd                     // shows a screen
+	Use  func(hosts.Host, knock.Secret) tea.Cmd // changes to another server
 }
 
-// Server is the server as this run of the program has it.
+// Server is the server that the screens show, with the changes of this run.
 type Server struct {
 	Host    hosts.Host
 	Target  knock.Target // its address is not valid until the name is resolved
-	WaitFor *knock.Hour  // the hour at whose start a handshake is to begin
-	Masked  bool
-	Log     []Entry
+	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
+	Masked  bool         // ports are hidden
+	Log     []Entry      // the last 200 lines, oldest first
 }
 
 // Entry is one line of the log.
@@ -92,6 +101,7 @@ type Entry struct {
 // maxLog is how many lines of the log are kept.
 const maxLog = 200
 
+// Note adds a line to the log.
 func (s *Session) Note(format string, args ...any) {
 	s.Log = append(s.Log, Entry{s.Now, fmt.Sprintf(format, args...)})
 	if len(s.Log) > maxLog {
@@ -102,7 +112,7 @@ func (s *Session) Note(format string, args ...any) {
 // Frame draws a pane for the session's size.
 func (s *Session) Frame(p ui.Pane) []string { return s.Theme.Frame(s.Size, p) }
 
-// Pin notes the address of the server.
+// Pin sets the address to which the server's name was resolved.
 func (s *Session) Pin(a netip.Addr) {
 	addr := netip.AddrPortFrom(a, s.Target.Addr.Port())
 	if addr != s.Target.Addr && s.Target.Host != a.String() {
@@ -111,7 +121,7 @@ func (s *Session) Pin(a netip.Addr) {
 	s.Target.Addr = addr
 }
 
-// StopWaiting drops the handshake that waits for its hour.
+// StopWaiting cancels the handshake that waits for its hour.
 func (s *Session) StopWaiting() {
 	if s.WaitFor != nil {
 		s.WaitFor = nil
@@ -130,12 +140,12 @@ func (s *Server) Window() time.Duration {
 // Hour is the server's hour.
 func (s *Session) Hour() knock.Hour { return knock.HourOf(s.Now.Add(s.Target.Skew)) }
 
-// Sequence returns the ports of an hour.
+// Sequence returns the sequence of an hour.
 func (s *Server) Sequence(h knock.Hour) knock.Sequence {
 	return knock.Derive(h, s.Target.Range, s.Target.Secret)
 }
 
-// Port shows a port, unless the screens are masked.
+// Port writes a port, as stars while the screens are masked.
 func (s *Server) Port(p uint16) string {
 	if s.Masked {
 		return "*****"
@@ -143,7 +153,7 @@ func (s *Server) Port(p uint16) string {
 	return fmt.Sprint(p)
 }
 
-// Hide hides the given ports in a text, if the screens are masked.
+// Hide replaces the given ports in a text by stars while the screens are masked.
 func (s *Server) Hide(text string, ports []uint16) string {
 	if !s.Masked {
 		return text
@@ -157,7 +167,7 @@ func (s *Server) Hide(text string, ports []uint16) string {
 	})
 }
 
-// Mask is the key that hides the ports, or shows them again.
+// Mask returns the key that hides the ports or shows them again.
 func (s *Session) Mask(about string) ui.Key {
 	k := ui.NewKey("m", "mask", about, ui.Act(func() { s.Masked = !s.Masked }))
 	if s.Masked {
@@ -166,7 +176,7 @@ func (s *Session) Mask(about string) ui.Key {
 	return k
 }
 
-// CopyText hands a text to the terminal's clipboard.
+// CopyText copies a text to the terminal's clipboard.
 func (s *Session) CopyText(text string) tea.Cmd {
 	clipboard := s.Config.Clipboard
 	return func() tea.Msg {
@@ -175,10 +185,10 @@ func (s *Session) CopyText(text string) tea.Cmd {
 	}
 }
 
-// Moving reports that nothing but seconds moves: the default of a screen.
+// Moving is the default of a screen: nothing changes within a second.
 func (s *Session) Moving() bool { return false }
 
-// Header says which server the screens are about, and at which address.
+// Header is the default of a screen: the server, its address, and the time.
 func (s *Session) Header() (about string, at time.Time) {
 	t := s.Target
 	addr := "no address"

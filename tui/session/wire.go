@@ -8,27 +8,25 @@ import (
 	"rapport/tui/ui"
 )
 
-// Wire has the one job that sends packets to the server. Another one that is under
-// way is cancelled, and the new one begins when that has returned, so that two
-// handshakes never mix on the wire.
+// Wire runs the one job that sends packets to the server. A new job cancels the
+// old one, and begins when that has returned, so that two handshakes never mix.
 type Wire struct {
 	Job       *ui.Job // under way, or nil
-	user      Screen  // whose it is; nil: nobody's any more
-	cancelled bool    // nothing but its end is heard of it
-	next      Turn    // what begins when it has returned
+	user      Screen  // gets its events; nil: none does
+	cancelled bool    // its events are dropped, except its end
+	next      Turn    // begins when it has returned
 }
 
-// Turn is a job for the wire. begin is called when the wire is free, and returns
-// what the job does.
+// Turn is a job for the wire.
 type Turn struct {
-	User  Screen
-	Begin func() ui.Work
+	User  Screen         // gets its events, and a [JobEnded]
+	Begin func() ui.Work // called when the wire is free; returns what the job does
 }
 
-// JobEnded is the last event of a job on the wire.
+// JobEnded is the last event of a job on the wire; Err is nil if it succeeded.
 type JobEnded struct{ Err error }
 
-// Start begins a job, or lines it up behind the one under way.
+// Start begins a job, at once or after the one under way.
 func (w *Wire) Start(ctx context.Context, u Turn) tea.Cmd {
 	w.Cancel()
 	if w.next = u; w.Job != nil {
@@ -47,7 +45,8 @@ func (w *Wire) proceed(ctx context.Context) (cmd tea.Cmd) {
 	return cmd
 }
 
-// Cancel ends the job that is under way, and hears no more of it than its end.
+// Cancel cancels the job under way, and the next one. Of the events that the job
+// still sends, its screen gets only the [JobEnded].
 func (w *Wire) Cancel() {
 	w.next = Turn{}
 	if w.Job != nil {
@@ -56,7 +55,7 @@ func (w *Wire) Cancel() {
 	}
 }
 
-// Leave ends the job that is under way, and does not hear of its end either.
+// Leave cancels the jobs as Cancel does, and drops the [JobEnded] too.
 func (w *Wire) Leave() {
 	w.Cancel()
 	w.user = nil
@@ -65,12 +64,12 @@ func (w *Wire) Leave() {
 // Busy reports whether a job is under way.
 func (w *Wire) Busy() bool { return w.Job != nil }
 
-// UsedBy reports whether a screen's job is under way, or about to be.
+// UsedBy reports whether a screen's job is under way, or next.
 func (w *Wire) UsedBy(s Screen) bool {
 	return w.Job != nil && w.user == s || w.next.User == s
 }
 
-// Event hands an event of the job to the screen whose it is.
+// Event passes an event of the job to its screen.
 func (w *Wire) Event(msg ui.JobEvent) tea.Cmd {
 	if msg.Job != w.Job || w.cancelled || w.user == nil {
 		return nil
@@ -78,7 +77,7 @@ func (w *Wire) Event(msg ui.JobEvent) tea.Cmd {
 	return w.user.Update(msg.Event)
 }
 
-// Done takes the end of the job, and starts what was lined up behind it.
+// Done ends the job, and begins the next one.
 func (w *Wire) Done(ctx context.Context, msg ui.JobDone) (cmd tea.Cmd) {
 	if msg.Job != w.Job {
 		return nil

@@ -9,18 +9,16 @@ import (
 	"rapport/knock"
 )
 
-// cancelled is why a job that the user ended was not done.
-const Cancelled = "cancelled"
-
-// ClockHour names an hour as clocks do: 08h.
+// ClockHour writes an hour without its date: 08h.
 func ClockHour(h knock.Hour) string { return h.String()[11:] + "h" }
 
-// PortList writes ports side by side.
+// PortList writes ports with a space between them.
 func PortList(ports []uint16) string { return strings.Trim(fmt.Sprint(ports), "[]") }
 
+// Ordinals names the knocks in order, as the screens do.
 func Ordinals() [knock.Knocks]string { return [...]string{"1st", "2nd", "3rd", "4th", "5th"} }
 
-// ExpandHome returns a path whose ~/ is the home folder.
+// ExpandHome replaces a ~/ at the beginning of a path by the home folder.
 func ExpandHome(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {

@@ -13,7 +13,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// state says where an address stands, in at most w cells.
+// state says how far an address has come, in at most w cells.
 func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
 	forms, tone := s.states(v)
 	if v.Shared {
@@ -22,7 +22,7 @@ func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style)
 	return ui.FirstThatFits(w, forms...), tone
 }
 
-// states are the ways to write a state, the longest first.
+// states are the wordings of a state, the longest first.
 func (s *Screen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	t := s.Theme
 	left, over := "", false // of the window
@@ -61,7 +61,8 @@ func (s *Screen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	return []string{string(v.State)}, t.Dim
 }
 
-// sharedForms are the ways to write that an address is perhaps one of several.
+// sharedForms are the wordings of a visit that may use several addresses, the longest
+// first.
 func sharedForms(v watch.Visit) []string {
 	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
 	if len(v.Others) == 0 {
@@ -79,8 +80,8 @@ func sharedForms(v watch.Visit) []string {
 	}
 }
 
-// ending is the end of an address, that tells it from its neighbours: two numbers
-// of IPv4, one of IPv6.
+// ending is the part of an address in which neighbours differ: the last two numbers
+// of IPv4, the last one of IPv6.
 func ending(addr netip.Addr) string {
 	s, sep, n := addr.String(), ".", 2
 	if !addr.Is4() {
@@ -93,7 +94,7 @@ func ending(addr netip.Addr) string {
 	return s[max(0, i):]
 }
 
-// detail says all of the row that is chosen, its address whole.
+// detail is the chosen row with its whole address.
 func (s *Screen) detail() string {
 	visits := s.seen().Visits
 	if s.at >= len(visits) {
@@ -104,8 +105,8 @@ func (s *Screen) detail() string {
 	return who + tone.Render(words)
 }
 
-// shortened returns the addresses of rows in at most w cells each: of long ones
-// the part by which they can be told apart, "~" for the rest.
+// shortened returns the addresses of rows in at most w cells each. Long ones are cut
+// to a part in which they differ, with "~" for the rest.
 func shortened(visits []watch.Visit, w int) []string {
 	all := make([]string, len(visits))
 	for cut := range maxCuts {
@@ -127,11 +128,11 @@ func shortened(visits []watch.Visit, w int) []string {
 	return all
 }
 
-// maxCuts is in how many ways an address is shortened.
+// maxCuts is how many ways to shorten an address are tried.
 const maxCuts = 36
 
-// shorten leaves out a part of an address that is longer than w: with cut 0 the
-// middle, with 1 all but the end, then all but a part ever further left.
+// shorten cuts an address to w cells: cut 0 drops the middle, 1 keeps the end, and
+// each higher one keeps a part further left.
 func shorten(s string, w, cut int) string {
 	switch tail := w / 2; {
 	case len(s) <= w:
@@ -160,7 +161,7 @@ func joinedAddrs(all []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// age writes a span in four cells.
+// age writes a span in four cells: "1.2s", " 12s", " 12m", " 12h", " 12d".
 func age(d time.Duration) string {
 	d = max(0, d)
 	switch {

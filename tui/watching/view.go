@@ -47,7 +47,7 @@ func (s *Screen) Header() (about string, at time.Time) {
 	return about, s.when()
 }
 
-// rows is how many addresses there is room for.
+// rows is how many addresses fit.
 func (s *Screen) rows() int {
 	if s.Size.Framed() {
 		return s.Size.Height - 10 // Header, two frames, column heads, totals, blank line, keys
@@ -55,7 +55,7 @@ func (s *Screen) rows() int {
 	return max(1, s.Size.Height-6)
 }
 
-// columns are the widths of a row's parts.
+// columns are the widths of a row's parts in cells.
 type columns struct{ addr, cell, state int }
 
 func (s *Screen) columns() columns {
@@ -72,7 +72,7 @@ func (s *Screen) columns() columns {
 	return c
 }
 
-// addressPane is the table of addresses, the newest change first.
+// addressPane is the table of addresses, the latest change first.
 func (s *Screen) addressPane() ui.Pane {
 	seen, c, rows := s.seen(), s.columns(), s.rows()
 	p := ui.Pane{Title: "addresses"}
@@ -100,7 +100,7 @@ func (s *Screen) addressPane() ui.Pane {
 		case seen.Gate.Kind == "":
 			waiting = "reading the rules"
 		case seen.Lost:
-			waiting = "there is no gate in the rules any more; waiting for one"
+			waiting = "the rules have no gate any more; waiting for one"
 		}
 		p.Lines = append(p.Lines, "", " "+waiting)
 	}
@@ -113,7 +113,7 @@ func (s *Screen) addressPane() ui.Pane {
 	return p
 }
 
-// row is one address, shortened.
+// row draws one address, whose shortened form is short.
 func (s *Screen) row(v watch.Visit, short string, c columns) string {
 	line := ui.Fit(short, c.addr) + " "
 	for k := range knock.Knocks {
@@ -134,7 +134,7 @@ func (s *Screen) row(v watch.Visit, short string, c columns) string {
 	return line + tone.Render(ansi.Truncate(words, c.state, ""))
 }
 
-// totalsPane says how many got through, and where the others got stuck.
+// totalsPane says how many clients got in, and at which phase the others got stuck.
 func (s *Screen) totalsPane() ui.Pane {
 	t := s.seen().Totals
 	p := ui.Pane{Title: "since the watch began"}
@@ -165,5 +165,5 @@ func (s *Screen) totalsPane() ui.Pane {
 	return p
 }
 
-// enoughStuck is of how many it is told where most are.
+// enoughStuck is from how many stuck clients on the pane says where most are.
 const enoughStuck = 3

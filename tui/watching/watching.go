@@ -1,3 +1,5 @@
+// Package watching is the Watch screen, for use on the server: the addresses that
+// move through the gate's phases, how long ago they entered each, and totals.
 package watching
 
 import (
@@ -16,15 +18,15 @@ import (
 // Screen shows who moves through the gate of this machine.
 type Screen struct {
 	*session.Session
-	failed error         // why the watch ended by itself
+	failed error         // why run ended
 	newest watch.Watched // zero until the first reading
-	paused *pausedWatch  // what is shown in its place
+	paused *pausedWatch  // what is shown while paused, or nil
 	top    int           // the first row shown
-	at     int           // the row that is chosen, and who is in it; the choice goes with them
+	at     int           // the chosen row, and its address, which the choice follows
 	chosen netip.Addr
 }
 
-// New returns the screen of what run sees, and what starts run. run
+// New returns the screen and the command that starts run, which reports what it
 // watches until its context ends, as [watch.Watcher] does.
 func New(s *session.Session, run func(ctx context.Context, on func(watch.Watched)) error) (*Screen, tea.Cmd) {
 	_, begin := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
@@ -33,10 +35,10 @@ func New(s *session.Session, run func(ctx context.Context, on func(watch.Watched
 	return &Screen{Session: s}, begin
 }
 
-// Err is why the watch ended by itself; nil while it runs.
+// Err returns the error with which run ended; nil while it runs.
 func (s *Screen) Err() error { return s.failed }
 
-// pausedWatch is a screen that stands still.
+// pausedWatch is what a paused screen shows.
 type pausedWatch struct {
 	seen watch.Watched
 	at   time.Time
@@ -46,7 +48,7 @@ func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
 	if s.paused != nil {
-		pause = pause.As("go on")
+		pause = pause.As("resume")
 	}
 	updown := ui.NewKey("up down", "choose", "", nil)
 	k := ui.Keys{Rows: [][]ui.Key{move, {pause}}, Bar: []ui.Key{pause, updown}}
@@ -57,9 +59,9 @@ func (s *Screen) Keys() ui.Keys {
 		{"stuck at 5", "the gate was open and nobody connected"},
 		{"refused", "at 4, by a replay guard that is full"},
 		{"nothing listens", "the gate was open; no SSH server behind it"},
-		{"got in", "seen up to 1 s late, where no rule notes it"},
+		{"got in", "seen up to 1 s late if no rule records it"},
 		{"opened before", "before the watch: got in or not, unknown"},
-		{"gate changed", "in between: what came of it is unknown"},
+		{"gate changed", "meanwhile: how it ended is unknown"},
 		{"shared?", "perhaps one client by two addresses"},
 	}
 	if g := s.seen().Gate; g.Kind != "" {
@@ -67,7 +69,7 @@ func (s *Screen) Keys() ui.Keys {
 			k.Legend = append(k.Legend, [2]string{"here", "connections of under a second may be missed"})
 		}
 		if !g.Counted {
-			k.Legend = append(k.Legend, [2]string{"here", "no rule counts attempts that are dropped"})
+			k.Legend = append(k.Legend, [2]string{"here", "no rule counts dropped attempts"})
 		}
 	}
 	return k
@@ -87,13 +89,13 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// Tenths of seconds are shown of what is new.
+// Moving reports whether tenths of seconds are shown, as of recent changes.
 func (s *Screen) Moving() bool {
 	visits := s.seen().Visits
 	return s.paused == nil && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
 }
 
-// pause lets the screen stand still, or go on.
+// pause pauses or resumes the screen.
 func (s *Screen) pause() {
 	if s.paused != nil {
 		s.paused = nil
@@ -103,7 +105,7 @@ func (s *Screen) pause() {
 	s.follow()
 }
 
-// seen is what is shown, and when is the time at which it is.
+// seen is what is shown: the newest reading, or the paused one.
 func (s *Screen) seen() watch.Watched {
 	if s.paused != nil {
 		return s.paused.seen
@@ -111,6 +113,7 @@ func (s *Screen) seen() watch.Watched {
 	return s.newest
 }
 
+// when is the time of what is shown.
 func (s *Screen) when() time.Time {
 	if s.paused != nil {
 		return s.paused.at
@@ -118,8 +121,8 @@ func (s *Screen) when() time.Time {
 	return s.Now
 }
 
-// follow keeps the choice on its address and on the screen. Until one is made it
-// is the first row.
+// follow keeps the choice on its address and within the rows shown. Without a choice
+// it is the first row.
 func (s *Screen) follow() {
 	visits := s.seen().Visits
 	if s.chosen.IsValid() {
@@ -133,12 +136,12 @@ func (s *Screen) follow() {
 	s.top = max(min(s.top, s.at), s.at-s.rows()+1)
 }
 
-// choose moves the choice to a row.
+// choose chooses a row.
 func (s *Screen) choose(row int) {
 	visits := s.seen().Visits
 	s.at = max(0, min(row, len(visits)-1))
 	s.chosen = netip.Addr{}
-	if s.at > 0 && s.at < len(visits) { // the first row is whoever is first
+	if s.at > 0 && s.at < len(visits) { // the first row is no address in particular
 		s.chosen = visits[s.at].Addr
 	}
 }
