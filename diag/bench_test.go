@@ -40,7 +40,7 @@ func BenchmarkScan(b *testing.B) {
 					b.Fatalf("%v %+v", err, none.Opened)
 				}
 				b.ReportMetric(time.Duration(none.Elapsed).Seconds(), "s-all")
-				b.ReportMetric(float64(none.Hypotheses), "hypotheses")
+				b.ReportMetric(float64(none.Candidates), "candidates")
 			}
 		})
 	}

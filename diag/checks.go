@@ -17,9 +17,8 @@ import (
 	"rapport/knock/solve"
 )
 
-// name finds the address to examine, and one of the other family if there is
-// one.
-func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
+// resolve finds the address to probe, and one of the other family if there is one.
+func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
 	lookup := x.host.Lookup()
 	s := x.begin(CheckName, "looking up "+knock.Clean(lookup, 80))
 	ctx2, cancel := context.WithTimeout(ctx, nameLimit)
@@ -54,9 +53,8 @@ func (x *examination) name(ctx context.Context) (other netip.Addr, err error) {
 	return other, nil
 }
 
-// otherAddresses returns the addresses of a name that have the family of addr,
-// but for it.
-func (x *examination) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
+// otherAddresses returns the other addresses of a name in the family of addr.
+func (x *run) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
 	resolver := x.client.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -68,10 +66,10 @@ func (x *examination) otherAddresses(ctx context.Context, name string, addr neti
 	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a == addr })
 }
 
-// readClocks lets the clocks be read meanwhile.
-func (x *examination) readClocks(ctx context.Context) {
+// readClocks starts to read the clocks, beside the other checks.
+func (x *run) readClocks(ctx context.Context) {
 	if x.e.target.Addr.Addr().IsLoopback() {
-		// Whatever answers here tells this machine's clock, not a stand-in's.
+		// A time service here has this machine's clock, not a stand-in's.
 		x.skip(CheckLocal, "loopback: there is only one clock")
 		x.skip(CheckServer, "loopback: there is only one clock")
 		x.asked.report.Local.Time = x.e.now
@@ -92,39 +90,40 @@ func (x *examination) readClocks(ctx context.Context) {
 	x.clocks.Go(func() {
 		var so clock.Report
 		r, err := c.Read(ctx, x.host.Lookup(), x.e.target.Addr.Addr(), func(reading clock.Reading) {
+			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())
 			so.Add(reading)
 			shown := so
 			x.update(func(r *Report) { r.Clock = &shown })
 		})
 		x.asked = clockAnswer{r, err}
-		byNTP := clock.FormatOffset(-r.Local.Offset) + " by NTP"
+		byNTP := knock.FormatOffset(-r.Local.Offset) + " by NTP"
 		switch l := r.Local; {
 		case len(c.NTP) == 0:
 		case err != nil:
 			local.end(Skipped, "ended early", nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", clock.FormatOffset(-l.Offset)), nil, byNTP)
+			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", knock.FormatOffset(-l.Offset)), nil, byNTP)
 		case l.Known:
 			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil, byNTP)
 		default:
 			local.end(Warn, "not compared: the NTP servers did not answer", nil)
 		}
-		noted := func(rep *Report) { rep.Clock = &r }
+		record := func(rep *Report) { rep.Clock = &r }
 		switch {
 		case err != nil:
-			server.end(Skipped, "ended early", noted)
+			server.end(Skipped, "ended early", record)
 		case !r.Known:
-			server.end(Skipped, "no source tells it", noted)
+			server.end(Skipped, "no source tells it", record)
 		case (r.Skew - x.e.target.Skew).Abs() > r.Uncertainty+2*time.Second:
-			server.end(Warn, r.Summary(x.e.now), noted)
+			server.end(Warn, r.Summary(x.e.now), record)
 		default:
-			server.end(OK, r.Summary(x.e.now), noted)
+			server.end(OK, r.Summary(x.e.now), record)
 		}
 	})
 }
 
-// readRules solves what the server's rules were made with.
-func (x *examination) readRules(ctx context.Context) error {
+// readRules finds the hour, range and secret variant of the server's rules.
+func (x *run) readRules(ctx context.Context) error {
 	if x.Rules == nil {
 		return nil
 	}
@@ -132,7 +131,7 @@ func (x *examination) readRules(ctx context.Context) error {
 	t, hours := x.e.target, max(x.Past, x.Future, solve.DefaultHours)
 	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.now.Add(t.Skew)), Past: hours, Future: hours,
-	}, gate.Known{SSHPort: int(t.Addr.Port())})
+	}, gate.Facts{SSHPort: int(t.Addr.Port())})
 	if err != nil {
 		return err
 	}
@@ -149,48 +148,49 @@ func (x *examination) readRules(ctx context.Context) error {
 	case m != nil:
 		s.end(OK, "they expect this client's sequence", nil)
 	case i.OtherSecret():
-		s.end(Fail, "made with another secret, whatever the hour and range", nil)
+		s.end(Fail, "made with another secret: no hour or range fits", nil)
 	default:
-		s.end(Skipped, "they do not tell their ports", nil)
+		s.end(Skipped, "they do not show their ports", nil)
 	}
 	x.update(func(r *Report) { r.Rules = &i })
 	return nil
 }
 
-// lookBefore looks whether SSH answers without a knock. done says that this
-// explains all.
-func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
-	s := x.begin(CheckBefore, "looking at SSH without a knock")
-	look := func(limit time.Duration) (knock.SSH, error) {
+// probeFirst checks whether SSH answers without a knock. done says that this
+// explains the failure.
+func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
+	s := x.begin(CheckBefore, "probing SSH without a knock")
+	probe := func(limit time.Duration) (knock.SSH, error) {
 		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
 		if errors.Is(err, knock.ErrUnreachable) {
-			x.e.goneErr, err = err, nil
+			x.e.noRouteErr, err = err, nil
 		}
+		x.log.Debug("probed SSH", "address", x.e.target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 		return r.SSH, err
 	}
-	if x.e.before, err = look(beforeLimit); err != nil {
+	if x.e.before, err = probe(beforeLimit); err != nil {
 		return false, err
 	}
 	if state := x.e.before.State; state == knock.SSHOpen || state == knock.SSHSilent {
-		// An earlier handshake's window may still be open, on a path that is too
-		// slow for a banner within the limit.
-		s.say("SSH's port accepts: waiting for the window to end")
+		// The window of an earlier handshake may still be open. SSHSilent may be a
+		// path that is too slow for a banner within the limit.
+		s.progress("SSH's port accepts: waiting for the window to end")
 		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
-		if x.e.again, err = look(againLimit); err != nil {
+		if x.e.beforeAgain, err = probe(againLimit); err != nil {
 			return false, err
 		}
 	}
 	now := x.e.before
-	if x.e.again.State != knock.SSHUnknown {
-		now = x.e.again
+	if x.e.beforeAgain.State != knock.SSHUnknown {
+		now = x.e.beforeAgain
 	}
 	switch {
-	case x.e.goneErr != nil:
-		s.end(Fail, x.e.goneErr.Error(), nil)
+	case x.e.noRouteErr != nil:
+		s.end(Fail, x.e.noRouteErr.Error(), nil)
 		return true, nil
-	case x.e.again.State == knock.SSHOpen:
+	case x.e.beforeAgain.State == knock.SSHOpen:
 		s.end(Fail, "SSH is open with no knock", nil)
 		return true, nil
 	case now.State == knock.SSHRefusing:
@@ -209,11 +209,10 @@ func (x *examination) lookBefore(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// knock makes a handshake. That there is no way to the host is evidence, not an
-// error.
-func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
+// knock makes a handshake. No route to the host is evidence, not an error.
+func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
 	s := x.begin(id, "five knocks")
-	note := func(rep *Report, r *knock.Report) {
+	record := func(rep *Report, r *knock.Report) {
 		if id == CheckFamily {
 			rep.Other = r
 		} else {
@@ -221,14 +220,15 @@ func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps
 		}
 	}
 	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
-		x.update(func(rep *Report) { note(rep, &e.Report) })
+		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
+	x.logHandshake(r, err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {
-			x.e.goneErr = fmt.Errorf("%w: no way to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
+			x.e.noRouteErr = fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 		}
-		s.end(Fail, "there is no way there", func(rep *Report) { note(rep, &r) })
+		s.end(Fail, "no route to host", func(rep *Report) { record(rep, &r) })
 		return &r, nil
 	}
 	if err != nil {
@@ -242,12 +242,22 @@ func (x *examination) knock(ctx context.Context, id string, t knock.Target, gaps
 		status = Warn
 	}
 	summary, short := handshakeWords(r)
-	s.end(status, summary, func(rep *Report) { note(rep, &r) }, short...)
+	s.end(status, summary, func(rep *Report) { record(rep, &r) }, short...)
 	return &r, nil
 }
 
-// handshakeWords says what the knocks and SSH were answered, and the same in
-// fewer words.
+// logHandshake logs every knock with its answer, and SSH's.
+func (x *run) logHandshake(r knock.Report, err error) {
+	for i, a := range r.Attempts {
+		for _, k := range a.Knocks {
+			x.log.Debug("knocked", "address", r.Address, "attempt", i+1, "port", k.Port, "answer", k.Answer, "rtt", time.Duration(k.RTT))
+		}
+	}
+	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
+}
+
+// handshakeWords says how the knocks and SSH were answered; short is for
+// [Check.Short].
 func handshakeWords(r knock.Report) (summary string, short []string) {
 	var answers []knock.Answer
 	for _, a := range r.Attempts {
@@ -255,7 +265,7 @@ func handshakeWords(r knock.Report) (summary string, short []string) {
 			answers = append(answers, k.Answer)
 		}
 	}
-	answered := fmt.Sprintf("%s, SSH %s", words(answers), state(r.SSH.State))
+	answered := fmt.Sprintf("%s, SSH %s", answerList(answers), stateText(r.SSH.State))
 	summary = "knocks " + answered
 	short = []string{summary, answered}
 	if n := len(r.Attempts); n > 1 && !r.Opened {
@@ -266,15 +276,15 @@ func handshakeWords(r knock.Report) (summary string, short []string) {
 	return summary, short
 }
 
-// settled reports whether the handshake alone explains how things are.
-func (x *examination) settled() bool {
+// explained reports whether the handshake alone leads to a verdict.
+func (x *run) explained() bool {
 	h := x.e.handshake
 	open, _ := answered(h, knock.Open)
 	return h.Opened || len(open) > 0 && !x.e.target.Addr.Addr().IsLoopback() || x.e.behindTheGate(h) != nil
 }
 
 // otherFamily makes the same handshake over the other family.
-func (x *examination) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
+func (x *run) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
 	t := x.e.target
 	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
 	x.e.other, err = x.knock(ctx, CheckFamily, t, x.gaps()[:1])

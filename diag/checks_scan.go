@@ -11,8 +11,8 @@ import (
 	"rapport/knock/solve"
 )
 
-// gaps are the handshake's attempts.
-func (x *examination) gaps() []time.Duration {
+// gaps are the times between the knocks of each attempt of the handshake.
+func (x *run) gaps() []time.Duration {
 	gaps := knock.DefaultGaps()
 	for i := range gaps {
 		gaps[i] = max(gaps[i], x.e.target.Gap)
@@ -20,12 +20,12 @@ func (x *examination) gaps() []time.Duration {
 	return gaps
 }
 
-// again makes the handshake with all the attempts that the first one did not
+// beforeAgain makes the handshake with all the attempts that the first one did not
 // have. The report is that of all of them.
-func (x *examination) again(ctx context.Context) (done bool, err error) {
+func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
 	if len(first.Attempts) > 1 {
-		return false, nil // it had them
+		return false, nil // it had all of them
 	}
 	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
 	r, err := x.client.Knock(ctx, x.e.target, o, nil)
@@ -38,12 +38,13 @@ func (x *examination) again(ctx context.Context) (done bool, err error) {
 	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
+	x.logHandshake(r, nil)
 	r.Before = first.Before
 	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
 	r.OpenedBy += len(first.Attempts)
 	x.e.handshake = &r
 	x.update(func(rep *Report) { rep.Handshake = &r })
-	return x.settled(), nil
+	return x.explained(), nil
 }
 
 // sent is how many knocks a handshake sent.
@@ -57,9 +58,9 @@ func sent(r *knock.Report) (n int) {
 	return n
 }
 
-// scan tries other hours, ranges and forms of the secret, over the other family
-// too where the first one brings nothing.
-func (x *examination) scan(ctx context.Context, other netip.Addr) error {
+// scan tries other hours, ranges and secret variants. Where that finds nothing, it
+// tries the other IP family too.
+func (x *run) scan(ctx context.Context, other netip.Addr) error {
 	if x.e.rules != nil && x.e.rules.OtherSecret() {
 		x.skip(CheckScan, "the rules are made with another secret")
 		return nil
@@ -70,7 +71,7 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 		shut = knock.SSHFiltered
 	}
 	var err error
-	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.again}); err != nil {
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.repeat}); err != nil {
 		return err
 	}
 	last := x.e.scan
@@ -94,22 +95,26 @@ func (x *examination) scan(ctx context.Context, other netip.Addr) error {
 	return nil
 }
 
-// scanOne scans one address. That there is no way there is no error.
-func (x *examination) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
+// scanOne scans one address. No route to the host is a result, not an error.
+func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
 	job.Client, job.Past, job.Future, job.Also, job.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
 	job.RTT = time.Duration(x.e.before.RTT)
 	if i := x.e.rules; i != nil && i.Candidate() != nil {
-		job.First, job.Impatient = []solve.Candidate{*i.Candidate()}, true
+		job.First, job.NoRefill = []solve.Candidate{*i.Candidate()}, true
 	}
 	job.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := job.Run(ctx, t, func(r scan.Report) {
+		if r.Packets == 0 {
+			x.log.Debug("scan begins", "sends", r.Announce)
+		}
 		x.mu.Lock()
 		x.report.Scan = &r
 		x.mu.Unlock()
-		s.say(r.Progress())
+		s.progress(r.Progress())
 	})
+	x.log.Debug("scanned", "address", t.Addr, "candidates", r.Candidates, "packets", r.Packets, "connections", r.Connections, "result", r.Summary(), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
-		r.Stopped, r.NoRoute, err = "there is no way there", true, nil
+		r.Stopped, r.NoRoute, err = "no route to host", true, nil
 	}
 	return &r, err
 }

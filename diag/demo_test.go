@@ -3,8 +3,10 @@ package diag_test
 import (
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,21 +19,22 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// demoWalk says that TestDemoClock walks through everything instead of a part.
-var demoWalk = flag.Bool("demo.walk", false, "examine the demo at every hour of the day with every offset of its clock")
+// demoWalk says that TestDemoClock walks through all cases instead of a part.
+var demoWalk = flag.Bool("demo.walk", false, "diagnose the demo at every hour of the day with every offset of its clock")
 
-// demoWindow is short against what a hit waits for, and long against what a busy
-// machine keeps a knock waiting.
+// demoWindow is short, since every hit waits for it to end, and longer than a busy
+// machine delays a knock.
 const demoWindow = 2 * time.Second
 
-// faulty is a stand-in with a fault, and the time at which it is examined.
+// faulty is a stand-in with a fault, and the time of the diagnosis.
 type faulty struct {
 	fault  string
 	at     time.Time
 	future int // hours that the doctor may try ahead
+	log    *slog.Logger
 }
 
-// loopbacks hands out addresses of their own to stand-ins side by side.
+// loopbacks gives each of the parallel stand-ins an address of its own.
 type loopbacks struct {
 	mu sync.Mutex
 	n  int
@@ -44,8 +47,8 @@ func (l *loopbacks) next() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 1, byte(l.n / 250), byte(l.n%250 + 1)})
 }
 
-// examine starts the demo and returns what the doctor says of it.
-func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
+// diagnose starts the demo and returns the doctor's report.
+func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	t.Helper()
 	faults, err := demo.ParseFault(d.fault)
 	if err != nil {
@@ -63,7 +66,7 @@ func (d faulty) examine(t *testing.T, addr netip.Addr) diag.Report {
 	defer g.Close()
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range(), demoWindow
-	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future}
+	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future, Log: d.log}
 	r, err := doctor.Run(t.Context(), h, secret, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +82,7 @@ func demoRange(f demo.Faults) knock.Range {
 	return knock.DefaultRange
 }
 
-// TestDemoClock examines demos whose clock is off, at hours of the day times
+// TestDemoClock diagnoses demos whose clock is off, at hours of the day times
 // offsets from -26 to +26: each seventeenth of them.
 // All 1,272, which takes minutes:
 //
@@ -96,7 +99,7 @@ func TestDemoClock(t *testing.T) {
 			if n++; n%part != 0 {
 				continue
 			}
-			d := faulty{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26}
+			d := faulty{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26, nil}
 			want := diag.Opens
 			switch {
 			case offset < 0:
@@ -109,9 +112,9 @@ func TestDemoClock(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, d.fault), func(t *testing.T) {
 				t.Parallel()
 				if m := d.at.Minute(); m == 0 || m == 59 {
-					d.at = d.at.Add(30 * time.Minute) // near the hour change two hours open it
+					d.at = d.at.Add(30 * time.Minute) // tooSoon the hour change two hours open it
 				}
-				r := d.examine(t, own.next())
+				r := d.diagnose(t, own.next())
 				busy := want == diag.Opens && r.Verdict.Code == diag.LossyPath // the stand-in was late
 				if r.Verdict.Code != want && !busy {
 					t.Fatalf("verdict %s, want %s\n%s", r.Verdict.Code, want, r.Text(true))
@@ -124,7 +127,26 @@ func TestDemoClock(t *testing.T) {
 	}
 }
 
-// TestDemoFaults examines the demo with each of its other faults at some hours of
+// The log says what was sent and what came back, and holds no secret.
+func TestReportIsLogged(t *testing.T) {
+	var own loopbacks
+	var log strings.Builder
+	at := time.Date(2026, 11, 22, 8, 15, 0, 0, time.UTC)
+	faulty{"sshd=refusing", at, 0, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}.diagnose(t, own.next())
+	for _, want := range []string{`msg="check begins" check=handshake`, `msg="probed SSH"`, "msg=knocked", "answer=open", "msg=verdict code=ssh-refusing"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in the log", want)
+		}
+	}
+	if strings.Contains(log.String(), "f00b4r") {
+		t.Error("the secret is in the log")
+	}
+	if t.Failed() {
+		t.Log(log.String())
+	}
+}
+
+// TestDemoFaults diagnoses the demo with each of its other faults at some hours of
 // the day; at all of them:
 //
 //	go test -run DemoFaults ./diag -demo.walk
@@ -159,7 +181,7 @@ func TestDemoFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
 				t.Parallel()
 				at := time.Date(2026, 11, 22, hour, 15, 0, 0, time.UTC)
-				if r := (faulty{tt.fault, at, tt.future}).examine(t, own.next()); r.Verdict.Code != tt.want {
+				if r := (faulty{tt.fault, at, tt.future, nil}).diagnose(t, own.next()); r.Verdict.Code != tt.want {
 					t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, tt.want, r.Text(true))
 				}
 			})

@@ -3,6 +3,7 @@ package diag
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -13,49 +14,56 @@ import (
 	"rapport/knock/hosts"
 )
 
-// Doctor finds out why a server does not open. The zero Doctor looks at this
-// hour alone.
+// Doctor finds out why a server does not open. The zero Doctor tries this hour
+// alone.
 type Doctor struct {
 	Client *knock.Client // nil is the zero Client
-	// Clocks ask for the time; their Now is the client's clock if nil. The NTP
-	// servers of the host are asked too.
+	// Clocks ask for the time. A nil Now is the client's clock. The NTP servers of
+	// the host are asked too.
 	Clocks clock.Clocks
-	// Past, Future and Also are what the scan tries; see [Scan].
+	// Past, Future and Also are what the scan tries; see [scan.Scan].
 	Past, Future int
 	Also         []knock.Range
 	// Rules are the server's, where they are known.
-	Rules *gate.Found
+	Rules *gate.Findings
+	// Log gets debug records of each check: its begin and end, what was sent and
+	// what came back. They hold ports and banners, never the secret. Nil logs
+	// nothing.
+	Log *slog.Logger
 }
 
-// Time limits of the steps. The handshake has its own.
+// Time limits of the checks. The handshake has its own.
 const (
 	nameLimit   = 5 * time.Second
 	beforeLimit = time.Second
 	againLimit  = 4 * time.Second // something accepts: its banner may be slow
 )
 
-// Run examines a server: cheap and harmless steps first, and each result
-// narrows what is worth trying next. on, if not nil, is called with the report
-// so far whenever it changed, never twice at a time. Run comes to a verdict, by
-// what it knows if ctx has a deadline that passes. If ctx is cancelled, its
-// cause is the error, and the report holds what was learnt by then.
+// Run diagnoses a server. Cheap and harmless checks come first, and their results
+// decide which others follow. on, if not nil, is called with the report so far
+// after every change, never concurrently. When ctx's deadline passes, Run judges
+// by what it knows. When ctx is cancelled, the error is its cause, and the report
+// holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
 	client := d.Client
 	if client == nil {
 		client = &knock.Client{}
 	}
-	x := &examination{Doctor: d, client: client, host: h, on: on, start: time.Now()}
+	x := &run{Doctor: d, client: client, host: h, on: on, start: time.Now(), log: d.Log}
+	if x.log == nil {
+		x.log = slog.New(slog.DiscardHandler)
+	}
 	x.e.target, x.e.past, x.e.future = h.Target(), d.Past, d.Future
 	x.e.target.Secret = secret
 	x.e.now = x.now()
 	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
-	err := x.run(ctx)
+	err := x.checks(ctx)
 	x.clocks.Wait()
 	switch {
 	case err == nil:
 	case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-		x.e.goneErr, err = err, nil // this machine knows no way there
-		x.endEarly("this machine cannot send there")
+		x.e.noRouteErr, err = err, nil // this machine has no route to the host
+		x.endEarly("this machine cannot send to the host")
 	case errors.Is(err, context.DeadlineExceeded):
 		err = nil
 		x.endEarly("out of time")
@@ -65,6 +73,7 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 		return x.report, err
 	}
 	verdict, causes := x.e.judge()
+	x.log.Debug("verdict", "code", verdict.Code, "summary", verdict.Summary)
 	x.skipRest(verdict)
 	x.update(func(r *Report) {
 		r.Verdict, r.Causes, r.Done = verdict, causes, true
@@ -73,8 +82,8 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	return x.report, nil
 }
 
-// endEarly settles the checks that are under way.
-func (x *examination) endEarly(why string) {
+// endEarly marks the checks under way as skipped.
+func (x *run) endEarly(why string) {
 	x.update(func(r *Report) {
 		for i := range r.Checks {
 			if r.Checks[i].Status == Running {
@@ -84,19 +93,20 @@ func (x *examination) endEarly(why string) {
 	})
 }
 
-// examination is one call of Run under way.
-type examination struct {
+// run is one call of Run.
+type run struct {
 	*Doctor
 	client *knock.Client
 	host   hosts.Host
 	on     func(Report)
 	start  time.Time
 	e      evidence
-	clocks sync.WaitGroup // reads the clocks meanwhile
+	clocks sync.WaitGroup // for the goroutine that reads the clocks
 	asked  clockAnswer
 
-	mu     sync.Mutex // the report changes here and where the clocks are read
+	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report Report
+	log    *slog.Logger
 }
 
 type clockAnswer struct {
@@ -104,15 +114,15 @@ type clockAnswer struct {
 	err    error
 }
 
-func (x *examination) now() time.Time {
+func (x *run) now() time.Time {
 	if x.client.Clock != nil {
 		return x.client.Clock()
 	}
 	return time.Now()
 }
 
-// update changes the report and tells of it.
-func (x *examination) update(change func(*Report)) {
+// update changes the report and passes a copy to on.
+func (x *run) update(change func(*Report)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	change(&x.report)
@@ -124,19 +134,21 @@ func (x *examination) update(change func(*Report)) {
 
 // step is a check under way.
 type step struct {
-	x     *examination
+	x     *run
 	id    string
 	start time.Time
 }
 
-func (x *examination) begin(id, doing string) step {
+func (x *run) begin(id, doing string) step {
+	x.log.Debug("check begins", "check", id, "doing", doing)
 	x.update(func(r *Report) { r.Checks = append(r.Checks, Check{ID: id, Status: Running, Summary: doing}) })
 	return step{x, id, time.Now()}
 }
 
-// end settles the check; change, if not nil, notes what was learnt with it.
-// short is for [Check.Short].
+// end gives the check its status and summary; change, if not nil, adds what was
+// learnt to the report, and short is for [Check.Short].
 func (s step) end(status Status, summary string, change func(*Report), short ...string) {
+	s.x.log.Debug("check ends", "check", s.id, "status", status, "summary", summary, "elapsed", time.Since(s.start))
 	s.x.update(func(r *Report) {
 		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
 		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
@@ -146,24 +158,25 @@ func (s step) end(status Status, summary string, change func(*Report), short ...
 	})
 }
 
-// say tells what the check is doing now.
-func (s step) say(doing string) {
+// progress sets what the check is doing now.
+func (s step) progress(doing string) {
 	s.x.update(func(r *Report) {
 		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
 		r.Checks[i].Summary = doing
 	})
 }
 
-func (x *examination) skip(id, why string, short ...string) {
+func (x *run) skip(id, why string, short ...string) {
 	x.update(func(r *Report) {
 		if _, begun := r.Check(id); !begun {
+			x.log.Debug("check skipped", "check", id, "why", why)
 			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
 		}
 	})
 }
 
-// skipRest says of every check that was not made why.
-func (x *examination) skipRest(v Verdict) {
+// skipRest says why the remaining checks were not made.
+func (x *run) skipRest(v Verdict) {
 	why := "not needed: " + string(v.Code)
 	if x.Rules == nil {
 		x.skip(CheckRules, "the server's rules were not given", "not given")
@@ -173,8 +186,8 @@ func (x *examination) skipRest(v Verdict) {
 	}
 }
 
-func (x *examination) run(ctx context.Context) error {
-	others, err := x.name(ctx)
+func (x *run) checks(ctx context.Context) error {
+	others, err := x.resolve(ctx)
 	if err != nil || x.e.nameErr != nil {
 		return err
 	}
@@ -184,18 +197,18 @@ func (x *examination) run(ctx context.Context) error {
 	if err := x.readRules(ctx); err != nil {
 		return err
 	}
-	if done, err := x.lookBefore(ctx); err != nil || done {
+	if done, err := x.probeFirst(ctx); err != nil || done {
 		return err
 	}
-	// Once, at first: a gate with a sweep guard forgives few knocks at wrong ports,
-	// and the likeliest of other ranges and secrets are to be tried before it does
-	// not any more. A stand-in on loopback has no guard, and may be late.
+	// One attempt at first: a sweep guard forgives few wrong ports, which are better
+	// spent on likely ranges and variants. A stand-in on loopback has no guard, and
+	// may be late.
 	gaps := x.gaps()
 	if !x.e.target.Addr.Addr().IsLoopback() {
 		gaps = gaps[:1]
 	}
 	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, gaps)
-	if err != nil || x.e.goneErr != nil {
+	if err != nil || x.e.noRouteErr != nil {
 		return err
 	}
 	x.clocks.Wait()
@@ -203,7 +216,7 @@ func (x *examination) run(ctx context.Context) error {
 		return x.asked.err
 	}
 	x.e.clock = &x.asked.report
-	if x.settled() {
+	if x.explained() {
 		return nil
 	}
 	if done, err := x.compareEgress(ctx); err != nil || done {
@@ -214,7 +227,7 @@ func (x *examination) run(ctx context.Context) error {
 			return err
 		}
 	} else {
-		x.skip(CheckFamily, "there is no address of the other family to compare with", "no address to compare with")
+		x.skip(CheckFamily, "there is no address of the other family", "no address to compare with")
 	}
 	return x.scan(ctx, others)
 }

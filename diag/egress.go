@@ -11,12 +11,13 @@ import (
 	"rapport/knock"
 )
 
-// probeGap is between the SYNs of the comparison, so that answers come in order.
+// probeGap is the time between the SYNs of the comparison, so that answers come
+// in order.
 const probeGap = 20 * time.Millisecond
 
-// compareEgress looks whether ports outside the range are answered as the
-// knocks were, where these were rejected. done says that this explains all.
-func (x *examination) compareEgress(ctx context.Context) (done bool, err error) {
+// compareEgress compares rejected knocks with ports outside the range. done says
+// that this explains the failure.
+func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g := &egress{host: time.Duration(x.e.before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
@@ -29,39 +30,41 @@ func (x *examination) compareEgress(ctx context.Context) (done bool, err error) 
 		x.skip(CheckEgress, "no knock was rejected")
 		return false, nil
 	}
-	// A stand-in that takes most knocks refuses the one that gets lost; else it
-	// is only that one port or another is of two hours.
-	if x.e.target.Addr.Addr().IsLoopback() && x.e.taken(x.e.handshake) < knock.Knocks-1 {
+	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
+	// fewer accepted knocks than that come from another hour's sequence.
+	if x.e.target.Addr.Addr().IsLoopback() && x.e.acceptedKnocks(x.e.handshake) < knock.Knocks-1 {
 		x.skip(CheckEgress, "loopback: there is nothing on the way", "loopback")
 		return false, nil
 	}
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
-	var shots []knock.Packet
+	var packets []knock.Packet
 	for i, port := range controls(x.e.target.Range) {
-		shots = append(shots, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
+		packets = append(packets, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
 		g.control = append(g.control, knock.Silent)
 	}
 	n := len(g.control)
-	// Who rejects the knocks: the handshake does not tell.
-	shots = append(shots, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
-	_, err = x.client.SendBatch(ctx, x.e.target.Addr, shots, knock.BatchOptions{}, func(r knock.PacketReport) {
+	// The handshake does not say who rejects the knocks; this packet does.
+	packets = append(packets, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
+	_, err = x.client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
+			return
 		case r.Index < n:
 			g.control[r.Index] = r.Answer
-			g.host = nearest(g.host, time.Duration(r.RTT))
+			g.host = shorter(g.host, time.Duration(r.RTT))
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)
 		}
+		x.log.Debug("compared a port", "port", packets[r.Index].Port, "answer", r.Answer, "from", r.From, "rtt", time.Duration(r.RTT))
 	})
 	if err != nil {
 		return false, err
 	}
-	g.own = g.from.IsValid() && isOwn(g.from)
+	g.fromHere = g.from.IsValid() && isOwn(g.from)
 	x.e.egress = g
-	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, words(g.control))
+	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, answerList(g.control))
 	if x.e.blocked() {
-		if g.foreign(x.e.target.Addr.Addr()) {
+		if g.fromOther(x.e.target.Addr.Addr()) {
 			summary += fmt.Sprintf("; %s rejects them", g.from)
 		}
 		s.end(Fail, summary, nil)
@@ -92,8 +95,8 @@ func isOwn(addr netip.Addr) bool {
 	})
 }
 
-// nearest returns the shorter of two round trips that are known.
-func nearest(a, b time.Duration) time.Duration {
+// shorter returns the shorter of two round trips that are known.
+func shorter(a, b time.Duration) time.Duration {
 	if a == 0 || b > 0 && b < a {
 		return b
 	}

@@ -13,26 +13,26 @@ import (
 	"rapport/knock/solve"
 )
 
-// evidence is all that a diagnosis has learnt. Judging it takes nothing else.
+// evidence is what a run has learnt. The verdict depends on nothing else.
 type evidence struct {
 	now    time.Time // of this machine, when the handshake began
 	target knock.Target
-	past   int // hours that a scan looked back
+	past   int // hours that a scan went back
 	future int
 
-	nameErr error        // the name has no address
-	goneErr error        // there is no way to the host
-	others  []netip.Addr // further addresses of the name, of the same family
+	nameErr    error        // the name has no address
+	noRouteErr error        // there is no route to the host
+	others     []netip.Addr // further addresses of the name, of the same family
 
-	before knock.SSH // without a knock
-	again  knock.SSH // the same once any earlier window was over, where before was open
+	before      knock.SSH // without a knock
+	beforeAgain knock.SSH // the same after any earlier window ended, where before was open
 
 	handshake *knock.Report
 	scan      *scan.Report
 	clock     *clock.Report
 	egress    *egress
 
-	// The same over the other family, where the name has an address of it.
+	// The same over the other IP family, where the name has an address of it.
 	otherFamily knock.Family
 	other       *knock.Report
 	otherScan   *scan.Report
@@ -40,34 +40,33 @@ type evidence struct {
 	rules *gate.Inspection // nil unless rules were given
 }
 
-// egress compares what knock ports answer with what others do.
+// egress compares the answers of knock ports with those of other ports.
 type egress struct {
-	ports   []uint16 // knocks that were rejected
-	answer  knock.Answer
-	mixed   bool // other ports of the handshake never were, in any attempt
-	from    netip.Addr
-	own     bool           // from is an address of this machine
-	control []knock.Answer // of ports outside the range
-	// How soon a knock was rejected, and how far away the host is: zero where
-	// that is not known.
+	ports    []uint16 // knocks that were rejected
+	answer   knock.Answer
+	mixed    bool // other ports of the handshake were rejected in no attempt
+	from     netip.Addr
+	fromHere bool           // from is an address of this machine
+	control  []knock.Answer // of ports outside the range
+	// The round trips of a rejected knock and to the host; zero if not known.
 	rejected, host time.Duration
 }
 
-// foreign reports whether somebody other than the host says that it rejects.
-func (g egress) foreign(host netip.Addr) bool {
+// fromOther reports whether another machine than the host sent the rejection.
+func (g egress) fromOther(host netip.Addr) bool {
 	return g.from.IsValid() && g.from != host.WithZone("")
 }
 
-// near reports whether the knocks are rejected much sooner than the host could.
-func (g egress) near() bool {
-	const tellable = 4 * time.Millisecond
-	return g.rejected > 0 && g.host > tellable && g.rejected < g.host/4
+// tooSoon reports whether the knocks are rejected sooner than the host could.
+func (g egress) tooSoon() bool {
+	const measurable = 4 * time.Millisecond
+	return g.rejected > 0 && g.host > measurable && g.rejected < g.host/4
 }
 
-// differ reports whether ports outside the range are answered in another way.
-// Hosts limit the ICMP errors that they send, so that silence beside one says
-// nothing.
-func (g egress) differ() bool {
+// rangeOnly reports whether ports outside the range are answered differently.
+// Hosts limit the ICMP errors that they send, so silence next to ICMP errors
+// proves nothing.
+func (g egress) rangeOnly() bool {
 	if len(g.control) == 0 {
 		return false
 	}
@@ -79,7 +78,7 @@ func (g egress) differ() bool {
 	return true
 }
 
-// family is that of the address that everything went to.
+// family is the IP family of the target.
 func (e evidence) family() knock.Family { return familyOf(e.target.Addr.Addr()) }
 
 func familyOf(a netip.Addr) knock.Family {
@@ -89,7 +88,7 @@ func familyOf(a netip.Addr) knock.Family {
 	return knock.Family6
 }
 
-// opening is what opened the gate, or is proven to.
+// opening is a candidate that opened the gate, or that the rules prove.
 type opening struct {
 	solve.Candidate
 	family    knock.Family
@@ -98,7 +97,7 @@ type opening struct {
 	ssh       knock.SSH
 }
 
-// opened returns what was found to open the gate where the handshake did not.
+// opened returns what opened the gate, or would, after the handshake failed.
 func (e evidence) opened() (opening, bool) {
 	hour := knock.HourOf(e.now.Add(e.target.Skew))
 	if e.other != nil && e.other.Opened {
@@ -109,11 +108,11 @@ func (e evidence) opened() (opening, bool) {
 		*scan.Report
 		family knock.Family
 	}{{e.scan, e.family()}, {e.otherScan, e.otherFamily}} {
-		// An sshd that turns this address away was reached, and is not tried again.
+		// An sshd that refuses this address was reached: there is no confirmation.
 		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
-		how := fmt.Sprintf("of %d hypotheses hour %v, range %v and the secret %s opened the gate", s.Hypotheses, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
+		how := fmt.Sprintf("of %d candidates, hour %v, range %v and the secret %s opened the gate", s.Candidates, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
 		if s.Confirmed {
 			how += ", and did so again on its own"
 		}
@@ -128,9 +127,8 @@ func (e evidence) opened() (opening, bool) {
 	return opening{}, false
 }
 
-// withKnock adds to the clocks what the hour that opened the gate tells of the
-// server's. It comes after the verdict: rules may be stale, and then it is the
-// other sources that are right.
+// withKnock adds a reading of the server's clock from the hour that opened the
+// gate. It is added after the verdict, since stale rules make it wrong.
 func (e evidence) withKnock(c *clock.Report) *clock.Report {
 	if e.handshake == nil {
 		return c
@@ -161,8 +159,8 @@ func (e evidence) withKnock(c *clock.Report) *clock.Report {
 	return &with
 }
 
-// hoursSent returns the hours whose sequences a handshake sent: near the turn
-// two of them, and nobody can tell which one opened.
+// hoursSent returns the hours whose sequences a handshake sent: two near the hour
+// change, of which either may have opened the gate.
 func hoursSent(h *knock.Report) []knock.Hour {
 	all := []knock.Hour{h.Hour}
 	for _, a := range h.Attempts {

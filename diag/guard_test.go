@@ -88,7 +88,7 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 	}
 }
 
-// Where the guard is known nothing of a scan trips it, whatever is wrong, and
+// If the guard is known, no scan trips it, whatever is wrong, and
 // what there was no time for is said.
 func TestScanKeepsInsideKnownGuard(t *testing.T) {
 	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
@@ -98,13 +98,13 @@ func TestScanKeepsInsideKnownGuard(t *testing.T) {
 		target.SweepGuard = script.DefaultSweepGuard
 		scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26}
 		r, err := scan.Run(ctx, target, nil)
-		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Hypotheses || r.WrongPorts < script.DefaultSweepGuard {
-			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Hypotheses)
+		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Candidates || r.WrongPorts < script.DefaultSweepGuard {
+			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Candidates)
 		}
 		if tripped() {
 			t.Errorf("the guard ignores this client, after %d wrong ports", r.WrongPorts)
 		}
-		t.Logf("%d wrong ports, %d of %d hypotheses in %v", r.WrongPorts, r.Hypotheses-r.Untried, r.Hypotheses, time.Duration(r.Elapsed))
+		t.Logf("%d wrong ports, %d of %d candidates in %v", r.WrongPorts, r.Candidates-r.Untried, r.Candidates, time.Duration(r.Elapsed))
 	})
 }
 

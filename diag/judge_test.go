@@ -17,7 +17,7 @@ import (
 // noon is this machine's time in these tests, half past the hour.
 var noon = time.Date(2026, 11, 22, 12, 30, 0, 0, time.UTC)
 
-// shut is a handshake that opened nothing.
+// shutState is a handshake that opened nothing.
 func shut(answer knock.Answer) *knock.Report {
 	var a knock.Attempt
 	for port := range knock.Knocks {
@@ -41,7 +41,7 @@ func localOff(r *clock.Report, d time.Duration) *clock.Report {
 
 // hit is a scan that was opened.
 func hit(offset int, r knock.Range, v solve.Variant, confirmed bool) *scan.Report {
-	return &scan.Report{Opened: &solve.Candidate{Hour: knock.HourOf(noon).Add(offset), Offset: offset, Range: r, Variant: v}, Confirmed: confirmed, Hypotheses: 200}
+	return &scan.Report{Opened: &solve.Candidate{Hour: knock.HourOf(noon).Add(offset), Offset: offset, Range: r, Variant: v}, Confirmed: confirmed, Candidates: 200}
 }
 
 // solved is what rules were found to be made with; nil is another secret.
@@ -64,12 +64,12 @@ func TestJudge(t *testing.T) {
 		e       evidence
 		want    Code
 		second  Code   // the next likely one, if any
-		change  string // on this side
+		change  string // in the hosts file
 		summary string // a part of it
 	}{
 		{"no name", evidence{nameErr: errors.New("name not resolved: x")}, DNSFailure, "", "", "name not resolved"},
-		{"no way there", evidence{goneErr: knock.ErrUnreachable}, HostUnreachable, "", "", "unreachable"},
-		{"open twice", evidence{before: knock.SSH{State: knock.SSHOpen}, again: knock.SSH{State: knock.SSHOpen}}, AlreadyOpen, "", "", "nothing guards it"},
+		{"no route to host", evidence{noRouteErr: knock.ErrUnreachable}, HostUnreachable, "", "", "unreachable"},
+		{"open twice", evidence{before: knock.SSH{State: knock.SSHOpen}, beforeAgain: knock.SSH{State: knock.SSHOpen}}, AlreadyOpen, "", "", "nothing guards it"},
 		{"refused now, filtered before", evidence{handshake: &knock.Report{Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHRefused}}}, SSHDown, "", "", "nothing listens"},
 		{"an earlier hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
 		{"a later hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
@@ -80,18 +80,18 @@ func TestJudge(t *testing.T) {
 		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true), clock: serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
 		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, solve.AsGiven, true), clock: serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
 		{"a range", evidence{handshake: shut(knock.Silent), scan: hit(0, other, solve.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
-		{"a form of the secret", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
+		{"a secret variant", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
 		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
 		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
 		{"the other family", evidence{handshake: shut(knock.Silent), otherFamily: knock.Family6, other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
-		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksTaken, "", "", "proxy"},
+		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksIntercepted, "", "", "proxy"},
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
-		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "set against them"},
+		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "a rule on the way"},
 		{"everything is refused alike", evidence{handshake: shut(knock.Refused), scan: &scan.Report{}, egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
-		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &scan.Report{Hypotheses: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
+		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &scan.Report{Candidates: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
 		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
 		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
-		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), own: true}}, KnocksBlocked, "", "", "this machine itself"},
+		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), fromHere: true}}, KnocksBlocked, "", "", "this machine itself"},
 		{"the rules are another secret's", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
 		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{Guarded: true}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
 		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
@@ -129,10 +129,10 @@ func TestJudge(t *testing.T) {
 func TestTextHidesWhatServersSaid(t *testing.T) {
 	r := Report{
 		Host: "server", At: noon, Handshake: shut(knock.Silent),
-		Verdict: Verdict{Code: SSHRefusing, Summary: `sshd turned this address away: "Not allowed at this time"`, Detail: Detail{Text: "Not allowed at this time"}},
+		Verdict: Verdict{Code: SSHRefusing, Summary: `sshd refused this address: "Not allowed at this time"`, Detail: Detail{Text: "Not allowed at this time"}},
 	}
-	if brief := r.Text(false); strings.Contains(brief, "Not allowed") || strings.Contains(brief, "10001") {
-		t.Errorf("brief:\n%s", brief)
+	if short := r.Text(false); strings.Contains(short, "Not allowed") || strings.Contains(short, "10001") {
+		t.Errorf("short:\n%s", short)
 	}
 	if full := r.Text(true); !strings.Contains(full, "Not allowed") || !strings.Contains(full, "10001") {
 		t.Errorf("full:\n%s", full)

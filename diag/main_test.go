@@ -20,6 +20,6 @@ func TestMain(m *testing.M) {
 	knocktest.Main(m)
 }
 
-// morning is the time by this machine's clock in these tests, well away from the
-// turn of the hour.
+// morning is the time by this machine's clock in these tests, far from an hour
+// change.
 var morning = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)

@@ -28,7 +28,7 @@ type fault struct {
 	// break does what is wrong besides.
 	breaks func(t *testing.T, s *knocktest.Server, p *patient)
 	want   diag.Code
-	// opens says that what the verdict takes over must open the gate.
+	// opens says that the verdict's change must open the gate.
 	opens bool
 	also  func(r diag.Report) bool
 }
@@ -114,7 +114,7 @@ func matrix(t *testing.T) []fault {
 		}},
 		{name: "3 h behind, at the gate of rapport rules", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, nil)},
 		{name: "3 h behind, at a gate for one connection", server: knocktest.Options{At: shift(-3 * time.Hour), NoGate: true}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, oneShot)},
-		{name: "3 h behind, only a cache tells the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
+		{name: "3 h behind, only a cache has the time", server: knocktest.Options{At: shift(-3 * time.Hour)}, clocks: knocktest.Clocks{HTTP: true, Cached: 3 * time.Hour}, want: diag.HourBehind, opens: true},
 		{name: "5 h behind, 200 ms away", server: knocktest.Options{At: shift(-5 * time.Hour), Router: true, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.HourBehind, opens: true},
 		{name: "1 h ahead, no clock, future asked for", server: knocktest.Options{At: shift(time.Hour)}, want: diag.HourAhead, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
 			p.doctor.Future = 26
@@ -158,10 +158,10 @@ func matrix(t *testing.T) []fault {
 		{name: "a router says port unreachable", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.PortUnreachable)},
 		{name: "a router resets the knocks, 40 ms before a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
 		{name: "a router drops the knocks", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: block(knocktest.Drop)},
-		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksIntercepted, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Within(knock.DefaultRange), knocktest.Hold)
 		}},
-		{name: "a proxy accepts everything", server: knocktest.Options{Router: true}, want: diag.KnocksTaken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+		{name: "a proxy accepts everything", server: knocktest.Options{Router: true}, want: diag.KnocksIntercepted, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Ports{First: 1, Last: 65535}, knocktest.Hold)
 		}},
 		{name: "SSH leaves by another address", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
@@ -178,7 +178,7 @@ func matrix(t *testing.T) []fault {
 		{name: "nobody behind the router has the address", server: knocktest.Options{Router: true}, want: diag.HostUnreachable, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
 			s.Router.Block(t, knocktest.HostUnreachable, knocktest.Ports{First: 1, Last: 65535})
 		}},
-		{name: "a wrong skew is kept here", want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
+		{name: "a wrong skew is set here", want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.Skew = 2 * time.Hour
 		}},
 		{name: "nobody has the address", want: diag.HostUnreachable, breaks: func(_ *testing.T, s *knocktest.Server, p *patient) {
@@ -278,7 +278,7 @@ func TestFaultMatrix(t *testing.T) {
 	for _, code := range []diag.Code{
 		diag.Opens, diag.AlreadyOpen, diag.LossyPath, diag.ServerAhead, diag.ServerBehind, diag.RulesStale, diag.HourAhead, diag.HourBehind,
 		diag.ClientAhead, diag.ClientBehind, diag.RangeMismatch, diag.SecretVariant, diag.SequenceUsed, diag.SSHDown, diag.SSHRefusing,
-		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksTaken, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
+		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksIntercepted, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
 	} {
 		if !seen[code] {
 			t.Errorf("no fault has the verdict %s", code)
@@ -329,13 +329,13 @@ func (f fault) run(t *testing.T) (diag.Code, time.Duration, int) {
 		t.Errorf("the fix changes %q here", r.Verdict.Change)
 	}
 	if f.opens {
-		f.takeOver(t, s, client, r.Verdict.Change.Apply(p.host), secret)
+		f.applyFix(t, s, client, r.Verdict.Change.Apply(p.host), secret)
 	}
 	return r.Verdict.Code, took, connections
 }
 
-// takeOver knocks as the fix of the verdict has it.
-func (f fault) takeOver(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
+// applyFix knocks with the change of the verdict.
+func (f fault) applyFix(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
 	target := h.Target()
 	target.Secret = secret
 	addr, err := client.Resolve(t.Context(), h.Lookup(), h.Family)
@@ -345,7 +345,7 @@ func (f fault) takeOver(t *testing.T, s *knocktest.Server, client *knock.Client,
 	target.Addr = s.SSHAddr(addr)
 	r, err := client.Knock(t.Context(), target, knock.Options{}, nil)
 	if err != nil || !r.Opened && !(f.server.NoSSHD && r.SSH.State == knock.SSHRefused) {
-		t.Errorf("with the fix taken over: %v %+v", err, r)
+		t.Errorf("with the fix applied: %v %+v", err, r)
 	}
 }
 

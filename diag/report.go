@@ -32,7 +32,7 @@ const (
 	CheckHandshake = "handshake"    // what each port answered, and SSH
 	CheckFamily    = "family"       // the same over the other IP family
 	CheckEgress    = "egress"       // whether knock ports answer unlike others
-	CheckScan      = "scan"         // which hour, range and form of the secret opens
+	CheckScan      = "scan"         // which hour, range and secret variant opens
 )
 
 // Check is one step of a diagnosis.
@@ -58,14 +58,14 @@ type Report struct {
 
 	// At is this machine's time when the diagnosis began.
 	At time.Time `json:"-"`
-	// Done says that the verdict stands.
+	// Done says that the run has ended and the verdict is set.
 	Done bool `json:"-"`
-	// What was learnt; nil as long as it was not.
+	// What was learnt; each is nil until it is.
 	Clock     *clock.Report `json:"-"`
 	Handshake *knock.Report `json:"-"`
 	Other     *knock.Report `json:"-"` // over the other IP family
 	Scan      *scan.Report  `json:"-"`
-	// Rules are the server's beside what this client has.
+	// Rules are the server's, compared with what this client has.
 	Rules *gate.Inspection `json:"-"`
 }
 
@@ -78,8 +78,8 @@ func (r Report) Check(id string) (Check, bool) {
 	return r.Checks[i], true
 }
 
-// clone copies r so that later progress does not change the copy. What the
-// pointers lead to is never changed.
+// clone copies r so that later progress does not change the copy. The values
+// behind its pointers are never changed.
 func (r Report) clone() Report {
 	r.Checks = slices.Clone(r.Checks)
 	r.Causes = slices.Clone(r.Causes)

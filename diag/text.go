@@ -8,9 +8,9 @@ import (
 	"rapport/knock"
 )
 
-// Text writes the report as plain text, for a ticket or a mail. It never has
-// the secret; ports that were knocked and what the servers said are in it only
-// where full is set.
+// Text writes the report as plain text, for a ticket or a mail. It never holds
+// the secret. Knocked ports and the texts that servers sent are in it only if
+// full is set.
 func (r Report) Text(full bool) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -54,8 +54,8 @@ func (r Report) Text(full bool) string {
 	return r.withoutBanners(b.String())
 }
 
-// withoutBanners takes out what servers said. It stands in quotes wherever it
-// is told, and a word of theirs that is a word of the report too stays there.
+// withoutBanners removes the texts that servers sent. They stand in quotes, so
+// the same words elsewhere in the report stay.
 func (r Report) withoutBanners(text string) string {
 	said := []string{r.Verdict.Detail.Text}
 	for _, h := range []*knock.Report{r.Handshake, r.Other} {

@@ -8,13 +8,13 @@ import (
 // Answer is what a port did with a knock.
 type Answer string
 
-// The answers. A real gate is silent; the others tell of something else on the
-// way, or of a server that rejects instead of dropping.
+// The answers. A gate that drops is silent. The others come from a server that
+// rejects instead of dropping, or from another machine on the path.
 const (
 	Pending     Answer = ""            // sent, and still being watched
 	Silent      Answer = "silent"      // nothing came back
 	Refused     Answer = "refused"     // a RST
-	Unreachable Answer = "unreachable" // an ICMP error, or no way there from this machine
+	Unreachable Answer = "unreachable" // an ICMP error, or this machine has no route to the host
 	Open        Answer = "open"        // the connection was accepted
 )
 
@@ -23,17 +23,17 @@ type SSHState string
 
 // The states of the SSH port.
 const (
-	SSHUnknown     SSHState = ""            // not looked yet
+	SSHUnknown     SSHState = ""            // not probed yet
 	SSHOpen        SSHState = "open"        // a line that starts SSH- was read
 	SSHRefused     SSHState = "refused"     // a RST: nothing listens, or a firewall rejects
 	SSHFiltered    SSHState = "filtered"    // no answer at all
 	SSHSilent      SSHState = "silent"      // connected, but no banner came
 	SSHRefusing    SSHState = "refusing"    // connected, and sshd said no: a penalty or MaxStartups
-	SSHNotSSH      SSHState = "not-ssh"     // connected, and something else greeted
-	SSHUnreachable SSHState = "unreachable" // an ICMP error, or no way there from this machine
+	SSHNotSSH      SSHState = "not-ssh"     // connected, and another protocol answered
+	SSHUnreachable SSHState = "unreachable" // an ICMP error, or this machine has no route to the host
 )
 
-// MarshalJSON implements [encoding/json.Marshaler]: null where nothing looked.
+// MarshalJSON implements [encoding/json.Marshaler]: null for SSHUnknown.
 func (s SSHState) MarshalJSON() ([]byte, error) {
 	if s == SSHUnknown {
 		return []byte("null"), nil
@@ -46,11 +46,11 @@ func (s SSHState) Connected() bool {
 	return s == SSHOpen || s == SSHSilent || s == SSHRefusing || s == SSHNotSSH
 }
 
-// SSH is what one look at the SSH port found.
+// SSH is what one probe of the SSH port found.
 type SSH struct {
 	State SSHState `json:"state"`
 	// Banner is the line that was read, cleaned, without its line end; in the
-	// states refusing and not-ssh it is what was said instead.
+	// states refusing and not-ssh it is the line that came instead.
 	Banner string `json:"banner"`
 	// RTT is the time from the SYN to its answer.
 	RTT Measure `json:"rtt_ms"`

@@ -12,10 +12,10 @@ const (
 	// maxBanner is the most that is ever read: RFC 4253, section 4.2, limits the
 	// identification string to 255 bytes.
 	maxBanner = 255
-	// chatter is how long a server that has begun to speak may take to go on: to
-	// finish its line, or to come to the SSH- line after others, which RFC 4253
-	// lets it send first.
-	chatter = time.Second
+	// bannerLineTimeout is how long a server may take from one piece of its text to
+	// the next: to finish a line, or to send the SSH- line after the others that
+	// RFC 4253 allows before it.
+	bannerLineTimeout = time.Second
 )
 
 // reader reads the banner of one connection.
@@ -23,7 +23,7 @@ type reader struct {
 	conn net.Conn
 	mu   sync.Mutex
 	end  time.Time // the deadline in force
-	over bool      // the connection is no longer the reader's
+	over bool      // the reader has returned the connection
 }
 
 // expires brings the deadline forward to t.
@@ -36,33 +36,40 @@ func (r *reader) expires(t time.Time) {
 	}
 }
 
-// banner waits until deadline, or until expires ends it, for the first lines
-// that the server says, and judges them. They stay unread where the platform
-// can peek, so that the connection can be handed on whole; else the returned
-// connection gives them again.
-func (r *reader) banner(deadline time.Time) (state SSHState, text string, whole net.Conn) {
+// greeting is what the server sent first.
+type greeting struct {
+	state SSHState // SSHSilent, SSHOpen, SSHRefusing or SSHNotSSH
+	text  string
+	conn  net.Conn // reads everything from the first byte on
+}
+
+// read waits for the first lines that the server sends and classifies them. It
+// ends at deadline, or earlier when expires says so. Where the platform can peek,
+// the lines stay in the socket; elsewhere the returned connection reads them
+// again.
+func (r *reader) read(deadline time.Time) greeting {
 	r.expires(deadline)
 	var seen []byte
 	whole, ended := r.conn, false
-	for state = SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
+	for state := SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
 		var next []byte
 		next, whole, ended = peek(whole, len(seen))
 		if len(next) > len(seen) {
 			seen = next
 			state, _ = judge(seen, false)
-			r.expires(time.Now().Add(chatter))
+			r.expires(time.Now().Add(bannerLineTimeout))
 		}
 	}
-	state, text = judge(seen, true)
+	state, text := judge(seen, true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
 	_ = whole.SetDeadline(time.Time{})
-	return state, text, whole
+	return greeting{state, text, whole}
 }
 
-// judge says what the bytes read so far mean. Until last, a line without its
-// end decides nothing.
+// judge says what the bytes read so far mean. An unfinished line counts only if
+// last is set: nothing will follow.
 func judge(seen []byte, last bool) (SSHState, string) {
 	state, text := SSHSilent, ""
 	for line := range bytes.Lines(seen) {
@@ -76,7 +83,7 @@ func judge(seen []byte, last bool) (SSHState, string) {
 		case strings.HasPrefix(s, "Not allowed at this time"), // OpenSSH 9.8 on: PerSourcePenalties
 			strings.HasPrefix(s, "Exceeded MaxStartups"): // OpenSSH to 9.7
 			return SSHRefusing, s
-		case s == "" || strings.HasPrefix("SSH-", s): // nothing said, or cut off within the word
+		case s == "" || strings.HasPrefix("SSH-", s): // empty, or cut off inside the prefix
 		case text == "":
 			state, text = SSHNotSSH, s
 		}

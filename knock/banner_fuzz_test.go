@@ -15,9 +15,8 @@ import (
 	"unicode"
 )
 
-// FuzzBanner: whatever a server says, it is judged in bounds and in words that
-// print, more of it does not change a verdict, and the connection still gives
-// every byte.
+// FuzzBanner: any bytes from a server give a bounded, printable result, more of
+// them do not change a decision, and the connection still reads every byte.
 func FuzzBanner(f *testing.F) {
 	for _, s := range []string{
 		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n", "hello\r\nSSH-2.0-x\r\n", "Not allowed at this time\r\n",
@@ -26,7 +25,7 @@ func FuzzBanner(f *testing.F) {
 		f.Add([]byte(s), 7)
 	}
 	f.Fuzz(func(t *testing.T, said []byte, cut int) {
-		if len(said) > 1<<12 { // what a socket takes with nobody reading
+		if len(said) > 1<<12 { // a socket's buffer takes no more
 			return
 		}
 		state, text := judge(said[:min(len(said), maxBanner)], true)
@@ -48,24 +47,24 @@ func FuzzBanner(f *testing.F) {
 				t.Errorf("%q is %s after %d bytes and %s in the end", said, early, cut, late)
 			}
 		}
-		// What is not decided before its end is waited for: too slow for here.
+		// Text that only its end decides has to be waited for, which is too slow.
 		if early, _ := judge(said, false); len(said) > 0 && len(said) < maxBanner && early != SSHOpen && early != SSHRefusing {
 			return
 		}
 		conn := saying(t, said)
 		defer conn.Close()
 		r := reader{conn: conn}
-		got, words, whole := r.banner(time.Now().Add(time.Minute))
-		if got != state || words != text {
-			t.Errorf("%q is %s %q, read it is %s %q", said, state, text, got, words)
+		g := r.read(time.Now().Add(time.Minute))
+		if g.state != state || g.text != text {
+			t.Errorf("%q is %s %q, read it is %s %q", said, state, text, g.state, g.text)
 		}
-		if got, err := io.ReadAll(whole); err != nil || !bytes.Equal(got, said) {
+		if got, err := io.ReadAll(g.conn); err != nil || !bytes.Equal(got, said) {
 			t.Errorf("the connection gives %q, %v, of %q", got, err, said)
 		}
 	})
 }
 
-// saying returns a connection whose other end has said something and gone.
+// saying returns a connection whose other end has sent something and closed.
 func saying(t *testing.T, said []byte) net.Conn {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {

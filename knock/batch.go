@@ -1,32 +1,31 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 )
 
 // Packet is one SYN of a [Client.SendBatch].
 type Packet struct {
-	At    time.Duration // from the volley's start, no earlier than the shot before
-	Port  uint16
-	Probe bool // goes to the SSH port, whatever Port says
+	At    time.Duration // from the batch's start, no earlier than the packet before
+	Port  uint16        // ignored for a probe
+	Probe bool          // goes to the SSH port
 }
 
-// BatchOptions say how a volley is made. The zero VolleyOptions are the usual
-// ones.
+// BatchOptions say how a batch is sent. The zero BatchOptions are the usual ones.
 type BatchOptions struct {
-	// Shut is what a look finds while SSH is shut: SSHFiltered if empty,
+	// Shut is what a probe finds while SSH is shut: SSHFiltered if empty,
 	// SSHRefused or SSHUnreachable where the server rejects.
 	Shut SSHState
-	// Wait is how long answers are awaited after the last shot: 900 ms if zero,
+	// Wait is how long answers are awaited after the last packet: 900 ms if zero,
 	// which is the most.
 	Wait time.Duration
-	// Sockets bounds how many sockets are open at a time, 128 if zero. Knocks
-	// give up theirs first: for them, to have left is enough.
+	// Sockets is the most sockets that are open at a time, 128 if zero. Where more
+	// would be needed, the oldest knocks are closed first: their SYN has left.
 	Sockets int
 }
 
@@ -34,315 +33,252 @@ type BatchOptions struct {
 // to a process.
 const defaultSockets = 128
 
-// PacketReport is one step of a volley: a shot has left, with the answer
+// PacketReport is one event of a batch: a packet has left, with the answer
 // [Pending], or was answered.
 type PacketReport struct {
-	Index  int
+	Index  int // of the packet in the batch
 	Answer Answer
 	RTT    Measure
 	From   netip.Addr // who sent the ICMP error behind Unreachable, where that is known
 }
 
-// BatchReport is what a volley did.
+// BatchReport is what a batch did.
 type BatchReport struct {
-	Sent int // SYNs that left
-	// Hit is the first look that found SSH no longer shut, -1 for none.
+	Sent int // SYNs that were sent
+	// Hit is the index of the first probe that found SSH no longer shut, -1 for
+	// none.
 	Hit int
-	// SSH is what was found there; a banner is awaited as in a probe. It is shut
-	// again behind a door that the first connection uses up.
+	// SSH is what was found there; the banner is awaited as in a probe. With a
+	// one-shot accept rule it is shut again.
 	SSH SSH
-	// Connections is how many connections to SSH came about: one, where the
-	// platform lets a look hear that it would be accepted; else those that were
-	// accepted before the first one was seen.
+	// Connections is how many connections to SSH were made: at most one where the
+	// platform can drop a SYN-ACK, else those that were accepted before the first
+	// one was noticed.
 	Connections int
 	Elapsed     Millis
 }
 
-// SendBatch sends the shots one after the other, each at its time or as soon after
-// it as it can, to knock at many gates in one pass. The first look that finds
-// SSH no longer shut ends it: all sockets are closed at once, and one connection
-// is made to see what SSH says. Until then none comes about: looks only hear
-// whether they would be accepted. on, if not
-// nil, is called with every step, on Volley's own goroutine; what has to stop a
-// volley early can cancel ctx there.
+// SendBatch sends packets one after the other, each at its time or as soon after
+// it as possible, to knock with many sequences in one pass. The first probe that
+// finds SSH no longer shut ends the batch: all sockets are closed at once, and one
+// connection is made to read the banner. Where the platform can drop a SYN-ACK,
+// no probe before it completes a connection. on, if not nil, is called with every
+// event, on the caller's goroutine; it may cancel ctx to end the batch.
 //
-// The report holds whatever was done, also beside an error. Errors wrap
-// ErrUnreachable or ErrSend, or are the cause of ctx's end.
-func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, shots []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
-	if o.Shut == SSHUnknown {
-		o.Shut = SSHFiltered
-	}
-	if o.Wait <= 0 || o.Wait > hold {
-		o.Wait = hold
+// The report holds what was done, also beside an error. Errors wrap
+// [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.
+func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
+	o.Shut = cmp.Or(o.Shut, SSHFiltered)
+	if o.Wait <= 0 || o.Wait > synWatch {
+		o.Wait = synWatch
 	}
 	if o.Sockets <= 0 {
 		o.Sockets = defaultSockets
 	}
-	v := batch{
-		addr: addr, options: o, on: on, start: time.Now(),
-		watch:  newWatchers(addr.Addr(), o.Sockets+2),
-		report: BatchReport{Hit: -1},
+	if on == nil {
+		on = func(PacketReport) {}
 	}
-	err := v.run(ctx, shots)
-	err = errors.Join(err, v.finish())
-	v.report.Elapsed = Millis(time.Since(v.start))
-	return v.report, err
+	b := batch{engine: c.newEngine(addr.Addr()), sshPort: addr.Port(), options: o, on: on, report: BatchReport{Hit: -1}}
+	b.engine.record, b.engine.poll = b.record, b.poll
+	err := b.run(ctx, packets)
+	err = errors.Join(err, b.finish())
+	b.report.Elapsed = Millis(time.Since(b.engine.start))
+	return b.report, err
 }
 
-// batch is one call of Volley under way.
+// batch is one call of SendBatch.
 type batch struct {
-	addr    netip.AddrPort
+	engine  *engine
+	sshPort uint16
 	options BatchOptions
 	on      func(PacketReport)
-	start   time.Time
-	watch   *watchers
-	open    []packet // sockets that are still watched, the oldest first
-	found   *look    // the hit, or the connection made after it
-	gone    bool
-	report  BatchReport // its Hit and Connections count as it goes
+	found   *socket // the probe of the hit, or the connection made after it
+	noRoute bool
+	report  BatchReport // Sent, Hit and Connections count during the batch
 }
 
-func (v *batch) run(ctx context.Context, shots []Packet) error {
-	over := func() bool { return v.report.Hit >= 0 || v.gone }
-	for i, shot := range shots {
-		if err := v.await(ctx, v.start.Add(shot.At), over); err != nil || over() {
-			return v.end(ctx, err)
+// over reports whether no further packet is to be sent.
+func (b *batch) over() bool { return b.report.Hit >= 0 || b.noRoute }
+
+func (b *batch) run(ctx context.Context, packets []Packet) error {
+	for i, p := range packets {
+		if err := b.engine.await(ctx, b.engine.start.Add(p.At), b.over); err != nil || b.over() {
+			return b.readHit(ctx, err)
 		}
-		if err := v.send(ctx, i, shot); err != nil {
+		if err := b.send(ctx, i, p); err != nil {
 			return err
 		}
 	}
-	err := v.await(ctx, time.Now().Add(v.options.Wait), func() bool { return over() || len(v.open) == 0 })
-	return v.end(ctx, err)
+	last := time.Now().Add(b.options.Wait)
+	err := b.engine.await(ctx, last, func() bool { return b.over() || b.idle() })
+	return b.readHit(ctx, err)
 }
 
-// end finds out what SSH says behind the gate that is open.
-func (v *batch) end(ctx context.Context, err error) error {
-	if err != nil || v.report.Hit < 0 {
+// idle reports whether no socket is watched.
+func (b *batch) idle() bool { return len(b.engine.watched) == 0 }
+
+// readHit finds out what SSH answers behind the open gate, unless err is set or
+// there was no hit.
+func (b *batch) readHit(ctx context.Context, err error) error {
+	if err != nil || b.report.Hit < 0 {
 		return err
 	}
-	// The sockets are being closed. Of several hits the first look counts,
-	// whichever answer was first.
-	if err := v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) == 0 }); err != nil {
+	// The sockets are being closed. Of several hits the first probe counts, even
+	// if its answer came later.
+	if err := b.engine.await(ctx, time.Now().Add(synWatch), b.idle); err != nil {
 		return err
 	}
 	deadline := time.Now().Add(lastWait)
-	if v.found == nil {
-		s, err := sendSYN(v.addr)
+	if b.found == nil {
+		s, err := b.engine.send(socket{port: b.sshPort, probe: true, index: b.report.Hit}, false)
 		if err != nil {
-			return sendError("connection to the SSH port", err)
+			return probeError(b.sshPort, err)
 		}
-		v.found = &look{}
-		v.found.packet = packet{syn: s, knock: v.report.Hit, look: v.found}
-		v.report.Sent++
-		v.watch.answer(v.found.packet, deadline)
-		if err := v.await(ctx, deadline, func() bool { return v.found.judged || v.found.conn != nil }); err != nil {
+		b.found = s
+		b.report.Sent++
+		b.engine.watch(s, deadline)
+		if err := b.engine.await(ctx, deadline, func() bool { return s.state != stateSent }); err != nil {
 			return err
 		}
 	}
-	if v.found.conn == nil {
+	if b.found.state != stateConnected {
 		return nil
 	}
-	v.watch.greeting(v.found.packet, deadline)
-	return v.await(ctx, deadline.Add(verdictTime), func() bool { return v.found.judged })
+	b.engine.readBanner(b.found, deadline)
+	return b.engine.await(ctx, deadline.Add(judgeTime), b.found.done)
 }
 
-// send sends a shot as soon as there is a socket for it.
-func (v *batch) send(ctx context.Context, i int, shot Packet) error {
+// send sends a packet as soon as there is a socket for it.
+func (b *batch) send(ctx context.Context, i int, p Packet) error {
 	for {
-		if err := v.shrink(ctx, v.options.Sockets-1); err != nil {
+		if err := b.shrink(ctx, b.options.Sockets-1); err != nil {
 			return err
 		}
-		if v.listen(); v.report.Hit >= 0 {
+		if b.poll(); b.report.Hit >= 0 {
 			return nil
 		}
-		s, err := v.shoot(shot)
-		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && len(v.open) > 0 {
-			// This machine gives fewer. Some stay free, for what else goes on and
-			// for the connection that a look becomes.
-			v.options.Sockets = max(1, len(v.open)*3/4)
+		s := socket{port: p.Port, probe: p.Probe, index: i}
+		if p.Probe {
+			s.port = b.sshPort
+		}
+		sent, err := b.engine.send(s, p.Probe)
+		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && !b.idle() {
+			// The limit of this machine is lower. A quarter stays free, for the rest
+			// of the program and for the connection after the hit.
+			b.options.Sockets = max(1, len(b.engine.watched)*3/4)
 			continue
 		}
 		if err != nil {
 			return sendError("SYN", err)
 		}
-		p := packet{syn: s, knock: i}
-		if shot.Probe {
-			p.look = &look{}
-			p.look.packet = p
-		}
-		v.report.Sent++
-		v.open = append(v.open, p)
-		v.watch.answer(p, s.sent.Add(hold))
-		v.tell(PacketReport{Index: i})
+		b.report.Sent++
+		b.engine.watch(sent, sent.sent.Add(synWatch))
+		b.on(PacketReport{Index: i})
 		return nil
 	}
 }
 
-func (v *batch) shoot(shot Packet) (*syn, error) {
-	if shot.Probe {
-		return sendMuteSYN(v.addr)
+// poll checks the probes' sockets for a SYN-ACK: the kernel wakes no
+// goroutine for one that it drops.
+func (b *batch) poll() {
+	if b.report.Hit >= 0 {
+		return
 	}
-	return sendSYN(netip.AddrPortFrom(v.addr.Addr(), shot.Port))
-}
-
-// listen asks the sockets of looks themselves whether they were accepted, or
-// would be: of that nobody is told who watches them.
-func (v *batch) listen() {
-	for _, p := range v.open {
-		if p.look != nil && p.connected() {
-			if p.heard() {
-				v.hit(p, nil)
-			} else {
-				v.closeBut(p.knock) // its watcher is about to tell
-			}
-			return
+	for _, s := range b.engine.watched {
+		if !s.probe || !s.connected() {
+			continue
 		}
-	}
-}
-
-// hit notes the first look that found SSH no longer shut, and closes all other
-// sockets. found is what it found, nil if it only heard of it.
-func (v *batch) hit(p packet, found *look) {
-	if v.report.Hit >= 0 && v.report.Hit < p.knock {
-		if p.look.conn != nil {
-			p.look.conn.Close()
+		if s.dropsSYNACK() {
+			b.engine.log.Debug("SYN-ACK seen", "port", s.port, "rtt", time.Since(s.sent))
+			b.hit(s)
+		} else {
+			b.closeBut(s.index) // its outcome is about to come
 		}
 		return
 	}
-	if v.found != nil && v.found.conn != nil {
-		v.found.conn.Close()
-	}
-	v.report.Hit, v.found = p.knock, found
-	keep := p.knock
-	if found == nil {
-		keep = -1
-	}
-	v.closeBut(keep)
 }
 
-// closeBut closes all sockets but that of one shot, and of looks before it that
-// were accepted too.
-func (v *batch) closeBut(shot int) {
-	for _, p := range v.open {
-		if p.knock != shot && !(p.knock < shot && p.look != nil && p.connected()) {
-			p.expire()
-			p.close()
+// hit records a probe that found SSH no longer shut, unless an earlier one did,
+// and closes all other sockets.
+func (b *batch) hit(s *socket) {
+	if b.report.Hit >= 0 && b.report.Hit < s.index {
+		s.closeConn()
+		return
+	}
+	if b.found != nil {
+		b.found.closeConn()
+	}
+	b.report.Hit, b.found = s.index, nil
+	if s.state == stateSent { // only its SYN-ACK was seen
+		b.closeBut(-1)
+		return
+	}
+	b.found = s
+	b.closeBut(s.index)
+}
+
+// closeBut closes all sockets but that of one packet, and those of earlier probes
+// that were accepted too.
+func (b *batch) closeBut(index int) {
+	for _, s := range b.engine.watched {
+		if s.index != index && !(s.index < index && s.probe && s.connected()) {
+			s.expire()
+			s.close()
 		}
 	}
 }
 
-// shrink gives sockets up until at most n are open, knocks before looks, the
+// shrink ends waits until at most n sockets are open: knocks before probes, the
 // oldest first.
-func (v *batch) shrink(ctx context.Context, n int) error {
-	spare := len(v.open) - n
-	for _, looks := range []bool{false, true} {
-		for _, p := range v.open {
-			if spare > 0 && (p.look != nil) == looks {
-				p.expire()
+func (b *batch) shrink(ctx context.Context, n int) error {
+	spare := len(b.engine.watched) - n
+	for _, probes := range []bool{false, true} {
+		for _, s := range b.engine.watched {
+			if spare > 0 && s.probe == probes {
+				s.expire()
 				spare--
 			}
 		}
 	}
-	return v.await(ctx, time.Now().Add(hold), func() bool { return len(v.open) <= n || v.report.Hit >= 0 })
+	return b.engine.await(ctx, time.Now().Add(synWatch), func() bool {
+		return len(b.engine.watched) <= n || b.report.Hit >= 0
+	})
 }
 
-// listenAgain is how often await listens to looks.
-const listenAgain = 2 * time.Millisecond
-
-// await takes outcomes until done or the time at.
-func (v *batch) await(ctx context.Context, at time.Time, done func() bool) error {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	again := time.NewTicker(listenAgain)
-	defer again.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-timer.C:
-			return nil
-		case <-again.C:
-			if v.report.Hit < 0 {
-				v.listen()
-			}
-		case o := <-v.watch.outcomes:
-			v.take(o)
-		}
-	}
-	return nil
-}
-
-// take notes one outcome and tells of it.
-func (v *batch) take(o outcome) {
-	p := o.packet
-	if !o.greeted {
-		v.open = slices.DeleteFunc(v.open, func(q packet) bool { return q.syn == p.syn })
-		v.watch.forget(p)
-	}
-	if p.look == nil {
-		v.answered(o)
+// record records one outcome in the report.
+func (b *batch) record(o outcome) {
+	if o.greeting != nil {
 		return
 	}
-	last := p.look == v.found // the connection after the hit, or the hit's banner
-	p.look.take(o, v.start)
-	if o.greeted {
-		return
-	}
-	v.gone = v.gone || o.gone
-	if o.answer == Open {
-		v.report.Connections++
-	}
-	v.answered(o)
-	if !last && v.opened(o) {
-		v.hit(p, p.look)
-	}
-}
-
-// opened reports whether a look found more than it does while SSH is shut.
-func (v *batch) opened(o outcome) bool {
-	switch o.answer {
-	case Open:
-		return true
-	case Refused: // the gate lets through, and nothing listens
-		return v.options.Shut == SSHFiltered || v.options.Shut == SSHUnreachable
-	}
-	return false
-}
-
-func (v *batch) answered(o outcome) {
 	if o.answer != Silent {
-		v.tell(PacketReport{o.packet.knock, o.answer, Measure(o.at.Sub(o.packet.sent)), o.from})
+		b.on(PacketReport{o.index, o.answer, o.rtt(), o.from})
+	}
+	if !o.probe {
+		return
+	}
+	b.noRoute = b.noRoute || o.noRoute
+	if o.answer == Open {
+		b.report.Connections++
+	}
+	// Refused: the gate is open, and nothing listens.
+	opened := o.answer == Open || o.answer == Refused && b.options.Shut != SSHRefused
+	if opened && o.socket != b.found {
+		b.hit(o.socket)
 	}
 }
 
-func (v *batch) tell(r PacketReport) {
-	if v.on != nil {
-		v.on(r)
-	}
-}
-
-// finish ends whatever is under way and settles the report.
-func (v *batch) finish() error {
-	v.watch.end()
-	for o := range v.watch.outcomes {
-		v.take(o)
-	}
-	v.watch.close()
-	if l := v.found; l != nil {
-		v.report.SSH = l.ssh
-		if l.conn != nil {
-			l.conn.Close()
+// finish ends all waits and completes the report.
+func (b *batch) finish() error {
+	b.engine.end()
+	switch {
+	case b.found != nil:
+		b.found.closeConn()
+		b.report.SSH = b.found.seen()
+		if b.found.state == stateFailed {
+			return probeError(b.sshPort, b.found.err)
 		}
-		if !l.judged {
-			v.report.SSH.State = SSHSilent
-		}
-		if l.err != nil {
-			return sendError("connection to the SSH port", l.err)
-		}
-	}
-	if v.gone && v.report.Hit < 0 {
-		return unreachable(v.addr.Addr())
+	case b.noRoute && b.report.Hit < 0:
+		return unreachable(b.engine.addr)
 	}
 	return nil
 }

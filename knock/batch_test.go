@@ -11,7 +11,7 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// handshakeOf is a handshake of an hour as shots, a look behind it.
+// handshakeOf is a sequence as the packets of a batch, with a probe at the end.
 func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Packet) {
 	for k, port := range s.Ports() {
 		all = append(all, knock.Packet{At: from + time.Duration(k)*20*time.Millisecond, Port: port})
@@ -19,12 +19,12 @@ func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Packet) {
 	return append(all, knock.Packet{At: from + knock.Knocks*20*time.Millisecond, Probe: true})
 }
 
-func TestVolley(t *testing.T) {
+func TestBatch(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		server knocktest.Options
 		shut   knock.SSHState
-		want   knock.SSHState // what the look behind the right hour finds
+		want   knock.SSHState // what the probe after the right hour finds
 	}{
 		{"drop", knocktest.Options{}, "", knock.SSHOpen},
 		{"reset", knocktest.Options{Refusal: knocktest.Reset}, knock.SSHRefused, knock.SSHOpen},
@@ -35,13 +35,13 @@ func TestVolley(t *testing.T) {
 			tt.server.At = at
 			s := knocktest.NewServer(t, tt.server)
 			h := knock.HourOf(at)
-			var shots []knock.Packet
+			var packets []knock.Packet
 			for i, hour := range []knock.Hour{h.Add(-2), h.Add(-1), h, h.Add(1)} {
-				shots = append(shots, handshakeOf(knock.Derive(hour, s.Range, s.Secret), time.Duration(i)*200*time.Millisecond)...)
+				packets = append(packets, handshakeOf(knock.Derive(hour, s.Range, s.Secret), time.Duration(i)*200*time.Millisecond)...)
 			}
 			sent := 0
 			var c knock.Client
-			r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), shots, knock.BatchOptions{Shut: tt.shut}, func(r knock.PacketReport) {
+			r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), packets, knock.BatchOptions{Shut: tt.shut}, func(r knock.PacketReport) {
 				if r.Answer == knock.Pending {
 					sent++
 				}
@@ -49,46 +49,46 @@ func TestVolley(t *testing.T) {
 			if want := 3*(knock.Knocks+1) - 1; err != nil || r.Hit != want || r.SSH.State != tt.want {
 				t.Errorf("%v, hit %d with SSH %s; want %d, %s", err, r.Hit, r.SSH.State, want, tt.want)
 			}
-			// Nothing leaves once SSH has answered but the one connection to it.
+			// After SSH has answered only the one connection to it is made.
 			if sent != 3*(knock.Knocks+1) || r.Sent > sent+1 || r.Connections > 1 {
-				t.Errorf("%d sent, %d told, %d connections", r.Sent, sent, r.Connections)
+				t.Errorf("%d sent, %d reported, %d connections", r.Sent, sent, r.Connections)
 			}
 		})
 	}
 }
 
-// Sockets are given up, knocks first, and every SYN leaves once, in order.
-func TestVolleyOfManyShots(t *testing.T) {
+// Sockets are closed, knocks first, and every SYN is sent once, in order.
+func TestBatchOfManyPackets(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	capture := s.Capture(t)
-	var shots []knock.Packet
+	var packets []knock.Packet
 	var want []uint16
 	for i := range 300 {
 		port := uint16(20000 + i)
-		shot := knock.Packet{At: time.Duration(i) * 200 * time.Microsecond, Port: port}
+		packet := knock.Packet{At: time.Duration(i) * 200 * time.Microsecond, Port: port}
 		if i%30 == 29 {
-			shot.Probe, port = true, uint16(s.SSHPort)
+			packet.Probe, port = true, uint16(s.SSHPort)
 		}
-		shots, want = append(shots, shot), append(want, port)
+		packets, want = append(packets, packet), append(want, port)
 	}
 	var c knock.Client
-	r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), shots, knock.BatchOptions{Sockets: 4}, nil)
-	if err != nil || r.Hit != -1 || r.Sent != len(shots) || r.Connections != 0 {
+	r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), packets, knock.BatchOptions{Sockets: 4}, nil)
+	if err != nil || r.Hit != -1 || r.Sent != len(packets) || r.Connections != 0 {
 		t.Errorf("%v %+v", err, r)
 	}
-	time.Sleep(500 * time.Millisecond) // a SYN that is repeated comes a second after the first
+	time.Sleep(500 * time.Millisecond) // the kernel would repeat a SYN after a second
 	if got := capture.Ports(); !slices.Equal(got, want) {
 		t.Errorf("%d SYNs, want %d: %v", len(got), len(want), got)
 	}
 }
 
-func TestVolleyIsCancelled(t *testing.T) {
+func TestBatchIsCancelled(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
-	shots := []knock.Packet{{Port: 20000}, {At: time.Minute, Port: 20001}}
+	packets := []knock.Packet{{Port: 20000}, {At: time.Minute, Port: 20001}}
 	var c knock.Client
-	r, err := c.SendBatch(ctx, s.SSHAddr(s.Addr4), shots, knock.BatchOptions{}, func(knock.PacketReport) { cancel(why) })
+	r, err := c.SendBatch(ctx, s.SSHAddr(s.Addr4), packets, knock.BatchOptions{}, func(knock.PacketReport) { cancel(why) })
 	if !errors.Is(err, why) || r.Sent != 1 {
 		t.Errorf("%v %+v", err, r)
 	}

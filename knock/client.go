@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -16,32 +16,20 @@ import (
 var (
 	// ErrName says that the host's name could not be resolved.
 	ErrName = errors.New("name not resolved")
-	// ErrUnreachable says that there is no way to the host: no route, or
-	// nothing there that answers the network.
+	// ErrUnreachable says that packets do not reach the host: there is no route,
+	// or no machine has its address.
 	ErrUnreachable = errors.New("host unreachable")
-	// ErrSend says that this machine did not let a packet out.
+	// ErrSend says that this machine could not send a packet.
 	ErrSend = errors.New("cannot send from this machine")
 )
-
-func unreachable(addr netip.Addr) error {
-	return fmt.Errorf("%w: no way to %s; check the address and this machine's network", ErrUnreachable, addr)
-}
-
-func sendError(what string, err error) error {
-	hint := "check this machine's network"
-	switch {
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
-		hint = "a firewall on this machine forbids it"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		hint = "too many files are open: raise ulimit -n"
-	}
-	return fmt.Errorf("%w: %s: %w; %s", ErrSend, what, err, hint)
-}
 
 // Client resolves, knocks and probes. The zero Client is ready to use.
 type Client struct {
 	Clock    func() time.Time // this machine's clock; nil is time.Now
 	Resolver *net.Resolver    // nil is net.DefaultResolver
+	// Log gets a debug record for each SYN and each answer (port, answer, rtt);
+	// never the secret. Nil logs nothing.
+	Log *slog.Logger
 }
 
 func (c *Client) now() time.Time {
@@ -51,7 +39,19 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-// Family is an IP family to prefer.
+// Wait waits for d, and reports whether ctx lasted as long.
+func Wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Family is the IP family to use.
 type Family string
 
 // The families. With auto the system's own preference decides.
@@ -70,10 +70,11 @@ func ParseFamily(s string) (Family, error) {
 	return "", fmt.Errorf("family %q is not one of auto, 4, 6", Clean(s, 40))
 }
 
-// Resolve returns the one address of host that everything goes to from then
-// on, so that knocks and connection cannot part ways. It fails with ErrName.
+// Resolve returns one address of host, for the knocks and the connection alike:
+// resolved twice, a name may give two machines. Errors wrap ErrName, or are the
+// cause of ctx's end.
 func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
-	// An address is taken as it is: a look-up would lose its zone.
+	// The resolver would drop the zone of an address.
 	if addr, err := netip.ParseAddr(host); err == nil {
 		addr = addr.Unmap()
 		if Clean(host, len(host)) != host {
@@ -84,10 +85,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 		}
 		return addr, nil
 	}
-	network := map[Family]string{Family4: "ip4", Family6: "ip6"}[family]
-	if network == "" {
-		network = "ip"
-	}
+	network := "ip" + strings.TrimPrefix(string(family), string(FamilyAuto))
 	shown := Clean(host, 80)
 	addrs, err := c.lookup(ctx, network, host)
 	var dns *net.DNSError
@@ -118,9 +116,9 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	return addrs[0].Unmap(), nil
 }
 
-// lookup looks a name up, and ends with ctx what it has begun: by itself Go's own
-// resolver would go on asking for seconds. The system's, where that is used,
-// cannot be ended.
+// lookup resolves a name, and closes its connections to name servers when ctx
+// ends: Go's resolver would otherwise wait for seconds. The system's resolver,
+// where it is used, cannot be interrupted.
 func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	r := c.Resolver
 	if r == nil {
@@ -162,8 +160,8 @@ type Target struct {
 	SweepGuard int
 }
 
-// Gaps returns the gaps of so many attempts: Gap for each where it is known,
-// else those of [DefaultGaps], the widest of them repeated as needed.
+// Gaps returns the gaps of that many attempts: t.Gap for each where it is set,
+// else those of [DefaultGaps], with the widest repeated as needed.
 func (t Target) Gaps(attempts int) []time.Duration {
 	if t.Gap > 0 {
 		return slices.Repeat([]time.Duration{t.Gap}, attempts)
@@ -175,8 +173,8 @@ func (t Target) Gaps(attempts int) []time.Duration {
 	return gaps[:attempts]
 }
 
-// Sequences returns the sequences that a handshake at the time now of this
-// machine sends; the first one is of the server's current hour.
+// Sequences returns the sequences that a handshake sends when this machine's
+// clock shows now. The first one is that of the server's current hour.
 func (t Target) Sequences(now time.Time) []Sequence {
 	var all []Sequence
 	for _, h := range HoursAt(now.Add(t.Skew)) {

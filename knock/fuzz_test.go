@@ -18,9 +18,9 @@ func prints(t *testing.T, s string) {
 	}
 }
 
-// FuzzValues: what is taken for a range, an hour, a family or a secret is one,
-// and reads the same again; what is not is refused in one line. What is left
-// of any text prints and is bounded.
+// FuzzValues: a text that parses as a range, an hour, a family or a secret prints
+// and parses the same again; others give an error of one line. Cleaned text prints
+// and is bounded.
 func FuzzValues(f *testing.F) {
 	for _, s := range []string{"10000-10999", "1-65535", "010-+20", "2026-11-22-08", "0000-01-01-00", "9999-12-31-23", "auto", "6", "f00b4r", "a b%\n", "\x1b[31m", "é\u200b"} {
 		f.Add(s)

@@ -11,21 +11,21 @@ import (
 	"rapport/knock/demo"
 )
 
-// network is what packets go through, each way by itself.
+// network is a network in virtual time; its numbers hold for each direction.
 type network struct {
 	rtt       time.Duration
 	loss      float64
-	jitter    time.Duration // up to so much later
-	late      float64       // the part of the packets that jitter meets
+	jitter    time.Duration // at most that much later
+	late      float64       // the part of the packets that jitter delays
 	duplicate float64
-	nth       int // the packet that gets lost, from 1; zero for none
+	nth       int // the packet that is lost, from 1; zero for none
 }
 
-// What the kernels, sshd and the client do by themselves.
+// Times of the kernels, of sshd and of the client.
 const (
 	synRepeat = time.Second           // a SYN is repeated each second, a SYN-ACK after 1, 3, 7
 	sshdTime  = 10 * time.Millisecond // from a connection to its banner
-	hold      = 900 * time.Millisecond
+	synWatch  = 900 * time.Millisecond
 	greetWait = 400 * time.Millisecond
 	most      = 3 // connections
 )
@@ -39,13 +39,13 @@ type game struct {
 	dice *rand.Rand
 	todo todo
 	now  time.Duration
-	sent int // packets, either way
+	sent int // packets in both directions
 
 	strict bool // the plan is for a strict gate
 
 	attempt int
-	epoch   int // what was to be done in an earlier one no longer is
-	looks   []*flow
+	epoch   int // actions planned in an earlier one are dropped
+	probes  []*flow
 
 	banner      time.Duration // zero if it never came
 	syns        int
@@ -55,12 +55,12 @@ type game struct {
 // flow is one connection to SSH.
 type flow struct {
 	asked, established           bool // at the server
-	connected, closed, heardFrom bool // at the client
+	connected, closed, gotBanner bool // at the client
 }
 
 var player = netip.MustParseAddr("192.0.2.1")
 
-// syns is what a gate does with SYNs.
+// syns is a gate in virtual time.
 type syns interface {
 	knock(port uint16, now time.Time)
 	ssh(now time.Time) (accepted bool)
@@ -74,7 +74,7 @@ func (g lenient) ssh(now time.Time) bool           { return g.Open(player, now) 
 
 func play(n network, plan knock.Plan, gate syns, strict bool, dice *rand.Rand) *game {
 	g := &game{network: n, plan: plan, dice: dice, gate: gate, strict: strict}
-	g.look(hold)
+	g.probe(synWatch)
 	g.start()
 	for len(g.todo) > 0 && g.banner == 0 && g.now < max(knock.DefaultTimeout, plan.Length()+2*time.Second) {
 		next := heap.Pop(&g.todo).(step)
@@ -86,7 +86,7 @@ func play(n network, plan knock.Plan, gate syns, strict bool, dice *rand.Rand) *
 
 func (g *game) after(d time.Duration, do func()) { heap.Push(&g.todo, step{g.now + d, do}) }
 
-// carry takes a packet to the other side, if it comes there.
+// carry takes a packet to the other side, unless it is lost.
 func (g *game) carry(arrives func()) {
 	if g.sent++; g.sent == g.nth || g.dice.Float64() < g.loss {
 		return
@@ -106,12 +106,12 @@ func (g *game) start() {
 		return
 	}
 	a, epoch := g.plan.Attempts[g.attempt], g.epoch
-	stay := hold
+	stay := synWatch
 	switch {
 	case g.attempt == len(g.plan.Attempts)-1, g.attempt == 0 && !g.strict:
 		stay = time.Hour
 	case g.strict:
-		stay = max(hold, time.Duration(a.Wait))
+		stay = max(synWatch, time.Duration(a.Wait))
 	}
 	g.attempt++
 	at := func(d time.Duration, do func()) {
@@ -137,7 +137,7 @@ func (g *game) start() {
 	for _, l := range a.Probes {
 		if !l.IfRefused { // this gate drops
 			last = time.Duration(l.At)
-			at(last, func() { g.look(stay) })
+			at(last, func() { g.probe(stay) })
 		}
 	}
 	at(last+time.Duration(a.Wait+a.Pause), g.start)
@@ -145,11 +145,11 @@ func (g *game) start() {
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// look sends a SYN to SSH. Where it stays for more than a second, the kernel
-// repeats it.
-func (g *game) look(stay time.Duration) {
+// probe sends a SYN to SSH. The kernel repeats it after a second, if it is still
+// open.
+func (g *game) probe(stay time.Duration) {
 	f := &flow{}
-	g.looks = append(g.looks, f)
+	g.probes = append(g.probes, f)
 	var syn func()
 	syn = func() {
 		if !f.closed && !f.connected {
@@ -193,7 +193,7 @@ func (g *game) synACK(f *flow) {
 		f.connected = true
 		g.connections++
 		g.epoch++
-		for _, other := range g.looks {
+		for _, other := range g.probes {
 			other.closed = other.closed || !other.connected
 		}
 		if epoch := g.epoch; g.connections < most {
@@ -207,7 +207,7 @@ func (g *game) synACK(f *flow) {
 	g.carry(func() { g.ack(f) })
 }
 
-// ack is an ACK that comes to the server: sshd is told, and greets.
+// ack is an ACK that comes to the server: sshd sends its banner.
 func (g *game) ack(f *flow) {
 	if f.established {
 		return
@@ -215,8 +215,8 @@ func (g *game) ack(f *flow) {
 	f.established = true
 	const minRTO = 200 * time.Millisecond
 	g.after(sshdTime, func() {
-		g.repeat(g.rtt+max(2*g.rtt, minRTO), func() bool { return f.heardFrom }, func() {
-			if f.heardFrom = true; g.banner == 0 {
+		g.repeat(g.rtt+max(2*g.rtt, minRTO), func() bool { return f.gotBanner }, func() {
+			if f.gotBanner = true; g.banner == 0 {
 				g.banner = g.now
 			}
 		})
@@ -244,20 +244,20 @@ func (q *todo) Pop() any {
 
 func dice() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
-// score is what many games came to.
+// score is the result of many games.
 type score struct {
-	in2, in5    float64 // the part within so many seconds
+	in2, in5    float64 // the part that opened within that many seconds
 	median      time.Duration
 	syns        float64
 	connections int // the most of any game
 }
 
-// games plays a plan so often over a network.
+// games plays a plan runs times over a network.
 func games(runs int, n network, plan knock.Plan, seq knock.Sequence) score {
 	return gamesAt(runs, n, plan, false, func() syns { return lenient{demo.NewPhases(seq, knock.DefaultWindow)} })
 }
 
-// gamesAt plays a plan so often, each time against a new gate.
+// gamesAt plays a plan runs times, each time against a new gate.
 func gamesAt(runs int, n network, plan knock.Plan, strict bool, newGate func() syns) (s score) {
 	dice := dice()
 	var all []time.Duration

@@ -15,8 +15,8 @@ import (
 	"rapport/knock"
 )
 
-// hostile listens on loopback and has handle deal with whoever connects. taken
-// is how many bytes clients let it write.
+// hostile listens on loopback and calls handle for each client. taken is how many
+// bytes clients let it write.
 func hostile(t *testing.T, handle func(c *net.TCPConn, write func(string) bool)) (addr netip.AddrPort, taken *atomic.Int64) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -44,8 +44,7 @@ func hostile(t *testing.T, handle func(c *net.TCPConn, write func(string) bool))
 	return l.Addr().(*net.TCPAddr).AddrPort(), taken
 }
 
-// allocated is what is allocated in all while f runs, an upper bound of what it
-// needs.
+// allocated is the total allocated while f runs, an upper bound of what it needs.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -54,8 +53,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Servers that mean ill cost neither memory nor more time than was given, and
-// what they say is told in a line that prints.
+// Hostile servers cost neither memory nor more than the timeout, and their text is
+// reported in one printable line.
 func TestHostileServers(t *testing.T) {
 	endless := func(s string) func(*net.TCPConn, func(string) bool) {
 		return func(c *net.TCPConn, write func(string) bool) {
@@ -109,7 +108,7 @@ func TestHostileServers(t *testing.T) {
 				prints(t, p.SSH.Banner+r.SSH.Banner+r.Summary())
 				v, err := c.SendBatch(t.Context(), addr, []knock.Packet{{Port: 1}, {Probe: true}}, knock.BatchOptions{}, nil)
 				if err != nil || v.Hit != 1 && tt.want != "" && v.Connections == 0 {
-					t.Errorf("a volley: %+v, %v", v, err)
+					t.Errorf("a batch: %+v, %v", v, err)
 				}
 				prints(t, v.SSH.Banner)
 			})
@@ -119,15 +118,15 @@ func TestHostileServers(t *testing.T) {
 			if used > 64<<20 {
 				t.Errorf("%d MB of memory were used", used>>20)
 			}
-			if n := taken.Load(); n > 64<<20 { // what the kernel takes unread
+			if n := taken.Load(); n > 64<<20 { // the kernel's buffers
 				t.Errorf("%d MB were taken from the server", n>>20)
 			}
 		})
 	}
 }
 
-// Name servers that mean ill: what they answer is an address or one line, in
-// the time given.
+// With hostile name servers Resolve returns an address or a printable error, in
+// time.
 func TestHostileNameServers(t *testing.T) {
 	for name, answer := range map[string]func(query []byte) [][]byte{
 		"garbage":        func([]byte) [][]byte { return [][]byte{[]byte("\x1b[2J\x1b[2J\x1b[2J\x1b[2J")} },
@@ -184,8 +183,8 @@ func TestHostileNameServers(t *testing.T) {
 	}
 }
 
-// dnsAnswer answers a query of one question (RFC 1035, 4.1) with a code, and
-// whatever else is to be in it.
+// dnsAnswer answers a query of one question (RFC 1035, 4.1) with a code. more follows
+// the question, and change, if not nil, edits the whole answer.
 func dnsAnswer(query []byte, code byte, change func([]byte), more ...byte) []byte {
 	b := append([]byte(nil), query...)
 	b[2] |= 0x80

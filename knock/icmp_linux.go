@@ -9,7 +9,7 @@ import (
 // icmpOrigin is where an ICMP error came from.
 type icmpOrigin struct {
 	from    netip.Addr
-	noRoute bool // no route to the network or host, as against a port or a policy
+	noRoute bool // no route to the network or host; false for a closed port or a policy
 }
 
 // askForICMP lets the socket queue ICMP errors in full, see IP_RECVERR in

@@ -4,7 +4,7 @@ package knock
 
 import "net/netip"
 
-// icmpOrigin is where an ICMP error came from. Only Linux tells it for TCP.
+// icmpOrigin is where an ICMP error came from. Only Linux reports it for TCP.
 type icmpOrigin struct {
 	from    netip.Addr
 	noRoute bool

@@ -32,8 +32,8 @@ func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
 			n, ended = 0, true
 			return true
 		}
-		// Bytes known already: the next event brings more of them, or the end,
-		// which cannot be told apart while they wait; the deadline decides.
+		// No more than the known bytes: wait for the next event. While they are
+		// unread, the end of the connection looks the same; the deadline decides.
 		return n > had
 	})
 	return buf[:max(n, 0)], c, ended || err != nil

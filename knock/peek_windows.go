@@ -4,13 +4,13 @@ import (
 	"net"
 )
 
-// replayed is a connection whose first bytes have been read and are given again.
+// replayed is a connection whose first bytes were read ahead and are read again.
 type replayed struct {
 	net.Conn
 	first []byte
 }
 
-// Read gives what was read ahead, then what the connection gives.
+// Read reads the bytes read ahead, then the connection.
 func (r *replayed) Read(b []byte) (int, error) {
 	if len(r.first) > 0 {
 		n := copy(b, r.first)
@@ -21,8 +21,8 @@ func (r *replayed) Read(b []byte) (int, error) {
 }
 
 // peek returns the bytes read ahead so far, with more than had of them unless
-// the connection ended or its deadline came. Windows' sockets do not peek
-// through Go's poller, so the bytes are kept aside.
+// the connection ended or its deadline came. Go's poller cannot peek on Windows,
+// so the bytes are stored.
 func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
 	r, ok := c.(*replayed)
 	if !ok {

@@ -8,40 +8,34 @@ import (
 // DefaultWindow is the article's --seconds 5.
 const DefaultWindow = 5 * time.Second
 
-// A plan was chosen by playing thousands of handshakes in virtual time, and
-// confirmed on real gates behind lossy links; the README names both commands.
-// What it follows from:
+// These numbers were chosen by simulating thousands of handshakes and confirmed on
+// real gates behind lossy links; the README names both commands. The reasons:
 //
-//   - A gate's phases persist. An attempt goes on from the phase that the one
-//     before it reached, a knock that comes twice does nothing, and wrong ports
-//     reset nothing. So attempts may follow each other fast.
-//   - Knocks go to different ports, so a network card and a server may handle
-//     them on different cores; a millisecond keeps them in order there and costs
-//     four of them. That is all a good network needs, so the first attempt sends
-//     nothing twice.
-//   - A second attempt is due to loss far more often than to reordering: 10 ms
-//     are soon over. From the third on it may be either: 30 ms are as much as
-//     Wi-Fi reorders, and are well inside the window.
-//   - Two copies of each knock bring an attempt through 20 % of loss in four of
-//     five cases instead of one of three. Three copies bring little more.
-//   - The look is the packet that is lost most often: it takes one each way.
-//     Hence a second one, while older ones are still listened to. That the kernel
-//     repeats them after a second gains nothing where attempts follow, so only
-//     those of the first and the last attempt stay open to the end, the first for
-//     round trips of more than a second.
-//   - An onlooker learns the ports from the first attempt. More of the same tells
-//     nothing new, but makes the handshake longer and easier to notice: with no
-//     answer at all, 12 SYNs an attempt instead of 6.
+//   - A gate's phases persist: an attempt continues from the phase that the previous
+//     one reached, and repeated knocks and wrong ports change nothing. So attempts
+//     may follow each other quickly.
+//   - A network card and a server may handle knocks to different ports on different
+//     cores. A gap of a millisecond keeps them in order. A good network needs no
+//     more, so the first attempt sends nothing twice.
+//   - The second attempt is needed because of loss far more often than because of
+//     reordering, and 10 ms cost little. Later either is likely: 30 ms is as much as
+//     Wi-Fi reorders, and well inside the window.
+//   - With two copies of each knock an attempt survives 20 % loss in four of five
+//     cases instead of one of three. A third copy helps little.
+//   - The probe is lost most often, since it needs a packet each way: so there are
+//     two. The kernel's repeat after a second gains nothing where another attempt
+//     follows, so only those of the last attempt stay open to the end, and those of
+//     the first, since a round trip may take more than a second.
+//   - An eavesdropper learns the ports from the first attempt. Repeats tell nothing
+//     new, but make the handshake easier to notice: 12 SYNs an attempt instead of 6.
 var (
 	firstGap   = time.Millisecond
 	secondGap  = 10 * time.Millisecond
 	furtherGap = 30 * time.Millisecond
 
-	// waits are how long attempts wait for SSH where the round trip is not known,
-	// from the first on. The first one suits 200 ms and a little: sooner would
-	// repeat the knocks in networks that lose nothing. It is the only one that
-	// has to, since later answers to older looks are still taken. All in all the
-	// default attempts take as long as somebody waits who does not get in.
+	// waits are how long attempts wait for SSH where the round trip is not known.
+	// The first one covers 200 ms, so that networks without loss see no repeated
+	// knocks. The others may be shorter, since older probes stay open.
 	waits = [...]time.Duration{250 * time.Millisecond, 150 * time.Millisecond, 150 * time.Millisecond,
 		200 * time.Millisecond, 300 * time.Millisecond, 500 * time.Millisecond, 800 * time.Millisecond}
 )
@@ -49,11 +43,11 @@ var (
 const (
 	// copies is how often each knock is sent from the second attempt on.
 	copies = 2
-	// lastWait is how long the last attempt waits: a slow path's answer still
-	// comes, and so does the answer to the kernel's repeated SYN.
+	// lastWait is how long the last attempt waits: long enough for a slow path, and
+	// for the answer to the kernel's repeated SYN.
 	lastWait = 2 * time.Second
-	// lookAgain is when a look is repeated in the same attempt.
-	lookAgain = 30 * time.Millisecond
+	// probeAgain is when a probe is repeated in the same attempt.
+	probeAgain = 30 * time.Millisecond
 	// maxFirstWait bounds the first wait where the round trip is known to be long.
 	maxFirstWait = 1500 * time.Millisecond
 	// minGap is the shortest gap.
@@ -69,10 +63,10 @@ func DefaultGaps() []time.Duration {
 	return gaps
 }
 
-// Plan is what a handshake is going to send, and when, if SSH stays shut to the
-// end. It ends as soon as SSH accepts.
+// Plan is what a handshake sends, and when, as long as SSH stays shut. The
+// handshake ends as soon as SSH accepts.
 type Plan struct {
-	// RTT is the round trip that the plan reckons with, zero if none is known.
+	// RTT is the round trip that the plan assumes, zero if none is known.
 	RTT      Measure          `json:"rtt_ms"`
 	Attempts []PlannedAttempt `json:"attempts"`
 }
@@ -87,14 +81,14 @@ type PlannedAttempt struct {
 	Resets []PlannedReset `json:"resets,omitempty"`
 	Knocks []PlannedKnock `json:"knocks"`
 	Probes []PlannedProbe `json:"looks"`
-	// Wait is how long after its newest look the attempt waits for SSH.
+	// Wait is how long after its newest probe the attempt waits for SSH.
 	Wait Millis `json:"wait_ms"`
 	// Pause is how long nothing is sent after that.
 	Pause Millis `json:"pause_ms,omitempty"`
 	Why   string `json:"why"`
 }
 
-// length is how long the attempt takes until its first look at SSH.
+// length is how long the attempt takes until its first probe.
 func (a PlannedAttempt) length() time.Duration { return time.Duration(a.Probes[0].At) }
 
 // whole is how long the attempt takes where nothing is answered.
@@ -115,8 +109,8 @@ func (p Plan) Length() (d time.Duration) {
 	return d
 }
 
-// Packets is how many SYNs leave where nothing is answered, the look before the
-// handshake included, and not those that the kernel repeats of looks.
+// Packets is how many SYNs are sent where nothing is answered: the probe before
+// the handshake counts, the kernel's repeats of probes do not.
 func (p Plan) Packets() int {
 	n := 1
 	for _, a := range p.Attempts {
@@ -149,13 +143,12 @@ type PlannedKnock struct {
 // attempt.
 type PlannedProbe struct {
 	At Millis `json:"at_ms"`
-	// IfRefused says that it is made only if the one before it was refused: that
-	// is definite and quick, so looking again costs one packet, and the gate may
-	// have been handling the last knock.
+	// IfRefused says that it is sent only if the one before it was refused, perhaps
+	// because the gate had not yet handled the last knock.
 	IfRefused bool `json:"if_refused,omitempty"`
 }
 
-// Facts are what is known of the way to a server before a handshake.
+// Facts are what is known of a server, and the path to it, before a handshake.
 type Facts struct {
 	RTT    time.Duration // the round trip, zero if it was not measured
 	Window time.Duration // the server's, zero is DefaultWindow
@@ -165,12 +158,12 @@ type Facts struct {
 	SweepGuard int    // wrong ports a minute that the gate forgives, zero if not known
 }
 
-// NewPlan plans one attempt for each gap. Where there are several sequences,
-// their knocks go out interleaved: to the gate of one hour the others are wrong
-// ports, which reset nothing. Gaps are kept within a millisecond and a quarter
-// of the window, so that every attempt stays well inside the windows. To a strict
-// gate the other hour's knocks are wrong packets: there each attempt sends one
-// sequence, the next one another.
+// NewPlan plans one attempt for each gap. The knocks of several sequences are
+// interleaved: for the gate of one hour the others are wrong ports, which reset
+// nothing. Gaps are limited to between a millisecond and a quarter of the window,
+// so that every attempt stays well inside the windows. A strict gate starts over
+// on the other hour's knocks: there each attempt sends one sequence, and the
+// attempts alternate.
 func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
@@ -194,8 +187,8 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 				}
 			}
 		}
-		look := Knocks * gap
-		a.Probes = []PlannedProbe{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
+		probe := Knocks * gap
+		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
 		a.Why = why(i, len(gaps), f.RTT)
 		p.Attempts = append(p.Attempts, a)
 		at += a.whole()
@@ -213,7 +206,7 @@ func waitOf(i, n int, rtt time.Duration) time.Duration {
 	if rtt <= 0 {
 		return wait
 	}
-	first := min(rtt+rtt/4+lookAgain, maxFirstWait)
+	first := min(rtt+rtt/4+probeAgain, maxFirstWait)
 	switch {
 	case i == 0:
 		return first
@@ -223,7 +216,7 @@ func waitOf(i, n int, rtt time.Duration) time.Duration {
 	return max(wait, first*3/5)
 }
 
-// why says in a few words what an attempt is for.
+// why says what an attempt is for.
 func why(i, n int, rtt time.Duration) string {
 	switch {
 	case n == 1:
@@ -231,22 +224,23 @@ func why(i, n int, rtt time.Duration) string {
 	case i == n-1:
 		return "the last one: waits for slow answers and the kernels' own repeats"
 	case i == 0 && rtt > 0:
-		return "a network that loses nothing: each knock once, then one round trip and a quarter"
+		return "a network without loss: each knock once, then one round trip and a quarter"
 	case i == 0:
-		return "a network that loses nothing: each knock once, then a round trip of 200 ms and some more"
+		return "a network without loss: each knock once, then a round trip of 200 ms and some more"
 	case i == 1:
-		return "loss: goes on from the phase reached, each knock twice, two looks"
+		return "loss: continues from the phase reached, each knock twice, two probes"
 	case i == 2:
 		return "loss and reordering: gaps wider than Wi-Fi's jitter"
 	}
 	return "again, after a longer wait: an outage may be over"
 }
 
-// maxAttempts bounds how often one handshake is repeated.
+// maxAttempts is the most attempts that one handshake makes.
 const maxAttempts = 20
 
-// Gaps returns the gaps of so many attempts: the default ones, the widest of
-// them repeated as needed, or gap for each where it is not zero.
+// Gaps returns the gaps of that many attempts, 1 to 20: gap for each, 1ms to a
+// quarter of the window; or, where gap is zero, the default ones with the widest
+// repeated as needed.
 func Gaps(attempts int, gap time.Duration) ([]time.Duration, error) {
 	switch {
 	case attempts < 1 || attempts > maxAttempts:

@@ -5,33 +5,31 @@ import (
 	"time"
 )
 
-// A gate that starts over on a wrong or repeated packet needs another plan. What
-// it follows from:
+// A gate that starts over on a wrong or repeated packet needs another plan:
 //
-//   - To such a gate a copy of a knock, the knocks of another hour and a probe
+//   - For such a gate a copy of a knock, the knocks of another hour and a probe
 //     among the knocks are all wrong packets. So an attempt sends one hour's five
 //     knocks, each once; near the hour change the attempts alternate between the
-//     two hours. The probe of before leaves first, and no SYN is left to the
-//     kernel to repeat while another attempt follows.
-//   - Where an attempt ended on the server is not known, and it matters. On some
-//     gates the first knock always starts over. On others a wrong packet is
-//     dropped, and takes the client out of the newest phase alone: after a lost
-//     knock, or a handshake of hours ago, the first knock would be used up by that. As
-//     many wrong SYNs as there are phases clear the worst of them, and do no harm
-//     to the rest. They go to a port of the range, as some gates see no other, and
-//     precede the first knock by as much as Wi-Fi reorders.
+//     hours. The kernel may not repeat any SYN while another attempt follows.
+//   - The client does not know in which phase the last attempt left it. On some
+//     gates the first knock always starts over. On others a wrong packet is dropped
+//     and removes the client from the newest phase only: after a lost knock the
+//     first knock of the next attempt is that wrong packet. As many wrong SYNs as
+//     there are phases clear any of these states, and do no harm elsewhere. They go
+//     to a port of the range, because some gates watch no other, and precede the
+//     first knock by as much as Wi-Fi reorders.
 //   - After that every attempt is as good as the first one, so the next may begin
 //     as soon as an answer is overdue; an answer that comes later still counts.
-//   - What none of this clears, time does, on gates whose phases run out. So
-//     before the last round nothing is sent for longer than the window. Not
-//     sooner: at 10 % of loss half of the attempts lose a packet.
+//   - Time clears the rest, on gates whose phases expire. So before the last round
+//     nothing is sent for longer than the window. Not sooner: at 10 % loss half of
+//     the attempts lose a packet.
 const (
 	// clearLead is how long the wrong SYNs precede the first knock.
 	clearLead = 30 * time.Millisecond
 	// pauseExtra is what the pause adds to the window: netfilter's recent match
 	// counts from second to second.
 	pauseExtra = time.Second
-	// maxPause bounds the pause, for somebody waits.
+	// maxPause bounds the pause, since a user is waiting.
 	maxPause = 11 * time.Second
 )
 
@@ -49,14 +47,14 @@ func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 			}
 			first = (Knocks-1)*gap + max(gap, clearLead)
 		} else {
-			first = max(gap, clearLead) // after the probe of before, or the last attempt's
+			first = max(gap, clearLead) // after the last probe, of before the handshake or of the last attempt
 		}
 		s := sequences[i%len(sequences)]
 		for k, port := range s.ports {
 			a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
 		}
-		look := first + Knocks*gap
-		a.Probes = []PlannedProbe{{At: Millis(look)}, {At: Millis(look + lookAgain), IfRefused: i == 0}}
+		probe := first + Knocks*gap
+		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
 		if last := lastRound(len(gaps), len(sequences)); i+1 == last && last < len(gaps) {
 			a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
 		}
@@ -67,9 +65,9 @@ func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	return p
 }
 
-// lastRound is the attempt of n that begins after the pause: one for each of the
-// hours is left then. It is n, so that there is no pause, where that would be
-// the second time for one of them.
+// lastRound is the attempt of n that begins after the pause; one attempt for each
+// hour is left then. It is n, no pause, where an hour would not have had two
+// attempts before it.
 func lastRound(n, hours int) int {
 	if last := n - hours; last >= 2*hours {
 		return last
@@ -77,13 +75,13 @@ func lastRound(n, hours int) int {
 	return n
 }
 
-// clears reports whether attempt i sends wrong SYNs: where a port is known to be
-// one, and the sweep guard, if there is any, forgives that many.
+// clears reports whether attempt i sends wrong SYNs: a wrong port is known, and
+// the sweep guard, if there is one, forgives that many.
 func (f Facts) clears(i int) bool {
 	return f.Wrong != 0 && (f.SweepGuard == 0 || (i+1)*Knocks <= f.SweepGuard)
 }
 
-// whyStrict says in a few words what an attempt is for.
+// whyStrict says what an attempt is for.
 func whyStrict(i, n, hours int) string {
 	const once = "a strict gate: wrong SYNs end what an earlier handshake left, then one hour's knocks, each once"
 	switch {
@@ -92,13 +90,13 @@ func whyStrict(i, n, hours int) string {
 	case i == 0:
 		return once
 	case i == lastRound(n, hours):
-		return "after a pause in which the gate's phases run out, if they do"
+		return "after a pause that is long enough for the gate's phases to expire"
 	case i == n-1:
 		return "the last one: waits for slow answers and the kernels' own repeats"
 	case hours > 1 && i == 1:
 		return "the other hour: its knocks must not mix with the first one's"
 	case i < hours*2:
-		return "loss: starts over, for this gate keeps nothing of an attempt that failed"
+		return "loss: starts over, since this gate forgets a failed attempt"
 	case i < hours*3:
 		return "loss and reordering: starts over, with gaps wider than Wi-Fi's jitter"
 	}

@@ -9,20 +9,20 @@ import (
 	"rapport/knock"
 )
 
-// strictStyle is what a gate does that starts over.
+// strictStyle is a kind of gate that starts over.
 type strictStyle int
 
 const (
-	// archStyle drops a wrong packet and forgets the newest phase alone, without
-	// any time limit but the last one's, as the Arch wiki has it.
+	// archStyle drops a wrong packet and forgets the newest phase only; only the
+	// last phase has a time limit. See the Arch wiki.
 	archStyle strictStyle = iota
-	// oceanStyle forgets the only phase there is; a first knock is always one, and
-	// SSH uses the last phase up, as DigitalOcean's tutorial has it.
+	// oceanStyle has one phase at a time; a first knock always counts, and SSH ends
+	// the last phase. See DigitalOcean's tutorial.
 	oceanStyle
-	// singleStyle drops a wrong packet and forgets all; also a repeated first knock
-	// is wrong.
+	// singleStyle drops a wrong packet and forgets all phases; a repeated first
+	// knock is wrong too.
 	singleStyle
-	// rangeStyle is singleStyle that sees the range alone.
+	// rangeStyle is singleStyle that sees only the range.
 	rangeStyle
 )
 
@@ -34,7 +34,7 @@ func strictStyles() []strictStyle {
 	return []strictStyle{archStyle, oceanStyle, singleStyle, rangeStyle}
 }
 
-// strictGate is such a gate, for one client.
+// strictGate is a gate of a strictStyle, for one client.
 type strictGate struct {
 	style strictStyle
 	ports [knock.Knocks]uint16
@@ -70,7 +70,7 @@ func (g *strictGate) syn(port uint16, now time.Time) (accepted bool) {
 		if !within(k) && (!g.in[k] || g.style != archStyle) {
 			continue
 		}
-		g.in[k] = g.style == archStyle // what was passed stays listed
+		g.in[k] = g.style == archStyle // passed phases stay listed
 		switch {
 		case k < last && port == g.ports[k+1]:
 			g.enter(k+1, now)
@@ -91,7 +91,7 @@ func (g *strictGate) syn(port uint16, now time.Time) (accepted bool) {
 	return false
 }
 
-// strictPlanOf plans for the hour at noon, and another one where both says so.
+// strictPlanOf plans for the hour at noon, and with both for another one too.
 func strictPlanOf(t *testing.T, rtt time.Duration, both bool) (knock.Plan, []knock.Sequence) {
 	var all []knock.Sequence
 	for _, h := range []knock.Hour{knock.HourOf(noon), knock.HourOf(noon).Add(1)} {
@@ -104,8 +104,8 @@ func strictPlanOf(t *testing.T, rtt time.Duration, both bool) (knock.Plan, []kno
 	return knock.NewPlan(sent, knock.DefaultGaps(), knock.Facts{RTT: rtt, Strict: true, Wrong: 10000}), all
 }
 
-// Whatever an earlier handshake left in the gate, and in either hour near the
-// change, each attempt is as good as the first one.
+// In any state of the gate after an earlier handshake, and in either hour near the
+// hour change, each attempt is as good as the first one.
 func TestStrictPlanStartsFresh(t *testing.T) {
 	clean := network{rtt: 20 * ms}
 	for _, style := range strictStyles() {
@@ -133,12 +133,12 @@ func TestStrictPlanStartsFresh(t *testing.T) {
 	}
 }
 
-// After one lost packet, whichever, the next attempt for that hour opens.
+// After any one lost packet the next attempt for that hour opens.
 func TestStrictPlanAfterOneLoss(t *testing.T) {
 	for _, style := range strictStyles() {
 		for _, both := range []bool{false, true} {
 			p, sequences := strictPlanOf(t, 20*ms, both)
-			for nth := 1; nth <= 12; nth++ { // the probe of before, five wrong SYNs, five knocks, the probe
+			for nth := 1; nth <= 12; nth++ { // the probe before, five wrong SYNs, five knocks, the probe
 				g := &strictGate{style: style, ports: sequences[0].Ports()}
 				got := play(network{rtt: 20 * ms, nth: nth}, p, g, true, dice())
 				if most := map[bool]int{false: 2, true: 3}[both]; got.banner == 0 || got.attempt > most {
@@ -204,7 +204,7 @@ func TestStrictPlanSendsOneHourOnce(t *testing.T) {
 			t.Errorf("both hours %v: a pause of %v before the last %d attempts", both, time.Duration(p.Attempts[paused].Pause), left)
 		}
 	}
-	// Of few attempts none waits for a pause.
+	// With few attempts there is no pause.
 	p, _ := strictPlanOf(t, 0, true)
 	few := knock.NewPlan([]knock.Sequence{knock.Derive(knock.HourOf(noon), knock.DefaultRange, secret(t, "f00b4r"))}, knock.DefaultGaps()[:2], knock.Facts{Strict: true})
 	if few.Length() > 3*time.Second || len(few.Attempts[0].Resets) > 0 {

@@ -15,8 +15,8 @@ func plan(t *testing.T, gaps []time.Duration, f knock.Facts) (knock.Plan, knock.
 	return knock.NewPlan([]knock.Sequence{seq}, gaps, f), seq
 }
 
-// The plan reaches its aims, and on a good network sends nothing that it need
-// not and ends after one round trip to connect, one to greet.
+// The plan reaches its aims. On a good network it sends nothing unnecessary and ends
+// after two round trips: for the connection and for the banner.
 func TestPlanInBadNetworks(t *testing.T) {
 	const runs = 4000
 	for _, tt := range []struct {
@@ -50,8 +50,8 @@ func TestPlanInBadNetworks(t *testing.T) {
 	}
 }
 
-// What each part of the plan is good for: go test -v -run WithoutAPart ./knock
-// prints what becomes of it without the part, or with more of it.
+// Each part of the plan has a use: go test -v -run WithoutAPart ./knock prints the
+// results without the part, or with more of it.
 func TestPlanWithoutAPart(t *testing.T) {
 	networks := []struct {
 		name string
@@ -88,11 +88,11 @@ func TestPlanWithoutAPart(t *testing.T) {
 				}
 			}
 		})},
-		{"one look an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Probes = a.Probes[:1] })},
+		{"one probe an attempt", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Probes = a.Probes[:1] })},
 		{"gaps of 1 ms", slices.Repeat([]time.Duration{ms}, 8), nil},
 		{"gaps of 30 ms, all but the first", append([]time.Duration{ms}, slices.Repeat([]time.Duration{30 * ms}, 7)...), nil},
 		{"waits of 1 s", nil, each(func(_ int, a *knock.PlannedAttempt) { a.Wait = knock.Millis(time.Second) })},
-		{"1, 50, 250 ms, each knock and look once, waits of 1 s", []time.Duration{ms, 50 * ms, 250 * ms}, each(func(i int, a *knock.PlannedAttempt) {
+		{"1, 50, 250 ms, each knock and probe once, waits of 1 s", []time.Duration{ms, 50 * ms, 250 * ms}, each(func(i int, a *knock.PlannedAttempt) {
 			a.Knocks = slices.DeleteFunc(a.Knocks, func(k knock.PlannedKnock) bool { return k.Copy })
 			a.Probes, a.Wait = a.Probes[:1], knock.Millis(time.Second)
 		})},
@@ -112,10 +112,10 @@ func TestPlanWithoutAPart(t *testing.T) {
 		}
 	}
 	for part, n := range map[string]string{
-		"each knock once":     "20 % loss",
-		"one look an attempt": "20 % loss",
-		"waits of 1 s":        "20 % loss",
-		"gaps of 1 ms":        "150 ms, 5 % loss, 30 ms jitter",
+		"each knock once":      "20 % loss",
+		"one probe an attempt": "20 % loss",
+		"waits of 1 s":         "20 % loss",
+		"gaps of 1 ms":         "150 ms, 5 % loss, 30 ms jitter",
 	} {
 		if with, without := scores["as it is in "+n], scores[part+" in "+n]; without.median <= with.median {
 			t.Errorf("%s: with %s the banner comes after %v, and after %v as it is", n, part, without.median, with.median)
@@ -148,7 +148,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 	if a, b := time.Duration(p.Attempts[0].Gap), time.Duration(p.Attempts[1].Gap); a != 500*ms || b != ms {
 		t.Errorf("gaps of an hour and of nothing become %v and %v", a, b)
 	}
-	// The knocks of two hours go out together, each sequence in order.
+	// The knocks of two hours are sent together, each sequence in order.
 	both := knock.NewPlan([]knock.Sequence{
 		knock.Derive(knock.HourOf(noon), knock.DefaultRange, secret(t, "f00b4r")),
 		knock.Derive(knock.HourOf(noon).Add(1), knock.DefaultRange, secret(t, "f00b4r")),
@@ -161,7 +161,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 			t.Errorf("attempt %d is not in order of time: %+v", i+1, a.Knocks)
 		}
 	}
-	// What it says of itself adds up.
+	// Length and Packets match the attempts.
 	p, _ = plan(t, knock.DefaultGaps(), knock.Facts{})
 	if end := p.Attempts[last]; p.Length() != time.Duration(end.At+end.Probes[1].At+end.Wait) {
 		t.Errorf("%v long, and the last attempt begins at %v", p.Length(), time.Duration(end.At))

@@ -2,6 +2,7 @@ package knock
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -14,26 +15,48 @@ type ProbeReport struct {
 	SSH     SSH    `json:"ssh"`
 }
 
-// probeTimeout outlasts the three seconds after which a machine gives up asking
-// its own network who has an address, so that "unreachable" is told from
-// "filtered".
-const probeTimeout = 4 * time.Second
+const (
+	// probeTimeout is more than the three seconds after which the kernel reports
+	// that ARP found no host: before that "unreachable" looks like "filtered".
+	probeTimeout = 4 * time.Second
+	// judgeTime is left before a deadline to classify an unfinished banner.
+	judgeTime = 50 * time.Millisecond
+)
 
-// Probe looks whether SSH answers at addr, with one connection. Options' Timeout
-// counts, four seconds if zero. Errors are as those of Knock.
+// Probe checks whether SSH answers at addr, with one connection. Only
+// Options.Timeout counts; zero is four seconds. Errors are those of
+// [Client.Knock]. The report holds what was seen, also beside an error.
 func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o Options) (ProbeReport, error) {
 	if o.Timeout == 0 {
 		o.Timeout = probeTimeout
 	}
-	h := newHandshake(Target{Host: host, Addr: addr}, o, Plan{Attempts: []PlannedAttempt{{Probes: make([]PlannedProbe, 1)}}}, nil)
-	l, err := h.look(false, 0)
-	if err == nil {
-		h.after = append(h.after, l)
-		err = h.await(ctx, h.deadline, func() bool { return l.judged })
+	report := ProbeReport{Schema: 1, Host: host, Address: addr.Addr().String()}
+	e := c.newEngine(addr.Addr())
+	deadline := e.start.Add(o.Timeout)
+	e.record = func(o outcome) {
+		if o.state == stateConnected {
+			e.readBanner(o.socket, deadline.Add(-judgeTime))
+		}
 	}
-	h.finish(false)
-	if err == nil && h.gone {
+	s, err := e.send(socket{port: addr.Port(), probe: true}, false)
+	if err != nil {
+		return report, probeError(addr.Port(), err)
+	}
+	e.watch(s, deadline)
+	err = e.await(ctx, deadline, s.done)
+	e.end()
+	s.closeConn()
+	report.SSH = s.seen()
+	switch {
+	case err != nil:
+	case s.state == stateNoRoute:
 		err = unreachable(addr.Addr())
+	case s.state == stateFailed:
+		err = probeError(addr.Port(), s.err)
 	}
-	return ProbeReport{Schema: 1, Host: host, Address: addr.Addr().String(), SSH: h.report.SSH}, err
+	return report, err
+}
+
+func probeError(port uint16, err error) error {
+	return sendError(fmt.Sprintf("connection to SSH port %d", port), err)
 }

@@ -13,8 +13,8 @@ import (
 	"rapport/knock"
 )
 
-// greeter listens on loopback and says the given pieces to whoever connects,
-// one after the other, then waits until the client has gone.
+// greeter listens on loopback and sends the given pieces to each client, one after
+// the other, then waits until the client closes.
 func greeter(t *testing.T, pieces ...string) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,7 +126,7 @@ func TestKnockWhereSSHIsOpenAnyway(t *testing.T) {
 	if events[len(events)-1] != knock.Finished {
 		t.Errorf("the last event is %v", events[len(events)-1])
 	}
-	// The connection is handed on with its banner unread.
+	// The banner is still unread in the connection of the report.
 	defer r.Conn.Close()
 	got := make([]byte, 32)
 	n, err := r.Conn.Read(got)
@@ -175,7 +175,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Every answer that has come is told, also those of the last moment.
+// Every answer that has come is reported, even at the last moment.
 func TestNoAnswerIsLost(t *testing.T) {
 	r := knock.DefaultRange
 	sec := secret(t, "f00b4r-no-answer-is-lost")
@@ -192,16 +192,16 @@ func TestNoAnswerIsLost(t *testing.T) {
 		report := mustKnock(t, at, target, knock.Options{})
 		for i, a := range answers(report) {
 			if a != knock.Open {
-				t.Errorf("knock %d to a port that accepts is told as %s", i+1, a)
+				t.Errorf("knock %d to a port that accepts is reported as %s", i+1, a)
 			}
 		}
 	}
 }
 
-// Nothing is sent after the timeout, and no attempt begins that cannot end by
-// then; too short a one for any attempt is refused before anything is sent.
+// Nothing is sent after the timeout, and no attempt begins that would not end by
+// then. A timeout too short for one attempt is refused before anything is sent.
 func TestTimeoutIsKept(t *testing.T) {
-	c := clockAt(at) // near the turn of the hour two hours' knocks go out together
+	c := clockAt(at) // far from the hour change: one hour's knocks
 	target := knock.Target{Host: "h", Addr: closedPort(t), Range: knock.DefaultRange, Secret: secret(t, "f00b4r")}
 	gaps, err := knock.Gaps(20, 20*time.Millisecond)
 	if err != nil {
@@ -213,7 +213,7 @@ func TestTimeoutIsKept(t *testing.T) {
 	}
 	for _, a := range r.Attempts {
 		for i, k := range a.Knocks {
-			// A copy comes half a gap after what it copies.
+			// A copy is sent half a gap after its knock.
 			if i > 0 && time.Duration(k.Sent-a.Knocks[i-1].Sent) < 9*time.Millisecond {
 				t.Errorf("knocks at %v and %v, the gap is %v", a.Knocks[i-1].Sent, k.Sent, a.Gap)
 			}

@@ -9,8 +9,8 @@ import (
 // DefaultRange is the range of the article: 10000-10999.
 var DefaultRange = Range{bottom: 10000, top: 10999}
 
-// narrowSize is the size below which a range is called narrow: the order of
-// fewer ports can be guessed, even past a sweep guard.
+// narrowSize is the size below which a range is called narrow: a client
+// can try so few ports even past a sweep guard.
 const narrowSize = 100
 
 // Range is the ports that a sequence is drawn from, bottom and top included.
@@ -62,8 +62,8 @@ func (r Range) Size() int {
 // IsValid reports whether r is not the zero Range.
 func (r Range) IsValid() bool { return r != Range{} }
 
-// IsNarrow reports whether r has fewer than 100 ports, few enough to be found
-// by trying them.
+// IsNarrow reports whether r has fewer than 100 ports, few enough for others to
+// find the sequence by trying.
 func (r Range) IsNarrow() bool { return r.Size() < narrowSize }
 
 // Contains reports whether port lies in r.

@@ -19,8 +19,7 @@ import (
 
 func TestMain(m *testing.M) { knocktest.Main(m) }
 
-// at is the time by the clocks of client and server in these tests, well away
-// from the turn of the hour.
+// at is the time of client and server in these tests, far from the hour change.
 var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 
 // clockAt returns a client whose clock starts at t.
@@ -43,7 +42,7 @@ func mustKnock(t *testing.T, now time.Time, target knock.Target, o knock.Options
 	return r
 }
 
-// answers lists what the knocks of a report were answered.
+// answers lists the answers to the knocks of a report.
 func answers(r knock.Report) (all []knock.Answer) {
 	for _, a := range r.Attempts {
 		for _, k := range a.Knocks {
@@ -68,8 +67,8 @@ func TestRealGateOpensAndShuts(t *testing.T) {
 			if r.SSH.RTT <= 0 || r.SSH.Connect < r.SSH.RTT || r.SSH.Read < r.SSH.Connect || r.Elapsed < knock.Millis(r.SSH.Read) {
 				t.Errorf("times do not add up: %+v, elapsed %v", r.SSH, r.Elapsed)
 			}
-			// On the wire: the look before, five knocks in order, the look after.
-			// Nothing is repeated, also not after the second that a SYN has.
+			// On the wire: the probe before, five knocks in order, the probe after.
+			// Nothing is repeated, even a second later.
 			time.Sleep(1500 * time.Millisecond)
 			ports := s.Ports(t, s.Hour)
 			want := append(append([]uint16{22}, ports[:]...), 22)
@@ -140,7 +139,7 @@ func TestRealGateStaysShut(t *testing.T) {
 	}
 }
 
-// A gate that rejects opens all the same.
+// A gate that rejects instead of dropping opens too.
 func TestRealGateThatRejectsOpens(t *testing.T) {
 	for _, refusal := range []knocktest.Refusal{knocktest.Reset, knocktest.PortUnreachable} {
 		t.Run(refusal.String(), func(t *testing.T) {
@@ -184,8 +183,8 @@ func TestRealGateWithARepeatedPort(t *testing.T) {
 	}
 }
 
-// SSH that nothing guards is found open before the handshake, with one
-// connection to sshd and no second one.
+// Without a gate SSH is found open before the handshake, with one connection to
+// sshd.
 func TestRealServerWithoutGate(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true})
 	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{KeepConn: true})
@@ -201,11 +200,11 @@ func TestRealServerWithoutGate(t *testing.T) {
 
 func TestRealNetworkWithoutTheHost(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true})
-	nobody := s.Addr4
-	for range 100 { // within the server's network, and nobody's
-		nobody = nobody.Next()
+	unused := s.Addr4
+	for range 100 { // an unused address in the server's network
+		unused = unused.Next()
 	}
-	for name, addr := range map[string]netip.Addr{"no neighbour": nobody, "no route": netip.MustParseAddr("198.51.100.7")} {
+	for name, addr := range map[string]netip.Addr{"no neighbour": unused, "no route": netip.MustParseAddr("198.51.100.7")} {
 		t.Run(name, func(t *testing.T) {
 			r, err := clockAt(at).Knock(t.Context(), target(s, addr), knock.Options{}, nil)
 			if r.SSH.State != knock.SSHUnreachable || r.Opened || !errors.Is(err, knock.ErrUnreachable) {
@@ -220,39 +219,39 @@ func TestRealNetworkWithoutTheHost(t *testing.T) {
 	}
 }
 
-// At the turn of the hour the server's rules change under the handshake: by the
-// article's refresh, which flushes the chain, adds rules one by one, and clears
-// the lists. Knocks start from 40 ms before it to 40 ms after it.
-func TestRealGateAtTheTurnOfTheHour(t *testing.T) {
+// At the hour change the server's rules change during the handshake: the article's
+// refresh flushes the chain, adds rules one by one, and clears the lists. Knocks
+// start from 40 ms before it to 40 ms after it.
+func TestRealGateAtTheHourChange(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
-	turn := knock.HourOf(at).End()
+	change := knock.HourOf(at).End()
 	for i := range 20 {
-		s.Refresh(t, turn.Add(-time.Minute))
+		s.Refresh(t, change.Add(-time.Minute))
 		offset := time.Duration(i-10) * 4 * time.Millisecond
 		refreshed := make(chan struct{})
 		go func() {
 			defer close(refreshed)
-			s.Refresh(t, turn)
+			s.Refresh(t, change)
 		}()
 		time.Sleep(max(0, offset+40*time.Millisecond))
-		r := mustKnock(t, turn.Add(offset), target(s, s.Addr4), knock.Options{})
+		r := mustKnock(t, change.Add(offset), target(s, s.Addr4), knock.Options{})
 		<-refreshed
 		if !r.Opened {
-			t.Errorf("knocking %v from the turn: %+v", offset, r)
+			t.Errorf("knocking %v from the hour change: %+v", offset, r)
 		}
 	}
 }
 
-// A server refreshes up to a minute late, and clocks are off by up to half a
-// minute: the first attempt opens, whatever the time near the turn of the hour.
+// Near the hour change the first attempt opens, though a server refreshes up to a
+// minute late, and clocks are off by up to half a minute.
 func TestRealGateRefreshedLate(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
-	turn := knock.HourOf(at).End()
+	change := knock.HourOf(at).End()
 	dice := rand.New(rand.NewPCG(1, 2))
 	within := func(from, to time.Duration) time.Duration {
 		return from + time.Duration(dice.Float64()*float64(to-from))
 	}
-	const moment = 50 * time.Millisecond // for the clock goes on while a handshake is made
+	const moment = 50 * time.Millisecond // the handshake itself takes time
 	type moments struct{ true, late, off time.Duration }
 	all := []moments{ // the corners
 		{-time.Millisecond, 0, 30 * time.Second}, {-time.Millisecond, 0, -30*time.Second + moment},
@@ -264,20 +263,20 @@ func TestRealGateRefreshedLate(t *testing.T) {
 		all = append(all, moments{within(-time.Minute, 2*time.Minute), within(0, time.Minute), within(-30*time.Second, 30*time.Second)})
 	}
 	for _, m := range all {
-		s.Refresh(t, turn.Add(-time.Minute))
+		s.Refresh(t, change.Add(-time.Minute))
 		if m.true >= m.late {
-			s.Refresh(t, turn)
+			s.Refresh(t, change)
 		}
-		r := mustKnock(t, turn.Add(m.true+m.off), target(s, s.Addr4), knock.Options{})
+		r := mustKnock(t, change.Add(m.true+m.off), target(s, s.Addr4), knock.Options{})
 		if !r.Opened || r.OpenedBy != 0 {
-			t.Errorf("%v from the turn, with a refresh %v late and a clock %v off: %+v", m.true, m.late, m.off, r)
+			t.Errorf("%v from the hour change, with a refresh %v late and a clock %v off: %+v", m.true, m.late, m.off, r)
 		}
 	}
 }
 
-// A connection that comes about and stays dumb may be one that the server does
-// not know of yet: a few more are tried, not one with every attempt.
-func TestRealServerThatStaysDumb(t *testing.T) {
+// Where a connection is made and no banner comes, the server may not know of it
+// yet: the handshake makes a few more, not one with every attempt.
+func TestRealServerWithoutBanner(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at, CutOff: true})
 	capture := s.Capture(t)
 	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{Timeout: 4 * time.Second})
@@ -289,7 +288,7 @@ func TestRealServerThatStaysDumb(t *testing.T) {
 	}
 }
 
-// The link goes down in mid-handshake and comes up again.
+// The link goes down during the handshake and comes up again.
 func TestRealLinkComesBack(t *testing.T) {
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	device := deviceOf(t, s.Client4)
@@ -312,8 +311,8 @@ func TestRealLinkComesBack(t *testing.T) {
 			t.Errorf("down after %d knocks: %+v, %v", knocks, r, err)
 		}
 	}
-	// Where it stays down, that is what is said.
-	s.Refresh(t, at) // the last window is over with it
+	// Where it stays down, the error says so.
+	s.Refresh(t, at) // this ends the last window
 	r, err := clockAt(at).Knock(t.Context(), target(s, s.Addr4), knock.Options{Gaps: []time.Duration{time.Millisecond, time.Millisecond}}, func(e knock.Event) {
 		if e.Kind == knock.KnockSent && e.Attempt == 0 && e.Knock == 2 {
 			set("down")
@@ -325,8 +324,8 @@ func TestRealLinkComesBack(t *testing.T) {
 	set("up")
 }
 
-// The client's only IPv6 address vanishes in mid-handshake: it comes back, and
-// the handshake goes on; or it does not, and that is told at once.
+// The client loses its only IPv6 address during the handshake. If it comes back
+// the handshake continues; if not, the error comes at once.
 func TestRealFamilyVanishes(t *testing.T) {
 	for _, comes := range []bool{true, false} {
 		s := knocktest.NewServer(t, knocktest.Options{At: at})

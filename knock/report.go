@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Report is what a handshake did and saw, so far or in the end. It serves the
-// screens and, as it stands, the JSON.
+// Report is what a handshake did and saw, so far or in the end. Its JSON form is
+// the output of knock --json.
 type Report struct {
 	Schema  int    `json:"schema"` // 1
 	Host    string `json:"host"`
@@ -25,8 +25,8 @@ type Report struct {
 	// Conn is the connection that proved SSH open, its banner unread, where
 	// Options.KeepConn asked for it; the caller closes it.
 	Conn net.Conn `json:"-"`
-	// OpenedBy is the attempt, from 0, whose look SSH answered in the end. Later
-	// ones may have begun before the answer came.
+	// OpenedBy is the attempt, from 0, whose probe SSH answered in the end.
+	// Later attempts may have begun before the answer came.
 	OpenedBy int `json:"-"`
 	// At is when the newest fifth knock left, by the monotonic clock: the window
 	// runs from about then.
@@ -34,9 +34,9 @@ type Report struct {
 }
 
 // RoundTrip returns the round trip that the handshake measured at SSH, zero if
-// it did not: what was answered later than a SYN is repeated says nothing.
+// none: a late answer may belong to the kernel's repeated SYN.
 func (r Report) RoundTrip() time.Duration {
-	if rtt := time.Duration(r.SSH.RTT); rtt < hold {
+	if rtt := time.Duration(r.SSH.RTT); rtt < synWatch {
 		return rtt
 	}
 	return 0
@@ -50,11 +50,11 @@ type Before struct {
 // Attempt is one pass through the sequence.
 type Attempt struct {
 	Gap    Millis        `json:"gap_ms"`
-	Resets int           `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, that make a strict gate start over
+	Resets int           `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, which make a strict gate start over
 	Knocks []KnockReport `json:"knocks"`
 }
 
-// Silent reports whether no knock was answered, as a gate has it that drops.
+// Silent reports whether no knock was answered, as with a gate that drops.
 func (a Attempt) Silent() bool {
 	return !slices.ContainsFunc(a.Knocks, func(k KnockReport) bool { return k.Answer != Silent })
 }
@@ -65,18 +65,17 @@ type KnockReport struct {
 	Sent   Millis  `json:"sent_ms"`
 	Answer Answer  `json:"answer"`
 	RTT    Measure `json:"rtt_ms"`
-	// Hour is given where it is not the report's: near the turn of the hour the
-	// neighbour's knocks go out too.
+	// Hour is set where it is not the report's: near the hour change the knocks of
+	// the neighbour hour are sent too.
 	Hour *Hour `json:"hour,omitempty"`
 	// Copy says that the same knock was sent just before, in case one gets lost.
 	Copy bool `json:"copy,omitempty"`
 }
 
-// EventKind is what an [Event] tells.
+// EventKind is the kind of an [Event].
 type EventKind int
 
-// The events, in the order in which a handshake has them. Answers come when
-// they come.
+// The events, in the usual order. An answer may come at any time after its SYN.
 const (
 	AttemptStarted EventKind = iota // Attempt
 	KnockSent                       // Attempt, Knock
@@ -89,7 +88,7 @@ const (
 )
 
 // Event is one step of a handshake. Attempt and Knock are indices into Report,
-// which holds everything known by then and is the receiver's to keep.
+// which is a copy of everything known by then.
 type Event struct {
 	Kind    EventKind
 	Attempt int

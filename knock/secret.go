@@ -10,8 +10,7 @@ import (
 	"unique"
 )
 
-// maxSecret bounds a secret, in bytes: no shell line or file holds a sane one
-// that is longer.
+// maxSecret bounds a secret, in bytes.
 const maxSecret = 512
 
 // redacted is what every way of printing a Secret gives.
@@ -21,19 +20,18 @@ const redacted = "(secret)"
 var ErrSecret = errors.New("this secret cannot be used")
 
 // Secret is the seed text that client and server share. It never prints
-// itself: all verbs of fmt, the encoders and the loggers show a placeholder,
-// also where it is an unexported field of another struct, since the text stands
-// behind a handle. Secrets compare with ==. The zero Secret is no secret at all.
+// itself: all verbs of fmt, the encoders and the loggers show a placeholder, even
+// for an unexported field of another struct, since the text is behind a handle. Secrets compare with ==. The zero Secret is no secret at all.
 type Secret struct {
 	text unique.Handle[string]
 }
 
-// ParseSecret returns the secret with the text s, taken as it is. It refuses,
-// naming the reason and never the text, what the article's shell line
-// date +%Y-%m-%d-%H-$secret would mangle: white space (split into words), '%'
-// (a date format), NUL and an empty text; and what nobody sees, such as a byte
-// order mark, since the other side is unlikely to have it too. A newline at the end of a file is the
-// reader's to take away.
+// ParseSecret returns the secret with the text s, unchanged. It refuses texts
+// that the article's shell line date +%Y-%m-%d-%H-$secret would change: those
+// with white space (split into words) or '%' (a date format), NUL and the empty
+// one. It also refuses invisible characters, such as a byte order mark, which the
+// other side is unlikely to have. The error names the reason and never the text,
+// and wraps [ErrSecret]. The caller removes the newline that ends a file.
 func ParseSecret(s string) (Secret, error) {
 	switch {
 	case s == "":
@@ -60,19 +58,19 @@ func ParseSecret(s string) (Secret, error) {
 	return Secret{unique.Make(s)}, nil
 }
 
-// IsUnseen reports whether nobody sees c in a text: white space, control and
-// format characters, and those that fonts leave out (Unicode's
+// IsUnseen reports whether c is invisible in a text: white space, control and
+// format characters, and those that fonts do not draw (Unicode's
 // Default_Ignorable_Code_Point), such as U+200B, U+3164 and U+FE0F.
 func IsUnseen(c rune) bool {
 	return unicode.IsSpace(c) || unicode.IsControl(c) ||
 		unicode.In(c, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// IsZero reports whether s is no secret at all.
+// IsZero reports whether s is the zero Secret.
 func (s Secret) IsZero() bool { return s == Secret{} }
 
-// Reveal returns the text. It is for what must have it: the derivation, and
-// the stores and rules that the user asked to hold it.
+// Reveal returns the text, for the derivation and for the places in which the
+// user asked to store it. It is "" for the zero Secret.
 func (s Secret) Reveal() string {
 	if s.IsZero() {
 		return ""

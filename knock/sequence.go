@@ -4,15 +4,15 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 )
 
 // Knocks is the number of knocks in a handshake, and of phases in the gate.
 const Knocks = 5
 
-// Sequence is the five ports of one hour. Sequences compare with ==; the zero
-// Sequence has port 0 five times and comes from nothing that this package
-// returns.
+// Sequence is the five ports of one hour. Sequences compare with ==. The zero
+// Sequence has port 0 five times; no function of this package returns it.
 type Sequence struct {
 	hour  Hour
 	ports [Knocks]uint16
@@ -21,8 +21,7 @@ type Sequence struct {
 // Derive computes the sequence of an hour, as the article's calc_knock_ports
 // does: the MD5 of "HOUR-SECRET\n" is a 128-bit number num, and port k is
 // (num / size^k) mod size + bottom. It allocates nothing. The range must be
-// valid and the secret not zero; Derive panics otherwise, since a sequence of
-// nothing would knock at random.
+// valid and the secret not zero; Derive panics otherwise.
 func Derive(h Hour, r Range, s Secret) Sequence {
 	if !r.IsValid() || s.IsZero() {
 		panic("knock: Derive needs a range and a secret")
@@ -67,30 +66,25 @@ func (s Sequence) Repeats() bool {
 // RepeatsAt reports whether the port of knock k (0 to 4) occurs elsewhere in
 // the sequence too.
 func (s Sequence) RepeatsAt(k int) bool {
-	for i, p := range s.ports {
-		if i != k && p == s.ports[k] {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.ports[:k], s.ports[k]) || slices.Contains(s.ports[k+1:], s.ports[k])
 }
 
-// How far from the turn of the hour a handshake covers the neighbour hour too.
-// Clocks are off by seconds either way, and a server refreshes late more often
-// than early: cron fires within its minute, timers coalesce.
+// How near to the hour change a handshake covers the neighbour hour too. Clocks
+// are off by seconds either way, and a server refreshes late more often than
+// early: cron runs some seconds into its minute, timers coalesce.
 const (
-	beforeTurn = 30 * time.Second
-	afterTurn  = 90 * time.Second
+	beforeChange = 30 * time.Second
+	afterChange  = 90 * time.Second
 )
 
 // HoursAt returns the hours whose sequences a handshake at t sends: the hour
-// of t, and near the turn of the hour its neighbour behind it.
+// of t, and near the hour change its neighbour second.
 func HoursAt(t time.Time) []Hour {
 	h := HourOf(t)
 	switch {
-	case h.End().Sub(t) <= beforeTurn:
+	case h.End().Sub(t) <= beforeChange:
 		return []Hour{h, h.Add(1)}
-	case t.Sub(h.Start()) < afterTurn:
+	case t.Sub(h.Start()) < afterChange:
 		return []Hour{h, h.Add(-1)}
 	}
 	return []Hour{h}

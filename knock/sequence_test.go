@@ -46,7 +46,7 @@ func TestDeriveFixedPoints(t *testing.T) {
 	}
 }
 
-// The derivation once more, with big integers, as the article has it.
+// A second derivation, with big integers, as in the article.
 func deriveBig(h knock.Hour, r knock.Range, secret string) (ports [5]uint16) {
 	sum := md5.Sum([]byte(h.String() + "-" + secret + "\n"))
 	num, size := new(big.Int).SetBytes(sum[:]), big.NewInt(int64(r.Size()))
@@ -106,7 +106,7 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-func TestHoursAtTheTurn(t *testing.T) {
+func TestHoursAtTheHourChange(t *testing.T) {
 	for _, tt := range []struct {
 		at   string
 		want []string

@@ -12,14 +12,14 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// strictRules are rules that start over on a wrong or repeated packet, as scripts
-// for the server's shell. They get the five ports as arguments.
+// strictRules are rules that start over on a wrong or repeated packet: scripts for
+// the server's shell, which get the five ports as arguments.
 type strictRules struct {
 	name    string
 	program string // that the machine must have
-	setup   string // makes the rules anew, and forgets all clients
+	setup   string // makes the rules, and forgets all clients
 	print   string // prints them
-	shut    string // ends the client's window, and leaves what else is kept of it
+	shut    string // ends the client's window, and leaves its other lists
 }
 
 func allStrictRules() []strictRules {
@@ -30,8 +30,8 @@ func allStrictRules() []strictRules {
 	}
 }
 
-// archRules keep a client in the list of each phase until a wrong packet takes
-// it out, one list for each wrong packet; what is taken out is dropped.
+// archRules leave a client in the list of each phase until a wrong packet removes
+// it, from one list for each wrong packet; that packet is dropped.
 const archRules = `set -e
 iptables-restore <<END
 *filter
@@ -55,8 +55,8 @@ COMMIT
 END
 for k in 0 1 2 3 4; do echo / > /proc/net/xt_recent/SSH$k; done`
 
-// oceanRules know one phase at a time, of which any packet takes the client out;
-// so does the connection to SSH.
+// oceanRules have one phase at a time. Any packet removes the client from it; so
+// does the connection to SSH.
 const oceanRules = `set -e
 iptables-restore <<END
 *filter
@@ -92,8 +92,8 @@ COMMIT
 END
 for k in 1 2 3 4 5; do echo / > /proc/net/xt_recent/AUTH$k; done`
 
-// nftStrictRules take a client out of all phases with any packet that is not the
-// next one, a first knock that comes again among them.
+// nftStrictRules remove a client from all phases with any packet that is not the
+// next knock, also a repeated first knock.
 const nftStrictRules = `set -e
 iptables -F; iptables -P INPUT ACCEPT
 nft -f - <<END
@@ -160,8 +160,8 @@ func (s strictServer) knock(t *testing.T, now time.Time, strict bool) knock.Repo
 	return mustKnock(t, now, target, knock.Options{})
 }
 
-// seenAsStrict reports whether the server's rules, as it prints them, are read as
-// those of a strict gate.
+// seenAsStrict reports whether package gate reads the server's rules as those of a
+// strict gate.
 func (s strictServer) seenAsStrict(t *testing.T) bool {
 	t.Helper()
 	found, err := gate.ReadRules(strings.NewReader(s.Run(t, "sh", "-c", s.rules.print)))
@@ -171,8 +171,8 @@ func (s strictServer) seenAsStrict(t *testing.T) bool {
 	return found.Gates[0].Strict
 }
 
-// few fails the test where more than a fifth of the handshakes took an attempt
-// more than they should: a busy machine reorders or delays a packet now and then.
+// few fails the test if more than a fifth of the handshakes needed an extra
+// attempt: a busy machine sometimes reorders or delays a packet.
 func few(t *testing.T, late, of int) {
 	t.Helper()
 	if late > of/5 {
@@ -180,9 +180,8 @@ func few(t *testing.T, late, of int) {
 	}
 }
 
-// In mid-hour the first attempt opens, on a gate that has never seen the client
-// as on one where an earlier handshake is still listed; and an SSH that a
-// handshake still holds open is found so.
+// Far from the hour change the first attempt opens, on a gate that has never seen
+// the client and on one where an earlier handshake is still listed.
 func TestRealStrictGate(t *testing.T) {
 	for _, rules := range allStrictRules() {
 		t.Run(rules.name, func(t *testing.T) {
@@ -190,7 +189,7 @@ func TestRealStrictGate(t *testing.T) {
 			s := newStrictServer(t, rules)
 			s.setup(t, knock.HourOf(at))
 			if !s.seenAsStrict(t) {
-				t.Error("what is read of the rules does not say that they are strict")
+				t.Error("the rules are not read as strict")
 			}
 			late := 0
 			for i := range 20 {
@@ -227,7 +226,7 @@ func TestRealStrictGateNearTheHourChange(t *testing.T) {
 			}
 			t.Logf("opened by attempt: %v", by)
 			few(t, 20-by[1]-by[2], 20)
-			// The usual plan mixes the hours, and the gate is one that minds.
+			// The usual plan mixes the hours, and this gate starts over on that.
 			s.setup(t, h)
 			if r := s.knock(t, h.End().Add(-10*time.Second), false); r.Opened {
 				t.Errorf("the usual plan opens a strict gate near the hour change: %+v", r)
@@ -236,8 +235,8 @@ func TestRealStrictGateNearTheHourChange(t *testing.T) {
 	}
 }
 
-// After one lost knock, whichever, the next attempt opens; near the hour change
-// the next one for that hour.
+// After any one lost knock the next attempt opens; near the hour change the next
+// one for that hour.
 func TestRealStrictGateAfterALostKnock(t *testing.T) {
 	for _, rules := range allStrictRules() {
 		t.Run(rules.name, func(t *testing.T) {
@@ -270,8 +269,8 @@ func TestRealStrictGateAfterALostKnock(t *testing.T) {
 	}
 }
 
-// No SYN is repeated, and none comes between an attempt's knocks: what leaves is
-// what was planned.
+// The SYNs on the wire are those of the plan: none is repeated, and none comes
+// between an attempt's knocks.
 func TestRealStrictGateSeesThePlan(t *testing.T) {
 	s := newStrictServer(t, allStrictRules()[0])
 	s.setup(t, knock.HourOf(at).Add(5)) // stays shut

@@ -2,8 +2,8 @@ package knock
 
 import "fmt"
 
-// Summary says in one lower-case line what the handshake came to, and what to
-// look at where SSH did not open.
+// Summary says in one line what came of the handshake, and what to check where
+// SSH did not open.
 func (r Report) Summary() string {
 	switch s := r.SSH; {
 	case s.State == SSHOpen && r.Before.State == SSHOpen:
@@ -13,7 +13,7 @@ func (r Report) Summary() string {
 	case s.State == SSHRefusing && r.Before.State == SSHRefusing:
 		return s.Summary()
 	case s.State == SSHRefusing:
-		return fmt.Sprintf("the gate opened, but sshd turned this address away: %q; wait before the next try", s.Banner)
+		return fmt.Sprintf("the gate opened, but sshd refused this address: %q; wait before the next try", s.Banner)
 	case s.State == SSHSilent:
 		return "SSH accepted the connection, but sent no banner: it is stuck, or something else accepts in its place"
 	case s.State == SSHNotSSH:
@@ -25,12 +25,12 @@ func (r Report) Summary() string {
 	case s.State == SSHUnreachable && r.Before.State == SSHUnreachable:
 		return "SSH is rejected as unreachable before and after the handshake: the gate stayed shut"
 	case s.State == SSHUnreachable:
-		return "SSH became unreachable: a network between rejects it"
+		return "SSH became unreachable: a network on the path rejects it"
 	}
 	return "SSH stayed shut: no answer before or after the handshake; check hour, range, secret and address"
 }
 
-// Summary says in one lower-case line what a look at the SSH port found.
+// Summary says in one line what a probe found.
 func (s SSH) Summary() string {
 	switch s.State {
 	case SSHOpen:
@@ -42,11 +42,11 @@ func (s SSH) Summary() string {
 	case SSHSilent:
 		return "SSH accepts connections, but sends no banner"
 	case SSHRefusing:
-		return fmt.Sprintf("sshd turns this address away: %q", s.Banner)
+		return fmt.Sprintf("sshd refuses this address: %q", s.Banner)
 	case SSHNotSSH:
 		return fmt.Sprintf("something that is not SSH answers: %q", s.Banner)
 	case SSHUnreachable:
 		return "SSH is unreachable: the network or a firewall rejects it"
 	}
-	return "SSH has not been looked at"
+	return "SSH has not been probed"
 }

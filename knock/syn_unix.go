@@ -19,7 +19,7 @@ type syn struct {
 	file *os.File
 	raw  syscall.RawConn
 	now  error // what connect itself answered
-	mute bool  // it is deaf to being accepted
+	drop bool  // its SYN-ACK is dropped, see dropSYNACK
 
 	mu  sync.Mutex
 	end time.Time // the deadline in force
@@ -27,15 +27,10 @@ type syn struct {
 
 // sendSYN starts to connect to addr. Sockets and connect are called directly,
 // since net.Dialer does not tell when the SYN has left, and the order of the
-// SYNs is what a handshake is made of. The error is one of this machine: no SYN
-// has left.
-func sendSYN(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, false) }
-
-// sendMuteSYN is sendSYN of a connection that must not come about: the syn only
-// hears whether it would. Where the platform cannot do that it is sendSYN.
-func sendMuteSYN(addr netip.AddrPort) (*syn, error) { return sendSYNTo(addr, true) }
-
-func sendSYNTo(addr netip.AddrPort, deaf bool) (*syn, error) {
+// SYNs is what counts in a handshake. With drop the connection must not be
+// completed: the syn only notes whether a SYN-ACK came, on platforms that can do
+// that. An error is one of this machine: no SYN has left.
+func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {
 		return nil, err
@@ -55,7 +50,7 @@ func sendSYNTo(addr netip.AddrPort, deaf bool) (*syn, error) {
 	}
 	askForICMP(fd, domain)
 
-	s := &syn{mute: deaf && mute(fd), sent: time.Now()}
+	s := &syn{drop: drop && dropSYNACK(fd), sent: time.Now()}
 	for {
 		if err = syscall.Connect(fd, sockaddr); err != syscall.EINTR {
 			break
@@ -82,7 +77,7 @@ func sendSYNTo(addr netip.AddrPort, deaf bool) (*syn, error) {
 func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	err := s.now
 	done := err != nil
-	look := func(fd uintptr) bool {
+	check := func(fd uintptr) bool {
 		if errno, e := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); e != nil {
 			err, done = e, true
 		} else if errno != 0 {
@@ -94,11 +89,11 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	}
 	if !done {
 		s.expires(deadline)
-		_ = s.raw.Write(look)
+		_ = s.raw.Write(check)
 	}
 	at := time.Now()
-	if !done { // the last look: the answer may have come with the end
-		_ = s.raw.Control(func(fd uintptr) { look(fd) })
+	if !done { // the answer may have come with the deadline
+		_ = s.raw.Control(func(fd uintptr) { check(fd) })
 	}
 	switch {
 	case !done:
@@ -107,27 +102,28 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 		return reply{answer: Open, at: at}
 	}
 	r := reply{answer: answerOf(err), at: at}
-	r.gone = r.answer == Unreachable
+	r.noRoute = r.answer == Unreachable
 	_ = s.raw.Control(func(fd uintptr) {
 		if origin, ok := readICMP(int(fd)); ok {
 			r.answer, r.from = Unreachable, origin.from
-			r.gone = origin.noRoute && origin.from != target.WithZone("")
+			r.noRoute = origin.noRoute && origin.from != target.WithZone("")
 		}
 	})
 	return r
 }
 
-// heard reports whether connected is only what would be.
-func (s *syn) heard() bool { return s.mute }
+// dropsSYNACK reports whether the connection cannot be completed: connected then
+// means that a SYN-ACK came.
+func (s *syn) dropsSYNACK() bool { return s.drop }
 
-// left reports whether the SYN has left: this machine knew a way.
+// left reports whether the SYN has left: this machine had a route.
 func (s *syn) left() bool { return s.now == nil || answerOf(s.now) != Unreachable }
 
-// connected reports whether the connection is accepted by now, or would be.
+// connected reports whether the server has accepted by now.
 func (s *syn) connected() (yes bool) {
 	_ = s.raw.Control(func(fd uintptr) {
-		if s.mute {
-			yes = heard(int(fd))
+		if s.drop {
+			yes = sawSYNACK(int(fd))
 			return
 		}
 		_, err := syscall.Getpeername(int(fd))
@@ -146,16 +142,16 @@ func (s *syn) expires(t time.Time) {
 	}
 }
 
-// expire ends a wait that is under way, or is yet to begin.
+// expire ends the wait, also one that has not begun.
 func (s *syn) expire() { s.expires(s.sent) }
 
-// conn turns a connected syn into a net.Conn; the syn is to be closed after it.
-func (s *syn) conn() (net.Conn, error) { return net.FileConn(s.file) }
+// netConn turns a connected syn into a net.Conn. The caller closes the syn after it.
+func (s *syn) netConn() (net.Conn, error) { return net.FileConn(s.file) }
 
 func (s *syn) close() { _ = s.file.Close() }
 
-// answerOf maps what connect or SO_ERROR said; Pending where it says nothing of
-// the other side.
+// answerOf maps an error of connect or SO_ERROR; Pending where it is one of this
+// machine.
 func answerOf(err error) Answer {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

@@ -29,9 +29,9 @@ type syn struct {
 }
 
 // sendSYN starts to connect to addr. The standard dialer does not tell when the
-// SYN has left; it gets a head start that is long against the call and short
-// against any gap.
-func sendSYN(addr netip.AddrPort) (*syn, error) {
+// SYN has left, so sendSYN waits a millisecond: more than the call takes, and no
+// more than the shortest gap. Windows cannot drop a SYN-ACK.
+func sendSYN(addr netip.AddrPort, _ bool) (*syn, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
@@ -43,38 +43,34 @@ func sendSYN(addr netip.AddrPort) (*syn, error) {
 	return s, nil
 }
 
-// sendMuteSYN is sendSYN: Windows cannot keep a connection from coming about.
-func sendMuteSYN(addr netip.AddrPort) (*syn, error) { return sendSYN(addr) }
-
 func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
+	r := reply{answer: Silent}
 	select {
 	case <-s.dialed:
+		switch {
+		case s.err == nil:
+			r.answer = Open
+		case errors.Is(s.err, wsaECONNREFUSED):
+			r.answer = Refused
+		case errors.Is(s.err, wsaENETUNREACH), errors.Is(s.err, wsaEHOSTUNREACH):
+			r.answer, r.noRoute = Unreachable, true
+		}
 	case <-s.ended:
-		return reply{answer: Silent, at: time.Now()}
 	case <-timer.C:
-		return reply{answer: Silent, at: time.Now()}
 	}
-	at := time.Now()
-	switch {
-	case s.err == nil:
-		return reply{answer: Open, at: at}
-	case errors.Is(s.err, wsaECONNREFUSED):
-		return reply{answer: Refused, at: at}
-	case errors.Is(s.err, wsaENETUNREACH), errors.Is(s.err, wsaEHOSTUNREACH):
-		return reply{answer: Unreachable, at: at, gone: true}
-	}
-	return reply{answer: Silent, at: at}
+	r.at = time.Now()
+	return r
 }
 
-// heard reports whether connected is only what would be.
-func (s *syn) heard() bool { return false }
+// dropsSYNACK reports false: every connection is completed.
+func (s *syn) dropsSYNACK() bool { return false }
 
-// left reports whether the SYN has left, which is not known so early here.
+// left reports whether the SYN has left, which is not known here.
 func (s *syn) left() bool { return true }
 
-// connected reports whether the connection is accepted by now.
+// connected reports whether the server has accepted by now.
 func (s *syn) connected() bool {
 	select {
 	case <-s.dialed:
@@ -84,11 +80,11 @@ func (s *syn) connected() bool {
 	}
 }
 
-// expire ends a wait that is under way, or is yet to begin.
+// expire ends the wait, also one that has not begun.
 func (s *syn) expire() { s.once.Do(func() { close(s.ended) }) }
 
-// conn hands the connection over; close no longer closes it.
-func (s *syn) conn() (net.Conn, error) {
+// netConn returns the connection, which close then leaves open.
+func (s *syn) netConn() (net.Conn, error) {
 	c, err := s.c, s.err
 	s.c = nil
 	return c, err

@@ -30,7 +30,7 @@ func diagnosed(r diag.Report) []tea.Msg {
 	return []tea.Msg{press("d"), fromJob{diagnose.Listed(true)}, snapshot(r), jobOver{}}
 }
 
-// scanOf is a scan of the default range; state says how far each hypothesis
+// scanOf is a scan of the default range; state says how far each candidate
 // came.
 func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
 	t.Helper()
@@ -39,7 +39,7 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 		t.Fatal(err)
 	}
 	r := scan.Report{Schema: 1, Confirmed: true,
-		Announce: "trying 198 hypotheses: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
+		Announce: "trying 198 candidates: 27 hours, 7 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
 	for _, h := range scan.Candidates(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
 		c := scan.Cell{Candidate: h, State: state(h)}
 		if c.State == scan.Hit {
@@ -47,7 +47,7 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 		}
 		r.Cells = append(r.Cells, c)
 	}
-	r.Hypotheses = len(r.Cells)
+	r.Candidates = len(r.Cells)
 	return &r
 }
 
@@ -83,7 +83,7 @@ func running(t *testing.T) diag.Report {
 		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock | SSH is filtered", diag.CheckLocal: "ok right to 0.004 s, as NTP says | -0.003 s by NTP",
 		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts | knocks silent, SSH filtered | silent, SSH filtered",
 		diag.CheckFamily: "skipped there is no address of the other family to compare with | no address to compare with",
-		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "running 24 of 198 hypotheses tried",
+		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "running 24 of 198 candidates tried",
 	})
 	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
 		clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrNoAnswer}, clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
@@ -170,7 +170,7 @@ func opens(t *testing.T) diag.Report {
 // to come.
 func unexplained(t *testing.T) diag.Report {
 	r := running(t)
-	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 hypotheses opens it"})
+	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 candidates opens it"})
 	r.Scan = scanOf(t, 26, func(solve.Candidate) scan.CellState { return scan.Tried })
 	r.Verdict = diag.Verdict{Code: diag.Unexplained,
 		Summary: "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",

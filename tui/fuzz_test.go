@@ -70,7 +70,7 @@ func FuzzPaste(f *testing.F) {
 		m = fits(m)
 		q := compare.Query{
 			Query: solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
-			Known: gate.Known{SSHPort: 22}, Text: []byte(text),
+			Facts: gate.Facts{SSHPort: 22}, Text: []byte(text),
 		}
 		i, err := q.Inspect(t.Context())
 		job := &ui.Job{Cancel: func() {}}

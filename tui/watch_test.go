@@ -32,7 +32,7 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 }
 
 var watchedGate = watch.WatchedGate{
-	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.DoorRCheck,
+	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.Fixed,
 	Windows: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second},
 	Ended:   true, Counted: true,
 }

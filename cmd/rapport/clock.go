@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -8,74 +9,90 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/diag/clock"
+	"rapport/knock"
 	"rapport/knock/hosts"
 )
 
-func newClock(f *flags) *cobra.Command {
-	var ntp []string
-	cmd := &cobra.Command{
-		Use:   "clock HOST",
-		Short: "Read the server's clock without a login, and compare it with this one",
-		Long: `clock asks HOST for the time in every way that needs no login: HTTP, HTTPS, NTP, SMTP,
-daytime, time, and ICMP timestamps where it may (as root). What most of them agree on is
-the skew. This machine's own clock is compared with the NTP servers of --ntp, or of the
-hosts file; no others are asked. All takes three seconds at most, unless --timeout says
-otherwise.
+// ntpFlag is the servers of --ntp: nil if it was not given, else they are asked in
+// place of those in the hosts file.
+type ntpFlag []string
 
-Exit status: 0 the server is in the hour that it is taken for with the known skew, 1 it is
-in another, or its clock is not known, 2 usage, 3 no such name.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("ntp") {
-				if err := checkNTP(ntp); err != nil {
-					return err
-				}
-			}
-			h, err := f.server(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			if cmd.Flags().Changed("ntp") {
-				h.NTP = ntp
-			}
-			t := h.Target()
-			r := clock.Report{Schema: 1, Host: t.Host, Local: clock.LocalClock{Time: time.Now()}}
-			_, err = f.pin(cmd, h, &t)
-			if err == nil {
-				clocks := clock.Clocks{NTP: h.NTP, Timeout: f.options(cmd).Timeout}
-				r, err = clocks.Read(cmd.Context(), h.Lookup(), t.Addr.Addr(), nil)
-				r.Host = t.Host
-			}
-			if cmd.Context().Err() != nil {
-				return err
-			}
-			now := time.Now()
-			if f.json {
-				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else if err == nil {
-				printClock(cmd.OutOrStdout(), r, h, f, now)
-			}
-			switch {
-			case err != nil:
-				return err
-			case !r.Known && f.json:
-				return errShut(r.Summary(now))
-			case !r.Known: // why is on standard output
-				return errShut("the server's clock is not known")
-			case !r.SameHour(now, h.Skew):
-				return errShut("the server is in another hour than it is taken for" + takeOver(r))
-			}
-			return nil
-		},
+func (n *ntpFlag) register(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar((*[]string)(n), "ntp", nil, "`servers` to ask for this machine's clock")
+}
+
+// Validate reports a flag without servers, and one that is no host name.
+func (n ntpFlag) Validate() error {
+	if n != nil && len(n) == 0 {
+		return errors.New("--ntp names no server")
 	}
-	cmd.Flags().StringSliceVar(&ntp, "ntp", nil, "`servers` to ask for this machine's clock")
+	for _, s := range n {
+		if err := knock.CheckHost(s); err != nil {
+			return fmt.Errorf("--ntp: %w", err)
+		}
+	}
+	return nil
+}
+
+// apply returns the servers to ask for h.
+func (n ntpFlag) apply(h hosts.Host) []string {
+	if n != nil {
+		return n
+	}
+	return h.NTP
+}
+
+func newClock(f *flags) *cobra.Command {
+	var ntp ntpFlag
+	cmd := f.hostCommand("clock", "Read the server's clock without a login, and compare it with this one", `clock asks HOST for the time in every way that needs no login: HTTP, HTTPS, NTP, SMTP,
+daytime, time, and (as root) ICMP timestamps. The offset that most of them agree on is the
+skew. This machine's own clock is compared with the NTP servers of --ntp, or of the hosts
+file; no others are asked. The command takes at most three seconds; --timeout sets another
+limit.
+
+Exit status: 0 the server is in the hour expected with the known skew, 1 it is in another
+hour or its clock is not known, 2 usage, 3 no such name.`, func(cmd *cobra.Command, f *flags, host string) error {
+		return runClock(cmd, f, ntp, host)
+	})
+	ntp.register(cmd)
 	return cmd
 }
 
-// printClock prints what each source said, a line each, and what follows.
+func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
+	if err := ntp.Validate(); err != nil {
+		return err
+	}
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return err
+	}
+	t := h.Target()
+	var now time.Time // once the clocks are read
+	return check[clock.Report]{
+		empty: clock.Report{Schema: 1, Host: t.Host, Local: clock.LocalClock{Time: time.Now()}},
+		run: func(*knock.Client) (clock.Report, error) {
+			clocks := clock.Clocks{NTP: ntp.apply(h), Timeout: f.options(cmd).Timeout}
+			r, err := clocks.Read(cmd.Context(), h.Lookup(), t.Addr.Addr(), nil)
+			r.Host, now = t.Host, time.Now()
+			return r, err
+		},
+		print: func(w io.Writer, r clock.Report) { printClock(w, r, h, f, now) },
+		judge: func(r clock.Report) error {
+			switch {
+			case !r.Known && f.json:
+				return errShut(r.Summary(now))
+			case !r.Known: // standard output says why
+				return errShut("the server's clock is not known")
+			case !r.SameHour(now, h.Skew):
+				return errShut("the server is in another hour than expected" + skewNote(r))
+			}
+			return nil
+		},
+	}.do(cmd, f, h, &t)
+}
+
+// printClock prints what each source said, a line each, the result, and the flag or
+// command that sets the skew.
 func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Time) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
 	fmt.Fprintf(w, "this machine's clock: %s, %s\n", r.Local.Time.UTC().Format("2006-01-02 15:04:05 UTC"), r.LocalSummary())
@@ -86,21 +103,21 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 	skew, ok := r.RoundSkew()
 	switch {
 	case h.Skew != 0 && ok && skew == h.Skew:
-		fmt.Fprintf(w, "that is the known skew, %s\n", hosts.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "that is the known skew, %s\n", knock.FormatDuration(h.Skew))
 		return
 	case h.Skew != 0:
-		fmt.Fprintf(w, "the known skew is %s\n", hosts.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "the known skew is %s\n", knock.FormatDuration(h.Skew))
 	}
 	switch {
 	case !ok || skew == h.Skew:
 	case f.listed:
 		config := ""
 		if f.config != "" {
-			config = " --config " + shellWord(f.config)
+			config = " --config " + knock.ShellWord(f.config)
 		}
-		fmt.Fprintf(w, "to keep it: rapport hosts edit %s --skew %s%s\n", shellWord(h.Name), hosts.FormatDuration(skew), config)
+		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", knock.ShellWord(h.Name), knock.FormatDuration(skew), config)
 	default:
-		fmt.Fprintf(w, "to follow it: --skew %s\n", hosts.FormatDuration(skew))
+		fmt.Fprintf(w, "to use it: --skew %s\n", knock.FormatDuration(skew))
 	}
 }
 
@@ -112,11 +129,11 @@ func printReadings(w io.Writer, r clock.Report, of clock.Side) {
 	}
 }
 
-// takeOver says how to follow the server's clock, where it is known well enough.
-func takeOver(r clock.Report) string {
+// skewNote names the server's skew if it is known well enough to be set.
+func skewNote(r clock.Report) string {
 	skew, ok := r.RoundSkew()
 	if !ok {
 		return ""
 	}
-	return "; its skew is " + hosts.FormatDuration(skew)
+	return "; its skew is " + knock.FormatDuration(skew)
 }

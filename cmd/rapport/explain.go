@@ -5,12 +5,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"rapport/knock"
 )
 
-// planReport is what knock --explain prints.
+// planReport is the JSON of knock --explain.
 type planReport struct {
 	Schema int        `json:"schema"`
 	Host   string     `json:"host"`
@@ -24,14 +23,14 @@ func newPlanReport(t knock.Target, p knock.Plan) planReport {
 	return planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}
 }
 
-// printPlan says what would be sent, when, and why.
+// printPlan prints what would be sent, when, and why.
 func printPlan(w io.Writer, r planReport) {
 	rtt := "not known"
 	if r.RTT > 0 {
 		rtt = whole(knock.Millis(r.RTT))
 	}
-	fmt.Fprintf(w, "%s hour %s, round trip %s; ends with the first look that SSH accepts\n", r.Host, r.Hour, rtt)
-	fmt.Fprintf(w, "%8s  look at SSH, to know it from before\n", whole(0))
+	fmt.Fprintf(w, "%s hour %s, round trip %s; ends as soon as SSH accepts a probe\n", r.Host, r.Hour, rtt)
+	fmt.Fprintf(w, "%8s  probes SSH before the first knock\n", whole(0))
 	for i, a := range r.Attempts {
 		fmt.Fprintf(w, "%8s  attempt %d: %s\n", whole(a.At), i+1, a.Why)
 		if n := len(a.Resets); n > 0 {
@@ -40,24 +39,24 @@ func printPlan(w io.Writer, r planReport) {
 		for _, hour := range hoursOf(a) {
 			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", portsOf(a, hour), ofHour(hour, r.Hour), whole(a.Gap), map[bool]string{true: ", each twice"}[a.Copies > 1])
 		}
-		var looks []string
+		var probes []string
 		for _, l := range a.Probes {
-			look := whole(a.At + l.At)
+			probe := whole(a.At + l.At)
 			if l.IfRefused {
-				look += " if refused"
+				probe += " if refused"
 			}
-			looks = append(looks, look)
+			probes = append(probes, probe)
 		}
 		pause := ""
 		if a.Pause > 0 {
 			pause = ", then sends nothing for " + whole(a.Pause)
 		}
-		fmt.Fprintf(w, "%8s  looks at SSH at %s; waits %s%s\n", "", strings.Join(looks, ", at "), whole(a.Wait), pause)
+		fmt.Fprintf(w, "%8s  probes SSH at %s; waits %s%s\n", "", strings.Join(probes, ", at "), whole(a.Wait), pause)
 	}
 	fmt.Fprintf(w, "%8s  gives up, after %d SYNs\n", whole(r.Length), r.SYNs)
 }
 
-// hoursOf returns the hours that an attempt knocks for.
+// hoursOf returns the hours whose knocks an attempt sends.
 func hoursOf(a knock.PlannedAttempt) (all []knock.Hour) {
 	for _, k := range a.Knocks {
 		if !slices.Contains(all, k.Hour) {
@@ -83,6 +82,3 @@ func ofHour(h, usual knock.Hour) string {
 	}
 	return " of " + h.String()
 }
-
-// whole writes a span of a plan in whole milliseconds.
-func whole(m knock.Millis) string { return fmt.Sprintf("%d ms", time.Duration(m).Milliseconds()) }

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 	"rapport/knock/hosts/sshconfig"
 )
 
-// flags are the ones that all subcommands share.
+// flags are the options that all subcommands share.
 type flags struct {
 	portRange  string
 	sshPort    int
@@ -29,26 +28,52 @@ type flags struct {
 	noColor    bool
 	ascii      bool
 	config     string
+	verbose    bool
 
-	environment string // what RAPPORT_SECRET held, which no program started from here sees
+	environment string       // the value of RAPPORT_SECRET, which child processes do not inherit
+	log         *slog.Logger // of --verbose; discards without it
 
-	listed bool // the server in question has an entry in the hosts file
+	listed bool // the server has an entry in the hosts file
 }
 
 func (f *flags) register(cmd *cobra.Command) {
 	p := cmd.PersistentFlags()
 	p.StringVar(&f.portRange, "range", knock.DefaultRange.String(), "the `ports` that sequences are drawn from")
-	p.IntVar(&f.sshPort, "ssh-port", 22, "the server's SSH `port`")
+	p.IntVar(&f.sshPort, "ssh-port", knock.DefaultSSHPort, "the server's SSH `port`")
 	p.StringVar(&f.secretFile, "secret-file", "", "read the secret from the file at `path`, which others must not be able to read")
-	p.DurationVar(&f.skew, "skew", 0, "the server's clock minus this machine's, as known: 41m, -3h")
+	p.DurationVar(&f.skew, "skew", 0, "the server's clock minus this machine's, if known: 41m, -3h")
 	p.BoolVarP(&f.only4, "ipv4", "4", false, "use IPv4 only")
 	p.BoolVarP(&f.only6, "ipv6", "6", false, "use IPv6 only")
 	p.DurationVar(&f.timeout, "timeout", knock.DefaultTimeout, "give up after this time")
 	p.BoolVar(&f.json, "json", false, "print one JSON object")
 	p.BoolVar(&f.noColor, "no-color", false, "draw the screens without colour")
-	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters alone")
-	p.StringVar(&f.config, "config", "", "the hosts file, at another `path`")
+	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters only")
+	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
+	p.BoolVar(&f.verbose, "verbose", false, "write a log to standard error")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
+}
+
+// startLog makes the logger of --verbose. Nothing logs a secret.
+func (f *flags) startLog(w io.Writer) {
+	if f.verbose {
+		f.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+}
+
+// Validate reports the flag whose value makes no sense for any server.
+func (f *flags) Validate() error {
+	switch {
+	case f.timeout <= 0:
+		return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
+	case f.skew.Abs() > hosts.MaxSkew:
+		return fmt.Errorf("--skew %s is more than a century", knock.FormatDuration(f.skew))
+	case f.sshPort < 1 || f.sshPort > 65535:
+		return fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
+	}
+	if _, err := knock.ParseRange(f.portRange); err != nil {
+		return fmt.Errorf("--range: %w", err)
+	}
+	return nil
 }
 
 // path returns where the hosts file is.
@@ -68,8 +93,8 @@ func (f *flags) load() (hosts.File, error) {
 	return hosts.Load(path)
 }
 
-// server returns what is known of HOST: its entry in the hosts file, else what
-// ~/.ssh/config says of it, else its name alone. Flags that were given win.
+// server returns what is known about HOST: its entry in the hosts file, or else what
+// ~/.ssh/config says about it, or else its name alone. Flags override all of these.
 func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if err := knock.CheckHost(name); err != nil {
 		return hosts.Host{}, err
@@ -81,14 +106,11 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if name, err = typed(file, name); err != nil {
 		return hosts.Host{}, err
 	}
-	if f.timeout <= 0 {
-		return hosts.Host{}, fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
-	}
 	port := 0
 	if cmd.Flags().Changed("ssh-port") {
 		port = f.sshPort
 	}
-	h, err := file.Find(name, port, sshconfig.DefaultSSHConfig())
+	h, err := file.Find(name, port, sshconfig.DefaultPath())
 	if err != nil {
 		return h, err
 	}
@@ -96,11 +118,16 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	for _, doubt := range h.Doubts() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", doubt)
 	}
-	return f.override(cmd, h)
+	if h, err = f.override(cmd, h); err != nil {
+		return h, err
+	}
+	f.log.Debug("server", "name", h.Name, "address", h.Lookup(), "ssh_port", h.SSHPort, "range", h.Range, "family", h.Family,
+		"skew", h.Skew, "window", h.Window, "secret_source", h.Secret.Source(), "hosts_file", file.Path, "listed", f.listed)
+	return h, nil
 }
 
-// typed returns the host that name stands for, typed by someone: a name of the
-// hosts file as it is.
+// typed returns the host that a user means by name: a name in the hosts file as it
+// is, any other as an address.
 func typed(file hosts.File, name string) (string, error) {
 	if _, listed := file.Host(name); listed {
 		return name, nil
@@ -108,17 +135,17 @@ func typed(file hosts.File, name string) (string, error) {
 	return hosts.AsTyped(name)
 }
 
-// override changes h by the flags that were given.
-func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err error) {
+// override applies the flags that were given to h.
+func (f *flags) override(cmd *cobra.Command, h hosts.Host) (hosts.Host, error) {
+	if err := f.Validate(); err != nil {
+		return h, err
+	}
 	given := cmd.Flags().Changed
 	if given("ssh-port") {
 		h.SSHPort = f.sshPort
 	}
 	if given("skew") {
 		h.Skew = f.skew
-	}
-	if err := f.checkSkew(); err != nil {
-		return h, err
 	}
 	switch {
 	case f.only4:
@@ -127,39 +154,13 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (_ hosts.Host, err er
 		h.Family = knock.Family6
 	}
 	if given("range") {
-		if h.Range, err = knock.ParseRange(f.portRange); err != nil {
-			return h, fmt.Errorf("--range: %w", err)
-		}
-	}
-	if h.SSHPort < 1 || h.SSHPort > 65535 {
-		return h, fmt.Errorf("--ssh-port %d is not within 1-65535", h.SSHPort)
+		h.Range, _ = knock.ParseRange(f.portRange) // it is valid
 	}
 	return h, nil
 }
 
-// checkSkew reports why --skew cannot be one.
-func (f *flags) checkSkew() error {
-	if f.skew.Abs() > hosts.MaxSkew {
-		return fmt.Errorf("--skew %s is more than a century", hosts.FormatDuration(f.skew))
-	}
-	return nil
-}
-
-// checkNTP reports why --ntp names no servers to ask.
-func checkNTP(servers []string) error {
-	if len(servers) == 0 {
-		return errors.New("--ntp names no server")
-	}
-	for _, s := range servers {
-		if err := knock.CheckHost(s); err != nil {
-			return fmt.Errorf("--ntp: %w", err)
-		}
-	}
-	return nil
-}
-
-// target returns what is known of HOST with its secret, not yet pinned to an
-// address, and warns of a range that is too narrow.
+// target returns what is known about HOST and its secret. The target is not pinned
+// to an address yet.
 func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Target, error) {
 	h, err := f.server(cmd, name)
 	if err != nil {
@@ -173,26 +174,37 @@ func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Targe
 	return h, t, nil
 }
 
-// warnNarrow says that a range is so small that a sweep guard does not protect it.
+// warnNarrow warns about a range that is too small for a sweep guard to protect.
 func warnNarrow(w io.Writer, r knock.Range) {
 	if r.IsNarrow() {
-		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports: their order can be guessed, even past a sweep guard; take 100 or more\n", r, r.Size())
+		fmt.Fprintf(w, "rapport: warning: range %v has only %d ports: their order can be guessed, even past a sweep guard; use 100 or more\n", r, r.Size())
 	}
 }
 
 // pin resolves h and pins t to the address found, within the timeout.
 func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {
-	client := &knock.Client{}
+	client := &knock.Client{Log: f.log}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
-	if err == nil {
-		t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	if err != nil {
+		return client, err
 	}
-	return client, err
+	f.log.Debug("resolved", "host", h.Lookup(), "family", h.Family, "address", addr)
+	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
+	return client, nil
 }
 
-// options are the handshake's; a timeout that was not given is its own.
+// deadline bounds the command by --timeout if that was given. Without it, scan and
+// doctor take the time they need.
+func (f *flags) deadline(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	if !cmd.Flags().Changed("timeout") {
+		return cmd.Context(), func() {}
+	}
+	return context.WithTimeout(cmd.Context(), f.timeout)
+}
+
+// options returns the options of a handshake: without --timeout, its own timeout.
 func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 	if cmd.Flags().Changed("timeout") {
 		o.Timeout = f.timeout
@@ -213,15 +225,15 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// printJSON prints one object.
-func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+// hostCommand returns a command that takes one HOST.
+func (f *flags) hostCommand(name, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " HOST", Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, f, args[0]) },
+	}
 }
 
-// oneHost is the Args of commands that take a HOST.
+// oneHost is the Args of commands that take one HOST.
 func oneHost(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" {
 		return fmt.Errorf("name one host: %s %s", cmd.Parent().CommandPath(), cmd.Use)

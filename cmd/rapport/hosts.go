@@ -34,18 +34,18 @@ func newHosts(f *flags) *cobra.Command {
 
 // hostLine is a server as hosts list prints it.
 type hostLine struct {
-	Name    string       `json:"name"`
-	Address string       `json:"address"`
-	SSHPort int          `json:"ssh_port"`
-	Range   knock.Range  `json:"range"`
-	Family  knock.Family `json:"family"`
-	Skew    float64      `json:"skew_s"`
-	Window  float64      `json:"window_s"`
-	NTP     []string     `json:"ntp"`
-	Strict  bool         `json:"strict"`
-	Gap     knock.Millis `json:"gap_ms"`
-	Guard   int          `json:"sweep_guard"`
-	Secret  string       `json:"secret"` // where it is kept
+	Name    string             `json:"name"`
+	Address string             `json:"address"`
+	SSHPort int                `json:"ssh_port"`
+	Range   knock.Range        `json:"range"`
+	Family  knock.Family       `json:"family"`
+	Skew    float64            `json:"skew_s"`
+	Window  float64            `json:"window_s"`
+	NTP     []string           `json:"ntp"`
+	Strict  bool               `json:"strict"`
+	Gap     knock.Millis       `json:"gap_ms"`
+	Guard   int                `json:"sweep_guard"`
+	Secret  hosts.SecretSource `json:"secret"` // where it is stored
 }
 
 func newHostsList(f *flags) *cobra.Command {
@@ -64,7 +64,7 @@ func newHostsList(f *flags) *cobra.Command {
 				lines = append(lines, hostLine{
 					h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family,
 					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...),
-					h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.SecretSource(),
+					h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source(),
 				})
 			}
 			w := cmd.OutOrStdout()
@@ -109,7 +109,7 @@ type entryFlags struct {
 	strict   bool
 	gap      time.Duration
 	guard    int
-	keep     string
+	store    string
 	generate bool
 }
 
@@ -121,13 +121,13 @@ func (e *entryFlags) register(cmd *cobra.Command) {
 	p.BoolVar(&e.strict, "strict", false, "the gate starts over on a wrong or repeated knock")
 	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, where the gate limits SYNs; 0 leaves it to the plan")
 	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 is not known")
-	e.registerKeep(cmd)
+	e.registerStore(cmd)
 	p.BoolVar(&e.generate, "generate", false, "make a strong random secret")
 }
 
-func (e *entryFlags) registerKeep(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.keep, "keep", "", "where to keep the secret: file (beside the hosts file, yours alone; the usual place) or keyring")
-	_ = cmd.RegisterFlagCompletionFunc("keep", cobra.FixedCompletions([]string{hosts.InFile, hosts.InKeyring}, cobra.ShellCompDirectiveNoFileComp))
+func (e *entryFlags) registerStore(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.store, "store", "", "where to store the secret: file (beside the hosts file, yours alone; the usual place) or keyring")
+	_ = cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{string(hosts.InFile), string(hosts.InKeyring)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // apply changes the entry as the flags say.
@@ -187,13 +187,13 @@ entry refers to a file that you keep yourself.`,
 			}
 			var secret knock.Secret
 			if f.secretFile != "" {
-				if h.SecretFile, err = ownSecretFile(f.secretFile); err != nil {
+				if h.Secret, err = ownSecretFile(f.secretFile); err != nil {
 					return err
 				}
 			} else if secret, err = e.secret(cmd.Context(), f, h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(cmd.Context(), path, h, secret, e.keep); err != nil {
+			if h, err = hosts.Add(cmd.Context(), path, h, secret, hosts.SecretSource(e.store)); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, secret)
@@ -204,13 +204,13 @@ entry refers to a file that you keep yourself.`,
 	return cmd
 }
 
-// ownSecretFile returns the path of a secret file that an entry is to refer to,
-// once it can be read.
-func ownSecretFile(path string) (string, error) {
+// ownSecretFile returns a reference to the user's own secret file, if it can be read.
+func ownSecretFile(path string) (hosts.SecretRef, error) {
 	if _, err := hosts.ReadSecretFile(path); err != nil {
-		return "", err
+		return hosts.SecretRef{}, err
 	}
-	return filepath.Abs(path)
+	path, err := filepath.Abs(path)
+	return hosts.SecretFile(path), err
 }
 
 // secret asks for a new server's secret, or makes one.
@@ -221,7 +221,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	if f.environment != "" {
 		return parseEnvironment(f.environment)
 	}
-	text, err := ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
+	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
 	if ctx.Err() != nil {
 		return knock.Secret{}, err
 	}
@@ -241,10 +241,10 @@ func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	switch {
 	case secret.IsZero():
 		return
-	case h.Keyring:
+	case h.Secret.Source() == hosts.InKeyring:
 		fmt.Fprintln(w, "rapport: its secret is in the keyring; the server needs the same")
 	default:
-		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.SecretFile)
+		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path())
 	}
 	fmt.Fprintf(w, "rapport: it is %s\n", hosts.Estimate(secret, h.Range).Summary())
 }
@@ -271,10 +271,9 @@ func newHostsEdit(f *flags) *cobra.Command {
 				if err != nil || f.secretFile == "" {
 					return h, err
 				}
-				h = h.WithoutSecret()
-				h.SecretFile, err = ownSecretFile(f.secretFile)
+				h.Secret, err = ownSecretFile(f.secretFile)
 				return h, err
-			}, secret, e.keep)
+			}, secret, hosts.SecretSource(e.store))
 			if err != nil {
 				return err
 			}
@@ -314,7 +313,7 @@ entry's name; it is needed where the script names no host.`,
 				name = args[1]
 			}
 			if name == "" {
-				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", shellWord(args[0]))
+				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", knock.ShellWord(args[0]))
 			}
 			h := hosts.NewHost(name)
 			h.Range = script.Range
@@ -327,13 +326,13 @@ entry's name; it is needed where the script names no host.`,
 			if h, err = f.override(cmd, h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(cmd.Context(), path, h, script.Secret, e.keep); err != nil {
+			if h, err = hosts.Add(cmd.Context(), path, h, script.Secret, hosts.SecretSource(e.store)); err != nil {
 				return err
 			}
 			report(cmd.ErrOrStderr(), path, h, script.Secret)
 			return nil
 		},
 	}
-	e.registerKeep(cmd)
+	e.registerStore(cmd)
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,54 +19,6 @@ import (
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
 )
-
-// inspectReport is what inspect prints.
-type inspectReport struct {
-	Schema   int            `json:"schema"`
-	Gate     *gateLine      `json:"gate"`
-	Other    *gateLine      `json:"other_gate"` // of nft beside one of iptables
-	Match    *matchLine     `json:"match"`
-	Differs  []string       `json:"differs"`
-	Problems []gate.Problem `json:"problems"`
-	Searched uint64         `json:"searched"`
-	Elapsed  knock.Millis   `json:"elapsed_ms"`
-
-	otherSecret bool
-	printed     string // what our own script would load
-}
-
-// gateLine is a gate as JSON has it.
-type gateLine struct {
-	Kind     gate.Kind      `json:"kind"`
-	Families []knock.Family `json:"families"`
-	Chain    string         `json:"chain"`
-	Ports    []uint16       `json:"ports"`
-	Also     [][]uint16     `json:"also"`
-	Window   float64        `json:"window_s"` // the shortest; 0 is without end, or not told
-	Windows  []float64      `json:"windows_s"`
-	Door     gate.DoorKind  `json:"door"`
-	SSHPort  int            `json:"ssh_port"`
-	Strict   bool           `json:"strict"`
-	Sweep    sweepLine      `json:"sweep"`
-}
-
-// sweepLine is what a sweep does to a gate: Passes in ascending order open it, 0
-// where none do or the rules do not tell.
-type sweepLine struct {
-	Guarded   bool `json:"guarded"`
-	Passes    int  `json:"passes"`
-	Rate      int  `json:"rate_per_s"`
-	PerMinute int  `json:"wrong_per_min"` // that the sweep guard forgives; 0 is no sweep guard
-}
-
-// matchLine is what the ports were made of. Others is how many other ways there
-// are to make them.
-type matchLine struct {
-	solve.Candidate
-	Others int `json:"others"`
-
-	made string
-}
 
 // inspection is the flags of inspect.
 type inspection struct {
@@ -83,7 +36,7 @@ func newInspect(f *flags) *cobra.Command {
 		Long: `inspect reads the output of iptables-save (with ip6tables-save behind it), iptables -S
 or nft list ruleset, all of them one after the other too, the script of rapport rules,
 or another one that calls iptables, and finds the gate in it. With a
-secret it finds out which hour, range and form of the secret the ports were made with.
+secret it finds out which hour, range and secret variant the ports were made with.
 Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
 it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
 asked for only if there is a HOST.
@@ -132,14 +85,14 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := reportOf(i)
+	r := i.Report()
 	r.Elapsed = knock.Millis(time.Since(start))
 	if o.json {
 		err = printJSON(cmd.OutOrStdout(), r)
 	} else {
-		printInspect(cmd.OutOrStdout(), r)
+		printInspect(cmd.OutOrStdout(), i, r)
 	}
-	if no := r.no(); err == nil && no != "" {
+	if no := mismatch(i); err == nil && no != "" {
 		err = errShut(no)
 	}
 	return err
@@ -194,7 +147,7 @@ func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h h
 	if err != nil {
 		return i, err
 	}
-	known := gate.Known{ListTotal: total}
+	known := gate.Facts{ListTotal: total}
 	if host != "" || cmd.Flags().Changed("ssh-port") {
 		known.SSHPort = h.SSHPort
 	}
@@ -205,7 +158,7 @@ func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h h
 }
 
 // readRules reads a file, standard input, or the machine's own rules.
-func readRules(cmd *cobra.Command, file string) (f gate.Found, listTotal int, err error) {
+func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int, err error) {
 	switch {
 	case file == "-":
 		f, err = gate.ReadRules(cmd.InOrStdin())
@@ -240,48 +193,16 @@ func noOp(err error) error {
 	return err
 }
 
-// reportOf is an inspection as inspect prints it.
-func reportOf(i gate.Inspection) inspectReport {
-	r := inspectReport{Schema: 1, Differs: i.Differs, Problems: i.Problems, Searched: i.Solution.Searched, otherSecret: i.OtherSecret()}
-	r.Gate, r.Other = newGateLine(i.Kind, i.Gates, i.Range()), newGateLine(gate.FromNFT, i.Other, i.Range())
-	if i.Printed != nil {
-		r.printed = i.Printed.Words()
+// mismatch says in one line what is wrong, nothing where all is well.
+func mismatch(i gate.Inspection) string {
+	words := append([]string{}, i.Differs...)
+	if i.OtherSecret() {
+		words = append(words, "no hour, range or secret variant makes these ports: it is another secret")
 	}
-	if m := i.Candidate(); m != nil {
-		r.Match = &matchLine{*m, i.Others(), m.Made()}
-	}
-	return r
-}
-
-// newGateLine is what the first of the gates is, nil without one.
-func newGateLine(kind gate.Kind, all []gate.Gate, r knock.Range) *gateLine {
-	if len(all) == 0 {
-		return nil
-	}
-	g := all[0]
-	s := g.Sweep(r)
-	l := &gateLine{Kind: kind, Chain: g.Chain, Ports: g.Ports, Also: append([][]uint16{}, g.Also...),
-		Window: g.Window().Seconds(), Windows: []float64{}, Door: g.Door, SSHPort: g.SSHPort,
-		Strict: g.Strict, Sweep: sweepLine{s.Guarded, s.Passes, s.Rate, g.SweepGuard}}
-	for _, w := range g.Windows {
-		l.Windows = append(l.Windows, w.Seconds())
-	}
-	for _, g := range all {
-		l.Families = append(l.Families, g.Family)
-	}
-	return l
-}
-
-// no is the check's no in one line, empty where all is well.
-func (r inspectReport) no() string {
-	words := append([]string{}, r.Differs...)
-	if r.otherSecret {
-		words = append(words, "no hour, range or form of the secret makes these ports: it is another secret")
-	}
-	told := strings.Join(words, "\n")
-	for _, p := range r.Problems {
-		// What differs is told already.
-		same := p.Code == "stale-hour" || p.Code == "hour-ahead" || p.Code == "secret-variant" || p.Code == "ssh-port" && told != ""
+	differs := len(words) > 0
+	for _, p := range i.Problems {
+		// What differs is said already.
+		same := p.Code == "stale-hour" || p.Code == "hour-ahead" || p.Code == "secret-variant" || p.Code == "ssh-port" && differs
 		if p.Severity == gate.SeverityError && !same {
 			words = append(words, p.Summary)
 		}
@@ -289,24 +210,19 @@ func (r inspectReport) no() string {
 	return strings.Join(words, "; ")
 }
 
-func (l gateLine) solvable() bool {
-	_, ok := gate.Gate{Ports: l.Ports}.Sequence()
-	return ok
-}
-
 // printInspect prints what was found, a line each.
-func printInspect(w io.Writer, r inspectReport) {
-	if r.printed != "" {
-		fmt.Fprintln(w, r.printed)
-	}
-	if r.Gate != nil && r.printed == "" {
-		r.Gate.print(w, "gate")
+func printInspect(w io.Writer, i gate.Inspection, r gate.Report) {
+	switch {
+	case i.Printed != nil:
+		fmt.Fprintln(w, i.Printed.Words())
+	case r.Gate != nil:
+		printGate(w, "gate", r.Gate)
 	}
 	if r.Other != nil {
-		r.Other.print(w, "other gate")
+		printGate(w, "other gate", r.Other)
 	}
 	if m := r.Match; m != nil {
-		fmt.Fprintf(w, "made with: %s\n", m.made)
+		fmt.Fprintf(w, "made with: %s\n", m.Made())
 		if m.Others > 0 {
 			fmt.Fprintf(w, "ambiguous: %d other combinations of hour, range and secret make these ports too\n", m.Others)
 		}
@@ -325,11 +241,11 @@ func printInspect(w io.Writer, r inspectReport) {
 	}
 }
 
-// print prints a gate, its ports in a line of their own.
-func (g gateLine) print(w io.Writer, name string) {
+// printGate prints a gate, its ports in a line of their own.
+func printGate(w io.Writer, name string, g *gate.ReportedGate) {
 	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, joined(g.Families, " and IPv"), g.Chain)
-	if g.Door != "" {
-		fmt.Fprintf(w, ", door %s", g.Door)
+	if g.Accept != "" {
+		fmt.Fprintf(w, ", door %s", g.Accept)
 	}
 	if g.SSHPort != 0 {
 		fmt.Fprintf(w, " to port %d", g.SSHPort)
@@ -344,7 +260,7 @@ func (g gateLine) print(w io.Writer, name string) {
 		fmt.Fprintf(w, ", sweep guard over %d wrong ports a minute", g.Sweep.PerMinute)
 	}
 	fmt.Fprintln(w)
-	if g.solvable() || len(g.Ports) != knock.Knocks {
+	if len(g.Ports) != knock.Knocks || !slices.Contains(g.Ports, 0) {
 		fmt.Fprintf(w, "ports: %s\n", joined(g.Ports, " "))
 	} else {
 		fmt.Fprintln(w, "ports: computed by the script")

@@ -13,86 +13,93 @@ import (
 	"rapport/knock"
 )
 
+// knockOptions are the flags of knock.
+type knockOptions struct {
+	attempts int
+	gap      time.Duration // zero is the entry's gap, or else the plan's
+	explain  bool
+}
+
 func newKnock(f *flags) *cobra.Command {
-	var attempts int
-	var gap time.Duration
-	var explain bool
-	cmd := &cobra.Command{
-		Use:   "knock HOST",
-		Short: "Send the handshake, then look whether SSH opened",
-		Long: `knock sends this hour's five knocks to HOST in order and looks whether SSH
-opened; where it did not, soon again, each knock twice and with wider gaps. Within
-30 seconds before and 90 seconds after the hour change the neighbouring hour's
-knocks go out too. To a gate that starts over on a wrong or repeated knock (strict
-in the hosts file) each attempt sends one hour's knocks, each once.
+	o := &knockOptions{}
+	cmd := f.hostCommand("knock", "Send the handshake, then check whether SSH opened", `knock sends this hour's five knocks to HOST in order and checks whether SSH opened.
+If it did not, knock tries again soon, with each knock sent twice and with wider gaps.
+Within 30 seconds before and 90 seconds after an hour change it sends the neighbouring
+hour's knocks too. To a gate that starts over on a wrong or repeated knock (strict in the
+hosts file) each attempt sends the knocks of one hour, each of them once.
 --explain prints the plan and sends nothing.
 
-Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no way there.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			gaps, err := knock.Gaps(attempts, gap)
-			if err != nil {
-				return err
-			}
-			h, t, err := f.target(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			options := f.options(cmd)
-			if options.Gaps = gaps; gap == 0 {
-				options.Gaps = t.Gaps(attempts)
-			}
-			if explain {
-				r := newPlanReport(t, new(knock.Client).Plan(t, options))
-				if f.json {
-					return printJSON(cmd.OutOrStdout(), r)
-				}
-				printPlan(cmd.OutOrStdout(), r)
-				return nil
-			}
-			var progress func(knock.Event)
-			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
-				told := -1
-				progress = func(e knock.Event) {
-					if e.Kind == knock.ProbeStarted && e.Attempt > told { // an attempt looks twice
-						told = e.Attempt
-						fmt.Fprintf(cmd.ErrOrStderr(), "knocked, looking at SSH (attempt %d of %d)\n", told+1, len(gaps))
-					}
-				}
-			}
-			r := knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}}
-			client, err := f.pin(cmd, h, &t)
-			if err == nil {
-				r, err = client.Knock(cmd.Context(), t, options, progress)
-			}
-			if cmd.Context().Err() != nil {
-				return err
-			}
-			if f.json {
-				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else if len(r.Attempts) > 0 {
-				printKnock(cmd.OutOrStdout(), r, t.Addr)
-			}
-			if err == nil && !r.Opened {
-				err = errShut(r.Summary())
-			}
-			return err
-		},
-	}
-	cmd.Flags().IntVar(&attempts, "attempts", len(knock.DefaultGaps()), "how many handshakes are tried at most")
-	cmd.Flags().DurationVar(&gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
-	cmd.Flags().BoolVar(&explain, "explain", false, "print what would be sent, when and why, and send nothing")
+Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no route to host.`, o.run)
+	p := cmd.Flags()
+	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most so many handshakes")
+	p.DurationVar(&o.gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
+	p.BoolVar(&o.explain, "explain", false, "print what would be sent, when and why, and send nothing")
 	return cmd
 }
 
-// printKnock prints what a handshake did, a line each.
+// Validate reports an impossible number of attempts or gap.
+func (o *knockOptions) Validate() error {
+	_, err := knock.Gaps(o.attempts, o.gap)
+	return err
+}
+
+func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	h, t, err := f.target(cmd, name)
+	if err != nil {
+		return err
+	}
+	options := f.options(cmd)
+	options.Gaps = t.Gaps(o.attempts)
+	if o.gap != 0 {
+		options.Gaps = knock.Target{Gap: o.gap}.Gaps(o.attempts)
+	}
+	if o.explain {
+		return render(cmd, f.json, newPlanReport(t, new(knock.Client).Plan(t, options)), printPlan)
+	}
+	return check[knock.Report]{
+		empty: knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}},
+		run: func(client *knock.Client) (knock.Report, error) {
+			var progress func(knock.Event)
+			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
+				progress = knockProgress(cmd.ErrOrStderr(), o.attempts)
+			}
+			return client.Knock(cmd.Context(), t, options, progress)
+		},
+		partial: true,
+		print: func(w io.Writer, r knock.Report) {
+			if len(r.Attempts) > 0 {
+				printKnock(w, r, t.Addr)
+			}
+		},
+		judge: func(r knock.Report) error {
+			if r.Opened {
+				return nil
+			}
+			return errShut(r.Summary())
+		},
+	}.do(cmd, f, h, &t)
+}
+
+// knockProgress prints a line for each attempt, which may probe twice.
+func knockProgress(w io.Writer, attempts int) func(knock.Event) {
+	printed := -1
+	return func(e knock.Event) {
+		if e.Kind == knock.ProbeStarted && e.Attempt > printed {
+			printed = e.Attempt
+			fmt.Fprintf(w, "knocked, probing SSH (attempt %d of %d)\n", printed+1, attempts)
+		}
+	}
+}
+
+// printKnock prints each knock of a handshake, and what SSH answered. Of a repeated
+// attempt that stayed silent it prints one line.
 func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {
-		if i > 0 && a.Silent() { // as before: nothing to see
+		if i > 0 && a.Silent() {
 			fmt.Fprintf(w, "attempt %d, gap %v: %d knocks, all silent\n", i+1, time.Duration(a.Gap), len(a.Knocks))
 			continue
 		}
@@ -120,7 +127,7 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	}
 }
 
-// banner gives what SSH said, and when.
+// banner returns what SSH said, and after how long.
 func banner(s knock.SSH) string {
 	switch {
 	case s.Banner != "":
@@ -129,15 +136,4 @@ func banner(s knock.SSH) string {
 		return after(s.RTT)
 	}
 	return ""
-}
-
-func after(m knock.Measure) string {
-	if m == 0 {
-		return ""
-	}
-	return " after " + millis(time.Duration(m))
-}
-
-func millis(d time.Duration) string {
-	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }

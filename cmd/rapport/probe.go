@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -9,40 +10,34 @@ import (
 )
 
 func newProbe(f *flags) *cobra.Command {
-	return &cobra.Command{
-		Use:   "probe HOST",
-		Short: "Look whether SSH answers, without knocking",
-		Long: `probe makes one connection to the SSH port of HOST and reads a line. It waits for
-four seconds at most, unless --timeout says otherwise.
+	return f.hostCommand("probe", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
+at most four seconds; --timeout sets another limit.
 
-Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no way there.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := f.server(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			t := h.Target()
-			r := knock.ProbeReport{Schema: 1, Host: t.Host}
-			client, err := f.pin(cmd, h, &t)
-			if err == nil {
-				r, err = client.Probe(cmd.Context(), t.Host, t.Addr, f.options(cmd))
-			}
-			if cmd.Context().Err() != nil {
-				return err
-			}
-			if f.json {
-				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else if t.Addr.IsValid() {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s %s\nssh: %s%s\n", r.Host, t.Addr, r.SSH.State, banner(r.SSH))
-			}
-			if err == nil && r.SSH.State != knock.SSHOpen {
-				err = errShut(r.SSH.Summary())
-			}
-			return err
-		},
+Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)
+}
+
+func runProbe(cmd *cobra.Command, f *flags, name string) error {
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return err
 	}
+	t := h.Target()
+	return check[knock.ProbeReport]{
+		empty: knock.ProbeReport{Schema: 1, Host: t.Host},
+		run: func(client *knock.Client) (knock.ProbeReport, error) {
+			return client.Probe(cmd.Context(), t.Host, t.Addr, f.options(cmd))
+		},
+		partial: true,
+		print: func(w io.Writer, r knock.ProbeReport) {
+			if t.Addr.IsValid() {
+				fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, t.Addr, r.SSH.State, banner(r.SSH))
+			}
+		},
+		judge: func(r knock.ProbeReport) error {
+			if r.SSH.State == knock.SSHOpen {
+				return nil
+			}
+			return errShut(r.SSH.Summary())
+		},
+	}.do(cmd, f, h, &t)
 }

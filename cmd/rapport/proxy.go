@@ -17,16 +17,15 @@ func newProxy(f *flags) *cobra.Command {
 	var fdpass bool
 	cmd := &cobra.Command{
 		Use:   "proxy HOST [PORT]",
-		Short: "Be ssh's ProxyCommand: handshake, connect, carry bytes",
+		Short: "Act as ssh's ProxyCommand: handshake, connect, carry bytes",
 		Long: `proxy sends the handshake and gives ssh the connection that proved SSH open, so
-that sshd sees no other. In ~/.ssh/config:
+that sshd sees only this one. In ~/.ssh/config:
 
   Host myserver
       ProxyCommand rapport proxy %h %p
 
-With --fdpass it hands the connected socket over to ssh and is gone before the
-session begins; that takes ProxyUseFdpass yes as well. rapport ssh-config HOST
-prints both.`,
+With --fdpass it passes the connected socket to ssh and exits before the session
+begins; this also needs ProxyUseFdpass yes. rapport ssh-config HOST prints both.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("name a host, and a port: rapport proxy %%h %%p")
@@ -50,11 +49,11 @@ prints both.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&fdpass, "fdpass", false, "hand the connection over to ssh, for ProxyUseFdpass yes")
+	cmd.Flags().BoolVar(&fdpass, "fdpass", false, "pass the connection to ssh, for ProxyUseFdpass yes")
 	return cmd
 }
 
-// proxy knocks, and makes the connection that proved SSH open ssh's.
+// runProxy knocks, and gives ssh the connection that proved SSH open.
 func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 	h, t, err := f.target(cmd, host)
 	if err != nil {
@@ -89,12 +88,11 @@ func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 	return err
 }
 
-// advise names the command that finds out more, for a failure that someone sees
-// who only typed ssh.
+// advise adds the command that finds out more, for a user who only typed ssh.
 func advise(err error, host string) error {
 	var shut errShut
 	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
-		return fmt.Errorf("%w; find out why: rapport doctor %s", err, shellWord(host))
+		return fmt.Errorf("%w; find out why: rapport doctor %s", err, knock.ShellWord(host))
 	}
 	return err
 }

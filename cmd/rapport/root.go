@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,13 +27,12 @@ const (
 	exitNetwork = 3 // name or network failure
 )
 
-// errShut is a check's no, told in its text.
+// errShut is the no of a check, which exits 1; the text says why.
 type errShut string
 
 func (e errShut) Error() string { return string(e) }
 
-// errEnded is the exit code of a program that ran in this one's place, and has
-// said itself what there was to say.
+// errEnded is the exit code of a child process that has printed its own errors.
 type errEnded int
 
 func (e errEnded) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
@@ -52,7 +52,7 @@ func run(args []string) int {
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
 			cancel(signalled{s})
-			signal.Reset() // whatever does not listen to the first one ends with the second
+			signal.Reset() // the next signal ends the process
 		}
 	}()
 
@@ -74,7 +74,7 @@ func run(args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &s):
-		// The terminal showed ^C with nothing behind it. To proxy it is ssh's.
+		// The terminal shows ^C without a line end. In proxy it belongs to ssh.
 		if s.signal == syscall.SIGINT && cmd.Name() != "proxy" && term.IsTerminal(int(os.Stderr.Fd())) {
 			fmt.Fprintln(os.Stderr, "\nrapport: cancelled")
 		}
@@ -93,14 +93,14 @@ func run(args []string) int {
 	return exitUsage
 }
 
-// oneLine makes an error fit for a terminal and a log: the flag parser quotes
-// arguments as they are.
+// oneLine makes an error safe for a terminal and a log: the flag parser repeats
+// arguments unchanged.
 func oneLine(err error) string {
 	return knock.Clean(strings.ReplaceAll(err.Error(), "\n", "; "), 4000)
 }
 
-// output is standard output, which remembers that a write failed: a result that
-// did not arrive is not one.
+// output is standard output. It remembers a failed write, which makes the command
+// fail.
 type output struct {
 	w   io.Writer
 	err error
@@ -115,10 +115,10 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// newRoot returns the command with all that is below it. The screens take
-// SIGINT back from signals, since ctrl+c is a key there.
+// newRoot returns the root command with its subcommands. The screens stop SIGINT
+// from reaching signals, since ctrl+c is a key there.
 func newRoot(signals chan<- os.Signal) *cobra.Command {
-	f := flags{environment: takeEnvironment()}
+	f := &flags{environment: takeEnvironment(), log: slog.New(slog.DiscardHandler)}
 	cmd := &cobra.Command{
 		Use:   "rapport [HOST]",
 		Short: "Knock on a server's ports, see SSH open, and see why it did not",
@@ -126,22 +126,13 @@ func newRoot(signals chan<- os.Signal) *cobra.Command {
 ports computed every hour from the UTC date, the hour and a secret.
 
 With HOST, a name in the hosts file or any name or address, it opens the screens
-on that server; without, the list of servers.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) < 2 {
-				return nil
-			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return fmt.Errorf("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
-			}
-			return fmt.Errorf("there is no command %q; see rapport --help", args[0])
-		},
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       version(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return screens(cmd, &f, args, signals)
-		},
+on that server; without HOST, on the list of servers.`,
+		Args:                       noCommand,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		Version:                    version(),
+		PersistentPreRun:           func(cmd *cobra.Command, _ []string) { f.startLog(cmd.ErrOrStderr()) },
+		RunE:                       func(cmd *cobra.Command, args []string) error { return screens(cmd, f, args, signals) },
 		ValidArgsFunction:          f.completeHosts,
 		SuggestionsMinimumDistance: 2,
 	}
@@ -154,7 +145,19 @@ on that server; without, the list of servers.`,
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	f.register(cmd)
-	cmd.AddCommand(newSeq(&f), newKnock(&f), newProbe(&f), newProxy(&f), newSSH(&f), newSSHConfig(&f),
-		newHosts(&f), newClock(&f), newScan(&f), newDoctor(&f), newRules(&f), newInspect(&f), newWatch(&f, signals), newDemo(&f, signals), newMan(), newVersion())
+	cmd.AddCommand(newSeq(f), newKnock(f), newProbe(f), newProxy(f), newSSH(f), newSSHConfig(f), newHosts(f), newClock(f), newScan(f),
+		newDoctor(f), newRules(f), newInspect(f), newWatch(f, signals), newDemo(f, signals), newMan(), newVersion())
 	return cmd
+}
+
+// noCommand is the Args of the root command: more than one argument is a mistyped
+// command.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fmt.Errorf("there is no command %q; see rapport --help", args[0])
 }

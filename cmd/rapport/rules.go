@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -10,14 +11,21 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/hosts"
 )
 
+// rulesOptions are the flags of rules.
+type rulesOptions struct {
+	script.Rules
+	format        string
+	grace, window string
+	forwards      []string
+	units, cron   bool
+	noSweepGuard  bool
+}
+
 func newRules(f *flags) *cobra.Command {
-	var format string
-	var forwards []string
-	var grace, window string
-	var units, cron, noSweepGuard bool
-	r := script.Rules{}
+	o := &rulesOptions{}
 	cmd := &cobra.Command{
 		Use:   "rules HOST",
 		Short: "Print a script for the server to review: iptables or nft",
@@ -36,102 +44,133 @@ With setup --confirm 60 what was loaded before comes back unless confirmed in ti
 			return oneHost(cmd, args)
 		},
 		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := f.server(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			r.Format, r.Host, r.Range, r.SSHPort, r.Window = script.Format(format), h.Name, h.Range, h.SSHPort, h.Window
-			if units && cron {
-				return errors.New("--systemd and --cron are two ways to run the script: keep one")
-			}
-			if cmd.Flags().Changed("replay-guard") && r.ReplayGuard < 1 {
-				return fmt.Errorf("--replay-guard=%d lets nobody open: leave the flag out for no guard", r.ReplayGuard)
-			}
-			if cmd.Flags().Changed("sweep-guard") {
-				if noSweepGuard {
-					return errors.New("--sweep-guard and --no-sweep-guard contradict each other: keep one")
-				}
-				if r.SweepGuard < 1 {
-					return fmt.Errorf("--sweep-guard %d forgives no wrong port: give --no-sweep-guard for no guard", r.SweepGuard)
-				}
-			} else {
-				r.SweepGuard = min(r.SweepGuard, script.MaxSweepGuard(r.Range))
-			}
-			if noSweepGuard {
-				r.SweepGuard = 0
-			}
-			if r.Grace, err = parseSeconds(grace); err != nil {
-				return fmt.Errorf("--grace: %w", err)
-			}
-			if cmd.Flags().Changed("window") {
-				if r.Window, err = parseSeconds(window); err != nil {
-					return fmt.Errorf("--window: %w", err)
-				}
-			}
-			for _, s := range forwards {
-				fw, err := script.ParseForward(s)
-				if err != nil {
-					return err
-				}
-				r.Forward = append(r.Forward, fw)
-			}
-			if units || cron {
-				check := r // the units do not depend on the secret
-				check.Embed = false
-				if err := check.Validate(); err != nil {
-					return err
-				}
-				text := r.Systemd
-				if cron {
-					text = r.Cron
-				}
-				_, err := fmt.Fprint(cmd.OutOrStdout(), text())
-				return err
-			}
-			if r.Embed {
-				if cmd.Flags().Changed("secret-path") {
-					return errors.New("--secret-path and --embed-secret say twice where the secret is: keep one")
-				}
-				if r.Secret, err = f.secret(cmd.Context(), h); err != nil {
-					return err
-				}
-			}
-			text, err := r.Script()
-			if err != nil {
-				return err
-			}
-			warnNarrow(cmd.ErrOrStderr(), r.Range)
-			if r.Range.Contains(r.SSHPort) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: ssh port %d lies in the range %v of the knocks; take another range\n", r.SSHPort, r.Range)
-			}
-			if r.Embed {
-				fmt.Fprintln(cmd.ErrOrStderr(), "rapport: warning: the script holds the secret: run umask 077 before it is written to a file, and keep it mode 700 and root's")
-			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-			return err
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd, f, args[0]) },
 	}
-	p := cmd.Flags()
-	p.StringVar(&format, "format", string(script.IPTables), "the firewall tool: iptables, nft")
-	p.StringVar(&r.SecretPath, "secret-path", script.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
-	p.BoolVar(&r.Embed, "embed-secret", false, "write the secret into the script instead")
-	p.StringVar(&grace, "grace", script.DefaultGrace.String(), "take the last hour's sequence too, for `seconds` after the turn")
-	p.StringVar(&window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
-	p.IntVar(&r.ReplayGuard, "replay-guard", 0, "let `N` addresses open in an hour, then only those again (1 when N is left out)")
-	p.Lookup("replay-guard").NoOptDefVal = "1"
-	p.IntVar(&r.SweepGuard, "sweep-guard", script.DefaultSweepGuard, "ignore for a minute who knocks at more than `N` wrong ports a minute")
-	p.BoolVar(&noSweepGuard, "no-sweep-guard", false, "let addresses knock at any number of wrong ports: a sweep of the range opens")
-	p.BoolVar(&r.OneShot, "one-shot", false, "end the window with the first connection")
-	p.StringArrayVar(&forwards, "forward", nil, "after a handshake, send a port on: `PORT=ADDR:PORT`; repeatable")
-	p.BoolVar(&r.Log, "log", false, "log who gets into which phase, at a limited rate")
-	p.BoolVar(&r.NoDrop, "no-drop", false, "leave connections without a handshake to the rest of the firewall")
-	p.BoolVar(&units, "systemd", false, "print systemd units that run the script instead")
-	p.BoolVar(&cron, "cron", false, "print a cron file that runs the script instead")
+	o.register(cmd)
 	return cmd
 }
 
-// parseSeconds reads 5 and 5s.
+func (o *rulesOptions) register(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.StringVar(&o.format, "format", string(script.IPTables), "the firewall tool: iptables, nft")
+	p.StringVar(&o.SecretPath, "secret-path", script.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
+	p.BoolVar(&o.Embed, "embed-secret", false, "write the secret into the script instead")
+	p.StringVar(&o.grace, "grace", script.DefaultGrace.String(), "accept the last hour's sequence too, for `seconds` after the hour change")
+	p.StringVar(&o.window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
+	p.IntVar(&o.ReplayGuard, "replay-guard", 0, "let at most `N` addresses open the gate in an hour, each as often as it likes (1 without N)")
+	p.Lookup("replay-guard").NoOptDefVal = "1"
+	p.IntVar(&o.SweepGuard, "sweep-guard", script.DefaultSweepGuard, "ignore an address for a minute after more than `N` wrong ports in one minute")
+	p.BoolVar(&o.noSweepGuard, "no-sweep-guard", false, "accept any number of wrong ports: a sweep of the range opens the gate")
+	p.BoolVar(&o.OneShot, "one-shot", false, "end the window with the first connection")
+	p.StringArrayVar(&o.forwards, "forward", nil, "after a handshake, forward a port: `PORT=ADDR:PORT`; repeatable")
+	p.BoolVar(&o.Log, "log", false, "log which address enters which phase, at a limited rate")
+	p.BoolVar(&o.NoDrop, "no-drop", false, "leave connections without a handshake to the rest of the firewall")
+	p.BoolVar(&o.units, "systemd", false, "print systemd units that run the script instead")
+	p.BoolVar(&o.cron, "cron", false, "print a cron file that runs the script instead")
+}
+
+// Validate reports flags that contradict each other. given reports whether a flag
+// was given.
+func (o *rulesOptions) Validate(given func(string) bool) error {
+	switch {
+	case o.units && o.cron:
+		return errors.New("--systemd and --cron are two ways to run the script: use one of them")
+	case given("replay-guard") && o.ReplayGuard < 1:
+		return fmt.Errorf("--replay-guard=%d lets no address open the gate: leave the flag out for no guard", o.ReplayGuard)
+	case given("sweep-guard") && o.noSweepGuard:
+		return errors.New("--sweep-guard and --no-sweep-guard contradict each other: use one of them")
+	case given("sweep-guard") && o.SweepGuard < 1:
+		return fmt.Errorf("--sweep-guard %d allows no wrong port: give --no-sweep-guard for no guard", o.SweepGuard)
+	case o.Embed && given("secret-path") && !o.units && !o.cron:
+		return errors.New("--secret-path and --embed-secret both say where the secret is: use one of them")
+	}
+	return nil
+}
+
+// apply completes the rules with what h and the flags say. The secret is still
+// missing.
+func (o *rulesOptions) apply(h hosts.Host, given func(string) bool) (err error) {
+	o.Format, o.Host, o.Range, o.SSHPort, o.Window = script.Format(o.format), h.Name, h.Range, h.SSHPort, h.Window
+	switch {
+	case o.noSweepGuard:
+		o.SweepGuard = 0
+	case !given("sweep-guard"):
+		o.SweepGuard = min(o.SweepGuard, script.MaxSweepGuard(o.Range))
+	}
+	if o.Grace, err = parseSeconds(o.grace); err != nil {
+		return fmt.Errorf("--grace: %w", err)
+	}
+	if given("window") {
+		if o.Window, err = parseSeconds(o.window); err != nil {
+			return fmt.Errorf("--window: %w", err)
+		}
+	}
+	for _, s := range o.forwards {
+		forward, err := script.ParseForward(s)
+		if err != nil {
+			return err
+		}
+		o.Forward = append(o.Forward, forward)
+	}
+	return nil
+}
+
+func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return err
+	}
+	given := cmd.Flags().Changed
+	if err := o.Validate(given); err != nil {
+		return err
+	}
+	if err := o.apply(h, given); err != nil {
+		return err
+	}
+	if o.units || o.cron {
+		return o.printUnits(cmd.OutOrStdout())
+	}
+	if o.Embed {
+		if o.Secret, err = f.secret(cmd.Context(), h); err != nil {
+			return err
+		}
+	}
+	text, err := o.Script()
+	if err != nil {
+		return err
+	}
+	o.warn(cmd.ErrOrStderr())
+	fmt.Fprint(cmd.OutOrStdout(), text)
+	return nil
+}
+
+// printUnits prints what runs the script on the server.
+func (o *rulesOptions) printUnits(w io.Writer) error {
+	check := o.Rules
+	check.Embed = false // units do not depend on the secret
+	if err := check.Validate(); err != nil {
+		return err
+	}
+	text := o.Systemd
+	if o.cron {
+		text = o.Cron
+	}
+	fmt.Fprint(w, text())
+	return nil
+}
+
+// warn warns about rules that are valid and still weak.
+func (o *rulesOptions) warn(w io.Writer) {
+	warnNarrow(w, o.Range)
+	if o.Range.Contains(o.SSHPort) {
+		fmt.Fprintf(w, "rapport: warning: ssh port %d lies in the range %v of the knocks; use another range\n", o.SSHPort, o.Range)
+	}
+	if o.Embed {
+		fmt.Fprintln(w, "rapport: warning: the script holds the secret: run umask 077 before you write it to a file, and leave the file to root with mode 700")
+	}
+}
+
+// parseSeconds reads whole seconds: 5 or 5s.
 func parseSeconds(s string) (time.Duration, error) {
 	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
 		return time.Duration(n) * time.Second, nil

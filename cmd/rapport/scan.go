@@ -22,108 +22,97 @@ import (
 type search struct {
 	past, future int
 	also         []string
+	ranges       []knock.Range // of also, once valid
 }
 
 func (s *search) register(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.IntVar(&s.past, "past", scan.DefaultPast, "try so many `hours` back")
-	p.IntVar(&s.future, "future", 0, "try so many `hours` ahead: an onlooker who keeps the knocks can use them when these come")
+	p.IntVar(&s.past, "past", scan.DefaultPast, "try so many past `hours`")
+	p.IntVar(&s.future, "future", 0, "try so many future `hours`: an eavesdropper who records their knocks can use them later")
 	p.StringArrayVar(&s.also, "also-range", nil, "try this `range` too; may be repeated")
 }
 
-// ranges checks the flags, and returns the ranges of --also-range.
-func (s *search) ranges() (also []knock.Range, err error) {
+// Validate checks the hours and reads the ranges.
+func (s *search) Validate() error {
 	if s.past < 0 || s.past > solve.MaxHours {
-		return nil, fmt.Errorf("--past %d is not within 0-%d", s.past, solve.MaxHours)
+		return fmt.Errorf("--past %d is not within 0-%d", s.past, solve.MaxHours)
 	}
 	if s.future < 0 || s.future > solve.MaxHours {
-		return nil, fmt.Errorf("--future %d is not within 0-%d", s.future, solve.MaxHours)
+		return fmt.Errorf("--future %d is not within 0-%d", s.future, solve.MaxHours)
 	}
 	for _, text := range s.also {
 		r, err := knock.ParseRange(text)
 		if err != nil {
-			return nil, fmt.Errorf("--also-range: %w", err)
+			return fmt.Errorf("--also-range: %w", err)
 		}
-		also = append(also, r)
+		s.ranges = append(s.ranges, r)
 	}
-	return also, nil
+	return nil
 }
 
 func newScan(f *flags) *cobra.Command {
-	var s search
-	cmd := &cobra.Command{
-		Use:   "scan HOST",
-		Short: "Find out which hour and range open the gate, in one pass",
-		Long: `scan tries hours, ranges and forms of the secret on HOST's gate in one pass: port 1 of
-all of them, then all ports 2, 3 and 4, then one by one port 5 and a look at SSH. What
-opened the gate is confirmed by a handshake of its own when the window is over. Ranges
-tried are the server's as known, the same with its ends off by one, and those of
---also-range. What opened it once and not again is put aside, and the rest is tried. An
-open knock port, a network that rejects, or an sshd that turns this address away stop it.
+	s := &search{}
+	cmd := f.hostCommand("scan", "Find out which hour and range open the gate, in one pass", `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
+candidates, then ports 2, 3 and 4 of all, then one candidate at a time port 5 and a probe
+of SSH. When the window is over, a handshake confirms the candidate that opened the gate.
+The ranges tried are the known one, the same with each end off by one, and those of
+--also-range. A candidate that opens the gate once and not again is reported, and the scan
+goes on. The scan stops if a knock port is open, a network rejects the knocks, or sshd
+refuses this address.
 
 A gate with a sweep guard ignores an address for a minute after more than 30 wrong ports
-in one. A wrong range or form of the secret costs five; hours cost nothing if range and
-secret are right. So the six likeliest come first, then the hours, then the rest. Where
-sweep_guard is in the hosts file, nothing goes over it, which takes a minute for every six;
---timeout bounds that, else five minutes do.
+in one minute. A candidate with the wrong range or secret variant costs five wrong ports;
+other hours cost none if range and secret are right. So the six likeliest candidates are
+tried first, then the hours, then the rest. If the hosts file sets sweep_guard, the scan
+stays below it, which takes a minute for every six candidates, for at most five minutes;
+--timeout sets another limit.
 
-Exit status: 0 something opens the gate, 1 nothing does, 2 usage, 3 no such name or no way
-there.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			also, err := s.ranges()
-			if err != nil {
-				return err
-			}
-			h, t, err := f.target(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			r := scan.Report{Schema: 1, Host: t.Host}
-			client, err := f.pin(cmd, h, &t)
-			if err == nil {
-				ctx := cmd.Context()
-				if cmd.Flags().Changed("timeout") {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, f.timeout)
-					defer cancel()
-				}
-				scan := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: also}
-				r, err = scan.Run(ctx, t, scanProgress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
-				if errors.Is(err, context.DeadlineExceeded) {
-					r.Stopped, err = "out of time: give it more by --timeout", nil
-				}
-			}
-			if cmd.Context().Err() != nil {
-				return err
-			}
-			if f.json {
-				if err := printJSON(cmd.OutOrStdout(), r); err != nil {
-					return err
-				}
-			} else if err == nil {
-				printScan(cmd.OutOrStdout(), r, t)
-			}
-			if err == nil && (r.Opened == nil || !r.Confirmed) {
-				err = errShut(r.Summary())
-			}
-			return err
-		},
-	}
+Exit status: 0 a candidate opens the gate, 1 none does, 2 usage, 3 no such name or no
+route to host.`, s.scan)
 	s.register(cmd)
 	return cmd
 }
 
-// scanProgress says what is sent before it is, and how it goes to someone at a
-// terminal: a line a second at most, and ten in all, besides a hit.
-func scanProgress(w io.Writer, quiet, terminal bool) func(scan.Report) {
+func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	h, t, err := f.target(cmd, name)
+	if err != nil {
+		return err
+	}
+	return check[scan.Report]{
+		empty: scan.Report{Schema: 1, Host: t.Host},
+		run: func(client *knock.Client) (scan.Report, error) {
+			ctx, cancel := f.deadline(cmd)
+			defer cancel()
+			var progress func(scan.Report)
+			if !f.json {
+				progress = scanProgress(cmd.ErrOrStderr(), term.IsTerminal(int(os.Stderr.Fd())))
+			}
+			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
+			r, err := pass.Run(ctx, t, progress)
+			if errors.Is(err, context.DeadlineExceeded) {
+				r.Stopped, err = "out of time: allow more with --timeout", nil
+			}
+			return r, err
+		},
+		print: func(w io.Writer, r scan.Report) { printScan(w, r, t) },
+		judge: func(r scan.Report) error {
+			if r.Opened != nil && r.Confirmed {
+				return nil
+			}
+			return errShut(r.Summary())
+		},
+	}.do(cmd, f, h, &t)
+}
+
+// scanProgress prints what is going to be sent, before it is. On a terminal it
+// prints the progress too: at most a line a second, about ten in all, and a hit.
+func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
 	announced, confirming := false, false
-	told, next := 0, knock.Millis(time.Second)
+	printed, next := 0, knock.Millis(time.Second)
 	return func(r scan.Report) {
-		if quiet {
-			return
-		}
 		if !announced {
 			fmt.Fprintln(w, r.Announce)
 		}
@@ -141,14 +130,14 @@ func scanProgress(w io.Writer, quiet, terminal bool) func(scan.Report) {
 				tried++
 			}
 		}
-		if r.Opened == nil && r.Elapsed >= next && tried-told >= max(r.Hypotheses/10, 1) {
-			told, next = tried, r.Elapsed+knock.Millis(time.Second)
-			fmt.Fprintf(w, "%d of %d hypotheses tried\n", tried, r.Hypotheses)
+		if r.Opened == nil && r.Elapsed >= next && tried-printed >= max(r.Candidates/10, 1) {
+			printed, next = tried, r.Elapsed+knock.Millis(time.Second)
+			fmt.Fprintf(w, "%d of %d candidates tried\n", tried, r.Candidates)
 		}
 	}
 }
 
-// printScan prints what a scan found, and how to use it.
+// printScan prints what a scan found, and what it cost.
 func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
 	fmt.Fprintln(w, r.Summary())
@@ -159,13 +148,13 @@ func printScan(w io.Writer, r scan.Report, t knock.Target) {
 			fmt.Fprintln(w, "differs: nothing")
 		}
 	}
-	for _, h := range r.Aside {
+	for _, h := range r.Unconfirmed {
 		if r.Opened == nil || *r.Opened != h {
-			fmt.Fprintf(w, "put aside: hour %v, range %v, the secret %s opened it once, and not again\n", h.Hour, h.Range, h.Variant.Words())
+			fmt.Fprintf(w, "not repeated: hour %v, range %v, the secret %s opened it once, and not again\n", h.Hour, h.Range, h.Variant.Words())
 		}
 	}
 	if r.Opened == nil && r.BeyondGuard > 0 {
 		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", script.DefaultSweepGuard, r.BeyondGuard)
 	}
-	fmt.Fprintf(w, "%d hypotheses, %d packets, %d connections to SSH; the pass took %s, all of it %s\n", r.Hypotheses, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
+	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Candidates, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
 }

@@ -14,9 +14,9 @@ import (
 // how far it is to someone who watches, but not more than a few lines.
 func TestScanProgress(t *testing.T) {
 	hit := solve.Candidate{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: solve.AsGiven}
-	// run is a scan of 400 hypotheses, one every step, that finds the last.
+	// run is a scan of 400 candidates, one every step, that finds the last.
 	run := func(step time.Duration, on func(scan.Report)) {
-		r := scan.Report{Announce: "what is sent", Hypotheses: 400, Cells: make([]scan.Cell, 400)}
+		r := scan.Report{Announce: "what is sent", Candidates: 400, Cells: make([]scan.Cell, 400)}
 		on(r)
 		for i := range r.Cells {
 			r.Cells[i].State = scan.Tried
@@ -30,23 +30,22 @@ func TestScanProgress(t *testing.T) {
 		on(r)
 	}
 	for _, tt := range []struct {
-		name            string
-		quiet, terminal bool
-		step            time.Duration
-		want            []string
+		name     string
+		terminal bool
+		step     time.Duration
+		want     []string
 	}{
-		{name: "JSON", quiet: true, terminal: true, step: time.Second},
 		{name: "no terminal", step: time.Second, want: []string{"what is sent"}},
 		{name: "quick", terminal: true, step: time.Millisecond, want: []string{"what is sent", hitLine}},
 		{name: "a second for a quarter", terminal: true, step: 10 * time.Millisecond, want: []string{"what is sent",
-			"100 of 400 hypotheses tried", "200 of 400 hypotheses tried", "300 of 400 hypotheses tried", "400 of 400 hypotheses tried", hitLine}},
+			"100 of 400 candidates tried", "200 of 400 candidates tried", "300 of 400 candidates tried", "400 of 400 candidates tried", hitLine}},
 		{name: "slow", terminal: true, step: time.Second, want: []string{"what is sent",
-			"40 of 400 hypotheses tried", "80 of 400 hypotheses tried", "120 of 400 hypotheses tried", "160 of 400 hypotheses tried", "200 of 400 hypotheses tried",
-			"240 of 400 hypotheses tried", "280 of 400 hypotheses tried", "320 of 400 hypotheses tried", "360 of 400 hypotheses tried", "400 of 400 hypotheses tried", hitLine}},
+			"40 of 400 candidates tried", "80 of 400 candidates tried", "120 of 400 candidates tried", "160 of 400 candidates tried", "200 of 400 candidates tried",
+			"240 of 400 candidates tried", "280 of 400 candidates tried", "320 of 400 candidates tried", "360 of 400 candidates tried", "400 of 400 candidates tried", hitLine}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder
-			run(tt.step, scanProgress(&b, tt.quiet, tt.terminal))
+			run(tt.step, scanProgress(&b, tt.terminal))
 			want := ""
 			for _, l := range tt.want {
 				want += l + "\n"

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,18 +17,20 @@ import (
 	"rapport/tui"
 )
 
-// screens opens the screens: on a server, or on the list of them.
+// screens opens the screens: on one server, or on the list of them.
 func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Signal) error {
-	path, err := f.path()
+	c, err := f.screenConfig(cmd)
 	if err != nil {
 		return err
 	}
-	c := tui.Config{HostsPath: path}
+	if c.HostsPath, err = f.path(); err != nil {
+		return err
+	}
 	if c.ResultsPath, err = hosts.DefaultResultsPath(); err != nil {
-		c.ResultsPath = "" // nothing is kept where there is no place for it
+		c.ResultsPath = "" // the results are not stored
 	}
 	if len(args) == 1 {
-		if err := f.noCommand(cmd, args[0]); err != nil {
+		if err := f.checkMistyped(cmd, args[0]); err != nil {
 			return err
 		}
 		h, t, err := f.target(cmd, args[0])
@@ -38,12 +39,23 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		}
 		c.Host, c.Secret = &h, t.Secret
 	}
-	return show(cmd, f, c, sshCommand(cmd), signals)
+	return show(cmd, c, sshCommand(cmd), signals)
 }
 
-// noCommand says so where a single word looks like a command that was mistyped,
-// rather than a host.
-func (f *flags) noCommand(cmd *cobra.Command, word string) error {
+// screenConfig returns what the flags say about the screens.
+func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
+	switch {
+	case f.json:
+		return tui.Config{}, errors.New("the screens print no JSON; rapport knock and rapport seq do")
+	case f.verbose:
+		return tui.Config{}, errors.New("the screens write no log; rapport knock and rapport doctor do with --verbose")
+	}
+	return tui.Config{Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor}, nil
+}
+
+// checkMistyped reports a word that looks like a mistyped command and is no known
+// host.
+func (f *flags) checkMistyped(cmd *cobra.Command, word string) error {
 	near := cmd.SuggestionsFor(word)
 	if len(near) == 0 || strings.ContainsAny(word, ".:") {
 		return nil
@@ -53,7 +65,7 @@ func (f *flags) noCommand(cmd *cobra.Command, word string) error {
 		return err
 	}
 	_, listed := file.Host(word)
-	ssh, _ := sshconfig.FromSSHConfig(sshconfig.DefaultSSHConfig(), word)
+	ssh, _ := sshconfig.Lookup(sshconfig.DefaultPath(), word)
 	if listed || ssh.Known {
 		return nil
 	}
@@ -61,16 +73,12 @@ func (f *flags) noCommand(cmd *cobra.Command, word string) error {
 }
 
 // login makes the command that logs in to a server from the screens. secretFile is
-// where its secret can be read, or empty where the server's entry says that.
+// where the command can read the secret; empty means that the hosts file says so.
 type login func(h hosts.Host, secretFile string) (*exec.Cmd, error)
 
-// show runs the screens, with ctrl+c for a key. For as long as they run they serve
-// the secrets that are kept nowhere to the logins that they start.
-func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- os.Signal) error {
-	if f.json {
-		return errors.New("the screens print no JSON; rapport knock and rapport seq do")
-	}
-	c.Options, c.ASCII, c.NoColor = f.options(cmd), f.ascii, f.noColor
+// show runs the screens, where ctrl+c is a key. Secrets that are stored nowhere are
+// served to the logins that start from the screens, until the screens end.
+func show(cmd *cobra.Command, c tui.Config, ssh login, signals chan<- os.Signal) error {
 	var served []func()
 	defer func() {
 		for _, stop := range served {
@@ -78,7 +86,7 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- 
 		}
 	}()
 	c.SSH = func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
-		if h.SecretSource() != "none" {
+		if h.Secret.Source() != hosts.NoSecret {
 			return ssh(h, "")
 		}
 		path, stop, err := hosts.ServeSecret(s)
@@ -88,8 +96,7 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- 
 		served = append(served, stop)
 		return ssh(h, path)
 	}
-	signal.Stop(signals)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	ignoreInterrupt(signals)
 	err := tui.Run(cmd.Context(), c)
 	if errors.Is(err, tui.ErrNoTerminal) {
 		err = fmt.Errorf("%w; rapport knock and rapport seq print the same without one", err)
@@ -97,34 +104,34 @@ func show(cmd *cobra.Command, f *flags, c tui.Config, ssh login, signals chan<- 
 	return err
 }
 
-// sshCommand makes the command by which a server's screens log in to it: ssh, with
-// the range, skew and family that they have now.
+// ignoreInterrupt makes ctrl+c a key of the screens: SIGINT no longer ends the program.
+func ignoreInterrupt(signals chan<- os.Signal) {
+	signal.Stop(signals)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+}
+
+// sshCommand returns the login of a server's screens: ssh with the range, skew and
+// family that the screens have by then, and else the flags that were given.
 func sshCommand(cmd *cobra.Command) login {
-	file := cmd.Flags().Lookup("secret-file")
-	given, changed := file.Value.String(), file.Changed
 	return func(h hosts.Host, secretFile string) (*exec.Cmd, error) {
 		ssh, err := exec.LookPath("ssh")
 		if err != nil {
 			return nil, errNoSSH
 		}
-		secret, fromFile := given, changed
+		flags := givenFlags(cmd)
+		flags["range"], flags["skew"] = h.Range.String(), h.Skew.String()
 		if secretFile != "" {
-			secret, fromFile = secretFile, true
+			flags["secret-file"] = secretFile
 		}
-		for name, value := range map[string]string{"range": h.Range.String(), "skew": h.Skew.String(), "secret-file": secret} {
-			if err := cmd.Flags().Set(name, value); err != nil {
-				return nil, err
-			}
+		delete(flags, "ipv4")
+		delete(flags, "ipv6")
+		switch h.Family {
+		case knock.Family4:
+			flags["ipv4"] = "true"
+		case knock.Family6:
+			flags["ipv6"] = "true"
 		}
-		file.Changed = fromFile
-		for name, family := range map[string]knock.Family{"ipv4": knock.Family4, "ipv6": knock.Family6} {
-			flag := cmd.Flags().Lookup(name)
-			flag.Changed = h.Family == family
-			if err := flag.Value.Set(strconv.FormatBool(flag.Changed)); err != nil {
-				return nil, err
-			}
-		}
-		argv, err := sshArgs(cmd, h, h.Name, []string{h.Name})
+		argv, err := sshArgs(flags, h, h.Name, []string{h.Name})
 		if err != nil {
 			return nil, err
 		}

@@ -10,8 +10,8 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// What the screens took over counts for their ssh, whatever the flags and the
-// hosts file say.
+// The screens start ssh with the settings applied in them, whatever the flags and
+// the hosts file say.
 func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
 	knocktest.Need(t, "ssh")
 	root := newRoot(nil)

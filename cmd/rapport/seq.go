@@ -26,69 +26,80 @@ type seqLine struct {
 	Offset  int           `json:"hour_offset"`
 	Ports   [5]uint16     `json:"ports"`
 	Repeats bool          `json:"repeats"`
-	left    time.Duration // of the hour, where it is the current one
+	left    time.Duration // of the current hour
 }
 
-// maxSeqHours bounds --hours: a year of them.
+// maxSeqHours limits --hours to a year.
 const maxSeqHours = 366 * 24
 
+// seqOptions are the flags of seq.
+type seqOptions struct {
+	hours int
+	at    string
+}
+
 func newSeq(f *flags) *cobra.Command {
-	var hours int
-	var at string
-	cmd := &cobra.Command{
-		Use:   "seq HOST",
-		Short: "Print this hour's, the next and the previous sequence",
-		Long: `seq prints the previous, this and the next hour's sequence of HOST, which is
-only a name here: nothing is sent. With --hours it prints so many hours from this
-one on, as a table to carry on paper, and a shell line that knocks by hand.`,
-		Args:              oneHost,
-		ValidArgsFunction: f.completeHosts,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			now := time.Now()
-			if at != "" {
-				var err error
-				if now, err = parseAt(at); err != nil {
-					return err
-				}
-			}
-			first, n := -1, 3
-			if cmd.Flags().Changed("hours") {
-				if hours < 1 || hours > maxSeqHours {
-					return fmt.Errorf("--hours %d is not within 1-%d", hours, maxSeqHours)
-				}
-				first, n = 0, hours
-			}
-			_, t, err := f.target(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			r := seqReport{Schema: 1, Host: t.Host, Range: t.Range, Skew: t.Skew.Seconds()}
-			serverNow := now.Add(t.Skew)
-			hour := knock.HourOf(serverNow)
-			for i := first; i < first+n; i++ {
-				s := knock.Derive(hour.Add(i), t.Range, t.Secret)
-				if s.Hour().Sub(hour) != i {
-					continue // no four-digit year has it
-				}
-				l := seqLine{Hour: s.Hour(), Offset: i, Ports: s.Ports(), Repeats: s.Repeats()}
-				if i == 0 {
-					l.left = hour.End().Sub(serverNow)
-				}
-				r.Sequences = append(r.Sequences, l)
-			}
-			if f.json {
-				return printJSON(cmd.OutOrStdout(), r)
-			}
-			printSeq(cmd.OutOrStdout(), r, t, first == 0)
-			return nil
-		},
-	}
-	cmd.Flags().IntVar(&hours, "hours", 0, "print so many hours, from this one on")
-	cmd.Flags().StringVar(&at, "at", "", "take this `time` for now: 2026-11-22-08, or RFC 3339")
+	o := &seqOptions{}
+	cmd := f.hostCommand("seq", "Print this hour's, the next and the previous sequence", `seq prints the sequences of HOST for the previous, this and the next hour. It sends
+nothing. With --hours it prints so many hours from this one on, as a table to carry on
+paper, and a shell line that knocks by hand.`, o.run)
+	cmd.Flags().IntVar(&o.hours, "hours", 0, "print so many hours, from this one on")
+	cmd.Flags().StringVar(&o.at, "at", "", "use this `time` instead of now: 2026-11-22-08, or RFC 3339")
 	return cmd
 }
 
-// parseAt reads an hour, or a time of RFC 3339.
+// Validate checks the flags. given reports whether a flag was given.
+func (o *seqOptions) Validate(given func(string) bool) error {
+	if given("hours") && (o.hours < 1 || o.hours > maxSeqHours) {
+		return fmt.Errorf("--hours %d is not within 1-%d", o.hours, maxSeqHours)
+	}
+	if o.at == "" {
+		return nil
+	}
+	_, err := parseAt(o.at)
+	return err
+}
+
+func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
+	if err := o.Validate(cmd.Flags().Changed); err != nil {
+		return err
+	}
+	now := time.Now()
+	if o.at != "" {
+		now, _ = parseAt(o.at) // it is valid
+	}
+	_, t, err := f.target(cmd, name)
+	if err != nil {
+		return err
+	}
+	paper, first, n := o.hours > 0, -1, 3
+	if paper {
+		first, n = 0, o.hours
+	}
+	return render(cmd, f.json, newSeqReport(t, now, first, n), func(w io.Writer, r seqReport) { printSeq(w, r, t, paper) })
+}
+
+// newSeqReport returns the sequences of n hours, the first of them so many hours
+// after now.
+func newSeqReport(t knock.Target, now time.Time, first, n int) seqReport {
+	r := seqReport{Schema: 1, Host: t.Host, Range: t.Range, Skew: t.Skew.Seconds()}
+	serverNow := now.Add(t.Skew)
+	hour := knock.HourOf(serverNow)
+	for i := first; i < first+n; i++ {
+		s := knock.Derive(hour.Add(i), t.Range, t.Secret)
+		if s.Hour().Sub(hour) != i {
+			continue // the year has more than four digits
+		}
+		l := seqLine{Hour: s.Hour(), Offset: i, Ports: s.Ports(), Repeats: s.Repeats()}
+		if i == 0 {
+			l.left = hour.End().Sub(serverNow)
+		}
+		r.Sequences = append(r.Sequences, l)
+	}
+	return r
+}
+
+// parseAt reads an hour or an RFC 3339 time.
 func parseAt(s string) (time.Time, error) {
 	if h, err := knock.ParseHour(s); err == nil {
 		return h.Start(), nil
@@ -100,7 +111,7 @@ func parseAt(s string) (time.Time, error) {
 	return t, nil
 }
 
-// printSeq prints the table, and where it is for paper, how to knock by hand.
+// printSeq prints the table, and on paper how to knock by hand.
 func printSeq(w io.Writer, r seqReport, t knock.Target, paper bool) {
 	fmt.Fprintf(w, "%s, range %v, hours in UTC\n\n", r.Host, t.Range)
 	for _, l := range r.Sequences {
@@ -121,11 +132,11 @@ func printSeq(w io.Writer, r seqReport, t knock.Target, paper bool) {
 		ports := strings.Trim(fmt.Sprint(r.Sequences[0].Ports), "[]")
 		fmt.Fprintf(w, "\nBy hand, with the ports of the hour (here the first one):\n"+
 			"  h=%s; for p in %s; do nc -w 1 $h $p </dev/null >/dev/null 2>&1; done; ssh -p %d $h\n",
-			shellWord(t.Host), ports, t.Addr.Port())
+			knock.ShellWord(t.Host), ports, t.Addr.Port())
 	}
 }
 
-// note says in words which hour this is, and whether a port repeats.
+// note says which hour this is, and whether a port repeats.
 func (l seqLine) note(paper bool) string {
 	var words []string
 	switch {
@@ -141,12 +152,4 @@ func (l seqLine) note(paper bool) string {
 		words = append(words, "a port repeats")
 	}
 	return strings.Join(words, ", ")
-}
-
-// shellWord quotes s for a POSIX shell where it needs it.
-func shellWord(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == "" && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

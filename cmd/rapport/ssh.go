@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 )
 
 var errNoSSH = errors.New("there is no ssh on the PATH: install an OpenSSH client")
@@ -21,8 +22,8 @@ func newSSH(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ssh [USER@]HOST [ARG...]",
 		Short: "Run ssh through the gate",
-		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is ssh's:
-options, and the command. The exit status is ssh's.`,
+		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is passed to ssh:
+options and the command. The exit status is that of ssh.`,
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     f.completeHosts,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -31,29 +32,7 @@ options, and the command. The exit status is ssh's.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			user, name, err := f.login(args[0])
-			if err != nil {
-				return err
-			}
-			h, err := f.server(cmd, name)
-			if err != nil {
-				return err
-			}
-			args = append([]string{user + name}, args[1:]...)
-			ssh, err := exec.LookPath("ssh")
-			if err != nil {
-				return errNoSSH
-			}
-			if f.environment == "" || f.secretFile != "" || h.SecretSource() != "none" {
-				argv, err := sshArgs(cmd, h, name, args)
-				if err != nil {
-					return err
-				}
-				return become(cmd.Context(), ssh, argv)
-			}
-			return f.sshWithSecret(cmd, ssh, h, name, args)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return runSSH(cmd, f, args) },
 	}
 	cmd.Flags().SetInterspersed(false)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
@@ -62,30 +41,44 @@ options, and the command. The exit status is ssh's.`,
 	return cmd
 }
 
-// sshWithSecret runs ssh where the secret is in no file that rapport proxy could
-// read: this program stays, and serves it.
-func (f *flags) sshWithSecret(cmd *cobra.Command, ssh string, h hosts.Host, name string, args []string) error {
-	s, err := parseEnvironment(f.environment)
+// runSSH replaces this process with ssh. Only if the secret is in no file that
+// rapport proxy could read does it stay and serve the secret to it.
+func runSSH(cmd *cobra.Command, f *flags, args []string) error {
+	user, name, err := f.login(args[0])
 	if err != nil {
 		return err
 	}
-	socket, stop, err := hosts.ServeSecret(s)
+	h, err := f.server(cmd, name)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if err := cmd.Flags().Set("secret-file", socket); err != nil {
-		return err
+	ssh, err := exec.LookPath("ssh")
+	if err != nil {
+		return errNoSSH
 	}
-	argv, err := sshArgs(cmd, h, name, args)
+	flags, run := givenFlags(cmd), execProcess
+	if f.environment != "" && f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
+		s, err := parseEnvironment(f.environment)
+		if err != nil {
+			return err
+		}
+		socket, stop, err := hosts.ServeSecret(s)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		flags["secret-file"], run = socket, runChild
+	}
+	argv, err := sshArgs(flags, h, name, append([]string{user + name}, args[1:]...))
 	if err != nil {
 		return err
 	}
-	return waitFor(cmd.Context(), ssh, argv)
+	f.log.Debug("run", "program", ssh, "arguments", argv[1:])
+	return run(cmd.Context(), ssh, argv)
 }
 
-// login takes what ssh calls its destination apart: the user with the @, or
-// nothing, and the host.
+// login splits what ssh calls its destination into the user with its @, which may be
+// empty, and the host.
 func (f *flags) login(destination string) (user, host string, err error) {
 	file, err := f.load()
 	if err != nil {
@@ -106,76 +99,55 @@ func (f *flags) login(destination string) (user, host string, err error) {
 	return user, host, err
 }
 
-// sshArgs returns ssh's arguments, its name first, to reach h, which is called
-// name. rapport is named by its own path, with the flags that it was given
-// itself.
-func sshArgs(cmd *cobra.Command, h hosts.Host, name string, args []string) ([]string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program's own path: %w", err)
-	}
-	proxy, err := proxyCommand(cmd, self, canPass, sshWord(name))
-	if err != nil {
-		return nil, err
-	}
-	argv := []string{"ssh", "-o", "ProxyCommand=" + proxy, "-p", fmt.Sprint(h.SSHPort)}
-	if canPass {
-		argv = append(argv, "-o", "ProxyUseFdpass=yes")
-	}
-	return append(argv, args...), nil
+// proxyFlags are the flags that rapport proxy gets from the command that runs ssh.
+// The port it gets from ssh.
+func proxyFlags() []string {
+	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config", "verbose"}
 }
 
-// proxyCommand writes the line that ssh runs to reach host, a word as ssh takes
-// it, with the flags that were given here. ssh runs it wherever it was started,
-// so that paths in it are absolute.
-func proxyCommand(cmd *cobra.Command, self string, fdpass bool, host string) (string, error) {
-	words := []string{sshWord(self), "proxy"}
+// givenFlags returns the values of those flags of rapport proxy that were given to cmd.
+func givenFlags(cmd *cobra.Command) map[string]string {
+	given := map[string]string{}
+	for _, name := range proxyFlags() {
+		if f := cmd.Flags().Lookup(name); f.Changed {
+			given[name] = f.Value.String()
+		}
+	}
+	return given
+}
+
+// newProxyCommand returns this program as ssh's ProxyCommand, with the values of flags.
+func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return sshconfig.Proxy{}, fmt.Errorf("cannot find this program's own path: %w", err)
+	}
+	words := []string{self, "proxy"}
 	if fdpass {
 		words = append(words, "--fdpass")
 	}
-	given, err := givenFlags(cmd)
-	if err != nil {
-		return "", err
-	}
-	for _, word := range given {
-		words = append(words, sshWord(word))
-	}
-	line := strings.Join(append(words, "--", host, "%p"), " ")
-	if strings.ContainsAny(line, "\r\n") {
-		return "", errors.New("ssh takes no line end in a path: move the file")
-	}
-	return line, nil
-}
-
-// givenFlags returns those flags that were given here and that rapport proxy
-// takes, which gets its port from ssh.
-func givenFlags(cmd *cobra.Command) ([]string, error) {
-	var given []string
-	for _, name := range []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config"} {
-		f := cmd.Flags().Lookup(name)
-		if !f.Changed {
+	for _, name := range proxyFlags() {
+		value, given := flags[name]
+		if !given {
 			continue
 		}
-		value := f.Value.String()
 		if name == "secret-file" || name == "config" {
-			var err error
 			if value, err = filepath.Abs(value); err != nil {
-				return nil, fmt.Errorf("--%s: %w", name, err)
+				return sshconfig.Proxy{}, fmt.Errorf("--%s: %w", name, err)
 			}
 		}
-		given = append(given, "--"+name+"="+value)
+		words = append(words, "--"+name+"="+value)
 	}
-	return given, nil
+	return sshconfig.Proxy{Words: words, Fdpass: fdpass}, nil
 }
 
-// sshWord quotes a word of a ProxyCommand: ssh replaces %x in it and hands it to
-// the user's shell.
-func sshWord(s string) string { return quoteForSSH(strings.ReplaceAll(s, "%", "%%")) }
-
-// quoteForSSH quotes a word for the shell that ssh hands a ProxyCommand to.
-func quoteForSSH(s string) string {
-	if runtime.GOOS == "windows" && shellWord(s) != s { // where no name of a file holds a double quote
-		return `"` + s + `"`
+// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
+// there. flags are those of rapport proxy.
+func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
+	p, err := newProxyCommand(flags, canPass)
+	if err != nil {
+		return nil, err
 	}
-	return shellWord(s)
+	options, err := p.Args(name, h.SSHPort)
+	return slices.Concat([]string{"ssh"}, options, args), err
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version returns the module's version and the revision that it was built from,
-// as the Go tool recorded them.
+// version returns the module's version and the revision it was built from, as
+// recorded by the Go tool.
 func version() string {
 	v, revision, dirty := "development", "", ""
 	info, ok := debug.ReadBuildInfo()

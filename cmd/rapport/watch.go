@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -21,17 +19,17 @@ func newWatch(f *flags, signals chan<- os.Signal) *cobra.Command {
 		Use:   "watch",
 		Short: "On the server: watch addresses move through the gate's phases",
 		Long: `watch runs on the server, as root. It finds the gate in this machine's rules and shows
-who reached which phase how long ago, who got in, and at which phase people get stuck. With
---json it prints a line for each event. It reads iptables-save and nft list, the lists in
-/proc/net/xt_recent and the connections in /proc/net, and writes nothing.
+which address reached which phase and when, which got in, and in which phase addresses get
+stuck. With --json it prints one line for each event. It reads iptables-save and nft list,
+the lists in /proc/net/xt_recent and the connections in /proc/net, and writes nothing.
 
-Two addresses that look like one client behind carrier NAT stand out: those that began and
-got stuck together in the first two phases, and one that the gate opened to while attempts to
-connect were dropped. It is never proof: a knock that lacks the one before it leaves no trace in
-the kernel.
+It marks addresses that may be one client behind carrier NAT: two that started and got
+stuck together in the first two phases, and one for which the gate opened while connection
+attempts were dropped. This is no proof: a knock that arrives without the one before it
+leaves no trace in the kernel.
 
-The times of phases are the kernel's. Who got in is seen up to a second late, save where the
-rules note it, as those of the nft script do.
+The times of phases are the kernel's. watch sees up to a second late that an address got
+in, unless the rules record it, as those of the nft script do.
 
 Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on signals.`,
 		Args: watchArgs,
@@ -40,7 +38,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 			case runtime.GOOS != "linux":
 				return errors.New("watch runs on the server, which is a Linux machine")
 			case os.Geteuid() != 0:
-				return errors.New("watching the gate takes root: sudo rapport watch")
+				return errors.New("watching the gate requires root: sudo rapport watch")
 			}
 			w, err := watch.NewWatcher(cmd.Context())
 			switch {
@@ -51,8 +49,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 			case f.json:
 				return watchJSON(cmd, w)
 			}
-			signal.Stop(signals)
-			signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+			ignoreInterrupt(signals)
 			err = tui.Watch(cmd.Context(), tui.WatchConfig{Run: w.Run, ASCII: f.ascii, NoColor: f.noColor})
 			if errors.Is(err, tui.ErrNoTerminal) {
 				err = fmt.Errorf("%w; rapport watch --json prints the same without one", err)
@@ -62,7 +59,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 	}
 }
 
-// watchArgs refuses what a watch of this machine has no use for.
+// watchArgs rejects a HOST and the flags that describe one.
 func watchArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return errors.New("watch takes no HOST; run it on the server")
@@ -75,10 +72,11 @@ func watchArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// errUnread says that nobody reads what is printed.
-var errUnread = errors.New("nobody reads on")
+// errOutputClosed ends a watch whose output nobody reads any more.
+var errOutputClosed = errors.New("output closed")
 
-// watchJSON prints events, a line each, until a signal comes or nobody reads on.
+// watchJSON prints one line for each event, until a signal arrives or the output is
+// closed.
 func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
@@ -90,12 +88,12 @@ func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 				cancel(err)
 			}
 		}
-		if readerGone(os.Stdout) {
-			cancel(errUnread)
+		if outputClosed(os.Stdout) {
+			cancel(errOutputClosed)
 		}
 	})
-	if errors.Is(err, errUnread) {
-		return nil // it has seen enough
+	if errors.Is(err, errOutputClosed) {
+		return nil // as head does it
 	}
 	return err
 }

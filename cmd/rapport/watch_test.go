@@ -460,7 +460,7 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 		{"a signal ends it", gated, []string{"timeout", "--preserve-status", "1", rapport, "watch", "--json"}, 143, ""},
 		{"no gate", open, []string{rapport, "watch", "--json"}, 1, "rapport: no gate in this machine's rules; rapport inspect says more\n"},
 		{"no rules at all", bare, []string{rapport, "watch", "--json"}, 1, "rapport: no gate in this machine's rules; rapport inspect says more\n"},
-		{"nobody reads on", gated, []string{"bash", "-c", `timeout 20 "$0" watch --json | head -1 >/dev/null; exit "${PIPESTATUS[0]}"`, rapport}, 0, ""},
+		{"output closed", gated, []string{"bash", "-c", `timeout 20 "$0" watch --json | head -1 >/dev/null; exit "${PIPESTATUS[0]}"`, rapport}, 0, ""},
 		{"no terminal", gated, []string{rapport, "watch"}, 2, "rapport: the screens need a terminal that can move its cursor; rapport watch --json prints the same without one\n"},
 		{"arguments", gated, []string{rapport, "watch", "host"}, 2, "rapport: watch takes no HOST; run it on the server\n"},
 		{"a flag for clients", gated, []string{rapport, "watch", "-4"}, 2, "rapport: watch takes no --ipv4: it finds the gate in this machine's rules\n"},

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// DefaultTimeout is how long [Clocks.Read] takes at most, unless told
-// otherwise: the edge of a second can be found twice in it.
+// DefaultTimeout is the usual limit for [Clocks.Read]: the start of a server's
+// second can be found twice in it.
 const DefaultTimeout = 3 * time.Second
 
-// Errors of readings that callers decide on.
+// Errors of readings that callers test for.
 var (
 	// ErrRefused says that nothing listens there, or that a firewall rejects.
 	ErrRefused = errors.New("refused")
-	// ErrNoAnswer says that none came in time.
+	// ErrNoAnswer says that no answer came in time.
 	ErrNoAnswer = errors.New("no answer")
-	// ErrNeedsRoot says that the system reserves this way of asking for root.
+	// ErrNeedsRoot says that the source takes a raw socket, which is for root alone.
 	ErrNeedsRoot = errors.New("needs root")
 )
 
-// maxOffset is the largest offset that is believed: beyond it are dates that no
-// clock shows, and sums that overflow.
+// maxOffset is the largest offset that is accepted: no clock is further off, and
+// larger sums overflow.
 const maxOffset = 150 * 365 * 24 * time.Hour
 
 // Ports are where a host's services listen. Zero is the usual port of each.
@@ -33,7 +33,8 @@ type Ports struct {
 	HTTP, HTTPS, NTP, SMTP, Daytime, Time uint16
 }
 
-// Clocks asks for the time. The zero value is ready to use.
+// Clocks reads the clocks of a server and of this machine. The zero value is ready
+// to use.
 type Clocks struct {
 	// Now is this machine's clock; nil is time.Now. Time that passes while the
 	// sources are asked is measured with the monotonic clock.
@@ -42,16 +43,16 @@ type Clocks struct {
 	// NTP are the servers to ask for this machine's clock, each a name or an
 	// address, with a port if it is not 123. None are asked where it is empty.
 	NTP     []string
-	Timeout time.Duration // for all of it; zero is DefaultClockTimeout
+	Timeout time.Duration // for all sources together; zero is DefaultTimeout
 }
 
-// Read asks every source that the host at addr may have, and the NTP servers,
-// all side by side. host is the name for a web server to know itself by. on, if
-// not nil, is called with every reading as it comes, on Read's own goroutine;
-// none is outvoted yet then.
+// Read asks every source that the host at addr may have, and the NTP servers, all
+// in parallel. host is the name that a web server is asked for. on, if not nil,
+// is called with every reading as it comes, on Read's own goroutine; Outvoted is
+// not set yet.
 //
-// A source that fails says so in its reading. The error is the cause of ctx's
-// end; the report holds what was learnt by then.
+// A source that fails says so in its reading. The error is ctx's cause
+// if ctx ended; the report holds what was learnt by then.
 func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (Report, error) {
 	timeout := c.Timeout
 	if timeout == 0 {
@@ -94,12 +95,12 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 			on(r.Reading)
 		}
 	}
-	report.judge()
+	report.vote()
 	return report, context.Cause(outer)
 }
 
-// steady returns a clock that starts where now is, and from then on follows the
-// monotonic clock: a step of this machine's clock would spoil every reading.
+// steady returns a clock that starts at now and follows the monotonic clock: a
+// step of this machine's clock would make every reading wrong.
 func steady(now func() time.Time) func() time.Time {
 	if now == nil {
 		now = time.Now
@@ -108,7 +109,7 @@ func steady(now func() time.Time) func() time.Time {
 	return func() time.Time { return base.Add(time.Since(start)) }
 }
 
-// asker asks one host.
+// asker asks the sources of one host.
 type asker struct {
 	host  string
 	addr  netip.Addr
@@ -117,7 +118,7 @@ type asker struct {
 }
 
 // source is one clock to ask. ask returns the offsets that the answer allows,
-// and what else is to be said about it.
+// and a note on them.
 type source struct {
 	name   string
 	of     Side
@@ -125,7 +126,7 @@ type source struct {
 	ask    func(context.Context) (Interval, string, error)
 }
 
-// sources lists all that can be asked.
+// sources lists the sources, local NTP servers first.
 func (a *asker) sources(local []string) []source {
 	var all []source
 	for _, name := range local {
@@ -142,25 +143,25 @@ func (a *asker) sources(local []string) []source {
 	)
 }
 
-// at returns the host's address with a port, or its usual one.
-func (a *asker) at(port, usual uint16) string {
+// address returns the host's address with port, or with the usual one if port is 0.
+func (a *asker) address(port, usual uint16) string {
 	if port == 0 {
 		port = usual
 	}
 	return net.JoinHostPort(a.addr.String(), strconv.Itoa(int(port)))
 }
 
-// withinSecond returns the offsets that a time told in whole seconds allows,
-// when it was written between two times of this machine.
+// withinSecond returns the offsets that a time in whole seconds allows, if it was
+// written between two times of this machine.
 func withinSecond(told, from, to time.Time) Interval {
 	return Interval{told.Sub(to), told.Add(time.Second + coarse).Sub(from)}
 }
 
-// coarse is how far the time that a server reads may lag behind its clock:
-// time(2) on Linux tells the time of the newest timer tick, 10 ms ago at most.
+// coarse is how far the time in an answer may lag behind the server's clock:
+// time(2) on Linux returns the time of the last timer tick, at most 10 ms ago.
 const coarse = 10 * time.Millisecond
 
-// dial connects, and lets the end of ctx end all waiting for the connection.
+// dial connects. The end of ctx ends every wait for the connection.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -169,7 +170,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return endWith(ctx, conn), nil
 }
 
-// endWith makes the end of ctx end all waiting for conn.
+// endWith makes the end of ctx end every wait for conn.
 func endWith(ctx context.Context, conn net.Conn) net.Conn {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -186,7 +187,7 @@ type boundConn struct {
 	ended chan struct{}
 }
 
-// Close closes the connection; nothing of it runs on.
+// Close closes the connection, and waits for its goroutine.
 func (b *boundConn) Close() error {
 	if !b.stop() {
 		<-b.ended
@@ -194,8 +195,8 @@ func (b *boundConn) Close() error {
 	return b.Conn.Close()
 }
 
-// Deadlines but the context's are not set: NTP's client and TLS have some of
-// their own, which would undo it.
+// Deadlines other than the context's are ignored: the NTP client and TLS set their
+// own, which would replace it.
 func (b *boundConn) SetDeadline(time.Time) error      { return nil }
 func (b *boundConn) SetReadDeadline(time.Time) error  { return nil }
 func (b *boundConn) SetWriteDeadline(time.Time) error { return nil }
@@ -203,7 +204,7 @@ func (b *boundConn) SetWriteDeadline(time.Time) error { return nil }
 // believable fails for offsets that no clock has.
 func believable(i Interval) error {
 	if i.Low < -maxOffset || i.High > maxOffset {
-		return fmt.Errorf("it tells a time more than %d years from this machine's", maxOffset/(365*day))
+		return fmt.Errorf("its time is more than %d years from this machine's", maxOffset/(365*day))
 	}
 	return nil
 }

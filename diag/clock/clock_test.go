@@ -206,12 +206,12 @@ func TestSilence(t *testing.T) {
 		}
 	}
 	right(t, source(t, r, clock.SourceHTTP), 0, 300*time.Millisecond)
-	settle(t, before)
+	waitForGoroutines(t, before)
 }
 
-// settle waits for the goroutines of the servers to see their connections end:
-// Read's own are gone.
-func settle(t *testing.T, before int) {
+// waitForGoroutines waits for the goroutines of the servers to see their connections end:
+// Read's own have ended.
+func waitForGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -238,7 +238,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Offsets are from the clock that Now is, whatever the system's says.
+// Offsets are from the clock Now, not from the system's.
 func TestOtherNow(t *testing.T) {
 	c := clock.Clocks{
 		Now:   func() time.Time { return time.Now().Add(-90 * time.Minute) },
@@ -247,7 +247,7 @@ func TestOtherNow(t *testing.T) {
 	r := read(t, c, "localhost")
 	right(t, source(t, r, clock.SourceNTP), 90*time.Minute, 50*time.Millisecond)
 	if d := time.Since(r.Local.Time); d < 89*time.Minute {
-		t.Errorf("this machine's time is told as %v", r.Local.Time)
+		t.Errorf("this machine's time is %v", r.Local.Time)
 	}
 }
 
@@ -271,7 +271,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// ICMP tells the time of the day alone: it speaks for a clock that is days off
+// ICMP has the time of the day alone: it agrees with a clock that is days off
 // as well as for one that is right.
 func TestDaysOff(t *testing.T) {
 	knocktest.Need(t)

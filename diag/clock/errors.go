@@ -14,7 +14,7 @@ import (
 	"rapport/knock"
 )
 
-// explain says in a few words why a source did not answer.
+// explain returns an error that says in a few words why a source did not answer.
 func explain(ctx context.Context, err error) error {
 	var timeout net.Error
 	var dns *net.DNSError
@@ -52,7 +52,7 @@ const (
 	wsaHostUnreachable = syscall.Errno(10065)
 )
 
-// cleaned makes an error one line; some quote what a server sent.
+// cleaned makes an error one safe line: some quote what a server sent.
 func cleaned(err error) error {
 	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	if clean := knock.Clean(text, 200); clean != err.Error() {

@@ -69,7 +69,7 @@ func FuzzTimestampReply(f *testing.F) {
 	f.Add(timestampReply(request, 86399999, 1)) // midnight passes there meanwhile
 	f.Add(timestampReply(request, 1, 2))
 	f.Add(timestampReply(request, 1<<31|7, 1<<31|7))
-	f.Add(request[:]) // on loopback the question is heard too
+	f.Add(request[:]) // on loopback the request is received too
 	f.Fuzz(func(t *testing.T, b []byte) {
 		i, err := readTimestampReply(b, request, now, now.Add(5*time.Millisecond))
 		plain(t, err)

@@ -7,8 +7,8 @@ import (
 	"rapport/knock"
 )
 
-// Interval is a span of offsets, of another clock minus this machine's. Both
-// ends are in it.
+// Interval is a range of offsets of a clock from this machine's. Both ends belong
+// to it.
 type Interval struct{ Low, High time.Duration }
 
 // Middle returns the offset halfway.
@@ -26,12 +26,11 @@ func (i Interval) covers(j Interval) bool { return i.Low <= j.Low && j.High <= i
 // overlaps reports whether i and j have an offset in common.
 func (i Interval) overlaps(j Interval) bool { return i.Low <= j.High && j.Low <= i.High }
 
-// Intersect finds the offsets that most intervals agree on, as Marzullo's
-// algorithm and NTP's selection (RFC 5905, 11.2.1) do, and which intervals have
-// them. Where several spans have equally many votes, they count as one if an
-// interval covers them all, since that one links them; else nothing was agreed
-// upon, and ok is false, as it is without intervals. An interval whose ends are
-// the wrong way round agrees with nothing.
+// Intersect returns the offsets that most intervals contain, like Marzullo's
+// algorithm and NTP's selection (RFC 5905, 11.2.1), and which intervals agree with
+// them. Spans with equally many votes count as one if an interval covers them
+// all; else ok is false, as it is without intervals. An interval whose ends are
+// reversed agrees with nothing.
 func Intersect(all []Interval) (best Interval, agree []bool, ok bool) {
 	agree = make([]bool, len(all))
 	var spans []Interval // those with the most votes, from low to high
@@ -69,10 +68,9 @@ func Intersect(all []Interval) (best Interval, agree []bool, ok bool) {
 	return best, agree, true
 }
 
-// FromKnock returns what an opened gate tells about the server's clock. Its
-// rules follow that clock: with x seconds gone in this machine's hour, hour
-// offset k opens while the skew is within [3600k - x, 3600(k+1) - x). now is
-// this machine's time, no skew added.
+// FromKnock returns the offsets of the server's clock that an opened gate allows.
+// x seconds into this machine's hour, hour offset k opens the gate while the skew
+// is within [3600k - x, 3600(k+1) - x). now is this machine's time, without skew.
 func FromKnock(now time.Time, hourOffset int) Interval {
 	start := knock.HourOf(now).Add(hourOffset).Start().Sub(now)
 	return Interval{start, start + time.Hour - 1}

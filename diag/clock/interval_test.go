@@ -41,7 +41,7 @@ func TestIntersect(t *testing.T) {
 	}
 }
 
-// Whatever the intervals: no offset has more votes than those that were found,
+// For any intervals, no offset has more votes than those that were found,
 // all that have as many are among them, a majority is never missed, and the order
 // does not matter.
 func TestIntersectProperties(t *testing.T) {
@@ -89,7 +89,7 @@ func TestIntersectProperties(t *testing.T) {
 	})
 }
 
-// A knock tells the hour: whatever the skew, it is in the interval of the hour
+// A knock reveals the hour: every skew is in the interval of the hour
 // that it opens, and of no other.
 func TestFromKnock(t *testing.T) {
 	now := time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)

@@ -7,7 +7,7 @@ import (
 	"rapport/knock"
 )
 
-// Side says whose clock a source tells.
+// Side says whose clock a source reads.
 type Side string
 
 // The sides.
@@ -28,14 +28,14 @@ const (
 	SourceKnock   = "knock"
 )
 
-// Reading is what one source said.
+// Reading is the answer of one source.
 type Reading struct {
 	Name string // one of the sources' names
 	Of   Side
 	// Offset is that clock minus this machine's, or true time minus this
 	// machine's for a local source. It is off by Uncertainty at most.
 	Offset, Uncertainty time.Duration
-	// Note is what else is to be known: that the clock is not synchronised.
+	// Note is a remark in a few words, such as "not synchronised".
 	Note string
 	// Err says why there is no offset, in one line of lower case.
 	Err error
@@ -43,12 +43,12 @@ type Reading struct {
 	Outvoted bool
 	Elapsed  time.Duration // until the answer
 
-	// period is the span that a source repeats itself with: ICMP tells the time
-	// of the day, but not which day.
+	// period is after how long the source's time repeats: ICMP has the time of day,
+	// but not the day.
 	period time.Duration
 }
 
-// NewReading returns what a source said in the form of an interval.
+// NewReading returns a reading with the offsets of an interval.
 func NewReading(name string, of Side, i Interval) Reading {
 	return Reading{Name: name, Of: of, Offset: i.Middle(), Uncertainty: i.HalfWidth()}
 }
@@ -129,20 +129,20 @@ func (r Report) Interval() Interval {
 	return Interval{r.Skew - r.Uncertainty, r.Skew + r.Uncertainty}
 }
 
-// Add adds a reading, such as one made of FromKnock, and judges again.
+// Add adds a reading, such as one made from [FromKnock], and votes again.
 func (r *Report) Add(reading Reading) {
 	r.Sources = append(r.Sources[:len(r.Sources):len(r.Sources)], reading)
-	r.judge()
+	r.vote()
 }
 
-// judge lets the readings of each side vote.
-func (r *Report) judge() {
+// vote sets the offsets of both sides by their readings.
+func (r *Report) vote() {
 	r.Local.Offset, r.Local.Uncertainty, r.Local.Known = vote(r.Sources, Local)
 	r.Skew, r.Uncertainty, r.Known = vote(r.Sources, Server)
 }
 
-// vote finds what most readings of a side agree on, and marks those that do
-// not. A reading that repeats itself is taken where it is nearest to the rest.
+// vote returns the offset that most readings of a side agree on, and marks the
+// others as outvoted. A reading with a period is moved next to the rest.
 func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool) {
 	var voters []int
 	var whole, spans []Interval

@@ -25,9 +25,9 @@ const (
 	maxBody = 4 << 10  // of an answer to GET: beyond it the connection is given up
 )
 
-// web reads the Date of the host's web server, and finds out where in the second
-// its clock is. It speaks HTTP/1.1 on a connection of its own, so that neither
-// proxies nor redirects come between, and no goroutine outlives it.
+// web reads the Date of the host's web server, and then the fraction of a second.
+// It speaks HTTP/1.1 on a connection of its own: no proxies, no redirects, and no
+// goroutine that outlives it.
 func (a *asker) web(ctx context.Context, secure bool) (Interval, string, error) {
 	w := webClock{asker: a, ctx: ctx, secure: secure, method: http.MethodHead}
 	defer w.close()
@@ -52,11 +52,11 @@ type webClock struct {
 	in   *bufio.Reader
 }
 
-// dated is an answer: the time it told, and between which times of this machine.
+// dated is an answer: its Date, and the times of this machine around it.
 type dated struct {
 	date     time.Time
 	from, to time.Time
-	keep     bool // the connection can be used again
+	reuse    bool // the connection can be used again
 	header   http.Header
 }
 
@@ -64,8 +64,8 @@ func (d dated) interval() Interval { return withinSecond(d.date, d.from, d.to) }
 
 var errNoDate = errors.New("no Date in its answer")
 
-// first gets the first answer: by HEAD, else by GET, since some servers cannot
-// do the one; past a cache, where a query that no cache has does so.
+// first gets the first answer: by HEAD, else by GET, since some servers lack HEAD;
+// and with a random query if a cache answered.
 func (w *webClock) first() (dated, error) {
 	d, err := w.ask()
 	if err != nil && w.ctx.Err() == nil && w.conn != nil {
@@ -95,8 +95,8 @@ func (w *webClock) first() (dated, error) {
 	return d, nil
 }
 
-// edges are the headers by which the edge of a content delivery network shows,
-// and what their values have in them.
+// edges are the headers that show the edge of a content delivery network, and what
+// their values contain.
 var edges = [...]struct{ header, part, network string }{
 	{"Cf-Ray", "", "Cloudflare"},
 	{"Server", "cloudflare", "Cloudflare"},
@@ -120,8 +120,8 @@ var edges = [...]struct{ header, part, network string }{
 	{"Server", "google frontend", "Google"},
 }
 
-// whoseEdge names the network whose edge sent these headers, if one did. Such a
-// server makes the Date itself.
+// whoseEdge names the network whose edge sent these headers, if one did. An edge
+// sets the Date itself.
 func whoseEdge(h http.Header) string {
 	for _, e := range edges {
 		if v := h.Get(e.header); v != "" && strings.Contains(strings.ToLower(v), e.part) {
@@ -131,8 +131,8 @@ func whoseEdge(h http.Header) string {
 	return ""
 }
 
-// cached says by what an answer shows that it came from a cache, or through a
-// proxy that may be one: it then has the Date of another moment.
+// cached returns the header that shows that an answer came from a cache, or from a
+// proxy that may be one. Its Date is then an older one.
 func cached(h http.Header) string {
 	if age := strings.TrimSpace(h.Get("Age")); age != "" && age != "0" {
 		return "Age: " + age
@@ -148,7 +148,7 @@ func cached(h http.Header) string {
 	return ""
 }
 
-// ask asks once, on the connection there is or a new one.
+// ask asks once, on the open connection or on a new one.
 func (w *webClock) ask() (dated, error) {
 	if w.conn == nil {
 		if err := w.connect(); err != nil {
@@ -170,7 +170,7 @@ func (w *webClock) ask() (dated, error) {
 	}
 	d.header = resp.Header
 	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxBody))
-	d.keep = err == nil && !resp.Close && n < maxBody && w.in.Buffered() == 0
+	d.reuse = err == nil && !resp.Close && n < maxBody && w.in.Buffered() == 0
 	text := resp.Header.Get("Date")
 	if text == "" {
 		return d, errNoDate
@@ -178,7 +178,7 @@ func (w *webClock) ask() (dated, error) {
 	if d.date, err = http.ParseTime(text); err != nil {
 		return d, fmt.Errorf("its Date is none: %q", knock.Clean(text, 60))
 	}
-	if !d.keep {
+	if !d.reuse {
 		w.close()
 	}
 	return d, nil
@@ -200,17 +200,17 @@ func (w *webClock) response() (*http.Response, error) {
 }
 
 func (w *webClock) connect() error {
-	address := w.at(w.ports.HTTP, 80)
+	address := w.address(w.ports.HTTP, 80)
 	if w.secure {
-		address = w.at(w.ports.HTTPS, 443)
+		address = w.address(w.ports.HTTPS, 443)
 	}
 	conn, err := dial(w.ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	if w.secure {
-		// Only the clock is wanted, which proves nothing of who has it; and a
-		// clock that is off makes good certificates look bad.
+		// Only the clock is read, so the server's identity does not matter; and a
+		// wrong clock makes valid certificates fail.
 		c := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, NextProtos: []string{"http/1.1"}}
 		if _, err := netip.ParseAddr(w.host); err != nil {
 			c.ServerName = w.host

@@ -9,18 +9,17 @@ import (
 	"rapport/knock"
 )
 
-// How the edge of the server's second is looked for.
+// How the start of the server's second is found.
 const (
-	edgeTime = 2500 * time.Millisecond // at most; two edges pass in it for certain
-	edgeAsks = 16                      // at most; about 8 are usual
+	edgeTime = 2500 * time.Millisecond // address most; two edges pass in it for certain
+	edgeAsks = 16                      // address most; about 8 are usual
 	edgeGoal = 15 * time.Millisecond   // what is left between two questions at the edge
-	// edgeRest is kept for the answer to the last question.
+	// edgeRest is the time left for the last answer.
 	edgeRest = 50 * time.Millisecond
 )
 
-// refine narrows a Date's whole second down: it asks again around the moments at
-// which the Date is about to change. A failure later on leaves what is known by
-// then.
+// refine finds the fraction of a second: it asks again around the moments at which
+// the Date changes. If a later question fails, the result so far stands.
 func (w *webClock) refine(first dated) (Interval, error) {
 	end := first.to.Add(edgeTime)
 	if deadline, ok := w.ctx.Deadline(); ok {
@@ -30,10 +29,10 @@ func (w *webClock) refine(first dated) (Interval, error) {
 	}
 	known := first.interval()
 	rtt := first.to.Sub(first.from)
-	blur := func() time.Duration { return rtt + coarse } // what no question at the edge can tell
+	blur := func() time.Duration { return rtt + coarse } // the part of a second that no answer can resolve
 	var step time.Duration
 	moved := false // the Date, at least once
-	for n, fresh := 1, true; n < edgeAsks && first.keep; n++ {
+	for n, fresh := 1, true; n < edgeAsks && first.reuse; n++ {
 		left := known.High - known.Low - blur()
 		if left <= edgeGoal {
 			break
@@ -42,8 +41,8 @@ func (w *webClock) refine(first dated) (Interval, error) {
 		if fresh || left <= step+step/2 {
 			step = stepSize(left, edgesLeft(now, end, known.Low), edgeAsks-n)
 		}
-		// Ask when the server's second turns if its clock is ahead by split: the
-		// answer tells on which side of split it is.
+		// Ask when the server's second changes if its clock is ahead by split: the
+		// answer shows on which side of split it is.
 		split := known.High - coarse - rtt/2 - min(step, left)
 		at := nextSecond(now.Add(rtt/2 + split)).Add(-split - rtt/2)
 		if at.After(end) || !knock.Wait(w.ctx, at.Sub(now)) {
@@ -60,18 +59,19 @@ func (w *webClock) refine(first dated) (Interval, error) {
 		if known = (Interval{max(known.Low, i.Low), min(known.High, i.High)}); known.Low > known.High {
 			return known, contradiction(first, d)
 		}
-		if !d.keep {
+		if !d.reuse {
 			break
 		}
 	}
 	if moved {
 		return known, nil
 	}
-	return w.secondLook(first, known, end)
+	return w.askLater(first, known, end)
 }
 
-// secondLook asks once more, over a second later: whether the Date moves on.
-func (w *webClock) secondLook(first dated, known Interval, end time.Time) (Interval, error) {
+// askLater asks once more, over a second later, and checks that the Date has
+// advanced.
+func (w *webClock) askLater(first dated, known Interval, end time.Time) (Interval, error) {
 	at := first.to.Add(time.Second + 2*coarse + first.to.Sub(first.from))
 	if at.After(end) || !knock.Wait(w.ctx, at.Sub(w.now())) {
 		return known, nil
@@ -87,7 +87,7 @@ func (w *webClock) secondLook(first dated, known Interval, end time.Time) (Inter
 	return known, nil
 }
 
-// contradiction says what two answers show that no one clock can have given.
+// contradiction explains two answers that no single clock can give.
 func contradiction(first, last dated) error {
 	if passed := last.from.Sub(first.from); first.date.Equal(last.date) && passed > time.Second {
 		return fmt.Errorf("a cache answered: the same Date after %.1f s", passed.Seconds())
@@ -95,18 +95,18 @@ func contradiction(first, last dated) error {
 	return errors.New("its Dates contradict each other: more than one clock answers, or it was set just now")
 }
 
-// edgesLeft returns how many turns of the server's second can still be watched
-// before end, at least one, if its clock is ahead by low or more.
+// edgesLeft returns how many changes of the server's second come before end, at
+// least one, if its clock is ahead by low or more.
 func edgesLeft(now, end time.Time, low time.Duration) int {
-	turn := nextSecond(now.Add(low)).Add(-low)
-	return max(1, 1+int(end.Sub(turn)/time.Second))
+	edge := nextSecond(now.Add(low)).Add(-low)
+	return max(1, 1+int(end.Sub(edge)/time.Second))
 }
 
-// stepSize cuts what is left so that the turns left lead to the goal with few
-// questions, and no more than asks: as many parts at each turn.
-func stepSize(left time.Duration, turns, asks int) time.Duration {
-	parts := math.Ceil(math.Pow(float64(left)/float64(edgeGoal), 1/float64(turns)))
-	parts = min(parts, float64(asks/turns)+1)
+// stepSize divides the interval that is left, so that the remaining changes of the
+// second lead to the goal with few questions, and no more than asks.
+func stepSize(left time.Duration, edges, asks int) time.Duration {
+	parts := math.Ceil(math.Pow(float64(left)/float64(edgeGoal), 1/float64(edges)))
+	parts = min(parts, float64(asks/edges)+1)
 	return left / time.Duration(max(parts, 2))
 }
 

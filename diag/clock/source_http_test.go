@@ -106,7 +106,7 @@ func TestWebGet(t *testing.T) {
 	}))
 	right(t, r, skew, 600*time.Millisecond)
 	if n := sent.Load(); n >= 1<<26 {
-		t.Errorf("%d bytes of the page were taken", n)
+		t.Errorf("%d bytes of the page were read", n)
 	}
 	// A small page leaves the connection as it was.
 	right(t, askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

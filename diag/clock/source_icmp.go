@@ -27,8 +27,8 @@ var (
 	errOtherTime = errors.New("its timestamps do not count from midnight UTC")
 )
 
-// icmp sends an ICMP timestamp request, which takes a raw socket. It tells the
-// time of the day alone.
+// icmp sends an ICMP timestamp request, which takes a raw socket. The answer has
+// the time of day alone.
 func (a *asker) icmp(ctx context.Context) (Interval, string, error) {
 	if !a.addr.Is4() {
 		return Interval{}, "", errors.New("there is no such thing over IPv6")
@@ -51,7 +51,7 @@ func (a *asker) icmp(ctx context.Context) (Interval, string, error) {
 	if _, err := socket.WriteToIP(request[:], &net.IPAddr{IP: a.addr.AsSlice()}); err != nil {
 		return Interval{}, "", err
 	}
-	// A raw socket sees all the ICMP there is; the end of ctx bounds the wait.
+	// A raw socket gets all ICMP packets; the end of ctx ends the wait.
 	for buf := make([]byte, 1500); ; {
 		n, sender, err := socket.ReadFromIP(buf)
 		to := a.now()
@@ -69,15 +69,15 @@ func (a *asker) icmp(ctx context.Context) (Interval, string, error) {
 	}
 }
 
-// putTimestampRequest fills in all but identifier and number.
+// putTimestampRequest fills in all fields but identifier and number.
 func putTimestampRequest(b *[icmpTimestampLen]byte, now time.Time) {
 	b[0] = icmpTimestamp
 	binary.BigEndian.PutUint32(b[8:], uint32(sinceMidnight(now).Milliseconds()))
 	binary.BigEndian.PutUint16(b[2:], checksum(b[:]))
 }
 
-// readTimestampReply reads what answers the request, which left and came back at
-// these times of this machine. It wraps errNoStamp for anything else.
+// readTimestampReply reads the answer to a request. from and to are this machine's
+// times around it. It wraps errNoStamp for any other packet.
 func readTimestampReply(b []byte, request [icmpTimestampLen]byte, from, to time.Time) (Interval, error) {
 	if len(b) < icmpTimestampLen || b[0] != icmpTimestampReply || b[1] != 0 || [4]byte(b[4:8]) != [4]byte(request[4:8]) ||
 		checksum(b[:icmpTimestampLen]) != 0 {

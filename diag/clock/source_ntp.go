@@ -16,8 +16,8 @@ import (
 // localName is the source's name for an NTP server.
 func localName(server string) string { return SourceNTP + " " + knock.Clean(server, 80) }
 
-// localNTP asks an NTP server for the true time. Its error is what it admits to
-// be away from its own source, and half the round trip.
+// localNTP asks an NTP server for the true time. Its uncertainty is the distance
+// to its own source that it reports, and half the round trip.
 func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, error) {
 	address := server
 	if _, _, err := net.SplitHostPort(server); err != nil {
@@ -36,10 +36,10 @@ func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, 
 	return around(r.ClockOffset, r.RootDistance+ntpFloor), "", nil
 }
 
-// serverNTP asks the host itself. Its clock is wanted as it is, right or wrong:
-// how far it is from its own source does not matter.
+// serverNTP asks the host itself. Its clock is read as it is, right or wrong: the
+// distance to its own source does not matter.
 func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
-	r, err := a.queryNTP(ctx, a.at(a.ports.NTP, 123))
+	r, err := a.queryNTP(ctx, a.address(a.ports.NTP, 123))
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -50,8 +50,7 @@ func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
 	return around(r.ClockOffset, r.RTT/2+ntpFloor), note, nil
 }
 
-// ntpFloor is for what the timestamps themselves miss: the scheduler's delays on
-// either side.
+// ntpFloor covers the scheduler's delays on both sides, which the timestamps miss.
 const ntpFloor = time.Millisecond
 
 func around(offset, uncertainty time.Duration) Interval {
@@ -62,7 +61,7 @@ func around(offset, uncertainty time.Duration) Interval {
 // (RFC 5905, figures 9 and 11).
 func unsynchronised(r *ntp.Response) bool { return r.Leap == ntp.LeapNotInSync || r.Stratum >= 16 }
 
-// queryNTP asks once. An answer is good if the times in it can be used at all.
+// queryNTP asks once, and checks that the answer's times can be used.
 func (a *asker) queryNTP(ctx context.Context, address string) (*ntp.Response, error) {
 	conn, err := dial(ctx, "udp", address)
 	if err != nil {
@@ -88,8 +87,8 @@ func queryNTP(conn net.Conn, now func() time.Time) (*ntp.Response, error) {
 	return r, nil
 }
 
-// ntpConn is a connection that its maker closes, and that keeps from the client
-// library what it panics at.
+// ntpConn is a connection that the library does not close, and that protects it
+// from messages on which it panics.
 type ntpConn struct{ net.Conn }
 
 func (ntpConn) Close() error { return nil }

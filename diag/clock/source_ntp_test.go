@@ -111,7 +111,7 @@ func TestServerNTP(t *testing.T) {
 	}
 }
 
-// This machine's clock is told by servers that are synchronised, and agree.
+// This machine's clock comes from servers that are synchronised, and agree.
 func TestLocalNTP(t *testing.T) {
 	at := func(s ntpServer) string { return fmt.Sprintf("127.0.0.1:%d", serveNTP(t, s)) }
 	c := clock.Clocks{NTP: []string{
@@ -132,6 +132,6 @@ func TestLocalNTP(t *testing.T) {
 	fails(t, local[4], "not synchronised")
 	fails(t, local[5], "refused")
 	if r.Known && r.Skew.Abs() > time.Second {
-		t.Errorf("local sources told the server's clock: %v", r.Skew)
+		t.Errorf("local sources set the server's clock: %v", r.Skew)
 	}
 }

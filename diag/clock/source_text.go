@@ -18,11 +18,11 @@ import (
 // 5321 allows 512 bytes a line; RFC 867 suggests one line.
 const maxGreeting = 1024
 
-// smtp reads the greeting of the host's mail server: Exim and Sendmail, among
-// others, tell the time in it.
+// smtp reads the greeting of the host's mail server, which holds the time with
+// Exim, Sendmail and others.
 func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.SMTP, 25))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.SMTP, 25))
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -32,13 +32,13 @@ func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
 	if err != nil {
 		return Interval{}, "", err
 	}
-	// A client that leaves without a word is logged as a fault.
+	// A client that leaves without QUIT is logged as a fault.
 	_, _ = io.WriteString(conn, "QUIT\r\n")
-	told, err := greetingTime(greeting)
+	sent, err := greetingTime(greeting)
 	if err != nil {
 		return Interval{}, "", err
 	}
-	return withinSecond(told, from, to), "", nil
+	return withinSecond(sent, from, to), "", nil
 }
 
 // readGreeting reads a reply of one or more lines, the last of which has a
@@ -60,7 +60,7 @@ func readGreeting(r io.Reader) (string, error) {
 }
 
 // mailDate is RFC 5322's date-time, with the four-digit years of today. The
-// name of the weekday, ahead of it, adds nothing.
+// weekday before it is not needed.
 var mailDate = regexp.MustCompile(`\b(\d{1,2} (?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) \d{4} \d{2}:\d{2}:\d{2}) ([+-]\d{4}|[A-Za-z]{1,5})\b`)
 
 // mailZones are the names that RFC 5322, 4.3 gives a meaning in mail.
@@ -82,13 +82,12 @@ func greetingTime(greeting string) (time.Time, error) {
 	}
 	t, err := time.Parse("2 Jan 2006 15:04:05", m[1])
 	if err != nil || !ok {
-		return time.Time{}, fmt.Errorf("no time that can be told in the greeting: %q", knock.Clean(m[0], 60))
+		return time.Time{}, fmt.Errorf("no usable time in the greeting: %q", knock.Clean(m[0], 60))
 	}
 	return t.Add(-zone), nil
 }
 
-// zoneOffset reads a zone that means the same everywhere: UTC by one of its
-// names, or +0100, +01:00.
+// zoneOffset reads a zone that is unambiguous: a name of UTC, or +0100, +01:00.
 func zoneOffset(zone string) (time.Duration, bool) {
 	switch strings.ToUpper(zone) {
 	case "UTC", "GMT", "UT", "Z", "UTC(NIST)":
@@ -112,7 +111,7 @@ func zoneOffset(zone string) (time.Duration, bool) {
 // daytime asks the daytime service (RFC 867) over TCP.
 func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.Daytime, 13))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.Daytime, 13))
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -126,16 +125,16 @@ func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
 	if err != nil && (text == "" || !errors.Is(err, io.EOF)) {
 		return Interval{}, "", err
 	}
-	told, err := daytimeTime(text)
+	sent, err := daytimeTime(text)
 	if err != nil {
 		return Interval{}, "", err
 	}
-	return withinSecond(told, from, to), "", nil
+	return withinSecond(sent, from, to), "", nil
 }
 
-// daytimeLayouts are the forms that daytime services write, without the zone.
-// RFC 867 leaves the form open; these are its examples, ctime(3)'s, date(1)'s,
-// mail's and ISO 8601.
+// daytimeLayouts are the layouts of daytime services, without the zone. RFC 867
+// leaves the layout open; these are its examples, ctime(3)'s, date(1)'s, mail's
+// and ISO 8601.
 var daytimeLayouts = []string{
 	"Mon Jan _2 15:04:05 2006",
 	"Monday, January 2, 2006 15:04:05",
@@ -146,19 +145,19 @@ var daytimeLayouts = []string{
 	"2006-01-02 15:04:05",
 }
 
-// nist is the form of NIST's servers: day number, date, time, and after four
-// fields of other use the zone.
+// nist is the layout of NIST's servers: day number, date, time, four other fields,
+// and the zone.
 var nist = regexp.MustCompile(`^\d{5} (\d\d-\d\d-\d\d \d\d:\d\d:\d\d) .* UTC\(NIST\)`)
 
-// zoned takes the zone off the end, where date(1) has it before the year too.
+// zoned finds the zone at the end, or before the year as in date(1).
 var (
 	zoned     = regexp.MustCompile(`^(.*\d\d:\d\d:\d\d(?:[.,]\d+| \d{4})?)[ -]?([+-]\d\d:?\d\d|\(?[A-Za-z]{1,5}\)?)$`)
 	zonedYear = regexp.MustCompile(`^(.*\d\d:\d\d:\d\d) ([+-]\d\d:?\d\d|[A-Za-z]{1,5}) (\d{4})$`)
 )
 
-// daytimeTime reads a daytime answer. Where no zone is named it is the server's
-// local time, which may be a whole night away from UTC, and a wrong hour is worse
-// than none; so is a name that several zones share, as PST in America and Asia.
+// daytimeTime reads a daytime answer. It refuses one without a zone, which is the
+// server's local time, and one whose zone name is ambiguous, such as PST: no
+// reading is better than a wrong hour.
 func daytimeTime(answer string) (time.Time, error) {
 	text := strings.Join(strings.Fields(answer), " ")
 	if m := nist.FindStringSubmatch(text); m != nil {

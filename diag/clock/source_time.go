@@ -10,7 +10,7 @@ import (
 // time37 asks the time service (RFC 868) over TCP.
 func (a *asker) time37(ctx context.Context) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.at(a.ports.Time, 37))
+	conn, err := dial(ctx, "tcp", a.address(a.ports.Time, 37))
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -23,12 +23,12 @@ func (a *asker) time37(ctx context.Context) (Interval, string, error) {
 	return withinSecond(time37Time(answer, to), from, to), "", nil
 }
 
-// time37Time reads the seconds since 1900. They start anew every 136 years, next
-// in 2036: the time nearest to this machine's is meant.
+// time37Time reads the seconds since 1900. They restart every 136 years, next in
+// 2036, so it returns the time nearest to near.
 func time37Time(answer [4]byte, near time.Time) time.Time {
-	const turn = int64(1) << 32
+	const cycle = int64(1) << 32
 	seconds := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).Unix() + int64(binary.BigEndian.Uint32(answer[:]))
-	// Since 1970 no machine's clock is more than half a turn behind the first.
-	turns := (near.Unix() - seconds + turn/2) / turn
-	return time.Unix(seconds+turns*turn, 0).UTC()
+	// Since 1970 no machine's clock is more than half a cycle behind the first.
+	cycles := (near.Unix() - seconds + cycle/2) / cycle
+	return time.Unix(seconds+cycles*cycle, 0).UTC()
 }

@@ -8,16 +8,15 @@ import (
 	"rapport/knock"
 )
 
-// agreement is how near two clocks are that agree: nobody tells them apart.
+// agreement is the largest offset between clocks that count as equal.
 const agreement = time.Second
 
-// vague is the uncertainty from which on minutes are not told: that of a knock,
-// which tells the hour alone.
+// vague is the uncertainty above which no minutes are shown. A knock is known to
+// the hour alone.
 const vague = time.Minute
 
-// Summary says in one lower-case line where the server's clock is, in the
-// scheme's unit: which hour's sequence it expects at this machine's time now,
-// and from when on another's.
+// Summary says in one lower-case line how far the server's clock is off: which
+// hour's sequence it expects at this machine's time now, and when that changes.
 func (r Report) Summary(now time.Time) string {
 	if !r.Known {
 		return "the server's clock is not known: " + r.whyUnknown()
@@ -30,35 +29,35 @@ func (r Report) Summary(now time.Time) string {
 	case r.Uncertainty > vague:
 		return fmt.Sprintf("the server expects the sequence of %s: its clock is %s", hours(now, low, high), between(span))
 	case r.Skew.Abs() < agreement:
-		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), turning(low, high))
+		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing(low, high))
 	}
 
-	text := "the server is " + Ahead(skew)
-	// Its hour turns when this machine's clock shows turn past the hour.
-	turn := (-skew%time.Hour + time.Hour) % time.Hour
+	text := "the server is " + knock.FormatAhead(skew)
+	// The server's hour changes when this machine's clock is at change past the hour.
+	change := (-skew%time.Hour + time.Hour) % time.Hour
 	here := HourOffset(now, skew)
 	switch {
 	case skew > 0 && skew < time.Hour:
-		text += fmt.Sprintf(": from %s to %s it expects the next hour's sequence", past(turn, turn), last(time.Hour, turn))
+		text += fmt.Sprintf(": from %s to %s it expects the next hour's sequence", past(change, change), last(time.Hour, change))
 	case skew < 0 && skew > -time.Hour:
-		text += fmt.Sprintf(": from %s to %s it expects the previous hour's sequence", past(0, turn), last(turn, turn))
-	case turn == 0:
+		text += fmt.Sprintf(": from %s to %s it expects the previous hour's sequence", past(0, change), last(change, change))
+	case change == 0:
 		text += ": it expects the sequence of " + hours(now, here, here)
 	default:
 		next := short(knock.HourOf(now.Add(skew)).Add(1))
-		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(turn, turn))
+		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(change, change))
 	}
-	return text + turning(low, high)
+	return text + changing(low, high)
 }
 
 // LocalSummary says in a few words what is known of this machine's own clock.
 func (r Report) LocalSummary() string {
-	var asked, told int
+	var asked, answered int
 	for _, s := range r.Sources {
 		if s.Of == Local {
 			asked++
 			if s.Err == nil {
-				told++
+				answered++
 			}
 		}
 	}
@@ -66,18 +65,18 @@ func (r Report) LocalSummary() string {
 	switch {
 	case asked == 0:
 		return "not compared with NTP: no server was named"
-	case told == 0:
-		return "not compared with NTP: no server told the time"
+	case answered == 0:
+		return "not compared with NTP: no server gave the time"
 	case !r.Local.Known:
 		return "not compared with NTP: the servers contradict each other"
 	case r.Local.Offset.Abs() < agreement:
 		return fmt.Sprintf("which agrees with NTP (%+.3f s)", -r.Local.Offset.Seconds())
 	}
-	return "which is " + Ahead(-offset) + " by NTP: set it"
+	return "which is " + knock.FormatAhead(-offset) + " by NTP: set it"
 }
 
-// SameHour reports whether the server may be in the hour that a skew says, at
-// this machine's time now. It may not be where its clock is not known.
+// SameHour reports whether the clocks allow the hour that a skew gives at this
+// machine's time now. It is false if the server's clock is not known.
 func (r Report) SameHour(now time.Time, skew time.Duration) bool {
 	span, k := r.Interval(), HourOffset(now, skew)
 	return r.Known && HourOffset(now, span.Low) <= k && k <= HourOffset(now, span.High)
@@ -89,7 +88,7 @@ func (r Reading) Text() string {
 	if r.Err != nil {
 		return r.Err.Error()
 	}
-	text := fmt.Sprintf("%s, within %.3f s", FormatOffset(r.Offset), r.Uncertainty.Seconds())
+	text := fmt.Sprintf("%s, within %.3f s", knock.FormatOffset(r.Offset), r.Uncertainty.Seconds())
 	if r.Uncertainty > vague {
 		text = between(r.Interval())
 	}
@@ -102,12 +101,12 @@ func (r Reading) Text() string {
 	return text
 }
 
-// turning says so where the server's hour is about to turn, or just has.
-func turning(low, high int) string {
+// changing adds a remark if the server's hour changes about now.
+func changing(low, high int) string {
 	if low == high {
 		return ""
 	}
-	return "; its hour turns about now"
+	return "; its hour changes about now"
 }
 
 // whyUnknown says why there is no skew.
@@ -118,7 +117,7 @@ func (r Report) whyUnknown() string {
 			continue
 		}
 		if s.Err == nil {
-			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, FormatOffset(s.Offset)))
+			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, knock.FormatOffset(s.Offset)))
 		}
 		names = append(names, s.Name)
 	}
@@ -126,13 +125,13 @@ func (r Report) whyUnknown() string {
 	case len(offsets) > 0:
 		return "its sources contradict each other: " + strings.Join(offsets, ", ")
 	case len(names) > 0:
-		return "none of " + strings.Join(names, ", ") + " told it"
+		return "none of " + strings.Join(names, ", ") + " gave it"
 	}
 	return "nothing was asked"
 }
 
 // hours names one hour, or the first and the last of several, by their offsets:
-// 05h, with the date where it is over a day from now.
+// 05h, with the date if it is a day or more from now.
 func hours(now time.Time, low, high int) string {
 	name := func(offset int) string {
 		h := knock.HourOf(now).Add(offset)
@@ -153,28 +152,20 @@ func hours(now time.Time, low, high int) string {
 // short returns an hour as 05h.
 func short(h knock.Hour) string { return h.Start().Format("15h") }
 
-// past writes a time past the hour: :19, or :18:40 where turn has seconds.
-func past(d, turn time.Duration) string {
-	if turn%time.Minute == 0 {
+// past writes a time past the hour: :19, or :18:40 where change has seconds.
+func past(d, change time.Duration) string {
+	if change%time.Minute == 0 {
 		return fmt.Sprintf(":%02d", d/time.Minute)
 	}
 	return fmt.Sprintf(":%02d:%02d", d/time.Minute, d%time.Minute/time.Second)
 }
 
 // last writes the last minute before a time past the hour, or the last second.
-func last(before, turn time.Duration) string {
-	if turn%time.Minute == 0 {
-		return past(before-time.Minute, turn)
+func last(before, change time.Duration) string {
+	if change%time.Minute == 0 {
+		return past(before-time.Minute, change)
 	}
-	return past(before-time.Second, turn)
-}
-
-// ahead writes an offset in whole seconds in words: 41 min ahead.
-func Ahead(d time.Duration) string {
-	if d < 0 {
-		return span(-d) + " behind"
-	}
-	return span(d) + " ahead"
+	return past(before-time.Second, change)
 }
 
 // between writes the ends of an interval in words.
@@ -182,46 +173,16 @@ func between(i Interval) string {
 	low, high := i.Low.Round(time.Minute), i.High.Round(time.Minute)
 	switch {
 	case low >= 0:
-		return fmt.Sprintf("%s to %s ahead", span(low), span(high))
+		return fmt.Sprintf("%s to %s ahead", knock.FormatSpan(low), knock.FormatSpan(high))
 	case high <= 0:
-		return fmt.Sprintf("%s to %s behind", span(-high), span(-low))
+		return fmt.Sprintf("%s to %s behind", knock.FormatSpan(-high), knock.FormatSpan(-low))
 	}
-	return fmt.Sprintf("between %s behind and %s ahead", span(-low), span(high))
+	return fmt.Sprintf("between %s behind and %s ahead", knock.FormatSpan(-low), knock.FormatSpan(high))
 }
 
-// span writes a span of whole seconds: 2 d 3 h 0 min, 3 h 20 min, 41 min 20 s.
-func span(d time.Duration) string {
-	days, h, m, s := d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
-	var parts []string
-	add := func(n time.Duration, unit string, always bool) {
-		if n > 0 || always {
-			parts = append(parts, fmt.Sprintf("%d %s", n, unit))
-		}
-	}
-	add(days, "d", false)
-	add(h, "h", days > 0)
-	add(m, "min", d >= time.Hour || d == 0 || d >= time.Minute)
-	add(s, "s", false)
-	return strings.Join(parts, " ")
-}
-
-// FormatOffset writes an offset for a table: +0.004 s below a minute, else
-// -3:00:00.
-func FormatOffset(d time.Duration) string {
-	if d.Abs() < time.Minute {
-		return fmt.Sprintf("%+.3f s", d.Seconds())
-	}
-	sign := "+"
-	if d < 0 {
-		sign = "-"
-	}
-	d = d.Abs().Round(time.Second)
-	return fmt.Sprintf("%s%d:%02d:%02d", sign, d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
-}
-
-// RoundSkew returns the skew to keep for a host: to the second, or to the minute
-// where that is more than is known. Clocks that agree have none. It is false
-// where the report tells no more than an hour.
+// RoundSkew returns the skew to store for a host: to the second, or to the minute
+// if the second is not known, and 0 for clocks that agree. It is false if the
+// report knows no more than the hour.
 func (r Report) RoundSkew() (time.Duration, bool) {
 	switch {
 	case !r.Known || r.Uncertainty > vague:

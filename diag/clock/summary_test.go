@@ -19,7 +19,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{now, 4 * ms, ms, "the server's clock agrees with this machine's (+0.004 s)"},
 		{now, -999 * ms, ms, "the server's clock agrees with this machine's (-0.999 s)"},
-		{at(8, 59, 59), 900 * ms, 500 * ms, "the server's clock agrees with this machine's (+0.900 s); its hour turns about now"},
+		{at(8, 59, 59), 900 * ms, 500 * ms, "the server's clock agrees with this machine's (+0.900 s); its hour changes about now"},
 		{now, time.Second, ms, "the server is 1 s ahead: from :59:59 to :59:59 it expects the next hour's sequence"},
 		{now, -time.Second, ms, "the server is 1 s behind: from :00:00 to :00:00 it expects the previous hour's sequence"},
 		{now, 20 * time.Second, ms, "the server is 20 s ahead: from :59:40 to :59:59 it expects the next hour's sequence"},
@@ -29,7 +29,7 @@ func TestSummary(t *testing.T) {
 		{now, 41*time.Minute + 20*time.Second, ms, "the server is 41 min 20 s ahead: from :18:40 to :59:59 it expects the next hour's sequence"},
 		{now, -41 * time.Minute, ms, "the server is 41 min behind: from :00 to :40 it expects the previous hour's sequence"},
 		{now, -41*time.Minute - 20*time.Second, ms, "the server is 41 min 20 s behind: from :00:00 to :41:19 it expects the previous hour's sequence"},
-		{at(8, 19, 0), 41 * time.Minute, time.Second, "the server is 41 min ahead: from :19 to :59 it expects the next hour's sequence; its hour turns about now"},
+		{at(8, 19, 0), 41 * time.Minute, time.Second, "the server is 41 min ahead: from :19 to :59 it expects the next hour's sequence; its hour changes about now"},
 		{now, 59*time.Minute + 59*time.Second, ms, "the server is 59 min 59 s ahead: from :00:01 to :59:59 it expects the next hour's sequence"},
 		{now, time.Hour - 300*ms, ms, "the server is 1 h 0 min ahead: it expects the sequence of 09h"},
 		{now, -3 * time.Hour, ms, "the server is 3 h 0 min behind: it expects the sequence of 05h"},
@@ -88,7 +88,7 @@ func TestSummaryUnknown(t *testing.T) {
 	r.Add(clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrRefused})
 	r.Add(clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: errors.New("no answer")})
 	r.Add(clock.Reading{Name: "ntp ntp.example.org", Of: clock.Local})
-	if got := r.Summary(time.Now()); got != "the server's clock is not known: none of http, ntp told it" {
+	if got := r.Summary(time.Now()); got != "the server's clock is not known: none of http, ntp gave it" {
 		t.Error(got)
 	}
 	r.Add(clock.Reading{Name: clock.SourceSMTP, Of: clock.Server, Offset: -3 * time.Hour, Uncertainty: time.Second})
@@ -107,7 +107,7 @@ func TestLocalSummary(t *testing.T) {
 		want     string
 	}{
 		{nil, "not compared with NTP: no server was named"},
-		{[]clock.Reading{{Name: "ntp a", Of: clock.Local, Err: clock.ErrNoAnswer}}, "not compared with NTP: no server told the time"},
+		{[]clock.Reading{{Name: "ntp a", Of: clock.Local, Err: clock.ErrNoAnswer}}, "not compared with NTP: no server gave the time"},
 		{[]clock.Reading{local(0), local(time.Hour)}, "not compared with NTP: the servers contradict each other"},
 		{[]clock.Reading{local(4 * time.Millisecond)}, "which agrees with NTP (-0.004 s)"},
 		{[]clock.Reading{local(41 * time.Minute)}, "which is 41 min behind by NTP: set it"},
@@ -135,12 +135,12 @@ func TestSameHour(t *testing.T) {
 		{15 * time.Minute, time.Second, 0, true},
 		{-3 * time.Hour, time.Second, -3 * time.Hour, true},
 		{-3 * time.Hour, time.Second, -4 * time.Hour, false},
-		{16*time.Minute + 6*time.Second, time.Second, 0, true}, // its hour turns about now
+		{16*time.Minute + 6*time.Second, time.Second, 0, true}, // its hour changes about now
 		{16*time.Minute + 6*time.Second, time.Second, time.Hour, true},
 	} {
 		r := clock.Report{Skew: tt.skew, Uncertainty: tt.uncertainty, Known: true}
 		if got := r.SameHour(now, tt.known); got != tt.want {
-			t.Errorf("%v±%v, taken for %v: %v", tt.skew, tt.uncertainty, tt.known, got)
+			t.Errorf("%v±%v, with %v known: %v", tt.skew, tt.uncertainty, tt.known, got)
 		}
 	}
 	if (clock.Report{}).SameHour(now, 0) {

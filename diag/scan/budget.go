@@ -13,40 +13,40 @@ import (
 const (
 	// guardTime is how long a gate ignores a source that went over its guard.
 	guardTime = time.Minute
-	// maxRefill bounds how long a scan waits for its budget in all, where no
-	// deadline does.
+	// maxRefill bounds how long a scan without a deadline waits for its budget in
+	// all.
 	maxRefill = 5 * time.Minute
 )
 
-// budget is the wrong ports that a gate's sweep guard still forgives, a token
-// bucket as the kernel's limits are. It reckons with the worst: that every knock
-// is wrong until one opens. Those at the hours around the server's cost nothing
-// where range and secret are right, but nobody knows that yet.
+// budget counts the wrong ports that a gate's sweep guard still forgives: a token
+// bucket, like the kernel's limits. It assumes the worst, that every knock is at a
+// wrong port. Hours around the server's cost nothing if range and secret are
+// right, but that is not known yet.
 type budget struct {
-	guard int // a minute, and at once
+	guard int // tokens a minute, and the size of the bucket
 	spent float64
-	at    time.Time // when spent was right
-	all   int       // knocks in all
+	at    time.Time // when spent was computed
+	total int       // knocks in all
 	last  time.Time // when the last one was sent
 }
 
-// spend notes n knocks.
+// spend records n knocks.
 func (b *budget) spend(n int, now time.Time) {
 	b.spent = b.owed(now) + float64(n)
 	b.at, b.last = now, now
-	b.all += n
+	b.total += n
 }
 
-// owed is what of the budget is not refilled yet.
+// owed is the part of the budget that is not refilled yet.
 func (b *budget) owed(now time.Time) float64 {
 	return max(0, b.spent-now.Sub(b.at).Minutes()*float64(b.guard))
 }
 
-// free is how many knocks are forgiven now.
+// free is how many wrong ports are forgiven now.
 func (b *budget) free(now time.Time) int { return int(float64(b.guard) - b.owed(now)) }
 
-// wait is how long it takes until n knocks are forgiven, and a second more: on
-// the way packets come closer together.
+// wait is how long it takes until n wrong ports are forgiven, and a second more,
+// since packets may arrive closer together than they left.
 func (b *budget) wait(n int, now time.Time) time.Duration {
 	missing := b.owed(now) + float64(n) - float64(b.guard)
 	if missing <= 0 {
@@ -55,22 +55,22 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
 }
 
-// stage is hypotheses that are tried in one go.
+// stage is a list of candidates that are tried together.
 type stage struct {
 	of []int // indices
-	// after says that what is done between the stages comes after this one.
+	// after says that [Scan.Between] is called after this stage.
 	after bool
 }
 
-// inStages puts hypotheses in the order in which they are tried, and says where
-// stages begin. likely is the hour that the clocks tell, or else the client's.
+// inStages returns the candidates in the order in which they are tried, and the
+// stages. likely is the hour offset that the clocks show, or 0.
 //
-// With a guard that is known, hours of the client's own range and secret and
-// slips of the likely hour take turns, and all of it is paced. Without one, the
-// first stage is what a guarded gate still sees, if it is a slip: as many as the
-// usual budget has wrong ports for, and one, since the right one costs nothing.
-// Then come the own hours, which cost nothing if range and secret are right; but
-// on loopback twice, since one lost packet hides the right one; and then the rest.
+// With a known guard, other hours and slips in range or secret take turns, all in
+// one stage that the budget paces. Without one, the first stage holds the slips
+// for which the usual guard forgives enough wrong ports, and one more, since the
+// right one costs nothing. Then come the other hours, which cost nothing if range
+// and secret are right: twice, since one lost packet hides the right one, but
+// once on loopback. The rest comes last.
 func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
 	var own, slips, rest []solve.Candidate
 	out := slices.Clone(first)
@@ -79,7 +79,7 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 		switch {
 		case slices.Contains(first, h):
 		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && spent == 0):
-			out = append(out, h) // else that sequence was sent just now
+			out = append(out, h) // unless the caller has just sent that sequence
 		case mine:
 			own = append(own, h)
 		case h.Offset == likely && slipRank(h, t) >= 0:
@@ -96,13 +96,13 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 			own, slips = own[n:], slips[m:]
 		}
 		out = append(out, rest...)
-		return out, []stage{{of: upTo(0, len(out))}}
+		return out, []stage{{of: indices(0, len(out))}}
 	}
 	n := min(max((script.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
 	out = append(out, slips[:n]...)
-	stages := []stage{{of: upTo(0, len(out))}}
-	for _, hours := range apart(own) {
-		stages = append(stages, stage{of: upTo(len(out), len(out)+len(hours))})
+	stages := []stage{{of: indices(0, len(out))}}
+	for _, hours := range splitHours(own) {
+		stages = append(stages, stage{of: indices(len(out), len(out)+len(hours))})
 		out = append(out, hours...)
 	}
 	stages[len(stages)-1].after = true
@@ -112,16 +112,16 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 	}
 	before := len(out)
 	out = append(append(out, slips[n:]...), rest...)
-	return out, append(stages, stage{of: upTo(before, len(out))})
+	return out, append(stages, stage{of: indices(before, len(out))})
 }
 
-// ownHours is how many hours around the server's have ports that a guard counts
-// as the gate's own.
+// ownHours is how many hours around the server's have ports that the guard does
+// not count as wrong.
 const ownHours = 26
 
-// apart divides hours so that the near ones are each other's own: hours ahead
-// are wrong ports to a server that is far behind, and the other way round.
-func apart(hours []solve.Candidate) [][]solve.Candidate {
+// splitHours splits hours into groups no wider than ownHours allows: to a server
+// that is far behind, hours ahead are wrong ports, and the other way round.
+func splitHours(hours []solve.Candidate) [][]solve.Candidate {
 	var near, past, future []solve.Candidate
 	first, last := 0, 0
 	for _, h := range hours {
@@ -141,16 +141,17 @@ func apart(hours []solve.Candidate) [][]solve.Candidate {
 	return [][]solve.Candidate{near, past, future}
 }
 
-func upTo(from, to int) (all []int) {
+// indices returns the numbers from from to to-1.
+func indices(from, to int) (all []int) {
 	for i := from; i < to; i++ {
 		all = append(all, i)
 	}
 	return all
 }
 
-// slipRank says how likely a range or variant is that is not the client's: the
-// lower, the likelier; negative for none that comes of one slip. Ranges that the
-// user names come first.
+// slipRank ranks a range or variant that is not the client's: the lower, the
+// likelier; negative if it takes more than one slip. Ranges that the user names
+// come first.
 func slipRank(h solve.Candidate, t knock.Target) int {
 	type slip struct {
 		bottom, top int

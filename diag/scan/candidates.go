@@ -11,17 +11,17 @@ import (
 	"rapport/knock/solve"
 )
 
-// DefaultPast is how many hours back a scan usually looks: every time zone.
+// DefaultPast is how many hours back a scan usually goes: it covers all time zones.
 const DefaultPast = 26
 
 // Candidates are the ones worth trying at the time now of this machine, the
 // likeliest first: the hours from past before to future after the client's,
 // and those that clock, if not nil, allows; the client's range, the ranges in
 // also, and the client's with an end or both off by one; and, for the likeliest
-// hours, the secret with its newline, CR, blanks or case off.
+// hours, the secret with its newline, CR, spaces or case changed.
 func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
-	low, high := toldOffsets(now, t, clock)
+	low, high := clockOffsets(now, t, clock)
 	type weighed struct {
 		solve.Candidate
 		cost int
@@ -36,18 +36,18 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	}
 	ranges := neighbours(t.Range)
 	for offset := min(-past, low); offset <= max(future, high); offset++ {
-		told := low <= offset && offset <= high
-		if (offset < -past || offset > future) && !told {
+		allowed := low <= offset && offset <= high
+		if (offset < -past || offset > future) && !allowed {
 			continue
 		}
 		h := solve.Candidate{Hour: hour.Add(offset), Offset: offset, Range: t.Range, Variant: solve.AsGiven}
 		if h.Hour.Sub(hour) != offset {
 			continue // no four-digit year has it
 		}
-		// A clock that is far off is rarer than one that is a little off, and a
-		// slip in the range is rarer still, unless the user names the range.
+		// A large clock error is rarer than a small one, and a slip in the range is
+		// rarer still, unless the user names the range.
 		cost := 8 + max(offset, -offset)
-		if told || offset == 0 {
+		if allowed || offset == 0 {
 			cost = 0
 		}
 		add(h, cost)
@@ -78,9 +78,9 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 	return out
 }
 
-// toldOffsets are the hours from the client's that the clocks allow the server,
-// its own alone if they say next to nothing.
-func toldOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high int) {
+// clockOffsets returns the range of hour offsets that the clocks allow; 0, 0 if
+// they are unknown or allow more than three hours.
+func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high int) {
 	if clock == nil || !clock.Known {
 		return 0, 0
 	}
@@ -93,13 +93,13 @@ func toldOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high 
 	return low, high
 }
 
-// likelyOffset is the hour that the clocks tell, or else the client's.
+// likelyOffset is the hour offset that the clocks show, or 0.
 func likelyOffset(now time.Time, t knock.Target, clock *clock.Report) int {
-	low, high := toldOffsets(now, t, clock)
+	low, high := clockOffsets(now, t, clock)
 	return (low + high) / 2
 }
 
-// neighbours returns the ranges that come of a slip: an end or both off by one.
+// neighbours returns the ranges with one end or both off by one.
 func neighbours(r knock.Range) (all []knock.Range) {
 	for _, d := range [][2]int{{0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, -1}} {
 		if n, err := knock.NewRange(r.Bottom()+d[0], r.Top()+d[1]); err == nil {
@@ -109,7 +109,7 @@ func neighbours(r knock.Range) (all []knock.Range) {
 	return all
 }
 
-// announce says what a scan sends, and what that reveals to an onlooker.
+// announce says what a scan sends, and what that reveals to an eavesdropper.
 func announce(all []solve.Candidate) string {
 	hours, ranges := map[knock.Hour]bool{}, map[knock.Range]bool{}
 	var first, last solve.Candidate
@@ -125,12 +125,12 @@ func announce(all []solve.Candidate) string {
 	if len(hours) == 0 {
 		return "nothing to try"
 	}
-	s := fmt.Sprintf("trying %d hypotheses: %s, %s", len(all), knock.Plural(len(hours), "hour"), knock.Plural(len(ranges), "range"))
+	s := fmt.Sprintf("trying %d candidates: %s, %s", len(all), knock.Plural(len(hours), "hour"), knock.Plural(len(ranges), "range"))
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}
 	if last.Offset <= 0 {
-		return s + "; past hours tell an onlooker nothing that opens the gate later"
+		return s + "; past hours tell an eavesdropper nothing that opens the gate later"
 	}
-	return s + fmt.Sprintf("; an onlooker who keeps them can open the gate in the hours to come, until %v", last.Hour)
+	return s + fmt.Sprintf("; an eavesdropper who records them can open the gate in future hours, until %v", last.Hour)
 }

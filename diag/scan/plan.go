@@ -13,24 +13,24 @@ import (
 type pace struct {
 	// knock is the time from one knock to the next of the first four ports.
 	knock time.Duration
-	// fifth is the time from one fifth knock to the next; half of it later SSH is
-	// looked at. All sockets are closed as soon as one look is accepted, so that
-	// it need not follow the round trip: it only has to be long against the time
-	// that this machine takes for that.
+	// fifth is the time from one fifth knock to the next; SSH is probed half of it
+	// later. All sockets are closed as soon as one probe is accepted, so fifth does
+	// not depend on the round trip: it only has to exceed the time that this
+	// machine takes to close them.
 	fifth time.Duration
 	// answer is how long an answer may take.
 	answer time.Duration
-	// trail is how long after the last look SSH is looked at once more, for a gate
-	// that is late; zero where gates are not.
+	// trail is how long after the last probe SSH is probed once more, for a gate
+	// that is late; zero for none.
 	trail time.Duration
 }
 
-// stagePause is at least between the knocks of one phase and of the next, so
+// stagePause is the least time between the knocks of one phase and the next, so
 // that a network that reorders packets does not mix them.
 const stagePause = 20 * time.Millisecond
 
 // paceTo returns the pace for an address. On this machine's own links answers
-// come before the next packet has left. On loopback, a stand-in without a
+// come before the next packet leaves. On loopback, a stand-in without a
 // firewall takes a while to open.
 func paceTo(addr netip.Addr) pace {
 	switch {
@@ -42,8 +42,7 @@ func paceTo(addr netip.Addr) pace {
 	return pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0}
 }
 
-// onLink reports whether addr is in a network that this machine has an address
-// of.
+// onLink reports whether addr is in a network of this machine.
 func onLink(addr netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -57,20 +56,20 @@ func onLink(addr netip.Addr) bool {
 	return false
 }
 
-// scanPlan is what a scan sends, and when. It is data, and can be asked what a
-// hit would mean.
+// scanPlan is what a scan sends, and when. It is plain data, from which a hit is
+// explained.
 type scanPlan struct {
-	ports  [][knock.Knocks]uint16 // of each hypothesis
-	shots  []knock.Packet
-	looks  []int // for each hypothesis, the shot that looks for it
-	window time.Duration
+	ports   [][knock.Knocks]uint16 // of each candidate
+	packets []knock.Packet
+	probes  []int // for each candidate, the index of its probe
+	window  time.Duration
 }
 
-// newScanPlan tries hypotheses by the round: port 1 of all of them, then all
-// ports 2, 3 and 4, then one by one port 5 and a look at SSH. Wrong ports reset
-// nothing. In every round each knock comes well within a window of the one
-// before it. Where the range is small, a round is too, so that few gates open
-// by the ports of others before anything has looked. A strict gate takes one at a time.
+// newScanPlan tries candidates in rounds: port 1 of all of them, then all ports 2,
+// 3 and 4, then one by one port 5 and a probe of SSH. Wrong ports reset nothing.
+// In a round each knock comes well within a window of the one before it. A small
+// range gets small rounds, so that few gates open by the ports of other
+// candidates before a probe. A strict gate gets one candidate a round.
 func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
 	budget := max(t.Window-time.Second, t.Window/2) - stagePause
@@ -84,27 +83,27 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 		for k := range knock.Knocks - 1 {
 			next := at + stagePause
 			for _, all := range round {
-				p.shots = append(p.shots, knock.Packet{At: at, Port: all[k]})
+				p.packets = append(p.packets, knock.Packet{At: at, Port: all[k]})
 				at += speed.knock
 			}
 			at = max(at, next)
 		}
 		for _, all := range round {
-			p.shots = append(p.shots, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
-			p.looks = append(p.looks, len(p.shots)-1)
+			p.packets = append(p.packets, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
+			p.probes = append(p.probes, len(p.packets)-1)
 			at += speed.fifth
 		}
 	}
 	if speed.trail > 0 {
-		p.shots = append(p.shots, knock.Packet{At: at + speed.trail, Probe: true})
+		p.packets = append(p.packets, knock.Packet{At: at + speed.trail, Probe: true})
 	}
 	return p
 }
 
-// shotsTo returns the knocks to each port, in order.
-func (p scanPlan) shotsTo() map[uint16][]int {
+// knocksTo returns the knocks to each port, in order.
+func (p scanPlan) knocksTo() map[uint16][]int {
 	to := map[uint16][]int{}
-	for i, s := range p.shots {
+	for i, s := range p.packets {
 		if !s.Probe {
 			to[s.Port] = append(to[s.Port], i)
 		}
@@ -112,23 +111,24 @@ func (p scanPlan) shotsTo() map[uint16][]int {
 	return to
 }
 
-// opens returns the shot after which a gate with these ports is open, -1 for
-// none: port 5 of one hypothesis may be that of another. A gate that forgets, as
-// the article's does, takes an address off the phase before when it enters one.
+// opens returns the index of the packet that opens a gate with these ports, -1 for
+// none. It may be a packet of another candidate that shares the port. A gate that
+// forgets, as the article's does, removes an address from the phase before when it
+// enters the next.
 func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets bool) int {
-	var heard []int // the knocks that the gate listens to
+	var hits []int // the knocks at the gate's ports
 	for k, port := range ports {
 		if !slices.Contains(ports[:k], port) {
-			heard = append(heard, to[port]...)
+			hits = append(hits, to[port]...)
 		}
 	}
-	slices.Sort(heard)
+	slices.Sort(hits)
 	var reached [knock.Knocks]time.Duration
 	for i := range reached {
 		reached[i] = -1
 	}
-	for _, i := range heard {
-		s := p.shots[i]
+	for _, i := range hits {
+		s := p.packets[i]
 		for k, port := range ports {
 			if s.Port == port && (k == 0 || reached[k-1] >= 0 && s.At-reached[k-1] <= p.window) {
 				reached[k] = s.At
@@ -144,22 +144,23 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets
 	return -1
 }
 
-// looked is how many hypotheses were looked for by the look at a shot.
-func (p scanPlan) looked(shot int) int {
-	n, _ := slices.BinarySearch(p.looks, shot+1)
+// probedBy returns how many candidates the packets up to that index probe for.
+func (p scanPlan) probedBy(packet int) int {
+	n, _ := slices.BinarySearch(p.probes, packet+1)
 	return n
 }
 
-// explain returns which hypotheses a hit at a shot fits, the best first: those
-// whose gate opens right before it, and then those whose gate should have opened
-// a little earlier, since a look gets lost, or a gate opens late.
+// explain returns the candidates that a hit fits, the best first: those whose gate
+// opens right before it, then those whose gate should have opened a little
+// earlier, since a probe may get lost, or a gate open late. hit is the index of
+// the probe that found SSH open.
 func (p scanPlan) explain(hit int) (fits []int) {
-	n := p.looked(hit) - 1
+	n := p.probedBy(hit) - 1
 	if n < 0 {
 		return nil
 	}
-	const late = 3 // looks
-	to := p.shotsTo()
+	const late = 3 // probes
+	to := p.knocksTo()
 	for _, forgets := range []bool{true, false} {
 		opened := make([]int, len(p.ports))
 		for i, ports := range p.ports {
@@ -168,10 +169,10 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		for back := n; back >= max(0, n-late); back-- {
 			from := -1
 			if back > 0 {
-				from = p.looks[back-1]
+				from = p.probes[back-1]
 			}
 			for i, at := range opened {
-				if from < at && at < p.looks[back] && !slices.Contains(fits, i) {
+				if from < at && at < p.probes[back] && !slices.Contains(fits, i) {
 					fits = append(fits, i)
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"rapport/knock/solve"
 )
 
-// What a hit at any look means is what the gate itself would do.
+// A hit at any probe is explained by what the gate itself would do.
 func TestScanPlanExplainsHits(t *testing.T) {
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -35,10 +35,10 @@ func TestScanPlanExplainsHits(t *testing.T) {
 				continue
 			}
 			g := demo.NewPhases(knock.Derive(h.Hour, h.Range, secret), 5*time.Second)
-			for n, shot := range p.shots {
-				at := start.Add(shot.At)
-				if !shot.Probe {
-					g.Knock(client, shot.Port, at)
+			for n, packet := range p.packets {
+				at := start.Add(packet.At)
+				if !packet.Probe {
+					g.Knock(client, packet.Port, at)
 					continue
 				}
 				if !g.Open(client, at) {
@@ -46,7 +46,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 				}
 				fits := p.explain(n)
 				if !slices.Contains(fits, i) {
-					t.Errorf("range %v: hypothesis %d opens at shot %d, which %v are said to", r, i, n, fits)
+					t.Errorf("range %v: candidate %d opens at packet %d, explained as %v", r, i, n, fits)
 				}
 				break
 			}

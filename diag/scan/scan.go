@@ -18,45 +18,45 @@ import (
 // bannerTimeout is how long the banner of what accepts is waited for.
 const bannerTimeout = 4 * time.Second
 
-// Scan finds out which hour, range and form of the secret open a gate. The zero
-// Scan tries this hour.
+// Scan finds out which hour, range and secret variant open a gate. The zero Scan
+// tries this hour.
 type Scan struct {
 	Client *knock.Client // nil is the zero Client
 	// Past and Future are how many hours before and after the client's are tried,
-	// usually DefaultPast and none. What is sent of hours to come can be replayed
-	// by an onlooker when they come.
+	// usually DefaultPast and 0. An eavesdropper can replay the knocks of future
+	// hours when they come.
 	Past, Future int
-	Also         []knock.Range // to be tried besides
+	Also         []knock.Range // further ranges to try
 	Clock        *clock.Report // what is known of the server's clock, or nil
-	// Shut is what SSH answers while it is shut; SSHUnknown looks first.
+	// Shut is what SSH answers while the gate is shut; SSHUnknown probes first.
 	Shut knock.SSHState
 	RTT  time.Duration // the path's round trip, zero if it is not known
-	// First are hypotheses to try before all others.
+	// First are candidates to try before all others.
 	First []solve.Candidate
 	// Spent is how many knocks at ports of the client's own sequence were sent
 	// right before: a sweep guard counts them, if range or secret is wrong.
 	Spent int
 	// Unguarded says that the gate is known to have no sweep guard.
 	Unguarded bool
-	// Impatient: what a sweep guard forgives at once is tried, and no more, where
-	// the server's rules have told what they are made with.
-	Impatient bool
-	// Between, if not nil, is called once the hours of the client's own range and
-	// secret are tried, unless the sweep guard is known. It ends the scan by true.
+	// NoRefill limits the scan to what a sweep guard forgives at once, as for a
+	// server whose rules show what they are made with.
+	NoRefill bool
+	// Between, if not nil, is called after the hours of the client's own range and
+	// secret, unless the sweep guard is known. If it returns true, the scan ends.
 	Between func(context.Context) (bool, error)
 }
 
-// CellState is how far a hypothesis got in a scan.
+// CellState is how far a candidate got in a scan.
 type CellState int
 
-// The states of a hypothesis.
+// The states of a candidate.
 const (
 	Waiting CellState = iota
 	Tried
 	Hit // it opens the gate, or is being confirmed to
 )
 
-// Cell is one hypothesis of a scan.
+// Cell is one candidate of a scan.
 type Cell struct {
 	solve.Candidate
 	State CellState
@@ -71,39 +71,38 @@ type Report struct {
 	// did so again once the window was over.
 	Opened     *solve.Candidate `json:"opened"`
 	Confirmed  bool             `json:"confirmed"`
-	Hypotheses int              `json:"hypotheses"`
+	Candidates int              `json:"hypotheses"`
 	Packets    int              `json:"packets"`
 	// Connections is how many connections to SSH were made.
 	Connections int          `json:"connections"`
 	Elapsed     knock.Millis `json:"elapsed_ms"`
 	// Stopped says why the scan ended before all was tried; empty otherwise.
 	Stopped string `json:"stopped,omitempty"`
-	// WrongPorts is how many knocks a gate saw that none of them was meant for; a
-	// sweep guard counts these.
+	// WrongPorts is how many knocks were sent: to a sweep guard they all may be
+	// wrong ports.
 	WrongPorts int `json:"wrong_ports"`
-	// BeyondGuard is how many hypotheses were tried when that was more than what
-	// a guard usually forgives: a guarded gate ignored them, unless range and
-	// secret are right.
+	// BeyondGuard is how many candidates were tried after the usual guard's budget
+	// was spent: a guarded gate ignored them, unless range and secret are right.
 	BeyondGuard int `json:"beyond_guard,omitempty"`
-	// Untried is how many hypotheses were not tried for lack of time.
+	// Untried is how many candidates were not tried for lack of time.
 	Untried int `json:"untried,omitempty"`
-	// Aside are hits that did not repeat.
-	Aside []solve.Candidate `json:"put_aside,omitempty"`
-	// Announce says what is sent, and what that reveals to an onlooker. It is
+	// Unconfirmed are hits that did not repeat.
+	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"`
+	// Announce says what is sent, and what that reveals to an eavesdropper. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
 
-	// Pass is the time until the hit was known or all was tried, without the look
-	// before and the confirmation.
+	// Pass is the time until the hit was known or all was tried, without the first
+	// probe and the confirmation.
 	Pass knock.Millis `json:"pass_ms"`
 
-	// SSH is what the look found that was answered.
+	// SSH is the result of the probe that was answered.
 	SSH knock.SSH `json:"-"`
-	// Cells are all hypotheses, in the order in which they are tried.
+	// Cells are all candidates, in the order in which they are tried.
 	Cells []Cell `json:"-"`
 	// Confirming says that a hit is awaiting its confirmation.
 	Confirming bool `json:"-"`
-	// Pausing says that it waits for what the gate's sweep guard forgives.
+	// Pausing says that the scan waits until the gate's sweep guard forgives more.
 	Pausing bool `json:"-"`
 
 	// NoRoute says that there was no route to the host.
@@ -112,11 +111,11 @@ type Report struct {
 
 // clone copies r so that later progress does not change the copy.
 func (r Report) clone() Report {
-	r.Cells, r.Aside = slices.Clone(r.Cells), slices.Clone(r.Aside)
+	r.Cells, r.Unconfirmed = slices.Clone(r.Cells), slices.Clone(r.Unconfirmed)
 	return r
 }
 
-// Progress says how far the scan is.
+// Progress says in a few words how many candidates were tried.
 func (r Report) Progress() string {
 	n := 0
 	for _, c := range r.Cells {
@@ -127,9 +126,9 @@ func (r Report) Progress() string {
 	if r.Confirming {
 		return r.Summary()
 	}
-	words := fmt.Sprintf("%d of %d hypotheses tried", n, r.Hypotheses)
+	words := fmt.Sprintf("%d of %d candidates tried", n, r.Candidates)
 	if r.Pausing {
-		words += ", waiting for what the gate's sweep guard forgives"
+		words += ", waiting until the gate's sweep guard forgives more"
 	}
 	return words
 }
@@ -140,9 +139,9 @@ func (r Report) Summary() string {
 	case r.Opened == nil && r.Stopped != "":
 		return r.Stopped
 	case r.Opened == nil && r.Untried > 0:
-		return fmt.Sprintf("none of %d hypotheses opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Hypotheses-r.Untried, r.Untried)
+		return fmt.Sprintf("none of %d candidates opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Candidates-r.Untried, r.Untried)
 	case r.Opened == nil:
-		return fmt.Sprintf("none of %d hypotheses opens it", r.Hypotheses)
+		return fmt.Sprintf("none of %d candidates opens it", r.Candidates)
 	case r.Confirming:
 		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
 	case !r.Confirmed:
@@ -158,9 +157,9 @@ var (
 )
 
 // Run scans t. on, if not nil, is called with the report so far, on Run's own
-// goroutine: first before anything is sent, then as it goes. That nothing opens
-// the gate is no error. The report holds whatever was done, also beside an
-// error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
+// goroutine: first before anything is sent, then during the scan. It is no error
+// if nothing opens the gate. The report holds what was done, also when there is
+// an error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
 // of ctx's end.
 func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
 	client := s.Client
@@ -181,20 +180,20 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	}
 	r.budget.spend(s.Spent, r.start)
 	r.all, r.stages = inStages(Candidates(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
-	r.report.Hypotheses, r.report.Announce = len(r.all), announce(r.all)
+	r.report.Candidates, r.report.Announce = len(r.all), announce(r.all)
 	for _, h := range r.all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
-	r.tell(true)
+	r.notify(true)
 	err := r.run(ctx)
 	r.finish()
 	return r.report, err
 }
 
-// finish settles the report.
+// finish completes the report.
 func (r *scanRun) finish() {
 	r.report.Confirming, r.report.Pausing = false, false
-	r.report.WrongPorts = r.budget.all
+	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped == "" {
 		for _, c := range r.report.Cells {
 			if c.State == Waiting {
@@ -202,30 +201,30 @@ func (r *scanRun) finish() {
 			}
 		}
 	}
-	r.tell(true)
+	r.notify(true)
 }
 
-// scanRun is one call of Run under way.
+// scanRun is one call of Run.
 type scanRun struct {
 	*Scan
-	client *knock.Client
-	target knock.Target
-	on     func(Report)
-	start  time.Time
-	told   time.Time
-	shut   knock.SSHState
-	all    []solve.Candidate
-	ports  [][knock.Knocks]uint16 // of each
-	stages []stage
-	budget budget
-	waited time.Duration // for the budget
-	aside  []int         // hits that did not repeat, -1 for one that nothing explains
-	report Report
+	client      *knock.Client
+	target      knock.Target
+	on          func(Report)
+	start       time.Time
+	notified    time.Time
+	shut        knock.SSHState
+	all         []solve.Candidate
+	ports       [][knock.Knocks]uint16 // of each
+	stages      []stage
+	budget      budget
+	refillWait  time.Duration // for the budget
+	unconfirmed []int         // hits that did not repeat; -1 for one that no candidate explains
+	report      Report
 }
 
 func (r *scanRun) run(ctx context.Context) error {
 	if r.shut == knock.SSHUnknown {
-		if err := r.lookFirst(ctx); err != nil || r.report.Stopped != "" {
+		if err := r.probeFirst(ctx); err != nil || r.report.Stopped != "" {
 			return err
 		}
 	}
@@ -242,23 +241,23 @@ func (r *scanRun) run(ctx context.Context) error {
 			}
 		}
 	}
-	if found, err := r.again(ctx); found || err != nil {
+	if found, err := r.confirmAgain(ctx); found || err != nil {
 		return err
 	}
 	switch {
-	case len(r.aside) == 0:
-	case len(r.report.Aside) == 0:
-		r.report.Stopped = "SSH opened, but by none of the hypotheses: someone else's handshake, or a gate that works in another way"
+	case len(r.unconfirmed) == 0:
+	case len(r.report.Unconfirmed) == 0:
+		r.report.Stopped = "SSH opened, but by none of the candidates: someone else's handshake, or a gate that works in another way"
 	default:
-		r.report.Opened = &r.report.Aside[0]
+		r.report.Opened = &r.report.Unconfirmed[0]
 		r.report.Cells[slices.Index(r.all, *r.report.Opened)].State = Hit
 	}
 	return nil
 }
 
-// lookFirst finds out what SSH answers while it is shut. An earlier window may
-// still be open: then once more when it is over.
-func (r *scanRun) lookFirst(ctx context.Context) error {
+// probeFirst finds out what SSH answers while the gate is shut. Where it is open,
+// perhaps by an earlier window, it probes again after a window.
+func (r *scanRun) probeFirst(ctx context.Context) error {
 	for again := range 2 {
 		p, err := r.client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: paceTo(r.target.Addr.Addr()).answer})
 		if err != nil {
@@ -281,23 +280,23 @@ func (r *scanRun) lookFirst(ctx context.Context) error {
 	return nil
 }
 
-// try carries out the plan for the hypotheses of, and returns the shot that found
-// SSH open, -1 for none.
+// try sends the plan for the candidates of, and returns the index of the probe that
+// found SSH open, -1 for none.
 func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
-	looks := map[int]int{}
-	for n, shot := range p.looks {
-		looks[shot] = of[n]
+	probes := map[int]int{}
+	for n, packet := range p.probes {
+		probes[packet] = of[n]
 	}
 	o := knock.BatchOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
 	if r.RTT > 0 {
 		o.Wait = 3*r.RTT + 100*time.Millisecond
 	}
 	began := time.Now()
-	v, err := r.volley(ctx, p.shots, o, func(shot int) {
-		if i, ok := looks[shot]; ok {
+	v, err := r.send(ctx, p.packets, o, func(packet int) {
+		if i, ok := probes[packet]; ok {
 			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
-			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.all > script.DefaultSweepGuard {
+			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.total > script.DefaultSweepGuard {
 				r.report.BeyondGuard++
 			}
 		}
@@ -309,22 +308,22 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	return v.Hit, err
 }
 
-// volley sends shots. What an answer forbids to go on with ends it, and is
-// noted in the report.
-func (r *scanRun) volley(ctx context.Context, shots []knock.Packet, o knock.BatchOptions, sent func(shot int)) (knock.BatchReport, error) {
+// send sends packets. An answer after which a scan makes no sense ends it, and is
+// recorded in the report.
+func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.BatchOptions, sent func(packet int)) (knock.BatchReport, error) {
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	rejected := 0
-	v, err := r.client.SendBatch(ctx, r.target.Addr, shots, o, func(s knock.PacketReport) {
+	v, err := r.client.SendBatch(ctx, r.target.Addr, packets, o, func(s knock.PacketReport) {
 		switch {
 		case s.Answer == knock.Pending:
-			if !shots[s.Index].Probe {
+			if !packets[s.Index].Probe {
 				r.budget.spend(1, time.Now())
 			}
 			sent(s.Index)
-			r.tell(false)
-		case shots[s.Index].Probe:
+			r.notify(false)
+		case packets[s.Index].Probe:
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
 			stop(errOpenKnock)
 		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:
@@ -336,7 +335,7 @@ func (r *scanRun) volley(ctx context.Context, shots []knock.Packet, o knock.Batc
 	r.report.Packets += v.Sent
 	r.report.Connections += v.Connections
 	if errors.Is(err, errRejects) {
-		// A neighbour that does not answer looks the same, and is known after 3 s.
+		// A neighbour that does not answer causes the same; a probe shows it after 3 s.
 		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: bannerTimeout}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}
@@ -355,15 +354,16 @@ func sender(from netip.Addr) string {
 	return ", as " + from.String() + " says"
 }
 
-// scanBeat is how often progress is told.
-const scanBeat = 30 * time.Millisecond
+// progressInterval is the least time between two calls of on.
+const progressInterval = 30 * time.Millisecond
 
-// tell tells of the progress: always, or where the last time is long enough ago.
-func (r *scanRun) tell(always bool) {
+// notify passes a copy of the report to on: always, or if the last call is at
+// least progressInterval ago.
+func (r *scanRun) notify(always bool) {
 	r.report.Elapsed = knock.Millis(time.Since(r.start))
-	if r.on == nil || !always && time.Since(r.told) < scanBeat {
+	if r.on == nil || !always && time.Since(r.notified) < progressInterval {
 		return
 	}
-	r.told = time.Now()
+	r.notified = time.Now()
 	r.on(r.report.clone())
 }

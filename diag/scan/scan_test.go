@@ -23,7 +23,7 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 	}{
 		{name: "this hour", server: knocktest.Options{}, want: "+0 10000-10999 as-given"},
 		{name: "three hours behind", server: knocktest.Options{At: morning.Add(-3 * time.Hour)}, want: "-3 10000-10999 as-given"},
-		{name: "as far behind as it looks", server: knocktest.Options{At: morning.Add(-26 * time.Hour)}, want: "-26 10000-10999 as-given"},
+		{name: "as far behind as a scan goes", server: knocktest.Options{At: morning.Add(-26 * time.Hour)}, want: "-26 10000-10999 as-given"},
 		{name: "further behind", server: knocktest.Options{At: morning.Add(-27 * time.Hour)}},
 		{name: "ahead, not asked for", server: knocktest.Options{At: morning.Add(time.Hour)}},
 		{name: "ahead", server: knocktest.Options{At: morning.Add(26 * time.Hour)}, scan: scan.Scan{Future: 26}, want: "+26 10000-10999 as-given"},
@@ -54,13 +54,13 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 			if got != tt.want || r.Connections > 4 || r.Stopped != "" {
 				t.Errorf("got %q (%+v), want %q; %d connections, stopped %q", got, r.Opened, tt.want, r.Connections, r.Stopped)
 			}
-			t.Logf("%d hypotheses, %d packets, %d connections, %v", r.Hypotheses, r.Packets, r.Connections, time.Duration(r.Elapsed))
+			t.Logf("%d candidates, %d packets, %d connections, %v", r.Candidates, r.Packets, r.Connections, time.Duration(r.Elapsed))
 		})
 	}
 }
 
-// A small range has the same ports again and again: the gate may open before its
-// own hypothesis is looked at, and is found all the same.
+// A small range has the same ports again and again: the gate may open before the
+// probe for its own candidate, and is found all the same.
 func TestScanOfSmallRange(t *testing.T) {
 	r := knocktest.ParseRange(t, "10000-10099")
 	s := knocktest.NewServer(t, knocktest.Options{At: morning.Add(-7 * time.Hour), Range: r, Window: 2 * time.Second})
@@ -73,7 +73,7 @@ func TestScanOfSmallRange(t *testing.T) {
 	}
 }
 
-// A year either way is no more work than it is hypotheses.
+// The work for a year either way grows with the candidates, not faster.
 func TestHypothesesOfAYear(t *testing.T) {
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -86,7 +86,7 @@ func TestHypothesesOfAYear(t *testing.T) {
 		had[h] = true
 	}
 	if len(had) != len(all) || len(all) < 2*solve.MaxHours*7 {
-		t.Errorf("%d hypotheses, %d of them different", len(all), len(had))
+		t.Errorf("%d candidates, %d of them different", len(all), len(had))
 	}
 	if d := time.Since(start); d > 20*time.Second {
 		t.Errorf("it took %v", d)

@@ -1,11 +1,19 @@
-// Package gate is the server's half of the scheme. [Phases] are the article's
-// netfilter rules as a pure state machine, and a [StandIn] is a whole server on
-// loopback made of them, with an SSH server behind it and [Faults] on demand:
-// for the demo, and for tests that cannot have the kernel's rules. [Rules] write
-// the script that makes a real server a gate.
+// Package gate finds the gate in a server's firewall rules and says what is wrong
+// with it.
 //
-// [ReadRules] reads the rules of real servers and finds the gate in them,
-// [Found.Problems] says what is wrong with it, and [Solve] finds out which hour,
-// range and form of the secret five ports were made with. A [Watcher] follows
-// addresses through the gate of the machine it runs on.
+// [ReadRules] reads a text: the output of iptables-save, iptables -S or nft list
+// ruleset, or a script. [ReadLocal] reads the rules of this machine. Both return
+// [Findings]: the gates, at most one for each address family. A [Gate] is found by
+// its structure, not by the names of its chains: rules that move an address from
+// set to set, one knock at a time, and an accept rule for the last set. Strict and
+// SweepGuard are found by playing knocks and sweeps through the rules.
+//
+// [Inspect] adds what the client knows. It solves for the hour, range and secret
+// variant of the ports (see [rapport/knock/solve]) and returns an [Inspection]:
+// what differs between server and client, and the problems, each with a fix.
+// [Inspection.Report] is its JSON. [InspectPorts] does it for five ports without
+// rules, [Findings.Problems] for rules without a secret.
+//
+// The other methods of Gate name its sets and counters, for
+// [rapport/knock/gate/watch]. Package [rapport/knock/gate/script] writes rules.
 package gate

@@ -8,55 +8,55 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// edge is a rule by which a knock moves an address from one list to the next.
+// edge is a rule by which a knock moves an address from one set to the next.
 type edge struct {
-	from, to string // from is empty for the first phase
+	from, to string // sets; from is empty for the first phase
 	port     int
-	window   time.Duration // within which it must come after the one before
-	step     int
+	window   time.Duration // after the knock before it, at most
+	hit      int
 	chain    string
-	byDest   bool // the list holds destinations
+	byDest   bool // the set holds destinations
 }
 
 const (
-	// minEdges is how many knocks in a row make a gate, also a broken one. Fewer
+	// minEdges is how many knocks in a row make a gate, even a broken one. Fewer
 	// are something else, such as a limit on logins.
 	minEdges = 3
 	maxPaths = 64
-	// sshPort is the one that counts of a door's several ports.
+	// sshPort is preferred where the accept rule has several ports.
 	sshPort = 22
 	maxPath = 12
 )
 
-// findGate finds the gate on the way of one family.
-func findGate(w netfilter.Path) (Gate, bool) {
-	edges := edgesOf(w)
+// findGate finds the gate in the path of one family.
+func findGate(path netfilter.Path) (Gate, bool) {
+	edges := edgesOf(path)
 	if len(edges) < minEdges {
 		return Gate{}, false
 	}
 	var best []string
-	door := -1
-	var doors []int
-	for i, s := range w.Hits {
-		c, ok := doorOf(s)
+	accept := -1
+	var accepts []int
+	for i, s := range path.Hits {
+		c, ok := acceptMatch(s)
 		if !ok {
 			continue
 		}
-		for _, path := range paths(edges, c.Set) {
-			doors = append(doors, i)
-			if door < 0 || better(path, best, s, w.Hits[door]) {
-				best, door = path, i
+		for _, phases := range phasePaths(edges, c.Set) {
+			accepts = append(accepts, i)
+			if accept < 0 || better(phases, best, s, path.Hits[accept]) {
+				best, accept = phases, i
 			}
 		}
 	}
-	g := Gate{acceptHit: door, Chain: edges[0].chain}
-	if len(best) < minEdges || len(best) < len(lists(edges)) && len(lists(edges)) >= minEdges && len(best) != 5 {
-		// The phases do not lead to the door: told in the order of the rules.
-		g.edges = first(edges)
+	g := Gate{acceptHit: accept, Chain: edges[0].chain}
+	if len(best) < minEdges || len(best) < len(listsOf(edges)) && len(listsOf(edges)) >= minEdges && len(best) != 5 {
+		// The phases do not lead to the accept rule: take the order of the rules.
+		g.edges = firstEdges(edges)
 		best = nil
 	}
 	for i := range best {
-		g.edges = append(g.edges, between(edges, best, i)[0])
+		g.edges = append(g.edges, edgesBetween(edges, best, i)[0])
 	}
 	g.ordered = best != nil
 	following := 0
@@ -68,14 +68,14 @@ func findGate(w netfilter.Path) (Gate, bool) {
 	if !g.ordered && (len(g.edges) < minEdges || following < minEdges-1) {
 		return Gate{}, false
 	}
-	g.describe(w, edges, best, doors)
-	g.Guarded = slices.ContainsFunc(w.Hits, guards)
+	g.describe(path, edges, best, accepts)
+	g.Guarded = slices.ContainsFunc(path.Hits, isReplayGuard)
 	return g, true
 }
 
-// guards reports whether a knock counts only for those who are on a list by
-// destination, or get on one that forgets nobody, as a replay guard has it.
-func guards(s netfilter.Hit) bool {
+// isReplayGuard reports whether a knock counts only for addresses in a set by
+// destination, or in one without a timeout, as a replay guard has it.
+func isReplayGuard(s netfilter.Hit) bool {
 	if s.Port() == 0 {
 		return false
 	}
@@ -84,11 +84,11 @@ func guards(s netfilter.Hit) bool {
 		slices.ContainsFunc(s.Updates, forgets) && slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return !forgets(n) })
 }
 
-// better reports whether the door s at the end of path is more like the
+// better reports whether the accept rule s at the end of phases is more like the
 // scheme's than the one found before.
-func better(path, best []string, s, door netfilter.Hit) bool {
-	rank := func(path []string, s netfilter.Hit) (n int) {
-		if len(path) == 5 {
+func better(phases, best []string, s, accept netfilter.Hit) bool {
+	rank := func(phases []string, s netfilter.Hit) (n int) {
+		if len(phases) == 5 {
 			n += 8
 		}
 		if s.Verdict == netfilter.Accept || s.Verdict == netfilter.Drop || s.Verdict == netfilter.Return {
@@ -99,29 +99,29 @@ func better(path, best []string, s, door netfilter.Hit) bool {
 		}
 		return n
 	}
-	return cmp.Or(cmp.Compare(rank(path, s), rank(best, door)), cmp.Compare(len(path), len(best))) > 0
+	return cmp.Or(cmp.Compare(rank(phases, s), rank(best, accept)), cmp.Compare(len(phases), len(best))) > 0
 }
 
-// edgesOf returns the knocks of the way, in the order of the rules.
-func edgesOf(w netfilter.Path) (all []edge) {
+// edgesOf returns the knocks of a path, in the order of the rules.
+func edgesOf(path netfilter.Path) (all []edge) {
 	stays := map[string]time.Duration{}
-	for _, s := range w.Hits {
+	for _, s := range path.Hits {
 		for _, n := range s.Updates {
 			if n.Timeout > 0 {
 				stays[n.Set] = n.Timeout
 			}
 		}
 	}
-	for i, s := range w.Hits {
+	for i, s := range path.Hits {
 		port := s.Port()
 		if port == 0 || s.Verdict == netfilter.Accept || slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.Partial }) {
-			continue // a list of parts of addresses stands in for a phase that is full
+			continue // a set of partial addresses is the overflow of a full phase
 		}
 		for _, n := range s.Updates {
 			if n.Partial {
 				continue
 			}
-			e := edge{to: n.Set, port: port, step: i, chain: s.Chain, byDest: n.ByDest}
+			e := edge{to: n.Set, port: port, hit: i, chain: s.Chain, byDest: n.ByDest}
 			for _, c := range s.Checks {
 				if c.Negated || c.ByDest {
 					continue
@@ -137,8 +137,8 @@ func edgesOf(w netfilter.Path) (all []edge) {
 	return all
 }
 
-// lists are those that edges lead to, in the order of the rules.
-func lists(edges []edge) (all []string) {
+// listsOf returns the sets that edges lead to, in the order of the rules.
+func listsOf(edges []edge) (all []string) {
 	for _, e := range edges {
 		if !slices.Contains(all, e.to) {
 			all = append(all, e.to)
@@ -147,23 +147,22 @@ func lists(edges []edge) (all []string) {
 	return all
 }
 
-// first are the first edges to each list. Lists that a knock leads to besides
-// another are left out.
-func first(edges []edge) (all []edge) {
+// firstEdges returns the first edge to each set. It skips further sets that the
+// same knock leads to.
+func firstEdges(edges []edge) (all []edge) {
 	for _, e := range edges {
-		if !slices.ContainsFunc(all, func(o edge) bool { return o.to == e.to || o.step == e.step || o.port == e.port && o.from == e.from }) {
+		if !slices.ContainsFunc(all, func(o edge) bool { return o.to == e.to || o.hit == e.hit || o.port == e.port && o.from == e.from }) {
 			all = append(all, e)
 		}
 	}
 	if len(all) > 0 && all[0].from != "" && all[len(all)-1].from == "" {
-		slices.Reverse(all) // the last phase stands first, as it better does
+		slices.Reverse(all) // the rules start with the last phase
 	}
 	return all
 }
 
-// doorOf returns the check that lets s's packets through, or that keeps all
-// others out.
-func doorOf(s netfilter.Hit) (netfilter.SetMatch, bool) {
+// acceptMatch returns the check by which s accepts packets, or drops all others.
+func acceptMatch(s netfilter.Hit) (netfilter.SetMatch, bool) {
 	for _, c := range s.Checks {
 		through := s.Verdict == netfilter.Accept || s.Verdict == netfilter.Return && !s.Resumes || s.Verdict == netfilter.DNAT
 		if !c.ByDest && (through && !c.Negated || s.Verdict == netfilter.Drop && c.Negated) {
@@ -173,13 +172,13 @@ func doorOf(s netfilter.Hit) (netfilter.SetMatch, bool) {
 	return netfilter.SetMatch{}, false
 }
 
-// paths returns the ways, as lists in order, that end at the list to.
-func paths(edges []edge, to string) (all [][]string) {
-	var back func(path []string)
-	back = func(path []string) {
+// phasePaths returns the chains of sets, in order, that end with the set to.
+func phasePaths(edges []edge, to string) (all [][]string) {
+	var back func(phases []string)
+	back = func(phases []string) {
 		var froms []string
 		for _, e := range edges {
-			if e.to == path[0] && !slices.Contains(froms, e.from) && !slices.Contains(path, e.from) {
+			if e.to == phases[0] && !slices.Contains(froms, e.from) && !slices.Contains(phases, e.from) {
 				froms = append(froms, e.from)
 			}
 		}
@@ -188,9 +187,9 @@ func paths(edges []edge, to string) (all [][]string) {
 			case len(all) >= maxPaths:
 				return
 			case f == "":
-				all = append(all, path)
-			case len(path) < maxPath:
-				back(append([]string{f}, path...))
+				all = append(all, phases)
+			case len(phases) < maxPath:
+				back(append([]string{f}, phases...))
 			}
 		}
 	}
@@ -198,40 +197,40 @@ func paths(edges []edge, to string) (all [][]string) {
 	return all
 }
 
-// between returns the edges of step i of a path, in the order of the rules.
-func between(edges []edge, path []string, i int) (all []edge) {
+// edgesBetween returns the edges of phase i, in the order of the rules.
+func edgesBetween(edges []edge, phases []string, i int) (all []edge) {
 	from := ""
 	if i > 0 {
-		from = path[i-1]
+		from = phases[i-1]
 	}
 	for _, e := range edges {
-		if e.from == from && e.to == path[i] {
+		if e.from == from && e.to == phases[i] {
 			all = append(all, e)
 		}
 	}
 	return all
 }
 
-// describe fills in what is told of the gate.
-func (g *Gate) describe(w netfilter.Path, edges []edge, path []string, doors []int) {
+// describe fills in the exported fields of the gate.
+func (g *Gate) describe(path netfilter.Path, edges []edge, phases []string, accepts []int) {
 	g.Ports = portsOf(g.edges)
 	for i, e := range g.edges {
 		g.Lists = append(g.Lists, netfilter.ShortName(e.to))
 		if i > 0 {
 			g.Windows = append(g.Windows, e.window)
 		}
-		if n := w.Sets[e.to].Size; n > 0 && (g.size == 0 || n < g.size) {
+		if n := path.Sets[e.to].Size; n > 0 && (g.size == 0 || n < g.size) {
 			g.size = n
 		}
 	}
-	g.also(edges, path, doors, w)
+	g.addAlternatives(edges, phases, accepts, path)
 	if g.acceptHit < 0 {
 		return
 	}
-	s := w.Hits[g.acceptHit]
-	c, _ := doorOf(s)
+	s := path.Hits[g.acceptHit]
+	c, _ := acceptMatch(s)
 	window := c.Seconds
-	for _, o := range w.Hits {
+	for _, o := range path.Hits {
 		for _, n := range o.Updates {
 			if n.Set == c.Set && n.Timeout > 0 {
 				window = n.Timeout
@@ -245,51 +244,51 @@ func (g *Gate) describe(w netfilter.Path, edges []edge, path []string, doors []i
 			g.SSHPort = sshPort
 		}
 	}
-	g.Door = doorKind(w, g.acceptHit, c, g.SSHPort)
-	for _, i := range doors {
-		for _, p := range w.Hits[i].FewPorts() {
-			if !slices.Contains(g.Doors, p) {
-				g.Doors = append(g.Doors, p)
+	g.Accept = acceptKind(path, g.acceptHit, c, g.SSHPort)
+	for _, i := range accepts {
+		for _, p := range path.Hits[i].FewPorts() {
+			if !slices.Contains(g.AcceptPorts, p) {
+				g.AcceptPorts = append(g.AcceptPorts, p)
 			}
 		}
 	}
 }
 
-// doorKind says what the door does to an address that it lets through: in the
-// rule itself, or in one before it that the same packets meet.
-func doorKind(w netfilter.Path, door int, c netfilter.SetMatch, port int) DoorKind {
+// acceptKind returns what happens to an address that is accepted: by the accept
+// rule itself, or by a rule before it that the same packets meet.
+func acceptKind(path netfilter.Path, accept int, c netfilter.SetMatch, port int) AcceptKind {
 	if c.Mode != "rcheck" {
-		return DoorKind(c.Mode)
+		return AcceptKind(c.Mode)
 	}
-	for i := w.Bases[w.Hits[door].Base].First; i <= door; i++ {
-		s := w.Hits[i]
-		if !slices.ContainsFunc(s.Checks, func(o netfilter.SetMatch) bool { return o.Set == c.Set && o.Negated == c.Negated }) && i != door ||
-			port != 0 && !s.TakesPort(port) { // a sweep guard removes who hits wrong ports
+	for i := path.Bases[path.Hits[accept].Base].First; i <= accept; i++ {
+		s := path.Hits[i]
+		if !slices.ContainsFunc(s.Checks, func(o netfilter.SetMatch) bool { return o.Set == c.Set && o.Negated == c.Negated }) && i != accept ||
+			port != 0 && !s.MatchesPort(port) { // a sweep guard removes an address that hits wrong ports
 			continue
 		}
 		if slices.Contains(s.Removes, c.Set) {
-			return DoorRemove
+			return OneShot
 		}
 		if slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return n.Set == c.Set }) {
-			return DoorUpdate
+			return Sliding
 		}
 	}
-	for _, o := range w.Hits[door].Checks {
+	for _, o := range path.Hits[accept].Checks {
 		if o.Set == c.Set && o.Mode != "rcheck" && !o.ByDest {
-			return DoorKind(o.Mode)
+			return AcceptKind(o.Mode)
 		}
 	}
-	return DoorRCheck
+	return Fixed
 }
 
-// also collects the sequences taken besides the first: further rules between
-// the same lists, and other lists that lead to a door.
-func (g *Gate) also(edges []edge, path []string, doors []int, w netfilter.Path) {
-	add := func(path []string, i int) {
+// addAlternatives collects the sequences besides the first: further rules between
+// the same sets, and other sets that lead to an accept rule.
+func (g *Gate) addAlternatives(edges []edge, phases []string, accepts []int, path netfilter.Path) {
+	add := func(phases []string, i int) {
 		var e []edge
-		for k := range path {
+		for k := range phases {
 			// A replay guard has two rules for one knock.
-			options := slices.CompactFunc(between(edges, path, k), func(a, b edge) bool { return a.port == b.port })
+			options := slices.CompactFunc(edgesBetween(edges, phases, k), func(a, b edge) bool { return a.port == b.port })
 			if i >= len(options) {
 				return
 			}
@@ -300,24 +299,24 @@ func (g *Gate) also(edges []edge, path []string, doors []int, w netfilter.Path) 
 			g.Also = append(g.Also, p)
 		}
 	}
-	if path == nil {
+	if phases == nil {
 		return
 	}
-	all := [][]string{path}
-	for _, d := range doors {
-		c, _ := doorOf(w.Hits[d])
-		all = append(all, paths(edges, c.Set)...)
+	all := [][]string{phases}
+	for _, d := range accepts {
+		c, _ := acceptMatch(path.Hits[d])
+		all = append(all, phasePaths(edges, c.Set)...)
 	}
 	for _, p := range all {
 		for i := range maxPaths {
-			if len(p) == len(path) {
+			if len(p) == len(phases) {
 				add(p, i)
 			}
 		}
 	}
 }
 
-// portsOf returns the ports of edges, 0 for those a script computes.
+// portsOf returns the ports of edges, 0 for those that a script computes.
 func portsOf(edges []edge) (p []uint16) {
 	for _, e := range edges {
 		p = append(p, uint16(max(0, e.port)))

@@ -32,7 +32,7 @@ func FuzzInspect(f *testing.F) {
 			return
 		}
 		p := solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: hour, Past: 1, Future: 1}
-		i, err := gate.Inspect(context.Background(), found, p, gate.Known{SSHPort: 22})
+		i, err := gate.Inspect(context.Background(), found, p, gate.Facts{SSHPort: 22})
 		if err != nil {
 			knocktest.Printable(t, err.Error())
 			return

@@ -10,25 +10,25 @@ import (
 	"rapport/knock/solve"
 )
 
-// Inspection is what a server's rules, or five ports that it takes, were found
-// to be, beside what a client has.
+// Inspection is a server's rules, or five ports that it accepts, compared with what
+// a client has.
 type Inspection struct {
 	Kind  Kind  // empty where ports alone were inspected
 	Gate  *Gate // nil: these rules hold none, or ports alone were inspected
 	Gates []Gate
-	Other []Gate // of nft beside those of iptables
-	// Query is what was solved: its ports are those of the match, or the first
-	// that the gate takes.
+	Other []Gate // of nft, beside those of iptables
+	// Query is what was solved: its ports are those of the candidate, or the first
+	// that the gate accepts.
 	Query    solve.Query
 	Solution solve.Solution      // empty without a secret, or without five ports
-	Printed  *script.Printed     // set only for a script that Rules.Script wrote
+	Printed  *script.Printed     // set only for a script of package script
 	Partial  *solve.PartialMatch // set only where nothing makes all five ports
 	Empty    *solve.Candidate    // set only where the empty secret makes them
-	Differs  []string            // between the server and the client, each in a few words
+	Differs  []string            // edgesBetween the server and the client, each in a few words
 	Problems []Problem
 }
 
-// Candidate returns the likeliest way to make the ports, nil without one.
+// Candidate returns the likeliest candidate, nil if nothing makes the ports.
 func (i Inspection) Candidate() *solve.Candidate {
 	if len(i.Solution.Candidates) == 0 {
 		return nil
@@ -36,17 +36,16 @@ func (i Inspection) Candidate() *solve.Candidate {
 	return &i.Solution.Candidates[0]
 }
 
-// Range returns that of the server, not valid where it is not known.
+// Range returns the server's range, the zero Range where it is not known.
 func (i Inspection) Range() knock.Range {
-	return Known{Candidate: i.Candidate(), Perhaps: i.perhaps(), Empty: i.Empty}.swept(i.Printed)
+	return Facts{Candidate: i.Candidate(), Perhaps: i.perhaps(), Empty: i.Empty}.sweepRange(i.Printed)
 }
 
-// Others is how many other ways there are to make the ports.
+// Others returns how many other candidates make the same ports.
 func (i Inspection) Others() int { return max(0, len(i.Solution.Candidates)-1) + i.Solution.More }
 
-// Certain reports whether the likeliest way to make the ports stands out: it is
-// the only one, or the only one with the client's own range and its form of the
-// secret.
+// Certain reports whether the likeliest candidate stands out: it is the only one,
+// or the only one with the client's range and its secret variant.
 func (i Inspection) Certain() bool {
 	m := i.Candidate()
 	if m == nil || i.Others() > 0 && m.Range != i.Query.Range {
@@ -55,16 +54,16 @@ func (i Inspection) Certain() bool {
 	return !slices.ContainsFunc(i.Solution.Candidates[1:], func(o solve.Candidate) bool { return o.Range == m.Range && o.Variant == m.Variant })
 }
 
-// OtherSecret reports whether all was searched and nothing makes the ports, nor
-// nearly.
+// OtherSecret reports whether everything was searched and nothing makes the ports,
+// nor most of them.
 func (i Inspection) OtherSecret() bool {
 	return i.Solution.Searched > 0 && i.Candidate() == nil && i.Partial == nil && i.Empty == nil
 }
 
-// Inspect judges rules that were read, and solves for what their ports were
-// made with unless p has no secret. The ports of p are not used; k.Match is
-// filled in. It fails only when ctx ends.
-func Inspect(ctx context.Context, f Found, p solve.Query, k Known) (Inspection, error) {
+// Inspect judges rules, and solves for what their ports were made with unless p has
+// no secret. It ignores the ports of p, and fills in the candidates of k. It fails
+// only when ctx ends.
+func Inspect(ctx context.Context, f Findings, p solve.Query, k Facts) (Inspection, error) {
 	i := Inspection{Kind: f.Kind, Gates: f.Gates, Other: f.Other, Printed: f.Printed, Query: p, Differs: []string{}}
 	if g, ok := f.Gate(); ok {
 		i.Gate = &g
@@ -76,7 +75,7 @@ func Inspect(ctx context.Context, f Found, p solve.Query, k Known) (Inspection, 
 			i.Differs = append(i.Differs, m.Differs(p.Range)...)
 		}
 		k.Candidate, k.Perhaps, k.Empty = i.Candidate(), i.perhaps(), i.Empty
-		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
+		if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {
 			i.Differs = append(i.Differs, fmt.Sprintf("ssh port is %d there, %d here", g.SSHPort, k.SSHPort))
 		}
 		if there := g.Window(); k.Window != 0 && there != k.Window && (there != 0 || f.Kind != FromScript) {
@@ -141,7 +140,7 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 	return nil
 }
 
-// perhaps reports whether the match is only a guess.
+// perhaps reports whether the candidate is only a guess.
 func (i Inspection) perhaps() bool {
 	m := i.Candidate()
 	return m != nil && !i.Certain() && !m.IsClients(i.Query.Range)

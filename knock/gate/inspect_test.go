@@ -59,7 +59,7 @@ func TestInspect(t *testing.T) {
 		{"no gate", rules(t, "nogate.save"), puzzle, 22, []string{}, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Known{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
+			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Facts{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
 			if err != nil || !slices.Equal(i.Differs, tt.differs) || (i.Candidate() != nil) != tt.match || i.OtherSecret() != tt.other {
 				t.Errorf("differs %q, match %v, another secret %v, %v", i.Differs, i.Candidate(), i.OtherSecret(), err)
 			}
@@ -67,7 +67,7 @@ func TestInspect(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := gate.Inspect(ctx, readRules(t, save), puzzle, gate.Known{}); !errors.Is(err, context.Canceled) {
+	if _, err := gate.Inspect(ctx, readRules(t, save), puzzle, gate.Facts{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -9,37 +9,38 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// Passed counts the connections that the gate's door let through.
+// Passed returns how many packets the accept rule accepted. It is unknown where a
+// rule drops all other packets instead.
 func (g Gate) Passed() netfilter.Count {
 	if g.acceptHit < 0 {
 		return netfilter.Count{}
 	}
 	s := g.path.Hits[g.acceptHit]
-	if s.Verdict == netfilter.Drop { // the door is a rule against all others
+	if s.Verdict == netfilter.Drop {
 		return netfilter.Count{}
 	}
 	return s.Count
 }
 
-// Dropped counts the attempts to connect that came to the SSH port without
-// being let through. That takes a rule for this port alone: others count other
-// packets as well.
+// Dropped returns how many SYNs to the SSH port were dropped. It is unknown unless
+// a rule drops them that is for this port alone.
 func (g Gate) Dropped() netfilter.Count {
-	w := g.path
-	end := w.Decide(netfilter.SYN(g.SSHPort), -1)
-	if g.SSHPort == 0 || end.Verdict != netfilter.Drop || end.Hit < 0 || w.Hits[end.Hit].Port() != g.SSHPort {
+	path := g.path
+	end := path.Decide(netfilter.SYN(g.SSHPort), -1)
+	if g.SSHPort == 0 || end.Verdict != netfilter.Drop || end.Hit < 0 || path.Hits[end.Hit].Port() != g.SSHPort {
 		return netfilter.Count{}
 	}
-	return w.Hits[end.Hit].Count
+	return path.Hits[end.Hit].Count
 }
 
-// PhaseLists returns the lists that hold the addresses in each phase. A knock
-// may lead to several at once: the article's fifth does.
+// PhaseLists returns the names of the sets of each phase, at most five, and of
+// their table. A knock may add an address to several sets: the article's fifth
+// does.
 func (g Gate) PhaseLists() (all [][]string, table string) {
-	w := g.path
-	edges := edgesOf(w)
+	path := g.path
+	edges := edgesOf(path)
 	for _, e := range g.edges {
-		table = w.Hits[e.step].Table
+		table = path.Hits[e.hit].Table
 		lists := []string{e.to}
 		for _, o := range edges {
 			if o.from == e.from && o.port == e.port && !o.byDest && !contains(all, o.to) && !contains([][]string{lists}, o.to) {
@@ -54,7 +55,7 @@ func (g Gate) PhaseLists() (all [][]string, table string) {
 	return all, table
 }
 
-// OpenedLists returns the lists on which the door notes whom it lets through.
+// OpenedLists returns the sets to which the accept rule adds what it accepts.
 func (g Gate) OpenedLists() (lists []string) {
 	if g.acceptHit < 0 {
 		return nil
@@ -68,14 +69,15 @@ func (g Gate) OpenedLists() (lists []string) {
 	return lists
 }
 
-// GuardsThisMachine reports whether the door lets packets in to this machine itself.
-func (g Gate) GuardsThisMachine() bool {
+// AcceptsLocally reports whether the accept rule is for a port of this machine, not
+// one that is forwarded.
+func (g Gate) AcceptsLocally() bool {
 	if g.acceptHit < 0 || g.SSHPort == 0 {
 		return false
 	}
-	w := g.path
-	s := w.Hits[g.acceptHit]
-	return s.Verdict != netfilter.DNAT && w.Bases[s.Base].Hook == netfilter.Input
+	path := g.path
+	s := path.Hits[g.acceptHit]
+	return s.Verdict != netfilter.DNAT && path.Bases[s.Base].Hook == netfilter.Input
 }
 
 func contains(all [][]string, list string) bool {
@@ -89,21 +91,22 @@ func contains(all [][]string, list string) bool {
 	return false
 }
 
-// ReplayGuard is where a guard keeps what it knows.
+// ReplayGuard names the sets in which a replay guard remembers, for one hour, who
+// has opened the gate.
 type ReplayGuard struct {
 	Family knock.Family
-	Used   string // how many got in, or who
-	Done   string // who got in; the same one with nft
-	Size   int    // of whom so many get in
+	Used   string // counts them
+	Opened string // holds their addresses; with nft it is Used
+	Size   int    // how many may open
 }
 
-// ReplayGuards finds the replay guards before the last phase. With nft it is a set
-// of a size that forgets nobody, with the recent match a list that counts all by
-// their destination beside one by source.
+// ReplayGuards returns the replay guards of the last phase, one for each hour that
+// counts. With nft that is a set with a size and no timeout, with the recent match
+// a list that counts by destination, and one by source.
 func (g Gate) ReplayGuards() (all []ReplayGuard) {
-	w := g.path
+	path := g.path
 	from := g.edges[len(g.edges)-1].from
-	for _, s := range w.Hits {
+	for _, s := range path.Hits {
 		if s.Port() == 0 || !slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.Set == from && !c.Negated }) {
 			continue
 		}
@@ -111,7 +114,7 @@ func (g Gate) ReplayGuards() (all []ReplayGuard) {
 		for _, n := range s.Updates {
 			switch {
 			case g.native && n.Timeout == 0:
-				l.Used, l.Done, l.Size = n.Set, n.Set, w.Sets[n.Set].Size
+				l.Used, l.Opened, l.Size = n.Set, n.Set, path.Sets[n.Set].Size
 			case !g.native && n.ByDest:
 				for _, c := range s.Checks {
 					if c.Set == n.Set && c.ByDest && c.Negated {
@@ -119,32 +122,32 @@ func (g Gate) ReplayGuards() (all []ReplayGuard) {
 					}
 				}
 			case !g.native:
-				l.Done = n.Set
+				l.Opened = n.Set
 			}
 		}
-		if l.Used != "" && l.Done != "" && l.Size > 0 && !slices.Contains(all, l) {
+		if l.Used != "" && l.Opened != "" && l.Size > 0 && !slices.Contains(all, l) {
 			all = append(all, l)
 		}
 	}
 	return all
 }
 
-// IgnoredList is where a sweep guard keeps the sources that it ignores.
+// IgnoredList is the set of the addresses that a sweep guard ignores.
 type IgnoredList struct {
 	Set     string
-	Timeout time.Duration // for so long
+	Timeout time.Duration // how long it ignores them
 }
 
-// IgnoredLists finds the lists that too many packets put a source on, and that
-// other rules ask for.
+// IgnoredLists returns the sets to which a rule adds an address that sends too many
+// packets, if another rule checks them.
 func (g Gate) IgnoredLists() (all []IgnoredList) {
-	w := g.path
-	for _, s := range w.Hits {
+	path := g.path
+	for _, s := range path.Hits {
 		if !slices.ContainsFunc(s.Limits, func(l *netfilter.Limit) bool { return l.Over }) {
 			continue
 		}
 		for _, n := range s.Updates {
-			if l, ok := asks(w, n); ok && !slices.Contains(all, l) {
+			if l, ok := ignoredList(path, n); ok && !slices.Contains(all, l) {
 				all = append(all, l)
 			}
 		}
@@ -152,9 +155,9 @@ func (g Gate) IgnoredLists() (all []IgnoredList) {
 	return all
 }
 
-// asks returns the list of n if a rule asks for it.
-func asks(w netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool) {
-	for _, s := range w.Hits {
+// ignoredList returns the set of n if a rule checks it.
+func ignoredList(path netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool) {
+	for _, s := range path.Hits {
 		for _, c := range s.Own.Checks {
 			if c.Set == n.Set && !c.Negated && c.Mode == "rcheck" {
 				return IgnoredList{n.Set, cmp.Or(n.Timeout, c.Seconds)}, true

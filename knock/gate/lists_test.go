@@ -19,7 +19,7 @@ func TestDroppedAttemptsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := f.Paths[knock.Family4]
+	path := f.paths[knock.Family4]
 	if n := (Gate{SSHPort: 22, acceptHit: -1, path: path}).Dropped(); n != (netfilter.Count{Known: true, Packets: 17}) {
 		t.Errorf("dropped %+v of %+v", n, path.Hits)
 	}

@@ -13,25 +13,26 @@ import (
 // ErrNoLocalRules says that this machine's rules cannot be read.
 var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
 
-// ErrNoRulesLoaded says that there is no rule at all, which for a watch is no gate.
+// ErrNoRulesLoaded says that this machine has no rules at all.
 var ErrNoRulesLoaded = errors.New("there are none")
 
-// ReadLocal reads the rules of this machine, which takes root on Linux, and how
-// many addresses a list of theirs holds (0 where that is not told). It only
-// reads.
-func ReadLocal(ctx context.Context) (f Found, listTotal int, err error) {
+// ReadLocal reads the rules of this machine, and xt_recent's ip_list_tot, 0 where
+// that is not known. It needs root, runs iptables-save, ip6tables-save and nft list
+// ruleset, and changes nothing. Its errors are ErrNoLocalRules, the reader's, and
+// the cause of ctx.
+func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 	f, listTotal, err = FindLocal(ctx)
-	f.judge()
+	f.tryOut()
 	return f, listTotal, err
 }
 
-// FindLocal is ReadLocal for who does not ask what the gate does.
-func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
-	saved, err := netfilter.Save(ctx)
+// FindLocal is ReadLocal without trying the gates out; see [Find].
+func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
+	saved, err := netfilter.SavedRules(ctx)
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	listed, nftErr := netfilter.Run(ctx, "nft", "list", "ruleset")
+	listed, nftErr := netfilter.RunTool(ctx, "nft", "list", "ruleset")
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
@@ -42,7 +43,7 @@ func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
 		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
 	}
 	if len(listed) > netfilter.MaxText && len(saved) > 0 {
-		listed = nil // Sets of whole countries; iptables may have the gate
+		listed = nil // large sets of nft; iptables may have the gate
 	}
 	if max(len(saved), len(listed)) > netfilter.MaxText {
 		return f, 0, netfilter.ErrLongRules
@@ -55,7 +56,7 @@ func FindLocal(ctx context.Context) (f Found, listTotal int, err error) {
 		return f, 0, err
 	}
 	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
-		listTotal = netfilter.ListTotal()
+		listTotal = netfilter.RecentListTotal()
 	}
 	return f, listTotal, nil
 }

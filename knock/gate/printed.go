@@ -8,11 +8,11 @@ import (
 	"rapport/knock/gate/script"
 )
 
-// foundIn is the gate that the script would load, its ports not told.
-func foundIn(p script.Printed) Found {
-	f := Found{Kind: FromScript, Printed: &p}
+// fromPrinted returns the gate that the script would load. Its ports are unknown.
+func fromPrinted(p script.Printed) Findings {
+	f := Findings{Kind: FromScript, Printed: &p}
 	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),
-		Door: DoorRCheck, SSHPort: p.SSHPort, Doors: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, ordered: true, swept: true}
+		Accept: Fixed, SSHPort: p.SSHPort, AcceptPorts: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, ordered: true, swept: true}
 	if p.Sweep == 0 {
 		g.passes = knock.Knocks
 	}
@@ -20,7 +20,7 @@ func foundIn(p script.Printed) Found {
 		g.Chain = "knocking"
 	}
 	if p.OneShot {
-		g.Door = DoorRemove
+		g.Accept = OneShot
 	}
 	for k := range g.Windows {
 		g.Windows[k] = p.Window

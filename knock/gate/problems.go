@@ -13,49 +13,50 @@ import (
 	"rapport/knock/solve"
 )
 
-// Severity says how much a problem matters.
+// Severity is how much a problem matters.
 type Severity string
 
 // The severities.
 const (
 	SeverityError   Severity = "error"   // the gate does not work, or does not guard
 	SeverityWarning Severity = "warning" // it works, but not always
-	SeverityInfo    Severity = "info"    // it works; something to know
+	SeverityInfo    Severity = "info"    // it works; good to know
 )
 
-// Problem is something wrong with a gate.
+// Problem is something wrong with a gate, or good to know about it.
 type Problem struct {
-	Code     string   `json:"code"`
+	Code     string   `json:"code"` // such as no-gate; part of the JSON contract
 	Severity Severity `json:"severity"`
 	Summary  string   `json:"summary"`
 	Fix      string   `json:"fix"`
 }
 
-// Known is what else is known when a gate is judged. The zero Known is nothing.
-type Known struct {
+// Facts is what the caller knows besides the rules. Fields that are zero are not
+// known.
+type Facts struct {
 	SSHPort   int              // the client's
 	Candidate *solve.Candidate // what the rules were made with
 	Perhaps   bool             // Candidate is a guess: other ways to make the ports are as likely
-	Empty     *solve.Candidate // what they were made with and no secret
+	Empty     *solve.Candidate // what makes them of an empty secret
 	ListTotal int              // the machine's ip_list_tot
 	Window    time.Duration    // the client's; zero is not known
 }
 
 const (
-	// Windows shorter than these are told. The article's client waits a second
-	// on each port, and a SYN that got lost comes again after a second.
-	wornWindow  = time.Second
-	shortWindow = 3 * time.Second
+	// A window up to tooShortWindow is an error, one below shortWindow a warning.
+	// The article's client waits a second on each port, and a lost SYN is sent again
+	// after a second.
+	tooShortWindow = time.Second
+	shortWindow    = 3 * time.Second
 	// usualListTotal is xt_recent's ip_list_tot where nobody sets it.
 	usualListTotal = 100
-	// enoughListTotal is what a scan from many addresses does not fill at once.
+	// enoughListTotal is what a scan from many addresses does not fill quickly.
 	enoughListTotal = 1000
 )
 
-// Problems returns what is wrong with what was found, the worst first. A script
-// is part of a firewall: what the rest of it does is not judged, nor is what a
-// picked chain does not show.
-func (f Found) Problems(k Known) []Problem {
+// Problems returns what is wrong with the gates, the worst first. It judges only
+// what the text shows: a script, or a single chain, is part of a firewall.
+func (f Findings) Problems(k Facts) []Problem {
 	all := []Problem{}
 	if len(f.Gates) == 0 {
 		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
@@ -65,24 +66,24 @@ func (f Found) Problems(k Known) []Problem {
 	if k.Empty != nil {
 		found = append(found, emptySecret(*k.Empty))
 	}
-	found = append(found, f.twoGates()...)
+	found = append(found, f.checkTwoGates()...)
 	for _, g := range f.Gates {
-		w := g.path
+		path := g.path
 		if len(f.Other) > 0 {
-			w = w.Only(g.native) // what the other one drops is told by twoGates
+			path = path.Only(g.native) // checkTwoGates reports what the other gate drops
 		}
-		found = append(found, g.inside(k)...)
+		found = append(found, g.checkPhases(k)...)
 		if f.Kind != FromScript {
-			found = append(found, g.around(w)...)
+			found = append(found, g.checkSurroundings(path)...)
 		}
-		r := k.swept(f.Printed)
+		r := k.sweepRange(f.Printed)
 		if p, ok := g.Sweep(r).problem(g, r); ok {
 			found = append(found, p)
 		}
-		found = append(found, g.heeded(w)...)
+		found = append(found, g.checkPackets(path)...)
 	}
-	found = append(found, f.families()...)
-	found = append(found, f.refresh(k)...)
+	found = append(found, f.checkFamilies()...)
+	found = append(found, f.checkRefresh(k)...)
 	for _, p := range found { // both families have most problems in common
 		if !slices.ContainsFunc(all, func(o Problem) bool { return o.Code == p.Code }) {
 			all = append(all, p)
@@ -95,8 +96,8 @@ func (f Found) Problems(k Known) []Problem {
 	return all
 }
 
-// inside judges the phases and the door by themselves.
-func (g Gate) inside(k Known) (all []Problem) {
+// checkPhases judges the phases and the accept rule.
+func (g Gate) checkPhases(k Facts) (all []Problem) {
 	add := func(code string, s Severity, summary, fix string) {
 		all = append(all, Problem{code, s, summary, fix})
 	}
@@ -105,7 +106,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 		add("no-door", SeverityError, "no rule lets anybody in who made the handshake",
 			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
 	case !g.ordered:
-		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.breaks(),
+		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.firstBreak(),
 			"let each phase check the list of the phase before it, and the door that of the fifth")
 	case len(g.Ports) != knock.Knocks:
 		add("phases-out-of-order", SeverityError, fmt.Sprintf("the door opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
@@ -113,7 +114,7 @@ func (g Gate) inside(k Known) (all []Problem) {
 	}
 	if w := g.Window(); w > 0 && w < shortWindow {
 		severity := SeverityWarning
-		if w <= wornWindow {
+		if w <= tooShortWindow {
 			severity = SeverityError
 		}
 		add("window-short", severity, fmt.Sprintf("a window is %v: a knock that is lost or waits comes too late", w), "set --seconds 5, or the sets' timeout to 5s")
@@ -124,15 +125,15 @@ func (g Gate) inside(k Known) (all []Problem) {
 	if p, ok := g.Sequence(); ok && repeats(p) {
 		add("repeated-ports", SeverityInfo, "a port occurs twice in this hour's sequence, which is legal and makes it a little easier to guess", "nothing; a wider range makes it rarer")
 	}
-	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.Doors, k.SSHPort) {
+	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {
 		add("ssh-port", SeverityError, fmt.Sprintf("the door guards port %d, and the client looks at port %d", g.SSHPort, k.SSHPort),
 			fmt.Sprintf("give --ssh-port %d, or set ssh_port in the hosts file", g.SSHPort))
 	}
 	return all
 }
 
-// swept is the range that a sweep goes over, if it is known.
-func (k Known) swept(p *script.Printed) knock.Range {
+// sweepRange returns the range that a sweep goes over, zero if it is not known.
+func (k Facts) sweepRange(p *script.Printed) knock.Range {
 	switch {
 	case p != nil:
 		return p.Range
@@ -144,7 +145,7 @@ func (k Known) swept(p *script.Printed) knock.Range {
 	return knock.Range{}
 }
 
-// emptySecret judges a gate that m makes of the empty secret.
+// emptySecret is the problem of a gate whose ports m makes of the empty secret.
 func emptySecret(m solve.Candidate) Problem {
 	secret := "the empty secret makes"
 	if strings.HasPrefix(string(m.Variant), "blank") {
@@ -154,25 +155,25 @@ func emptySecret(m solve.Candidate) Problem {
 		"write a secret into the first line of the secret's file on the server, and refresh the rules"}
 }
 
-// heeded judges which packets the phases heed.
-func (g Gate) heeded(w netfilter.Path) (all []Problem) {
+// checkPackets judges which packets count as knocks.
+func (g Gate) checkPackets(path netfilter.Path) (all []Problem) {
 	if g.Strict {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
 	}
 	for _, e := range g.edges {
-		s := w.Hits[e.step]
-		if s.States != 0 && s.States&netfilter.StateStray == 0 || w.Decide(netfilter.StrayACK(e.port), e.step).Hit != e.step {
+		s := path.Hits[e.hit]
+		if s.States != 0 && s.States&netfilter.StateStray == 0 || path.Decide(netfilter.StrayACK(e.port), e.hit).Hit != e.hit {
 			continue
 		}
-		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portWord(e.port)),
+		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portText(e.port)),
 			"ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn"})
 	}
 	return all
 }
 
-// breaks names the first phase that does not follow the one before it.
-func (g Gate) breaks() string {
+// firstBreak says which phase does not follow the one before it.
+func (g Gate) firstBreak() string {
 	for i, e := range g.edges {
 		want := ""
 		if i > 0 {
@@ -181,16 +182,16 @@ func (g Gate) breaks() string {
 		switch {
 		case e.from == want:
 		case e.from == "":
-			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portWord(e.port))
+			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portText(e.port))
 		default:
-			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portWord(e.port), netfilter.ShortName(e.from))
+			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portText(e.port), netfilter.ShortName(e.from))
 		}
 	}
 	return "the door checks another list than the last phase fills"
 }
 
-// portWord writes a port, where the text tells it.
-func portWord(p int) string {
+// portText returns a port as text, if it is known.
+func portText(p int) string {
 	if p <= 0 {
 		return "(computed)"
 	}
@@ -202,13 +203,13 @@ func repeats(p [knock.Knocks]uint16) bool {
 	return len(slices.Compact(s)) < len(p)
 }
 
-// around judges where the gate stands among the other rules.
-func (g Gate) around(w netfilter.Path) (all []Problem) {
+// checkSurroundings judges the place of the gate among the other rules.
+func (g Gate) checkSurroundings(path netfilter.Path) (all []Problem) {
 	add := func(code string, summary, fix string) {
 		all = append(all, Problem{code, SeverityError, summary, fix})
 	}
-	if g.edges[0].step >= w.Hooked {
-		if w.Hooked > 0 || w.Whole {
+	if g.edges[0].hit >= path.Hooked {
+		if path.Hooked > 0 || path.Complete {
 			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
 		}
 		return all
@@ -217,7 +218,7 @@ func (g Gate) around(w netfilter.Path) (all []Problem) {
 		if e.port <= 0 {
 			continue
 		}
-		if f := w.Decide(netfilter.SYN(e.port), e.step); f.Hit != e.step {
+		if f := path.Decide(netfilter.SYN(e.port), e.hit); f.Hit != e.hit {
 			what, code := "dropped", "gate-after-drop"
 			if f.Verdict != netfilter.Drop {
 				what, code = "accepted", "gate-after-accept"
@@ -227,11 +228,11 @@ func (g Gate) around(w netfilter.Path) (all []Problem) {
 		}
 	}
 	ssh := cmp.Or(g.SSHPort, 22)
-	if g.acceptHit < 0 || g.acceptHit >= w.Hooked || w.Hits[g.acceptHit].Verdict == netfilter.DNAT {
+	if g.acceptHit < 0 || g.acceptHit >= path.Hooked || path.Hits[g.acceptHit].Verdict == netfilter.DNAT {
 		return all
 	}
-	fresh := w.Decide(netfilter.SYN(ssh), -1)
-	if f := w.Decide(netfilter.SYN(ssh), g.acceptHit); f.Hit != g.acceptHit && f.Verdict == netfilter.Drop {
+	fresh := path.Decide(netfilter.SYN(ssh), -1)
+	if f := path.Decide(netfilter.SYN(ssh), g.acceptHit); f.Hit != g.acceptHit && f.Verdict == netfilter.Drop {
 		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before they come to the door", ssh), "move the rule of the door before the one that drops")
 	} else if f.Hit != g.acceptHit && f.Verdict == netfilter.Accept {
 		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before they come to the door: no knock is needed", ssh), "take away the rule that accepts them, or allow single sources in it")
@@ -240,21 +241,21 @@ func (g Gate) around(w netfilter.Path) (all []Problem) {
 	} else if fresh.Verdict == netfilter.Accept {
 		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the door, or make DROP the policy of INPUT")
 	}
-	walks := w.Decide(netfilter.Established(ssh), g.edges[0].step).Hit == g.edges[0].step
-	switch f := w.Decide(netfilter.Established(ssh), -1); {
+	walks := path.Decide(netfilter.Established(ssh), g.edges[0].hit).Hit == g.edges[0].hit
+	switch f := path.Decide(netfilter.Established(ssh), -1); {
 	case f.Verdict == netfilter.Drop:
 		add("no-established", "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT")
-	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].step && w.Hits[f.Hit].States&netfilter.StateEstablished != 0:
+	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].hit && path.Hits[f.Hit].States&netfilter.StateEstablished != 0:
 		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
 	}
 	return all
 }
 
-// twoGates judges gates of iptables and of nft in the way of the same packets.
-func (f Found) twoGates() (all []Problem) {
+// checkTwoGates judges gates of iptables and nft that the same packets meet.
+func (f Findings) checkTwoGates() (all []Problem) {
 	for _, a := range f.Gates {
 		for _, b := range f.Other {
-			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.Doors, func(p int) bool { return slices.Contains(b.Doors, p) }) {
+			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.AcceptPorts, func(p int) bool { return slices.Contains(b.AcceptPorts, p) }) {
 				continue
 			}
 			p := Problem{"two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
@@ -266,19 +267,19 @@ func (f Found) twoGates() (all []Problem) {
 			all = append(all, p)
 		}
 	}
-	// A family in which they differ counts.
+	// Errors first: a family in which the ports differ counts.
 	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Compare(a.Severity, b.Severity) })
 	return all
 }
 
-// families judges a family without a gate beside one that has it, and gates
-// that are not alike.
-func (f Found) families() (all []Problem) {
+// checkFamilies judges a family that has no gate while the other has one, and
+// families whose gates differ.
+func (f Findings) checkFamilies() (all []Problem) {
 	if len(f.Gates) == 2 {
 		if a, b := f.Gates[0], f.Gates[1]; a.ordered && b.ordered && !slices.Equal(a.Ports, b.Ports) {
 			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
 		}
-		// What iptables-save prints has the mask always, given or not.
+		// Only scripts count: iptables-save always prints a mask.
 		if i := slices.IndexFunc(f.cut, func(l string) bool {
 			return slices.Contains(f.Gates[0].Lists, l) && slices.Contains(f.Gates[1].Lists, l)
 		}); i >= 0 {
@@ -292,21 +293,21 @@ func (f Found) families() (all []Problem) {
 	if g.Family == knock.Family6 {
 		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
 	}
-	w := f.Paths[other]
-	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !w.Known {
+	path := f.paths[other]
+	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !path.Shown {
 		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
 			"give what ip6tables-save prints too, behind the rest"})
 	}
 	ssh := cmp.Or(g.SSHPort, 22)
-	if f.Kind == FromScript || !w.Known || w.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
-		return all // not shown, or shut to all
+	if f.Kind == FromScript || !path.Shown || path.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
+		return all // not shown, or closed to everybody
 	}
 	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and lets everybody in to port %d: no knock is needed there if sshd listens", name, ssh),
 		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
 }
 
-// refresh judges how the rules follow the hours, and how much they remember.
-func (f Found) refresh(k Known) (all []Problem) {
+// checkRefresh judges how the rules are refreshed, and the sizes of their sets.
+func (f Findings) checkRefresh(k Facts) (all []Problem) {
 	if k.Candidate != nil {
 		all = append(all, candidateProblems(*k.Candidate, k.Perhaps)...)
 	}
@@ -339,7 +340,7 @@ func (f Found) refresh(k Known) (all []Problem) {
 	return all
 }
 
-// candidateProblems judges how the rules were made. What is only a guess is no error.
+// candidateProblems judges what the rules were made with. A guess is no error.
 func candidateProblems(m solve.Candidate, perhaps bool) (all []Problem) {
 	if m.Offset < 0 {
 		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),

@@ -32,8 +32,8 @@ func TestProblems(t *testing.T) {
 		call        = "-A INPUT -j portknocking\n"
 		lo          = "-A INPUT -i lo -j ACCEPT\n"
 	)
-	known := func(m solve.Candidate) gate.Known { return gate.Known{SSHPort: 22, Candidate: &m, ListTotal: 10000} }
-	usual := gate.Known{SSHPort: 22, ListTotal: 10000}
+	known := func(m solve.Candidate) gate.Facts { return gate.Facts{SSHPort: 22, Candidate: &m, ListTotal: 10000} }
+	usual := gate.Facts{SSHPort: 22, ListTotal: 10000}
 	edit := func(text, old, new string) string {
 		t.Helper()
 		if !strings.Contains(text, old) {
@@ -49,13 +49,13 @@ func TestProblems(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		text  string
-		known gate.Known
+		known gate.Facts
 		want  []string // the codes
 	}{
 		{"none in the article's", both, usual, nil},
 		{"only that IPv6 is not told, in IPv4's alone", save, usual, []string{"v6-not-given"}},
-		{"the lists come last", save, gate.Known{}, []string{"v6-not-given", "list-size"}},
-		{"perhaps an old hour", both, gate.Known{Perhaps: true, Candidate: &solve.Candidate{Hour: solveHour.Add(-3), Offset: -3, Variant: solve.AsGiven}}, []string{"stale-hour", "list-size"}},
+		{"the lists come last", save, gate.Facts{}, []string{"v6-not-given", "list-size"}},
+		{"perhaps an old hour", both, gate.Facts{Perhaps: true, Candidate: &solve.Candidate{Hour: solveHour.Add(-3), Offset: -3, Variant: solve.AsGiven}}, []string{"stale-hour", "list-size"}},
 		{"none in nft's", nft, usual, nil},
 		{"none with the right hour", both, known(solve.Candidate{Hour: solveHour, Variant: solve.AsGiven}), nil},
 		{"none where one source may connect", edit(both, lo, lo+"-A INPUT -s 203.0.113.7/32 -p tcp -m tcp --dport 22 -j ACCEPT\n"), usual, nil},
@@ -76,7 +76,7 @@ func TestProblems(t *testing.T) {
 		{"none where a set may connect", edit(both, call, "-A INPUT -p tcp -m set --match-set admins src -m tcp --dport 22 -j ACCEPT\n"+call), usual, nil},
 		{"none where all but a set are dropped", edit(both, call, "-A INPUT -m set ! --match-set country src -j DROP\n"+call), usual, nil},
 		{"none with a door of several ports", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept"), usual, nil},
-		{"none at another port of the door", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept"), gate.Known{SSHPort: 443, ListTotal: 10000}, nil},
+		{"none at another port of the door", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept"), gate.Facts{SSHPort: 443, ListTotal: 10000}, nil},
 		{"a door of other ports", edit(both, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,80 -j portknock_accept"), usual, []string{"ssh-port"}},
 		{"SSH accepted by the card", edit(both, call, "-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT\n"+call), usual, []string{"ssh-accepted"}},
 		{"SSH accepted after", edit(both, "-j portknock_accept\n", "-j portknock_accept\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n"), usual, []string{"ssh-accepted"}},
@@ -110,8 +110,8 @@ func TestProblems(t *testing.T) {
 		{"an old hour", both, known(solve.Candidate{Hour: solveHour.Add(-3), Offset: -3, Variant: solve.AsGiven}), []string{"stale-hour"}},
 		{"a coming hour", both, known(solve.Candidate{Hour: solveHour.Add(1), Offset: 1, Variant: solve.AsGiven}), []string{"hour-ahead"}},
 		{"a port twice", edit(both, "10858", "10247"), usual, []string{"repeated-ports"}},
-		{"another SSH port", both, gate.Known{SSHPort: 2222, ListTotal: 10000}, []string{"ssh-port"}},
-		{"a list of 100", both, gate.Known{SSHPort: 22}, []string{"list-size"}},
+		{"another SSH port", both, gate.Facts{SSHPort: 2222, ListTotal: 10000}, []string{"ssh-port"}},
+		{"a list of 100", both, gate.Facts{SSHPort: 22}, []string{"list-size"}},
 		{"an nft set of 100", edit(nft, "size 65535", "size 100"), usual, []string{"list-size"}},
 		{"a script that flushes", script, usual, []string{"flush-refresh"}},
 		{"a script that does not", edit(script, "    iptables -F portknocking\n", ""), usual, nil},
@@ -158,7 +158,7 @@ func ipOnly(text string) string {
 // passes both.
 func TestTwoGates(t *testing.T) {
 	both, nft := rules(t, "article.save", "article6.save"), rules(t, "native.nft")
-	usual := gate.Known{SSHPort: 22, ListTotal: 10000}
+	usual := gate.Facts{SSHPort: 22, ListTotal: 10000}
 	for _, tt := range []struct {
 		name     string
 		text     string

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// maxSequences bounds those that are solved for: this hour's, the hour's
-	// before and after are taken at once by the most careful gate.
+	// maxSequences bounds those that are solved for. The most careful gate accepts
+	// three at once: those of this hour, the one before and the one after.
 	maxSequences = 4
 )
 
-// Kind says what rules were read from.
+// Kind is what rules were read from.
 type Kind string
 
 // The kinds of rules.
@@ -28,14 +28,15 @@ const (
 	FromScript   Kind = "script"   // a shell script that calls iptables
 )
 
-// DoorKind is what a gate's door does to the address that it lets through.
-type DoorKind string
+// AcceptKind is what the accept rule does to an address that it accepts. Its values
+// are those of the recent match.
+type AcceptKind string
 
-// The kinds of doors.
+// The kinds of accept rules.
 const (
-	DoorRCheck DoorKind = "rcheck" // nothing: open for one window
-	DoorUpdate DoorKind = "update" // every connection extends the window
-	DoorRemove DoorKind = "remove" // the first connection uses it up
+	Fixed   AcceptKind = "rcheck" // nothing: SSH is open for one window
+	Sliding AcceptKind = "update" // every packet that it matches extends the window
+	OneShot AcceptKind = "remove" // the first connection ends the window
 )
 
 // Gate is a gate found in rules. Everything in it is printable.
@@ -44,42 +45,41 @@ type Gate struct {
 	// Ports are those of the phases in order, five in a gate that works. In a
 	// script, which computes them, they are 0.
 	Ports []uint16
-	// Also are further sequences that it takes at the same time, such as the
-	// previous hour's for a while.
+	// Also are further sequences that it accepts at the same time, such as the
+	// previous hour's during the grace time.
 	Also [][]uint16
-	// Lists are the names of the lists of phase 1 to the door.
+	// Lists are the names of the sets, from phase 1 to the one that the accept rule
+	// checks.
 	Lists []string
-	// Windows are the times for which phase 1 to the last stay open; zero is
-	// without end, or what a script does not tell.
+	// Windows are the windows of the phases, from 1 to the last; zero is endless, or
+	// unknown in a script.
 	Windows []time.Duration
-	Door    DoorKind
+	Accept  AcceptKind
 	// SSHPort is the port that the door guards, 0 where it guards all.
 	// Doors are all ports behind doors of this gate.
-	SSHPort int
-	Doors   []int
-	// Chain is where the phases stand.
+	SSHPort     int
+	AcceptPorts []int
+	// Chain is the chain that holds the rule of phase 1.
 	Chain string
-	// Guarded says that the last phase remembers who has been there, as a replay
-	// guard does.
+	// Guarded: the gate has a replay guard.
 	Guarded bool
-	// Strict says that a wrong or repeated knock takes the phases away, so that
-	// a client has to start over.
+	// Strict: after a wrong or repeated knock a client has to start over.
 	Strict bool
-	// SweepGuard is how many wrong ports a minute the gate forgives a source; 0
+	// SweepGuard is how many wrong ports a minute the gate forgives an address; 0
 	// is no sweep guard.
 	SweepGuard int
 
 	path      netfilter.Path // of its family, all of it
 	edges     []edge
-	acceptHit int  // index of the door's step, -1 without one
-	ordered   bool // the phases lead to the door
-	size      int  // the smallest list's, 0 unknown
-	native    bool // stands in a table of nft's own
-	swept     bool // it is known what a sweep does
-	passes    int  // of a sweep, after which it is open; 0 is never
+	acceptHit int  // index of the accept rule in path.Hits, -1 without one
+	ordered   bool // the phases lead to the accept rule
+	size      int  // of the smallest set; 0 is unknown
+	native    bool // is in a native table of nft
+	swept     bool // passes is known
+	passes    int  // of a sweep until it opens; 0 is never
 }
 
-// Window returns the shortest window, zero where none ends.
+// Window returns the shortest window, zero if all are endless or unknown.
 func (g Gate) Window() time.Duration {
 	var shortest time.Duration
 	for _, w := range g.Windows {
@@ -90,12 +90,11 @@ func (g Gate) Window() time.Duration {
 	return shortest
 }
 
-// Sequence returns the five ports, unless the gate has another number of them
-// or does not tell.
+// Sequence returns the ports of the gate. ok is false if they are not five, or not
+// known.
 func (g Gate) Sequence() (p [knock.Knocks]uint16, ok bool) { return fivePorts(g.Ports) }
 
-// Sequences returns all sequences of five ports that the gate takes, the first
-// first.
+// Sequences returns all sequences of five ports that the gate accepts, Ports first.
 func (g Gate) Sequences() (all [][knock.Knocks]uint16) {
 	for _, ports := range append([][]uint16{g.Ports}, g.Also...) {
 		if p, ok := fivePorts(ports); ok && len(all) < maxSequences {
@@ -112,90 +111,91 @@ func fivePorts(s []uint16) (p [knock.Knocks]uint16, ok bool) {
 	return [knock.Knocks]uint16(s), true
 }
 
-// Found is what [ReadRules] found.
-type Found struct {
+// Findings is what was found in rules. The zero Findings holds no gate.
+type Findings struct {
 	Kind  Kind
 	Gates []Gate // IPv4's before IPv6's; at most one each
-	// Other are gates of nft beside Gates of iptables. Who is to get in must
-	// pass both.
+	// Other are gates of nft beside Gates of iptables. A client has to pass both.
 	Other []Gate
-	// Printed is set for a script that Rules.Script wrote, whose gates tell no
-	// ports.
+	// Printed is set for a script of package script. Its gates have no ports: it
+	// computes them.
 	Printed *script.Printed
 
-	local   bool                            // all that this machine has was read
-	Paths   map[knock.Family]netfilter.Path // what a packet of each family meets
+	local   bool                            // these are all rules of this machine
+	paths   map[knock.Family]netfilter.Path // what a packet of each family meets
 	cleared []string                        // what a script's refresh empties
-	cut     []string                        // lists that a script makes with a mask of IPv4
+	cut     []string                        // listsOf that a script makes with a mask of IPv4
 }
 
-// ReadRules reads rules and finds the gate in them, whatever its chains and
-// lists are called. It takes the output of iptables-save, iptables -S and nft
-// list ruleset, several one after the other (iptables-save and ip6tables-save
-// belong together), a shell script that calls iptables, and the script that
-// [Rules.Script] writes. Rules without a
-// gate are no error.
-func ReadRules(r io.Reader) (Found, error) {
+// ReadRules reads rules and finds the gate in them, whatever its chains and sets
+// are called. It reads the output of iptables-save, iptables -S and nft list
+// ruleset, also one after the other (iptables-save and ip6tables-save belong
+// together), shell scripts that call iptables, and the script that
+// [script.Rules.Script] writes. Rules without a gate are no error. Its errors are
+// those of the reader, [netfilter.ErrLongRules], [netfilter.ErrNoRules] and
+// [netfilter.ErrOpaqueRules].
+func ReadRules(r io.Reader) (Findings, error) {
 	text, err := io.ReadAll(io.LimitReader(r, netfilter.MaxText+1))
 	if err != nil {
-		return Found{}, fmt.Errorf("cannot read the rules: %w", err)
+		return Findings{}, fmt.Errorf("cannot read the rules: %w", err)
 	}
 	if len(text) > netfilter.MaxText {
-		return Found{}, netfilter.ErrLongRules
+		return Findings{}, netfilter.ErrLongRules
 	}
 	f, err := Find(text)
-	f.judge()
+	f.tryOut()
 	return f, err
 }
 
-// judge tries the gates out, which a watch has no use for.
-func (f *Found) judge() {
+// tryOut plays handshakes and sweeps through the gates.
+func (f *Findings) tryOut() {
 	for _, gates := range [][]Gate{f.Gates, f.Other} {
 		for i := range gates {
 			if g := &gates[i]; f.Printed == nil {
-				g.judge(g.path.Only(g.native))
+				g.tryOut(g.path.Only(g.native))
 			}
 		}
 	}
 }
 
-// Find is ReadRules for a text of any length.
-func Find(text []byte) (Found, error) {
+// Find is ReadRules without trying the gates out, for a text of any length: it is
+// cheap enough for a watch. Strict, SweepGuard and [Gate.Sweep] stay unknown.
+func Find(text []byte) (Findings, error) {
 	lines := netfilter.CleanLines(text)
 	if p, ok := script.ReadPrinted(lines); ok {
-		return foundIn(p), nil
+		return fromPrinted(p), nil
 	}
 	rules, err := netfilter.Parse(lines)
 	if err != nil {
-		return Found{}, err
+		return Findings{}, err
 	}
-	f := Found{Kind: FromNFT}
-	f.find(rules.Tables)
+	f := Findings{Kind: FromNFT}
+	f.find(rules)
 	switch {
 	case rules.Script:
 		f.Kind = FromScript
-	case rules.Saved && (len(f.Gates) == 0 || !f.Gates[0].native):
+	case rules.IPTables && (len(f.Gates) == 0 || !f.Gates[0].native):
 		f.Kind = FromIPTables
 	}
-	if rules.Opaque && len(f.Gates) == 0 && !rules.Saved {
-		return Found{}, netfilter.ErrOpaqueRules
+	if rules.Opaque && len(f.Gates) == 0 && !rules.IPTables {
+		return Findings{}, netfilter.ErrOpaqueRules
 	}
-	f.cut = rules.Cut
-	f.clear(rules.Flushes, rules.Empties)
+	f.cut = rules.MaskedLists
+	f.recordCleared(rules.FlushedChains, rules.EmptiedLists)
 	return f, nil
 }
 
-// find looks for the gates in what a packet of each family meets. Those of
-// iptables and of nft's own tables are kept apart: they share no list.
-func (f *Found) find(tables []*netfilter.Table) {
-	f.Paths = map[knock.Family]netfilter.Path{}
+// find finds the gates in the path of each family. It looks at iptables and at
+// native tables of nft separately: they share no set.
+func (f *Findings) find(rules netfilter.Ruleset) {
+	f.paths = map[knock.Family]netfilter.Path{}
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		w := netfilter.PathOf(tables, family)
-		f.Paths[family] = w
+		path := rules.Path(family)
+		f.paths[family] = path
 		for kind, native := range []bool{false, true} {
-			if g, ok := findGate(w.Only(native)); ok {
-				g.Family, g.native, g.path = family, native, w
+			if g, ok := findGate(path.Only(native)); ok {
+				g.Family, g.native, g.path = family, native, path
 				gates[kind] = append(gates[kind], g)
 			}
 		}
@@ -205,8 +205,8 @@ func (f *Found) find(tables []*netfilter.Table) {
 	}
 }
 
-// clear keeps what a script empties of the gate: its chain, or its lists.
-func (f *Found) clear(flushes, empties []string) {
+// recordCleared records what a script empties: the chain of the gate, or its lists.
+func (f *Findings) recordCleared(flushes, empties []string) {
 	for _, g := range f.Gates {
 		if f.Kind != FromScript {
 			return
@@ -224,19 +224,19 @@ func (f *Found) clear(flushes, empties []string) {
 	f.cleared = slices.Compact(f.cleared)
 }
 
-// Gate returns the first gate.
-func (f Found) Gate() (Gate, bool) {
+// Gate returns the first gate. ok is false if there is none.
+func (f Findings) Gate() (g Gate, ok bool) {
 	if len(f.Gates) == 0 {
 		return Gate{}, false
 	}
 	return f.Gates[0], true
 }
 
-// Sets are the sets of nft in the rules, by their names.
-func (f Found) Sets() map[string]netfilter.Set {
+// Sets returns the nft sets in the rules, by their names.
+func (f Findings) Sets() map[string]netfilter.Set {
 	all := map[string]netfilter.Set{}
-	for _, w := range f.Paths {
-		maps.Copy(all, w.Sets)
+	for _, path := range f.paths {
+		maps.Copy(all, path.Sets)
 	}
 	return all
 }

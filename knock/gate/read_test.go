@@ -32,7 +32,7 @@ func rules(t testing.TB, names ...string) string {
 	return all.String()
 }
 
-func readRules(t testing.TB, text string) gate.Found {
+func readRules(t testing.TB, text string) gate.Findings {
 	t.Helper()
 	f, err := gate.ReadRules(strings.NewReader(text))
 	if err != nil {
@@ -69,22 +69,22 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 		families []knock.Family
 		ports    []uint16
 		windows  []time.Duration
-		door     gate.DoorKind
+		door     gate.AcceptKind
 		sshPort  int
 		chain    string
 	}{
-		{"iptables-save", rules(t, "article.save"), gate.FromIPTables, both[:1], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
-		{"ip6tables-save", rules(t, "article6.save"), gate.FromIPTables, both[1:], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
-		{"both", rules(t, "article.save", "article6.save"), gate.FromIPTables, both, articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
-		{"iptables -S", listed(rules(t, "article.save")), gate.FromIPTables, both[:1], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
-		{"ip6tables -S", listed(rules(t, "article6.save")), gate.FromIPTables, both[1:], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
-		{"both with -S", listed(rules(t, "article.save", "article6.save")), gate.FromIPTables, both, articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
+		{"iptables-save", rules(t, "article.save"), gate.FromIPTables, both[:1], articlePorts, fives, gate.Fixed, 22, "portknocking"},
+		{"ip6tables-save", rules(t, "article6.save"), gate.FromIPTables, both[1:], articlePorts, fives, gate.Fixed, 22, "portknocking"},
+		{"both", rules(t, "article.save", "article6.save"), gate.FromIPTables, both, articlePorts, fives, gate.Fixed, 22, "portknocking"},
+		{"iptables -S", listed(rules(t, "article.save")), gate.FromIPTables, both[:1], articlePorts, fives, gate.Fixed, 22, "portknocking"},
+		{"ip6tables -S", listed(rules(t, "article6.save")), gate.FromIPTables, both[1:], articlePorts, fives, gate.Fixed, 22, "portknocking"},
+		{"both with -S", listed(rules(t, "article.save", "article6.save")), gate.FromIPTables, both, articlePorts, fives, gate.Fixed, 22, "portknocking"},
 		{"other names", rules(t, "other_names.save"), gate.FromIPTables, both[:1], []uint16{1, 2, 3, 4, 5},
-			[]time.Duration{7 * s, 7 * s, 7 * s, 7 * s, 8 * s}, gate.DoorRemove, 2222, "tor"},
-		{"nft", rules(t, "native.nft"), gate.FromNFT, both, articlePorts, fives, gate.DoorRCheck, 22, "knocks"},
-		{"nft -n", numeric, gate.FromNFT, both, articlePorts, fives, gate.DoorRCheck, 22, "knocks"},
-		{"a script", rules(t, "refresh.sh"), gate.FromScript, both[:1], make([]uint16, 5), fives, gate.DoorRCheck, 22, "portknocking"},
-		{"windows's line ends", strings.ReplaceAll(rules(t, "article.save"), "\n", "\r\n"), gate.FromIPTables, both[:1], articlePorts, fives, gate.DoorRCheck, 22, "portknocking"},
+			[]time.Duration{7 * s, 7 * s, 7 * s, 7 * s, 8 * s}, gate.OneShot, 2222, "tor"},
+		{"nft", rules(t, "native.nft"), gate.FromNFT, both, articlePorts, fives, gate.Fixed, 22, "knocks"},
+		{"nft -n", numeric, gate.FromNFT, both, articlePorts, fives, gate.Fixed, 22, "knocks"},
+		{"a script", rules(t, "refresh.sh"), gate.FromScript, both[:1], make([]uint16, 5), fives, gate.Fixed, 22, "portknocking"},
+		{"windows's line ends", strings.ReplaceAll(rules(t, "article.save"), "\n", "\r\n"), gate.FromIPTables, both[:1], articlePorts, fives, gate.Fixed, 22, "portknocking"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := readRules(t, tt.text)
@@ -93,7 +93,7 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 			}
 			for i, g := range f.Gates {
 				if g.Family != tt.families[i] || !slices.Equal(g.Ports, tt.ports) || !slices.Equal(g.Windows, tt.windows) ||
-					g.Door != tt.door || g.SSHPort != tt.sshPort || g.Chain != tt.chain || len(g.Lists) != 5 || len(g.Also) != 0 {
+					g.Accept != tt.door || g.SSHPort != tt.sshPort || g.Chain != tt.chain || len(g.Lists) != 5 || len(g.Also) != 0 {
 					t.Errorf("%+v", g)
 				}
 			}
@@ -111,25 +111,25 @@ func TestReadRulesTellsDoorsApart(t *testing.T) {
 	const open = "ip saddr @phase5_4 counter packets 3 bytes 180 accept"
 	for _, tt := range []struct {
 		name, text string
-		want       gate.DoorKind
+		want       gate.AcceptKind
 	}{
-		{"rcheck", save, gate.DoorRCheck},
-		{"update", strings.Replace(save, door, "--update --seconds 5 --name PK_PHASE5", 1), gate.DoorUpdate},
-		{"remove", strings.Replace(save, door, "--remove --name PK_PHASE5", 1), gate.DoorRemove},
+		{"rcheck", save, gate.Fixed},
+		{"update", strings.Replace(save, door, "--update --seconds 5 --name PK_PHASE5", 1), gate.Sliding},
+		{"remove", strings.Replace(save, door, "--remove --name PK_PHASE5", 1), gate.OneShot},
 		{"remove in the chain", strings.Replace(save, "-A portknock_accept -j ACCEPT",
-			"-A portknock_accept -m recent --remove --name PK_PHASE5 --mask 255.255.255.255 --rsource\n-A portknock_accept -j ACCEPT", 1), gate.DoorRemove},
-		{"all others dropped", strings.Replace(save, door, "! --rcheck --seconds 5 --name PK_PHASE5", 1) + "", gate.DoorRCheck},
-		{"nft", nft, gate.DoorRCheck},
-		{"nft update", strings.Replace(nft, open, "ip saddr @phase5_4 update @phase5_4 { ip saddr } accept", 1), gate.DoorUpdate},
-		{"nft delete", strings.Replace(nft, open, "ip saddr @phase5_4 delete @phase5_4 { ip saddr } accept", 1), gate.DoorRemove},
-		{"nft, all others dropped", strings.Replace(nft, open, "ip saddr != @phase5_4 drop", 1), gate.DoorRCheck},
+			"-A portknock_accept -m recent --remove --name PK_PHASE5 --mask 255.255.255.255 --rsource\n-A portknock_accept -j ACCEPT", 1), gate.OneShot},
+		{"all others dropped", strings.Replace(save, door, "! --rcheck --seconds 5 --name PK_PHASE5", 1) + "", gate.Fixed},
+		{"nft", nft, gate.Fixed},
+		{"nft update", strings.Replace(nft, open, "ip saddr @phase5_4 update @phase5_4 { ip saddr } accept", 1), gate.Sliding},
+		{"nft delete", strings.Replace(nft, open, "ip saddr @phase5_4 delete @phase5_4 { ip saddr } accept", 1), gate.OneShot},
+		{"nft, all others dropped", strings.Replace(nft, open, "ip saddr != @phase5_4 drop", 1), gate.Fixed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.name == "all others dropped" {
 				tt.text = strings.Replace(tt.text, "-j portknock_accept", "-j DROP", 1)
 			}
 			g, ok := readRules(t, tt.text).Gate()
-			if !ok || g.Door != tt.want || g.SSHPort != 22 || !slices.Equal(g.Ports, articlePorts) {
+			if !ok || g.Accept != tt.want || g.SSHPort != 22 || !slices.Equal(g.Ports, articlePorts) {
 				t.Errorf("%v %+v", ok, g)
 			}
 		})
@@ -197,15 +197,15 @@ func TestReadRulesOfARealServer(t *testing.T) {
 			t.Fatalf("%s: %+v\n%s", name, f.Gates, text)
 		}
 		for _, g := range f.Gates {
-			if !slices.Equal(g.Ports, articlePorts) || g.SSHPort != 2022 || g.Window() != 4*time.Second || g.Door != gate.DoorRCheck {
+			if !slices.Equal(g.Ports, articlePorts) || g.SSHPort != 2022 || g.Window() != 4*time.Second || g.Accept != gate.Fixed {
 				t.Errorf("%s: %+v", name, g)
 			}
 		}
-		if got := codes(f.Problems(gate.Known{SSHPort: 2022})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
+		if got := codes(f.Problems(gate.Facts{SSHPort: 2022})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
 			t.Errorf("%s: problems %q", name, got)
 		}
 	}
-	if got := codes(readRules(t, save6).Problems(gate.Known{})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
+	if got := codes(readRules(t, save6).Problems(gate.Facts{})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn", "list-size"}) {
 		t.Errorf("IPv6 alone: %q", got)
 	}
 	if _, err := gate.ReadRules(strings.NewReader(s.Run(t, "nft", "list", "ruleset"))); !errors.Is(err, netfilter.ErrOpaqueRules) {
@@ -226,7 +226,7 @@ func TestReadRulesOfARealServer(t *testing.T) {
 		if len(f.Gates) != 2 || !slices.Equal(f.Gates[0].Ports, articlePorts) || !slices.Equal(f.Gates[1].Ports, articlePorts) {
 			t.Errorf("nft %s: %+v", option, f.Gates)
 		}
-		if got := codes(f.Problems(gate.Known{SSHPort: 22})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn"}) {
+		if got := codes(f.Problems(gate.Facts{SSHPort: 22})); !slices.Equal(got, []string{"no-sweep-guard", "knocks-not-syn"}) {
 			t.Errorf("nft %s: problems %q", option, got)
 		}
 	}
@@ -270,12 +270,12 @@ func FuzzReadRules(f *testing.F) {
 		}
 		shown := []string{}
 		for _, g := range found.Gates {
-			shown = append(append(shown, g.Chain, string(g.Door)), g.Lists...)
+			shown = append(append(shown, g.Chain, string(g.Accept)), g.Lists...)
 			if len(g.Ports) < 3 || len(g.Ports) != len(g.Lists) {
 				t.Errorf("%+v", g)
 			}
 		}
-		for _, p := range found.Problems(gate.Known{SSHPort: 22}) {
+		for _, p := range found.Problems(gate.Facts{SSHPort: 22}) {
 			shown = append(shown, p.Code, p.Summary, p.Fix)
 		}
 		for _, s := range shown {

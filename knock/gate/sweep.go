@@ -12,24 +12,22 @@ import (
 	"rapport/knock/solve"
 )
 
-// Sweep is what a gate is to whoever sends a SYN to every port of a range in
-// ascending order, pass after pass, and does not know the secret.
+// Sweep is what a sweep does to a gate: SYNs to every port of a range in ascending
+// order, pass after pass, without the secret.
 type Sweep struct {
-	// Guarded: it stays shut, by a sweep guard or because the gate is strict.
+	// Guarded: the gate stays closed, by a sweep guard or because it is strict.
 	Guarded bool
-	// Passes are those after which it is open, at once where the ports of this
-	// hour ascend; one for each phase, which is enough in any order, where the
-	// rules do not tell the ports. 0 is guarded, or not known.
+	// Passes is how many open the gate: one if the ports of this hour ascend. It is
+	// one for each phase, enough in any order, if the ports are not known. 0 is
+	// guarded or unknown.
 	Passes int
-	// Rate is the SYNs a second from which on a pass takes no longer than a
-	// window. 0 is any.
+	// Rate is how many SYNs a second make a pass as short as a window; 0 is any.
 	Rate int
 	SYNs int           // of all passes
-	Time time.Duration // for all passes at that rate
+	Time time.Duration // of all passes at that rate
 }
 
-// Sweep returns what a sweep of a range does; without a range it goes over all
-// ports.
+// Sweep returns what a sweep of a range does, of all ports for the zero range.
 func (g Gate) Sweep(r knock.Range) Sweep {
 	s := Sweep{Guarded: g.swept && g.passes == 0, Passes: g.passes}
 	size := solve.MaxSize
@@ -44,7 +42,7 @@ func (g Gate) Sweep(r knock.Range) Sweep {
 	return s
 }
 
-// problem says what a sweep of a range does to the gate, if it opens it.
+// problem returns the problem of a gate that a sweep of the range opens.
 func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 	if s.Passes == 0 {
 		return p, false
@@ -61,7 +59,7 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 		passes = "pass"
 	}
 	how := fmt.Sprintf("in this hour %d %s over %s in ascending order", s.Passes, passes, over)
-	if slices.Contains(g.Ports, 0) { // which order is theirs is not told
+	if slices.Contains(g.Ports, 0) { // computed: their order is unknown
 		how = fmt.Sprintf("at most %d passes over %s in any order", s.Passes, over)
 	}
 	return Problem{"no-sweep-guard", SeverityWarning,
@@ -72,30 +70,30 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 
 const (
 	// maxPass bounds the ports of a pass that are played, and maxPlayed the rules
-	// that they meet; of a long pass some of the wrong ports are left out.
+	// that they meet. A longer pass skips some of the wrong ports.
 	maxPass, minPass = 1000, 64
 	maxPlayed        = 200_000
-	// beside is how far beyond the gate's own ports a pass begins and ends.
-	beside = 100
+	// margin is how far outside the gate's own ports a pass begins and ends.
+	margin = 100
 )
 
-// trial is a gate that packets are sent to.
+// trial plays packets to a gate.
 type trial struct {
-	way   netfilter.Path
-	gate  *Gate
-	ports []int // of the phases, in order
-	door  netfilter.SetMatch
-	src   netfilter.Source
+	path   netfilter.Path
+	gate   *Gate
+	ports  []int // of the phases, in order
+	accept netfilter.SetMatch
+	src    netfilter.Source
 }
 
-// judge finds out by trial what a gate does to wrong knocks and to sweeps. It
-// leaves out one whose handshake opens nothing that is understood.
-func (g *Gate) judge(w netfilter.Path) {
+// tryOut plays wrong knocks and sweeps through the gate, and records what they do.
+// It gives up if the handshake itself opens nothing.
+func (g *Gate) tryOut(path netfilter.Path) {
 	if g.acceptHit < 0 || len(g.edges) == 0 {
 		return
 	}
-	t := trial{way: through(w, g), gate: g}
-	t.door, _ = doorOf(w.Hits[g.acceptHit])
+	t := trial{path: reachable(path, g), gate: g}
+	t.accept, _ = acceptMatch(path.Hits[g.acceptHit])
 	for _, e := range g.edges {
 		t.ports = append(t.ports, e.port)
 	}
@@ -106,31 +104,31 @@ func (g *Gate) judge(w netfilter.Path) {
 	g.passes, g.SweepGuard = t.sweep()
 }
 
-// through returns the way with the chains of the gate in it, also where nothing
-// leads to them: a text may show them alone.
-func through(w netfilter.Path, g *Gate) netfilter.Path {
+// reachable returns the path with the chains of the gate made base chains if
+// nothing leads to them: a text may show them alone.
+func reachable(path netfilter.Path, g *Gate) netfilter.Path {
 	var bases []netfilter.Base
-	for _, b := range w.Bases {
+	for _, b := range path.Bases {
 		has := func(step int) bool { return b.First <= step && step < b.End }
 		if b.Hook == netfilter.NoHook {
-			if !has(g.acceptHit) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.step) }) {
+			if !has(g.acceptHit) && !slices.ContainsFunc(g.edges, func(e edge) bool { return has(e.hit) }) {
 				continue
 			}
 			b.Hook, b.Policy = netfilter.Input, netfilter.Next
 		}
 		bases = append(bases, b)
 	}
-	w.Bases = bases
-	return w
+	path.Bases = bases
+	return path
 }
 
-// send sends SYNs, and reports whether SSH is open after one of them.
+// send plays SYNs, and reports whether SSH is open after one of them.
 func (t *trial) send(gap time.Duration, ports ...int) (opens bool) {
 	for _, p := range ports {
-		t.src.Now += gap
-		t.way.Play(netfilter.SYN(p), &t.src, -1)
-		if !opens && t.src.On(t.door) {
-			opens = t.way.Play(netfilter.SYN(cmp.Or(t.gate.SSHPort, sshPort)), &t.src, -1).Verdict != netfilter.Drop
+		t.src.Clock += gap
+		t.path.Play(netfilter.SYN(p), &t.src, -1)
+		if !opens && t.src.Matches(t.accept) {
+			opens = t.path.Play(netfilter.SYN(cmp.Or(t.gate.SSHPort, sshPort)), &t.src, -1).Verdict != netfilter.Drop
 		}
 	}
 	return opens
@@ -142,7 +140,7 @@ func (t *trial) opensTo(ports []int) bool {
 	return t.send(time.Millisecond, ports...)
 }
 
-// strict reports whether a wrong or a repeated knock in between spoils the
+// strict reports whether a wrong or a repeated knock in between breaks the
 // handshake.
 func (t *trial) strict() bool {
 	for k := 1; k < len(t.ports); k++ {
@@ -155,8 +153,7 @@ func (t *trial) strict() bool {
 	return false
 }
 
-// own are the ports of all sequences, ascending; those that the text does not
-// tell are left out.
+// own returns the known ports of all sequences, ascending.
 func (t *trial) own() (all []int) {
 	for _, ports := range append(slices.Clone(t.gate.Also), t.gate.Ports) {
 		for _, p := range ports {
@@ -169,8 +166,8 @@ func (t *trial) own() (all []int) {
 	return slices.Compact(all)
 }
 
-// wrong is a port among the gate's own that is none of them, in the middle of
-// the widest gap.
+// wrong returns a port that the gate does not use, in the middle of the widest gap
+// between its own.
 func (t *trial) wrong() int {
 	own := t.own()
 	port, widest := 1, 1
@@ -182,16 +179,16 @@ func (t *trial) wrong() int {
 	return port
 }
 
-// sweep plays as many passes as there are phases, each within a window, and
-// returns after how many the gate opened, 0 for never, and how many wrong ports
-// a minute it forgives if it minds them.
+// sweep plays as many passes as there are phases, each within a window. It returns
+// after how many of them the gate opened, 0 for never, and how many wrong ports a
+// minute the gate forgives, 0 for any number.
 func (t *trial) sweep() (passes, wrong int) {
 	own := t.own()
-	first, last := 1, 2*beside
+	first, last := 1, 2*margin
 	if len(own) > 0 {
-		first, last = max(1, own[0]-beside), min(solve.MaxSize, own[len(own)-1]+beside)
+		first, last = max(1, own[0]-margin), min(solve.MaxSize, own[len(own)-1]+margin)
 	}
-	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.way.Hits))))
+	n := min(maxPass, max(minPass, maxPlayed/(1+len(t.path.Hits))))
 	each := 1 + (last-first)/n
 	var pass []int
 	if len(own) < len(t.ports) && slices.Min(t.ports) <= 0 {
@@ -210,5 +207,5 @@ func (t *trial) sweep() (passes, wrong int) {
 			passes = k + 1
 		}
 	}
-	return passes, t.src.Wrong
+	return passes, t.src.WrongPerMinute
 }

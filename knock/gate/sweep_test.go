@@ -119,7 +119,7 @@ func TestSweepProblems(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := readRules(t, tt.text)
-			got := slices.DeleteFunc(codes(f.Problems(gate.Known{SSHPort: 22, ListTotal: 10000})), func(c string) bool {
+			got := slices.DeleteFunc(codes(f.Problems(gate.Facts{SSHPort: 22, ListTotal: 10000})), func(c string) bool {
 				return c != "no-sweep-guard" && c != "knocks-not-syn" && c != "strict-gate"
 			})
 			if g := f.Gates[0]; !slices.Equal(got, append([]string{}, tt.want...)) || g.SweepGuard != tt.guard || g.Strict != slices.Contains(tt.want, "strict-gate") {
@@ -157,7 +157,7 @@ func TestStrictGates(t *testing.T) {
 			if !ok || !slices.Equal(g.Ports, articlePorts) {
 				t.Fatalf("%+v in\n%s", g, text)
 			}
-			got, sweep := codes(f.Problems(gate.Known{SSHPort: 22})), g.Sweep(knock.DefaultRange)
+			got, sweep := codes(f.Problems(gate.Facts{SSHPort: 22})), g.Sweep(knock.DefaultRange)
 			if strict := name != "article"; g.Strict != strict || sweep.Guarded != strict || slices.Contains(got, "no-sweep-guard") == strict || slices.Contains(got, "strict-gate") != strict {
 				t.Errorf("strict %v, %+v, problems %q in\n%s", g.Strict, sweep, got, text)
 			}
@@ -204,7 +204,7 @@ func TestInspectTheEmptySecret(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ports := tt.made.Ports(hour, tt.r, knock.Secret{})
 			p := solve.Query{Secret: tt.secret, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
-			i, err := gate.Inspect(context.Background(), readRules(t, withPorts(rules(t, "article.save"), ports)), p, gate.Known{})
+			i, err := gate.Inspect(context.Background(), readRules(t, withPorts(rules(t, "article.save"), ports)), p, gate.Facts{})
 			if err != nil || (len(i.Problems) > 0 && i.Problems[0].Code == worst && i.Problems[0].Severity == gate.SeverityError) != tt.want || i.OtherSecret() {
 				t.Fatalf("%+v, %v", i.Problems, err)
 			}
@@ -219,7 +219,7 @@ func TestInspectTheEmptySecret(t *testing.T) {
 	}
 	for _, s := range []knock.Secret{{}, knocktest.NewSecret(t, "f00b4r"), knocktest.NewSecret(t, "other")} {
 		p := solve.Query{Secret: s, Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
-		if i, err := gate.Inspect(context.Background(), readRules(t, rules(t, "article.save")), p, gate.Known{}); err != nil || i.Empty != nil {
+		if i, err := gate.Inspect(context.Background(), readRules(t, rules(t, "article.save")), p, gate.Facts{}); err != nil || i.Empty != nil {
 			t.Errorf("the article's: %+v, %v", i.Empty, err)
 		}
 	}

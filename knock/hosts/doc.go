@@ -1,9 +1,26 @@
-// Package hosts is what a user keeps about a server: the hosts file, where the
-// secret is and how to read it safely, names known to ssh, and the import of
-// old scripts.
+// Package hosts stores what a user knows about servers: the hosts file, where each
+// secret is, and the last result of each server.
 //
-// [Load] reads the hosts file and [Update] edits it in place, so that comments
-// and order stay as they are. [Host.ReadSecret] fetches a secret from where the
-// file says. No error, and no way of printing a value of this package, shows a
-// secret.
+// # The hosts file
+//
+// [Load] reads the hosts file, a TOML file with a table [hosts.NAME] for each
+// server, into a [File] of [Host] values. It refuses a file that others can write,
+// since the file may name commands to run, and one that holds a secret and that
+// others can read. [File.Find] returns the entry for a name or an address, or what
+// ~/.ssh/config says about it.
+//
+// [Update] edits the file in place under a lock: an [Editor] changes single keys,
+// and comments, order and spacing of the rest stay. [Add] and [Edit] change one
+// entry together with its secret. A [Change] is a fix that the doctor or the
+// screens propose for an entry.
+//
+// # Secrets
+//
+// A [SecretRef] says where a host's secret is: printed by a command, in a file, in
+// the system's keyring, or in the hosts file itself. [Host.ReadSecret] fetches it,
+// [SaveSecretFile] and [SaveKeyring] store one, and [ServeSecret] passes one to
+// child processes. [Generate] makes a new secret, and [Estimate] says how long one
+// resists an eavesdropper.
+//
+// No error of this package, and no way of printing its values, shows a secret.
 package hosts

@@ -10,16 +10,16 @@ import (
 	"rapport/knock"
 )
 
-// Errors of an Editor that callers decide on.
+// Errors of an Editor that callers test for.
 var (
-	// ErrExists says that a host of that name is there already.
+	// ErrExists says that there is already a host of that name.
 	ErrExists = errors.New("host exists already")
 	// ErrNoHost says that there is no host of that name.
 	ErrNoHost = errors.New("no such host")
 )
 
-// Editor changes the text of a hosts file: what an edit is not about stays as
-// it is, byte by byte. See [Update].
+// Editor changes the text of a hosts file. Every byte that an edit does not
+// concern stays. See [Update].
 type Editor struct {
 	doc document
 }
@@ -30,8 +30,8 @@ func (e *Editor) Hosts() []Host { return slices.Clone(e.doc.hosts) }
 // Host returns the host with that name, as it is now; see [File.Host].
 func (e *Editor) Host(name string) (Host, bool) { return find(e.doc.hosts, name) }
 
-// Add puts a host at the end. It wraps ErrExists if one has that name, and
-// fails where a field of h is not one that the hosts file takes.
+// Add appends a host. It wraps ErrExists if there is one of that name, and fails if
+// the hosts file does not allow a value of h.
 func (e *Editor) Add(h Host) error {
 	if old, ok := e.Host(h.Name); ok {
 		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(old.Name))
@@ -50,12 +50,12 @@ func (e *Editor) Add(h Host) error {
 		text = text[:len(text)-len(nl)]
 	}
 	text = append(text, block.String()...)
-	return e.become(text, append(e.Hosts(), h))
+	return e.replaceText(text, append(e.Hosts(), h))
 }
 
-// Replace gives the host of that name the values of h. Keys that changed are
-// set where they stand, new ones follow the last one, and those that went back
-// to their default are taken out. It wraps ErrNoHost if there is none.
+// Replace sets the values of the host of that name to those of h. Changed keys are
+// set in place, new ones follow the last key, and those that are back at their
+// default are removed. It wraps ErrNoHost if there is none.
 func (e *Editor) Replace(h Host) error {
 	i := index(e.doc.hosts, h.Name)
 	if i < 0 {
@@ -102,10 +102,10 @@ func (e *Editor) Replace(h Host) error {
 		}
 	}
 	edits = append(edits, edit{span{end, end}, added.String()})
-	return e.become(apply(text, edits), want)
+	return e.replaceText(apply(text, edits), want)
 }
 
-// Rename gives a host another name, in its header alone. It wraps ErrNoHost if
+// Rename changes a host's name, which is in its header alone. It wraps ErrNoHost if
 // there is none, and ErrExists if another host has the new name.
 func (e *Editor) Rename(name, to string) error {
 	i := index(e.doc.hosts, name)
@@ -123,11 +123,11 @@ func (e *Editor) Rename(name, to string) error {
 	}
 	want := e.Hosts()
 	want[i].Name = to
-	return e.become(apply(e.terminated(), []edit{{e.doc.sections[i].header, tomlKey(to)}}), want)
+	return e.replaceText(apply(e.terminated(), []edit{{e.doc.sections[i].header, tomlKey(to)}}), want)
 }
 
-// Remove takes a host out: its header, its keys, the comments among them and
-// those directly above the header. It wraps ErrNoHost if there is none.
+// Remove removes a host: its header, its keys, the comments among them and those
+// directly above the header. It wraps ErrNoHost if there is none.
 func (e *Editor) Remove(name string) error {
 	i := index(e.doc.hosts, name)
 	if i < 0 {
@@ -138,13 +138,13 @@ func (e *Editor) Remove(name string) error {
 	}
 	text := e.terminated()
 	cut := e.extent(text, i)
-	// One of the blank runs before and after goes too.
+	// The empty lines before or after it go too.
 	before := cut.start
-	for before > 0 && blank(text[lineStart(text, before-1):before]) {
+	for before > 0 && isBlank(text[lineStart(text, before-1):before]) {
 		before = lineStart(text, before-1)
 	}
 	if before == 0 || before < cut.start {
-		for cut.end < len(text) && blank(text[cut.end:lineEnd(text, cut.end)]) {
+		for cut.end < len(text) && isBlank(text[cut.end:lineEnd(text, cut.end)]) {
 			cut.end = lineEnd(text, cut.end)
 		}
 	}
@@ -152,7 +152,7 @@ func (e *Editor) Remove(name string) error {
 		cut.start = before
 	}
 	want := slices.Delete(e.Hosts(), i, i+1)
-	return e.become(apply(text, []edit{{cut, ""}}), want)
+	return e.replaceText(apply(text, []edit{{cut, ""}}), want)
 }
 
 // extent returns the lines that belong to a plain host.
@@ -162,7 +162,7 @@ func (e *Editor) extent(text []byte, i int) span {
 	for _, k := range s.keys {
 		x.end = max(x.end, lineEnd(text, k.end))
 	}
-	// A comment at the very top is the file's.
+	// A comment at the top of the file belongs to the file.
 	above := x.start
 	for above > 0 && comment(text[lineStart(text, above-1):above]) {
 		above = lineStart(text, above-1)
@@ -170,20 +170,20 @@ func (e *Editor) extent(text []byte, i int) span {
 	if above > 0 {
 		x.start = above
 	}
-	// Comments below the last key are the host's, unless they touch the next
-	// header: then they are that one's.
+	// Comments below the last key belong to the host, unless the next header follows
+	// directly: then they belong to that.
 	below := x.end
 	for below < len(text) && comment(text[below:lineEnd(text, below)]) {
 		below = lineEnd(text, below)
 	}
-	if below == len(text) || blank(text[below:lineEnd(text, below)]) {
+	if below == len(text) || isBlank(text[below:lineEnd(text, below)]) {
 		x.end = below
 	}
 	return x
 }
 
-// become takes the new text, if it means what it should.
-func (e *Editor) become(text []byte, want []Host) error {
+// replaceText sets the new text, if it has the hosts in want.
+func (e *Editor) replaceText(text []byte, want []Host) error {
 	doc, err := parse(text)
 	if err == nil && !slices.EqualFunc(doc.hosts, want, Host.Equal) {
 		err = errors.New("the result would mean something else")
@@ -201,11 +201,8 @@ func (e *Editor) become(text []byte, want []Host) error {
 	return nil
 }
 
-// check says what the hosts file would not take of h.
+// check returns why the hosts file does not allow h, or nil.
 func check(h Host) error {
-	if two := h.sources(); len(two) > 1 {
-		return errTwoSources(h.Name, two)
-	}
 	if err := knock.CheckHost(h.Name); err != nil {
 		return err
 	}
@@ -287,6 +284,6 @@ func lineEnd(text []byte, offset int) int {
 	return len(text)
 }
 
-func blank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+func isBlank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
 
 func comment(line []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) }

@@ -26,7 +26,7 @@ func TestAdd(t *testing.T) {
 	h := hosts.NewHost("b.example.org")
 	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, knocktest.ParseRange(t, "1-100"), knock.Family6
 	h.Skew, h.Window, h.NTP = -90*time.Minute, 2*time.Minute, []string{"x", "y"}
-	h.SecretFile = `~/a "quoted" \ path`
+	h.Secret = hosts.SecretFile(`~/a "quoted" \ path`)
 	const block = `[hosts."b.example.org"]
 address = "192.0.2.1"
 ssh_port = 2222
@@ -53,18 +53,16 @@ secret_file = "~/a \"quoted\" \\ path"
 }
 
 func TestAddRefuses(t *testing.T) {
-	two := hosts.Host{Name: "b", Keyring: true, SecretFile: "x"}
 	for name, h := range map[string]hosts.Host{
 		"exists":           {Name: "MYSERVER"},
 		"starts with":      {Name: "-b"},
-		"says twice":       two,
 		"not within":       {Name: "b", SSHPort: 70000},
 		"window":           {Name: "b", Window: -time.Second},
 		"family":           {Name: "b", Family: "ipx"},
 		"white space":      {Name: "b", Address: "a b"},
-		"names no command": {Name: "b", SecretCommand: []string{""}},
-		"not a path":       {Name: "b", SecretFile: "a\nb"},
-		"invalid UTF-8":    {Name: "b", SecretFile: "\xff"},
+		"names no command": {Name: "b", Secret: hosts.SecretCommand("")},
+		"not a path":       {Name: "b", Secret: hosts.SecretFile("a\nb")},
+		"invalid UTF-8":    {Name: "b", Secret: hosts.SecretFile("\xff")},
 	} {
 		got, err := update(t, example, func(e *hosts.Editor) error { return e.Add(h) })
 		if err == nil || got != example {
@@ -87,7 +85,7 @@ func TestReplaceKeepsTheRest(t *testing.T) {
 	got, err := update(t, example, func(e *hosts.Editor) error {
 		h, _ := e.Host("myserver")
 		h.Address, h.SSHPort, h.Skew, h.NTP = "192.0.2.7", 22, 42*time.Minute, []string{"time.example.org"}
-		h.SecretCommand, h.Keyring = nil, true
+		h.Secret = hosts.SecretKeyring()
 		return e.Replace(h)
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -100,7 +98,7 @@ func TestReplace(t *testing.T) {
 		before, after string
 		change        func(*hosts.Host)
 	}{
-		{"[hosts.a] # c", "[hosts.a] # c\nkeyring = true\n", func(h *hosts.Host) { h.Keyring = true }},
+		{"[hosts.a] # c", "[hosts.a] # c\nkeyring = true\n", func(h *hosts.Host) { h.Secret = hosts.SecretKeyring() }},
 		{"[hosts.a]\n\t# why\n\tssh_port=23\t# so\n# end\n[hosts.b]\n", "[hosts.a]\n\t# why\n\tssh_port=24\t# so\n\tskew = \"1s\"\n# end\n[hosts.b]\n",
 			func(h *hosts.Host) { h.SSHPort, h.Skew = 24, time.Second }},
 		{"[hosts.a]\nwindow = \"5s\" # as the article has it\n", "[hosts.a]\nwindow = \"5s\" # as the article has it\nssh_port = 23\n",
@@ -158,7 +156,7 @@ func TestShapesThatAreLeftAlone(t *testing.T) {
 		"[hosts]\na = {}\n",
 	} {
 		for name, edit := range map[string]func(*hosts.Editor) error{
-			"replace": func(e *hosts.Editor) error { return e.Replace(hosts.Host{Name: "a", Keyring: true}) },
+			"replace": func(e *hosts.Editor) error { return e.Replace(hosts.Host{Name: "a", Secret: hosts.SecretKeyring()}) },
 			"remove":  func(e *hosts.Editor) error { return e.Remove("a") },
 		} {
 			got, err := update(t, text, edit)

@@ -6,10 +6,9 @@ import (
 	"unicode"
 )
 
-// Bits that a guesser who knows how people choose has to spend. The libraries
-// that estimate this with dictionaries read them when the program starts, 15 to
-// 40 ms and up to 18 MB of every start; here the sequence of its letters tells
-// what is word-like.
+// Costs, in bits, for an attacker who knows how people choose secrets. Libraries
+// that estimate them with dictionaries cost 15 to 40 ms and up to 18 MB at every
+// start; here the frequency of letter pairs tells what is like a word.
 const (
 	wordBits = 15  // one of the 32,000 likeliest words, names and passwords
 	leetBits = 2   // for each 0 in the place of an o, and the like
@@ -18,16 +17,16 @@ const (
 	nextBits = 2   // the same separator once more
 )
 
-// A piece of so many letters is word-like whose letters follow each other at no
-// more than likely bits on average. Of 26 random characters nearly nothing is.
+// A piece of minWord to maxWord letters is like a word if its letter pairs cost at
+// most likely bits on average. In 26 random characters there is hardly ever one.
 const (
 	minWord = 5
 	maxWord = 12
 	likely  = 4.0
 )
 
-// follows has for each letter a line with the bits that each next letter takes
-// after it, measured on the 19,000 words of a Debian system's documentation.
+// follows has a line for each letter: the cost in bits of each letter after it,
+// measured on the 19,000 words of a Debian system's documentation.
 const follows = "" +
 	"85448758596343959343667868" +
 	"36663768368366459446388767" +
@@ -56,8 +55,8 @@ const follows = "" +
 	"46564767497544529534586877" +
 	"39661676388576579656696955"
 
-// entropy returns an estimate of the bits in a text: it is cut into the pieces
-// that people make secrets of, each with its own price. It errs to the low side.
+// entropy estimates the bits in a text. It cuts the text into the pieces that
+// people build secrets from, and adds their costs. The estimate is rather low.
 func entropy(text string) (bits float64) {
 	runes := []rune(text)
 	if block := period(runes); block < len(runes) {
@@ -98,8 +97,8 @@ func period(text []rune) int {
 	return len(text)
 }
 
-// steps returns how long the text goes on in equal steps of -1, 0 or 1, or along
-// a row of the keyboard.
+// steps returns the length of the run that text starts with: equal steps of -1, 0
+// or 1, or a row of the keyboard.
 func steps(text []rune) int {
 	n := 1
 	for n+1 < len(text) && text[n+1]-text[n] == text[1]-text[0] && text[1]-text[0] >= -1 && text[1]-text[0] <= 1 {
@@ -118,11 +117,11 @@ func steps(text []rune) int {
 	return 1
 }
 
-// leet is what stands for which letter.
+// leet pairs each substitute with its letter.
 const leet = "0o1i3e4a5s7t@a$s!i"
 
-// letter returns the letter that c is or stands for, 0 for none, and whether it
-// is written in another way.
+// letter returns the letter that c is or substitutes, 0 for none, and whether c is
+// a substitute.
 func letter(c rune) (l rune, leeted bool) {
 	if i := strings.IndexRune(leet, c); i >= 0 && i%2 == 0 {
 		return rune(leet[i+1]), true
@@ -133,8 +132,8 @@ func letter(c rune) (l rune, leeted bool) {
 	return 0, false
 }
 
-// wordLike returns the length of the longest word-like piece that the text
-// begins with, and its price; 0 where there is none.
+// wordLike returns the length of the longest word-like piece at the start of the
+// text, and its cost; 0 if there is none.
 func wordLike(text []rune) (n int, bits float64) {
 	var before rune
 	var leeted int
@@ -165,7 +164,7 @@ func wordLike(text []rune) (n int, bits float64) {
 	return n, bits
 }
 
-// single is the price of one character that belongs to nothing.
+// single is the cost of one character that is part of no piece.
 func single(c rune) float64 {
 	switch {
 	case unicode.IsDigit(c):

@@ -19,7 +19,7 @@ import (
 // maxFile bounds a hosts file, in bytes: thousands of hosts.
 const maxFile = 1 << 20
 
-// File is a hosts file that was read. The zero File has no hosts.
+// File is a hosts file as [Load] read it. The zero File has no hosts.
 type File struct {
 	Path  string // as given to Load
 	hosts []Host
@@ -40,13 +40,12 @@ func DefaultPath() (string, error) {
 // name commands to run.
 var ErrNotTrusted = errors.New("it is not trusted")
 
-// Load reads the hosts file at path. A file that is not there is one without
-// hosts. What is wrong with the text is told as path:line:column, and first
-// things first. A file that others can write or replace, or that is neither
-// root's nor the user's, is refused with ErrNotTrusted, and one with a secret in
-// it that others can read with ErrReadableByOthers. knock.ErrSecret is wrapped
-// where a secret in it cannot be one, and package os's errors where it cannot be
-// read.
+// Load reads the hosts file at path. A missing file has no hosts. The first mistake
+// in the text is an error that begins path:line:column. A file that others can
+// write or replace, or that belongs to neither root nor the user, is refused with
+// ErrNotTrusted, and one that holds a secret and that others can read with
+// ErrReadableByOthers. An invalid secret in it wraps knock.ErrSecret, and a file
+// that cannot be read wraps package os's errors.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
 	return File{Path: path, hosts: doc.hosts}, err
@@ -69,7 +68,7 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 		}
 		return document{}, nil, err
 	}
-	// Windows keeps no such bits: its folders of a user are the user's alone.
+	// Windows has no such bits: there a user's folders are readable by the user alone.
 	if info != nil && doc.hasSecret() && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		return document{}, nil, fmt.Errorf("hosts file %s holds a secret, and %w; run chmod 600 %s", knock.QuotePath(shown), ErrReadableByOthers, knock.QuotePath(shown))
 	}
@@ -80,9 +79,9 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 	return doc, info, nil
 }
 
-// hasSecret reports whether a secret stands in the file itself.
+// hasSecret reports whether the file itself holds a secret.
 func (d document) hasSecret() bool {
-	return slices.ContainsFunc(d.hosts, func(h Host) bool { return !h.Secret.IsZero() })
+	return slices.ContainsFunc(d.hosts, func(h Host) bool { return h.Secret.Source() == Inline })
 }
 
 // bom is UTF-8's byte order mark.
@@ -124,7 +123,7 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 func (f File) Hosts() []Host { return slices.Clone(f.hosts) }
 
 // Host returns the host with that name. Upper and lower case are the same, as
-// in DNS: ssh may hand names on in lower case.
+// in DNS: ssh may pass names in lower case.
 func (f File) Host(name string) (Host, bool) { return find(f.hosts, name) }
 
 func find(hosts []Host, name string) (Host, bool) {

@@ -49,11 +49,11 @@ func TestLoad(t *testing.T) {
 			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: knocktest.ParseRange(t, "20000-20999"),
 			Family: knock.Family4, Skew: 41 * time.Minute, Window: 10 * time.Second,
 			NTP: []string{"ntp.example.org", "192.0.2.1"}, Strict: true, Gap: 20 * time.Millisecond, SweepGuard: 30,
-			SecretCommand: []string{"pass", "show", "knock/myserver"},
+			Secret: hosts.SecretCommand("pass", "show", "knock/myserver"),
 		},
 		{
 			Name: "alpha.example.org", SSHPort: 22, Range: knock.DefaultRange,
-			Family: knock.FamilyAuto, Window: 5 * time.Second, Keyring: true,
+			Family: knock.FamilyAuto, Window: 5 * time.Second, Secret: hosts.SecretKeyring(),
 		},
 	}
 	if diff := cmp.Diff(want, file.Hosts()); diff != "" {
@@ -71,7 +71,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: knocktest.NewSecret(t, "f00b4r"), Strict: true, Gap: time.Second, SweepGuard: 30}
+	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: hosts.InlineSecret(knocktest.NewSecret(t, "f00b4r")), Strict: true, Gap: time.Second, SweepGuard: 30}
 	want := knock.Target{
 		Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 2222), Range: knock.DefaultRange,
 		Skew: time.Hour, Window: 5 * time.Second, Strict: true, Gap: time.Second, SweepGuard: 30,
@@ -120,7 +120,7 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 		{"[hosts.a]\n\n[hosts.a]\n", `:3:8: host "a" is there twice, first in line 1`},
 		{"[hosts.a]\n[hosts.A]\n", `:2:8: host "A" is there twice`},
 		{"[hosts.a]\nwindow = \"5s\"\nwindow = \"5s\"\n", `:3:1: key window of host "a" is there twice`},
-		{"[hosts.a]\nkeyring = true\n secret_file = \"x\"\n", `:3:2: host "a" says twice where its secret is, secret_file and keyring: keep one`},
+		{"[hosts.a]\nkeyring = true\n secret_file = \"x\"\n", `:3:2: host "a" says twice where its secret is, keyring and secret_file: keep one`},
 		{"[hosts.a]\nssh_port = 0\n", `:2:12: ssh_port 0 is not within 1-65535`},
 		{"[hosts.a]\nssh_port = 99999999999999999999\n", `:2:12: ssh_port is too large a number`},
 		{"[hosts.a]\nssh_port = \"22\"\n", `:2:12: ssh_port must be a number without quotes`},
@@ -192,14 +192,14 @@ func TestLoadRefusesWhatOthersCanRead(t *testing.T) {
 func TestLoadIsBounded(t *testing.T) {
 	for _, path := range []string{t.TempDir(), hostsFile(t, strings.Repeat("#\n", 1<<20))} {
 		if _, err := hosts.Load(path); err == nil {
-			t.Errorf("%s is taken", path)
+			t.Errorf("%s is accepted", path)
 		} else {
 			knocktest.OneLine(t, err)
 		}
 	}
 	deep := "[hosts.a]\nntp = " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "\n"
 	if _, err := hosts.Load(hostsFile(t, deep)); err == nil {
-		t.Error("deeply nested lists are taken")
+		t.Error("deeply nested lists are accepted")
 	}
 }
 
@@ -211,7 +211,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	h, _ := file.Host("a")
 	s := legacy.Script{Secret: knocktest.NewSecret(t, "f00b4r")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{file, &file, h, &h, s, hosts.Estimate(h.Secret, h.Range)} {
+		for _, v := range []any{file, &file, h, &h, s, hosts.Estimate(s.Secret, h.Range)} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "f00b4r") || strings.Contains(text, "663030623472") {
 				t.Errorf("%s shows the secret: %s", verb, text)
 			}

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	case "sleep":
 		time.Sleep(time.Minute)
-	case "stdin": // tells whether anything is to be read
+	case "stdin": // says whether there is any input
 		var b [1]byte
 		n, _ := os.Stdin.Read(b[:])
 		fmt.Printf("read%d\n", n)

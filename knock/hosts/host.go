@@ -15,18 +15,17 @@ const (
 	// MaxSkew bounds a skew, either way. A machine without a battery wakes in 1970, decades
 	// behind; nothing is a century off.
 	MaxSkew = 100 * 365 * 24 * time.Hour
-	// The window is netfilter's --seconds: whole seconds would do, and after an
-	// hour the rules have changed.
+	// The window is netfilter's --seconds. After an hour the rules change.
 	minWindow = time.Second
 	maxWindow = time.Hour
-	// A gap is at most a quarter of the window, for the phases not to run out.
+	// A gap is at most a quarter of the window, so that no phase ends between
+	// knocks.
 	minGap = time.Millisecond
 	maxGap = maxWindow / 4
 )
 
-// Host is what the user keeps about one server. Zero fields stand for the
-// defaults, which [NewHost] and [Load] fill in. At most one of SecretCommand,
-// SecretFile, Keyring and Secret says where the secret is.
+// Host is one server's entry in the hosts file. Zero fields stand for the defaults,
+// which [NewHost] and [Load] fill in.
 type Host struct {
 	Name    string        // as the user calls it
 	Address string        // name or IP address to connect to; empty is Name
@@ -41,12 +40,9 @@ type Host struct {
 	Gap        time.Duration // between knocks, where the gate limits SYNs; zero leaves it to the plan
 	SweepGuard int           // wrong ports a minute that the gate forgives; zero is not known
 
-	SecretCommand []string     // a command and its arguments; prints the secret on its first line
-	SecretFile    string       // a path; ~/ is the home folder, relative ones start at the hosts file
-	Keyring       bool         // in the system's keyring, under Name
-	Secret        knock.Secret // in the hosts file itself
+	Secret SecretRef // where the secret is
 
-	folder string   // the hosts file's, for a relative SecretFile
+	folder string   // the hosts file's, for a relative secret_file
 	doubts []string // see Doubts
 }
 
@@ -70,8 +66,8 @@ func (h Host) withDefaults() Host {
 	return h
 }
 
-// Doubts returns what the ssh configuration may say besides of the host's address
-// and port, a line each, for the user to settle; see [SSHHost].
+// Doubts returns, a line each, what in the ssh configuration may change the host's
+// address or port; see [sshconfig.Host].
 func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
 
 // Lookup returns the name or address to resolve: Address, or Name without one.
@@ -98,43 +94,22 @@ func (h Host) Target() knock.Target {
 	}
 }
 
-// Equal reports whether h and o mean the same: a default counts as much
-// whether it is written or left out.
+// Equal reports whether h and o mean the same, with defaults written or left out.
 func (h Host) Equal(o Host) bool {
 	h, o = h.withDefaults(), o.withDefaults()
 	return h.Name == o.Name && h.Lookup() == o.Lookup() && h.SSHPort == o.SSHPort &&
 		h.Range == o.Range && h.Family == o.Family && h.Skew == o.Skew && h.Window == o.Window &&
 		h.Strict == o.Strict && h.Gap == o.Gap && h.SweepGuard == o.SweepGuard &&
-		slices.Equal(h.NTP, o.NTP) && slices.Equal(h.SecretCommand, o.SecretCommand) &&
-		h.SecretFile == o.SecretFile && h.Keyring == o.Keyring && h.Secret == o.Secret
+		slices.Equal(h.NTP, o.NTP) && h.Secret.Equal(o.Secret)
 }
 
-// sources names the places that h gives for its secret, as the hosts file
-// calls them.
-func (h Host) sources() []string {
-	var all []string
-	if len(h.SecretCommand) > 0 {
-		all = append(all, "secret_command")
-	}
-	if h.SecretFile != "" {
-		all = append(all, "secret_file")
-	}
-	if h.Keyring {
-		all = append(all, "keyring")
-	}
-	if !h.Secret.IsZero() {
-		all = append(all, "secret")
-	}
-	return all
+func errTwoSources(name string, a, b SecretRef) error {
+	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(name), a.key(), b.key())
 }
 
-func errTwoSources(name string, sources []string) error {
-	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(name), sources[0], sources[1])
-}
-
-// AsTyped returns the host that s names, typed on a command line, where it is no
-// name of the hosts file. An address may stand in brackets. What belongs elsewhere
-// is refused: a user's name, a port, a URL.
+// AsTyped returns the host name or address in an argument of the command line. An
+// address may be in brackets. It refuses a login, a port and a URL, and says how
+// to give them.
 func AsTyped(s string) (string, error) {
 	fail := func(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("host %s: "+format, append([]any{knock.Quote(s)}, args...)...)

@@ -12,14 +12,14 @@ import (
 	"rapport/knock"
 )
 
-// keyringService is the name under which a keyring lists our secrets.
+// keyringService is the service name of our entries in a keyring.
 const keyringService = "rapport"
 
 // ErrNoKeyring says that this machine has no keyring that can be used now.
 var ErrNoKeyring = errors.New("no keyring can be used here")
 
-// SaveKeyring puts a host's secret into the system's keyring, in the place of
-// any that is there: Secret Service, macOS Keychain or Windows Credential
+// SaveKeyring puts a host's secret into the system's keyring, and
+// replaces any that is there: Secret Service, macOS Keychain or Windows Credential
 // Manager; service rapport, user the host's name. It wraps ErrNoKeyring where
 // there is none.
 func SaveKeyring(name string, secret knock.Secret) error {
@@ -50,8 +50,8 @@ func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
 // keyringUser is a host's name in the keyring; case does not tell hosts apart.
 func keyringUser(name string) string { return strings.ToLower(name) }
 
-// errKeyringTimeout says that the keyring, or who should unlock it, is away.
-var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or keep it in a file instead", secretTimeout)
+// errKeyringTimeout says that the keyring did not answer, or nobody unlocked it.
+var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or store the secret in a file instead", secretTimeout)
 
 // waitKeyring waits for a keyring, which may ask its user to unlock it and
 // takes no context.
@@ -75,7 +75,7 @@ func waitKeyring(ctx context.Context, do func() (string, error)) (string, error)
 	}
 }
 
-// keyringError makes one clear line of what a keyring said, without the secret.
+// keyringError turns a keyring's error into one clear line, without the secret.
 func keyringError(name, secret string, err error) error {
 	switch {
 	case err == nil:
@@ -85,19 +85,19 @@ func keyringError(name, secret string, err error) error {
 	case errors.Is(err, keyring.ErrNotFound):
 		return fmt.Errorf("the keyring has no secret for host %s; rapport hosts edit --generate makes a new one", knock.Quote(name))
 	case errors.Is(err, keyring.ErrSetDataTooBig):
-		return fmt.Errorf("the secret of host %s is too long for the keyring; keep it in a file instead", knock.Quote(name))
+		return fmt.Errorf("the secret of host %s is too long for the keyring; store it in a file instead", knock.Quote(name))
 	case errors.Is(err, keyring.ErrUnsupportedPlatform):
-		return fmt.Errorf("%w: this build for %s knows none; keep it in a file instead", ErrNoKeyring, runtime.GOOS)
+		return fmt.Errorf("%w: this build for %s knows none; store it in a file instead", ErrNoKeyring, runtime.GOOS)
 	}
 	said := err.Error()
-	// What D-Bus and its library say where nothing is there to talk to.
+	// The errors of D-Bus and its library if no service runs.
 	for _, sign := range []string{"org.freedesktop.secrets", "dbus", "session bus", "DBUS", "D-Bus", "connection refused", "no such file"} {
 		if strings.Contains(said, sign) {
-			return fmt.Errorf("%w: no Secret Service (GNOME Keyring, KWallet, KeePassXC) is running in this session; keep it in a file instead", ErrNoKeyring)
+			return fmt.Errorf("%w: no Secret Service (GNOME Keyring, KWallet, KeePassXC) is running in this session; store it in a file instead", ErrNoKeyring)
 		}
 	}
 	if secret != "" {
 		said = strings.ReplaceAll(said, secret, "(secret)")
 	}
-	return fmt.Errorf("the keyring failed for host %s: %s; keep it in a file instead", knock.Quote(name), knock.Excerpt(said))
+	return fmt.Errorf("the keyring failed for host %s: %s; store it in a file instead", knock.Quote(name), knock.Excerpt(said))
 }

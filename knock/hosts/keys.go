@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,181 +22,152 @@ type key struct {
 	text func(h Host) string
 }
 
-// Bounds of lists and texts in the hosts file: more is a mistake.
+// Limits of lists and texts in the hosts file: more is a mistake.
 const (
 	maxList = 64
 	maxText = 4096
 )
 
-// keys are those that a host may have, in the order in which they are written.
+// keys returns the keys of a host, in the order in which they are written.
 func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
+
+// field is a key that sets one field of a host. read checks a value, and write
+// turns it into TOML. The zero value and usual are defaults, which are not written.
+func field[T comparable](name string, at func(*Host) *T, read func(value) (T, error), write func(T) string, usual T) key {
+	return key{name, func(h *Host, v value) (err error) {
+		*at(h), err = read(v)
+		return err
+	}, func(h Host) string {
+		var zero T
+		if x := *at(&h); x != zero && x != usual {
+			return write(x)
+		}
+		return ""
+	}}
+}
 
 // serverKeys say where a server is.
 func serverKeys() []key {
+	address := field("address", func(h *Host) *string { return &h.Address }, value.host, tomlString, "")
+	written := address.text
+	address.text = func(h Host) string {
+		if h.Address == h.Name {
+			return ""
+		}
+		return written(h)
+	}
 	return []key{
-		{"address", func(h *Host, v value) (err error) {
-			if h.Address, err = v.text(); err == nil {
-				err = knock.CheckHost(h.Address)
+		address,
+		field("ssh_port", func(h *Host) *int { return &h.SSHPort }, func(v value) (int, error) {
+			n, err := v.integer()
+			if err == nil && (n < 1 || n > 65535) {
+				err = fmt.Errorf("ssh_port %d is not within 1-65535", n)
 			}
-			return err
-		}, func(h Host) string {
-			if h.Address == "" || h.Address == h.Name {
-				return ""
-			}
-			return tomlString(h.Address)
-		}},
-		{"ssh_port", func(h *Host, v value) (err error) {
-			if h.SSHPort, err = v.integer(); err == nil && (h.SSHPort < 1 || h.SSHPort > 65535) {
-				err = fmt.Errorf("ssh_port %d is not within 1-65535", h.SSHPort)
-			}
-			return err
-		}, func(h Host) string {
-			if h.SSHPort == 0 || h.SSHPort == knock.DefaultSSHPort {
-				return ""
-			}
-			return strconv.Itoa(h.SSHPort)
-		}},
-		{"range", func(h *Host, v value) error {
-			s, err := v.text()
-			if err == nil {
-				h.Range, err = knock.ParseRange(s)
-			}
-			return err
-		}, func(h Host) string {
-			if !h.Range.IsValid() || h.Range == knock.DefaultRange {
-				return ""
-			}
-			return tomlString(h.Range.String())
-		}},
-		{"family", func(h *Host, v value) error {
-			s, err := v.text()
-			if err == nil {
-				h.Family, err = knock.ParseFamily(s)
-			}
-			return err
-		}, func(h Host) string {
-			if h.Family == "" || h.Family == knock.FamilyAuto {
-				return ""
-			}
-			return tomlString(string(h.Family))
-		}},
-		{"skew", func(h *Host, v value) (err error) {
-			if h.Skew, err = v.duration(); err == nil && h.Skew.Abs() > MaxSkew {
+			return n, err
+		}, strconv.Itoa, knock.DefaultSSHPort),
+		field("range", func(h *Host) *knock.Range { return &h.Range }, parsed(knock.ParseRange), func(r knock.Range) string { return tomlString(r.String()) }, knock.DefaultRange),
+		field("family", func(h *Host) *knock.Family { return &h.Family }, parsed(knock.ParseFamily), func(f knock.Family) string { return tomlString(string(f)) }, knock.FamilyAuto),
+		field("skew", func(h *Host) *time.Duration { return &h.Skew }, func(v value) (time.Duration, error) {
+			d, err := v.duration()
+			if err == nil && d.Abs() > MaxSkew {
 				err = errors.New("skew is more than a century")
 			}
-			return err
-		}, func(h Host) string {
-			if h.Skew == 0 {
-				return ""
-			}
-			return tomlString(FormatDuration(h.Skew))
-		}},
-		{"window", func(h *Host, v value) (err error) {
-			if h.Window, err = v.duration(); err == nil && (h.Window < minWindow || h.Window > maxWindow) {
-				err = fmt.Errorf("window %v is not within %s to %s", h.Window, FormatDuration(minWindow), FormatDuration(maxWindow))
-			}
-			return err
-		}, func(h Host) string {
-			if h.Window == 0 || h.Window == knock.DefaultWindow {
-				return ""
-			}
-			return tomlString(FormatDuration(h.Window))
-		}},
+			return d, err
+		}, tomlDuration, 0),
+		field("window", func(h *Host) *time.Duration { return &h.Window }, within(minWindow, maxWindow), tomlDuration, knock.DefaultWindow),
 		{"ntp", func(h *Host, v value) (err error) {
-			if h.NTP, err = v.texts(); err != nil {
-				return err
-			}
+			h.NTP, err = v.texts()
 			for _, s := range h.NTP {
-				if err := knock.CheckHost(s); err != nil {
-					return err
-				}
+				err = cmp.Or(err, knock.CheckHost(s))
 			}
-			return nil
+			return err
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
-	}
-}
-
-// secretKeys say where the secret is.
-func secretKeys() []key {
-	return []key{
-		{"secret_command", func(h *Host, v value) (err error) {
-			if h.SecretCommand, err = v.texts(); err == nil && (len(h.SecretCommand) == 0 || h.SecretCommand[0] == "") {
-				err = errors.New("secret_command names no command")
-			}
-			return err
-		}, func(h Host) string { return tomlStrings(h.SecretCommand) }},
-		{"secret_file", func(h *Host, v value) (err error) {
-			if h.SecretFile, err = v.text(); err != nil {
-				return err
-			}
-			if h.SecretFile == "" || strings.ContainsFunc(h.SecretFile, unicode.IsControl) {
-				return errors.New("secret_file is not a path")
-			}
-			return nil
-		}, func(h Host) string {
-			if h.SecretFile == "" {
-				return ""
-			}
-			return tomlString(h.SecretFile)
-		}},
-		{"keyring", func(h *Host, v value) (err error) {
-			h.Keyring, err = v.boolean()
-			return err
-		}, func(h Host) string {
-			if !h.Keyring {
-				return ""
-			}
-			return "true"
-		}},
-		{"secret", func(h *Host, v value) error {
-			s, err := v.text()
-			if err == nil {
-				h.Secret, err = knock.ParseSecret(s)
-			}
-			return err
-		}, func(h Host) string {
-			if h.Secret.IsZero() {
-				return ""
-			}
-			return tomlString(h.Secret.Reveal())
-		}},
 	}
 }
 
 // gateKeys say how a server's gate differs from the usual one.
 func gateKeys() []key {
 	return []key{
-		{"strict", func(h *Host, v value) (err error) {
-			h.Strict, err = v.boolean()
+		field("strict", func(h *Host) *bool { return &h.Strict }, value.boolean, strconv.FormatBool, false),
+		field("gap", func(h *Host) *time.Duration { return &h.Gap }, within(minGap, maxGap), tomlDuration, 0),
+		field("sweep_guard", func(h *Host) *int { return &h.SweepGuard }, func(v value) (int, error) {
+			n, err := v.integer()
+			if err == nil && n < 0 {
+				err = fmt.Errorf("sweep_guard %d is below 0", n)
+			}
+			return n, err
+		}, strconv.Itoa, 0),
+	}
+}
+
+// secretKeys say where the secret is.
+func secretKeys() []key {
+	return []key{
+		{"secret_command", func(h *Host, v value) error {
+			argv, err := v.texts()
+			if err == nil && (len(argv) == 0 || argv[0] == "") {
+				err = errors.New("secret_command names no command")
+			}
+			h.Secret = SecretCommand(argv...)
+			return err
+		}, func(h Host) string { return tomlStrings(h.Secret.command) }},
+		{"secret_file", func(h *Host, v value) error {
+			path, err := v.text()
+			if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
+				err = errors.New("secret_file is not a path")
+			}
+			h.Secret = SecretFile(path)
 			return err
 		}, func(h Host) string {
-			if !h.Strict {
+			if h.Secret.path == "" {
+				return ""
+			}
+			return tomlString(h.Secret.path)
+		}},
+		{"keyring", func(h *Host, v value) error {
+			on, err := v.boolean()
+			if on {
+				h.Secret = SecretKeyring()
+			}
+			return err
+		}, func(h Host) string {
+			if h.Secret.source != InKeyring {
 				return ""
 			}
 			return "true"
 		}},
-		{"gap", func(h *Host, v value) (err error) {
-			if h.Gap, err = v.duration(); err == nil && (h.Gap < minGap || h.Gap > maxGap) {
-				err = fmt.Errorf("gap %v is not within %s to %s", h.Gap, FormatDuration(minGap), FormatDuration(maxGap))
-			}
+		{"secret", func(h *Host, v value) error {
+			secret, err := parsed(knock.ParseSecret)(v)
+			h.Secret = InlineSecret(secret)
 			return err
 		}, func(h Host) string {
-			if h.Gap == 0 {
+			if h.Secret.source != Inline {
 				return ""
 			}
-			return tomlString(FormatDuration(h.Gap))
+			return tomlString(h.Secret.secret.Reveal())
 		}},
-		{"sweep_guard", func(h *Host, v value) (err error) {
-			if h.SweepGuard, err = v.integer(); err == nil && h.SweepGuard < 0 {
-				err = fmt.Errorf("sweep_guard %d is below 0", h.SweepGuard)
-			}
-			return err
-		}, func(h Host) string {
-			if h.SweepGuard == 0 {
-				return ""
-			}
-			return strconv.Itoa(h.SweepGuard)
-		}},
+	}
+}
+
+// parsed reads a text with parse.
+func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
+	return func(v value) (x T, err error) {
+		s, err := v.text()
+		if err != nil {
+			return x, err
+		}
+		return parse(s)
+	}
+}
+
+// within reads a duration from low to high.
+func within(low, high time.Duration) func(value) (time.Duration, error) {
+	return func(v value) (time.Duration, error) {
+		d, err := v.duration()
+		if err == nil && (d < low || d > high) {
+			err = fmt.Errorf("%s %v is not within %s to %s", v.key, d, knock.FormatDuration(low), knock.FormatDuration(high))
+		}
+		return d, err
 	}
 }
 
@@ -223,9 +195,18 @@ func (v value) text() (string, error) {
 	case v.kind != textKind:
 		return "", fmt.Errorf("%s must be text in quotes", v.key)
 	case len(v.raw) > maxText:
-		return "", fmt.Errorf("%s has %d bytes, at most %d are taken", v.key, len(v.raw), maxText)
+		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.raw), maxText)
 	}
 	return v.raw, nil
+}
+
+// host reads a host name or an address.
+func (v value) host() (string, error) {
+	s, err := v.text()
+	if err == nil {
+		err = knock.CheckHost(s)
+	}
+	return s, err
 }
 
 func (v value) integer() (int, error) {
@@ -263,7 +244,7 @@ func (v value) texts() ([]string, error) {
 		return nil, fmt.Errorf("%s must be a list of texts: [\"...\", \"...\"]", v.key)
 	}
 	if len(v.list) > maxList {
-		return nil, fmt.Errorf("%s has %d entries, at most %d are taken", v.key, len(v.list), maxList)
+		return nil, fmt.Errorf("%s has %d entries, at most %d are allowed", v.key, len(v.list), maxList)
 	}
 	var all []string
 	for _, e := range v.list {
@@ -299,6 +280,9 @@ func tomlString(s string) string {
 	return b.String()
 }
 
+// tomlDuration writes a duration as TOML text.
+func tomlDuration(d time.Duration) string { return tomlString(knock.FormatDuration(d)) }
+
 // tomlStrings writes a TOML array on one line, or nothing for an empty list.
 func tomlStrings(all []string) string {
 	if len(all) == 0 {
@@ -322,20 +306,7 @@ func tomlKey(s string) string {
 	return tomlString(s)
 }
 
-// FormatDuration writes a span as the hosts file and flags take it, without units
-// that are zero: 41m, where String writes 41m0s.
-func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
-// nearest returns the word of a list that s is a misspelling of, or nothing.
+// nearest returns the word that s is a misspelling of, or nothing.
 func nearest(s string, words []string) string {
 	best, at := "", 3
 	for _, w := range words {
@@ -346,8 +317,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance is the number of bytes to insert, delete, change or swap with their
-// neighbour that make b of a, without regard to case; at most 64 are looked at.
+// distance returns how many bytes of a to insert, delete, change or swap with their
+// neighbour to get b, ignoring case. It compares at most 64 bytes.
 func distance(a, b string) int {
 	a, b = strings.ToLower(a[:min(len(a), 64)]), strings.ToLower(b[:min(len(b), 64)])
 	d := make([][]int, len(a)+1)

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// asOwner makes root the owner of the file at path for as long as it edits it:
-// what it makes is the owner's, and it can write nothing that the owner could
-// not. back makes it root again.
+// asOwner switches root to the owner of the file at path while it edits it: new
+// files belong to the owner, and root writes nothing that the owner cannot. back
+// switches to root again.
 func asOwner(path string) (back func() error, err error) {
 	root := func() error { return nil }
 	info, err := os.Stat(path)
@@ -30,9 +30,9 @@ func asOwner(path string) (back func() error, err error) {
 	return root, nil
 }
 
-// keepGroup gives f the group of the file that it replaces, and reports whether
-// it could.
-func keepGroup(f *os.File, old fs.FileInfo) bool {
+// copyGroup sets the group of f to that of the file that it replaces, and reports
+// success.
+func copyGroup(f *os.File, old fs.FileInfo) bool {
 	st, ok := old.Sys().(*syscall.Stat_t)
 	return ok && f.Chown(-1, int(st.Gid)) == nil
 }

@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// asOwner and keepGroup are for systems on which root edits files of others.
+// asOwner and copyGroup are for systems on which root edits files of others.
 func asOwner(string) (back func() error, err error) { return func() error { return nil }, nil }
 
-func keepGroup(*os.File, fs.FileInfo) bool { return true }
+func copyGroup(*os.File, fs.FileInfo) bool { return true }

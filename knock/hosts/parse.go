@@ -13,16 +13,16 @@ import (
 	"rapport/knock"
 )
 
-// document is a hosts file, understood: what it means, and where it says so.
+// document is a parsed hosts file: its hosts, and where they are in the text.
 type document struct {
 	text     []byte
 	hosts    []Host
 	sections []section // of hosts, one for one
 }
 
-// section is where a host stands in the text.
+// section is where a host is in the text.
 type section struct {
-	plain  bool // all of it stands below one header [hosts.NAME], a key a line
+	plain  bool // all of it is below one header [hosts.NAME], with a key on each line
 	header span
 	keys   map[string]span // by name
 	values map[string]span
@@ -61,10 +61,10 @@ type parser struct {
 	at   map[string]int // a host's place in hosts, by lower-case name
 }
 
-// parse reads the text of a hosts file. Its errors are *positioned, and show
-// nothing of a value that may be a secret.
+// parse reads the text of a hosts file. Its errors are *positioned, and show no
+// value that may be a secret.
 func parse(text []byte) (document, error) {
-	// The parser tells its offsets by capacity.
+	// The parser computes offsets from the capacity.
 	text = text[:len(text):len(text)]
 	p := parser{document: document{text: text}, keys: keys(), at: map[string]int{}}
 	p.toml.Reset(text)
@@ -91,7 +91,7 @@ func parse(text []byte) (document, error) {
 	if err := p.toml.Error(); err != nil {
 		return document{}, p.syntax(err)
 	}
-	// What only the decoder knows: tables that are defined twice over.
+	// Only the decoder finds tables that are defined twice.
 	var all map[string]any
 	if err := toml.Unmarshal(text, &all); err != nil {
 		return document{}, p.syntax(err)
@@ -139,7 +139,7 @@ func (p *parser) syntax(err error) error {
 	return &positioned{offset, errors.New(knock.Clean(message, 160))}
 }
 
-// table takes a header in brackets.
+// table reads a header in brackets.
 func (p *parser) table(path []part) error {
 	if err := p.checkPath(path); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (p *parser) table(path []part) error {
 	return err
 }
 
-// checkPath says what is wrong with a key, short of a value.
+// checkPath returns what is wrong with a key, whatever its value.
 func (p *parser) checkPath(path []part) error {
 	if first := path[0]; first.name != "hosts" {
 		hint := "hosts stand below [hosts.NAME]"
@@ -194,7 +194,7 @@ func (p *parser) checkPath(path []part) error {
 	return at(path[2], fmt.Errorf("unknown key %s: %s", knock.Quote(name), hint))
 }
 
-// host returns the place of the host with that name, which may be a new one.
+// host returns the index of the host with that name, and adds it if it is new.
 func (p *parser) host(name part) (int, error) {
 	if i, ok := p.at[strings.ToLower(name.name)]; ok {
 		if first := p.hosts[i].Name; first != name.name {
@@ -212,8 +212,8 @@ func (p *parser) host(name part) (int, error) {
 	return i, nil
 }
 
-// place takes the value of a key. whole is the expression's span, and plain
-// says that it is a key of its own below [hosts.NAME].
+// place reads the value of a key. whole is the expression's span; plain says that
+// it has a line of its own below [hosts.NAME].
 func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) error {
 	if err := p.checkPath(path); err != nil {
 		return err
@@ -256,12 +256,13 @@ func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool)
 	}
 	s.plain = s.plain && plain
 	s.keys[name.name] = whole
-	// After the key stand an equals sign and blanks, then the value to the end.
+	// The key is followed by an equals sign and spaces, then the value.
 	start := name.at.end
 	for start < whole.end && strings.IndexByte(" \t=", p.text[start]) >= 0 {
 		start++
 	}
 	s.values[name.name] = span{start, whole.end}
+	before := h.Secret
 	for _, k := range p.keys {
 		if k.name != name.name {
 			continue
@@ -270,8 +271,8 @@ func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool)
 			return &positioned{start, err}
 		}
 	}
-	if two := h.sources(); len(two) > 1 {
-		return at(name, errTwoSources(h.Name, two))
+	if before.Source() != NoSecret && before.Source() != h.Secret.Source() {
+		return at(name, errTwoSources(h.Name, before, h.Secret))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const (
 	// secretTimeout bounds how long a command or a keyring may take: it covers
 	// typing a passphrase.
 	secretTimeout = 60 * time.Second
-	// secretGrace is how long a command that was told to stop may go on.
+	// secretGrace is how long a command may run after its interrupt.
 	secretGrace = 2 * time.Second
 )
 
@@ -32,32 +32,30 @@ const (
 // wraps knock.ErrSecret where what it found cannot be a secret, or ctx's cause.
 //
 // A secret_command runs without a shell, for 60 seconds at most. The first line
-// that it prints is the secret: pass(1) keeps notes in those that follow. It has
+// that it prints is the secret: pass(1) has notes in the lines after it. It has
 // this process's standard error, and its standard input if that is a terminal,
-// to ask for a passphrase; a pipe is not the command's to read.
+// to ask for a passphrase; it must not read from a pipe.
 func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
-	switch all := h.sources(); {
-	case len(all) == 0:
-		return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
-	case len(all) > 1:
-		return knock.Secret{}, errTwoSources(h.Name, all)
-	case len(h.SecretCommand) > 0:
-		return commandSecret(ctx, h.SecretCommand)
-	case h.Keyring:
+	switch h.Secret.Source() {
+	case FromCommand:
+		return commandSecret(ctx, h.Secret.command)
+	case InKeyring:
 		return readKeyring(ctx, h.Name)
-	case h.SecretFile != "":
+	case InFile:
 		path, err := h.secretPath()
 		if err != nil {
 			return knock.Secret{}, err
 		}
 		return ReadSecretFile(path)
+	case Inline:
+		return h.Secret.secret, nil
 	}
-	return h.Secret, nil
+	return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
 }
 
-// secretPath returns the path of the host's secret file, as seen from here.
+// secretPath returns the path of the host's secret file, ready to open.
 func (h Host) secretPath() (string, error) {
-	path, err := sshconfig.ExpandHome(h.SecretFile)
+	path, err := sshconfig.ExpandHome(h.Secret.path)
 	if err == nil && !filepath.IsAbs(path) {
 		path = filepath.Join(h.folder, path)
 	}
@@ -76,7 +74,7 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	limited, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(limited, name, argv[1:]...)
-	// An interrupt lets it put the terminal back in order.
+	// An interrupt lets it restore the terminal.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = secretGrace
 	if term.IsTerminal(int(os.Stdin.Fd())) {
@@ -96,7 +94,7 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 		return fail("is not a program on this machine")
 	case errors.As(err, &exit):
 		return fail("failed: %s; run it by hand to see why", knock.Excerpt(exit.ProcessState.String()))
-	// A child of its own that goes on, as an agent does, is no failure.
+	// A child process that keeps running, such as an agent, is no failure.
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return fail("cannot run: %s", knock.Excerpt(plainExec(err).Error()))
 	}
@@ -107,12 +105,12 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	}
 	s, err := knock.ParseSecret(string(line))
 	if err != nil {
-		return fail("printed what is no secret: %w", err)
+		return fail("printed no valid secret: %w", err)
 	}
 	return s, nil
 }
 
-// plainExec takes the command's name off an error.
+// plainExec removes the command's name from an error.
 func plainExec(err error) error {
 	var ee *exec.Error
 	if errors.As(err, &ee) {
@@ -121,10 +119,10 @@ func plainExec(err error) error {
 	return knock.WithoutPath(err)
 }
 
-// maxOutput bounds what is kept of a command's output, in bytes.
+// maxOutput is how much of a command's output is read, in bytes.
 const maxOutput = 4096
 
-// head keeps the start of what is written to it, and lets the rest go.
+// head stores the start of what is written to it, and discards the rest.
 type head struct{ text []byte }
 
 func (h *head) Write(b []byte) (int, error) {

@@ -12,17 +12,15 @@ import (
 	"rapport/knock"
 )
 
-// ErrReadableByOthers says that a file with a secret in it is not the user's
-// alone.
+// ErrReadableByOthers says that others can read a file that holds a secret.
 var ErrReadableByOthers = errors.New("others can read it")
 
-// maxSecretFile bounds what is read of a secret file, in bytes.
+// maxSecretFile is the largest secret file, in bytes.
 const maxSecretFile = 4096
 
 // ReadSecretFile reads a secret from the file at path, or from a socket of
-// [ServeSecret]: its text, less one line end. It wraps ErrReadableByOthers where
-// the file's mode lets others read it, and knock.ErrSecret where the text cannot
-// be a secret.
+// [ServeSecret]: its text without the last line end. It wraps ErrReadableByOthers if
+// others can read the file, and knock.ErrSecret if the text is no valid secret.
 func ReadSecretFile(path string) (knock.Secret, error) {
 	fail := func(err error) (knock.Secret, error) {
 		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, knock.WithoutPath(err))
@@ -48,7 +46,7 @@ func ReadSecretFile(path string) (knock.Secret, error) {
 	switch {
 	case info.IsDir():
 		return knock.Secret{}, fmt.Errorf("secret file %q is a folder", path)
-	// Windows keeps no such bits: its folders of a user are the user's alone.
+	// Windows has no such bits: there a user's folders are readable by the user alone.
 	case info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows":
 		return knock.Secret{}, fmt.Errorf("secret file %q: %w; run chmod 600 %q", path, ErrReadableByOthers, path)
 	}

@@ -12,11 +12,11 @@ import (
 	"rapport/knock"
 )
 
-// SaveSecretFile writes a secret to a new file NAME.secret beside the hosts file
-// at hostsPath, with mode 0600; where that is there already, and may be the only
-// copy of another secret, to NAME-2.secret and so on. It returns the file's
-// absolute path, for SecretFile. Characters of the name that a file name should
-// not have are written as %XX. It may be called inside [Update].
+// SaveSecretFile writes a secret to a new file NAME.secret beside the hosts file at
+// hostsPath, with mode 0600. If that exists, it may be the only copy of another
+// secret: then the file is NAME-2.secret, and so on. It returns the absolute path,
+// for [SecretFile]. Characters that do not belong in a file name are written as
+// %XX. It may be called inside [Update].
 func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error) {
 	if err := knock.CheckHost(name); err != nil {
 		return "", err
@@ -53,8 +53,8 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 // maxSecretFiles bounds how many secret files a name can have.
 const maxSecretFiles = 1000
 
-// fileName writes a host's name so that every file system takes it and no two
-// hosts get the same.
+// fileName encodes a host's name so that every file system accepts it and no two
+// hosts share one.
 func fileName(name string) string {
 	name = strings.ToLower(name)
 	var b strings.Builder
@@ -74,8 +74,8 @@ func fileName(name string) string {
 	return s
 }
 
-// reserved reports whether Windows takes a file of that name for a device,
-// whatever follows the first dot.
+// reserved reports whether a file of that name is a device on Windows, whatever
+// follows the first dot.
 func reserved(name string) bool {
 	base, _, _ := strings.Cut(name, ".")
 	switch base {

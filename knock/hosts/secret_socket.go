@@ -12,14 +12,13 @@ import (
 	"rapport/knock"
 )
 
-// socketTimeout bounds how long either end of a socket waits for the other.
+// socketTimeout is how long each end of a socket waits for the other.
 const socketTimeout = 5 * time.Second
 
-// ServeSecret serves a secret on a unix socket in a folder of its own, which is
-// open to the user alone, and returns the socket's path: [ReadSecretFile] reads it
-// like a file. So a program that this one starts, however far down, can have the
-// secret without its standing in an environment or on a disk. stop ends it, and
-// removes socket and folder.
+// ServeSecret serves a secret on a unix socket in a new folder that only the user
+// can open, and returns the socket's path. [ReadSecretFile] reads it like a file.
+// Programs that this one starts, and theirs, can thus read the secret without an
+// environment variable or a file. stop ends it, and removes socket and folder.
 func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 	if secret.IsZero() {
 		return "", nil, fmt.Errorf("%w: it is empty", knock.ErrSecret)
@@ -36,7 +35,7 @@ func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 		}
 		failures = errors.Join(failures, knock.WithoutPath(err))
 	}
-	return "", nil, fmt.Errorf("cannot hand the secret on: %s; keep it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
+	return "", nil, fmt.Errorf("cannot pass the secret on: %s; store it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
 }
 
 func serveBelow(parent string, secret knock.Secret) (path string, stop func(), err error) {
@@ -77,7 +76,7 @@ func serveBelow(parent string, secret knock.Secret) (path string, stop func(), e
 func openSocket(path string) (io.ReadCloser, error) {
 	c, err := net.DialTimeout("unix", path, socketTimeout)
 	if err != nil {
-		return nil, errors.New("nobody serves it any more")
+		return nil, errors.New("no program serves it any more")
 	}
 	return c, c.SetDeadline(time.Now().Add(socketTimeout))
 }

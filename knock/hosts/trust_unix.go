@@ -26,9 +26,8 @@ const (
 // maxWalk bounds the parts of a path, with the links in it followed.
 const maxWalk = 4096
 
-// checkTrust reports why the hosts file at path, which was opened, is not to be
-// trusted: others may have written it, or may put another in its place. Errors
-// call it shown.
+// checkTrust returns an error if others may have written the opened hosts file at
+// path, or can replace it. Errors call it shown.
 func checkTrust(path string, info fs.FileInfo, shown string) error {
 	if err := checkFolders(path); err != nil {
 		return err
@@ -36,17 +35,17 @@ func checkTrust(path string, info fs.FileInfo, shown string) error {
 	if err := checkOwner(info, theFile, shown); err != nil {
 		return err
 	}
-	if info.Mode()&fs.ModeDevice != 0 { // as /dev/null, whose mode says nothing of what is read
+	if info.Mode()&fs.ModeDevice != 0 { // such as /dev/null, whose mode does not matter
 		return nil
 	}
 	return checkMode(info, theFile, shown, "600")
 }
 
-// checkFolders reports why the way to path is not safe, as sshd does for its own
-// files (sshd(8), StrictModes): every folder and link on it must belong to root
-// or the user, and no folder be writable by others. In a folder with the sticky
-// bit others can add files, but move none. Folders above the home folder are the
-// system's, and what is not there does no harm.
+// checkFolders checks the folders of path as sshd does for its own files (sshd(8),
+// StrictModes): every folder and link must belong to root or the user, and no
+// folder may be writable by others. In a folder with the sticky bit others can
+// add files, but move none. Folders above the home folder are not checked, nor
+// missing ones.
 func checkFolders(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -120,11 +119,11 @@ func checkFolder(at, home string) error {
 	return checkMode(info, theFolder, at, "go-w")
 }
 
-func checkMode(info fs.FileInfo, what, path, mend string) error {
+func checkMode(info fs.FileInfo, what, path, mode string) error {
 	if info.Mode().Perm()&0o022 == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s %s can be written by others: %w; run chmod %s %s", what, knock.QuotePath(path), ErrNotTrusted, mend, knock.QuotePath(path))
+	return fmt.Errorf("%s %s can be written by others: %w; run chmod %s %s", what, knock.QuotePath(path), ErrNotTrusted, mode, knock.QuotePath(path))
 }
 
 // checkOwner reports that neither root nor the user owns a file.
@@ -150,8 +149,8 @@ func userName(uid int) string {
 	return knock.Excerpt(u.Username)
 }
 
-// unmapped reports whether uid stands for the users whom a user namespace does
-// not know, the machine's root among them; see user_namespaces(7).
+// unmapped reports whether uid is the number of all users unknown to a user
+// namespace, such as the machine's root; see user_namespaces(7).
 func unmapped(uid uint32) bool {
 	const overflow = 65534
 	if uid != overflow {

@@ -16,11 +16,11 @@ import (
 )
 
 // A hosts file that others can write, or replace by way of a folder or a link,
-// is refused with the command that mends it, which does.
+// is refused with the command that fixes it, which works.
 func TestLoadRefusesWhatOthersCanWrite(t *testing.T) {
 	for name, tt := range map[string]struct {
-		spoil, mend func(t *testing.T, dir, path string)
-		want        string // %[1]s is the folder, %[2]s the file
+		spoil, fix func(t *testing.T, dir, path string)
+		want       string // %[1]s is the folder, %[2]s the file
 	}{
 		"written by all":      {chmod(0o666), chmod(0o600), `hosts file %[2]q can be written by others: it is not trusted; run chmod 600 %[2]q`},
 		"written by a group":  {chmod(0o660), chmod(0o600), `run chmod 600 %[2]q`},
@@ -50,9 +50,9 @@ func TestLoadRefusesWhatOthersCanWrite(t *testing.T) {
 			if !errors.Is(err, hosts.ErrNotTrusted) {
 				t.Errorf("Update: %v", err)
 			}
-			tt.mend(t, dir, path)
+			tt.fix(t, dir, path)
 			if file, err := hosts.Load(at); err != nil || len(file.Hosts()) != 1 {
-				t.Errorf("mended: %v", err)
+				t.Errorf("fixed: %v", err)
 			}
 		})
 	}
@@ -144,7 +144,7 @@ func TestRootDoesNotTrustAUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := hosts.Load(filepath.Join(dir, "link")); err != nil {
-			t.Errorf("%s, mended: %v", which, err)
+			t.Errorf("%s, fixed: %v", which, err)
 		}
 	}
 }

@@ -2,8 +2,8 @@ package hosts
 
 import "io/fs"
 
-// checkTrust is for systems with modes: on Windows a user's folders are the
-// user's alone.
+// checkTrust checks nothing: on Windows a user's folders are writable by the user
+// alone.
 func checkTrust(string, fs.FileInfo, string) error { return nil }
 
 func checkFolders(string) error { return nil }

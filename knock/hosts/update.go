@@ -16,22 +16,20 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// maxLinks bounds the symbolic links to follow, as Linux does.
+// maxLinks is how many symbolic links are followed, as on Linux.
 const maxLinks = 40
 
-// Update edits the hosts file at path. It locks the file against other
-// programs that use Update, for which it waits until ctx ends; reads what is
-// there now, has edit change it, and puts the new text in its place in one step:
-// readers see the old file or the new one, whatever happens. Where edit fails, or
-// changes nothing, the file stays as it is, and edit's error is returned as it
-// is; edit must not wait for a user, who may wait for the lock elsewhere, nor
-// call Update.
+// Update edits the hosts file at path. It waits for the lock that all programs that
+// use Update share, reads the file, calls edit, and replaces the file in one step:
+// readers see either the old file or the new one. If edit fails or changes
+// nothing, the file stays, and edit's error is returned unchanged. edit must not
+// wait for the user, who may need the lock elsewhere, nor call Update.
 //
-// The file and its folder are made where they are missing, for the user alone. A
-// file keeps its owner and its mode, but for what lets others read a secret in
-// it: root edits a user's file as that user. A file that [Load] refuses is not
-// edited. A symbolic link stays one: its target is replaced. Beside the file
-// stands an empty lock file from then on.
+// A missing file or folder is created, for the user alone. A file keeps its owner
+// and mode, except that a file with a secret loses the bits that let others read
+// it; root edits a user's file as that user. A file that [Load] refuses is not
+// edited. A symbolic link stays, and its target is replaced. An empty lock file
+// stays beside the file.
 func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
@@ -73,15 +71,15 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	if bytes.Equal(e.doc.text, doc.text) {
 		return nil
 	}
-	sweep(folder, name)
+	removeTemporary(folder, name)
 	if err := replace(real, e.doc, info); err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
 }
 
-// lockTimeout bounds the wait for other programs that edit the hosts file, which
-// takes them milliseconds unless they were stopped.
+// lockTimeout bounds the wait for other programs that edit the hosts file. An edit
+// takes milliseconds, unless the program was stopped.
 const lockTimeout = 20 * time.Second
 
 // lock takes the lock at path.
@@ -111,7 +109,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	}
 }
 
-// follow returns the file that path leads to, which need not be there.
+// follow returns the file that path leads to through links. It may be missing.
 func follow(path string) (string, error) {
 	for range maxLinks {
 		target, err := os.Readlink(path)
@@ -129,9 +127,9 @@ func follow(path string) (string, error) {
 // temporary is the pattern of the names of files that are being written.
 func temporary(name string) string { return "." + name + ".*.tmp" }
 
-// sweep takes away what writers that were killed have left. The lock is held:
-// nobody else is writing.
-func sweep(folder, name string) {
+// removeTemporary removes the files of writers that were killed. The lock is held,
+// so nobody else is writing.
+func removeTemporary(folder, name string) {
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
 		if ok, _ := filepath.Match(temporary(name), e.Name()); ok {
@@ -140,8 +138,8 @@ func sweep(folder, name string) {
 	}
 }
 
-// replace puts a file with that document at path, in one step and to stay. old is
-// what it replaces, or nil.
+// replace writes the document to path, in one step and synced to disk. old is the
+// file that it replaces, or nil.
 func replace(path string, doc document, old fs.FileInfo) (err error) {
 	folder, name := filepath.Split(path)
 	if folder == "" {
@@ -166,7 +164,7 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 		if doc.hasSecret() {
 			perm &= 0o700
 		}
-		if !keepGroup(f, old) {
+		if !copyGroup(f, old) {
 			perm &= 0o707
 		}
 	}
@@ -182,7 +180,7 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 	if err = rename(f.Name(), path); err != nil {
 		return err
 	}
-	// The name is on the disk once its folder is. Not every system can do that.
+	// Syncing the folder puts the new name on the disk. Some systems cannot do it.
 	if d, err := os.Open(folder); err == nil {
 		_ = d.Sync()
 		_ = d.Close()
@@ -190,8 +188,8 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 	return nil
 }
 
-// rename is os.Rename with patience: Windows does not replace a file while
-// somebody reads it, which takes a moment.
+// rename is os.Rename with retries: Windows does not replace a file while someone
+// reads it.
 func rename(from, to string) error {
 	err := os.Rename(from, to)
 	for i := 0; i < 50 && err != nil && runtime.GOOS == "windows"; i++ {

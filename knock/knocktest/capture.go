@@ -18,10 +18,10 @@ type SYN struct {
 	Time     time.Time
 }
 
-// Capture collects the SYNs that arrive at a server, from all clients, whatever
-// the gate does with them, and the connections that come of them. A SYN that
-// the kernel repeats counts each time. Before a server behind a router they are
-// seen where they leave the router, before the Path.
+// Capture collects the SYNs that arrive at a server, from all clients, before the
+// gate, and counts the connections that are made. Repeated SYNs count each time.
+// For a server behind a router it collects where packets leave the router, before
+// the Path.
 type Capture struct {
 	t       testing.TB
 	sniffer *sniffer
@@ -30,11 +30,11 @@ type Capture struct {
 	syns []SYN
 	err  error
 
-	asked     map[flow]bool  // by a SYN, and nothing came of it yet
+	asked     map[flow]bool  // by a SYN, and not connected yet
 	connected map[uint16]int // connections by the server's port
 }
 
-// flow is a connection, as the packets of one direction show it.
+// flow is one direction of a connection.
 type flow struct{ src, dst netip.AddrPort }
 
 // segment is a TCP packet.
@@ -61,13 +61,13 @@ func (s *Server) Capture(t testing.TB) *Capture {
 		}
 	}
 	if err := open(); err != nil {
-		t.Fatalf("no capture before the server: %v", err)
+		t.Fatalf("no capture in front of the server: %v", err)
 	}
 	c := &Capture{t: t, sniffer: sn, asked: map[flow]bool{}, connected: map[uint16]int{}}
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		sn.follow(c.take)
+		sn.follow(c.collect)
 	}()
 	t.Cleanup(func() {
 		_ = sn.Close()
@@ -76,11 +76,11 @@ func (s *Server) Capture(t testing.TB) *Capture {
 	return c
 }
 
-// SYNs returns the SYNs that have arrived so far, in order of arrival. Whatever
-// was sent before the call is among them, unless a router has yet to pass it on.
+// SYNs returns the SYNs that have arrived so far, in order of arrival. Those
+// sent before the call are included, unless a router has not forwarded them yet.
 func (c *Capture) SYNs() []SYN {
 	c.t.Helper()
-	c.take()
+	c.collect()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -99,9 +99,9 @@ func (c *Capture) Ports() []uint16 {
 	return ports
 }
 
-// Connections returns how many TCP connections to a port of the server have come
-// about so far: the server answered a SYN, and the client acknowledged that. A
-// connection counts as soon as the client has read from it, if not before.
+// Connections returns how many TCP connections to a port of the server have been
+// made so far: the server answered a SYN, and the client acknowledged it. A
+// connection counts at the latest when the client has read from it.
 func (c *Capture) Connections(port int) int {
 	c.t.Helper()
 	c.SYNs()
@@ -110,9 +110,9 @@ func (c *Capture) Connections(port int) int {
 	return c.connected[uint16(port)]
 }
 
-// take moves what waits in the socket over. The kernel has put a packet there
-// before the send that caused it returns.
-func (c *Capture) take() {
+// collect reads the packets that are in the socket. The kernel puts a packet there
+// before the call that sends it returns.
+func (c *Capture) collect() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	segments, err := c.sniffer.drain()
@@ -132,8 +132,8 @@ func (c *Capture) take() {
 	}
 }
 
-// parseTCP reads an IP packet of either family. That it is TCP has been seen to
-// in the kernel.
+// parseTCP reads a TCP packet of either IP family; the kernel has filtered out
+// other protocols.
 func parseTCP(p []byte, at time.Time) (segment, bool) {
 	var src, dst netip.Addr
 	switch {

@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Patience is how long a test waits for what must happen.
+// Patience is how long a test waits for an event that must come.
 const Patience = 20 * time.Second
 
-// Eventually waits until done, and fails the test where it never is.
+// Eventually waits until done, and fails the test after Patience.
 func Eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(Patience); !done(); time.Sleep(2 * time.Millisecond) {

@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// Clocks says by which services a server tells the time, on their usual ports
-// and open to everybody.
+// Clocks are services that tell the server's time, on their usual ports and open
+// to everybody.
 type Clocks struct {
 	HTTP    bool // the Date of answers on port 80, RFC 9110, section 6.6.1
-	HTTPS   bool // the same on 443, with a certificate that nobody signed
+	HTTPS   bool // the same on 443, with a self-signed certificate
 	NTP     bool // udp/123, RFC 5905; synchronized, stratum 2
 	SMTP    bool // a greeting on port 25 with the date, as Exim writes it
 	Daytime bool // tcp/13, RFC 867, in the format of inetd, UTC
@@ -31,9 +31,9 @@ type Clocks struct {
 	Clock func() time.Time // what the server's clock would show if it were right; nil is time.Now
 	Shift time.Duration    // what the server's clock is ahead of that
 
-	// Cached, if not zero, has HTTP answered from a cache in front of the
-	// server: every answer was made at one time, so long before ServeClocks was
-	// called. Its Date stays, its Age in seconds grows.
+	// Cached, if not zero, puts a cache in front of HTTP: every answer was made at
+	// one time, that long before ServeClocks was called. Its Date stays, its Age in
+	// seconds grows.
 	Cached time.Duration
 }
 
@@ -45,8 +45,8 @@ func (c Clocks) now() time.Time {
 	return c.Clock().Add(c.Shift)
 }
 
-// ServeClocks has the server tell the time until the test is over, whatever its
-// gate does. It can be called again for other services.
+// ServeClocks runs the services until the test ends, outside the gate. It can be
+// called again for other services.
 func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 	t.Helper()
 	var open ports
@@ -59,7 +59,7 @@ func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 	}
 	tcp(c.SMTP, 25, func(conn net.Conn) {
 		fmt.Fprintf(conn, "220 mail.example.org ESMTP Exim 4.96 %s\r\n", c.now().UTC().Format(time.RFC1123Z))
-		_, _ = bufio.NewReader(conn).ReadString('\n') // QUIT, or the end
+		_, _ = bufio.NewReader(conn).ReadString('\n') // QUIT, or the connection ended
 		_, _ = io.WriteString(conn, "221 mail.example.org closing connection\r\n")
 	})
 	tcp(c.Daytime, 13, func(conn net.Conn) {
@@ -96,7 +96,7 @@ func (c Clocks) handler() http.Handler {
 			w.Header().Set("Age", fmt.Sprint(int(age/time.Second)))
 		}
 		w.Header().Set("Date", date.UTC().Format(http.TimeFormat))
-		_, _ = io.WriteString(w, "It works.\n") // the client may have gone
+		_, _ = io.WriteString(w, "It works.\n") // the client may have hung up
 	})
 }
 
@@ -106,7 +106,7 @@ func serveHTTP(t testing.TB, l net.Listener, handler http.Handler) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(l) // says that it was closed
+		_ = server.Serve(l) // an error: it was closed
 	}()
 	t.Cleanup(func() {
 		_ = server.Close()
@@ -114,7 +114,7 @@ func serveHTTP(t testing.TB, l net.Listener, handler http.Handler) {
 	})
 }
 
-// certificate returns one that its own key has signed, for a day about now.
+// certificate returns a self-signed certificate that is valid today.
 func certificate(t testing.TB, now time.Time) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -133,7 +133,8 @@ func certificate(t testing.TB, now time.Time) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// since1900 is what Unix time lacks to the time of RFC 868 and NTP, in seconds.
+// since1900 is the time from the epoch of RFC 868 and NTP to that of Unix, in
+// seconds.
 const since1900 = 2208988800
 
 // ntp answers a client's request; RFC 5905, figure 8, has the packet.

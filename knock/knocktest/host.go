@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// patience bounds every wait of this package. It is met only where something
-// is broken, so it may be far longer than a busy machine needs.
+// patience bounds every wait of this package. Only a fault lets a wait reach it, so
+// it is far longer than a busy machine needs.
 const patience = 30 * time.Second
 
 // Host is a host with a network and processes of its own. It shares the file
@@ -25,14 +25,14 @@ type Host struct {
 	// Addr4 and Addr6 are the host's addresses.
 	Addr4, Addr6 netip.Addr
 
-	// The host exists as long as its first process, a cat that reads from the
-	// test process: it ends when the test process does, however that came, and
-	// the kernel then kills every process of the host and takes down its network.
+	// The first process of the host is a cat that reads from the test process. It
+	// ends with the test process, even if that is killed, and the kernel then kills
+	// every process of the host and removes its network.
 	holder *exec.Cmd
 	stdin  io.Closer
 }
 
-// newHost makes a host without any link, gone when the test is over.
+// newHost makes a host without a link. It exists until the test ends.
 func newHost(t testing.TB) *Host {
 	t.Helper()
 	Need(t, "cat", "ip", "nsenter", "sh")
@@ -47,8 +47,8 @@ func newHost(t testing.TB) *Host {
 		t.Fatalf("no namespaces for a host: %v", err)
 	}
 	t.Cleanup(func() {
-		_ = h.holder.Process.Kill() // it cannot have ended, but if it has, all the better
-		_ = h.holder.Wait()         // says that it was killed
+		_ = h.holder.Process.Kill() // an error: it has ended already
+		_ = h.holder.Wait()         // an error: it was killed
 	})
 	return h
 }
@@ -56,22 +56,21 @@ func newHost(t testing.TB) *Host {
 // pid is the holder's process id, by which the host is entered.
 func (h *Host) pid() int { return h.holder.Process.Pid }
 
-// Command returns the command to run a program on the host. It is used like
-// that of [exec.CommandContext]; its Env is set, with the folders of root's
-// programs on the PATH, and can be added to. Its Process is the nsenter that
-// waits for the program: the end of ctx reaches the program, a signal sent to
-// Process does not.
+// Command returns a command that runs a program on the host, like
+// [exec.CommandContext]. Its Env is set, with the folders of root's programs on the
+// PATH. Its Process is the nsenter that waits for the program: the end of ctx kills
+// the program, a signal to Process does not reach it.
 func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	nsenter := []string{"-t", fmt.Sprint(h.pid()), "-n", "-p", "--", name}
 	cmd := exec.CommandContext(ctx, lookPath("nsenter"), append(nsenter, args...)...)
 	cmd.Env = environ()
 	cmd.Cancel = func() error { return signalInside(cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // for what the program leaves behind with its output open
+	cmd.WaitDelay = time.Second // for child processes that still have its output open
 	return cmd
 }
 
 // Run runs a program on the host and returns what it wrote to its standard
-// output. It fails the test, with all output, unless the program ends well.
+// output. It fails the test, with all output, unless the exit code is 0.
 func (h *Host) Run(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -89,7 +88,7 @@ func run(t testing.TB, cmd *exec.Cmd) string {
 	return out
 }
 
-// try runs cmd and returns its output. The error holds all that it said.
+// try runs cmd and returns its output. The error has all of its output.
 func try(cmd *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -99,8 +98,8 @@ func try(cmd *exec.Cmd) (string, error) {
 	return stdout.String(), nil
 }
 
-// ip runs an ip command in the test's own network namespace. It is given a
-// context of its own, since cleaning up comes after the test's context.
+// ip runs an ip command in the test's own network namespace. It has a
+// context of its own, since clean-up runs after the end of the test's context.
 func ip(args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -108,8 +107,7 @@ func ip(args ...string) error {
 	return err
 }
 
-// await asks done again and again until it says yes, and fails the test when
-// that takes too long.
+// await waits until done, and fails the test after patience.
 func await(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
@@ -120,7 +118,7 @@ func await(t testing.TB, what string, done func() bool) {
 }
 
 // listens reports whether a socket of the host listens on the TCP port, in the
-// family of the file: tcp or tcp6. No packet is sent to find out.
+// family of the file: tcp or tcp6. It sends no packet.
 func (h *Host) listens(file string, port int) bool {
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", h.pid(), file))
 	if err != nil {

@@ -15,8 +15,8 @@ func isolate(cmd *exec.Cmd) {
 }
 
 // signalInside sends a signal to the program that the nsenter of this id runs.
-// nsenter forks to enter a pid namespace, and passes no signal on; its program
-// dying, it dies of the same. To kill it first would leave the program to the
+// nsenter forks to enter a pid namespace and forwards no signal; when its program
+// dies of a signal, it dies of the same. To kill it first would leave the program to the
 // init of the machine, and not every container has one that waits.
 func signalInside(nsenter int, sig syscall.Signal) error {
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nsenter, nsenter))

@@ -20,24 +20,24 @@ type link struct {
 	net  byte // outer, or inner for what is behind a router
 	n    int  // of the subnets 10.net.n.0/24 and fdnet:n::/64
 	name string
-	last int // the last address given away
+	last int // the last address in use
 }
 
-// The networks of links, written in decimals in IPv4 and the same to the eye in
-// IPv6.
+// The networks of links: the second byte of an IPv4 address in decimal, and the
+// same digits in IPv6.
 const (
 	outer = 99
 	inner = 98
 )
 
-// newLink makes a bridge, numbered by who comes first: the kernel refuses
-// names that exist, and so keeps servers and processes apart.
+// newLink makes a bridge with the first free number: the kernel refuses names that
+// exist, so servers and processes do not share one.
 func newLink(t testing.TB) *link {
 	t.Helper()
 	for n := 1; n < 255; n++ {
 		l := &link{net: outer, n: n, name: fmt.Sprintf("knock%d", n), last: 1}
-		// A bridge takes the lowest address of its ports, unless given one: hosts
-		// that come later would change it under those that know it already.
+		// Without an address of its own a bridge has the lowest one of its ports,
+		// which would change with each new host.
 		err := ip("link", "add", l.name, "address", l.mac(1), "type", "bridge",
 			"stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
 		if err != nil && strings.Contains(err.Error(), "File exists") {
@@ -51,7 +51,7 @@ func newLink(t testing.TB) *link {
 				t.Error(err)
 			}
 		})
-		for _, setting := range quiet {
+		for _, setting := range ipv6Settings {
 			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting.name), []byte(setting.value), 0); err != nil {
 				t.Fatal(err)
 			}
@@ -67,23 +67,23 @@ func newLink(t testing.TB) *link {
 		}
 		return l
 	}
-	t.Fatal("254 servers at a time are as many as there can be")
+	t.Fatal("more than 254 servers at a time")
 	return nil
 }
 
-// quiet keeps IPv6 to what it is told, without waiting for others to object to
-// an address or to advertise a route.
-var quiet = [...]struct{ name, value string }{
+// ipv6Settings disable duplicate address detection and router advertisements, for
+// which an address would have to wait.
+var ipv6Settings = [...]struct{ name, value string }{
 	{"disable_ipv6", "0"},
 	{"accept_ra", "0"},
 	{"accept_dad", "0"},
 	{"dad_transmits", "0"},
 }
 
-// furnish is run on a new host, before and after eth0 is there. Answers of ICMP
-// are not rationed: the ration is kept for each peer and second, and tests that
-// knock twice would see it.
-const furnish = `
+// configureHost is run on a new host, before and after eth0 is made. It turns the
+// rate limit of ICMP off, which is per peer and second: tests that knock twice
+// would meet it.
+const configureHost = `
 set -e
 case $1 in
 before)
@@ -105,11 +105,11 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 	l.last++
 	k := l.last
 	if k > 254 {
-		t.Fatal("253 hosts on a link are as many as there can be")
+		t.Fatal("more than 253 hosts on a link")
 	}
 	h.Addr4, h.Addr6 = l.addr4(k), l.addr6(k)
 	port = fmt.Sprintf("%sp%d", l.name, k)
-	h.Run(t, "sh", "-c", furnish, "furnish", "before")
+	h.Run(t, "sh", "-c", configureHost, "configure", "before")
 	if err := ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k), "netns", fmt.Sprint(h.pid())); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 			t.Error(err)
 		}
 	})
-	h.Run(t, "sh", "-c", furnish, "furnish", "after", h.Addr4.String(), h.Addr6.String())
+	h.Run(t, "sh", "-c", configureHost, "configure", "after", h.Addr4.String(), h.Addr6.String())
 	if err := ip("link", "set", port, "master", l.name, "up"); err != nil {
 		t.Fatal(err)
 	}
@@ -136,14 +136,14 @@ func (l *link) addr6(k int) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfd, 1: l.net/10<<4 | l.net%10, 3: byte(l.n), 15: byte(k)})
 }
 
-// mac is made from the addresses, so that a neighbour table which remembers an
-// earlier host of the same address is still right.
+// mac is derived from the addresses, so that a neighbour table with an earlier
+// host of the same address stays right.
 func (l *link) mac(k int) string { return fmt.Sprintf("02:%d:00:00:%02x:%02x", l.net, l.n, k) }
 
-// refuses reports whether the host without any service refuses a connection,
-// which proves that packets reach it and come back.
+// refuses reports whether the host refuses a connection, which proves that packets
+// reach it and come back.
 func refuses(a netip.Addr) bool {
-	const discard = 9 // nobody listens there
+	const discard = 9 // nothing listens there
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, discard).String())
@@ -153,15 +153,15 @@ func refuses(a netip.Addr) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// NewClient makes a further client, joined to the server, or to the router before
-// it, and to the test process by the same link: it knocks at the server's usual addresses, from
-// its own. It is gone when the test is over.
+// NewClient makes one more client. It is on the link of the test process, reaches
+// the server at the same addresses, and has its own source address. It exists
+// until the test ends.
 func NewClient(t testing.TB, s *Server) *Host {
 	t.Helper()
 	h := newHost(t)
 	s.link.attach(t, h)
 	if s.Router != nil {
-		for _, args := range s.Router.wayTo() {
+		for _, args := range s.Router.routes() {
 			h.Run(t, "ip", args...)
 		}
 	}

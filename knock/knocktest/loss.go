@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// Loss says which of the SYNs that arrive at a host get lost.
+// Loss says which of the SYNs that arrive at a host are lost.
 type Loss struct {
 	Ports Ports // the destination ports that count; all when zero
-	Nth   int   // the number of the one that gets lost, from 1
-	Every int   // of each so many, at least Nth; only once when zero
+	Nth   int   // the first that is lost, from 1
+	Every int   // and each that many later, at least Nth; only one when zero
 }
 
-// Lose has SYNs get lost on their way into the host, before its rules see them,
-// counted for each family by itself from the call on. On a router it works on
-// those that come through. A SYN that the sender repeats counts again.
+// Lose loses SYNs that arrive at the host, before its other rules. It counts each
+// family separately, from the call on. On a router it works on forwarded SYNs. A
+// SYN that the sender repeats counts again.
 func (h *Host) Lose(t testing.TB, l Loss) {
 	t.Helper()
 	if l.Ports == (Ports{}) {

@@ -9,12 +9,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The environment carries what Main found out to the tests of the same
-// process, and to processes they start from the test binary, as fuzzing does.
+// Main passes its findings in the environment to the tests of the same process, and
+// to processes that they start from the test binary, as fuzzing does.
 const (
-	envOutside = "RAPPORT_KNOCKTEST_OUTSIDE" // names the network namespace that was left
-	envMissing = "RAPPORT_KNOCKTEST_MISSING" // why none was to be had
-	envMoving  = "RAPPORT_KNOCKTEST_MOVING"  // set for the new process until it is settled
+	envOutside = "RAPPORT_KNOCKTEST_OUTSIDE" // the original network namespace
+	envMissing = "RAPPORT_KNOCKTEST_MISSING" // why there is no new one
+	envMoving  = "RAPPORT_KNOCKTEST_MOVING"  // set for the new process until it is set up
 )
 
 // Main runs the tests of a package in a network namespace of their own, with
@@ -22,10 +22,9 @@ const (
 //
 //	func TestMain(m *testing.M) { knocktest.Main(m) }
 //
-// The test binary is executed again for it, with the same arguments; its exit
-// code is passed on, and it is killed if this process is. Where namespaces
-// cannot be had, the tests run in the ordinary place, and [Need] tells those
-// that need one. A goroutine that outlives the tests makes them fail.
+// Main executes the test binary again, with the same arguments, and exits with its
+// code; if this process is killed, so is that one. Where namespaces cannot be made,
+// the tests run here, and [Need] skips those that need one. A goroutine that outlives the tests makes them fail.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
 // Run is Main for a TestMain that has more to do: it returns the exit code.
@@ -49,8 +48,8 @@ func Run(m *testing.M) int {
 	return code
 }
 
-// fuzzing reports whether this run fuzzes: its workers have goroutines that
-// stay.
+// fuzzing reports whether this run fuzzes: its workers leave
+// goroutines.
 func fuzzing() bool {
 	f := flag.Lookup("test.fuzz")
 	return f != nil && f.Value.String() != ""

@@ -14,7 +14,8 @@ import (
 	"unsafe"
 )
 
-// statusFD is where the moved process says that it is settled, or why not.
+// statusFD is where the moved process reports that its namespaces are set up, or
+// why not.
 const statusFD = 3
 
 // netns names the network namespace of this process.
@@ -27,47 +28,47 @@ func netns() string {
 }
 
 // inside reports whether this process runs in a namespace made by Main. It
-// compares, since a marker that somebody exported proves nothing.
+// compares, since the variable alone may have been exported by a user.
 func inside() bool {
 	outside := os.Getenv(envOutside)
 	return outside != "" && netns() != "" && outside != netns()
 }
 
-// move executes the test binary again in namespaces of its own, and reports
-// moved once that has ended. In the new process, and where it cannot be, moved
-// is false.
+// move executes the test binary again in namespaces of its own, waits for its end,
+// and returns its exit code with moved set. In the new process, and where that
+// fails, moved is false.
 func move() (code int, moved bool, err error) {
 	switch {
 	case inside() && os.Getenv(envMoving) != "":
-		// Another process of this binary is not to settle once more.
+		// Further processes of this binary need no set-up.
 		if err := os.Unsetenv(envMoving); err != nil {
 			return 0, false, err
 		}
 		status := os.NewFile(statusFD, "status")
-		settled := settle()
-		if settled == nil {
+		failed := setUp()
+		if failed == nil {
 			_, err = io.WriteString(status, "ok")
 		} else {
-			_, err = io.WriteString(status, settled.Error())
+			_, err = io.WriteString(status, failed.Error())
 		}
-		if err := errors.Join(settled, err, status.Close()); err != nil {
+		if err := errors.Join(failed, err, status.Close()); err != nil {
 			return 1, true, nil // the parent runs the tests
 		}
 		return 0, false, nil
 	case inside():
 		return 0, false, nil
 	case os.Getenv(envMoving) != "" || netns() == "":
-		// Not to be tried again and again.
-		return 0, false, errors.New("/proc does not tell one from the other")
+		// Without this the process would execute itself forever.
+		return 0, false, errors.New("/proc does not show the network namespace")
 	case os.Getenv(envMissing) != "":
 		return 0, false, errors.New(os.Getenv(envMissing))
 	}
 
-	// Pdeathsig goes out when the thread ends that started the process.
+	// Pdeathsig is sent when the thread that started the process ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	flags := []uintptr{syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
-	// Root in a container may lack the right to the first, not to the second.
+	// Root in a container may be allowed only the second.
 	flags = append(flags, flags[0]|syscall.CLONE_NEWUSER)
 	if os.Geteuid() != 0 {
 		flags = flags[1:]
@@ -123,7 +124,7 @@ func moveTo(flags uintptr) (code int, moved bool, err error) {
 		}
 	}()
 
-	said, _ := io.ReadAll(status) // an error shows as words missing
+	said, _ := io.ReadAll(status) // after an error the text is not "ok"
 	err = cmd.Wait()
 	if string(said) != "ok" {
 		return 0, false, fmt.Errorf("the new namespace could not be set up: %s", strings.TrimSpace(string(said)))
@@ -138,9 +139,9 @@ func moveTo(flags uintptr) (code int, moved bool, err error) {
 	return cmd.ProcessState.ExitCode(), true, nil
 }
 
-// settle furnishes the new namespaces: mounts that nobody else sees, a /run of
-// our own (iptables, ip and sshd keep files there), and the loopback device.
-func settle() error {
+// setUp prepares the new namespaces: private mounts, a /run of their own (iptables,
+// ip and sshd have files there), and the loopback device.
+func setUp() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("mounts cannot be made private: %w", err)
 	}
@@ -155,8 +156,7 @@ func settle() error {
 	return loopbackUp()
 }
 
-// loopbackUp does "ip link set lo up", which tests need that know nothing of
-// this package, also where there is no ip.
+// loopbackUp does "ip link set lo up", also where ip is not installed.
 func loopbackUp() error {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// sbin is where the programs for root are, which the PATH of others leaves out.
+// sbin is where the programs for root are; the PATH of other users may lack it.
 var sbin = [...]string{"/usr/sbin", "/sbin"}
 
 // Need skips the test unless [Main] found namespaces and all programs are
@@ -25,8 +25,8 @@ func Need(t testing.TB, programs ...string) {
 	needAll(t, missing, programs)
 }
 
-// NeedLogin is Need for a test that logs in to a server: sshd changes to
-// another user for it, which the root of a user namespace cannot.
+// NeedLogin is Need for a test that logs in to a server. For a login sshd changes
+// to another user, which root in a user namespace cannot.
 func NeedLogin(t testing.TB, programs ...string) {
 	t.Helper()
 	Need(t, programs...)

@@ -10,7 +10,7 @@ import (
 // ports are the ports of services that everybody may use.
 type ports struct{ tcp, udp portList }
 
-// portList is written as iptables' multiport match wants it.
+// portList is a list of ports. Its String is for iptables' multiport match.
 type portList []int
 
 func (l portList) String() string {
@@ -21,14 +21,14 @@ func (l portList) String() string {
 	return strings.Join(texts, ",")
 }
 
-// OpenTCP lets everybody through to TCP ports of the server, before the gate
-// sees the packets. No more than 15 can be open.
+// OpenTCP opens TCP ports of the server to everybody, before the gate's rules. At
+// most 15 can be open.
 func (s *Server) OpenTCP(t testing.TB, list ...int) {
 	t.Helper()
 	s.openPorts(t, ports{tcp: list})
 }
 
-// openPorts opens ports, now and whenever the rules are made anew.
+// openPorts opens ports, now and at each refresh.
 func (s *Server) openPorts(t testing.TB, more ports) {
 	t.Helper()
 	if err := s.gate("open", s.at, more); err != nil {

@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// Everything but Linux has no network namespaces: here Need ends each test
-// before it comes to the rest.
+// Only Linux has network namespaces: elsewhere Need ends each test first.
 
 func move() (code int, moved bool, err error) {
 	return 0, false, errors.New("they need Linux")

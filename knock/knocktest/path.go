@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Path is what packets go through between a router and the server, each way by
-// itself. TCP and UDP packets meet the same fate in the same order with the same
-// seed; others have just the delay. All begins when the server is ready.
+// Path is a network between a router and the server. Its numbers hold for each
+// direction separately. TCP and UDP packets get the same treatment in the same order with the same
+// seed; others are only delayed. It starts when the server is ready.
 type Path struct {
-	Delay     time.Duration // half of what it adds to the round trip
-	Jitter    time.Duration // up to so much more for each packet, which may be overtaken then
-	Late      float64       // the part of the packets that Jitter meets; all when zero
-	Loss      float64       // the part of the packets that get lost, from 0 to 1
-	Duplicate float64       // the part that comes twice
+	Delay     time.Duration // in one direction; twice that is added to the round trip
+	Jitter    time.Duration // at most that much more for a packet, which may then be overtaken
+	Late      float64       // the part of the packets that Jitter delays, from 0 to 1; all when zero
+	Loss      float64       // the part of the packets that are lost, from 0 to 1
+	Duplicate float64       // the part that arrives twice, from 0 to 1
 	Seed      uint64
 }
 
@@ -62,7 +62,7 @@ func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
 	return func() { begun.Store(true) }
 }
 
-// carry carries packets one way, until from is closed.
+// carry carries packets in one direction, until from is closed.
 func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
 	packets := make(chan packet)
 	var sender sync.WaitGroup
@@ -76,21 +76,22 @@ func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
 			return
 		}
 		data := slices.Clone(buf[:n])
-		for _, late := range p.fate(data, dice, begun.Load()) {
+		for _, late := range p.delays(data, dice, begun.Load()) {
 			packets <- packet{time.Now().Add(late), data}
 		}
 	}
 }
 
-// fate returns how late each copy of a packet comes, none if it is lost.
-func (p Path) fate(data []byte, dice *rand.Rand, begun bool) []time.Duration {
+// delays returns the delay of each copy of a packet, none if it is lost.
+func (p Path) delays(data []byte, dice *rand.Rand, begun bool) []time.Duration {
 	switch {
 	case !begun:
 		return []time.Duration{0}
 	case !isTransport(data):
 		return []time.Duration{p.Delay}
 	}
-	// The dice are cast as often for each packet, whatever comes of it.
+	// Each packet takes the same number of random numbers, so that the next ones do
+	// not depend on this one.
 	lost, twice := dice.Float64() < p.Loss, dice.Float64() < p.Duplicate
 	var late [2]time.Duration
 	for i := range late {
@@ -109,8 +110,8 @@ func (p Path) fate(data []byte, dice *rand.Rand, begun bool) []time.Duration {
 	return late[:1]
 }
 
-// isTransport reports whether an IP packet is TCP or UDP. The others come at
-// times of their own, as when IPv6 looks for routers.
+// isTransport reports whether an IP packet is TCP or UDP. Others come at random
+// times, such as IPv6 router solicitations.
 func isTransport(p []byte) bool {
 	protocol := byte(0)
 	switch {
@@ -122,14 +123,14 @@ func isTransport(p []byte) bool {
 	return protocol == syscall.IPPROTO_TCP || protocol == syscall.IPPROTO_UDP
 }
 
-// packet is one that is under way.
+// packet is one that is on the path.
 type packet struct {
 	due  time.Time
 	data []byte
 }
 
-// send writes packets when they are due, and drops those that are under way
-// once the channel is closed.
+// send writes packets when they are due, and drops the rest when the channel is
+// closed.
 func send(to *os.File, packets <-chan packet) {
 	var waiting queue
 	timer := time.NewTimer(0)

@@ -11,9 +11,9 @@ import (
 
 // NewResolver returns a resolver that asks a name server on loopback, which
 // knows the names given, as in "server.example.org", and ends with the test.
-// A name has the addresses of its list, of one family or both. To a name whose
-// list is empty no answer comes, as if the name server were out of reach; other
-// names do not exist. It needs no namespace.
+// A name has the addresses of its list, of one family or both. For a name with an
+// empty list there is no answer, as if the name server were down; other names do
+// not exist. It needs no namespace.
 func NewResolver(t testing.TB, names map[string][]netip.Addr) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -33,7 +33,7 @@ func NewResolver(t testing.TB, names map[string][]netip.Addr) *net.Resolver {
 	}
 }
 
-// Words of RFC 1035 and 3596.
+// Constants of RFC 1035 and 3596.
 const (
 	typeA, typeAAAA = 1, 28
 	classIN         = 1
@@ -42,7 +42,7 @@ const (
 )
 
 // answerDNS answers a query with one question, in the form of RFC 1035, section
-// 4. It returns nil for what is none.
+// 4. It returns nil if the query is not valid.
 func answerDNS(zone map[string][]netip.Addr, query []byte) []byte {
 	const header = 12
 	if len(query) < header || binary.BigEndian.Uint16(query[4:]) != 1 {
@@ -90,7 +90,7 @@ func answerDNS(zone map[string][]netip.Addr, query []byte) []byte {
 		records = append(records, a.AsSlice()...)
 	}
 	a := append([]byte(nil), query[:2]...)
-	for _, word := range []uint16{flags, 1, count, 0, 0} { // one question, so many answers, nothing else
+	for _, word := range []uint16{flags, 1, count, 0, 0} { // one question, count answers, nothing else
 		a = binary.BigEndian.AppendUint16(a, word)
 	}
 	a = append(a, query[header:end+4]...)

@@ -19,10 +19,10 @@ func TestResolver(t *testing.T) {
 	t.Parallel()
 	four, six := netip.MustParseAddr("10.99.1.2"), netip.MustParseAddr("fd99:1::2")
 	r := knocktest.NewResolver(t, map[string][]netip.Addr{
-		"both.example.org":  {four, six},
-		"Four.example.org.": {four},
-		"six.example.org":   {six},
-		"mute.example.org":  nil,
+		"both.example.org":   {four, six},
+		"Four.example.org.":  {four},
+		"six.example.org":    {six},
+		"silent.example.org": nil,
 	})
 	for _, tt := range []struct {
 		network, name string
@@ -45,8 +45,8 @@ func TestResolver(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if got, err := r.LookupNetIP(ctx, "ip", "mute.example.org"); !isTimeout(err) {
-		t.Errorf("a name whose server is mute is %v, %v", got, err)
+	if got, err := r.LookupNetIP(ctx, "ip", "silent.example.org"); !isTimeout(err) {
+		t.Errorf("a name whose server is silent is %v, %v", got, err)
 	}
 	c := knock.Client{Resolver: r}
 	if got, err := c.Resolve(t.Context(), "both.example.org", knock.Family6); got != six {

@@ -10,8 +10,8 @@ import (
 )
 
 // Router is a host between a server and everybody else, with addresses of its
-// own on both sides. It passes everything on, both ways, unless told otherwise.
-// What is told it holds for the rest of the test.
+// own on both sides. It forwards everything, both ways, until one of its
+// methods changes that for the rest of the test.
 type Router struct {
 	*Host // Addr4 and Addr6 are those that clients see
 
@@ -40,7 +40,7 @@ func newRouter(t testing.TB, l *link) *Router {
 func (r *Router) join(t testing.TB, h *Host, p Path) {
 	t.Helper()
 	h.Addr4, h.Addr6 = r.inner.addr4(2), r.inner.addr6(2)
-	h.Run(t, "sh", "-c", furnish, "furnish", "before")
+	h.Run(t, "sh", "-c", configureHost, "configure", "before")
 	begin := func() {}
 	if p == (Path{}) {
 		if err := ip("link", "add", "eth1", "address", r.inner.mac(1), "netns", fmt.Sprint(r.pid()),
@@ -51,11 +51,11 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 		begin = p.relay(t, r.Host, h)
 	}
 	r.Run(t, "sh", "-c", route, "route", r.inner.addr4(1).String(), r.inner.addr6(1).String())
-	h.Run(t, "sh", "-c", furnish+`
+	h.Run(t, "sh", "-c", configureHost+`
 		ip route add default via "$4"
-		ip route add default via "$5"`, "furnish", "after",
+		ip route add default via "$5"`, "configure", "after",
 		h.Addr4.String(), h.Addr6.String(), r.inner.addr4(1).String(), r.inner.addr6(1).String())
-	for _, args := range r.wayTo() {
+	for _, args := range r.routes() {
 		if err := ip(args...); err != nil {
 			t.Fatal(err)
 		}
@@ -66,17 +66,17 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 	begin()
 }
 
-// wayTo is what ip is told by a host that wants to reach the server. It goes
-// with the link.
-func (r *Router) wayTo() [2][]string {
+// routes are the arguments of ip for a host's routes to the server. The routes
+// vanish with the link.
+func (r *Router) routes() [2][]string {
 	return [2][]string{
 		{"route", "add", r.inner.addr4(0).String() + "/24", "via", r.Addr4.String()},
 		{"route", "add", r.inner.addr6(0).String() + "/64", "via", r.Addr6.String()},
 	}
 }
 
-// Block lets no TCP through to the ports of the server. The router answers in
-// its own name, but for a reset, which looks like the server's.
+// Block stops TCP to the ports of the server. The router answers from its own
+// address; only a reset comes from the server's.
 func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
 	t.Helper()
 	verdicts := map[Refusal][2]string{
@@ -91,9 +91,9 @@ func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
 	}
 }
 
-// Intercept has handle, which may be [Hold] or [Say], answer at the router every
-// TCP connection to the ports of the server, as transparent proxies and tarpits
-// do: to the client it looks as if the server had accepted.
+// Intercept makes the router accept every TCP connection to the ports of the
+// server, as transparent proxies and tarpits do, and calls handle for it, which may
+// be [Hold] or [Say]. For the client the server has accepted.
 func (r *Router) Intercept(t testing.TB, ports Ports, handle func(net.Conn)) {
 	t.Helper()
 	l := r.listen(t, 0)
@@ -105,9 +105,9 @@ func (r *Router) Intercept(t testing.TB, ports Ports, handle func(net.Conn)) {
 	}
 }
 
-// MoveSource has what goes to the TCP ports of the server come from another
-// address than the rest, as behind carrier NAT with many addresses: this one, of
-// the router, for everybody.
+// MoveSource changes the source address of packets to the TCP ports of the server
+// to this address of the router, for every client, as carrier NAT with many
+// addresses does.
 func (r *Router) MoveSource(t testing.TB, ports Ports) (v4, v6 netip.Addr) {
 	t.Helper()
 	v4, v6 = r.inner.addr4(3), r.inner.addr6(3)
@@ -120,7 +120,7 @@ func (r *Router) MoveSource(t testing.TB, ports Ports) (v4, v6 netip.Addr) {
 	return v4, v6
 }
 
-// tables are the programs for either family.
+// tables are the programs of the two families.
 var tables = [...]string{"iptables", "ip6tables"}
 
 // Ports are ports from First to Last, both included.
@@ -132,5 +132,5 @@ func Port(n int) Ports { return Ports{n, n} }
 // Within returns the ports of a range.
 func Within(r knock.Range) Ports { return Ports{r.Bottom(), r.Top()} }
 
-// String writes them as iptables wants them.
+// String writes them for iptables.
 func (p Ports) String() string { return fmt.Sprintf("%d:%d", p.First, p.Last) }

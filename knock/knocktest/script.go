@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Script is a script that makes the server's rules, as rapport prints them,
-// with files of its own. The server's clock is its to set: it stands still for
-// the script, at the time of the server's rules to begin with.
+// Script is a script that makes the server's rules, as rapport prints it, with its
+// files. The script sees a clock that stands still: at first at the time of the
+// server's rules, see [Script.SetClock].
 type Script struct {
-	Dir   string   // its folder, for files that it needs besides
-	Shell []string // what runs it; "sh" to begin with
+	Dir   string   // its folder, also for other files that it needs
+	Shell []string // what runs it, at first "sh"
 
 	server *Server
 }
 
 // NewScript makes the folder of a script on the server, with the server's secret
-// in it. The script is not there before [Script.Install]. A server made with
-// NoGate leaves it the rules of SSH.
+// in it. [Script.Install] writes the script itself. On a server made with
+// NoGate all rules of SSH are the script's.
 func (s *Server) NewScript(t testing.TB) *Script {
 	t.Helper()
 	c := &Script{Dir: t.TempDir(), Shell: []string{"sh"}, server: s}
@@ -34,11 +34,11 @@ func (s *Server) NewScript(t testing.TB) *Script {
 	return c
 }
 
-// SecretPath is where the script finds the secret, which only root may read.
+// SecretPath is the script's file with the secret, which only root may read.
 func (c *Script) SecretPath() string { return filepath.Join(c.Dir, "secret") }
 
-// Install writes the script, in place of an earlier one. Its PATH gets the
-// folder's own bin in front, and what it keeps in /run it keeps in the folder.
+// Install writes the script, in place of an earlier one. The folder's bin is first
+// on its PATH, and the folder replaces its /run.
 func (c *Script) Install(t testing.TB, text string) {
 	t.Helper()
 	for _, change := range [][2]string{{"\nPATH=", "\nPATH='" + c.Dir + "/bin':"}, {"\nrun=/run/", "\nrun='" + c.Dir + "/run'/"}} {
@@ -68,8 +68,8 @@ func (c *Script) SetClock(t testing.TB, to time.Time) {
 	c.Write(t, "at", fmt.Sprint(to.Unix()), 0o600)
 }
 
-// Try runs the script on the server, with an action of its such as setup, and
-// returns what it wrote to standard output and standard error.
+// Try runs the script on the server with an action such as setup, and returns its
+// standard output and standard error.
 func (c *Script) Try(action ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -79,7 +79,7 @@ func (c *Script) Try(action ...string) (string, error) {
 	return string(out), err
 }
 
-// Run is Try for what must succeed.
+// Run is Try for an action that must succeed.
 func (c *Script) Run(t testing.TB, action ...string) string {
 	t.Helper()
 	out, err := c.Try(action...)
@@ -89,12 +89,12 @@ func (c *Script) Run(t testing.TB, action ...string) string {
 	return out
 }
 
-// NewAddress gives the test process one more address, from which it reaches the
-// server at a, for those sockets that are bound to it. That is a client to the
-// gate as good as those of [NewClient], and made faster.
+// NewAddress gives the test process one more address on the link to the server at
+// a, for sockets that are bound to it. For the gate it is one more client, made
+// faster than with [NewClient].
 func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
 	t.Helper()
-	// Hosts count from the other end.
+	// Hosts use the lowest addresses.
 	k := 254 - s.extra
 	s.extra++
 	if k <= s.link.last {
@@ -103,7 +103,7 @@ func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
 	addr, args := s.link.addr4(k), []string{"addr", "add", s.link.addr4(k).String() + "/24", "dev", s.link.name}
 	if a.Is6() {
 		addr = s.link.addr6(k)
-		// Not for sockets that do not ask for it.
+		// Only for sockets that are bound to it.
 		args = []string{"addr", "add", addr.String() + "/64", "dev", s.link.name, "nodad", "preferred_lft", "0"}
 	}
 	if err := ip(args...); err != nil {
@@ -112,9 +112,9 @@ func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
 	return addr
 }
 
-// MoveClient gives the test process one more address, and from now on what it
-// sends to the server at a comes from there, unless it is bound to another. The
-// gate sees a client that has not been there before.
+// MoveClient gives the test process one more address, from which it then sends to
+// the server at a, unless a socket is bound to another. For the gate it is a new
+// client.
 func (s *Server) MoveClient(t testing.TB, a netip.Addr) netip.Addr {
 	t.Helper()
 	addr, bits, metric := s.NewAddress(t, a), 24, "0"

@@ -17,13 +17,13 @@ import (
 //go:embed calc.sh gate.sh portknock.sh
 var scripts embed.FS
 
-// exitKernel is how gate.sh says that the kernel lacks what the rules need.
+// exitKernel is gate.sh's exit code when the kernel lacks a match of the rules.
 const exitKernel = 77
 
 // shellPrograms is what calc_knock_ports calls.
 var shellPrograms = []string{"sh", "date", "md5sum", "awk", "tr", "dc"}
 
-// writeScripts puts the scripts side by side into a folder.
+// writeScripts writes the scripts into a folder.
 func writeScripts(t testing.TB, dir string) {
 	t.Helper()
 	if err := os.CopyFS(dir, scripts); err != nil {
@@ -33,7 +33,7 @@ func writeScripts(t testing.TB, dir string) {
 
 // ArticleClient writes the article's client script, portknock.sh HOST PORT,
 // for the secret, the range and the hour of the server, and returns its path.
-// As printed it waits for a second on each knock that is dropped.
+// It waits for a second after each dropped knock, as in the article.
 func ArticleClient(t testing.TB, s *Server) string {
 	t.Helper()
 	Need(t, append([]string{"nc", "cat", "dirname"}, shellPrograms...)...)

@@ -16,10 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sender sends packets to a server from any source address, faster than a
-// socket of the kernel's TCP can: they enter the server by its own port of the
-// link. The server answers them by the same link, where nobody takes the
-// answers but [Sender.Answers].
+// Sender sends packets to a server from any source address, faster than TCP sockets
+// can: it writes them to the server's port of the bridge. The server's answers come
+// to the same link, and only [Sender.Answers] reads them.
 type Sender struct {
 	t        testing.TB
 	s        *Server
@@ -30,7 +29,7 @@ type Sender struct {
 	nextPort uint16
 }
 
-// batch is how many packets one system call hands to the kernel.
+// batch is how many packets one system call sends.
 const batch = 64
 
 // mmsghdr is struct mmsghdr, see sendmmsg(2).
@@ -43,16 +42,16 @@ type mmsghdr struct {
 // Packet is one TCP packet to a server's address of the source's family.
 type Packet struct {
 	From       netip.Addr
-	Port       uint16 // where it goes
+	Port       uint16 // of the server
 	SourcePort uint16 // one after the other when zero
 	Flags      byte   // SYN when zero
 }
 
-// NewSender returns a sender that is gone when the test is over.
+// NewSender returns a sender that works until the test ends.
 func (s *Server) NewSender(t testing.TB) *Sender {
 	t.Helper()
 	if s.Router != nil {
-		t.Fatal("a sender stands before a server, not before its router")
+		t.Fatal("a sender needs a server without a router")
 	}
 	s.Run(t, "sh", "-c", answerAll, "answer", s.Client4.String(), s.Client6.String(), s.link.mac(1))
 	device, err := net.InterfaceByName(s.port)
@@ -83,8 +82,8 @@ func (s *Server) NewSender(t testing.TB) *Sender {
 	return x
 }
 
-// answerAll has the server send its answers to the test process's host,
-// whatever their address, and accept packets from everywhere.
+// answerAll makes the server accept packets from every address, and send all its
+// answers to the host of the test process.
 const answerAll = `
 set -e
 cd /proc/sys/net/ipv4/conf
@@ -94,7 +93,7 @@ ip neigh replace "$2" lladdr "$3" dev eth0 nud permanent
 ip route replace default via "$1"
 ip -6 route replace default via "$2"`
 
-// synAcks lets through what the server sends with SYN and ACK. Offsets count
+// synAcks matches packets of the server with SYN and ACK. Offsets count
 // from the IP header.
 var synAcks = [...]syscall.SockFilter{
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0xfffff000 + 4}, // packet type
@@ -133,8 +132,8 @@ func (s *Server) header(frame []byte) error {
 	return nil
 }
 
-// Send sends packets as fast as they leave. The server has handled them when
-// it returns, unless its kernel is busy with others.
+// Send sends packets without pauses. When it returns the server has handled them,
+// unless its kernel is busy with others.
 func (x *Sender) Send(packets ...Packet) {
 	x.t.Helper()
 	for len(packets) > 0 {
@@ -156,7 +155,7 @@ func (x *Sender) SendIP(packets ...[]byte) {
 	}
 }
 
-// load makes a frame, which is in the buffer i, ready to leave.
+// load prepares the frame in buffer i for flush.
 func (x *Sender) load(i int, frame []byte) {
 	binary.BigEndian.PutUint16(frame[12:], syscall.ETH_P_IP)
 	if frame[ethernet]>>4 == 6 {
@@ -165,7 +164,7 @@ func (x *Sender) load(i int, frame []byte) {
 	x.msgs[i].hdr.Iov.SetLen(len(frame))
 }
 
-// flush hands the first n frames to the kernel.
+// flush sends the first n frames.
 func (x *Sender) flush(n int) {
 	x.t.Helper()
 	for done := 0; done < n; {
@@ -174,7 +173,7 @@ func (x *Sender) flush(n int) {
 		case 0:
 			done += int(k)
 		case unix.EINTR:
-		case unix.ENOBUFS: // a queue on the way is full: lost
+		case unix.ENOBUFS: // a queue is full: the packet is lost
 			done++
 		default:
 			x.t.Fatal(os.NewSyscallError("sendmmsg", e))
@@ -199,8 +198,8 @@ func (s *Server) addrLike(a netip.Addr) netip.Addr {
 	return s.Addr6
 }
 
-// AppendTCP appends an IP packet with p, without options and with right
-// checksums.
+// AppendTCP appends an IP packet with p, without options and with
+// correct checksums.
 func AppendTCP(b []byte, p Packet, to netip.Addr) []byte {
 	start := len(b)
 	if to.Is4() {
@@ -238,9 +237,9 @@ func checksum(b []byte, sum uint32) uint16 {
 	return ^uint16(sum)
 }
 
-// Flood sends what next returns, rate packets a second, until there were so many,
-// or ctx ends if n is 0. It returns how many were sent. If the machine is too
-// slow it is late, and makes up for it when it can.
+// Flood sends packets that next returns, rate of them a second, until n were sent
+// or ctx ends; an n of 0 is no limit. It returns how many were sent. When the
+// machine is late it catches up later.
 func (x *Sender) Flood(ctx context.Context, rate, n int, next func() Packet) int {
 	x.t.Helper()
 	start, sent := time.Now(), 0
@@ -281,7 +280,7 @@ func (x *Sender) Answers() []netip.Addr {
 	return all
 }
 
-// Lost returns how many packets to the server its kernel has had no room for.
+// Lost returns how many packets to the server its kernel dropped for lack of room.
 func (x *Sender) Lost() int {
 	x.t.Helper()
 	text, err := os.ReadFile("/proc/thread-self/net/dev")

@@ -21,8 +21,8 @@ func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 			return err
 		})
 	}
-	// A process that another test is just starting holds the sockets of this one,
-	// also a listener that was closed meanwhile, until it has become its program.
+	// A process that another test is starting has copies of all sockets until exec,
+	// also of a listener that was closed in the meantime.
 	err := open()
 	for deadline := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline); err = open() {
 		time.Sleep(10 * time.Millisecond)
@@ -33,9 +33,8 @@ func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 	return l
 }
 
-// serve has handle answer every connection that l accepts, until the test is
-// over. The connection is closed when handle returns or the test is over; what
-// handle waits for in a connection ends then.
+// serve calls handle for every connection that l accepts, until the test ends. The
+// connection is closed when handle returns or the test ends.
 func serve(t testing.TB, l net.Listener, handle func(net.Conn)) {
 	var (
 		mu    sync.Mutex
@@ -76,8 +75,8 @@ func serve(t testing.TB, l net.Listener, handle func(net.Conn)) {
 	})
 }
 
-// serveUDP has answer, which returns nil for no answer, answer every packet to a
-// UDP port of the host until the test is over.
+// serveUDP sends the result of answer for every packet to a UDP port of the host,
+// until the test ends; nil is no answer.
 func (h *Host) serveUDP(t testing.TB, port int, answer func([]byte) []byte) {
 	t.Helper()
 	var conn net.PacketConn
@@ -103,10 +102,10 @@ func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
 				return
 			}
 			if err != nil {
-				continue // an answer that came too late, told by ICMP
+				continue // ICMP for an answer that came too late
 			}
 			if a := answer(p[:n]); a != nil {
-				_, _ = conn.WriteTo(a, from) // or lost, as UDP may be
+				_, _ = conn.WriteTo(a, from) // UDP may lose it
 			}
 		}
 	}()
@@ -116,16 +115,15 @@ func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
 	})
 }
 
-// ServeSSH has handle, which may be [Say] or [Hold], answer on the server's SSH
-// port in place of an sshd, behind the same gate, until the test is over. The
-// server must have been made with NoSSHD. handle is called for each connection,
-// on a goroutine of its own, and the connection is closed when it returns.
+// ServeSSH serves the SSH port of a server made with NoSSHD, behind the gate, until
+// the test ends. handle, which may be [Say] or [Hold], is called for each
+// connection on a goroutine of its own; the connection is closed when it returns.
 func (s *Server) ServeSSH(t testing.TB, handle func(net.Conn)) {
 	t.Helper()
 	serve(t, s.listen(t, s.SSHPort), handle)
 }
 
-// What an sshd says to whom it turns away, in place of its banner.
+// The lines that sshd sends in place of its banner when it refuses an address.
 const (
 	Penalty     = "Not allowed at this time\r\n" // from OpenSSH 9.8 on
 	MaxStartups = "Exceeded MaxStartups\r\n"     // to OpenSSH 9.7
@@ -133,7 +131,7 @@ const (
 
 // Say returns a service that says the text and hangs up.
 func Say(text string) func(net.Conn) {
-	return func(c net.Conn) { _, _ = io.WriteString(c, text) } // the client may have gone
+	return func(c net.Conn) { _, _ = io.WriteString(c, text) } // the client may have hung up
 }
 
 // Hold is a service that accepts and says nothing, until the client hangs up.

@@ -14,7 +14,7 @@ import (
 	"rapport/knock"
 )
 
-// DefaultSecret is the secret of a server that was not given one: the article's.
+// DefaultSecret is the secret of a server without Options.Secret: the article's.
 const DefaultSecret = "f00b4r"
 
 // Refusal is what a gate or a router does with the connections it does not want.
@@ -22,12 +22,11 @@ type Refusal int
 
 // The ways to refuse.
 const (
-	Drop  Refusal = iota // say nothing
+	Drop  Refusal = iota // no answer
 	Reset                // answer with a TCP reset
-	// PortUnreachable answers with ICMP port unreachable. On a link without any
-	// delay that comes while connect still holds the socket: the kernel then
-	// keeps the error back, over IPv6 until the SYN is repeated after a second.
-	// SO_ERROR has it at once.
+	// PortUnreachable answers with ICMP port unreachable. On a link without delay
+	// that comes while connect still holds the socket: the kernel then reports the
+	// error later, over IPv6 only after the repeated SYN. SO_ERROR has it at once.
 	PortUnreachable
 	AdminProhibited // answer with ICMP administratively prohibited
 	HostUnreachable // answer with ICMP host unreachable, in IPv6 address unreachable
@@ -47,41 +46,41 @@ func (r Refusal) String() string {
 	return "drop"
 }
 
-// Guard is what stands between SSH and one of the two IP families.
+// Guard is what guards SSH in one IP family.
 type Guard int
 
 // The guards.
 const (
 	Gated     Guard = iota // the article's gate
 	Unguarded              // nothing: SSH is open to all
-	Shut                   // a firewall that lets no SSH through
+	Shut                   // a firewall that drops SSH
 )
 
-// Options says what a server differs in from the article's. The zero Options
-// is that server, its rules made for this hour.
+// Options says how a server differs from the article's. The zero Options are the
+// article's server, with the rules of this hour.
 type Options struct {
 	Secret  string        // DefaultSecret when empty
 	Range   knock.Range   // knock.DefaultRange when zero
 	Window  time.Duration // whole seconds; 5 s when zero
 	At      time.Time     // the server's clock when it made its rules; now when zero
 	SSHPort int           // 22 when zero
-	Refusal Refusal       // what becomes of unwanted TCP
+	Refusal Refusal       // what happens to unwanted TCP
 	NoGate  bool          // SSH is open to all: Unguarded in both families
-	V4, V6  Guard         // what the families differ in
+	V4, V6  Guard         // of IPv4 and IPv6
 	NoSSHD  bool          // nothing listens until StartSSHD is called
-	SSHD    []string      // lines for sshd_config, stronger than the usual ones
+	SSHD    []string      // lines for sshd_config, before the usual ones
 
-	// Hashed, if not nil, is the server's own idea of what to hash: it gets the
-	// text of the article, which is the hour, "-", the secret and a newline, and
-	// returns what the rules are made of instead. It may not hold a NUL.
+	// Hashed, if not nil, changes the text that the server hashes: it gets the
+	// article's, which is the hour, "-", the secret and a newline, and returns the
+	// text to hash instead, without NUL.
 	Hashed func(text string) string
 
-	// CutOff makes a firewall that forgets to let ESTABLISHED connections
-	// through: a connection to SSH comes about for the client, and stays dumb.
+	// CutOff leaves out the rule for ESTABLISHED connections: the client's
+	// connection to SSH is made, and no banner comes.
 	CutOff bool
 
-	Router bool // a router stands before the server
-	Path   Path // what packets go through between router, which it implies, and server
+	Router bool // a router is in front of the server
+	Path   Path // between router and server; implies Router
 }
 
 // Server is a host with the article's gate and an sshd behind it. The test
@@ -89,10 +88,10 @@ type Options struct {
 type Server struct {
 	*Host
 
-	// Client4 and Client6 are the addresses from which the test process comes.
+	// Client4 and Client6 are the addresses of the test process.
 	Client4, Client6 netip.Addr
 
-	// What the rules were made of.
+	// The rules were made with these.
 	Secret knock.Secret
 	Range  knock.Range
 	Window time.Duration
@@ -102,18 +101,18 @@ type Server struct {
 	Router  *Router // nil unless asked for
 
 	options Options
-	open    ports // to all, whatever the gate does
+	open    ports // to everybody
 	link    *link
 	port    string // the server's port on the bridge, unless behind a router
 	dir     string // scripts and keys
-	extra   int    // addresses that NewAddress gave away
+	extra   int    // addresses that NewAddress has used
 	at      time.Time
 	sshd    sshd
 	keys    sync.Once
 }
 
-// NewServer makes a server, which is gone when the test is over. It ends the
-// test as [Need] does where that is not possible.
+// NewServer makes a server, which exists until the test ends. Where that is not
+// possible it ends the test as [Need] does.
 func NewServer(t testing.TB, o Options) *Server {
 	t.Helper()
 	s := o.server(t)
@@ -181,7 +180,7 @@ func (o Options) server(t testing.TB) *Server {
 	}
 }
 
-// families names the IP families, of "46", that are guarded so.
+// families returns the IP families with this guard: "", "4", "6" or "46".
 func (o Options) families(g Guard) (f string) {
 	if o.V4 == g {
 		f += "4"
@@ -197,8 +196,8 @@ func (s *Server) SSHAddr(a netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(a, uint16(s.SSHPort))
 }
 
-// Refresh runs the article's refresh as at the time given: the rules are made
-// for its hour, and every address is back where it started.
+// Refresh runs the article's refresh with the clock at the given time: it makes the
+// rules of its hour and forgets every address's phase.
 func (s *Server) Refresh(t testing.TB, at time.Time) {
 	t.Helper()
 	if err := s.gate("refresh", at, s.open); err != nil {
@@ -223,7 +222,7 @@ func (s *Server) gate(action string, at time.Time, open ports) error {
 	}
 	cmd := s.Command(ctx, "sh", s.dir+"/gate.sh", action)
 	cmd.Env = append(cmd.Env,
-		"SECRET="+s.Secret.Reveal(), // by the environment, where nothing needs quoting
+		"SECRET="+s.Secret.Reveal(), // the environment needs no quoting
 		fmt.Sprintf("AT=@%d", at.Unix()),
 		fmt.Sprintf("BOTTOM=%d", s.Range.Bottom()),
 		fmt.Sprintf("TOP=%d", s.Range.Top()),
@@ -244,10 +243,10 @@ func (s *Server) gate(action string, at time.Time, open ports) error {
 	return err
 }
 
-// file returns the path of a file of the server's.
+// file returns the path of one of the server's files.
 func (s *Server) file(name string) string { return s.dir + "/" + name }
 
-// write writes a file of the server's.
+// write writes one of the server's files.
 func (s *Server) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(s.file(name), []byte(text), 0o600); err != nil {

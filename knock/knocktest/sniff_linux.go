@@ -19,14 +19,14 @@ type sniffer struct {
 	conn syscall.RawConn
 }
 
-// What the syscall package has no name for.
+// Constants that the syscall package does not name.
 const (
 	soRcvBufForce    = 33
 	packetStatistics = 6
 )
 
-// onlyTCP lets TCP through, of either family, and of that only what leaves by
-// the device: a socket for all protocols sees both directions. Offsets count
+// onlyTCP matches TCP packets of both families that leave by the device: a socket
+// for all protocols sees both directions. Offsets count
 // from the IP header.
 var onlyTCP = [...]syscall.SockFilter{
 	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0xfffff000 + 4}, // packet type
@@ -46,13 +46,13 @@ var onlyTCP = [...]syscall.SockFilter{
 // sniff opens a packet socket on the device.
 func sniff(device string) (*sniffer, error) { return sniffFor(device, onlyTCP[:]) }
 
-// sniffFor is sniff for what the filter lets through.
+// sniffFor is sniff with another filter.
 func sniffFor(device string, filter []syscall.SockFilter) (*sniffer, error) {
 	dev, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err
 	}
-	// Protocol 0 receives nothing: the filter is there before the first packet.
+	// Protocol 0 receives nothing until the filter is attached.
 	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -63,7 +63,7 @@ func sniffFor(device string, filter []syscall.SockFilter) (*sniffer, error) {
 		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS, 1)
 	}
 	if err == nil && syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soRcvBufForce, 4<<20) != nil {
-		// Not for root in a user namespace, who gets what everybody may have.
+		// Root in a user namespace may not; it has to use the size that all may set.
 		err = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<20)
 	}
 	if err == nil {
@@ -82,7 +82,7 @@ func sniffFor(device string, filter []syscall.SockFilter) (*sniffer, error) {
 	return &sniffer{file, conn}, nil
 }
 
-// drain returns the packets that wait, without waiting for more.
+// drain returns the packets that have arrived, without waiting for more.
 func (s *sniffer) drain() (all []segment, err error) {
 	outer := s.conn.Control(func(fd uintptr) {
 		p, oob := make([]byte, 128), make([]byte, 64)
@@ -106,7 +106,7 @@ func (s *sniffer) drain() (all []segment, err error) {
 	return all, errors.Join(outer, err)
 }
 
-// follow calls take whenever packets wait, until the sniffer is closed.
+// follow calls take whenever packets have arrived, until the sniffer is closed.
 func (s *sniffer) follow(take func()) {
 	_ = s.conn.Read(func(uintptr) bool { // ends with an error when closed
 		take()
@@ -129,7 +129,7 @@ func stamp(oob []byte) time.Time {
 	return time.Now()
 }
 
-// attach makes the socket drop what the filter does not want.
+// attach makes the socket drop packets that the filter does not match.
 func attach(fd int, filter []syscall.SockFilter) error {
 	var pin runtime.Pinner // the kernel follows the pointer in prog
 	defer pin.Unpin()
@@ -139,8 +139,7 @@ func attach(fd int, filter []syscall.SockFilter) error {
 	return os.NewSyscallError("setsockopt", syscall.SetsockoptString(fd, syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER, raw))
 }
 
-// lost returns an error if the kernel had no room for some packets since it
-// was last asked.
+// lost returns an error if the kernel dropped packets since the last call.
 func lost(fd int) error {
 	// struct tpacket_stats is two 32-bit numbers, packets and drops; of the
 	// structs that the syscall package gets, this one begins like that.

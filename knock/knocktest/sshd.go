@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// sshPrograms is what a server needs for its sshd.
+// sshPrograms are the programs that a server needs for its sshd.
 var sshPrograms = []string{"sshd", "ssh-keygen"}
 
 // sshd is the running sshd of a server.
@@ -35,7 +35,7 @@ func (s *Server) StartSSHD(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	// Its absolute path, since it executes itself again for each connection.
+	// sshd executes itself again for each connection, and needs its absolute path.
 	cmd := s.Command(context.Background(), lookPath("sshd"), "-D", "-e", "-f", s.file("sshd_config"))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -44,7 +44,7 @@ func (s *Server) StartSSHD(t testing.TB) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // its log says why
+		_ = cmd.Wait() // its log has the reason
 	}()
 	s.sshd.cmd, s.sshd.ended = cmd, ended
 	t.Cleanup(func() {
@@ -63,7 +63,7 @@ func (s *Server) StartSSHD(t testing.TB) {
 	})
 }
 
-// not reports whether the test has told sshd to leave a family alone.
+// not reports whether the test's configuration makes sshd ignore a family.
 func (d *sshd) not(family string) bool {
 	for _, line := range d.extra {
 		if f := strings.Fields(line); len(f) == 2 && strings.EqualFold(f[0], "AddressFamily") {
@@ -73,8 +73,8 @@ func (d *sshd) not(family string) bool {
 	return false
 }
 
-// StopSSHD stops the server's sshd, and returns once nothing listens any
-// more. Sessions that are open stay so.
+// StopSSHD stops the server's sshd, and returns once nothing listens. Open sessions
+// stay open.
 func (s *Server) StopSSHD(t testing.TB) {
 	t.Helper()
 	if s.sshd.cmd == nil {
@@ -86,7 +86,7 @@ func (s *Server) StopSSHD(t testing.TB) {
 func (s *Server) endSSHD(t testing.TB, sig syscall.Signal) {
 	t.Helper()
 	await(t, "sshd ends", func() bool {
-		// Again each time: the first may come before nsenter has forked.
+		// Each time: nsenter may not have forked at the first one.
 		_ = signalInside(s.sshd.cmd.Process.Pid, sig)
 		select {
 		case <-s.sshd.ended:
@@ -124,7 +124,7 @@ func (s *Server) configureSSHD(t testing.TB) {
 	s.write(t, "known_hosts", "knocktest "+public("host_key"))
 
 	var b strings.Builder
-	for _, line := range s.sshd.extra { // the first word on a matter counts
+	for _, line := range s.sshd.extra { // the first value of an option counts
 		fmt.Fprintln(&b, line)
 	}
 	fmt.Fprintf(&b, "Port %d\n", s.SSHPort)
@@ -135,12 +135,11 @@ func (s *Server) configureSSHD(t testing.TB) {
 		fmt.Fprintf(&b, "ListenAddress %s\n", s.Addr6)
 	}
 	fmt.Fprintf(&b, "HostKey %s\nAuthorizedKeysFile %s\n", s.file("host_key"), s.file("authorized_keys"))
-	// Limits on connections that do not log in would make tests depend on
-	// how many came before.
+	// With limits on connections without a login, tests would depend on each other.
 	b.WriteString("PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n" +
 		"PermitRootLogin prohibit-password\nPrintMotd no\nPrintLastLog no\nMaxStartups 1000\n")
 	s.write(t, "sshd_config", b.String())
-	const penalties = "PerSourcePenalties no\n" // sshd knows it from 9.8 on
+	const penalties = "PerSourcePenalties no\n" // since 9.8
 	if _, err := try(exec.Command(lookPath("sshd"), "-t", "-f", s.file("sshd_config"), "-o", penalties)); err == nil {
 		s.write(t, "sshd_config", b.String()+penalties)
 	}
@@ -152,9 +151,9 @@ func (s *Server) configureSSHD(t testing.TB) {
 }
 
 // SSHArgs returns the arguments with which ssh logs in to the server, as the
-// user that runs the test. The name of the host and a command come after them:
-// ssh takes the server for the one it knows whatever name it is called by.
-// Logging in needs real root; one in a user namespace only gets the banner.
+// user that runs the test. A host name and a command follow them; ssh
+// accepts the server's key under any name. A login needs real root; root in a user
+// namespace only gets the banner.
 func (s *Server) SSHArgs() []string {
 	name := "root"
 	if u, err := user.Current(); err == nil {

@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTUN makes a network device whose other end is the file: what the host
-// sends by it is read there, an IP packet at a time, see tuntap.rst of the
-// kernel. It goes when the file is closed.
+// openTUN makes a network device. Each IP packet that the host sends by it is read
+// from the file, see tuntap.rst of the kernel. Closing the file removes it.
 func openTUN(name string) (*os.File, error) {
 	const path = "/dev/net/tun"
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)

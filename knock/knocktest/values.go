@@ -8,7 +8,7 @@ import (
 	"rapport/knock"
 )
 
-// NewSecret returns the secret of a text that is one.
+// NewSecret returns the secret with a valid text.
 func NewSecret(t testing.TB, text string) knock.Secret {
 	t.Helper()
 	s, err := knock.ParseSecret(text)
@@ -18,7 +18,7 @@ func NewSecret(t testing.TB, text string) knock.Secret {
 	return s
 }
 
-// NewRange returns the range of two ports that make one.
+// NewRange returns the range from bottom to top.
 func NewRange(t testing.TB, bottom, top int) knock.Range {
 	t.Helper()
 	r, err := knock.NewRange(bottom, top)
@@ -28,7 +28,7 @@ func NewRange(t testing.TB, bottom, top int) knock.Range {
 	return r
 }
 
-// ParseRange returns the range that a text is.
+// ParseRange returns the range of a valid text.
 func ParseRange(t testing.TB, text string) knock.Range {
 	t.Helper()
 	r, err := knock.ParseRange(text)
@@ -44,7 +44,8 @@ func ClientAt(t time.Time) *knock.Client {
 	return &knock.Client{Clock: func() time.Time { return t.Add(time.Since(started)) }}
 }
 
-// Target is the server as its client has it, who knows nothing of what is wrong.
+// Target is the server as a client is configured for it, without the server's
+// faults.
 func (s *Server) Target(t testing.TB, addr netip.Addr) knock.Target {
 	t.Helper()
 	return knock.Target{Host: "server", Addr: s.SSHAddr(addr), Range: knock.DefaultRange, Secret: NewSecret(t, DefaultSecret), Window: s.Window}

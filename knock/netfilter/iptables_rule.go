@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Rule reads what follows the chain's name. What it does not know makes the
-// rule narrow, so that nothing is concluded from it.
+// rule reads what follows the chain's name. An option that it does not know makes
+// the rule unmodelled.
 func (d *dump) rule(w []string) (r Rule) {
 	var recent *SetMatch
 	limits := map[string]string{}
 	var set, not bool
-	most := false // asks for all sources but some
+	most := false // matches all sources but some
 	var mask string
 	flushRecent := func() {
 		if recent == nil {
@@ -55,16 +55,16 @@ func (d *dump) rule(w []string) (r Rule) {
 				r.Proto = ""
 			}
 			if strings.Contains(r.Proto, "icmpv6") || r.Proto == "ipv6-icmp" {
-				r.Not4 = true
+				r.not4 = true
 			}
-			r.Unmodelled = r.Unmodelled || negated
+			r.unmodelled = r.unmodelled || negated
 		case "-m", "--match":
 			flushRecent()
 			switch next(&i) {
 			case "recent":
 				recent = &SetMatch{Set: "DEFAULT"}
 			case "limit":
-				limits["--limit"] = "3/hour" // unless it says another
+				limits["--limit"] = "3/hour" // the default
 			}
 		case "--rcheck", "--update", "--remove":
 			if recent != nil {
@@ -86,7 +86,7 @@ func (d *dump) rule(w []string) (r Rule) {
 			}
 		case "--mask":
 			mask = next(&i)
-			r.Not4 = r.Not4 || strings.Contains(mask, ":")
+			r.not4 = r.not4 || strings.Contains(mask, ":")
 		case "--rsource", "--reap":
 		case "--comment", "--log-prefix", "--log-level", "--reject-with":
 			next(&i)
@@ -98,7 +98,7 @@ func (d *dump) rule(w []string) (r Rule) {
 			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
 			option := w[i]
 			limits[option] = next(&i)
-			r.Unmodelled = r.Unmodelled || negated
+			r.unmodelled = r.unmodelled || negated
 		case "--dport", "--dports", "--destination-port", "--destination-ports":
 			p := d.ports(next(&i))
 			if negated {
@@ -106,10 +106,10 @@ func (d *dump) rule(w []string) (r Rule) {
 			}
 			r.Match = r.and(Match{Ports: p})
 		case "--ports": // of the source or the destination
-			r.Match, r.Unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.Unmodelled || negated
+			r.Match, r.unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.unmodelled || negated
 		case "--match-set":
 			next(&i)
-			most, r.Unmodelled = most || negated, r.Unmodelled || !negated
+			most, r.unmodelled = most || negated, r.unmodelled || !negated
 		case "--state", "--ctstate":
 			states := 0
 			for s := range strings.SplitSeq(next(&i), ",") {
@@ -126,41 +126,41 @@ func (d *dump) rule(w []string) (r Rule) {
 			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
 				r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
 			} else {
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		case "-i", "--in-interface":
-			r.Unmodelled = isWide(next(&i)) == negated || r.Unmodelled
+			r.unmodelled = isUplink(next(&i)) == negated || r.unmodelled
 		case "-s", "--source":
 			v := next(&i)
-			r.Not4 = r.Not4 || strings.Contains(v, ":")
-			most, r.Unmodelled = most || negated, r.Unmodelled || !anyAddress(v) && !negated
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			most, r.unmodelled = most || negated, r.unmodelled || !anyAddress(v) && !negated
 		case "-d", "--destination":
 			v := next(&i)
-			r.Not4 = r.Not4 || strings.Contains(v, ":")
-			r.Unmodelled = r.Unmodelled || !ownAddress(v) || negated
+			r.not4 = r.not4 || strings.Contains(v, ":")
+			r.unmodelled = r.unmodelled || !ownAddress(v) || negated
 		case "-j", "--jump", "-g", "--goto":
 			flushRecent()
-			leave := w[i] == "-g" || w[i] == "--goto"
-			r.send(next(&i), leave)
+			goes := w[i] == "-g" || w[i] == "--goto"
+			r.send(next(&i), goes)
 		default:
 			if strings.HasPrefix(w[i], "-") && r.Verdict == Next {
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		}
 	}
 	flushRecent()
 	r.limit(limits)
-	// Who drops all but some may well let the client in; who accepts all but
-	// some lets nearly everybody in.
-	r.Unmodelled = r.Unmodelled || most && r.Verdict != Accept
+	// A drop for most sources may spare the client; an accept for most sources
+	// lets nearly everybody in.
+	r.unmodelled = r.unmodelled || most && r.Verdict != Accept
 	return r
 }
 
-// limit makes the limit of the options of a rule. One that counts otherwise than
-// by the source is not understood.
+// limit adds the limits of a rule's options. It models only those that count by
+// source.
 func (r *Rule) limit(options map[string]string) {
 	add := func(l *Limit) {
-		r.Unmodelled = r.Unmodelled || l == nil
+		r.unmodelled = r.unmodelled || l == nil
 		if l != nil {
 			r.Limits = append(r.Limits, l)
 		}
@@ -173,7 +173,7 @@ func (r *Rule) limit(options map[string]string) {
 	upto, under := options["--hashlimit-upto"]
 	switch burst := options["--hashlimit-burst"]; {
 	case mode != "" && mode != "srcip":
-		r.Unmodelled = true
+		r.unmodelled = true
 	case over:
 		add(parseLimit(above, burst, true))
 	case under:
@@ -181,8 +181,8 @@ func (r *Rule) limit(options map[string]string) {
 	}
 }
 
-// Name notes a list where it first comes: the kernel makes it then, with the
-// mask that the rule has.
+// name records a list at its first use: the kernel creates it then, with the mask
+// of that rule.
 func (d *dump) name(list, mask string) {
 	if d.named[list] {
 		return
@@ -193,8 +193,8 @@ func (d *dump) name(list, mask string) {
 	}
 }
 
-// send sets the verdict by the name of a target.
-func (r *Rule) send(target string, leave bool) {
+// send sets the verdict for a target; goes is -g instead of -j.
+func (r *Rule) send(target string, goes bool) {
 	switch target {
 	case "ACCEPT":
 		r.Verdict = Accept
@@ -207,13 +207,13 @@ func (r *Rule) send(target string, leave bool) {
 	case "LOG", "NFLOG", "ULOG", "MARK", "CONNMARK", "TCPMSS", "":
 	default:
 		r.Verdict, r.Target = Jump, target
-		if leave {
+		if goes {
 			r.Verdict = Goto
 		}
 	}
 }
 
-// Ports reads 22, 22:25, ssh and lists of these.
+// ports parses 22, 22:25, ssh and lists of these.
 func (d *dump) ports(s string) []PortRange {
 	all := []PortRange{}
 	for part := range strings.SplitSeq(s, ",") {
@@ -231,7 +231,7 @@ func (d *dump) ports(s string) []PortRange {
 	return all
 }
 
-// Port reads one port; a word stands for itself, as a negative number.
+// port parses one port. It numbers other words, as -1, -2 and so on.
 func (d *dump) port(s string) int {
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
 		return int(n)
@@ -250,18 +250,18 @@ func (d *dump) port(s string) int {
 	return -1 - i
 }
 
-// anyAddress reports whether s leaves no source out.
+// anyAddress reports whether s includes every address.
 func anyAddress(s string) bool { return strings.HasSuffix(s, "/0") }
 
-// ownAddress reports whether s may be the machine's address, as against a
-// multicast or loopback one.
+// ownAddress reports whether s may be an address of the machine: not multicast,
+// broadcast or loopback.
 func ownAddress(s string) bool {
 	s, _, _ = strings.Cut(s, "/")
 	a, err := netip.ParseAddr(s)
 	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
 }
 
-// split cuts a line into words, as iptables and the shell quote them.
+// split splits a line into words, with the quotes of iptables and the shell.
 func split(line string) (words []string) {
 	var word strings.Builder
 	var quote rune

@@ -14,12 +14,12 @@ import (
 	"rapport/knock"
 )
 
-// localTimeout bounds each tool: one waits while another program changes rules.
+// localTimeout bounds each tool, which waits while another program changes rules.
 const localTimeout = 20 * time.Second
 
-// savedRules is what the savers of iptables print, of both its backends and both
-// families. It fails where none of them works.
-func Save(ctx context.Context) (all []byte, err error) {
+// SavedRules runs iptables-save and ip6tables-save, for both backends of
+// iptables, and returns all output. It fails only if none of them works.
+func SavedRules(ctx context.Context) (all []byte, err error) {
 	some := false
 	for _, family := range []string{"iptables", "ip6tables"} {
 		var savers []string
@@ -32,7 +32,7 @@ func Save(ctx context.Context) (all []byte, err error) {
 			savers = []string{family + "-save"}
 		}
 		for _, saver := range savers {
-			out, failed := Run(ctx, saver, "-c")
+			out, failed := RunTool(ctx, saver, "-c")
 			if failed != nil {
 				err = failed
 				continue
@@ -47,7 +47,7 @@ func Save(ctx context.Context) (all []byte, err error) {
 	return nil, err
 }
 
-// lookPath finds a tool where administrators' tools are.
+// lookPath finds a tool, also in /usr/sbin and /sbin.
 func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
@@ -58,8 +58,9 @@ func lookPath(name string) (string, error) {
 	return path, err
 }
 
-// output runs a tool of administrators.
-func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+// RunTool runs an administrator's tool, such as nft, and returns its output. The
+// error has the first line that the tool printed to stderr. It ends after 20 s.
+func RunTool(ctx context.Context, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
 	path, err := lookPath(name)
@@ -76,8 +77,9 @@ func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// localListTotal reads what xt_recent was loaded with.
-func ListTotal() int {
+// RecentListTotal returns how many addresses a list of the recent match holds
+// (xt_recent's ip_list_tot), 0 if that is not known.
+func RecentListTotal() int {
 	text, err := os.ReadFile("/sys/module/xt_recent/parameters/ip_list_tot")
 	if err != nil {
 		return 0

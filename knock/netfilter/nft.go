@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// nftReader reads the words of nft list ruleset.
+// nftReader reads the words of the output of nft list ruleset.
 type nftReader struct {
 	words  []string // "\n" ends a statement, as ";" does
 	at     int
@@ -16,7 +16,7 @@ type nftReader struct {
 	copied int // words of sets that rules named
 }
 
-// maxCopied bounds them: any number of rules can name a large set.
+// maxCopied bounds nftReader.copied: many rules can name one large set.
 const maxCopied = 1 << 19
 
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and
@@ -36,7 +36,7 @@ func readNFT(lines []string) (tables []*Table, opaque bool) {
 			continue
 		}
 		t := newTable(family + " " + name)
-		t.V4, t.V6, t.Whole = family == "ip" || family == "inet", family == "ip6" || family == "inet", true
+		t.v4, t.v6, t.whole = family == "ip" || family == "inet", family == "ip6" || family == "inet", true
 		n.table = t
 		n.body()
 		tables = append(tables, t)
@@ -44,7 +44,7 @@ func readNFT(lines []string) (tables []*Table, opaque bool) {
 	return tables, n.opaque
 }
 
-// nftWords cuts text into words and signs.
+// nftWords splits text into words and signs.
 func nftWords(lines []string) (words []string) {
 	for _, line := range lines {
 		rest := line
@@ -81,8 +81,8 @@ func nftWords(lines []string) (words []string) {
 	return words
 }
 
-// isAddress reports whether the word at the start of s has the colons of an
-// IPv6 or a link's address.
+// isAddress reports whether the word at the start of s is an IPv6 or a MAC
+// address, whose colons separate nothing.
 func isAddress(s string, end int) bool {
 	if end < 0 {
 		end = len(s)
@@ -98,7 +98,7 @@ func (n *nftReader) next() string {
 	return n.words[n.at-1]
 }
 
-// body reads a table from behind its brace to the brace that closes it.
+// body reads a table, from behind its opening brace to the closing one.
 func (n *nftReader) body() {
 	for n.at < len(n.words) {
 		switch n.next() {
@@ -128,7 +128,7 @@ func (n *nftReader) open() bool {
 	return false
 }
 
-// skip goes behind the brace that closes one that was read.
+// skip moves behind the brace that closes the one read last.
 func (n *nftReader) skip() {
 	for depth := 1; depth > 0 && n.at < len(n.words); {
 		switch n.next() {
@@ -140,7 +140,7 @@ func (n *nftReader) skip() {
 	}
 }
 
-// set reads what concerns a set or a map: how long, how many and what.
+// set reads a set or a map: its timeout, size and elements.
 func (n *nftReader) set(name string) {
 	var l Set
 	for n.at < len(n.words) {
@@ -164,12 +164,12 @@ func (n *nftReader) set(name string) {
 	}
 }
 
-// forgetting returns the elements that the set will forget.
+// Expiring returns the elements that have a timeout.
 func (l Set) Expiring() []Element {
 	return slices.DeleteFunc(l.Elements(), func(e Element) bool { return e.Expires == 0 })
 }
 
-// all returns the elements of a set.
+// Elements returns the elements of a set.
 func (l Set) Elements() (all []Element) {
 	var e Element
 	for i, w := range l.words {
@@ -200,13 +200,13 @@ func (l Set) Elements() (all []Element) {
 	return all
 }
 
-// list names a set for all tables.
+// list returns the name of a set with its table in front.
 func (n *nftReader) list(name string) string {
 	return n.table.Name + " " + strings.TrimPrefix(name, "@")
 }
 
-// named returns the elements of a set or map where a value is its name; ok is
-// false where the text does not show it.
+// named returns the elements of a set or map if value is its name, else value. ok
+// is false if the text does not show the set.
 func (n *nftReader) named(value []string) (all []string, ok bool) {
 	if len(value) != 1 || !strings.HasPrefix(value[0], "@") {
 		return value, true
@@ -223,7 +223,7 @@ func (n *nftReader) named(value []string) (all []string, ok bool) {
 	return all, len(all) > 0
 }
 
-// nftTime reads 5s, 1m30s and 1d2h.
+// nftTime parses 5s, 1m30s and 1d2h.
 func nftTime(s string) time.Duration {
 	var days int
 	if d, rest, ok := strings.Cut(s, "d"); ok {
@@ -237,9 +237,9 @@ func nftTime(s string) time.Duration {
 	return max(0, t) + time.Duration(days)*24*time.Hour
 }
 
-// Chain reads a chain's statements.
+// chain reads the statements of a chain.
 func (n *nftReader) chain(c *Chain) {
-	c.Policy = Accept // what a base chain has that says nothing
+	c.Policy = Accept // the default
 	var words []string
 	depth := 0
 	for n.at < len(n.words) {
@@ -264,7 +264,7 @@ func (n *nftReader) chain(c *Chain) {
 	}
 }
 
-// statement reads the words of one.
+// statement reads one statement of a chain.
 func (n *nftReader) statement(c *Chain, w []string) {
 	switch {
 	case len(w) == 0:
@@ -285,7 +285,7 @@ func (n *nftReader) statement(c *Chain, w []string) {
 	}
 }
 
-// nftPriority reads filter, -150, and filter - 1.
+// nftPriority parses filter, -150, and filter - 1.
 func nftPriority(w []string) (p int) {
 	sign := 1
 	for _, s := range w {

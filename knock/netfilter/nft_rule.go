@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Rule reads one rule. A verdict map makes it several.
+// rule reads one rule. A verdict map makes several of it.
 func (n *nftReader) rule(w []string) []Rule {
 	var r Rule
 	var split []Rule // the entries of a verdict map
-	most := false    // asks for all sources but some
+	most := false    // matches all sources but some
 	i := 0
 	next := func() string {
 		if i < len(w) {
@@ -73,7 +73,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			case field == "dport" && peek() != "." && peek() != "map":
 				not, all := value()
 				all, shown := n.named(all)
-				r.Unmodelled = r.Unmodelled || !shown
+				r.unmodelled = r.unmodelled || !shown
 				p := nftPorts(all)
 				if not {
 					p = except(p)
@@ -94,15 +94,15 @@ func (n *nftReader) rule(w []string) []Rule {
 				case "syn/fin,syn,rst,ack", "&(fin|syn|rst|ack)==syn", "0x2/0x1,0x2,0x4,0x10", "0x2/0x17", "&0x17==0x2", "&(0x1|0x2|0x4|0x10)==0x2", "==syn/fin,syn,rst,ack":
 					r.Match = r.and(Match{States: states})
 				default:
-					r.Unmodelled = true
+					r.unmodelled = true
 				}
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 			}
 		case "ct":
 			if next() != "state" {
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 				break
 			}
@@ -128,19 +128,19 @@ func (n *nftReader) rule(w []string) []Rule {
 			case "nfproto":
 				not, all := value()
 				has := func(name, number string) bool { return slices.Contains(all, name) || slices.Contains(all, number) }
-				r.Match = r.and(Match{Not4: has("ipv4", "2") == not, Not6: has("ipv6", "10") == not})
+				r.Match = r.and(Match{not4: has("ipv4", "2") == not, not6: has("ipv6", "10") == not})
 			case "iif", "iifname":
 				not, all := value()
-				r.Unmodelled = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.Unmodelled
+				r.unmodelled = isUplink(strings.TrimPrefix(all[0], `"`)) == not || r.unmodelled
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 				value()
 			}
 		case "iif", "iifname":
 			not, all := value()
-			r.Unmodelled = isWide(strings.TrimPrefix(all[0], `"`)) == not || r.Unmodelled
+			r.unmodelled = isUplink(strings.TrimPrefix(all[0], `"`)) == not || r.unmodelled
 		case "ip", "ip6":
-			r.Match = r.and(Match{Not6: word == "ip", Not4: word == "ip6"})
+			r.Match = r.and(Match{not6: word == "ip", not4: word == "ip6"})
 			field := next()
 			if field == "protocol" || field == "nexthdr" {
 				r.Match = r.and(protocol(value()))
@@ -154,7 +154,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			not, all := value()
 			switch {
 			case peek() == ".":
-				r.Unmodelled = true
+				r.unmodelled = true
 			case field == "saddr" && strings.HasPrefix(all[0], "@"):
 				name := n.list(all[0])
 				r.Checks = append(r.Checks, SetMatch{Set: name, Seconds: n.table.Sets[name].Timeout, Mode: "rcheck", Negated: not, Partial: part})
@@ -162,10 +162,10 @@ func (n *nftReader) rule(w []string) []Rule {
 			case field == "saddr" && not:
 				most = true
 			default:
-				r.Unmodelled = true
+				r.unmodelled = true
 			}
 		case "icmp", "icmpv6":
-			r.Match = r.and(Match{Proto: word, Not4: word == "icmpv6", Not6: word == "icmp"})
+			r.Match = r.and(Match{Proto: word, not4: word == "icmpv6", not6: word == "icmp"})
 			next()
 			value()
 		case "update", "add", "delete", "meter":
@@ -193,7 +193,7 @@ func (n *nftReader) rule(w []string) []Rule {
 				stay = n.table.Sets[name].Timeout
 			}
 			if bySource {
-				r.Match = r.and(Match{Not6: !v6, Not4: v6})
+				r.Match = r.and(Match{not6: !v6, not4: v6})
 				switch word {
 				case "delete":
 					r.Removes = append(r.Removes, name)
@@ -202,14 +202,14 @@ func (n *nftReader) rule(w []string) []Rule {
 				}
 			}
 		case "xt":
-			r.Opaque = r.Opaque || strings.Contains(strings.Join(w[i:], " "), "match recent")
-			r.Unmodelled, n.opaque = true, n.opaque || r.Opaque
+			r.opaque = r.opaque || strings.Contains(strings.Join(w[i:], " "), "match recent")
+			r.unmodelled, n.opaque = true, n.opaque || r.opaque
 			next()
 			next()
 		case "counter":
 			for peek() == "packets" || peek() == "bytes" {
 				if next() == "packets" {
-					r.Count = count(next())
+					r.Count = parseCount(next())
 				} else {
 					next()
 				}
@@ -240,7 +240,7 @@ func (n *nftReader) rule(w []string) []Rule {
 			r.limited(w[first:i])
 		case "notrack", "continue", "synproxy":
 		default:
-			r.Unmodelled = true
+			r.unmodelled = true
 		}
 	}
 	if split == nil {
@@ -251,12 +251,12 @@ func (n *nftReader) rule(w []string) []Rule {
 		}
 	}
 	for k := range split {
-		split[k].Unmodelled = split[k].Unmodelled || most && split[k].Verdict != Accept
+		split[k].unmodelled = split[k].unmodelled || most && split[k].Verdict != Accept
 	}
 	return split
 }
 
-// limited adds a limit by its words: rate over 30/minute burst 30 packets.
+// limited adds a limit, given as rate over 30/minute burst 30 packets.
 func (r *Rule) limited(w []string) {
 	var rate, burst string
 	for i, word := range w {
@@ -269,14 +269,13 @@ func (r *Rule) limited(w []string) {
 	}
 	l := parseLimit(rate, burst, slices.Contains(w, "over"))
 	if l == nil || slices.Contains(w, "bytes") {
-		r.Unmodelled = true
+		r.unmodelled = true
 		return
 	}
 	r.Limits = append(r.Limits, l)
 }
 
-// isNetmask reports whether a mask keeps the front of an address, as that of a
-// network does.
+// isNetmask reports whether a mask selects the leading bits of an address.
 func isNetmask(mask string) bool {
 	a, err := netip.ParseAddr(mask)
 	if err != nil {
@@ -292,7 +291,7 @@ func isNetmask(mask string) bool {
 	return true
 }
 
-// isFlags reports whether a word is flags of TCP, or a sign between them.
+// isFlags reports whether a word is TCP flags, or a sign between them.
 func isFlags(w string) bool {
 	parts := strings.FieldsFunc(w, func(r rune) bool { return strings.ContainsRune("|,/&()=!", r) })
 	return !slices.ContainsFunc(parts, func(p string) bool {
@@ -304,7 +303,7 @@ func isVerdict(w string) bool {
 	return slices.Contains([]string{"accept", "drop", "reject", "return", "jump", "goto", "dnat", "redirect", "queue"}, w)
 }
 
-// protocol is the condition of a list of protocols.
+// protocol returns the match for a list of protocols.
 func protocol(not bool, all []string) Match {
 	for i, p := range all {
 		if name := map[string]string{"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp"}[p]; name != "" {
@@ -320,7 +319,7 @@ func protocol(not bool, all []string) Match {
 	return Match{Proto: "other"}
 }
 
-// verdictMap makes rules of the entries "22 : jump x".
+// verdictMap returns a rule for each entry such as "22 : jump x".
 func verdictMap(entries []string, key func(string) Match) (rules []Rule) {
 	rules = []Rule{}
 	for i := 0; i+2 < len(entries); i++ {
@@ -347,7 +346,7 @@ func verdictMap(entries []string, key func(string) Match) (rules []Rule) {
 	return rules
 }
 
-// nftPorts reads 22, ssh and 22-25.
+// nftPorts parses 22, ssh and 22-25.
 func nftPorts(words []string) []PortRange {
 	all := []PortRange{}
 	for _, w := range words {

@@ -9,35 +9,35 @@ import (
 )
 
 const (
-	// maxRules bounds the text that is read: a ruleset with every address of a
+	// MaxText bounds the text that is read, in bytes: a ruleset with a large
 	// blocklist fits, a disk image does not.
 	MaxText = 4 << 20
 	// maxRuleLine bounds a line, in runes; the rest of a longer one is dropped.
 	maxRuleLine = 4096
 )
 
-// Errors of [ReadRules].
+// The errors of reading rules.
 var (
 	// ErrOpaqueRules: nft cannot print the recent match.
 	ErrOpaqueRules = errors.New(`nft shows the recent match only as "xt match recent": give the output of iptables-save and ip6tables-save`)
-	// ErrNoRules: the text is something else.
+	// ErrNoRules: the text holds no rules.
 	ErrNoRules = errors.New("no rules in this text: give the output of iptables-save, iptables -S or nft list ruleset")
-	// ErrLongRules: the text is longer than is read.
+	// ErrLongRules: the text is longer than [MaxText].
 	ErrLongRules = errors.New("rules of more than 4 MiB are not read")
 )
 
-// Ruleset is the tables of a firewall as a text has them.
+// Ruleset is a firewall, as a text shows it.
 type Ruleset struct {
-	Tables  []*Table
-	Saved   bool     // some tables are iptables' own form
-	Opaque  bool     // nft could not print the recent match
-	Script  bool     // a shell script that calls iptables
-	Flushes []string // byName that a script flushes
-	Empties []string // Sets that a script empties by /proc
-	Cut     []string // Sets that a script makes with a mask of IPv4
+	Tables        []*Table
+	IPTables      bool     // some tables were printed by iptables
+	Opaque        bool     // nft could not print a recent match
+	Script        bool     // a shell script that calls iptables
+	FlushedChains []string // chains that a script flushes
+	EmptiedLists  []string // recent lists that a script empties in /proc
+	MaskedLists   []string // recent lists that a script creates with an IPv4 mask
 }
 
-// cleanLines cuts text into lines that are safe to print.
+// CleanLines splits text into lines that are safe to print.
 func CleanLines(text []byte) (lines []string) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
@@ -46,18 +46,19 @@ func CleanLines(text []byte) (lines []string) {
 	return lines
 }
 
-// parseRuleset reads the lines of either reader's text, several one after the
-// other.
+// Parse reads the output of iptables-save, iptables -S and nft list ruleset, also
+// one after the other, and shell scripts that call iptables. Its error is
+// ErrNoRules. A condition that it does not know makes a rule match nothing.
 func Parse(lines []string) (Ruleset, error) {
 	dump := readIPTables(lines)
 	nft, opaque := readNFT(lines)
 	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
 		return Ruleset{}, ErrNoRules
 	}
-	r := Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), Saved: len(dump.tables) > 0, Opaque: opaque,
-		Script: dump.script, Flushes: dump.flushes, Empties: dump.empties}
+	r := Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), IPTables: len(dump.tables) > 0, Opaque: opaque,
+		Script: dump.script, FlushedChains: dump.flushes, EmptiedLists: dump.empties}
 	if dump.script {
-		r.Cut = dump.cut
+		r.MaskedLists = dump.cut
 	}
 	return r, nil
 }

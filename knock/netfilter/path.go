@@ -9,53 +9,54 @@ import (
 )
 
 const (
-	// maxSteps bounds the rules followed: chains that jump to each other can
-	// make any number of ways.
-	maxSteps = 20000
+	// maxHits bounds the rules that are followed: chains that jump to each other
+	// can multiply them without limit.
+	maxHits = 20000
 	// maxDepth bounds jumps within jumps; nft allows 16.
 	maxDepth = 32
 )
 
-// way is all rules that packets of one family to the machine meet, in their
-// order, jumps followed.
+// Path is all rules that a packet of one family to the machine may meet, in their
+// order, with jumps followed.
 type Path struct {
 	Hits  []Hit
 	Bases []Base
 	Sets  map[string]Set
-	// known: the text shows rules for this family, or that there are none.
-	// whole: it shows them all, and not only those that someone picked.
-	Known, Whole bool
-	// hooked is the number of steps that a packet meets; the others stand in
-	// chains that nothing leads to.
+	// Shown: the text shows the rules of this family, or that there are none.
+	// Complete: it shows all of them, not only some chains.
+	Shown, Complete bool
+	// Hooked is the number of hits in base chains and the chains that they reach.
+	// The other hits are in chains that no packet reaches.
 	Hooked int
 }
 
-// base is the steps of a base chain, and what becomes of a packet after them.
+// Base is a base chain: Hits[First:End], and the policy after them.
 type Base struct {
 	First, End int
 	Policy     Verdict
 	Hook       Hook
 }
 
-// step is a rule with what the jumps to it asked.
+// Hit is a place in a [Path]: a rule, joined with the conditions of the jumps that
+// lead to it.
 type Hit struct {
 	Match
-	Own     Match // asked by the rule itself; a jump has asked the rest
-	jump    bool  // the steps up to skip are those of the chain it goes to
+	Own     Match // the rule's own conditions, without those of the jumps
+	jump    bool  // the hits up to skip are those of the target chain
 	Updates []SetUpdate
 	Removes []string
 	Verdict Verdict
-	skip    int    // the step after a return, or after a jump's chain
-	Chain   string // whose rule asked for the port
+	skip    int    // the hit after a return, or after the chain of a jump
+	Chain   string // whose rule matches the port
 	Table   string
-	Base    int
+	Base    int // index into Bases
 	Count   Count
-	Resumes bool // not a rule: where a packet that has gone to another chain comes back
+	Resumes bool // not a rule: the return at the end of a chain reached by goto
 }
 
-// follow follows the rules of tables for one family.
-func PathOf(tables []*Table, family knock.Family) Path {
-	w := Path{Sets: map[string]Set{}}
+// Path returns the path of packets of one family.
+func (r Ruleset) Path(family knock.Family) Path {
+	path := Path{Sets: map[string]Set{}}
 	type start struct {
 		t *Table
 		c *Chain
@@ -63,16 +64,16 @@ func PathOf(tables []*Table, family knock.Family) Path {
 	var starts, rest []start
 	reached := map[*Chain]bool{}
 	nft := false
-	w.Whole = true
-	for _, t := range tables {
+	path.Complete = true
+	for _, t := range r.Tables {
 		nft = nft || isNative(t.Name)
-		w.Whole = w.Whole && t.Whole
-		if family == knock.Family4 && !t.V4 || family == knock.Family6 && !t.V6 {
+		path.Complete = path.Complete && t.whole
+		if family == knock.Family4 && !t.v4 || family == knock.Family6 && !t.v6 {
 			continue
 		}
-		w.Known = true
+		path.Shown = true
 		for name, l := range t.Sets {
-			w.Sets[name] = l
+			path.Sets[name] = l
 		}
 		for _, c := range t.Chains {
 			if c.Hook != NoHook {
@@ -83,16 +84,16 @@ func PathOf(tables []*Table, family knock.Family) Path {
 		}
 	}
 	// nft list ruleset shows every family: what it does not show is not there.
-	w.Known = w.Known || nft
+	path.Shown = path.Shown || nft
 	slices.SortStableFunc(starts, func(a, b start) int {
 		return cmp.Or(cmp.Compare(a.c.Hook, b.c.Hook), cmp.Compare(a.c.Priority, b.c.Priority))
 	})
 	for _, s := range starts {
-		w.add(s.t, s.c, family, reached)
+		path.add(s.t, s.c, family, reached)
 	}
-	w.Hooked = len(w.Hits)
-	// Chains that call come before those called, or the latter lose what is
-	// asked on the way to them.
+	path.Hooked = len(path.Hits)
+	// Callers come before their targets: a target that came first would lose the
+	// conditions of the jump.
 	called := map[*Chain]bool{}
 	for _, s := range rest {
 		for _, r := range s.c.Rules {
@@ -103,76 +104,77 @@ func PathOf(tables []*Table, family knock.Family) Path {
 	}
 	for _, s := range rest {
 		if !reached[s.c] && !called[s.c] {
-			w.add(s.t, s.c, family, reached)
+			path.add(s.t, s.c, family, reached)
 		}
 	}
-	return w
+	return path
 }
 
-// of returns the way with the rules of nft's own tables alone, or with those of
-// iptables alone. The steps keep their places; the others let all pass.
-func (w Path) Only(native bool) Path {
-	w.Hits, w.Bases = slices.Clone(w.Hits), slices.Clone(w.Bases)
-	for i, s := range w.Hits {
+// Only returns the path with only the rules of native nft tables, or only those
+// of iptables. Indexes stay the same; the other hits are empty.
+func (path Path) Only(native bool) Path {
+	path.Hits, path.Bases = slices.Clone(path.Hits), slices.Clone(path.Bases)
+	for i, s := range path.Hits {
 		if isNative(s.Table) != native {
-			w.Hits[i] = Hit{Table: s.Table, Base: s.Base}
-			w.Bases[s.Base].Policy = Accept
+			path.Hits[i] = Hit{Table: s.Table, Base: s.Base}
+			path.Bases[s.Base].Policy = Accept
 		}
 	}
-	return w
+	return path
 }
 
-// isNative reports whether a table is nft's own, whose names have a family.
+// isNative reports whether a table is a native one of nft, whose name starts with
+// a family.
 func isNative(table string) bool { return strings.Contains(table, " ") }
 
-// add follows the rules of one chain.
-func (w *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]bool) {
-	b := Base{First: len(w.Hits), Policy: c.Policy, Hook: c.Hook}
-	w.walk(t, c, c.Name, Match{}, family, 0, reached)
-	b.End = len(w.Hits)
-	w.Bases = append(w.Bases, b)
+// add appends a base chain, or a chain that nothing reaches.
+func (path *Path) add(t *Table, c *Chain, family knock.Family, reached map[*Chain]bool) {
+	b := Base{First: len(path.Hits), Policy: c.Policy, Hook: c.Hook}
+	path.walk(t, c, c.Name, Match{}, family, 0, reached)
+	b.End = len(path.Hits)
+	path.Bases = append(path.Bases, b)
 }
 
-// walk follows a chain. asker is the chain whose rule asked for a port.
-func (w *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.Family, depth int, reached map[*Chain]bool) {
+// walk appends the hits of a chain. asker is the chain whose rule matched a port.
+func (path *Path) walk(t *Table, c *Chain, asker string, asked Match, family knock.Family, depth int, reached map[*Chain]bool) {
 	reached[c] = true
 	var returning []int
 	for _, r := range c.Rules {
-		if len(w.Hits) >= maxSteps || depth > maxDepth {
+		if len(path.Hits) >= maxHits || depth > maxDepth {
 			break
 		}
 		from := asker
 		if r.Ports != nil {
 			from = c.Name
 		}
-		s := Hit{Match: asked.and(r.Match), Own: r.Match, Updates: r.Updates, Removes: r.Removes, Verdict: r.Verdict, Chain: from, Table: t.Name, Base: len(w.Bases), Count: r.Count}
-		if s.Unsatisfiable || family == knock.Family4 && s.Not4 || family == knock.Family6 && s.Not6 {
+		s := Hit{Match: asked.and(r.Match), Own: r.Match, Updates: r.Updates, Removes: r.Removes, Verdict: r.Verdict, Chain: from, Table: t.Name, Base: len(path.Bases), Count: r.Count}
+		if s.unsatisfiable || family == knock.Family4 && s.not4 || family == knock.Family6 && s.not6 {
 			continue
 		}
 		switch target := t.byName[r.Target]; r.Verdict {
 		case Jump, Goto:
 			s.Verdict, s.jump = Next, true
-			at := len(w.Hits)
-			w.Hits = append(w.Hits, s)
+			at := len(path.Hits)
+			path.Hits = append(path.Hits, s)
 			if target != nil {
-				w.walk(t, target, from, s.Match, family, depth+1, reached)
+				path.walk(t, target, from, s.Match, family, depth+1, reached)
 			}
 			if r.Verdict == Goto {
 				s = Hit{Match: s.Match, Verdict: Return, Resumes: true, Chain: s.Chain, Table: s.Table, Base: s.Base}
-				returning = append(returning, len(w.Hits))
-				w.Hits = append(w.Hits, s)
+				returning = append(returning, len(path.Hits))
+				path.Hits = append(path.Hits, s)
 			}
-			w.Hits[at].skip = len(w.Hits)
+			path.Hits[at].skip = len(path.Hits)
 		case Return:
-			returning = append(returning, len(w.Hits))
-			w.Hits = append(w.Hits, s)
+			returning = append(returning, len(path.Hits))
+			path.Hits = append(path.Hits, s)
 		default:
 			if s.Verdict != Next || len(s.Updates)+len(s.Removes) > 0 {
-				w.Hits = append(w.Hits, s)
+				path.Hits = append(path.Hits, s)
 			}
 		}
 	}
 	for _, i := range returning {
-		w.Hits[i].skip = len(w.Hits)
+		path.Hits[i].skip = len(path.Hits)
 	}
 }

@@ -5,40 +5,41 @@ import (
 	"time"
 )
 
-// Packet is a TCP packet to this machine: its destination port, and its
-// conntrack state.
+// Packet is a TCP packet to the machine: its destination port and its conntrack
+// state, one of the State constants.
 type Packet struct{ Port, State int }
 
-// SYN is a packet that asks for a connection.
+// SYN returns a packet that requests a connection.
 func SYN(port int) Packet { return Packet{port, StateNew} }
 
-// StrayACK is a bare ACK of no connection, which is new to conntrack too.
+// StrayACK returns an ACK that belongs to no connection. Its conntrack state is
+// new, as that of a SYN.
 func StrayACK(port int) Packet { return Packet{port, StateStray} }
 
-// Established is a packet of a connection that exists.
+// Established returns a packet of an existing connection.
 func Established(port int) Packet { return Packet{port, StateEstablished} }
 
-// Decision is the verdict on a packet, and the index of the hit that gave it; -1
-// is the policy. The verdict is empty where the text does not tell.
+// Decision is the verdict on a packet, and the index of the hit that gave it, -1
+// for a policy. The verdict is [Next] if the text does not show it.
 type Decision struct {
 	Verdict Verdict
 	Hit     int
 }
 
-// source is what the rules remember of a sender: the lists it is on, and the
-// tokens that are left. The zero source is unknown to them.
+// Source is the state that the rules hold for one source address: the sets it is
+// in, and the tokens it has left. The zero Source is in no set.
 type Source struct {
-	Now    time.Duration // when the next packet comes
+	Clock  time.Duration // when the next packet arrives
 	lists  map[string]entry
 	tokens map[*Limit]tokens
-	// wrong is how many wrong ports a minute the rule forgives that was the first
-	// to hold because there were too many packets; 0 while none has.
-	Wrong int
+	// WrongPerMinute is the limit of the first rule that matched because of too
+	// many packets, in packets a minute; 0 while there was none.
+	WrongPerMinute int
 }
 
-// entry is a sender on a list. A list with a time of its own forgets it.
+// entry is a source in a set. It expires if the set has a timeout.
 type entry struct {
-	noted   []time.Duration // the last ones
+	stamps  []time.Duration // when it was added, the newest last
 	forgets bool
 	until   time.Duration
 }
@@ -48,49 +49,49 @@ type tokens struct {
 	at   time.Duration
 }
 
-// maxNoted is how many times of a sender are remembered, more than xt_recent
-// counts unless it is told to.
-const maxNoted = 64
+// maxStamps bounds the times stored for an entry. xt_recent stores 20 by default.
+const maxStamps = 64
 
-// on reports whether s is on the list that c asks for, whatever c wants.
-func (s *Source) On(c SetMatch) bool {
+// Matches reports whether the source is in the set of c, as c requires. It does
+// not apply Negated.
+func (s *Source) Matches(c SetMatch) bool {
 	e, ok := s.lists[c.key()]
-	if !ok || e.forgets && s.Now > e.until {
+	if !ok || e.forgets && s.Clock > e.until {
 		return false
 	}
 	if c.Mode == "remove" {
 		return true
 	}
 	hits := 0
-	for _, at := range e.noted {
-		if c.Seconds == 0 || s.Now-at <= c.Seconds {
+	for _, at := range e.stamps {
+		if c.Seconds == 0 || s.Clock-at <= c.Seconds {
 			hits++
 		}
 	}
-	if c.Hits > 1 && hits >= c.Hits && !c.Negated && s.Wrong == 0 {
-		s.Wrong = perMinute(c.Hits, max(c.Seconds, time.Second))
+	if c.Hits > 1 && hits >= c.Hits && !c.Negated && s.WrongPerMinute == 0 {
+		s.WrongPerMinute = perMinute(c.Hits, max(c.Seconds, time.Second))
 	}
 	return hits >= max(c.Hits, 1)
 }
 
-// perMinute is a rate of n in a time, as a number in a minute that is not 0.
+// perMinute converts n per duration to a number a minute, at least 1.
 func perMinute(n int, per time.Duration) int { return max(1, int(time.Duration(n)*time.Minute/per)) }
 
-// note puts s on a list.
-func (s *Source) note(n SetUpdate) {
+// add adds the source to a set.
+func (s *Source) add(n SetUpdate) {
 	if s.lists == nil {
 		s.lists = map[string]entry{}
 	}
 	key := SetMatch{Set: n.Set, ByDest: n.ByDest}.key()
 	e := s.lists[key]
-	if len(e.noted) == maxNoted {
-		e.noted = e.noted[1:]
+	if len(e.stamps) == maxStamps {
+		e.stamps = e.stamps[1:]
 	}
-	s.lists[key] = entry{noted: append(slices.Clip(e.noted), s.Now), forgets: n.Timeout > 0, until: s.Now + n.Timeout}
+	s.lists[key] = entry{stamps: append(slices.Clip(e.stamps), s.Clock), forgets: n.Timeout > 0, until: s.Clock + n.Timeout}
 }
 
-// takes reports whether a limit holds for a packet of s.
-func (s *Source) takes(l *Limit) bool {
+// underLimit takes a token and reports whether the limit matches.
+func (s *Source) underLimit(l *Limit) bool {
 	if s.tokens == nil {
 		s.tokens = map[*Limit]tokens{}
 	}
@@ -98,19 +99,19 @@ func (s *Source) takes(l *Limit) bool {
 	if !ok {
 		t.left = float64(l.Burst)
 	}
-	t.left = min(float64(l.Burst), t.left+float64(s.Now-t.at)/float64(l.Per))
-	t.at = s.Now
+	t.left = min(float64(l.Burst), t.left+float64(s.Clock-t.at)/float64(l.Per))
+	t.at = s.Clock
 	under := t.left >= 1
 	if under {
 		t.left--
-	} else if l.Over && s.Wrong == 0 {
-		s.Wrong = min(l.Burst, perMinute(1, l.Per))
+	} else if l.Over && s.WrongPerMinute == 0 {
+		s.WrongPerMinute = min(l.Burst, perMinute(1, l.Per))
 	}
 	s.tokens[l] = t
 	return under != l.Over
 }
 
-// key tells lists by source and by destination apart.
+// key distinguishes entries by source from those by destination.
 func (c SetMatch) key() string {
 	if c.ByDest {
 		return c.Set + " by destination"
@@ -118,26 +119,26 @@ func (c SetMatch) key() string {
 	return c.Set
 }
 
-// fits reports whether a rule holds for a packet of src, and does what its
-// matches do, also those before one that does not hold. A rule that asks for
-// more than is known does not hold.
-func (s *Hit) fits(p Packet, src *Source) bool {
+// matches reports whether the rule matches a packet, and updates src as the kernel
+// does: also by the conditions before one that fails. An unmodelled rule does not
+// match.
+func (s *Hit) matches(p Packet, src *Source) bool {
 	c := &s.Own
-	if c.Unmodelled || c.Proto != "" && c.Proto != "tcp" || c.States != 0 && c.States&p.State == 0 || !c.TakesPort(p.Port) {
+	if c.unmodelled || c.Proto != "" && c.Proto != "tcp" || c.States != 0 && c.States&p.State == 0 || !c.MatchesPort(p.Port) {
 		return false
 	}
 	for _, c := range c.Checks {
-		switch is := src.On(c); {
+		switch is := src.Matches(c); {
 		case is == c.Negated:
 			return false
 		case is && c.Mode == "update":
-			src.note(SetUpdate{Set: c.Set, ByDest: c.ByDest})
+			src.add(SetUpdate{Set: c.Set, ByDest: c.ByDest})
 		case is && c.Mode == "remove":
 			delete(src.lists, c.key())
 		}
 	}
 	for _, l := range c.Limits {
-		if !src.takes(l) {
+		if !src.underLimit(l) {
 			return false
 		}
 	}
@@ -145,27 +146,27 @@ func (s *Hit) fits(p Packet, src *Source) bool {
 		delete(src.lists, list)
 	}
 	for _, n := range s.Updates {
-		src.note(n)
+		src.add(n)
 	}
 	return true
 }
 
-// Decision sends a packet of an unknown source along the way, up to but not into
-// the step until; a negative until is the end.
-func (w Path) Decide(p Packet, until int) Decision { return w.Play(p, &Source{}, until) }
+// Decide plays one packet of a source that is in no set, up to but not including
+// the hit until; a negative until plays the whole path.
+func (path Path) Decide(p Packet, until int) Decision { return path.Play(p, &Source{}, until) }
 
-// play sends a TCP packet along the way as fate does, and keeps in src what the
-// rules remember of it.
-func (w Path) Play(p Packet, src *Source, until int) Decision {
+// Play plays a packet as [Path.Decide] does, and records in src what the rules
+// remember of its source.
+func (path Path) Play(p Packet, src *Source, until int) Decision {
 	last := Decision{Hit: -1}
-	if w.Whole {
+	if path.Complete {
 		last.Verdict = Accept // what the kernel does without rules
 	}
-	for _, b := range w.Bases {
+	for _, b := range path.Bases {
 		if b.Hook == NoHook {
 			break
 		}
-		end := w.playBase(b, p, src, until)
+		end := path.playBase(b, p, src, until)
 		if until >= b.First && until < b.End || end.Verdict == Drop {
 			return end
 		}
@@ -176,15 +177,15 @@ func (w Path) Play(p Packet, src *Source, until int) Decision {
 	return last
 }
 
-// playBase sends a packet through one base chain. Up to a step is also where a
-// chain would be left out that holds it.
-func (w Path) playBase(b Base, p Packet, src *Source, until int) Decision {
+// playBase plays a packet through one base chain. It stops at until even if the
+// packet would skip the chain that holds that hit.
+func (path Path) playBase(b Base, p Packet, src *Source, until int) Decision {
 	for i := b.First; i < b.End; i++ {
 		if i == until {
 			return Decision{Hit: i}
 		}
-		switch s := &w.Hits[i]; {
-		case !s.fits(p, src):
+		switch s := &path.Hits[i]; {
+		case !s.matches(p, src):
 			if s.jump && i < until && until < s.skip {
 				return Decision{Hit: until}
 			}

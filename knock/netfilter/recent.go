@@ -17,8 +17,8 @@ const maxProc = 16 << 20
 // RecentEntry is an address on a list of the recent match.
 type RecentEntry struct {
 	Addr netip.Addr
-	Last uint64 // when it was noted last, in jiffies
-	// Stamps is how many times of it the list holds, the older ones forgotten.
+	Last uint64 // when it was last added, in jiffies
+	// Stamps is how many times of additions the list still holds.
 	Stamps int
 }
 
@@ -27,7 +27,7 @@ type RecentEntry struct {
 //
 //	src=10.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 2 4297704630, 4297704633
 //
-// Lines of another form are left out.
+// It skips lines of another form.
 func ReadRecent(r io.Reader) (all []RecentEntry) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
 	for lines.Scan() {
@@ -44,8 +44,8 @@ func ReadRecent(r io.Reader) (all []RecentEntry) {
 	return all
 }
 
-// recentEntries reads a list of the recent match. ok is false when there is none
-// of that name, and true of a name that the kernel does not take.
+// RecentEntries reads a list of the recent match on this machine. ok is false if
+// there is no such list, and true for a name that the kernel would not accept.
 func RecentEntries(name string) (all []RecentEntry, ok bool) {
 	if name != filepath.Base(name) {
 		return nil, true
@@ -58,8 +58,8 @@ func RecentEntries(name string) (all []RecentEntry, ok bool) {
 	return ReadRecent(file), true
 }
 
-// parseAddr reads an address as the kernel writes them: without a zone, which
-// might be any text.
+// ParseAddr parses an address as the kernel prints it. It refuses a zone, which
+// could be any text, and returns IPv4 unmapped.
 func ParseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if a.Zone() != "" {

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Table is rules as either reader understood them.
+// Table is a table of iptables, such as filter, or of nft, such as "inet filter".
 type Table struct {
-	V4, V6 bool
+	v4, v6 bool // the families whose packets see it
 	Name   string
-	Legacy bool // of iptables' backend that nft does not show
-	Whole  bool // the text shows all that the kernel has, policies too
+	legacy bool // of the iptables backend that nft does not show
+	whole  bool // the text shows all of it, policies too
 	byName map[string]*Chain
 	Chains []*Chain
 	Sets   map[string]Set // nft's sets
@@ -22,7 +22,7 @@ func newTable(name string) *Table {
 	return &Table{Name: name, byName: map[string]*Chain{}, Sets: map[string]Set{}}
 }
 
-// Chain returns the chain of that name, made where it is new.
+// chain returns the chain with that name, and creates it if there is none.
 func (t *Table) chain(name string) *Chain {
 	c := t.byName[name]
 	if c == nil {
@@ -33,71 +33,73 @@ func (t *Table) chain(name string) *Chain {
 	return c
 }
 
-// list is what is known of a set or a map of nft.
+// Set is a set or a map of nft.
 type Set struct {
-	Timeout time.Duration
-	Size    int
-	words   []string // their words, commas and line ends too
+	Timeout time.Duration // of its elements; zero is none
+	Size    int           // the most elements; zero is not given
+	words   []string      // of the elements, with commas and line ends
 }
 
-// Element is an address in a set of nft that forgets.
+// Element is an element of a [Set].
 type Element struct {
-	Addr    string
-	Timeout time.Duration // zero is the set's
-	Expires time.Duration // when it goes, from the moment of the reading
+	Addr    string        // as nft writes it, not yet parsed
+	Timeout time.Duration // zero is the timeout of the set
+	Expires time.Duration // what was left when nft listed it; zero never expires
 }
 
-// Hook is where in a packet's way a base chain stands; packets to the machine
-// itself see these two.
+// Hook is where the kernel enters a base chain.
 type Hook int
 
+// The hooks that packets to the machine itself meet.
 const (
-	NoHook Hook = iota
+	NoHook Hook = iota // not a base chain, or of a hook that is not read
 	Prerouting
 	Input
 )
 
+// Chain is a list of rules.
 type Chain struct {
 	Name     string
 	Hook     Hook
-	Priority int
-	Policy   Verdict
+	Priority int     // among the base chains of a hook, the lowest first
+	Policy   Verdict // [Accept] or [Drop]; [Next] where the text does not show it
 	Rules    []Rule
 }
 
+// Verdict is what a rule decides about a packet that it matches.
 type Verdict string
 
+// The verdicts.
 const (
-	Next   Verdict = ""
+	Next   Verdict = "" // nothing: the next rule decides
 	Accept Verdict = "accept"
-	Drop   Verdict = "drop" // or rejects
+	Drop   Verdict = "drop" // or reject
 	Return Verdict = "return"
 	Jump   Verdict = "jump"
 	Goto   Verdict = "goto"
 	DNAT   Verdict = "dnat"
 )
 
-// Rule is one rule: what it asks, what it notes, and where it sends a packet.
+// Rule is one rule: what it matches, which sets it changes, and its verdict.
 type Rule struct {
 	Match
 	Updates []SetUpdate
-	Removes []string
+	Removes []string // the sets that it removes the source from
 	Verdict Verdict
-	Target  string // of jumps and leaves
-	Opaque  bool   // the recent match as nft shows it
+	Target  string // the chain of Jump and Goto
+	opaque  bool   // a recent match that nft cannot print
 	Count   Count
 }
 
-// note is an address put on a list; for is how long it stays, zero as long as
-// the list says.
+// SetUpdate adds the source address of a packet to a set.
 type SetUpdate struct {
 	Set     string
-	Timeout time.Duration
-	ByDest  bool // its destination is, rather
-	Partial bool // only a part of it is, which many share
+	Timeout time.Duration // zero: the address stays until something removes it
+	ByDest  bool          // adds the destination address instead
+	Partial bool          // adds only some bits of the address, which many share
 }
 
-// What a packet is to conntrack, as bits.
+// The states of a packet in conntrack, as bits.
 const (
 	StateNew   = 1 << iota // a SYN that starts a connection
 	StateStray             // new to conntrack too, but no SYN: a bare ACK
@@ -106,41 +108,41 @@ const (
 	anyState = 1<<iota - 1
 )
 
-// Match is what a rule asks of a packet. The zero cond asks nothing.
+// Match is the condition of a rule. The zero Match matches every packet.
 type Match struct {
-	Not4, Not6 bool
+	not4, not6 bool
 	Proto      string      // "" is any
 	Ports      []PortRange // nil is any; of the destination
 	States     int         // 0 is any
 	Checks     []SetMatch
 	Limits     []*Limit
-	// Unmodelled: it asks more, which nothing here understands or which leaves most
-	// of the Internet out, such as a source address or the loopback interface.
-	Unmodelled    bool
-	Unsatisfiable bool // asks what cannot be
+	// unmodelled: it has a condition that this package does not know, or one that
+	// excludes most of the Internet, such as a source address or interface lo.
+	unmodelled    bool
+	unsatisfiable bool // no packet can match
 }
 
-// listCheck asks whether the source is on a list.
+// SetMatch tests whether the source address is in a set.
 type SetMatch struct {
 	Set     string
-	Seconds time.Duration // 0: however long ago
-	Mode    string        // rcheck, update, remove
-	Negated bool
-	ByDest  bool // the list holds destinations, as a replay guard's does
-	Hits    int  // it has to have been noted so often; 0 once
-	Partial bool // the list holds a part of the address, which many share
+	Seconds time.Duration // since it was added, at most; 0 is any time
+	Mode    string        // of the recent match: rcheck, update or remove
+	Negated bool          // matches addresses that are not in the set
+	ByDest  bool          // tests the destination address instead
+	Hits    int           // how often it must have been added; 0 is once
+	Partial bool          // tests some bits of the address, which many share
 }
 
-// limit is a token bucket: every packet takes a token, and the rule holds while
-// there are some, or once there are none.
+// Limit is a token bucket: every packet takes a token. The rule matches while
+// there are tokens, or, with Over, once there are none.
 type Limit struct {
-	Per   time.Duration // until there is one more token
-	Burst int
-	Over  bool // the rule holds once there are none
+	Per   time.Duration // between two new tokens
+	Burst int           // the most tokens
+	Over  bool
 }
 
-// parseLimit reads 30/minute or 30/min; nil where it is something else, such as
-// bytes.
+// parseLimit parses 30/minute or 30/min. It returns nil for anything else, such
+// as bytes.
 func parseLimit(rate, burst string, over bool) *Limit {
 	n, unit, _ := strings.Cut(rate, "/")
 	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit[:min(1, len(unit))]]
@@ -155,21 +157,22 @@ func parseLimit(rate, burst string, over bool) *Limit {
 	return &l
 }
 
-// maxFewPorts bounds the ports that are listed one by one.
+// maxFewPorts bounds what [Match.FewPorts] lists.
 const maxFewPorts = 64
 
-// usualBurst is the burst of a limit that says none, in nft as in iptables.
+// usualBurst is the burst of a limit without one, in nft and in iptables.
 const usualBurst = 5
 
-// PortRange is a run of ports. Negative ones are words of a script whose value the
-// text does not tell.
+// PortRange is a range of ports, both ends included. A negative port stands for a
+// variable of a script, whose value is unknown.
 type PortRange struct{ First, Last int }
 
-func (c Match) TakesPort(p int) bool {
+// MatchesPort reports whether the match allows a destination port.
+func (c Match) MatchesPort(p int) bool {
 	return c.Ports == nil || slices.ContainsFunc(c.Ports, func(r PortRange) bool { return r.First <= p && p <= r.Last })
 }
 
-// Port returns the one port that c asks for, or 0.
+// Port returns the port if c matches exactly one TCP port, else 0.
 func (c Match) Port() int {
 	if len(c.Ports) == 1 && c.Ports[0].First == c.Ports[0].Last && (c.Proto == "tcp" || c.Proto == "") {
 		return c.Ports[0].First
@@ -177,8 +180,8 @@ func (c Match) Port() int {
 	return 0
 }
 
-// fewPorts returns the ports that c asks for, none where it asks for a great
-// many or for other protocols than TCP.
+// FewPorts returns the TCP ports that c matches, and none if they are more than
+// 64 or c is for another protocol.
 func (c Match) FewPorts() (all []int) {
 	if c.Proto != "tcp" && c.Proto != "" {
 		return nil
@@ -196,23 +199,23 @@ func (c Match) FewPorts() (all []int) {
 	return all
 }
 
-// and returns what asks both.
+// and returns a match for packets that match both.
 func (c Match) and(d Match) Match {
-	c.Not4, c.Not6 = c.Not4 || d.Not4, c.Not6 || d.Not6
-	c.Unmodelled, c.Unsatisfiable = c.Unmodelled || d.Unmodelled, c.Unsatisfiable || d.Unsatisfiable
+	c.not4, c.not6 = c.not4 || d.not4, c.not6 || d.not6
+	c.unmodelled, c.unsatisfiable = c.unmodelled || d.unmodelled, c.unsatisfiable || d.unsatisfiable
 	c.Checks, c.Limits = slices.Concat(c.Checks, d.Checks), slices.Concat(c.Limits, d.Limits)
 	switch {
 	case c.Proto == "":
 		c.Proto = d.Proto
 	case d.Proto != "" && d.Proto != c.Proto:
-		c.Unsatisfiable = true
+		c.unsatisfiable = true
 	}
 	switch {
 	case c.States == 0:
 		c.States = d.States
 	case d.States != 0:
 		c.States &= d.States
-		c.Unsatisfiable = c.Unsatisfiable || c.States == 0
+		c.unsatisfiable = c.unsatisfiable || c.States == 0
 	}
 	switch {
 	case c.Ports == nil:
@@ -227,12 +230,12 @@ func (c Match) and(d Match) Match {
 			}
 		}
 		c.Ports = both
-		c.Unsatisfiable = c.Unsatisfiable || len(both) == 0
+		c.unsatisfiable = c.unsatisfiable || len(both) == 0
 	}
 	return c
 }
 
-// except returns all ports but those of rs.
+// except returns all ports outside rs.
 func except(rs []PortRange) []PortRange {
 	rest := []PortRange{{0, 65535}}
 	for _, r := range rs {
@@ -250,8 +253,8 @@ func except(rs []PortRange) []PortRange {
 	return rest
 }
 
-// stateBit returns the bit of a conntrack state, by its name or the number that
-// nft -n writes.
+// stateBit returns the bit of a conntrack state, given as its name or as the
+// number that nft -n prints.
 func stateBit(s string) int {
 	switch strings.ToLower(strings.TrimSpace(s)) {
 	case "new", "0x8", "8":
@@ -262,8 +265,8 @@ func stateBit(s string) int {
 	return otherState
 }
 
-// isWide reports whether an interface leads to the Internet, as its name goes.
-func isWide(iface string) bool {
+// isUplink guesses from an interface's name whether it leads to the Internet.
+func isUplink(iface string) bool {
 	for _, p := range []string{"eth", "en", "wl", "ww", "ppp", "venet", "bond", "em", "p1p"} {
 		if strings.HasPrefix(iface, p) {
 			return true
@@ -272,5 +275,5 @@ func isWide(iface string) bool {
 	return iface == "+" || iface == "*"
 }
 
-// shown returns a list's name without its table's.
+// ShortName returns the name of a set without the table in front of it.
 func ShortName(list string) string { return list[strings.LastIndexByte(list, ' ')+1:] }

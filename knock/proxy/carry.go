@@ -9,26 +9,25 @@ import (
 	"time"
 )
 
-// carryBuffer is the size of a piece that is carried at once.
+// carryBuffer is the most that is copied at once, in bytes.
 const carryBuffer = 512 << 10
 
-// farewell is how long the far side may stay silent after the near side has
-// ended. A session that is over ends both ways at once; what waits longer
-// waits for a network that is gone.
-const farewell = time.Minute
+// drainTimeout is how long the connection may stay silent after the input has
+// ended. A finished session ends in both directions at once; after a longer
+// silence the network is down.
+const drainTimeout = time.Minute
 
-// halfCloser is a connection whose one direction can end before the other.
+// halfCloser is a connection that can end one direction before the other.
 type halfCloser interface{ CloseWrite() error }
 
 // ErrLost says that a connection broke while it was in use.
 var ErrLost = errors.New("the connection was lost")
 
 // Carry carries bytes between a connection and a program's standard input and
-// output, as a ProxyCommand of ssh must, until either side is through. The end
-// of in is passed on as a half-close; the end of the connection ends it all.
-// It closes conn, and returns nil when both directions ended in order; it wraps
-// ErrLost where the connection broke. in is
-// still being read when the far side ends first.
+// output, as a ProxyCommand of ssh must, until the connection ends. The end of in
+// half-closes the connection. Carry closes conn, and returns nil when both
+// directions ended in order; its error wraps ErrLost where the connection broke.
+// When the connection ends first, a goroutine is still reading in.
 func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 	defer conn.Close()
 	widen(in)
@@ -39,15 +38,15 @@ func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 		if half, ok := conn.(halfCloser); ok && err == nil {
 			err = half.CloseWrite()
 		}
-		// From now on the far side has the word, as long as it uses it.
-		_ = conn.SetReadDeadline(time.Now().Add(farewell))
+		// The server may still send, as long as it does not pause for too long.
+		_ = conn.SetReadDeadline(time.Now().Add(drainTimeout))
 		sent <- err
 	}()
 	return receive(conn, out, sent)
 }
 
-// receive copies what conn says to out. Once in has ended, each piece renews
-// the patience with the next.
+// receive copies from conn to out. Once the input has ended, each read extends
+// the deadline of the next.
 func receive(conn net.Conn, out io.Writer, sent <-chan error) error {
 	buf := make([]byte, carryBuffer)
 	ended := false
@@ -69,14 +68,13 @@ func receive(conn net.Conn, out io.Writer, sent <-chan error) error {
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrLost, err)
 		case ended:
-			_ = conn.SetReadDeadline(time.Now().Add(farewell))
+			_ = conn.SetReadDeadline(time.Now().Add(drainTimeout))
 		}
 	}
 }
 
-// onlyReader and onlyWriter hide the other methods, so that io.CopyBuffer uses
-// the buffer it is given: the short cuts between a pipe and a socket move less
-// at a time.
+// onlyReader and onlyWriter hide ReadFrom and WriteTo, so that io.CopyBuffer uses
+// its buffer: splicing between a pipe and a socket moves less at a time.
 type (
 	onlyReader struct{ io.Reader }
 	onlyWriter struct{ io.Writer }

@@ -81,7 +81,7 @@ func TestCarryTellsOfALostConnection(t *testing.T) {
 	}
 }
 
-// What is no socket of ssh's leaves the connection usable for the plain way.
+// Where standard output is not a socket from ssh, the connection stays usable.
 func TestPassToSomethingElse(t *testing.T) {
 	near, far := pair(t)
 	_, out, err := os.Pipe()

@@ -10,14 +10,13 @@ import (
 	"syscall"
 )
 
-// ErrNoFdpass says that a connection cannot be handed over to ssh here.
-var ErrNoFdpass = errors.New("cannot hand the connection over")
+// ErrNoFdpass says that the connection cannot be passed to ssh.
+var ErrNoFdpass = errors.New("cannot pass the connection to ssh")
 
-// PassTo hands conn over to the program at the other end of the Unix socket
-// sock, as ssh expects it with ProxyUseFdpass: the descriptor travels beside
-// one byte (SCM_RIGHTS, see unix(7) and ssh_config(5)). conn is closed here then,
-// and lives on there. It wraps ErrNoFdpass where sock is not such a socket; conn
-// is as it was then.
+// PassTo passes conn to the program at the other end of the Unix socket sock, as
+// ssh expects with ProxyUseFdpass: one byte with the descriptor (SCM_RIGHTS, see
+// unix(7) and ssh_config(5)). It then closes its own copy of conn. The error
+// wraps ErrNoFdpass where sock is not such a socket; conn stays usable then.
 func PassTo(sock *os.File, conn net.Conn) error {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -35,12 +34,12 @@ func PassTo(sock *os.File, conn net.Conn) error {
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		if failed = syscall.Sendmsg(int(sock.Fd()), []byte{0}, syscall.UnixRights(int(fd)), nil, 0); failed == nil {
-			// ssh takes it for a socket that it has connected itself: a blocking one.
+			// ssh expects a blocking socket, as it would have connected itself.
 			failed = syscall.SetNonblock(int(fd), false)
 		}
 	})
 	if err = errors.Join(err, failed); err != nil {
-		return fmt.Errorf("%w: standard output is no socket of ssh's; ProxyUseFdpass yes makes it one", ErrNoFdpass)
+		return fmt.Errorf("%w: standard output is not a socket from ssh; set ProxyUseFdpass yes", ErrNoFdpass)
 	}
 	return conn.Close()
 }

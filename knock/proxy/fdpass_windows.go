@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// ErrNoFdpass says that a connection cannot be handed over to ssh here.
-var ErrNoFdpass = errors.New("cannot hand the connection over")
+// ErrNoFdpass says that the connection cannot be passed to ssh.
+var ErrNoFdpass = errors.New("cannot pass the connection to ssh")
 
-// PassTo fails with ErrNoFdpass: Windows has no way to hand a socket over to ssh.
+// PassTo fails with ErrNoFdpass: Windows cannot pass a socket to ssh.
 func PassTo(*os.File, net.Conn) error {
-	return fmt.Errorf("%w: Windows has no way to", ErrNoFdpass)
+	return fmt.Errorf("%w: Windows does not support it", ErrNoFdpass)
 }

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// widen lets a pipe hold as much as is carried at once, see F_SETPIPE_SZ in
-// fcntl(2): by default it is 64 KiB. What is no pipe stays as it is.
+// widen sets the capacity of a pipe to carryBuffer, see F_SETPIPE_SZ in fcntl(2):
+// the default is 64 KiB. It does nothing to other files.
 func widen(stream any) {
 	const setPipeSize = 1031
 	f, ok := stream.(*os.File)

@@ -212,7 +212,7 @@ func (s *Screen) solve() tea.Cmd {
 	t := s.Target
 	q := Query{
 		Query: solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
-		Known: gate.Known{SSHPort: s.Host.SSHPort, Window: s.Window()},
+		Facts: gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()},
 		Text:  bytes.Clone(s.Text.Bytes), path: s.path,
 	}
 	hostsPath, name := s.Config.HostsPath, s.Host.Name

@@ -18,7 +18,7 @@ import (
 // Query is what is compared: a text, or the file at path unless that is empty.
 type Query struct {
 	solve.Query
-	gate.Known
+	gate.Facts
 	Text []byte
 	path string
 }
@@ -49,7 +49,7 @@ func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 	if err != nil {
 		return i, err
 	}
-	return gate.Inspect(ctx, found, q.Query, q.Known)
+	return gate.Inspect(ctx, found, q.Query, q.Facts)
 }
 
 // readText reads a file that is no longer than rules may be.

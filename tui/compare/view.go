@@ -8,7 +8,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/hosts"
 	"rapport/knock/netfilter"
 	"rapport/knock/solve"
 	"rapport/tui/session"
@@ -142,19 +141,19 @@ func (s *Screen) portsPane() ui.Pane {
 // sshRow compares the SSH port, and names the kind of accept rule.
 func (s *Screen) sshRow(g gate.Gate) string {
 	here := strconv.Itoa(s.Host.SSHPort)
-	accept := "   accept " + acceptRule(g.Door)
+	accept := "   accept " + acceptRule(g.Accept)
 	switch {
-	case g.Door == "":
+	case g.Accept == "":
 		return s.row("ssh", "no rule", here, differs)
 	case g.SSHPort == 0:
 		return s.row("ssh", "any", here, same) + accept
 	}
-	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.Doors, s.Host.SSHPort))) + accept
+	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.AcceptPorts, s.Host.SSHPort))) + accept
 }
 
 // acceptRule names a kind of accept rule.
-func acceptRule(k gate.DoorKind) string {
-	return map[gate.DoorKind]string{gate.DoorRCheck: "fixed", gate.DoorUpdate: "sliding", gate.DoorRemove: "one-shot"}[k]
+func acceptRule(k gate.AcceptKind) string {
+	return map[gate.AcceptKind]string{gate.Fixed: "fixed", gate.Sliding: "sliding", gate.OneShot: "one-shot"}[k]
 }
 
 // windowRow compares the window.
@@ -162,11 +161,11 @@ func (s *Screen) windowRow(i gate.Inspection) string {
 	there, here := i.Gate.Window(), s.Window()
 	switch {
 	case there != 0:
-		return s.row("window", hosts.FormatDuration(there), hosts.FormatDuration(here), sameness(there == here))
+		return s.row("window", knock.FormatDuration(there), knock.FormatDuration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", hosts.FormatDuration(here), unknown)
+		return s.row("window", "computed", knock.FormatDuration(here), unknown)
 	}
-	return s.row("window", "endless", hosts.FormatDuration(here), differs)
+	return s.row("window", "endless", knock.FormatDuration(here), differs)
 }
 
 // gateNote names the kind, families and chain of a gate.

@@ -103,7 +103,7 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 				failed = append(failed, r)
 				continue
 			}
-			words := clock.FormatOffset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
+			words := knock.FormatOffset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
 			name := r.Name
 			if r.Of == clock.Local {
 				name = "true time"

@@ -167,7 +167,7 @@ func scanInShort(r scan.Report, t knock.Target, running bool) string {
 		case running:
 			return "trying"
 		}
-		return fmt.Sprintf("none of %d opens it", r.Hypotheses)
+		return fmt.Sprintf("none of %d opens it", r.Candidates)
 	}
 	what := session.ClockHour(r.Opened.Hour)
 	if r.Opened.Range != t.Range {

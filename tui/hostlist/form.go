@@ -25,7 +25,7 @@ const (
 )
 
 // stores are the places where a form puts a secret.
-var stores = [...]string{hosts.InFile, hosts.InKeyring}
+var stores = [...]hosts.SecretSource{hosts.InFile, hosts.InKeyring}
 
 // form adds a server to the hosts file, or changes one.
 type form struct {
@@ -52,7 +52,7 @@ func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 		f.inputs[i].SetValue(field.value)
 		f.inputs[i].Placeholder = field.placeholder
 	}
-	if h.Keyring {
+	if h.Secret.Source() == hosts.InKeyring {
 		f.store = 1
 	}
 	if old {
@@ -100,8 +100,8 @@ func (f *form) rate() {
 // formResult is what a completed form says.
 type formResult struct {
 	host   hosts.Host
-	secret knock.Secret // zero: left as it is
-	store  string       // empty: where it is
+	secret knock.Secret       // zero: left as it is
+	store  hosts.SecretSource // empty: where it is
 }
 
 // apply makes the form's changes to an entry, and no others: the entry may have been
@@ -177,7 +177,7 @@ func (f *form) complete() (r formResult, field int, err error) {
 		r.host = *f.old
 	}
 	r.host.Name, r.host.Address = value(fieldName), value(fieldAddress)
-	if f.old == nil || (stores[f.store] == hosts.InKeyring) != f.old.Keyring {
+	if f.old == nil || (stores[f.store] == hosts.InKeyring) != (f.old.Secret.Source() == hosts.InKeyring) {
 		r.store = stores[f.store]
 	}
 	if r.host.Name == "" {
@@ -225,7 +225,8 @@ func (f *form) lines(th ui.Theme, w int) (out []string) {
 
 // storeLine are the places for the secret, the chosen one in brackets.
 func (f *form) storeLine(th ui.Theme) (text string) {
-	for j, s := range stores {
+	for j, store := range stores {
+		s := string(store)
 		if j == f.store {
 			s = th.Badge.Render("[" + s + "]")
 		} else {

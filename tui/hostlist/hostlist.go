@@ -201,8 +201,8 @@ func (s *Screen) save() tea.Cmd {
 	s.pick(h.Name)
 	if !r.secret.IsZero() {
 		where := "the keyring"
-		if h.SecretFile != "" {
-			where = h.SecretFile
+		if path := h.Secret.Path(); path != "" {
+			where = path
 		}
 		s.notice = "the secret of " + h.Name + " is in " + where + "; the server needs the same"
 	}

@@ -26,7 +26,7 @@ type Unlocked struct {
 func (s *Screen) unlock(h hosts.Host) tea.Cmd {
 	ctx := s.Ctx
 	s.asked = h
-	if len(h.SecretCommand) > 0 {
+	if h.Secret.Source() == hosts.FromCommand {
 		var secret knock.Secret
 		run := ui.ExecFunc(func() (err error) {
 			fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)

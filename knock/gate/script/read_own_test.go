@@ -11,7 +11,7 @@ import (
 	"rapport/knock/gate/script"
 )
 
-func readRules(t testing.TB, text string) gate.Found {
+func readRules(t testing.TB, text string) gate.Findings {
 	t.Helper()
 	f, err := gate.ReadRules(strings.NewReader(text))
 	if err != nil {
@@ -32,14 +32,14 @@ func codes(problems []gate.Problem) (all []string) {
 func TestReadRulesOfThePrintedScripts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*script.Rules)
-		door   gate.DoorKind
+		door   gate.AcceptKind
 		also   int
 	}{
-		"plain":                   {nil, gate.DoorRCheck, 0},
-		"one shot":                {func(r *script.Rules) { r.OneShot = true }, gate.DoorRemove, 0},
-		"guarded":                 {func(r *script.Rules) { r.ReplayGuard = 3 }, gate.DoorRCheck, 0},
-		"without a sweep guard":   {func(r *script.Rules) { r.SweepGuard = 0 }, gate.DoorRCheck, 0},
-		"at the turn of the hour": {func(r *script.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.DoorRCheck, 1},
+		"plain":                   {nil, gate.Fixed, 0},
+		"one shot":                {func(r *script.Rules) { r.OneShot = true }, gate.OneShot, 0},
+		"guarded":                 {func(r *script.Rules) { r.ReplayGuard = 3 }, gate.Fixed, 0},
+		"without a sweep guard":   {func(r *script.Rules) { r.SweepGuard = 0 }, gate.Fixed, 0},
+		"at the turn of the hour": {func(r *script.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.Fixed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, tt.change, func(t *testing.T, g *gated) {
@@ -69,11 +69,11 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 					}
 					all := append([][]uint16{found.Ports}, found.Also...)
 					if !slices.ContainsFunc(all, func(p []uint16) bool { return slices.Equal(p, want[:]) }) || len(found.Also) != tt.also ||
-						found.Door != tt.door || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {
+						found.Accept != tt.door || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {
 						t.Errorf("%+v", found)
 					}
 				}
-				got := codes(f.Problems(gate.Known{SSHPort: g.SSHPort, ListTotal: 10000}))
+				got := codes(f.Problems(gate.Facts{SSHPort: g.SSHPort, ListTotal: 10000}))
 				var problems []string
 				if g.rules.SweepGuard == 0 {
 					problems = []string{"no-sweep-guard"}

@@ -31,7 +31,7 @@ func TestInspectThePrintedScripts(t *testing.T) {
 		if f.Printed == nil || *f.Printed != want || len(f.Gates) != 2 {
 			t.Fatalf("%+v, want %+v", f.Printed, want)
 		}
-		i, err := gate.Inspect(context.Background(), f, p, gate.Known{SSHPort: 22, Window: 5 * time.Second})
+		i, err := gate.Inspect(context.Background(), f, p, gate.Facts{SSHPort: 22, Window: 5 * time.Second})
 		if err != nil || len(i.Differs) != 0 || !slices.Equal(codes(i.Problems), problems) || i.OtherSecret() {
 			t.Errorf("differs %q, problems %+v, %v", i.Differs, i.Problems, err)
 		}
@@ -43,7 +43,7 @@ func TestInspectThePrintedScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := gate.Inspect(context.Background(), readRules(t, text), p, gate.Known{SSHPort: 22, Window: 5 * time.Second})
+	i, err := gate.Inspect(context.Background(), readRules(t, text), p, gate.Facts{SSHPort: 22, Window: 5 * time.Second})
 	if want := []string{"top port is 10998 there, 10999 here", "ssh port is 2222 there, 22 here", "window is 9s there, 5s here"}; err != nil || !slices.Equal(i.Differs, want) {
 		t.Errorf("differs %q, want %q, %v", i.Differs, want, err)
 	}

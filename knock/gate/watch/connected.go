@@ -15,7 +15,7 @@ func (v *Visits) through(on Sighting, s Sample) (events []WatchEvent) {
 		at = s.Time
 	}
 	one := v.all[on.Addr]
-	if one != nil && (one.State == VisitIn || one.State == VisitSSHDown) && (v.door != gate.DoorRemove || at.Sub(one.came) <= on.Slack) {
+	if one != nil && (one.State == VisitIn || one.State == VisitSSHDown) && (v.door != gate.OneShot || at.Sub(one.came) <= on.Slack) {
 		return nil // one more connection
 	}
 	if one == nil || one.State != VisitOpen {

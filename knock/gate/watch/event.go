@@ -54,7 +54,7 @@ type WatchedGate struct {
 	Kind     gate.Kind       `json:"kind"`
 	Families []knock.Family  `json:"families"`
 	SSHPort  int             `json:"ssh_port"` // 0: all ports
-	Door     gate.DoorKind   `json:"door"`
+	Door     gate.AcceptKind `json:"door"`
 	Windows  []time.Duration `json:"-"` // of each phase; zero is without end
 	// Ended: connections that are over can be seen too, in nf_conntrack. If not,
 	// a short one shows only where the door's rule counts, else never.

@@ -33,19 +33,19 @@ func refuses(all []Guard, addr netip.Addr) bool {
 }
 
 // readGuards reads the guards' lists: those of nft are in f.
-func (w *Watcher) readGuards(f gate.Found) (all []Guard) {
+func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 	sets := f.Sets()
 	for _, l := range w.guards {
 		g := Guard{Family: l.Family}
 		if w.gate.Kind == gate.FromNFT {
-			for _, e := range sets[l.Done].Elements() {
+			for _, e := range sets[l.Opened].Elements() {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
 					g.In = append(g.In, addr)
 				}
 			}
 			g.Full = len(g.In) >= l.Size
 		} else {
-			done, _ := netfilter.RecentEntries(l.Done)
+			done, _ := netfilter.RecentEntries(l.Opened)
 			for _, e := range done {
 				g.In = append(g.In, e.Addr)
 			}

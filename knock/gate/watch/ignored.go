@@ -8,7 +8,7 @@ import (
 )
 
 // countIgnored counts the sources that the guard ignores; nft's are in f.
-func (w *Watcher) countIgnored(f gate.Found, now time.Time) (n int) {
+func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	sets := f.Sets()
 	for _, l := range w.ignored {
 		if w.gate.Kind == gate.FromNFT {

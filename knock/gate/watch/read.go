@@ -72,11 +72,11 @@ func (w *Watcher) setClock() {
 // listTable reads the gate's table, its sets and what is in them. nft 1.0 lists
 // several sets in one run only when it has them all in its cache, and a run for
 // each takes longer.
-func (w *Watcher) listTable(ctx context.Context) (gate.Found, bool) {
+func (w *Watcher) listTable(ctx context.Context) (gate.Findings, bool) {
 	family, name, _ := strings.Cut(w.table, " ")
-	text, err := netfilter.Run(ctx, "nft", "list", "table", family, name)
+	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
 	if err != nil {
-		return gate.Found{}, false
+		return gate.Findings{}, false
 	}
 	f, err := gate.Find(text)
 	return f, err == nil && len(f.Gates) > 0

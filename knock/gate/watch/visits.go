@@ -100,7 +100,7 @@ type Visits struct {
 	Totals Totals
 
 	windows []time.Duration // of each phase; zero is without end
-	door    gate.DoorKind
+	door    gate.AcceptKind
 	all     map[netip.Addr]*Visit
 	marks   map[mark]Sighting
 	conns   map[Connection]time.Time
@@ -129,7 +129,7 @@ const (
 
 // NewVisits returns the visits of a gate, none so far: of its phases' windows,
 // the last the door's, and its door.
-func NewVisits(windows []time.Duration, door gate.DoorKind) *Visits {
+func NewVisits(windows []time.Duration, door gate.AcceptKind) *Visits {
 	windows = windows[:min(len(windows), knock.Knocks)]
 	return &Visits{windows: windows, door: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
 }
@@ -137,7 +137,7 @@ func NewVisits(windows []time.Duration, door gate.DoorKind) *Visits {
 // GateChanged goes on with another gate. With the same lists, addresses are where
 // they were; else their visits end. None of them is told as stuck or shared: what
 // they lack may be the change's doing.
-func (v *Visits) GateChanged(windows []time.Duration, door gate.DoorKind, same bool) {
+func (v *Visits) GateChanged(windows []time.Duration, door gate.AcceptKind, same bool) {
 	v.GateLost()
 	windows = windows[:min(len(windows), knock.Knocks)]
 	if !same || len(windows) != len(v.windows) {
@@ -246,12 +246,12 @@ func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
 	one := v.all[on.Addr]
 	last := len(v.windows)
 	switch {
-	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.door != gate.DoorUpdate):
+	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.door != gate.Sliding):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
 		// A knock again, as a SYN that is repeated; the handshake goes on.
 		one.Entered[on.Phase-1], one.Changed = at, at
 		return nil
-	case one.Phase == last && on.Phase == last && v.door == gate.DoorUpdate:
+	case one.Phase == last && on.Phase == last && v.door == gate.Sliding:
 		one.Entered[last-1] = at // a connection keeps the door open
 		return nil
 	case one.Phase == last: // and knocks anew, before the window is over

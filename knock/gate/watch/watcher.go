@@ -127,18 +127,18 @@ func (w *Watcher) pace() time.Duration {
 
 // take takes the gate of f for the one that is watched. Addresses keep their
 // visits where its lists go on.
-func (w *Watcher) take(f gate.Found) []WatchEvent {
+func (w *Watcher) take(f gate.Findings) []WatchEvent {
 	w.key, w.lost = keyOf(f), false
 	w.gate, w.ports, w.table = WatchedGate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
 		w.gate.Families = append(w.gate.Families, g.Family)
 		if i == 0 {
 			lists, table := g.PhaseLists()
-			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Door, table
+			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Accept, table
 			w.gate.Windows = make([]time.Duration, len(lists))
 			copy(w.gate.Windows, g.Windows)
 		}
-		for _, p := range append(slices.Clone(g.Doors), g.SSHPort) {
+		for _, p := range append(slices.Clone(g.AcceptPorts), g.SSHPort) {
 			if p > 0 && !slices.Contains(w.ports, p) {
 				w.ports = append(w.ports, p)
 			}
@@ -166,32 +166,32 @@ func (w *Watcher) found() []WatchEvent {
 
 // keyOf tells gates apart; those that differ in their ports alone, or in a replay
 // guard's lists, are the same, since both change with the hour.
-func keyOf(f gate.Found) (key string) {
+func keyOf(f gate.Findings) (key string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Door, g.SSHPort, g.Doors)
+		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Accept, g.SSHPort, g.AcceptPorts)
 	}
 	return key
 }
 
 // listsOf tells lists apart, and what they lead to.
-func listsOf(f gate.Found) (key string) {
+func listsOf(f gate.Findings) (key string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.Doors)
+		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
 	}
 	return key
 }
 
 // follow takes over what changes while the gate stays: its lists, and what its
 // rules have counted.
-func (w *Watcher) follow(f gate.Found) {
+func (w *Watcher) follow(f gate.Findings) {
 	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = netfilter.Count{Known: true}, netfilter.Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
 		w.passed, w.dropped = w.passed.Plus(g.Passed()), w.dropped.Plus(g.Dropped())
 		w.guards, w.ignored = append(w.guards, g.ReplayGuards()...), append(w.ignored, g.IgnoredLists()...)
-		w.local = w.local && g.GuardsThisMachine()
+		w.local = w.local && g.AcceptsLocally()
 		for _, name := range g.OpenedLists() {
 			w.lists = append(w.lists, phaseList{name, ThroughDoor})
 		}
@@ -207,7 +207,7 @@ func (w *Watcher) follow(f gate.Found) {
 }
 
 // reread compares rules with those that are watched.
-func (w *Watcher) reread(f gate.Found) []WatchEvent {
+func (w *Watcher) reread(f gate.Findings) []WatchEvent {
 	key := keyOf(f)
 	switch {
 	case key == w.key && !w.lost:
@@ -237,7 +237,7 @@ func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
 	s := Sample{Ended: w.gate.Ended}
 	s.Connections, s.Down = w.connections(began)
 	w.down = s.Down
-	var f gate.Found
+	var f gate.Findings
 	found, listed := false, w.listed
 	if w.gate.Kind == gate.FromNFT && !w.lost {
 		if f, found = w.listTable(ctx); found {
@@ -281,7 +281,7 @@ func (w *Watcher) busy() bool {
 
 // elements are the addresses in the sets of nft, read between two instants. An
 // element that will be gone in 3 of 5 s came 2 s ago.
-func (w *Watcher) elements(f gate.Found, a, b time.Time) (all []Sighting) {
+func (w *Watcher) elements(f gate.Findings, a, b time.Time) (all []Sighting) {
 	lists := f.Sets()
 	const rounding = 10 * time.Millisecond // of the kernel's ticks
 	for _, p := range w.lists {

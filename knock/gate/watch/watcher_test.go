@@ -134,7 +134,7 @@ func TestVisits(t *testing.T) {
 	idle := sample{after: -1}
 	for _, tt := range []struct {
 		name   string
-		door   gate.DoorKind
+		door   gate.AcceptKind
 		looks  []sample
 		want   []string
 		totals watch.Totals
@@ -203,7 +203,7 @@ func TestVisits(t *testing.T) {
 			totals: watch.Totals{Handshakes: 2},
 		},
 		{
-			name: "a door that connections keep open", door: gate.DoorUpdate,
+			name: "a door that connections keep open", door: gate.Sliding,
 			looks:  []sample{idle, {after: 0.2, on: "a5@0.1"}, {after: 4, on: "a5@3"}, {after: 7, on: "a5@3"}, {after: 10, on: "a5@3"}},
 			want:   []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "stuck a5@8"},
 			totals: watch.Totals{Handshakes: 1, Stuck: [5]int{4: 1}},
@@ -227,7 +227,7 @@ func TestVisits(t *testing.T) {
 			totals: watch.Totals{Stuck: [5]int{2}},
 		},
 		{
-			name: "the door's list proves what no look found", door: gate.DoorRemove,
+			name: "the door's list proves what no look found", door: gate.OneShot,
 			looks: []sample{idle, {after: 0.2, on: "a6@0.1", conns: "a1"}, {after: 0.7, on: "a6@0.1"}, {after: 1.2, on: "a6@1.1"}, {after: 1.7, on: "a1@1.6 a6@1.1", conns: "a2"}},
 			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1 inferred", "in a5@0.1 by the door",
 				"phase a1@1.1 inferred", "phase a2@1.1 inferred", "phase a3@1.1 inferred", "phase a4@1.1 inferred", "phase a5@1.1 inferred", "in a5@1.1 by the door", "phase a1@1.6"},
@@ -343,11 +343,11 @@ func TestVisits(t *testing.T) {
 				case "lost":
 					v.GateLost()
 				case "same lists":
-					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, true)
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.Fixed, true)
 				case "other lists":
-					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.DoorRCheck, false)
+					v.GateChanged([]time.Duration{w, w, w, w, w}, gate.Fixed, false)
 				case "three phases":
-					v.GateChanged([]time.Duration{w, w, w}, gate.DoorRCheck, true)
+					v.GateChanged([]time.Duration{w, w, w}, gate.Fixed, true)
 				}
 				for _, e := range v.Take(s.look()) {
 					got = append(got, told(e))
@@ -365,7 +365,7 @@ func TestVisits(t *testing.T) {
 
 // A scan from many addresses leaves the newest.
 func TestVisitsAreBounded(t *testing.T) {
-	v := watch.NewVisits([]time.Duration{time.Second}, gate.DoorRCheck)
+	v := watch.NewVisits([]time.Duration{time.Second}, gate.Fixed)
 	for i := range 1300 {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		now := seconds(float64(i))
@@ -386,7 +386,7 @@ func TestWatchEventAsJSON(t *testing.T) {
 		t.Errorf("%v\n%s, want\n%s", err, got, want)
 	}
 	found := watch.WatchEvent{Kind: watch.GateFound, Time: at, Gate: &watch.WatchedGate{
-		Kind: gate.FromNFT, Families: []knock.Family{knock.Family4}, SSHPort: 22, Door: gate.DoorRCheck, Windows: []time.Duration{2500 * time.Millisecond}}}
+		Kind: gate.FromNFT, Families: []knock.Family{knock.Family4}, SSHPort: 22, Door: gate.Fixed, Windows: []time.Duration{2500 * time.Millisecond}}}
 	got, err = json.Marshal(found)
 	want = `{"schema":1,"time":"2026-11-22T08:30:00Z","event":"gate","gate":{"kind":"nft","families":["4"],"ssh_port":22,"door":"rcheck",` +
 		`"short_connections_seen":false,"dropped_attempts_counted":false,"windows_s":[2.5]},"summary":"watching the nft gate"}`

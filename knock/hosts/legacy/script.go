@@ -12,34 +12,34 @@ import (
 	"rapport/knock"
 )
 
-// MaxScript bounds an old script, in bytes.
+// MaxScript is the largest script that is read, in bytes.
 const MaxScript = 1 << 20
 
-// Script is what an old script in the article's style tells about a server.
+// Script is what an old script in the article's style says about a server.
 type Script struct {
 	Secret  knock.Secret
 	Range   knock.Range
-	Host    string // empty where the script names none, or several
-	SSHPort int    // 0 where the script names none
+	Host    string // empty if the script names none, or several
+	SSHPort int    // 0 if the script names none
 	Gate    bool   // it sets netfilter's rules: a server's script
 }
 
 // ErrNoCall says that a script does not call calc_knock_ports.
 var ErrNoCall = errors.New("there is no call calc_knock_ports SECRET BOTTOM TOP in it")
 
-// calcFunction is the article's function, which every script in its style has.
+// calcFunction is the article's function, which every script in its style calls.
 const calcFunction = "calc_knock_ports"
 
 // ParseScript reads an old script in the article's style, a client's or a
 // server's: its call calc_knock_ports SECRET BOTTOM TOP, by the shell's rules
 // for quotes and for variables that were set before; the host that nc or
-// host=... names; and the SSH port of nc or --dport. It runs nothing. Scripts
-// whose lines were joined, as they are where the article is copied from the
-// web, are understood, and so is the article around them.
+// host=... names; and the SSH port of nc or --dport. It runs nothing. It
+// also reads a copy of the article from the web, with joined lines and text around
+// the script.
 //
-// It wraps ErrNoCall, or knock.ErrSecret where the secret cannot be one, and
-// fails where a part of the call cannot be told from the text or different
-// calls contradict each other. At most 1 MiB is taken.
+// It wraps ErrNoCall, or knock.ErrSecret if the secret is not valid. It fails if a
+// part of the call depends on running the script, if calls differ, or if text is
+// larger than MaxScript.
 func ParseScript(text []byte) (Script, error) {
 	if len(text) > MaxScript {
 		return Script{}, fmt.Errorf("the script has more than %d bytes; is it one?", MaxScript)
@@ -66,13 +66,13 @@ func ParseScript(text []byte) (Script, error) {
 			}
 		}
 	}
-	if s.SSHPort = findDoor(script.commands); s.SSHPort == 0 {
+	if s.SSHPort = findAcceptPort(script.commands); s.SSHPort == 0 {
 		s.SSHPort = netcatPort
 	}
 	return s, nil
 }
 
-// findCall finds the one call of the function.
+// findCall finds the call of the function, which must be unique.
 func findCall(commands [][]word) (Script, error) {
 	var calls []Script
 	var bad error
@@ -102,9 +102,8 @@ func findCall(commands [][]word) (Script, error) {
 	return Script{}, ErrNoCall
 }
 
-// call understands the arguments of a call. Nothing of them goes into an error:
-// any of them may turn out to be the secret. isCall is false where the name only
-// occurs in a sentence.
+// call reads the arguments of a call. Its errors show none of them, since any may
+// be the secret. isCall is false if the name only occurs in a sentence.
 func call(line int, args []word) (s Script, isCall bool, err error) {
 	fail := func(format string, a ...any) (Script, bool, error) {
 		return Script{}, true, fmt.Errorf("line %d of the script: "+format, append([]any{line}, a...)...)
@@ -143,11 +142,11 @@ func isFirewall(w word) bool {
 	return false
 }
 
-// netcatTakes are the options of the netcats that take an argument.
-const netcatTakes = "IiMmOPpqsTVWwXxgGoce"
+// netcatOptions are the options of the various netcats that take an argument.
+const netcatOptions = "IiMmOPpqsTVWwXxgGoce"
 
-// findNetcat returns the host that nc connects to, where there is only one, and
-// the port where it is a number that is not a knock.
+// findNetcat returns the host that nc connects to, if there is only one, and the
+// port, if it is a number outside the range.
 func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 	var all []string
 	for _, words := range commands {
@@ -173,11 +172,11 @@ func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 }
 
 // netcatTarget returns the host and the port among the arguments of nc, as far as
-// they can be told.
+// they are known.
 func netcatTarget(args []word) (host string, port int) {
 	for len(args) > 0 && strings.HasPrefix(args[0].text, "-") {
 		option, n := args[0].text, 1
-		if strings.Contains(netcatTakes, option[len(option)-1:]) && !strings.HasPrefix(option, "--") {
+		if strings.Contains(netcatOptions, option[len(option)-1:]) && !strings.HasPrefix(option, "--") {
 			n = 2
 		}
 		args = args[min(n, len(args)):]
@@ -206,11 +205,10 @@ func isHost(s string) bool {
 	return knock.CheckHost(s) == nil && strings.IndexFunc(s, other) < 0 && strings.Trim(s, "._:-") != ""
 }
 
-// findDoor returns the port that a server's script opens: the one of the rule
-// for those who are through with the handshake, or else ssh's where a rule
-// names it; 0 where it cannot be told.
-func findDoor(commands [][]word) int {
-	var doors []int
+// findAcceptPort returns the port of a server script's accept rule, or else 22 if a
+// rule names ssh; 0 if it is not known.
+func findAcceptPort(commands [][]word) int {
+	var ports []int
 	fallback := 0
 	for _, words := range commands {
 		for i, w := range words {
@@ -221,22 +219,22 @@ func findDoor(commands [][]word) int {
 			if port == knock.DefaultSSHPort && slices.ContainsFunc(words[i+1:], func(w word) bool { return strings.HasSuffix(w.text, "ssh") }) {
 				fallback = knock.DefaultSSHPort
 			}
-			if accepts && port != 0 && !slices.Contains(doors, port) {
-				doors = append(doors, port)
+			if accepts && port != 0 && !slices.Contains(ports, port) {
+				ports = append(ports, port)
 			}
 		}
 	}
 	switch {
-	case len(doors) == 1:
-		return doors[0]
-	case slices.Contains(doors, knock.DefaultSSHPort):
+	case len(ports) == 1:
+		return ports[0]
+	case slices.Contains(ports, knock.DefaultSSHPort):
 		return knock.DefaultSSHPort
 	}
 	return fallback
 }
 
-// rulePort returns the port that a rule of iptables is about, or 0, and whether it
-// is one for those who are through with the handshake.
+// rulePort returns the destination port of an iptables rule, or 0, and whether it
+// is the accept rule.
 func rulePort(args []word) (port int, accepts bool) {
 	for i, a := range args {
 		if isFirewall(a) {

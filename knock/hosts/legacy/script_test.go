@@ -140,7 +140,7 @@ func TestParseScriptFindsHostAndPort(t *testing.T) {
 // loop, a subshell, a function that nothing calls, or before a command.
 func TestParseScriptFollowsTheScript(t *testing.T) {
 	const call = "calc_knock_ports $s 10000 10999\n"
-	const way, unset, elsewhere = "depends on the way that the script takes", "does not set before", "may be set by eval"
+	const way, unset, elsewhere = "depends on which branch the script takes", "does not set before", "may be set by eval"
 	for text, want := range map[string]string{
 		"s=f00b4r\nfor i in 1 2; do s=other; done\n" + call:                        way,
 		"while read s; do s=f00b4r; done\n" + call:                                 way,

@@ -13,49 +13,49 @@ import (
 type word struct {
 	text string
 	line int
-	// unknown says why the text cannot be told without running the script.
+	// unknown says why the text is not known without running the script.
 	unknown error
 }
 
-// is reports whether w is that word.
+// is reports whether w is known to be s.
 func (w word) is(s string) bool { return w.unknown == nil && w.text == s }
 
-// variable is what a script assigned to a name.
+// variable is the value that a script assigned to a name.
 type variable struct {
 	text    string
 	unknown error
 }
 
-// Why a word cannot be told.
+// Reasons why a word is not known.
 var (
 	errParameter = errors.New("is given when the script is called ($1 and the like)")
 	errCommand   = errors.New("comes from a command, which import does not run")
 	errUnset     = errors.New("is in a variable that the script does not set before")
-	errExpansion = errors.New("is written in a way that import does not understand")
-	errPath      = errors.New("depends on the way that the script takes")
+	errExpansion = errors.New("is written in a path that import does not understand")
+	errPath      = errors.New("depends on which branch the script takes")
 	errElsewhere = errors.New("may be set by eval, by read or by another file")
 )
 
 const (
-	maxCalls = 16      // functions that call each other
-	maxSteps = 300_000 // of the work that a script makes
+	maxCalls = 16      // depth of functions that call each other
+	maxSteps = 300_000 // of work for one script
 )
 
-// shellReading follows a script as far as can be done without running anything:
-// which simple commands it has, with which words. Functions are followed where
-// they are called; those that never are, at the end, for their commands alone.
+// shellReading collects the simple commands of a script, with their words, without
+// running anything. Functions are followed where they are called; those that are
+// never called are followed at the end, for their commands alone.
 type shellReading struct {
 	source
 	vars      map[string]variable
 	functions map[string]*function
 	params    []word              // of the function that is followed; nil outside of one
-	locals    map[string]variable // what the function's local names were before; those that were not set are unknown
+	locals    map[string]variable // the values of the function's local names before it; unset ones are unknown
 	depth     int
 	steps     int
 	commands  [][]word
 }
 
-// source tells where the statements that are followed stand.
+// source maps the positions of statements to lines of the script.
 type source struct {
 	base   int   // the line before their first
 	origin []int // the script's line of each line, where lines were split
@@ -75,7 +75,7 @@ type function struct {
 	called bool
 }
 
-// statements follows a list.
+// statements follows a list of statements.
 func (r *shellReading) statements(list []*syntax.Stmt) {
 	for _, s := range list {
 		r.statement(s)
@@ -87,7 +87,7 @@ func (r *shellReading) statement(s *syntax.Stmt) {
 		return
 	}
 	if s.Background {
-		r.aside(func() { r.command(s.Cmd) })
+		r.isolated(func() { r.command(s.Cmd) })
 		return
 	}
 	r.command(s.Cmd)
@@ -109,7 +109,7 @@ func (r *shellReading) command(c syntax.Command) {
 	case *syntax.Block:
 		r.statements(c.Stmts)
 	case *syntax.Subshell:
-		r.aside(func() { r.statements(c.Stmts) })
+		r.isolated(func() { r.statements(c.Stmts) })
 	case *syntax.TimeClause:
 		r.statement(c.Stmt)
 	case *syntax.FuncDecl:
@@ -122,8 +122,8 @@ func (r *shellReading) command(c syntax.Command) {
 			r.statement(c.X)
 			r.branches(func() { r.statement(c.Y) }, func() {})
 		default: // a pipe
-			r.aside(func() { r.statement(c.X) })
-			r.aside(func() { r.statement(c.Y) })
+			r.isolated(func() { r.statement(c.X) })
+			r.isolated(func() { r.statement(c.Y) })
 		}
 	case *syntax.IfClause:
 		r.statements(c.Cond)
@@ -133,11 +133,11 @@ func (r *shellReading) command(c syntax.Command) {
 			}
 		})
 	case *syntax.CaseClause:
-		ways := []func(){func() {}}
+		paths := []func(){func() {}}
 		for _, item := range c.Items {
-			ways = append(ways, func() { r.statements(item.Stmts) })
+			paths = append(paths, func() { r.statements(item.Stmts) })
 		}
-		r.branches(ways...)
+		r.branches(paths...)
 	case *syntax.WhileClause:
 		r.loop(c, func() {
 			r.statements(c.Cond)
@@ -151,8 +151,8 @@ func (r *shellReading) command(c syntax.Command) {
 	}
 }
 
-// aside follows what changes no variable of the script.
-func (r *shellReading) aside(do func()) {
+// isolated runs do, after which all variables are as before: a subshell, a pipe.
+func (r *shellReading) isolated(do func()) {
 	r.steps += len(r.vars)
 	before := r.vars
 	r.vars = maps.Clone(before)
@@ -160,16 +160,16 @@ func (r *shellReading) aside(do func()) {
 	r.vars = before
 }
 
-// branches follows ways of which the script takes one. What they set to different
-// values cannot be told afterwards; where some do not set what was not set before,
-// the others count.
-func (r *shellReading) branches(ways ...func()) {
+// branches follows branches of which the script takes one. Variables that they set
+// to different values are unknown afterwards; a variable that only some of them
+// set, and that was not set before, has their value.
+func (r *shellReading) branches(paths ...func()) {
 	before := r.vars
 	var after []map[string]variable
-	for _, way := range ways {
+	for _, path := range paths {
 		r.steps += len(before)
 		r.vars = maps.Clone(before)
-		way()
+		path()
 		after = append(after, r.vars)
 	}
 	r.vars = maps.Clone(after[0])
@@ -183,7 +183,7 @@ func (r *shellReading) branches(ways ...func()) {
 	}
 }
 
-// loop follows a body that runs any number of times: what it sets cannot be told.
+// loop follows a body that runs any number of times: what it sets is unknown.
 func (r *shellReading) loop(node syntax.Node, do func()) {
 	var names []string
 	syntax.Walk(node, func(n syntax.Node) bool {
@@ -235,7 +235,7 @@ func (r *shellReading) call(c *syntax.CallExpr) {
 	}
 }
 
-// forget notes what a command sets that nobody can tell from the script.
+// forget marks the variables that a command such as read or eval may set.
 func (r *shellReading) forget(words []word) {
 	switch words[0].text {
 	case "read", "unset", "getopts", "mapfile", "readarray":
@@ -255,7 +255,7 @@ func (r *shellReading) forget(words []word) {
 	}
 }
 
-// follow follows a function with those words for its parameters.
+// follow follows a function; words are its name and parameters.
 func (r *shellReading) follow(f *function, words []word) {
 	f.called = true
 	if r.depth == maxCalls {
@@ -282,7 +282,7 @@ func (r *shellReading) assign(a *syntax.Assign) {
 	}
 }
 
-// value returns what a name holds.
+// value returns the value of a variable.
 func (r *shellReading) value(name string) variable {
 	if v, ok := r.vars[name]; ok {
 		return v
@@ -330,7 +330,7 @@ func (r *shellReading) expand(w *syntax.Word) word {
 	text, err := expand.Literal(&expand.Config{Env: variables{r}, NoUnset: true}, literal(w))
 	var unset expand.UnsetParameterError
 	switch {
-	case len(text) > MaxScript: // it doubles itself
+	case len(text) > MaxScript: // a variable that doubles itself
 		out.unknown = errExpansion
 	case err == nil:
 		out.text = text
@@ -345,8 +345,8 @@ func (r *shellReading) expand(w *syntax.Word) word {
 	return out
 }
 
-// literal returns w with the backslashes outside of quotes taken away, which
-// [expand.Literal] leaves in, and a tilde as it is.
+// literal returns w without the backslashes outside of quotes, which
+// [expand.Literal] does not remove, and with any tilde unchanged.
 func literal(w *syntax.Word) *syntax.Word {
 	out := &syntax.Word{}
 	for _, part := range w.Parts {
@@ -365,8 +365,8 @@ func literal(w *syntax.Word) *syntax.Word {
 	return out
 }
 
-// variables are the names that a word may hold; those whose value cannot be told
-// are not set.
+// variables are the variables that a word may contain; unknown ones count as
+// unset.
 type variables struct{ r *shellReading }
 
 // Get implements [expand.Environ].
@@ -382,5 +382,5 @@ func (v variables) Get(name string) expand.Variable {
 	return expand.Variable{Set: true, Kind: expand.String, Str: held.text}
 }
 
-// Each implements [expand.Environ]: no name is handed on to a program.
+// Each implements [expand.Environ]: no variable is passed to a program.
 func (v variables) Each(func(string, expand.Variable) bool) {}

@@ -10,27 +10,26 @@ import (
 
 const (
 	shellBlank = " \t\r\f\v"
-	// maxParsed bounds the bytes that are parsed of a text that is no script, of
-	// which every line may be tried by itself.
+	// maxParsed bounds the bytes that are parsed of a text that is no valid script:
+	// parsing may start again at every line.
 	maxParsed = 8 * MaxScript
-	// maxRestarts bounds how often such a text is taken up again after a line
-	// that makes no sense.
+	// maxRestarts bounds how often parsing starts again after a syntax error.
 	maxRestarts = 400
-	// maxNesting bounds what stands in each other: the parser's time grows with
-	// its square.
+	// maxNesting bounds how deep a script nests: the parser's time grows with the
+	// square of it.
 	maxNesting = 400
 )
 
-// readShell reads a script. A text that is none is taken for one with prose around
-// it, or whose lines were joined, as they are where the article is copied from the
-// web: what makes sense in it counts, statement by statement.
+// readShell reads a script. A text that is not valid may have prose around the
+// script, or joined lines, as in a copy of the article from the web: then every
+// statement that parses counts.
 func readShell(text string) *shellReading {
 	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\r\n", "\n"), "\uFFFD")
 	parser := syntax.NewParser(syntax.Variant(syntax.LangBash))
 	if file, err := parser.Parse(strings.NewReader(text), ""); err == nil {
 		r := newReading()
 		r.statements(file.Stmts)
-		r.neverCalled()
+		r.followUncalled()
 		for _, words := range r.commands {
 			if words[0].is(calcFunction) {
 				return r
@@ -47,7 +46,7 @@ func readShell(text string) *shellReading {
 	text = strings.Join(lines, "\n")
 	for parsed, n := 0, 0; r.base < len(lines) && parsed < maxParsed && n < maxRestarts; n++ {
 		rest := strings.NewReader(text[offsets[r.base]:])
-		end := 1 // the line in which the last statement ends that makes sense, or the first one
+		end := 1 // the line where the last valid statement ends, or the first line
 		var err error
 		for s, failed := range parser.StmtsSeq(rest) {
 			if err = failed; err == nil {
@@ -61,11 +60,11 @@ func readShell(text string) *shellReading {
 		parsed += int(rest.Size()) - rest.Len()
 		r.base += end
 	}
-	r.neverCalled()
+	r.followUncalled()
 	return r
 }
 
-// nestsTooDeep reports whether a text opens more than a script does.
+// nestsTooDeep reports whether a text nests deeper than maxNesting.
 func nestsTooDeep(text string) bool {
 	depth := 0
 	for _, w := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(shellBlank+"\n;", c) }) {
@@ -87,13 +86,13 @@ func newReading() *shellReading {
 	return &shellReading{vars: map[string]variable{}, functions: map[string]*function{}}
 }
 
-// neverCalled follows the functions that nothing in the script calls: what they
-// set counts for nothing outside.
-func (r *shellReading) neverCalled() {
+// followUncalled follows the functions that the script never calls. The variables
+// that they set do not count.
+func (r *shellReading) followUncalled() {
 	vars := r.vars
 	for _, name := range slices.Sorted(maps.Keys(r.functions)) {
 		if f := r.functions[name]; !f.called {
-			r.aside(func() {
+			r.isolated(func() {
 				r.follow(f, nil)
 			})
 		}
@@ -101,9 +100,9 @@ func (r *shellReading) neverCalled() {
 	r.vars = vars
 }
 
-// splitProse returns the lines of a text, each command on one of its own, and for
-// each the line that it came from. A quote that its line does not close stands for
-// itself, since it is an apostrophe.
+// splitProse returns the lines of a text, with each command on a line of its own,
+// and the line of the text that each came from. A quote that its line does not
+// close is an apostrophe.
 func splitProse(text string) (lines []string, origin []int) {
 	given := strings.Split(text, "\n")
 	for i := 0; i < len(given); i++ {
@@ -175,8 +174,8 @@ func quoted(s string) int {
 	return 0
 }
 
-// startsCommand reports whether a word starts a command of the scripts that are
-// imported, or ends a list of them.
+// startsCommand reports whether a word starts a command that such scripts use, or
+// ends a list of commands.
 func startsCommand(w string) bool {
 	switch strings.TrimRight(w, ";") {
 	case calcFunction, "}", "for", "while", "if", "then", "else", "fi", "do", "done", "echo", "exec",

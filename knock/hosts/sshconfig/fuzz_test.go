@@ -14,7 +14,7 @@ import (
 // FuzzFromSSHConfig: whatever the configuration, there is an answer that is fit
 // to use or one line that says why not.
 func FuzzFromSSHConfig(f *testing.F) {
-	f.Add([]byte(sshConfig), "myserver")
+	f.Add([]byte(reader), "myserver")
 	f.Add([]byte("Host=a\nHostName \"x\\\" y\"\nMatch host a,!b all\nPort 0"), "a")
 	f.Add([]byte("Include config\nHost [a-z]*? !b\n"), "b")
 	f.Fuzz(func(t *testing.T, text []byte, name string) {
@@ -26,7 +26,7 @@ func FuzzFromSSHConfig(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		h, err := sshconfig.FromSSHConfig(path, name)
+		h, err := sshconfig.Lookup(path, name)
 		knocktest.OneLine(t, err)
 		for _, doubt := range h.Doubts {
 			knocktest.Printable(t, doubt)

@@ -9,7 +9,7 @@ import (
 	"rapport/knock"
 )
 
-// ExpandHome puts the home folder in the place of a leading ~/.
+// ExpandHome replaces a leading ~/ by the home folder.
 func ExpandHome(path string) (string, error) {
 	rest, ok := strings.CutPrefix(path, "~/")
 	if !ok {

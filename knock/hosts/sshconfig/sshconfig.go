@@ -15,17 +15,17 @@ import (
 	"rapport/knock"
 )
 
-// SSHHost is what an ssh configuration says of a name.
-type SSHHost struct {
+// Host is what an ssh configuration says about a name.
+type Host struct {
 	Address string   // its HostName, or the name itself
 	Port    int      // its Port, or 22
 	Known   bool     // a Host or Match line names it, by more than wildcards
-	Doubts  []string // settings that may hold too, each with the reason why that cannot be told
+	Doubts  []string // settings that may apply too, a line each, with the reason
 }
 
-// DefaultSSHConfig returns the path of the user's ssh configuration,
-// ~/.ssh/config, or nothing where there is no home folder.
-func DefaultSSHConfig() string {
+// DefaultPath returns the path of the user's ssh configuration,
+// ~/.ssh/config, or nothing if there is no home folder.
+func DefaultPath() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return ""
@@ -33,25 +33,25 @@ func DefaultSSHConfig() string {
 	return filepath.Join(home, ".ssh", "config")
 }
 
-// FromSSHConfig returns what the ssh configuration at path (ssh_config(5)) says
-// of a name, as ssh -G -F path tells it: HostName with %h expanded, and Port, of
-// the Host and Match blocks that hold for the name and the user that the
-// configuration gives it. Include is followed, relative to the file's folder, and
-// the configuration is read a second time where Match final asks for that. An
-// address that is not Known is the name itself.
+// Lookup returns the address and port of a name in the ssh configuration at path
+// (ssh_config(5)), like ssh -G -F path: HostName with %h expanded, and Port, from
+// the Host and Match blocks that apply to the name and to the user that the
+// configuration sets. Include is followed, relative to the file's folder, and the
+// configuration is read a second time if there is Match final. If the result is
+// not Known, its address is the name itself.
 //
-// Nothing is run and no name is resolved: Match exec and other criteria that ssh
-// decides while it runs, and CanonicalizeHostname, are passed over, and said in
-// Doubts where they may change address or port.
+// Nothing is run and no name is resolved. Match exec and other criteria that only
+// ssh can evaluate, and CanonicalizeHostname, are skipped, with a line in Doubts
+// if they may change the address or the port.
 //
-// An error says why the configuration could not be understood. A configuration
-// that is not there is no error.
-func FromSSHConfig(path, name string) (SSHHost, error) {
-	nothing := SSHHost{Address: name, Port: knock.DefaultSSHPort}
+// An error says why the configuration cannot be read or parsed. A missing
+// configuration is no error.
+func Lookup(path, name string) (Host, error) {
+	nothing := Host{Address: name, Port: knock.DefaultSSHPort}
 	if path == "" || knock.CheckHost(name) != nil {
 		return nothing, nil
 	}
-	c := sshConfig{name: name, host: name, folder: filepath.Dir(path), left: maxSSHBytes, unsure: map[string]bool{}}
+	c := reader{name: name, host: name, folder: filepath.Dir(path), left: maxBytes, unsure: map[string]bool{}}
 	err := c.read(path, 0, block{holds: yes})
 	if err == nil && c.wantsFinal {
 		err = c.readAgain(path)
@@ -73,9 +73,9 @@ func FromSSHConfig(path, name string) (SSHHost, error) {
 	return h, nil
 }
 
-// result is what the values found mean.
-func (c *sshConfig) result() (SSHHost, error) {
-	h := SSHHost{Address: c.name, Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
+// result returns the host that the values describe.
+func (c *reader) result() (Host, error) {
+	h := Host{Address: c.name, Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
 	var err error
 	if c.hostName != "" {
 		if h.Address, err = expandTokens(c.hostName, c.name); err != nil {
@@ -93,9 +93,9 @@ func (c *sshConfig) result() (SSHHost, error) {
 	return h, nil
 }
 
-// readAgain reads the configuration as ssh does once more for Match final: now
-// Host lines are about the HostName, and what was found before stays.
-func (c *sshConfig) readAgain(path string) error {
+// readAgain reads the configuration a second time, as ssh does for Match final:
+// Host lines now match the HostName, and values found before stay.
+func (c *reader) readAgain(path string) error {
 	if c.hostName != "" {
 		host, err := expandTokens(c.hostName, c.name)
 		if err != nil {
@@ -109,11 +109,11 @@ func (c *sshConfig) readAgain(path string) error {
 		c.host = strings.ToLower(c.host)
 	}
 	c.hostName = strings.ReplaceAll(c.host, "%", "%%")
-	c.final, c.files, c.left = true, 0, maxSSHBytes
+	c.final, c.files, c.left = true, 0, maxBytes
 	return c.read(path, 0, block{holds: yes})
 }
 
-// expandTokens expands what HostName may hold: %h and %%.
+// expandTokens expands the tokens that HostName may contain: %h and %%.
 func expandTokens(s, name string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -134,10 +134,10 @@ func expandTokens(s, name string) (string, error) {
 	return b.String(), nil
 }
 
-// sshConfig reads a configuration for the sake of one name.
-type sshConfig struct {
+// reader reads a configuration for one name.
+type reader struct {
 	name   string // as given
-	host   string // what Host lines are about: the name, or its HostName in the second pass
+	host   string // what Host lines match: the name, or its HostName in the second pass
 	folder string
 	left   int // bytes that may still be read
 	files  int
@@ -146,29 +146,29 @@ type sshConfig struct {
 	known                bool
 	wantsFinal           bool
 	hostName, port, user string
-	unsure               map[string]bool // keywords whose value may be another
+	unsure               map[string]bool // keywords that may have another value
 	doubts               []string
 }
 
-// verdict is whether a block holds.
-type verdict int
+// certainty says whether a block applies.
+type certainty int
 
 const (
-	no verdict = iota
+	no certainty = iota
 	yes
-	perhaps // only ssh can tell
+	perhaps // only ssh knows
 )
 
-// block is the Host or Match block that a line stands in.
+// block is the Host or Match block that contains a line.
 type block struct {
-	holds verdict
-	why   string // it is perhaps
+	holds certainty
+	why   string // the reason for perhaps
 }
 
-// line takes one line, which stands in file, has that number and belongs to block
-// b, in a file that block outer includes.
-func (c *sshConfig) line(file string, n int, line string, b *block, depth int, outer block) error {
-	words, err := sshWords(line)
+// line reads line n of file, which belongs to block b. outer is the block that
+// includes the file.
+func (c *reader) line(file string, n int, line string, b *block, depth int, outer block) error {
+	words, err := splitWords(line)
 	if err != nil || len(words) == 0 {
 		return err
 	}
@@ -179,7 +179,7 @@ func (c *sshConfig) line(file string, n int, line string, b *block, depth int, o
 		if keyword == "host" {
 			*b, err = c.hostLine(args)
 		} else {
-			*b, err = c.match(matchWords(line))
+			*b, err = c.match(splitMatch(line))
 		}
 		if b.holds != no && outer.holds != yes {
 			*b = outer
@@ -198,8 +198,8 @@ func (c *sshConfig) line(file string, n int, line string, b *block, depth int, o
 	return nil
 }
 
-// set notes a value, of which the first one counts.
-func (c *sshConfig) set(file string, n int, keyword, value string, b block) {
+// set stores a value, unless the keyword has one: the first counts.
+func (c *reader) set(file string, n int, keyword, value string, b block) {
 	at := map[string]*string{"hostname": &c.hostName, "port": &c.port, "user": &c.user}[keyword]
 	canonical := keyword == "canonicalizehostname"
 	if canonical && strings.EqualFold(value, "no") || !canonical && *at != "" {
@@ -220,21 +220,21 @@ func (c *sshConfig) set(file string, n int, keyword, value string, b block) {
 	if keyword == "user" {
 		return
 	}
-	doubt := fmt.Sprintf("ssh configuration %s, line %d: %s %s may hold for %s, %s", knock.QuotePath(file), n, keyword, knock.Quote(value), knock.Quote(c.name), b.why)
+	doubt := fmt.Sprintf("ssh configuration %s, line %d: %s %s may apply to %s, %s", knock.QuotePath(file), n, keyword, knock.Quote(value), knock.Quote(c.name), b.why)
 	if !slices.Contains(c.doubts, doubt) {
 		c.doubts = append(c.doubts, doubt)
 	}
 }
 
-// hostLine judges the patterns of a Host line, of which '!' negates one.
-func (c *sshConfig) hostLine(patterns []string) (block, error) {
+// hostLine evaluates the patterns of a Host line; '!' negates one.
+func (c *reader) hostLine(patterns []string) (block, error) {
 	var b block
 	named := false
 	for _, p := range patterns {
 		if p == "" {
 			return block{}, errors.New("an empty pattern")
 		}
-		if len(p) > maxSSHPattern {
+		if len(p) > maxPattern {
 			return block{}, errors.New("a pattern is too long")
 		}
 		pattern, negated := strings.CutPrefix(p, "!")
@@ -251,12 +251,12 @@ func (c *sshConfig) hostLine(patterns []string) (block, error) {
 	return b, nil
 }
 
-// login returns the user that ssh logs in as, as far as is known by now, and
-// local the one who runs it.
-func (c *sshConfig) login() (remote, local string, err error) {
+// login returns the user that ssh logs in as, as far as the lines so far say, and
+// the local user.
+func (c *reader) login() (remote, local string, err error) {
 	u, err := user.Current()
 	if err != nil {
-		return "", "", fmt.Errorf("cannot tell who runs this: %s", knock.Excerpt(err.Error()))
+		return "", "", fmt.Errorf("cannot find the current user: %s", knock.Excerpt(err.Error()))
 	}
 	if c.user != "" {
 		return c.user, u.Username, nil

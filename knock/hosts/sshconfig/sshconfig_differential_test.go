@@ -88,13 +88,13 @@ func TestSSHConfigAgreesWithSSH(t *testing.T) {
 			}
 		}
 		name := rapid.SampledFrom(names).Draw(t, "name")
-		h, err := sshconfig.FromSSHConfig(path, name)
+		h, err := sshconfig.Lookup(path, name)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		out, sshErr := exec.CommandContext(ctx, ssh, "-G", "-F", path, name).Output()
 		if err != nil || sshErr != nil {
 			if err != nil && sshErr == nil {
-				t.Fatalf("ssh takes what is refused: %v\n%s", err, text)
+				t.Fatalf("ssh accepts what is refused: %v\n%s", err, text)
 			}
 			return
 		}

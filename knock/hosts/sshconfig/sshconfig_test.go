@@ -12,7 +12,7 @@ import (
 	"rapport/knock/knocktest"
 )
 
-const sshConfig = `# as people have it
+const reader = `# as people have it
 User me
 Include conf.d/*.conf nothing-there
 Match exec "rapport knock %h"
@@ -45,7 +45,7 @@ Host *
 func TestFromSSHConfig(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "config")
-	knocktest.WriteFile(t, path, sshConfig, 0o600)
+	knocktest.WriteFile(t, path, reader, 0o600)
 	if err := os.MkdirAll(filepath.Join(dir, "conf.d", "folder.conf"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestFromSSHConfig(t *testing.T) {
 		{"", "", 0, false},
 		{"-x", "", 0, false},
 	} {
-		h, err := sshconfig.FromSSHConfig(path, tt.name)
+		h, err := sshconfig.Lookup(path, tt.name)
 		if !tt.ok {
 			tt.address, tt.port = tt.name, 22
 		}
@@ -76,7 +76,7 @@ func TestFromSSHConfig(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q, %d, %v", tt.name, h, err, tt.address, tt.port, tt.ok)
 		}
 		doubt := strings.Join(h.Doubts, "\n")
-		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may hold for %q, which rapport cannot tell: Match exec", path, tt.name)
+		want := fmt.Sprintf("ssh configuration %q, line 5: port \"1\" may apply to %q, which rapport cannot evaluate: Match exec", path, tt.name)
 		if knock.CheckHost(tt.name) == nil && doubt != want {
 			t.Errorf("%s: doubts %s, want %s", tt.name, doubt, want)
 		}
@@ -86,7 +86,7 @@ func TestFromSSHConfig(t *testing.T) {
 		"badname":  "starts with '-'",
 		"badtoken": "only %h and %% can be expanded",
 	} {
-		h, err := sshconfig.FromSSHConfig(path, name)
+		h, err := sshconfig.Lookup(path, name)
 		if h.Known || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v", name, h, err)
 		}
@@ -114,21 +114,21 @@ func TestFromSSHConfigThatIsOdd(t *testing.T) {
 		"Host \x1b[31m!\"\n":               "a quote is not closed",
 	} {
 		knocktest.WriteFile(t, path, text, 0o600)
-		h, err := sshconfig.FromSSHConfig(path, "a")
+		h, err := sshconfig.Lookup(path, "a")
 		if h.Known || (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, %v, want %q", text, h, err, want)
 		}
 		knocktest.OneLine(t, err)
 	}
 	for _, path := range []string{"", filepath.Join(dir, "nothing")} {
-		if h, err := sshconfig.FromSSHConfig(path, "a"); h.Known || err != nil {
+		if h, err := sshconfig.Lookup(path, "a"); h.Known || err != nil {
 			t.Errorf("%q: %v, %v", path, h, err)
 		}
 	}
-	if h, err := sshconfig.FromSSHConfig(dir, "a"); h.Known || err == nil {
+	if h, err := sshconfig.Lookup(dir, "a"); h.Known || err == nil {
 		t.Errorf("a folder: %v, %v", h, err)
 	}
-	if path := sshconfig.DefaultSSHConfig(); path != "" && filepath.Base(path) != "config" {
+	if path := sshconfig.DefaultPath(); path != "" && filepath.Base(path) != "config" {
 		t.Errorf("DefaultSSHConfig = %s", path)
 	}
 }
@@ -140,10 +140,10 @@ func TestIncludeInABlock(t *testing.T) {
 	path := filepath.Join(dir, "config")
 	knocktest.WriteFile(t, path, "Host a\nInclude more\nPort 3\nHost b\nPort 4\n", 0o600)
 	knocktest.WriteFile(t, filepath.Join(dir, "more"), "HostName deep\nHost b\nHostName never\n", 0o600)
-	if h, err := sshconfig.FromSSHConfig(path, "a"); h.Address != "deep" || h.Port != 3 || !h.Known || err != nil {
+	if h, err := sshconfig.Lookup(path, "a"); h.Address != "deep" || h.Port != 3 || !h.Known || err != nil {
 		t.Errorf("a: %+v, %v", h, err)
 	}
-	if h, err := sshconfig.FromSSHConfig(path, "b"); h.Address != "b" || h.Port != 4 || !h.Known || err != nil {
+	if h, err := sshconfig.Lookup(path, "b"); h.Address != "b" || h.Port != 4 || !h.Known || err != nil {
 		t.Errorf("b: %+v, %v", h, err)
 	}
 }

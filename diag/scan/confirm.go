@@ -10,24 +10,25 @@ import (
 )
 
 const (
-	// maxPasses bounds how often the hypotheses that fit one hit are scanned.
+	// maxPasses bounds how often the candidates that fit one hit are scanned.
 	maxPasses = 3
-	// maxConfirmations bounds how many hypotheses that explain a hit are told apart
-	// by handshakes.
+	// maxConfirmations bounds how many candidates that fit a hit get a handshake of
+	// their own.
 	maxConfirmations = 6
-	// maxLate is how many looks a gate may be late that a hit is put aside for.
+	// maxLate is how many probes late a gate may open: candidates that recent are
+	// tried again after a hit that did not repeat.
 	maxLate = 12
-	// maxAside bounds how many hits are put aside: each costs a window.
-	maxAside = 10
+	// maxUnconfirmed bounds how many hits may fail to repeat: each costs a window.
+	maxUnconfirmed = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond
 )
 
-// search tries hypotheses until one is confirmed, all are tried, or the budget's
-// time is over. A hit that does not repeat is put aside, and the search goes on
-// with the others: somebody else's handshake, or ports of several hypotheses,
-// can open a gate as well.
+// search tries candidates until one is confirmed, all are tried, or there is no
+// time to wait for the budget. A hit that does not repeat is recorded, and the
+// search continues: someone else's handshake, or a mix of several candidates'
+// ports, can open a gate too.
 func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error) {
 	for len(todo) > 0 && !found && r.report.Stopped == "" {
 		n, err := r.afford(ctx, len(todo))
@@ -44,43 +45,43 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			todo = todo[n:]
 			continue
 		}
-		looked := now[:max(p.looked(hit)-maxLate, 0)] // of later ones the gate may have been late
-		fits, err := r.narrow(ctx, p, hit, now)
+		tried := now[:max(p.probedBy(hit)-maxLate, 0)] // a later one may have opened the gate late
+		fits, err := r.filter(ctx, p, hit, now)
 		if err != nil || r.report.Stopped != "" {
 			return false, err
 		}
-		asked := fits[:min(len(fits), maxConfirmations)]
-		if found, err = r.settle(ctx, asked); found || err != nil || r.report.Stopped != "" {
+		confirmed := fits[:min(len(fits), maxConfirmations)]
+		if found, err = r.confirmFirst(ctx, confirmed); found || err != nil || r.report.Stopped != "" {
 			return found, err
 		}
-		if len(asked) == 0 {
-			looked = now[:p.looked(hit)]
+		if len(confirmed) == 0 {
+			tried = now[:p.probedBy(hit)]
 		}
-		// What fits as well and was not asked is not settled, though looked at.
-		over := append(slices.Clone(asked), slices.DeleteFunc(slices.Clone(looked), func(i int) bool { return slices.Contains(fits, i) })...)
-		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(over, i) })
-		if r.putAside(asked); len(r.aside) >= maxAside {
-			r.report.Stopped = "SSH opens again and again, and never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
+		// A candidate that fits but got no handshake of its own stays to be tried.
+		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
+		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed) >= maxUnconfirmed {
+			r.report.Stopped = "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
 		}
 	}
 	return found, nil
 }
 
-// putAside notes a hit that did not repeat. Without a hypothesis that explains
-// it, it counts all the same.
-func (r *scanRun) putAside(fits []int) {
+// recordUnconfirmed records a hit that did not repeat, also one that no candidate
+// explains.
+func (r *scanRun) recordUnconfirmed(fits []int) {
 	best := -1
 	if len(fits) > 0 {
 		best = fits[0]
-		r.report.Aside = append(r.report.Aside, r.all[best])
+		r.report.Unconfirmed = append(r.report.Unconfirmed, r.all[best])
 		r.report.Cells[best].State = Tried
 	}
-	r.aside = append(r.aside, best)
+	r.unconfirmed = append(r.unconfirmed, best)
 	r.report.Opened, r.report.Confirming = nil, false
-	r.tell(true)
+	r.notify(true)
 }
 
-// plan is how the hypotheses of are scanned.
+// plan returns the plan for the candidates of.
 func (r *scanRun) plan(of []int) scanPlan {
 	ports := make([][knock.Knocks]uint16, len(of))
 	for n, i := range of {
@@ -89,9 +90,9 @@ func (r *scanRun) plan(of []int) scanPlan {
 	return newScanPlan(ports, r.target, paceTo(r.target.Addr.Addr()))
 }
 
-// narrow returns the hypotheses that fit a hit, the best first. Among thousands,
-// many do: they are scanned again by themselves.
-func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
+// filter returns the candidates that fit a hit, the best first. Many of thousands
+// do; those are scanned again alone.
+func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
 	for pass := 1; ; pass++ {
 		var fits []int
 		for _, n := range p.explain(hit) {
@@ -105,16 +106,16 @@ func (r *scanRun) narrow(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		}
 		again := r.plan(fits)
 		n, err := r.try(ctx, again, fits)
-		if err != nil || r.report.Stopped != "" || n < 0 { // what fitted before is all that is known
+		if err != nil || r.report.Stopped != "" || n < 0 { // the list from before is the best known
 			return fits, err
 		}
 		p, hit, of = again, n, fits
 	}
 }
 
-// settle finds out which of the hypotheses that fit is the one, by a handshake
-// for each once the window is over.
-func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
+// confirmFirst makes a handshake for each candidate that fits, after the window,
+// until one opens the gate.
+func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	if len(fits) == 0 {
 		if !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
@@ -124,7 +125,7 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	found := r.all[fits[0]]
 	r.report.Opened, r.report.Confirming = &found, true
 	r.report.Cells[fits[0]].State = Hit
-	r.tell(true)
+	r.notify(true)
 	if r.report.SSH.State == knock.SSHRefusing {
 		r.report.Stopped = r.report.SSH.Summary()
 		return false, nil
@@ -133,7 +134,7 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
-		// What a stand-in opens late is not what is knocked next.
+		// A stand-in may open late: the next handshake must not get the credit.
 		if n > 0 && r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, r.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
@@ -144,14 +145,14 @@ func (r *scanRun) settle(ctx context.Context, fits []int) (bool, error) {
 	return false, nil
 }
 
-// again confirms hits once more that were put aside, once a guard that the scan
-// may have run into has forgotten it.
-func (r *scanRun) again(ctx context.Context) (bool, error) {
-	aside := slices.DeleteFunc(slices.Clone(r.aside), func(i int) bool { return i < 0 })
+// confirmAgain makes the handshakes of unconfirmed hits again, after a sweep guard
+// that may have ignored them has forgotten this address.
+func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
+	aside := slices.DeleteFunc(slices.Clone(r.unconfirmed), func(i int) bool { return i < 0 })
 	if len(aside) == 0 {
 		return false, nil
 	}
-	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.all > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
+	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.total > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
 		if !knock.Wait(ctx, guardTime+time.Second-time.Since(b.last)) {
 			return false, context.Cause(ctx)
 		}
@@ -164,23 +165,23 @@ func (r *scanRun) again(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// confirm makes the handshake of one hypothesis between two looks at SSH, and
-// notes it if it opens.
+// confirm makes the handshake of one candidate between two probes of SSH, and
+// records it if it opens the gate.
 func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
-	var shots []knock.Packet
+	var packets []knock.Packet
 	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
 		return false, err
 	}
-	shots = append(shots, knock.Packet{Probe: true})
+	packets = append(packets, knock.Packet{Probe: true})
 	for k, port := range r.ports[i] {
-		shots = append(shots, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
+		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		shots = append(shots, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
+		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
 	}
-	// A window that every connection extends may still be open: once more then.
+	// A window that every connection extends may still be open: then try again.
 	for range 2 {
-		v, err := r.volley(ctx, shots, knock.BatchOptions{Shut: r.shut}, func(int) {})
+		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
 		}
@@ -203,9 +204,9 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 	return false, nil
 }
 
-// afford returns how many hypotheses of n may be tried now: all of them, unless
-// the gate's sweep guard is known. Then it waits until the guard forgives one
-// more, and returns 0 if that takes too long.
+// afford returns how many candidates of n may be tried now: all of them, unless the
+// gate's sweep guard is known. Then it waits until the guard forgives one more,
+// and returns 0 if that takes too long.
 func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	if r.target.SweepGuard == 0 {
 		return n, nil
@@ -215,14 +216,14 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case r.target.SweepGuard < knock.Knocks,
-		r.Impatient && wait > 0,
+		r.NoRefill && wait > 0,
 		bounded && now.Add(wait).After(deadline),
-		!bounded && r.waited+wait > maxRefill:
+		!bounded && r.refillWait+wait > maxRefill:
 		return 0, nil
 	case wait > 0:
-		r.waited += wait
+		r.refillWait += wait
 		r.report.Pausing = true
-		r.tell(true)
+		r.notify(true)
 		if !knock.Wait(ctx, wait) {
 			return 0, context.Cause(ctx)
 		}

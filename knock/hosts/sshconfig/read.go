@@ -12,25 +12,25 @@ import (
 	"rapport/knock"
 )
 
-// Bounds of what is read of an ssh configuration; ssh itself has the depth.
+// Limits for an ssh configuration. The depth is ssh's own.
 const (
-	maxSSHBytes   = 1 << 20
-	maxSSHFiles   = 256
-	maxSSHDepth   = 16
-	maxSSHPattern = 1024
+	maxBytes   = 1 << 20
+	maxFiles   = 256
+	maxDepth   = 16
+	maxPattern = 1024
 )
 
-// read takes one file. Depth counts the Includes above it, and outer is the block
+// read reads one file. depth counts the Includes above it, and outer is the block
 // that includes it.
-func (c *sshConfig) read(path string, depth int, outer block) error {
+func (c *reader) read(path string, depth int, outer block) error {
 	fail := func(err error) error {
 		return fmt.Errorf("ssh configuration %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	c.files++
-	if depth > maxSSHDepth || c.files > maxSSHFiles {
+	if depth > maxDepth || c.files > maxFiles {
 		return fail(errors.New("too many files are included"))
 	}
-	// A pipe or a device would not end.
+	// A pipe or a device may never end.
 	info, err := os.Stat(path)
 	if err != nil {
 		return fail(err)
@@ -48,7 +48,7 @@ func (c *sshConfig) read(path string, depth int, outer block) error {
 		return fail(err)
 	}
 	if c.left -= len(text); c.left < 0 {
-		return fail(fmt.Errorf("more than %d bytes", maxSSHBytes))
+		return fail(fmt.Errorf("more than %d bytes", maxBytes))
 	}
 	b := outer
 	for n, line := range bytes.Split(text, []byte("\n")) {
@@ -63,13 +63,13 @@ func (c *sshConfig) read(path string, depth int, outer block) error {
 	return nil
 }
 
-// includedError is an error that names its own file.
+// includedError wraps an error that already names its file.
 type includedError struct{ err error }
 
 func (e *includedError) Error() string { return e.err.Error() }
 
 // include reads the files of an Include line, in order.
-func (c *sshConfig) include(args []string, depth int, outer block) error {
+func (c *reader) include(args []string, depth int, outer block) error {
 	for _, pattern := range args {
 		pattern, err := ExpandHome(pattern)
 		if err != nil {
@@ -84,7 +84,7 @@ func (c *sshConfig) include(args []string, depth int, outer block) error {
 		}
 		for _, p := range paths {
 			if info, err := os.Stat(p); err == nil && !info.Mode().IsRegular() {
-				continue // as a folder that a wildcard met
+				continue // such as a folder that a wildcard matches
 			}
 			if err := c.read(p, depth+1, outer); err != nil {
 				var inner *includedError
@@ -98,9 +98,9 @@ func (c *sshConfig) include(args []string, depth int, outer block) error {
 	return nil
 }
 
-// sshWords splits a line as ssh does: at white space, with quotes, an equals
-// sign allowed after the keyword, and comments.
-func sshWords(line string) ([]string, error) {
+// splitWords splits a line as ssh does: at white space, with quotes, comments, and
+// an optional equals sign after the keyword.
+func splitWords(line string) ([]string, error) {
 	var words []string
 	const space = " \t\r\f\v"
 	for {

@@ -7,10 +7,11 @@ import (
 	"unsafe"
 )
 
-// mute makes a socket deaf to being accepted: the kernel drops the SYN-ACK, so
-// that no connection comes about, and counts it. See SO_ATTACH_FILTER in
-// socket(7); the filter sees the segment from its TCP header on, RFC 9293.
-func mute(fd int) bool {
+// dropSYNACK lets the kernel drop the SYN-ACK of a socket, so that the handshake
+// of TCP is never completed, and count it. It reports whether it could. See
+// SO_ATTACH_FILTER in socket(7); the filter sees the segment from its TCP header
+// on, RFC 9293.
+func dropSYNACK(fd int) bool {
 	const flags, synAck = 13, 0x12
 	filter := [...]syscall.SockFilter{
 		{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: flags},
@@ -25,8 +26,8 @@ func mute(fd int) bool {
 	return errno == 0
 }
 
-// heard reports whether a muted socket was sent a SYN-ACK.
-func heard(fd int) bool {
+// sawSYNACK reports whether a SYN-ACK came to a socket of dropSYNACK.
+func sawSYNACK(fd int) bool {
 	const (
 		soMeminfo = 55 // SO_MEMINFO, since Linux 4.12
 		drops     = 8  // SK_MEMINFO_DROPS

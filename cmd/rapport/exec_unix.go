@@ -11,19 +11,19 @@ import (
 	"syscall"
 )
 
-// canPass says that connections can be handed over to ssh.
+// canPass reports whether a connected socket can be passed to ssh.
 const canPass = true
 
-// become replaces this program by another, so that its exit code, its signals
-// and its terminal are its own.
-func become(_ context.Context, path string, argv []string) error {
+// execProcess replaces this process with another program (execve(2)), which then
+// owns the exit code, the signals and the terminal.
+func execProcess(_ context.Context, path string, argv []string) error {
 	return fmt.Errorf("cannot run %s: %w", path, syscall.Exec(path, argv, os.Environ()))
 }
 
-// waitFor runs another program as if it had this one's place: it has the terminal
-// and gets the signals, this program stops when it does, as ssh does with ~^Z, and
-// ends with its exit code.
-func waitFor(ctx context.Context, path string, argv []string) error {
+// runChild runs another program on this terminal and returns its exit code as an
+// [errEnded]. Signals are forwarded to it. When it stops, as ssh does on ~^Z, this
+// process stops too.
+func runChild(ctx context.Context, path string, argv []string) error {
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -46,7 +46,7 @@ func waitFor(ctx context.Context, path string, argv []string) error {
 			return fmt.Errorf("cannot wait for %s: %w", path, err)
 		case status.Stopped():
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-			_ = syscall.Kill(pid, syscall.SIGCONT) // so was this program, or it would not be here
+			_ = syscall.Kill(pid, syscall.SIGCONT) // this process was continued, so the child must be too
 		case status.Exited():
 			return errEnded(status.ExitStatus())
 		case status.Signaled():

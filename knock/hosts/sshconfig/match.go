@@ -8,15 +8,15 @@ import (
 	"rapport/knock"
 )
 
-// match judges a Match line, of which words are what follows the keyword, as far
-// as can be told without running anything.
-func (c *sshConfig) match(words []string) (block, error) {
+// match evaluates the words of a Match line after the keyword, as far as that is
+// possible without running anything.
+func (c *reader) match(words []string) (block, error) {
 	result := block{holds: yes}
 	var named bool
 	for i, before := 0, 0; i < len(words); i, before = i+1, before+1 {
 		criterion, negated := strings.CutPrefix(strings.ToLower(words[i]), "!")
 		if criterion == "all" {
-			if before > 1 || i+1 < len(words) { // after one other, ssh lets it pass
+			if before > 1 || i+1 < len(words) { // ssh allows it after one other
 				return block{}, errors.New("all stands alone in a Match line")
 			}
 			if negated {
@@ -40,7 +40,7 @@ func (c *sshConfig) match(words []string) (block, error) {
 		}
 		switch {
 		case met == perhaps:
-			result.why = "which rapport cannot tell: Match " + knock.Excerpt(criterion)
+			result.why = "which rapport cannot evaluate: Match " + knock.Excerpt(criterion)
 		case (met == yes) == negated:
 			result.holds = no
 		case !negated && (criterion == "host" || criterion == "originalhost"):
@@ -57,9 +57,9 @@ func (c *sshConfig) match(words []string) (block, error) {
 	return result, nil
 }
 
-// criterion judges one criterion that has a value.
-func (c *sshConfig) criterion(name, value string) (verdict, error) {
-	if len(value) > maxSSHPattern {
+// criterion evaluates one criterion and its value.
+func (c *reader) criterion(name, value string) (certainty, error) {
+	if len(value) > maxPattern {
 		return no, errors.New("a pattern is too long")
 	}
 	if name == "host" && c.unsure["hostname"] || name == "user" && c.unsure["user"] {
@@ -105,8 +105,8 @@ func moreThanWildcards(list string) bool {
 	return false
 }
 
-// matchList reports whether a list of patterns matches, where one with '!' that
-// matches settles it. fold takes capital letters for small ones.
+// matchList reports whether a list of patterns matches s. A pattern with '!' that
+// matches makes it false. fold ignores case.
 func matchList(s, list string, fold bool) bool {
 	if fold {
 		s, list = strings.ToLower(s), strings.ToLower(list)
@@ -125,10 +125,10 @@ func matchList(s, list string, fold bool) bool {
 	return matched
 }
 
-// matchPattern reports whether a pattern matches all of s: '*' is any text, '?'
-// any byte.
+// matchPattern reports whether a pattern matches all of s: '*' matches any text,
+// '?' any byte.
 func matchPattern(s, pattern string) bool {
-	star, resume := -1, 0 // the last '*', and where what follows it was tried
+	star, resume := -1, 0 // the last '*', and where in s the rest was tried
 	i, j := 0, 0
 	for i < len(s) {
 		switch {
@@ -148,9 +148,9 @@ func matchPattern(s, pattern string) bool {
 	return strings.Trim(pattern[j:], "*") == ""
 }
 
-// matchWords splits a Match line, without its keyword: at white space or one
-// equals sign, with double quotes around whole words, up to a comment.
-func matchWords(line string) []string {
+// splitMatch splits a Match line into words, without its keyword: at white space or
+// one equals sign, with double quotes around whole words, up to a comment.
+func splitMatch(line string) []string {
 	const space = " \t\r\n"
 	next := func() (word string, more bool) {
 		if line == "" {

@@ -71,23 +71,23 @@ func TestRefusedEditLosesNothing(t *testing.T) {
 	}
 }
 
-// A host that takes the old name of another one does not take its secret.
+// A host that gets the old name of another one does not get its secret.
 func TestRenamedHostKeepsItsSecret(t *testing.T) {
 	keyring.MockInit()
 	rename := func(h hosts.Host) (hosts.Host, error) { h.Name = "beta"; return h, nil }
-	for _, keep := range []string{hosts.InFile, hosts.InKeyring} {
+	for _, store := range []hosts.SecretSource{hosts.InFile, hosts.InKeyring} {
 		path := filepath.Join(t.TempDir(), "hosts.toml")
-		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "one"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "one"), store); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := hosts.Edit(t.Context(), path, "alpha", rename, knock.Secret{}, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "two"), keep); err != nil {
+		if _, err := hosts.Add(t.Context(), path, hosts.NewHost("alpha"), knocktest.NewSecret(t, "two"), store); err != nil {
 			t.Fatal(err)
 		}
 		if a, b := secretOf(t, path, "alpha"), secretOf(t, path, "beta"); a != "two" || b != "one" {
-			t.Errorf("%s: alpha has %q, beta %q", keep, a, b)
+			t.Errorf("%s: alpha has %q, beta %q", store, a, b)
 		}
 	}
 }
@@ -98,17 +98,17 @@ func TestSecretMovesToTheKeyringAndBack(t *testing.T) {
 	if _, err := hosts.Add(t.Context(), path, hosts.NewHost("a"), knocktest.NewSecret(t, "one"), ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, keep := range []string{hosts.InKeyring, hosts.InFile} {
-		h, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, keep)
-		if err != nil || h.SecretSource() != keep || secretOf(t, path, "a") != "one" {
-			t.Errorf("kept in the %s: %+v, %v", keep, h, err)
+	for _, store := range []hosts.SecretSource{hosts.InKeyring, hosts.InFile} {
+		h, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, store)
+		if err != nil || h.Secret.Source() != store || secretOf(t, path, "a") != "one" {
+			t.Errorf("stored in the %s: %+v, %v", store, h, err)
 		}
 	}
 	// A new secret stays where the old one was.
 	if _, err := hosts.Edit(t.Context(), path, "a", same, knock.Secret{}, hosts.InKeyring); err != nil {
 		t.Fatal(err)
 	}
-	if h, err := hosts.Edit(t.Context(), path, "a", same, knocktest.NewSecret(t, "two"), ""); err != nil || !h.Keyring || secretOf(t, path, "a") != "two" {
+	if h, err := hosts.Edit(t.Context(), path, "a", same, knocktest.NewSecret(t, "two"), ""); err != nil || h.Secret.Source() != hosts.InKeyring || secretOf(t, path, "a") != "two" {
 		t.Errorf("%+v, %v", h, err)
 	}
 }

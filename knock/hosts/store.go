@@ -15,39 +15,12 @@ import (
 	"rapport/knock/hosts/sshconfig"
 )
 
-// Where a secret is kept.
-const (
-	InFile    = "file"    // NAME.secret beside the hosts file, readable by the user alone
-	InKeyring = "keyring" // the Secret Service, Keychain or Credential Manager
-)
-
-// WithoutSecret returns h without any place for its secret.
-func (h Host) WithoutSecret() Host {
-	h.SecretCommand, h.SecretFile, h.Keyring, h.Secret = nil, "", false, knock.Secret{}
-	return h
-}
-
-// SecretSource says in one word where the secret is kept: command, keyring,
-// file, inline or none.
-func (h Host) SecretSource() string {
-	switch {
-	case len(h.SecretCommand) > 0:
-		return "command"
-	case h.Keyring:
-		return "keyring"
-	case h.SecretFile != "":
-		return "file"
-	case !h.Secret.IsZero():
-		return "inline"
-	}
-	return "none"
-}
-
-// Add puts the entry h into the hosts file at path, and its secret, unless that
-// is zero, where keep says, which is a file if empty. It returns the entry as it
-// is then. It wraps ErrExists where the name is taken; nothing is touched then.
-func Add(ctx context.Context, path string, h Host, secret knock.Secret, keep string) (Host, error) {
-	err := write(ctx, path, h.Name, &h, secret, keep, func(e *Editor) error {
+// Add adds the entry h to the hosts file at path, and stores its secret, unless
+// that is zero, where store says: InFile, which is also the default, or InKeyring.
+// It returns the entry as it is then. If the name is taken, it wraps ErrExists and
+// changes nothing.
+func Add(ctx context.Context, path string, h Host, secret knock.Secret, store SecretSource) (Host, error) {
+	err := write(ctx, path, h.Name, &h, secret, store, func(e *Editor) error {
 		if _, taken := e.Host(h.Name); taken {
 			return e.Add(h)
 		}
@@ -56,14 +29,13 @@ func Add(ctx context.Context, path string, h Host, secret knock.Secret, keep str
 	return h, err
 }
 
-// Edit changes the entry of that name by a function, which gets it as it is at
-// that moment and under the lock. A secret that is not zero takes the place of
-// the old one. keep says where the secret, new or old, is to be kept; empty, it
-// stays where it is. It returns the entry as it is then, and wraps ErrNoHost
-// where there is none.
-func Edit(ctx context.Context, path, name string, change func(Host) (Host, error), secret knock.Secret, keep string) (Host, error) {
+// Edit changes the entry of that name by a function, which gets the current entry
+// while the file is locked. A secret that is not zero replaces the old one. store
+// says where the secret, new or old, is to be stored; empty, it stays where it is.
+// Edit returns the entry as it is then, and wraps ErrNoHost if there is none.
+func Edit(ctx context.Context, path, name string, change func(Host) (Host, error), secret knock.Secret, store SecretSource) (Host, error) {
 	var old, h Host
-	err := write(ctx, path, name, &h, secret, keep, func(e *Editor) (err error) {
+	err := write(ctx, path, name, &h, secret, store, func(e *Editor) (err error) {
 		var ok bool
 		if old, ok = e.Host(name); !ok {
 			return e.Remove(name) // its error
@@ -81,13 +53,12 @@ func Edit(ctx context.Context, path, name string, change func(Host) (Host, error
 	return h, err
 }
 
-// write updates the entry called name: prepare settles *h, place puts it there, and
-// between the two its secret finds its place. A secret file is always a new
-// one, so that until the hosts file refers to it, and if it never does, nothing
-// is lost.
-func write(ctx context.Context, path, name string, h *Host, secret knock.Secret, keep string, prepare, place func(*Editor) error) error {
-	if keep != "" && keep != InFile && keep != InKeyring {
-		return fmt.Errorf("a secret is kept in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(keep))
+// write updates the entry called name. prepare computes *h, then the secret is
+// stored, then place edits the file. A secret file is always a new one, so that
+// nothing is lost if the hosts file never refers to it.
+func write(ctx context.Context, path, name string, h *Host, secret knock.Secret, store SecretSource, prepare, place func(*Editor) error) error {
+	if store != "" && store != InFile && store != InKeyring {
+		return fmt.Errorf("a secret is stored in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(string(store)))
 	}
 	return Update(ctx, path, func(e *Editor) error {
 		if err := prepare(e); err != nil {
@@ -97,11 +68,11 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 		if !known {
 			before = *h
 		}
-		source := before.SecretSource()
-		moves := keep != "" && keep != source && source != "none"
-		follows := source == InKeyring && h.Keyring && before.Name != h.Name
+		source := before.Secret.Source()
+		moves := store != "" && store != source && source != NoSecret
+		follows := source == InKeyring && h.Secret.Source() == InKeyring && before.Name != h.Name
 		if secret.IsZero() && (moves || follows) {
-			if source == "command" {
+			if source == FromCommand {
 				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", knock.Quote(h.Name))
 			}
 			var err error
@@ -112,16 +83,15 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 		if secret.IsZero() {
 			return place(e)
 		}
-		if keep == "" {
-			keep = source
+		if store == "" {
+			store = source
 		}
-		*h = h.WithoutSecret()
-		switch keep {
-		case "inline":
-			h.Secret = secret
+		switch store {
+		case Inline:
+			h.Secret = InlineSecret(secret)
 			return place(e)
 		case InKeyring:
-			h.Keyring = true
+			h.Secret = SecretKeyring()
 			if err := place(e); err != nil {
 				return err
 			}
@@ -131,7 +101,7 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 		if err != nil {
 			return err
 		}
-		h.SecretFile = file
+		h.Secret = SecretFile(file)
 		if err := place(e); err != nil {
 			return errors.Join(err, os.Remove(file))
 		}
@@ -139,10 +109,10 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 	})
 }
 
-// Find returns what is known of name: its entry in the file; else the one whose
-// address it is, as ssh's %h may give it; else what the ssh configuration at
-// sshConfig says; else an entry with the usual values. port, if not zero, tells
-// entries with the same address apart.
+// Find returns the host that name means: the entry of that name; else the one with
+// that address, since ssh's %h may be an address; else what the ssh configuration
+// at sshConfig says; else an entry with the defaults. port, if not zero, selects
+// among entries with the same address.
 func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	if h, ok := f.Host(name); ok {
 		return h.throughSSH(sshConfig), nil
@@ -165,13 +135,13 @@ func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", knock.Quote(found[0].Name), knock.Quote(found[1].Name), knock.Quote(name))
 }
 
-// throughSSH fills in what the ssh configuration knows of a host that has no
-// address of its own: HostName, and Port where the host has the usual one.
+// throughSSH fills in what the ssh configuration says about a host without an
+// address: HostName, and Port if the host has the default one.
 func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
-	known, err := sshconfig.FromSSHConfig(sshConfig, h.Name)
+	known, err := sshconfig.Lookup(sshConfig, h.Name)
 	if err != nil {
 		h.doubts = []string{err.Error() + "; ssh may reach another address"}
 	}
@@ -199,7 +169,7 @@ func sameAddress(a, b string) bool {
 }
 
 // ReadScript reads an old script from a file, or from standard input where path
-// is "-". See ParseScript.
+// is "-"; see [legacy.ParseScript].
 func ReadScript(path string) (legacy.Script, error) {
 	in := os.Stdin
 	if path != "-" {

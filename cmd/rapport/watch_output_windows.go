@@ -1,0 +1,6 @@
+package main
+
+import "os"
+
+// outputClosed is for Unix.
+func outputClosed(*os.File) bool { return false }

@@ -1,6 +1,0 @@
-package main
-
-import "os"
-
-// readerGone is not known here.
-func readerGone(*os.File) bool { return false }

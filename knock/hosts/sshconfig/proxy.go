@@ -1,0 +1,79 @@
+package sshconfig
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"rapport/knock"
+)
+
+// Proxy is the program that ssh runs as its ProxyCommand.
+type Proxy struct {
+	Words  []string // the program and its flags; paths are absolute, since ssh has its own working directory
+	Fdpass bool     // it passes the connected socket to ssh (ProxyUseFdpass)
+}
+
+// Args returns the arguments of ssh that reach the host called name by p.
+func (p Proxy) Args(name string, port int) ([]string, error) {
+	command, err := p.command(sshWord(name))
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-o", "ProxyCommand=" + command, "-p", fmt.Sprint(port)}
+	if p.Fdpass {
+		args = append(args, "-o", "ProxyUseFdpass=yes")
+	}
+	return args, nil
+}
+
+// Stanza returns the lines of ssh_config(5) by which ssh reaches the host called
+// name by p. With master, later sessions share the first one's connection.
+func (p Proxy) Stanza(name string, port int, master bool) (string, error) {
+	// ssh_config(5) cannot quote the characters of a pattern.
+	if strings.ContainsAny(name, "*?!,\"'\\ ") {
+		return "", fmt.Errorf("ssh would read the name %q as a pattern: rename the entry", name)
+	}
+	command, err := p.command(quoteWord("%h"))
+	if err != nil {
+		return "", err
+	}
+	lines := []string{"Host " + name}
+	if port != knock.DefaultSSHPort {
+		lines = append(lines, fmt.Sprintf("Port %d", port))
+	}
+	lines = append(lines, "ProxyCommand "+command)
+	if p.Fdpass {
+		lines = append(lines, "ProxyUseFdpass yes")
+	}
+	if master {
+		lines = append(lines, "ControlMaster auto", "ControlPath ~/.ssh/control-%C", "ControlPersist 10m")
+	}
+	return strings.Join(lines, "\n    ") + "\n", nil
+}
+
+// command returns the value of ProxyCommand. host is quoted already.
+func (p Proxy) command(host string) (string, error) {
+	var words []string
+	for _, word := range p.Words {
+		words = append(words, sshWord(word))
+	}
+	line := strings.Join(append(words, "--", host, "%p"), " ")
+	if strings.ContainsAny(line, "\r\n") {
+		return "", errors.New("ssh takes no line end in a path: move the file")
+	}
+	return line, nil
+}
+
+// sshWord quotes a word of a ProxyCommand: ssh expands % in it and passes it to the
+// user's shell.
+func sshWord(s string) string { return quoteWord(strings.ReplaceAll(s, "%", "%%")) }
+
+// quoteWord quotes a word for the shell that runs a ProxyCommand.
+func quoteWord(s string) string {
+	if runtime.GOOS == "windows" && knock.ShellWord(s) != s { // file names hold no double quote there
+		return `"` + s + `"`
+	}
+	return knock.ShellWord(s)
+}

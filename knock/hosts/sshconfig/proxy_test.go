@@ -1,0 +1,32 @@
+package sshconfig
+
+import (
+	"runtime"
+	"testing"
+)
+
+// Each word of a ProxyCommand survives ssh's expansion of % and the user's shell.
+func TestProxyStanza(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the quotes differ")
+	}
+	p := Proxy{Words: []string{"/opt/100% mine/rapport", "proxy", "--config=/a'b"}, Fdpass: true}
+	got, err := p.Stanza("myserver", 2222, true)
+	want := `Host myserver
+    Port 2222
+    ProxyCommand '/opt/100%% mine/rapport' proxy '--config=/a'\''b' -- '%h' %p
+    ProxyUseFdpass yes
+    ControlMaster auto
+    ControlPath ~/.ssh/control-%C
+    ControlPersist 10m
+`
+	if err != nil || got != want {
+		t.Errorf("Stanza returns\n%s%v, want\n%s", got, err, want)
+	}
+	if _, err := p.Stanza("a*", 22, false); err == nil {
+		t.Error("a pattern passes as a name")
+	}
+	if _, err := (Proxy{Words: []string{"a\nb"}}).Args("h", 22); err == nil {
+		t.Error("a line end passes")
+	}
+}

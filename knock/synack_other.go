@@ -1,0 +1,9 @@
+//go:build unix && (!linux || 386 || s390x)
+
+package knock
+
+// dropSYNACK reports false: only on Linux the kernel can drop a SYN-ACK.
+func dropSYNACK(int) bool { return false }
+
+// sawSYNACK reports whether a SYN-ACK came to a socket of dropSYNACK.
+func sawSYNACK(int) bool { return false }
