@@ -28,7 +28,8 @@ func TestKeysReadTogetherCountOneByOne(t *testing.T) {
 	}
 }
 
-// quits runs the commands in msg's tree that return at once, looking for a quit.
+// quits runs the commands of a tree that return at once, and reports whether one of
+// them quits.
 func quits(cmd tea.Cmd) bool {
 	if cmd == nil {
 		return false
@@ -70,8 +71,8 @@ func TestPastedTextIsNoKeys(t *testing.T) {
 	}
 }
 
-// A second knock waits until the first one, cancelled, has returned; events of
-// the first that are still on their way change nothing.
+// A second handshake cancels the first and waits until that has returned. Late events
+// of the first change nothing.
 func TestKnockingAgainNeverMixes(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), press("k"))
@@ -89,8 +90,8 @@ func TestKnockingAgainNeverMixes(t *testing.T) {
 	}
 }
 
-// A window that this program opened is no alarm to its next handshake, however
-// many of them there are; one that nobody opened is.
+// A handshake that finds SSH open says so, unless an earlier handshake of this program
+// opened it.
 func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	now := noon
 	size := tea.WindowSizeMsg{Width: 80, Height: 24}
@@ -108,7 +109,7 @@ func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	m = tell(m, ui.Beat(now))
 	shows(t, m, "WINDOW OVER")
 	m = tell(m, again(now)...)
-	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // By the knocks into the window
+	shows(t, m, "still open from the handshake 2 s ago", "shuts in 2.8 s") // by the knocks into the window
 	now = noon.Add(time.Minute)
 	m = tell(tell(m, ui.Beat(now)), again(now)...)
 	shows(t, m, "nothing guards it")
@@ -128,7 +129,7 @@ func TestEscCancelsAndDestroysNothing(t *testing.T) {
 	}
 }
 
-// On waking from sleep the first message shows the right hour.
+// After sleep, the first message shows the right hour.
 func TestTheHourFollowsTheClock(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})

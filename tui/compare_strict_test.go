@@ -12,8 +12,8 @@ import (
 	"rapport/knock"
 )
 
-// strictRulesOf writes what iptables-save prints of a gate that takes a client out
-// of its newest phase with any wrong packet.
+// strictRulesOf writes what iptables-save prints of a gate that removes a client from
+// its phase after any wrong packet.
 func strictRulesOf(ports [knock.Knocks]uint16) string {
 	const in = "-A IN -p tcp -m state --state NEW -m tcp"
 	recent := func(do string, k int) string {
@@ -34,8 +34,7 @@ func strictRulesOf(ports [knock.Knocks]uint16) string {
 	return s.String()
 }
 
-// f applies what the gate does with wrong ports, for this run and in the
-// hosts file.
+// f applies the gate's strictness and sweep guard, for this run and in the hosts file.
 func TestCompareAppliesStrictAndSweepGuard(t *testing.T) {
 	now := noon
 	path := filepath.Join(t.TempDir(), "hosts.toml")

@@ -58,8 +58,8 @@ func paste(s string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []ru
 
 var enter = tea.KeyMsg{Type: tea.KeyEnter}
 
-// unfold tells a model everything that happens of itself until the comparison
-// is over: the end of a paste, the job's events and the file's writing.
+// unfold sends msgs to a model and runs its commands until the comparison has ended:
+// the end of a paste, the job's events, and the writing of the hosts file.
 func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 	t.Helper()
 	said := make(chan tea.Msg)
@@ -122,9 +122,9 @@ func TestCompareGoldenScreens(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		msgs []tea.Msg // behind c, and before enter
+		msgs []tea.Msg // after c, and before enter
 		then []tea.Msg
-		all  bool // At every size
+		all  bool // at every size
 	}{
 		{name: "asking", all: true},
 		{name: "pasted", msgs: []tea.Msg{paste(rulesOf(t, hour, ours))}},
@@ -178,7 +178,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 	}
 }
 
-// fits fails where a screen is larger than the terminal at any size.
+// fits fails if a screen has more lines than the terminal at any size.
 func fits(t *testing.T, m *app) {
 	t.Helper()
 	for w := 50; w < 130; w += 7 {
@@ -222,8 +222,8 @@ func shows(t *testing.T, m *app, want ...string) {
 	}
 }
 
-// A terminal that does not mark pastes sends keys. None of them is a command,
-// and an empty line inside does not end the text.
+// A terminal without bracketed paste sends keys. None of them is a command, and an
+// empty line among them does not end the text.
 func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")
@@ -239,7 +239,7 @@ func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 			}
 			m = tell(m, tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")})
 		}
-		m = tell(m, enter) // what it asks for is answered later, if at all
+		m = tell(m, enter) // its command would ask whether the text ends
 	}
 	if a := m; a.help || a.Masked || a.compare.Step != compare.Collecting {
 		t.Fatalf("a letter was a command:\n%s", m.View())
@@ -252,7 +252,7 @@ func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 	}
 	m = unfold(t, m, enter)
 	shows(t, m, "1st 10247 10247 same", "5th 10938 10938 same", "hour, range and secret are the same")
-	// What comes late is no command either.
+	// Late keys of the paste are no commands either.
 	if m, cmd := m.Update(press("quit")); quits(cmd) || !strings.Contains(m.View(), "findings") {
 		t.Error("the rest of a paste was a command")
 	}
@@ -328,7 +328,7 @@ func TestCompareApplies(t *testing.T) {
 			if strings.Contains(m.View(), "differs") || strings.Contains(m.View(), "f  apply") {
 				t.Errorf("something differs still:\n%s", m.View())
 			}
-			// The Knock screen goes by it.
+			// The Knock screen uses what was applied.
 			ports := m.compare.Result.Query.Ports
 			m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
 			if m.Sequence(m.Hour()).Ports() != ports {
@@ -365,7 +365,7 @@ func TestCompareCancels(t *testing.T) {
 		t.Fatal("not cancelled")
 	}
 	shows(t, m, "cancelled", "ports 10248 10363 10357 10858 10938")
-	// The job ends, and says so to nobody.
+	// The end of a cancelled job changes nothing.
 	ended := make(chan tea.Msg, 2)
 	for _, c := range cmd().(tea.BatchMsg) {
 		go func() { ended <- c() }()
@@ -392,7 +392,7 @@ func TestCompareCancels(t *testing.T) {
 	shows(t, m, "ports 10248")
 }
 
-// A script may hold the secret. It is compared, and never shown.
+// A script may hold the secret. The screen does not show it.
 func TestCompareShowsNoSecret(t *testing.T) {
 	now := noon
 	m, path := newCompare(t, &now, "[hosts.myserver]\n")
@@ -425,7 +425,7 @@ func TestCompareBoundsTheText(t *testing.T) {
 	shows(t, m, "rules of more than 4 MiB are not read")
 }
 
-// scriptOf is a printed script whose range is not the client's.
+// scriptOf returns a script with another range than the client's.
 func scriptOf(t *testing.T, f script.Format) string {
 	t.Helper()
 	text, err := script.Rules{
@@ -438,7 +438,7 @@ func scriptOf(t *testing.T, f script.Format) string {
 	return text
 }
 
-// What is pasted on the result is the next text to compare.
+// A paste on the result is the next text to compare.
 func TestComparePasteOnTheResult(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")
@@ -463,7 +463,7 @@ func TestCompareReadsOurOwnScripts(t *testing.T) {
 	}
 }
 
-// The window is told among what differs, not in the table alone.
+// What differs is a finding as well as a row of the table.
 func TestCompareTellsWindow(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")

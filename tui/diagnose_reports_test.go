@@ -17,21 +17,20 @@ import (
 	"rapport/tui/diagnose"
 )
 
-// snapshot is the event of a diagnosis that has come so far.
+// snapshot is the event of a diagnosis with the report r so far.
 func snapshot(r diag.Report) tea.Msg {
 	var s diagnose.Snapshots
 	s.Put(r)
 	return fromJob{diagnose.Progressed{Snapshots: &s}}
 }
 
-// diagnosed makes the messages of a diagnosis that is over.
+// diagnosed makes the messages of a diagnosis that has ended.
 func diagnosed(r diag.Report) []tea.Msg {
 	r.Done = true
 	return []tea.Msg{press("d"), fromJob{diagnose.Listed(true)}, snapshot(r), jobOver{}}
 }
 
-// scanOf is a scan of the default range; state says how far each candidate
-// came.
+// scanOf is a scan of the default range with the given state of each candidate.
 func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
@@ -131,8 +130,8 @@ func behind(t *testing.T) diag.Report {
 	return r
 }
 
-// ahead is the verdict on a server whose clock told that it is two hours ahead,
-// with one more that is off by decades.
+// ahead is the verdict on a server whose clock is two hours ahead by one source, and
+// off by decades by another.
 func ahead(t *testing.T) diag.Report {
 	r := behind(t)
 	r.Clock = clocksOf(serverClock(clock.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(clock.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
@@ -166,8 +165,7 @@ func opens(t *testing.T) diag.Report {
 	return r
 }
 
-// unexplained is the verdict where nothing opened the gate, not even with hours
-// to come.
+// unexplained is the verdict where nothing opened the gate, not even future hours.
 func unexplained(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 candidates opens it"})
@@ -200,8 +198,8 @@ func otherRange(t *testing.T) diag.Report {
 	return r
 }
 
-// twoFaults is the verdict on a server with another range and a clock that is
-// off, of which no source tells.
+// twoFaults is the verdict on a server with another range and a wrong clock, which no
+// source reads.
 func twoFaults(t *testing.T) diag.Report {
 	r := otherRange(t)
 	skew := -2 * time.Hour
@@ -224,7 +222,7 @@ func twoFaults(t *testing.T) diag.Report {
 	return r
 }
 
-// unread are sources that told nothing.
+// unread are sources without a reading.
 func unread(why error, names ...string) (all []clock.Reading) {
 	for _, name := range names {
 		all = append(all, clock.Reading{Name: name, Of: clock.Server, Err: why})

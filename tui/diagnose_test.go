@@ -65,7 +65,7 @@ func TestDiagnoseGoldenScreens(t *testing.T) {
 	}
 }
 
-// Rows have their places from the start.
+// Rows keep their places as the diagnosis goes on.
 func TestDiagnoseNothingJumps(t *testing.T) {
 	now := noon
 	named := regexp.MustCompile(`(?m)^ (clocks|hour|local|hours|ranges) |[✓✗!>·-] (name|server clock|handshake|scan) `)
@@ -92,7 +92,7 @@ func TestDiagnoseNothingJumps(t *testing.T) {
 	}
 }
 
-// Nothing is cut off at the right but what is cut on purpose.
+// No line is cut at the right, except those shortened with "...".
 func TestDiagnoseFitsTheWidth(t *testing.T) {
 	now := noon
 	for _, r := range []diag.Report{running(t), behind(t), opens(t), unexplained(t), otherRange(t), twoFaults(t), blocked(t), ahead(t)} {
@@ -136,7 +136,7 @@ func TestDiagnoseWaitsForTheHandshake(t *testing.T) {
 		t.Fatal("the diagnosis did not begin")
 	}
 	shows(t, m, "no verdict yet")
-	// Run again: the first run ends first, and nothing of it counts.
+	// Run again: the first run ends first, and its report is dropped.
 	second := m.Wire.Job
 	m = tell(m, press("r"), snapshot(behind(t)))
 	if strings.Contains(m.View(), "3 h 0 min") {
@@ -167,7 +167,7 @@ func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 		t.Fatal("y does not begin")
 	}
 	shows(t, m, "no verdict yet", "+26h")
-	// Consent is for one run.
+	// The consent is for one run.
 	m = tell(m, jobOver{nil}, press("r"))
 	shows(t, m, "future not tried (F to try)")
 }
@@ -202,8 +202,8 @@ func TestDiagnoseCopiesTheReport(t *testing.T) {
 	shows(t, m, "report in the clipboard")
 }
 
-// A server whose range is another: the diagnosis finds it, f writes it into the
-// hosts file, and the handshake after it opens SSH.
+// The diagnosis finds a server's other range, f writes it into the hosts file, and the
+// handshake after that opens SSH.
 func TestDiagnoseFixesAServer(t *testing.T) {
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -244,7 +244,7 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 	}
 }
 
-// play tells a model a message and everything that comes of it until done.
+// play sends msg to a model and runs its commands until done.
 func play(t *testing.T, m *app, msg tea.Msg, done func(*app) bool) *app {
 	t.Helper()
 	said, stop := make(chan tea.Msg), make(chan struct{})

@@ -18,8 +18,8 @@ import (
 	"rapport/tui/ui"
 )
 
-// FuzzPaste: of any text that is pasted into the Compare screen, at once or key by key,
-// every screen it leads to fits and prints.
+// FuzzPaste pastes any text into the Compare screen, at once or key by key: every screen
+// that follows fits, and has no control characters.
 func FuzzPaste(f *testing.F) {
 	f.Add("10247 10363 10357 10858 10938", true)
 	f.Add("-A INPUT -p tcp --dport 1 -m recent --name \x1b[31m --set\n-A x -j\n", true)

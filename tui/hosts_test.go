@@ -40,7 +40,7 @@ func newList(t *testing.T, text string) (*app, string) {
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}), path
 }
 
-// typing makes a message for each key; names such as "tab" are keys too.
+// typing makes a message for each key; a key may be a name such as "tab".
 func typing(keys ...string) (msgs []tea.Msg) {
 	named := map[string]tea.KeyType{
 		"tab": tea.KeyTab, "enter": tea.KeyEnter, "esc": tea.KeyEsc, "down": tea.KeyDown,
@@ -58,7 +58,7 @@ func typing(keys ...string) (msgs []tea.Msg) {
 	return msgs
 }
 
-// The first start is a form, which ends on the Knock screen.
+// The first start shows the form, and then the Knock screen.
 func TestFirstStart(t *testing.T) {
 	m, path := newList(t, "")
 	m = tell(m, typing("home", "tab", "192.0.2.7", "tab", "tab", "tab", "f00b4r")...)
@@ -81,8 +81,8 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// follow runs the commands of an update that return at once, and tells the
-// model what they say; the heartbeat and the jobs it leaves alone.
+// follow runs the commands of an update that return at once, and sends the model their
+// messages, except those of the heartbeat and of jobs.
 func follow(t *testing.T, m *app, cmd tea.Cmd) *app {
 	t.Helper()
 	if cmd == nil {

@@ -41,7 +41,7 @@ type run struct {
 	Report  diag.Report
 	was     knock.Target // the server as it was when the diagnosis began
 	planned []scan.Cell  // what a scan would try; shown until there is a scan
-	began   time.Time    // By the screen's clock
+	began   time.Time    // by the screen's clock
 	future  int          // how many future hours are tried
 	failure error        // why it has no verdict; context.Canceled: the user ended it
 }

@@ -38,7 +38,7 @@ type Pane struct {
 // Add appends lines.
 func (p *Pane) Add(lines ...string) { p.Lines = append(p.Lines, lines...) }
 
-// Fill appends empty lines up to n.
+// Fill appends empty lines until there are n.
 func (p *Pane) Fill(n int) {
 	for len(p.Lines) < n {
 		p.Lines = append(p.Lines, "")

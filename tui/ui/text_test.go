@@ -63,7 +63,7 @@ func TestScrollStaysWithinTheText(t *testing.T) {
 	}
 }
 
-// Signs that stand side by side are not mistaken for each other.
+// Signs that are used side by side differ.
 func TestASCIISignsDiffer(t *testing.T) {
 	g := ASCIIGlyphs()
 	seen := map[string]bool{}

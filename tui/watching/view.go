@@ -50,7 +50,7 @@ func (s *Screen) Header() (about string, at time.Time) {
 // rows is how many addresses fit.
 func (s *Screen) rows() int {
 	if s.Size.Framed() {
-		return s.Size.Height - 10 // Header, two frames, column heads, totals, blank line, keys
+		return s.Size.Height - 10 // header, two frames, column heads, totals, blank line, keys
 	}
 	return max(1, s.Size.Height-6)
 }
