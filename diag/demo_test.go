@@ -175,7 +175,7 @@ func TestDemoFaults(t *testing.T) {
 		{"clock=+20m", diag.Opens, 0},
 	} {
 		for hour := range 24 {
-			if !*demoWalk && !slices.Contains([]int{0, 5, 11, 16, 23}, hour) {
+			if !*demoWalk && !slices.Contains([]int{0, 5, 11, 16, 19, 23}, hour) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
