@@ -288,7 +288,7 @@ func TestCompareLoadsAFile(t *testing.T) {
 	}
 	m = tell(m, typing("esc", "l", "~/")...)
 	m = unfold(t, m, enter)
-	shows(t, m, "is not a regular file")
+	shows(t, m, "not a regular file")
 	m = unfold(t, tell(m, typing("rules.save")...), enter)
 	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "apply skew 1h for this run", "hour-ahead")
 }

@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/hosts/sshconfig"
 	"rapport/knock/netfilter"
 	"rapport/knock/solve"
-	"rapport/tui/session"
 )
 
 // Query is what is compared: a text, or the file at path unless that is empty.
@@ -32,11 +31,8 @@ type Inspected struct {
 // Inspect compares the text, or reads and compares the file.
 func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 	if q.path != "" {
-		if q.Text, err = readText(session.ExpandHome(q.path)); err != nil {
-			if pe := new(fs.PathError); errors.As(err, &pe) {
-				err = fmt.Errorf("%s: %w", knock.Clean(pe.Path, 200), pe.Err)
-			}
-			return i, fmt.Errorf("cannot read the rules: %w", err)
+		if q.Text, err = readText(q.path); err != nil {
+			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(q.path, 200), knock.WithoutPath(err))
 		}
 	}
 	if len(bytes.Trim(q.Text, "0123456789, \t\r\n")) == 0 {
@@ -52,14 +48,19 @@ func (q Query) Inspect(ctx context.Context) (i gate.Inspection, err error) {
 	return gate.Inspect(ctx, found, q.Query, q.Facts)
 }
 
-// readText reads a file that is no longer than rules may be.
+// readText reads a file that is no longer than rules may be; a ~/ in path is the home
+// folder.
 func readText(path string) ([]byte, error) {
+	path, err := sshconfig.ExpandHome(path)
+	if err != nil {
+		return nil, err
+	}
 	// Opening a named pipe would wait for a writer.
 	switch s, err := os.Stat(path); {
 	case err != nil:
 		return nil, err
 	case !s.Mode().IsRegular():
-		return nil, errors.New(knock.Clean(path, 200) + " is not a regular file")
+		return nil, errors.New("not a regular file")
 	case s.Size() >= maxText:
 		return nil, netfilter.ErrLongRules
 	}

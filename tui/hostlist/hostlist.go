@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -153,7 +154,12 @@ func (s *Screen) startFilter() {
 
 // importScript fills the form from the script whose path was typed.
 func (s *Screen) importScript() {
-	script, err := hosts.ReadScript(session.ExpandHome(strings.TrimSpace(s.input.Value())))
+	path, err := sshconfig.ExpandHome(strings.TrimSpace(s.input.Value()))
+	if err != nil {
+		s.failure = err.Error()
+		return
+	}
+	script, err := hosts.ReadScript(path)
 	if err != nil {
 		s.failure = err.Error()
 		return

@@ -2,8 +2,6 @@ package session
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"rapport/knock"
@@ -17,13 +15,3 @@ func PortList(ports []uint16) string { return strings.Trim(fmt.Sprint(ports), "[
 
 // Ordinals names the knocks in order, as the screens do.
 func Ordinals() [knock.Knocks]string { return [...]string{"1st", "2nd", "3rd", "4th", "5th"} }
-
-// ExpandHome replaces a ~/ at the beginning of a path by the home folder.
-func ExpandHome(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	return path
-}
