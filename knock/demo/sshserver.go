@@ -30,8 +30,8 @@ const (
 	handshakeTime = 30 * time.Second
 	// sessionTime is how long a client may stay that does not ask for a shell.
 	sessionTime = 10 * time.Minute
-	// partingTime is how long a client has to read its last bytes.
-	partingTime = 2 * time.Second
+	// closeTime is how long a client has to read its last bytes.
+	closeTime = 2 * time.Second
 )
 
 // newSSHServer returns a server with a fresh host key that lets everyone in.
@@ -92,7 +92,7 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 		return
 	case SSHDRefusing:
 		_, _ = io.WriteString(c, refusal)
-		s.part(c)
+		s.drain(c)
 		return
 	}
 	conn, channels, requests, err := ssh.NewServerConn(c, s.server)
@@ -110,19 +110,19 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 			s.mu.Lock()
 			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.ssh.Port())})
 			s.mu.Unlock()
-			_ = c.SetDeadline(time.Now().Add(partingTime))
+			_ = c.SetDeadline(time.Now().Add(closeTime))
 		}
 	}
 	_ = conn.Wait()
 }
 
-// part ends the sending half and waits shortly for the client's end: closed
+// drain ends the sending half and waits shortly for the client's end: closed
 // with bytes unread, the connection would be reset and could lose the refusal.
-func (s *StandIn) part(c net.Conn) {
+func (s *StandIn) drain(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
-	_ = c.SetDeadline(time.Now().Add(partingTime))
+	_ = c.SetDeadline(time.Now().Add(closeTime))
 	_, _ = io.Copy(io.Discard, c)
 }
 

@@ -146,7 +146,7 @@ func (s *StandIn) start() error {
 	clear(s.taken) // to be told of, now that somebody listens
 	s.refresh()
 	s.running.Go(s.run)
-	s.running.Go(s.hear)
+	s.running.Go(s.acceptKnocks)
 	return nil
 }
 
@@ -204,12 +204,12 @@ func (s *StandIn) run() {
 		case <-timer.C:
 		case <-s.wake:
 		}
-		timer.Reset(s.turn())
+		timer.Reset(s.runDue())
 	}
 }
 
-// turn does what is due and returns when to be called again.
-func (s *StandIn) turn() time.Duration {
+// runDue does what is due and returns when to be called again.
+func (s *StandIn) runDue() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -258,8 +258,8 @@ func (s *StandIn) sequence(n int) knock.Sequence {
 // now is the server's clock.
 func (s *StandIn) now() time.Time { return s.config.Clock().Add(s.config.Faults.Clock) }
 
-// hear takes knocks until the end.
-func (s *StandIn) hear() {
+// acceptKnocks takes knocks until the end.
+func (s *StandIn) acceptKnocks() {
 	for {
 		b, err := s.arrivals.wait()
 		if err != nil {

@@ -11,26 +11,26 @@ import (
 	"rapport/knock/gate"
 )
 
-// WatchKind says what a [WatchEvent] is about.
-type WatchKind string
+// EventKind says what a [Event] is about.
+type EventKind string
 
 // The kinds of events of a watch.
 const (
-	GateFound       WatchKind = "gate"     // a gate is watched: the first, or one whose rules are other ones
-	GateLost        WatchKind = "lost"     // there is no gate any more; a new one is waited for
-	PhaseEntered    WatchKind = "phase"    // an address entered a phase
-	GotIn           WatchKind = "in"       // a connection came through the door
-	Stuck           WatchKind = "stuck"    // the window of a phase is over, and no next knock or connection came
-	GuardRefused    WatchKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
-	SSHDown         WatchKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
-	SourcesIgnored  WatchKind = "ignored"  // the sweep guard ignores another number of sources
-	SharedHandshake WatchKind = "shared"   // perhaps one client whose knocks leave by more than one address
+	GateFound       EventKind = "gate"     // a gate is watched: the first, or one whose rules are other ones
+	GateLost        EventKind = "lost"     // there is no gate any more; a new one is waited for
+	PhaseEntered    EventKind = "phase"    // an address entered a phase
+	GotIn           EventKind = "in"       // a connection came through the door
+	Stuck           EventKind = "stuck"    // the window of a phase is over, and no next knock or connection came
+	GuardRefused    EventKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
+	SSHDown         EventKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
+	SourcesIgnored  EventKind = "ignored"  // the sweep guard ignores another number of sources
+	SharedHandshake EventKind = "shared"   // perhaps one client whose knocks leave by more than one address
 )
 
-// WatchEvent is something that happened at the gate. Fields that its kind does
+// Event is something that happened at the gate. Fields that its kind does
 // not name are zero.
-type WatchEvent struct {
-	Kind  WatchKind
+type Event struct {
+	Kind  EventKind
 	Time  time.Time     // when it happened; of an inferred phase: at the latest
 	Age   time.Duration // how long before the look that found it
 	Addr  netip.Addr
@@ -46,11 +46,11 @@ type WatchEvent struct {
 	Evidence string
 	Others   []netip.Addr // of SharedHandshake; none where they are not known
 	Ignored  int          // of SourcesIgnored: how many there are now
-	Gate     *WatchedGate // of GateFound
+	Gate     *Gate // of GateFound
 }
 
-// WatchedGate is what of a gate concerns who watches it.
-type WatchedGate struct {
+// Gate is what of a gate concerns who watches it.
+type Gate struct {
 	Kind     gate.Kind       `json:"kind"`
 	Families []knock.Family  `json:"families"`
 	SSHPort  int             `json:"ssh_port"` // 0: all ports
@@ -65,7 +65,7 @@ type WatchedGate struct {
 }
 
 // Summary says it in one line, without the time.
-func (e WatchEvent) Summary() string {
+func (e Event) Summary() string {
 	switch e.Kind {
 	case GateFound:
 		return fmt.Sprintf("watching the %s gate", e.Gate.Kind)
@@ -88,14 +88,14 @@ func (e WatchEvent) Summary() string {
 		return fmt.Sprintf("the sweep guard ignores %d sources", e.Ignored)
 	case SharedHandshake:
 		if len(e.Others) == 0 {
-			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, sharedWords)
+			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, natGuess)
 		}
-		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), sharedWords)
+		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), natGuess)
 	}
 	return string(e.Kind)
 }
 
-const sharedWords = "perhaps one client behind carrier NAT, whose knocks leave by more than one address"
+const natGuess = "perhaps one client behind carrier NAT, whose knocks leave by more than one address"
 
 func addresses(all []netip.Addr) string {
 	var words []string
@@ -106,11 +106,11 @@ func addresses(all []netip.Addr) string {
 }
 
 // MarshalJSON implements [json.Marshaler].
-func (e WatchEvent) MarshalJSON() ([]byte, error) {
+func (e Event) MarshalJSON() ([]byte, error) {
 	line := struct {
 		Schema   int          `json:"schema"`
 		Time     time.Time    `json:"time"`
-		Event    WatchKind    `json:"event"`
+		Event    EventKind    `json:"event"`
 		Address  string       `json:"address,omitempty"`
 		Family   knock.Family `json:"family,omitempty"`
 		Phase    *int         `json:"phase,omitempty"`
@@ -132,7 +132,7 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 		line.Ignored = &e.Ignored
 	}
 	if e.Gate != nil {
-		line.Gate = &gateJSON{WatchedGate: *e.Gate, Windows: []float64{}}
+		line.Gate = &gateJSON{Gate: *e.Gate, Windows: []float64{}}
 		for _, w := range e.Gate.Windows {
 			line.Gate.Windows = append(line.Gate.Windows, w.Seconds())
 		}
@@ -142,7 +142,7 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 
 // gateJSON is a WatchedGate with its windows in seconds.
 type gateJSON struct {
-	WatchedGate
+	Gate
 	Windows []float64 `json:"windows_s"`
 }
 

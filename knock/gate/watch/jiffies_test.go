@@ -93,7 +93,7 @@ func TestReadNFTElements(t *testing.T) {
 		"10.0.0.1": 312 * time.Millisecond, "10.0.0.2": 312 * time.Millisecond, "10.0.0.3": 4988 * time.Millisecond,
 		"2001:db8::7": 312 * time.Millisecond, "fe80::1": 312 * time.Millisecond,
 	}
-	got := w.elements(f, now, now)
+	got := w.readElements(f, now, now)
 	for _, s := range got {
 		if ago := now.Sub(s.Since); ago != want[s.Addr.String()] || s.Phase != 1 {
 			t.Errorf("%v came %v ago", s.Addr, ago)

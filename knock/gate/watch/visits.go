@@ -23,9 +23,9 @@ type Sighting struct {
 	Stamp uint64
 }
 
-// ThroughDoor stands for a phase in a sighting on a list of those whom the door
+// Accepted stands for a phase in a sighting on a list of those whom the door
 // let through.
-const ThroughDoor = knock.Knocks + 1
+const Accepted = knock.Knocks + 1
 
 // Sample is one look at the gate.
 type Sample struct {
@@ -50,8 +50,8 @@ type VisitState string
 
 // The states of a visit.
 const (
-	VisitInside  VisitState = "inside"   // in a phase, its window open
-	VisitOpen    VisitState = "open"     // through all phases: the door is open to it
+	VisitInside  VisitState = "inside"   // gotIn a phase, its window open
+	VisitOpen    VisitState = "open"     // accepted all phases: the door is open to it
 	VisitIn      VisitState = "in"       // a connection came through the door
 	VisitStuck   VisitState = "stuck"    // the window is over, and neither came
 	VisitRefused VisitState = "refused"  // as stuck, and a replay guard let nobody new in
@@ -76,13 +76,13 @@ type Visit struct {
 	// Earlier says that all of it was over when the watch began.
 	Earlier bool
 
-	began   time.Time
-	came    time.Time       // when it got in last, perhaps by an earlier handshake
+	start   time.Time
+	gotIn    time.Time       // when it got in last, perhaps by an earlier handshake
 	drops   netfilter.Count // when the door had just opened to it
 	dropped uint64          // since then
 	refused bool            // a guard refused it by the time it came before the last phase
-	up      bool            // something listened while the door was open to it
-	moved   bool            // the gate became another one meanwhile
+	sshUp      bool            // something listened while the door was open to it
+	gateChanged   bool            // the gate became another one meanwhile
 }
 
 // Totals are counts since the watch began.
@@ -100,9 +100,9 @@ type Visits struct {
 	Totals Totals
 
 	windows []time.Duration // of each phase; zero is without end
-	door    gate.AcceptKind
+	accept    gate.AcceptKind
 	all     map[netip.Addr]*Visit
-	marks   map[mark]Sighting
+	sightings   map[sightingKey]Sighting
 	conns   map[Connection]time.Time
 	started bool
 	down    bool      // by the look before
@@ -110,18 +110,18 @@ type Visits struct {
 	passed  netfilter.Count
 }
 
-type mark struct {
+type sightingKey struct {
 	addr  netip.Addr
 	phase int
 }
 
 const (
 	maxVisits = 1000
-	// lag is what a look can come late by: until then no window counts as over.
-	lag = 500 * time.Millisecond
-	// lookBack is how long a connection that shows late still counts for the
+	// readLag is what a look can come late by: until then no window counts as over.
+	readLag = 500 * time.Millisecond
+	// lateConnection is how long a connection that shows late still counts for the
 	// handshake before it.
-	lookBack = 1500 * time.Millisecond
+	lateConnection = 1500 * time.Millisecond
 	// connMemory is how long a connection that is not seen any more is
 	// remembered as one that is not new.
 	connMemory = 10 * time.Second
@@ -131,7 +131,7 @@ const (
 // the last the door's, and its door.
 func NewVisits(windows []time.Duration, door gate.AcceptKind) *Visits {
 	windows = windows[:min(len(windows), knock.Knocks)]
-	return &Visits{windows: windows, door: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	return &Visits{windows: windows, accept: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
 }
 
 // GateChanged goes on with another gate. With the same lists, addresses are where
@@ -141,20 +141,20 @@ func (v *Visits) GateChanged(windows []time.Duration, door gate.AcceptKind, same
 	v.GateLost()
 	windows = windows[:min(len(windows), knock.Knocks)]
 	if !same || len(windows) != len(v.windows) {
-		v.marks, v.started = nil, false
+		v.sightings, v.started = nil, false
 		for _, one := range v.all {
 			if one.State == VisitInside || one.State == VisitOpen {
 				one.State = VisitCut
 			}
 		}
 	}
-	v.windows, v.door = windows, door
+	v.windows, v.accept = windows, door
 }
 
 // GateLost says that the rules hold no gate any more.
 func (v *Visits) GateLost() {
 	for _, one := range v.all {
-		one.moved = one.moved || one.State == VisitInside || one.State == VisitOpen
+		one.gateChanged = one.gateChanged || one.State == VisitInside || one.State == VisitOpen
 	}
 }
 
@@ -170,42 +170,42 @@ func (v *Visits) List() []Visit {
 	return list
 }
 
-// Take follows what a sample shows, and returns what has happened, in order.
-func (v *Visits) Take(s Sample) (events []WatchEvent) {
-	for _, on := range v.fresh(s) {
-		if on.Phase == ThroughDoor {
-			events = append(events, v.through(on, s)...)
+// Record follows what a sample shows, and returns what has happened, in order.
+func (v *Visits) Record(s Sample) (events []Event) {
+	for _, on := range v.newSightings(s) {
+		if on.Phase == Accepted {
+			events = append(events, v.accepted(on, s)...)
 		} else {
 			events = append(events, v.enter(on, s)...)
 		}
 	}
-	events = append(events, v.connected(s)...)
-	events = append(events, v.passedBy(s)...)
-	events = append(events, v.over(s)...)
+	events = append(events, v.recordConnections(s)...)
+	events = append(events, v.recordCounter(s)...)
+	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down
-	v.forget()
+	v.dropOldest()
 	return events
 }
 
-// fresh returns the sightings that are new since the sample before, in the
+// newSightings returns the sightings that are new since the sample before, in the
 // order in which they came about.
-func (v *Visits) fresh(s Sample) (all []Sighting) {
+func (v *Visits) newSightings(s Sample) (all []Sighting) {
 	if s.Blind {
 		return nil
 	}
-	marks := make(map[mark]Sighting, len(s.On))
+	marks := make(map[sightingKey]Sighting, len(s.On))
 	for _, on := range s.On {
-		if on.Phase < 1 || on.Phase > len(v.windows) && on.Phase != ThroughDoor {
+		if on.Phase < 1 || on.Phase > len(v.windows) && on.Phase != Accepted {
 			continue
 		}
-		m := mark{on.Addr, on.Phase}
+		m := sightingKey{on.Addr, on.Phase}
 		if other, twice := marks[m]; twice && !other.Since.Before(on.Since) {
 			continue // on two lists of this phase
 		}
 		marks[m] = on
 	}
 	for m, on := range marks {
-		old, known := v.marks[m]
+		old, known := v.sightings[m]
 		same := known && on.Stamp == old.Stamp
 		if same && on.Stamp == 0 {
 			same = on.Since.Sub(old.Since).Abs() <= on.Slack+old.Slack
@@ -218,15 +218,15 @@ func (v *Visits) fresh(s Sample) (all []Sighting) {
 		}
 		all = append(all, on)
 	}
-	v.marks = marks
+	v.sightings = marks
 	slices.SortFunc(all, func(a, b Sighting) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Phase, b.Phase), a.Addr.Compare(b.Addr))
 	})
 	return all
 }
 
-// ends returns when the window of a phase entered at t is over.
-func (v *Visits) ends(phase int, t time.Time) time.Time {
+// windowEnd returns when the window of a phase entered at t is over.
+func (v *Visits) windowEnd(phase int, t time.Time) time.Time {
 	if phase < 1 || phase > len(v.windows) || v.windows[phase-1] == 0 {
 		return t.Add(1000 * time.Hour)
 	}
@@ -234,7 +234,7 @@ func (v *Visits) ends(phase int, t time.Time) time.Time {
 }
 
 // enter is a knock that was noted.
-func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
+func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	at := on.Since
 	if at.IsZero() {
 		if !v.started {
@@ -242,16 +242,16 @@ func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
 		}
 		at = s.Time
 	}
-	earlier := !v.started && s.Time.After(v.ends(on.Phase, at).Add(lag))
+	earlier := !v.started && s.Time.After(v.windowEnd(on.Phase, at).Add(readLag))
 	one := v.all[on.Addr]
 	last := len(v.windows)
 	switch {
-	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.door != gate.Sliding):
+	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.accept != gate.Sliding):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
 		// A knock again, as a SYN that is repeated; the handshake goes on.
 		one.Entered[on.Phase-1], one.Changed = at, at
 		return nil
-	case one.Phase == last && on.Phase == last && v.door == gate.Sliding:
+	case one.Phase == last && on.Phase == last && v.accept == gate.Sliding:
 		one.Entered[last-1] = at // a connection keeps the door open
 		return nil
 	case one.Phase == last: // and knocks anew, before the window is over
@@ -275,22 +275,22 @@ func (v *Visit) ended() bool {
 
 // begin starts a new visit of an address.
 func (v *Visits) begin(addr netip.Addr, at time.Time) *Visit {
-	one := &Visit{Addr: addr, began: at}
+	one := &Visit{Addr: addr, start: at}
 	if old := v.all[addr]; old != nil {
-		one.came = old.came
+		one.gotIn = old.gotIn
 	}
 	v.all[addr] = one
 	return one
 }
 
-// over finds the windows that are over.
-func (v *Visits) over(s Sample) (events []WatchEvent) {
+// closeExpired finds the windows that are over.
+func (v *Visits) closeExpired(s Sample) (events []Event) {
 	var due []*Visit
 	for _, one := range v.all {
 		switch one.State {
 		case VisitOpen:
-			end := v.ends(one.Phase, one.Entered[one.Phase-1])
-			one.up = one.up || !s.Down
+			end := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
+			one.sshUp = one.sshUp || !s.Down
 			switch {
 			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
 			case !one.drops.Known:
@@ -298,17 +298,17 @@ func (v *Visits) over(s Sample) (events []WatchEvent) {
 			default:
 				one.dropped = s.Dropped.Since(one.drops)
 			}
-			if s.Time.After(end.Add(lookBack)) {
+			if s.Time.After(end.Add(lateConnection)) {
 				due = append(due, one)
 			}
 		case VisitInside:
-			if s.Time.After(v.ends(one.Phase, one.Entered[one.Phase-1]).Add(lag)) {
+			if s.Time.After(v.windowEnd(one.Phase, one.Entered[one.Phase-1]).Add(readLag)) {
 				due = append(due, one)
 			}
 		}
 	}
 	slices.SortFunc(due, func(a, b *Visit) int {
-		return cmp.Or(v.ends(a.Phase, a.Entered[a.Phase-1]).Compare(v.ends(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
+		return cmp.Or(v.windowEnd(a.Phase, a.Entered[a.Phase-1]).Compare(v.windowEnd(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
 	})
 	for _, one := range due {
 		events = append(events, v.close(one, s)...)
@@ -317,26 +317,26 @@ func (v *Visits) over(s Sample) (events []WatchEvent) {
 }
 
 // close ends a visit that has come to nothing.
-func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
+func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	if one.State != VisitInside && one.State != VisitOpen {
 		return nil
 	}
-	at := v.ends(one.Phase, one.Entered[one.Phase-1])
+	at := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
 	if at.After(s.Time) {
 		at = s.Time
 	}
 	switch {
-	case one.moved:
+	case one.gateChanged:
 		one.State, one.Changed = VisitCut, at
 		return nil
-	case one.State == VisitOpen && !one.up && s.Down:
-		return v.behind(one, at, s)
+	case one.State == VisitOpen && !one.sshUp && s.Down:
+		return v.sshDown(one, at, s)
 	case one.refused:
 		one.State, one.Changed = VisitRefused, at
 		if !one.Earlier {
 			v.Totals.Refused++
 		}
-		return []WatchEvent{v.event(GuardRefused, one, at, s)}
+		return []Event{v.event(GuardRefused, one, at, s)}
 	}
 	one.State, one.Changed = VisitStuck, at
 	events = append(events, v.event(Stuck, one, at, s))
@@ -365,8 +365,8 @@ func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
 // longest returns the longest window.
 func (v *Visits) longest() time.Duration { return slices.Max(append(v.windows, 0)) }
 
-// forget keeps the newest visits.
-func (v *Visits) forget() {
+// dropOldest keeps the newest visits.
+func (v *Visits) dropOldest() {
 	if len(v.all) <= maxVisits {
 		return
 	}
@@ -375,6 +375,6 @@ func (v *Visits) forget() {
 	}
 }
 
-func (v *Visits) event(kind WatchKind, one *Visit, at time.Time, s Sample) WatchEvent {
-	return WatchEvent{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
+func (v *Visits) event(kind EventKind, one *Visit, at time.Time, s Sample) Event {
+	return Event{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
 }

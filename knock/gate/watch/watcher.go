@@ -14,48 +14,48 @@ import (
 // ErrNoGate says that this machine's rules hold no gate.
 var ErrNoGate = errors.New("no gate in this machine's rules; rapport inspect says more")
 
-// Watched is what a watch has seen so far.
-type Watched struct {
+// Snapshot is what a watch has seen so far.
+type Snapshot struct {
 	Time   time.Time
-	Gate   WatchedGate
+	Gate   Gate
 	Lost   bool    // there is no gate at the moment
 	Down   bool    // nothing listens on the SSH port
 	Visits []Visit // the newest change first
 	Totals Totals
 	// Ignored is how many sources the sweep guard ignores now.
 	Ignored int
-	Events  []WatchEvent // since the one before
+	Events  []Event // since the one before
 }
 
 const (
-	// recentPace is how often lists in /proc are read, nftPace how often nft is
+	// recentInterval is how often lists in /proc are read, nftPace how often nft is
 	// run. Both look away for nine times as long as a look takes, so that a watch
 	// takes no more than a tenth of one core.
-	recentPace = 200 * time.Millisecond
-	nftPace    = 500 * time.Millisecond
-	restful    = 9
-	// rulesPace is how often iptables' rules are read, and busyPace while someone
+	recentInterval = 200 * time.Millisecond
+	nftInterval    = 500 * time.Millisecond
+	idleFactor    = 9
+	// rulesInterval is how often iptables' rules are read, and busyPace while someone
 	// is inside, whom their counters concern.
-	rulesPace = 5 * time.Second
-	busyPace  = time.Second
-	// conntrackPace is how often connections that are over are looked for. They
+	rulesInterval = 5 * time.Second
+	busyInterval  = time.Second
+	// conntrackInterval is how often connections that are over are looked for. They
 	// stay in the kernel's table for ten seconds and more.
-	conntrackPace = time.Second
-	// clockPace is how often the kernel's ticks are compared with the clock.
-	clockPace = 10 * time.Second
+	conntrackInterval = time.Second
+	// clockInterval is how often the kernel's ticks are compared with the clock.
+	clockInterval = 10 * time.Second
 )
 
 // Watcher follows the addresses that move through the gate of this machine. It
 // only reads: the rules by iptables-save and nft list, the rest in /proc.
 type Watcher struct {
-	gate   WatchedGate
+	gate   Gate
 	lists  []phaseList
-	ports  []int // behind the door
+	ports  []int // sshDown the door
 	table  string
 	guards []gate.ReplayGuard
 	// ignored is where a sweep guard keeps whom it ignores, and ignoring how many.
 	ignored  []gate.IgnoredList
-	ignoring int
+	ignoredCount int
 	local    bool   // who gets through the door gets to this machine
 	listed   string // what makes the lists, and what they lead to, the same ones
 	key      string // what makes the gate the same one though its ports change
@@ -63,7 +63,7 @@ type Watcher struct {
 	lost     bool
 	down     bool
 	visits   *Visits
-	events   []WatchEvent // not yet told
+	events   []Event // not yet told
 
 	passed, dropped netfilter.Count
 	counted         time.Time
@@ -71,8 +71,8 @@ type Watcher struct {
 	conntrackDue    time.Time
 	clockDue        time.Time
 	clock           jiffies
-	looked          time.Time // when the look before began
-	stamps          map[mark]uint64
+	lastRead          time.Time // when the look before began
+	stamps          map[sightingKey]uint64
 }
 
 // NewWatcher finds the gate, which takes root on Linux. It fails with ErrNoGate
@@ -87,49 +87,49 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 		return nil, err
 	}
 	w := &Watcher{clock: jiffies{tick: jiffy()}}
-	w.events = w.take(f)
+	w.events = w.apply(f)
 	return w, nil
 }
 
 // Run watches until ctx ends, and returns its cause. on is called after every
 // look, on Run's own goroutine; what it is given is its to keep. Once the gate
 // is gone Run waits for another one.
-func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
+func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
 		began := time.Now()
-		w.events = append(w.events, w.look(ctx)...)
+		w.events = append(w.events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoring, Events: w.events})
+		on(Snapshot{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoredCount, Events: w.events})
 		w.events = nil
 		took := time.Since(began)
 		select {
-		case <-time.After(max(w.pace()-took, restful*took)):
+		case <-time.After(max(w.interval()-took, idleFactor*took)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// phaseList is a list whose addresses are in a phase, 1 to 5, or [ThroughDoor].
+// phaseList is a list whose addresses are in a phase, 1 to 5, or [Accepted].
 type phaseList struct {
 	name  string
 	phase int
 }
 
-func (w *Watcher) pace() time.Duration {
+func (w *Watcher) interval() time.Duration {
 	if w.gate.Kind == gate.FromNFT && !w.lost {
-		return nftPace
+		return nftInterval
 	}
-	return recentPace
+	return recentInterval
 }
 
-// take takes the gate of f for the one that is watched. Addresses keep their
+// apply takes the gate of f for the one that is watched. Addresses keep their
 // visits where its lists go on.
-func (w *Watcher) take(f gate.Findings) []WatchEvent {
+func (w *Watcher) apply(f gate.Findings) []Event {
 	w.key, w.lost = keyOf(f), false
-	w.gate, w.ports, w.table = WatchedGate{Kind: f.Kind}, nil, ""
+	w.gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
 		w.gate.Families = append(w.gate.Families, g.Family)
 		if i == 0 {
@@ -147,7 +147,7 @@ func (w *Watcher) take(f gate.Findings) []WatchEvent {
 	listed := listsOf(f)
 	same := w.listed == listed
 	w.listed = listed
-	w.follow(f)
+	w.applyLists(f)
 	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
 		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
@@ -155,13 +155,13 @@ func (w *Watcher) take(f gate.Findings) []WatchEvent {
 		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
 	}
 	w.stamps, w.conntrackDue = nil, time.Time{}
-	w.rulesDue = time.Now().Add(rulesPace)
-	return w.found()
+	w.rulesDue = time.Now().Add(rulesInterval)
+	return w.gateFound()
 }
 
-func (w *Watcher) found() []WatchEvent {
+func (w *Watcher) gateFound() []Event {
 	g := w.gate
-	return []WatchEvent{{Kind: GateFound, Time: time.Now(), Gate: &g}}
+	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
 // keyOf tells gates apart; those that differ in their ports alone, or in a replay
@@ -183,9 +183,9 @@ func listsOf(f gate.Findings) (key string) {
 	return key
 }
 
-// follow takes over what changes while the gate stays: its lists, and what its
+// applyLists takes over what changes while the gate stays: its lists, and what its
 // rules have counted.
-func (w *Watcher) follow(f gate.Findings) {
+func (w *Watcher) applyLists(f gate.Findings) {
 	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = netfilter.Count{Known: true}, netfilter.Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
@@ -193,7 +193,7 @@ func (w *Watcher) follow(f gate.Findings) {
 		w.guards, w.ignored = append(w.guards, g.ReplayGuards()...), append(w.ignored, g.IgnoredLists()...)
 		w.local = w.local && g.AcceptsLocally()
 		for _, name := range g.OpenedLists() {
-			w.lists = append(w.lists, phaseList{name, ThroughDoor})
+			w.lists = append(w.lists, phaseList{name, Accepted})
 		}
 		lists, _ := g.PhaseLists()
 		for p, names := range lists {
@@ -206,67 +206,67 @@ func (w *Watcher) follow(f gate.Findings) {
 	}
 }
 
-// reread compares rules with those that are watched.
-func (w *Watcher) reread(f gate.Findings) []WatchEvent {
+// compareRules compares rules with those that are watched.
+func (w *Watcher) compareRules(f gate.Findings) []Event {
 	key := keyOf(f)
 	switch {
 	case key == w.key && !w.lost:
 		w.next = key
-		w.follow(f)
+		w.applyLists(f)
 	case key != w.next:
 		w.next, w.rulesDue = key, time.Time{} // to be read once more
 	case key == "" && !w.lost:
 		w.lost = true
 		w.visits.GateLost()
-		return []WatchEvent{{Kind: GateLost, Time: time.Now()}}
+		return []Event{{Kind: GateLost, Time: time.Now()}}
 	case key == w.key: // it is back, and so may be those who were inside
 		w.lost = false
-		w.follow(f)
-		return w.found()
+		w.applyLists(f)
+		return w.gateFound()
 	case key != "":
-		return w.take(f)
+		return w.apply(f)
 	}
 	return nil
 }
 
-// look looks at everything once. Connections come before the lists, so that
+// read looks at everything once. Connections come before the lists, so that
 // whoever is seen to be in is seen to have knocked; lists come before the rules
 // that count for the same reason.
-func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
+func (w *Watcher) read(ctx context.Context) (events []Event) {
 	began := time.Now()
 	s := Sample{Ended: w.gate.Ended}
-	s.Connections, s.Down = w.connections(began)
+	s.Connections, s.Down = w.readConnections(began)
 	w.down = s.Down
 	var f gate.Findings
 	found, listed := false, w.listed
 	if w.gate.Kind == gate.FromNFT && !w.lost {
 		if f, found = w.listTable(ctx); found {
-			s.On, s.Guards = w.elements(f, began, time.Now()), w.readGuards(f)
+			s.On, s.Guards = w.readElements(f, began, time.Now()), w.readGuards(f)
 		}
 	} else {
-		s.On, found = w.recent(began)
+		s.On, found = w.readRecent(began)
 		s.Guards = w.readGuards(f)
 	}
 	switch {
 	case w.gate.Kind == gate.FromNFT && found:
-		events = w.reread(f)
+		events = w.compareRules(f)
 	case !found && !w.lost, !began.Before(w.rulesDue):
-		w.rulesDue = began.Add(rulesPace)
+		w.rulesDue = began.Add(rulesInterval)
 		if w.busy() || !found {
-			w.rulesDue = began.Add(busyPace)
+			w.rulesDue = began.Add(busyInterval)
 		}
 		f, _, _ = gate.FindLocal(ctx) // rules that cannot be read hold no gate
-		events = w.reread(f)
-	case w.busy() && w.rulesDue.After(began.Add(busyPace)):
-		w.rulesDue = began.Add(busyPace)
+		events = w.compareRules(f)
+	case w.busy() && w.rulesDue.After(began.Add(busyInterval)):
+		w.rulesDue = began.Add(busyInterval)
 	}
 	if ctx.Err() != nil || w.listed != listed { // what was read is of the gate before
 		return events
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
-	w.looked = began
-	events = append(events, w.ignores(w.countIgnored(f, s.Time), s.Time)...)
-	return append(events, w.visits.Take(s)...)
+	w.lastRead = began
+	events = append(events, w.ignoredEvent(w.countIgnored(f, s.Time), s.Time)...)
+	return append(events, w.visits.Record(s)...)
 }
 
 // busy reports whether someone is inside.
@@ -279,9 +279,9 @@ func (w *Watcher) busy() bool {
 	return false
 }
 
-// elements are the addresses in the sets of nft, read between two instants. An
+// readElements are the addresses in the sets of nft, read between two instants. An
 // element that will be gone in 3 of 5 s came 2 s ago.
-func (w *Watcher) elements(f gate.Findings, a, b time.Time) (all []Sighting) {
+func (w *Watcher) readElements(f gate.Findings, a, b time.Time) (all []Sighting) {
 	lists := f.Sets()
 	const rounding = 10 * time.Millisecond // of the kernel's ticks
 	for _, p := range w.lists {

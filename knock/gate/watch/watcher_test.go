@@ -106,13 +106,13 @@ func (s sample) look() watch.Sample {
 		look.Connections = append(look.Connections, watch.Connection{Client: netip.AddrPortFrom(letter(w), 50000+uint16(w[1])), Port: 22})
 	}
 	for _, w := range strings.Fields(s.guard) {
-		look.Guards = []watch.Guard{{Family: knock.Family4, Full: true, In: []netip.Addr{letter(w)}}}
+		look.Guards = []watch.Guard{{Family: knock.Family4, Full: true, Opened: []netip.Addr{letter(w)}}}
 	}
 	return look
 }
 
 // told is an event in short: a3@1.5.
-func told(e watch.WatchEvent) string {
+func told(e watch.Event) string {
 	name := func(a netip.Addr) string { return string(rune(a.As4()[2])) }
 	s := fmt.Sprintf("%s %s%d@%g", e.Kind, name(e.Addr), e.Phase, e.Time.Sub(at).Seconds())
 	for _, o := range e.Others {
@@ -349,7 +349,7 @@ func TestVisits(t *testing.T) {
 				case "three phases":
 					v.GateChanged([]time.Duration{w, w, w}, gate.Fixed, true)
 				}
-				for _, e := range v.Take(s.look()) {
+				for _, e := range v.Record(s.look()) {
 					got = append(got, told(e))
 				}
 			}
@@ -369,7 +369,7 @@ func TestVisitsAreBounded(t *testing.T) {
 	for i := range 1300 {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		now := seconds(float64(i))
-		v.Take(watch.Sample{Time: now, On: []watch.Sighting{{Addr: addr, Phase: 1, Since: now}}})
+		v.Record(watch.Sample{Time: now, On: []watch.Sighting{{Addr: addr, Phase: 1, Since: now}}})
 	}
 	list := v.List()
 	if len(list) != 1000 || !list[0].Changed.After(list[999].Changed) || !list[999].Changed.After(seconds(290)) {
@@ -378,14 +378,14 @@ func TestVisitsAreBounded(t *testing.T) {
 }
 
 func TestWatchEventAsJSON(t *testing.T) {
-	e := watch.WatchEvent{Kind: watch.SharedHandshake, Time: at, Age: 1234567 * time.Microsecond, Addr: letter("a"), Phase: 2, Others: []netip.Addr{letter("b")}}
+	e := watch.Event{Kind: watch.SharedHandshake, Time: at, Age: 1234567 * time.Microsecond, Addr: letter("a"), Phase: 2, Others: []netip.Addr{letter("b")}}
 	got, err := json.Marshal(e)
 	want := `{"schema":1,"time":"2026-11-22T08:30:00Z","event":"shared","address":"100.64.97.1","family":"4","phase":2,"age_s":1.235,"others":["100.64.98.1"],` +
 		`"summary":"100.64.97.1 and 100.64.98.1 are stuck at the same time: perhaps one client behind carrier NAT, whose knocks leave by more than one address"}`
 	if err != nil || string(got) != want {
 		t.Errorf("%v\n%s, want\n%s", err, got, want)
 	}
-	found := watch.WatchEvent{Kind: watch.GateFound, Time: at, Gate: &watch.WatchedGate{
+	found := watch.Event{Kind: watch.GateFound, Time: at, Gate: &watch.Gate{
 		Kind: gate.FromNFT, Families: []knock.Family{knock.Family4}, SSHPort: 22, Door: gate.Fixed, Windows: []time.Duration{2500 * time.Millisecond}}}
 	got, err = json.Marshal(found)
 	want = `{"schema":1,"time":"2026-11-22T08:30:00Z","event":"gate","gate":{"kind":"nft","families":["4"],"ssh_port":22,"door":"rcheck",` +

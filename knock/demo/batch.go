@@ -35,7 +35,7 @@ func (p *Phases) play(b batch, now time.Time, taken func(a arrival, phases []int
 	for n, a := range b.first {
 		enter(a)
 		for {
-			i := p.next(late, a.addr, now)
+			i := p.nextKnock(late, a.addr, now)
 			if i < 0 || !p.repeats(late[i].port) || !slices.Contains(b.first[:n+1], late[i]) {
 				break
 			}
@@ -44,15 +44,15 @@ func (p *Phases) play(b batch, now time.Time, taken func(a arrival, phases []int
 		}
 	}
 	for len(late) > 0 {
-		i := max(p.next(late, late[0].addr, now), 0)
+		i := max(p.nextKnock(late, late[0].addr, now), 0)
 		enter(late[i])
 		late = slices.Delete(late, i, i+1)
 	}
 }
 
-// next returns the knock by which addr enters the phase after the highest that
+// nextKnock returns the knock by which addr enters the phase after the highest that
 // it is in, -1 for none.
-func (p *Phases) next(late []arrival, addr netip.Addr, now time.Time) int {
+func (p *Phases) nextKnock(late []arrival, addr netip.Addr, now time.Time) int {
 	k := knock.Knocks - 1
 	for k > 0 && !p.In(addr, k, now) {
 		k--

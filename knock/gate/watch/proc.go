@@ -21,20 +21,20 @@ const (
 	maxConntrack = 50_000
 )
 
-// recent reads the lists of the recent match. found is false when one is gone,
+// readRecent reads the lists of the recent match. found is false when one is gone,
 // as all are once no rule asks for them.
-func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
+func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 	if !began.Before(w.clockDue) {
-		w.clockDue = began.Add(clockPace)
+		w.clockDue = began.Add(clockInterval)
 		w.setClock()
 	}
 	found = true
-	entries := map[mark]uint64{}
+	entries := map[sightingKey]uint64{}
 	for _, l := range w.lists {
 		list, there := netfilter.RecentEntries(l.name)
 		found = found && there
 		for _, e := range list {
-			m := mark{e.Addr, l.phase}
+			m := sightingKey{e.Addr, l.phase}
 			if entries[m] < e.Last { // the later of two lists of a phase
 				entries[m] = e.Last
 			}
@@ -44,7 +44,7 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 	if w.stamps != nil {
 		for m, last := range entries {
 			if w.stamps[m] != last {
-				w.clock.learn(w.looked, now, last)
+				w.clock.learn(w.lastRead, now, last)
 			}
 		}
 	}
@@ -82,9 +82,9 @@ func (w *Watcher) listTable(ctx context.Context) (gate.Findings, bool) {
 	return f, err == nil && len(f.Gates) > 0
 }
 
-// connections returns those to the door's ports that exist now, and whether
+// readConnections returns those to the door's ports that exist now, and whether
 // nothing listens on the SSH port.
-func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
+func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 	down = w.local
 	for i, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		file, err := os.Open(name)
@@ -100,7 +100,7 @@ func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
 	if !w.gate.Ended || now.Before(w.conntrackDue) {
 		return all, down
 	}
-	w.conntrackDue = now.Add(conntrackPace)
+	w.conntrackDue = now.Add(conntrackInterval)
 	file, err := os.Open(conntrack)
 	if err != nil {
 		return all, down

@@ -26,11 +26,11 @@ func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others
 	}
 	crowd := 0
 	for _, o := range all {
-		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.began.Sub(v.began).Abs() > window/2 || !near(o.Addr, v.Addr) {
+		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.start.Sub(v.start).Abs() > window/2 || !sameNetwork(o.Addr, v.Addr) {
 			continue
 		}
 		crowd++ // also who is still inside: a scan is not over all at once
-		if o.State == VisitStuck && o.Phase <= maxAlone && !o.moved {
+		if o.State == VisitStuck && o.Phase <= maxAlone && !o.gateChanged {
 			others = append(others, o.Addr)
 		}
 	}
@@ -41,9 +41,9 @@ func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others
 	return others
 }
 
-// near reports whether two addresses can be of one network's pool: carriers
+// sameNetwork reports whether two addresses can be of one network's pool: carriers
 // hand out IPv4 from pools of up to a /16, and sites have an IPv6 /48.
-func near(a, b netip.Addr) bool {
+func sameNetwork(a, b netip.Addr) bool {
 	bits := 16
 	if a.Is6() {
 		bits = 48

@@ -3,6 +3,7 @@ package watch
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"rapport/knock"
 	"rapport/knock/gate"
@@ -13,7 +14,7 @@ import (
 type Guard struct {
 	Family knock.Family
 	Full   bool         // it lets in nobody but those who have been in
-	In     []netip.Addr // who has been in
+	Opened []netip.Addr // who has been in
 }
 
 // refuses reports whether no guard would let addr in. During the grace there are
@@ -24,7 +25,7 @@ func refuses(all []Guard, addr netip.Addr) bool {
 		if g.Family != familyOf(addr) {
 			continue
 		}
-		if !g.Full || slices.Contains(g.In, addr) {
+		if !g.Full || slices.Contains(g.Opened, addr) {
 			return false
 		}
 		some = true
@@ -40,14 +41,14 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 		if w.gate.Kind == gate.FromNFT {
 			for _, e := range sets[l.Opened].Elements() {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
-					g.In = append(g.In, addr)
+					g.Opened = append(g.Opened, addr)
 				}
 			}
-			g.Full = len(g.In) >= l.Size
+			g.Full = len(g.Opened) >= l.Size
 		} else {
 			done, _ := netfilter.RecentEntries(l.Opened)
 			for _, e := range done {
-				g.In = append(g.In, e.Addr)
+				g.Opened = append(g.Opened, e.Addr)
 			}
 			used, _ := netfilter.RecentEntries(l.Used)
 			g.Full = slices.ContainsFunc(used, func(e netfilter.RecentEntry) bool { return e.Stamps >= l.Size })
@@ -55,4 +56,31 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 		all = append(all, g)
 	}
 	return all
+}
+
+// countIgnored counts the sources that the guard ignores; nft's are in f.
+func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
+	sets := f.Sets()
+	for _, l := range w.ignored {
+		if w.gate.Kind == gate.FromNFT {
+			n += len(sets[l.Set].Expiring())
+			continue
+		}
+		entries, _ := netfilter.RecentEntries(l.Set)
+		for _, e := range entries {
+			if at, _ := w.clock.at(e.Last, now); !at.IsZero() && now.Sub(at) <= l.Timeout {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// ignoredEvent tells of a number of ignored sources that is another one.
+func (w *Watcher) ignoredEvent(n int, now time.Time) (events []Event) {
+	if n != w.ignoredCount {
+		events = append(events, Event{Kind: SourcesIgnored, Time: now, Ignored: n})
+	}
+	w.ignoredCount = n
+	return events
 }
