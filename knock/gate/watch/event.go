@@ -46,7 +46,7 @@ type Event struct {
 	Evidence string
 	Others   []netip.Addr // of SharedHandshake; none where they are not known
 	Ignored  int          // of SourcesIgnored: how many there are now
-	Gate     *Gate // of GateFound
+	Gate     *Gate        // of GateFound
 }
 
 // Gate is what of a gate concerns who watches it.

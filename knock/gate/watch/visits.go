@@ -76,13 +76,13 @@ type Visit struct {
 	// Earlier says that all of it was over when the watch began.
 	Earlier bool
 
-	start   time.Time
-	gotIn    time.Time       // when it got in last, perhaps by an earlier handshake
-	drops   netfilter.Count // when the door had just opened to it
-	dropped uint64          // since then
-	refused bool            // a guard refused it by the time it came before the last phase
-	sshUp      bool            // something listened while the door was open to it
-	gateChanged   bool            // the gate became another one meanwhile
+	start       time.Time
+	gotIn       time.Time       // when it got in last, perhaps by an earlier handshake
+	drops       netfilter.Count // when the door had just opened to it
+	dropped     uint64          // since then
+	refused     bool            // a guard refused it by the time it came before the last phase
+	sshUp       bool            // something listened while the door was open to it
+	gateChanged bool            // the gate became another one meanwhile
 }
 
 // Totals are counts since the watch began.
@@ -99,15 +99,15 @@ type Totals struct {
 type Visits struct {
 	Totals Totals
 
-	windows []time.Duration // of each phase; zero is without end
+	windows   []time.Duration // of each phase; zero is without end
 	accept    gate.AcceptKind
-	all     map[netip.Addr]*Visit
-	sightings   map[sightingKey]Sighting
-	conns   map[Connection]time.Time
-	started bool
-	down    bool      // by the look before
-	counted time.Time // when passed was
-	passed  netfilter.Count
+	all       map[netip.Addr]*Visit
+	sightings map[sightingKey]Sighting
+	conns     map[Connection]time.Time
+	started   bool
+	down      bool      // by the look before
+	counted   time.Time // when passed was
+	passed    netfilter.Count
 }
 
 type sightingKey struct {

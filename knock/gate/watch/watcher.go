@@ -33,7 +33,7 @@ const (
 	// takes no more than a tenth of one core.
 	recentInterval = 200 * time.Millisecond
 	nftInterval    = 500 * time.Millisecond
-	idleFactor    = 9
+	idleFactor     = 9
 	// rulesInterval is how often iptables' rules are read, and busyPace while someone
 	// is inside, whom their counters concern.
 	rulesInterval = 5 * time.Second
@@ -54,16 +54,16 @@ type Watcher struct {
 	table  string
 	guards []gate.ReplayGuard
 	// ignored is where a sweep guard keeps whom it ignores, and ignoring how many.
-	ignored  []gate.IgnoredList
+	ignored      []gate.IgnoredList
 	ignoredCount int
-	local    bool   // who gets through the door gets to this machine
-	listed   string // what makes the lists, and what they lead to, the same ones
-	key      string // what makes the gate the same one though its ports change
-	next     string // the key of rules that were read once: what is read while rules are changed does not count
-	lost     bool
-	down     bool
-	visits   *Visits
-	events   []Event // not yet told
+	local        bool   // who gets through the door gets to this machine
+	listed       string // what makes the lists, and what they lead to, the same ones
+	key          string // what makes the gate the same one though its ports change
+	next         string // the key of rules that were read once: what is read while rules are changed does not count
+	lost         bool
+	down         bool
+	visits       *Visits
+	events       []Event // not yet told
 
 	passed, dropped netfilter.Count
 	counted         time.Time
@@ -71,7 +71,7 @@ type Watcher struct {
 	conntrackDue    time.Time
 	clockDue        time.Time
 	clock           jiffies
-	lastRead          time.Time // when the look before began
+	lastRead        time.Time // when the look before began
 	stamps          map[sightingKey]uint64
 }
 
