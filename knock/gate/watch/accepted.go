@@ -7,8 +7,8 @@ import (
 	"rapport/knock/gate"
 )
 
-// accepted is a connection that the door has noted. It proves the handshake too,
-// also where no look found the address in a phase.
+// accepted records an address that the accept rule has recorded. That proves the
+// handshake, even if no reading found the address in a phase.
 func (v *Visits) accepted(on Sighting, s Sample) (events []Event) {
 	at := on.Since
 	if at.IsZero() {
@@ -28,7 +28,7 @@ func (v *Visits) accepted(on Sighting, s Sample) (events []Event) {
 	return append(events, v.gotIn(on.Addr, "door", at, s)...)
 }
 
-// advance takes a visit to a phase, through those that no look has seen it in.
+// advance moves a visit to a phase, through those in which no reading saw it.
 func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events []Event) {
 	for p := one.Phase + 1; p <= phase; p++ {
 		e := v.event(PhaseEntered, one, at, s)
@@ -49,7 +49,7 @@ func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events 
 	return events
 }
 
-// recordConnections finds connections that are new.
+// recordConnections records new connections.
 func (v *Visits) recordConnections(s Sample) (events []Event) {
 	for _, c := range s.Connections {
 		_, known := v.conns[c]
@@ -67,7 +67,7 @@ func (v *Visits) recordConnections(s Sample) (events []Event) {
 	return events
 }
 
-// gotIn says that an address got in: if anything listens there.
+// gotIn records that an address got in, if anything listens there.
 func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample) []Event {
 	one, down := v.all[addr], s.Down && (v.down || !v.started)
 	switch open := one != nil && one.State == VisitOpen; {
@@ -78,7 +78,7 @@ func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample)
 		return v.sshDown(one, at, s)
 	case open:
 		v.Totals.In++
-	case down, one != nil && at.Sub(one.gotIn) < lateConnection: // it shows late
+	case down, one != nil && at.Sub(one.gotIn) < lateConnection: // seen late
 		return nil
 	default:
 		one = v.begin(addr, at)
@@ -89,16 +89,15 @@ func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample)
 	return []Event{e}
 }
 
-// sshDown says that nothing listens behind the door that is open to one.
+// sshDown records that nothing listens on the SSH port that is open for a visit.
 func (v *Visits) sshDown(one *Visit, at time.Time, s Sample) []Event {
 	one.State, one.Changed = VisitSSHDown, at
 	v.Totals.SSHDown++
 	return []Event{v.event(SSHDown, one, at, s)}
 }
 
-// recordCounter concludes from the door's counter, where connections that are over
-// cannot be seen: if it has gone on while the door was open to one address only,
-// that one got in.
+// recordCounter uses the counter of the accept rule where closed connections cannot
+// be seen: if it counted while SSH was open for one address only, that one got in.
 func (v *Visits) recordCounter(s Sample) (events []Event) {
 	if !s.Passed.Known || s.Counted.Equal(v.counted) {
 		return nil

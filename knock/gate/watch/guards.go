@@ -10,15 +10,15 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// Guard is what a replay guard holds of one hour, for one family.
+// Guard is the state of a replay guard, of one hour and one family.
 type Guard struct {
 	Family knock.Family
-	Full   bool         // it lets in nobody but those who have been in
-	Opened []netip.Addr // who has been in
+	Full   bool         // it accepts only the addresses in Opened
+	Opened []netip.Addr // who has opened the gate
 }
 
-// refuses reports whether no guard would let addr in. During the grace there are
-// two, and which hour's ports an address knocks on is not told by the lists.
+// refuses reports whether every guard would refuse addr. During the grace time there
+// are two, and the lists do not show for which hour an address knocks.
 func refuses(all []Guard, addr netip.Addr) bool {
 	some := false
 	for _, g := range all {
@@ -33,7 +33,7 @@ func refuses(all []Guard, addr netip.Addr) bool {
 	return some
 }
 
-// readGuards reads the guards' lists: those of nft are in f.
+// readGuards reads the lists of the replay guards; those of nft are in f.
 func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 	sets := f.Sets()
 	for _, l := range w.guards {
@@ -58,7 +58,8 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 	return all
 }
 
-// countIgnored counts the sources that the guard ignores; nft's are in f.
+// countIgnored counts the addresses that the sweep guard ignores; those of nft are
+// in f.
 func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	sets := f.Sets()
 	for _, l := range w.ignored {
@@ -76,7 +77,7 @@ func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	return n
 }
 
-// ignoredEvent tells of a number of ignored sources that is another one.
+// ignoredEvent returns an event if the number of ignored addresses has changed.
 func (w *Watcher) ignoredEvent(n int, now time.Time) (events []Event) {
 	if n != w.ignoredCount {
 		events = append(events, Event{Kind: SourcesIgnored, Time: now, Ignored: n})

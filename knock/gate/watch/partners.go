@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// maxAlone is how many phases an address can make by itself and still be thought
-// one of several. With every further knock that leaves by it this is less likely.
+// maxAlone is the highest phase of an address that may be one of several of a
+// client. With every further knock from it that is less likely.
 const maxAlone = 2
 
-// maxPartners is how many addresses one client can be thought to leave by. More
-// that are stuck at the same time are a scan.
+// maxPartners is how many further addresses one client may have. More that are stuck
+// at the same time are a scan.
 const maxPartners = 3
 
-// partners returns the addresses that may be the same client as v's, its
-// knocks leaving by more than one address as behind carrier NAT: they are near
-// to it, began within half a window of it, as the attempts of one client do that
-// tries again at once, and got stuck as it did, early inside the gate.
-// The knocks that such a client lacks leave no trace: a rule that asks for a list
-// counts only those who are on it. So this is never proof.
+// partners returns the addresses that may belong to the client of v, which knocks
+// from several addresses, as behind carrier NAT. They are in the same network, began
+// within half a window of it, and got stuck in an early phase too. Missing knocks
+// leave no trace: a rule that checks a list counts only addresses on it. So this is
+// never proof.
 func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others []netip.Addr) {
 	if v.Phase > maxAlone {
 		return nil
@@ -29,7 +28,7 @@ func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others
 		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.start.Sub(v.start).Abs() > window/2 || !sameNetwork(o.Addr, v.Addr) {
 			continue
 		}
-		crowd++ // also who is still inside: a scan is not over all at once
+		crowd++ // also addresses still inside: a scan does not end all at once
 		if o.State == VisitStuck && o.Phase <= maxAlone && !o.gateChanged {
 			others = append(others, o.Addr)
 		}
@@ -41,8 +40,8 @@ func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others
 	return others
 }
 
-// sameNetwork reports whether two addresses can be of one network's pool: carriers
-// hand out IPv4 from pools of up to a /16, and sites have an IPv6 /48.
+// sameNetwork reports whether two addresses may come from one pool: carriers assign
+// IPv4 addresses from pools of up to a /16, and sites have an IPv6 /48.
 func sameNetwork(a, b netip.Addr) bool {
 	bits := 16
 	if a.Is6() {

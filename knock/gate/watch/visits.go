@@ -11,105 +11,105 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// Sighting is an address on a list of the gate, as one look found it.
+// Sighting is an address on a list of the gate, as one reading found it.
 type Sighting struct {
 	Addr  netip.Addr
 	Phase int // 1 to 5, or ThroughDoor
-	// Since is when it was put there last, and Slack how far off that can be.
-	// A zero Since is not known.
+	// Since is when it was last added, and Slack how far off that may be. A zero
+	// Since is not known.
 	Since time.Time
 	Slack time.Duration
-	// Stamp differs when the address was put there anew; 0 leaves it to Since.
+	// Stamp changes when the address is added again; 0 leaves that to Since.
 	Stamp uint64
 }
 
-// Accepted stands for a phase in a sighting on a list of those whom the door
-// let through.
+// Accepted is the phase of a sighting on a list of accepted addresses.
 const Accepted = knock.Knocks + 1
 
-// Sample is one look at the gate.
+// Sample is one reading of the gate.
 type Sample struct {
 	Time time.Time
 	On   []Sighting
-	// Blind: the lists could not be read, as when rules are being changed.
+	// Blind: the lists could not be read, for example while rules change.
 	Blind bool
-	// Connections are those to the door's ports that exist. Where Ended, also
-	// those that were over by the time of the look.
+	// Connections are those to ports of the accept rules. With Ended they include
+	// closed ones.
 	Connections []Connection
 	Ended       bool
-	// Passed and Dropped are the packets that asked for a connection to the SSH
-	// port until the time Counted, and were let through by the door, or dropped.
+	// Passed and Dropped are how many SYNs to the SSH port were accepted and dropped
+	// until the time Counted.
 	Passed, Dropped netfilter.Count
 	Counted         time.Time
-	Guards          []Guard // the gate's replay guards, none without
+	Guards          []Guard // the gate's replay guards
 	Down            bool    // nothing listens on the SSH port
 }
 
-// VisitState is where an address stands.
+// VisitState is the state of a visit.
 type VisitState string
 
 // The states of a visit.
 const (
 	VisitInside  VisitState = "inside"   // gotIn a phase, its window open
-	VisitOpen    VisitState = "open"     // accepted all phases: the door is open to it
-	VisitIn      VisitState = "in"       // a connection came through the door
-	VisitStuck   VisitState = "stuck"    // the window is over, and neither came
-	VisitRefused VisitState = "refused"  // as stuck, and a replay guard let nobody new in
-	VisitSSHDown VisitState = "ssh-down" // the door was open to it, and nothing listened behind it
-	VisitCut     VisitState = "cut"      // the gate became another one; what would have come of it is not known
-	VisitPast    VisitState = "past"     // it was through before the watch began; what came of it is not known
+	VisitOpen    VisitState = "open"     // in the last phase: SSH is open for it
+	VisitIn      VisitState = "in"       // a connection was accepted
+	VisitStuck   VisitState = "stuck"    // the window ended without the next knock or connection
+	VisitRefused VisitState = "refused"  // stuck: a replay guard accepted no new address
+	VisitSSHDown VisitState = "ssh-down" // SSH was open for it, and nothing listened there
+	VisitCut     VisitState = "cut"      // the gate changed; how it would have ended is not known
+	VisitPast    VisitState = "past"     // it was in the last phase before the watch began; how it ended is not known
 )
 
-// Visit is what one address did at the gate last.
+// Visit is the last visit of an address to the gate.
 type Visit struct {
 	Addr netip.Addr
-	// Entered is when each phase was entered; zero is never, or for a phase
-	// below Phase, at a time between two looks that nothing tells.
+	// Entered is when each phase was entered. Zero is never, or for a phase below
+	// Phase, an unknown time between two readings.
 	Entered [knock.Knocks]time.Time
-	Phase   int // the highest; 0: it came in, and no handshake was seen
+	Phase   int // the highest; 0: it got in, and no handshake was seen
 	State   VisitState
-	Changed time.Time // when the state came about
-	// Shared says that perhaps one client knocks from more than this address;
-	// Others are the other ones, none where they are not known.
+	Changed time.Time // when the state began
+	// Shared: perhaps one client knocks from several addresses. Others are the other
+	// ones, empty if they are not known.
 	Shared bool
 	Others []netip.Addr
-	// Earlier says that all of it was over when the watch began.
+	// Earlier: the visit was over when the watch began.
 	Earlier bool
 
 	start       time.Time
-	gotIn       time.Time       // when it got in last, perhaps by an earlier handshake
-	drops       netfilter.Count // when the door had just opened to it
+	gotIn       time.Time       // when it last got in, perhaps by an earlier handshake
+	drops       netfilter.Count // when SSH had just opened for it
 	dropped     uint64          // since then
-	refused     bool            // a guard refused it by the time it came before the last phase
-	sshUp       bool            // something listened while the door was open to it
-	gateChanged bool            // the gate became another one meanwhile
+	refused     bool            // a replay guard was full when it entered the phase before the last
+	sshUp       bool            // something listened while SSH was open for it
+	gateChanged bool            // the gate changed during the visit
 }
 
 // Totals are counts since the watch began.
 type Totals struct {
 	Handshakes int // complete
 	In         int
-	Stuck      [knock.Knocks]int // by phase; of the fifth: nobody connected
+	Stuck      [knock.Knocks]int // by phase; in the fifth: no connection came
 	Shared     int
 	Refused    int // by a replay guard; not in Stuck
-	SSHDown    int // opened, with nothing behind the door; not in Stuck
+	SSHDown    int // opened, and nothing listened; not in Stuck
 }
 
 // Visits follows addresses from sample to sample.
 type Visits struct {
 	Totals Totals
 
-	windows   []time.Duration // of each phase; zero is without end
+	windows   []time.Duration // of each phase; zero is endless
 	accept    gate.AcceptKind
 	all       map[netip.Addr]*Visit
 	sightings map[sightingKey]Sighting
 	conns     map[Connection]time.Time
 	started   bool
-	down      bool      // by the look before
-	counted   time.Time // when passed was
+	down      bool      // in the sample before
+	counted   time.Time // when passed was read
 	passed    netfilter.Count
 }
 
+// sightingKey identifies a sighting from sample to sample.
 type sightingKey struct {
 	addr  netip.Addr
 	phase int
@@ -117,27 +117,26 @@ type sightingKey struct {
 
 const (
 	maxVisits = 1000
-	// readLag is what a look can come late by: until then no window counts as over.
+	// readLag is how late a reading may be: until then no window counts as over.
 	readLag = 500 * time.Millisecond
-	// lateConnection is how long a connection that shows late still counts for the
+	// lateConnection is how late a connection may be seen and still count for the
 	// handshake before it.
 	lateConnection = 1500 * time.Millisecond
-	// connMemory is how long a connection that is not seen any more is
-	// remembered as one that is not new.
+	// connMemory is how long a connection that is no longer seen is remembered.
 	connMemory = 10 * time.Second
 )
 
-// NewVisits returns the visits of a gate, none so far: of its phases' windows,
-// the last the door's, and its door.
-func NewVisits(windows []time.Duration, door gate.AcceptKind) *Visits {
+// NewVisits returns an empty record of visits to a gate with these windows, one for
+// each phase, and this kind of accept rule.
+func NewVisits(windows []time.Duration, accept gate.AcceptKind) *Visits {
 	windows = windows[:min(len(windows), knock.Knocks)]
-	return &Visits{windows: windows, accept: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	return &Visits{windows: windows, accept: accept, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
 }
 
-// GateChanged goes on with another gate. With the same lists, addresses are where
-// they were; else their visits end. None of them is told as stuck or shared: what
-// they lack may be the change's doing.
-func (v *Visits) GateChanged(windows []time.Duration, door gate.AcceptKind, same bool) {
+// GateChanged continues with another gate. With the same lists, visits continue;
+// else they end as VisitCut. None of them counts as stuck or shared: the change may
+// be the reason.
+func (v *Visits) GateChanged(windows []time.Duration, accept gate.AcceptKind, same bool) {
 	v.GateLost()
 	windows = windows[:min(len(windows), knock.Knocks)]
 	if !same || len(windows) != len(v.windows) {
@@ -148,17 +147,17 @@ func (v *Visits) GateChanged(windows []time.Duration, door gate.AcceptKind, same
 			}
 		}
 	}
-	v.windows, v.accept = windows, door
+	v.windows, v.accept = windows, accept
 }
 
-// GateLost says that the rules hold no gate any more.
+// GateLost records that the rules hold no gate any more.
 func (v *Visits) GateLost() {
 	for _, one := range v.all {
 		one.gateChanged = one.gateChanged || one.State == VisitInside || one.State == VisitOpen
 	}
 }
 
-// List returns the visits, the newest change first.
+// List returns the visits, up to 1000, the last changed first.
 func (v *Visits) List() []Visit {
 	list := make([]Visit, 0, len(v.all))
 	for _, one := range v.all {
@@ -170,7 +169,8 @@ func (v *Visits) List() []Visit {
 	return list
 }
 
-// Record follows what a sample shows, and returns what has happened, in order.
+// Record records a sample, and returns what has happened since the one before, in
+// order.
 func (v *Visits) Record(s Sample) (events []Event) {
 	for _, on := range v.newSightings(s) {
 		if on.Phase == Accepted {
@@ -187,8 +187,8 @@ func (v *Visits) Record(s Sample) (events []Event) {
 	return events
 }
 
-// newSightings returns the sightings that are new since the sample before, in the
-// order in which they came about.
+// newSightings returns the sightings that are new since the sample before, the
+// oldest first.
 func (v *Visits) newSightings(s Sample) (all []Sighting) {
 	if s.Blind {
 		return nil
@@ -200,7 +200,7 @@ func (v *Visits) newSightings(s Sample) (all []Sighting) {
 		}
 		m := sightingKey{on.Addr, on.Phase}
 		if other, twice := marks[m]; twice && !other.Since.Before(on.Since) {
-			continue // on two lists of this phase
+			continue // it is on two lists of this phase
 		}
 		marks[m] = on
 	}
@@ -212,7 +212,7 @@ func (v *Visits) newSightings(s Sample) (all []Sighting) {
 		}
 		if same {
 			if on.Stamp == 0 {
-				marks[m] = old // or it would drift, reading by reading
+				marks[m] = old // else it would drift
 			}
 			continue
 		}
@@ -225,7 +225,7 @@ func (v *Visits) newSightings(s Sample) (all []Sighting) {
 	return all
 }
 
-// windowEnd returns when the window of a phase entered at t is over.
+// windowEnd returns the end of the window of a phase that was entered at t.
 func (v *Visits) windowEnd(phase int, t time.Time) time.Time {
 	if phase < 1 || phase > len(v.windows) || v.windows[phase-1] == 0 {
 		return t.Add(1000 * time.Hour)
@@ -233,12 +233,12 @@ func (v *Visits) windowEnd(phase int, t time.Time) time.Time {
 	return t.Add(v.windows[phase-1])
 }
 
-// enter is a knock that was noted.
+// enter records a knock.
 func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	at := on.Since
 	if at.IsZero() {
 		if !v.started {
-			return nil // older than the watch, who knows how much
+			return nil // older than the watch; the time is unknown
 		}
 		at = s.Time
 	}
@@ -248,13 +248,13 @@ func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	switch {
 	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.accept != gate.Sliding):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
-		// A knock again, as a SYN that is repeated; the handshake goes on.
+		// A repeated knock; the handshake continues.
 		one.Entered[on.Phase-1], one.Changed = at, at
 		return nil
 	case one.Phase == last && on.Phase == last && v.accept == gate.Sliding:
-		one.Entered[last-1] = at // a connection keeps the door open
+		one.Entered[last-1] = at // a packet extends the window
 		return nil
-	case one.Phase == last: // and knocks anew, before the window is over
+	case one.Phase == last: // it knocks again before the window is over
 		events = v.close(one, s)
 	default:
 		return append(events, v.advance(one, on.Phase, at, s)...)
@@ -264,7 +264,7 @@ func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	return append(events, v.advance(one, on.Phase, at, s)...)
 }
 
-// ended reports whether nothing more comes of a visit.
+// ended reports whether the visit is over.
 func (v *Visit) ended() bool {
 	switch v.State {
 	case VisitStuck, VisitRefused, VisitCut, VisitPast:
@@ -283,7 +283,7 @@ func (v *Visits) begin(addr netip.Addr, at time.Time) *Visit {
 	return one
 }
 
-// closeExpired finds the windows that are over.
+// closeExpired ends the visits whose window is over.
 func (v *Visits) closeExpired(s Sample) (events []Event) {
 	var due []*Visit
 	for _, one := range v.all {
@@ -316,7 +316,7 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 	return events
 }
 
-// close ends a visit that has come to nothing.
+// close ends a visit that did not get in.
 func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	if one.State != VisitInside && one.State != VisitOpen {
 		return nil
@@ -365,7 +365,7 @@ func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 // longest returns the longest window.
 func (v *Visits) longest() time.Duration { return slices.Max(append(v.windows, 0)) }
 
-// dropOldest keeps the newest visits.
+// dropOldest drops all but the newest maxVisits.
 func (v *Visits) dropOldest() {
 	if len(v.all) <= maxVisits {
 		return
@@ -375,6 +375,7 @@ func (v *Visits) dropOldest() {
 	}
 }
 
+// event returns an event of a visit.
 func (v *Visits) event(kind EventKind, one *Visit, at time.Time, s Sample) Event {
 	return Event{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
 }
