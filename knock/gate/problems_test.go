@@ -95,7 +95,7 @@ func TestProblems(t *testing.T) {
 		{"a drop in raw", "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 10000:10999 -j DROP\nCOMMIT\n" + both, usual, []string{"gate-after-drop"}},
 		{"knocks accepted before", edit(both, call, "-A INPUT -p tcp -m tcp --dport 1024:65535 -j ACCEPT\n"+call), usual, []string{"gate-after-accept"}},
 		{"nobody calls the gate", edit(both, call, ""), usual, []string{"gate-not-called"}},
-		{"no accept rule", edit(both, "-j portknock_accept\n", "\n"), usual, []string{"no-accept"}},
+		{"no accept rule", edit(both, "-j portknock_accept\n", "\n"), usual, []string{"no-door"}},
 		{"phases exchanged", swap(both, "--rcheck --seconds 5 --name PK_PHASE1", "--rcheck --seconds 5 --name PK_PHASE2"), usual, []string{"phases-out-of-order"}},
 		{"the accept rule too early", edit(both, "--rcheck --seconds 5 --name PK_PHASE5", "--rcheck --seconds 5 --name PK_PHASE4"), usual, []string{"phases-out-of-order"}},
 		{"nft, a phase twice", edit(nft, "ip saddr @phase3_4 ", "ip saddr @phase2_4 "), usual, []string{"phases-out-of-order"}},
