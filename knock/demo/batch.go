@@ -14,21 +14,19 @@ type arrival struct {
 	port uint16
 }
 
-// batch is knocks that were accepted together. Of those in late it is known only
-// that each is later than another knock to its port, or nothing at all.
+// batch is knocks that were accepted together.
 type batch struct {
-	first []arrival // in the order in which they came
-	late  []arrival
+	first []arrival // in the order in which they arrived
+	late  []arrival // in unknown order, at most later than a first one to the same port
 }
 
-// play hands a batch to the phases. Where the sequence repeats a port, a late
-// knock to it counts where it helps; the other late ones come last, in the order
-// of the sequence. taken, if not nil, is called after each knock that entered
-// phases.
-func (p *Phases) play(b batch, now time.Time, taken func(a arrival, phases []int)) {
+// play plays a batch through the phases. If the sequence repeats a port, a late knock
+// to it counts where it helps; the other late ones come last, in the order of the
+// sequence. It calls entered, if not nil, after each knock that entered phases.
+func (p *Phases) play(b batch, now time.Time, entered func(a arrival, phases []int)) {
 	enter := func(a arrival) {
-		if phases := p.Knock(a.addr, a.port, now); len(phases) > 0 && taken != nil {
-			taken(a, phases)
+		if phases := p.Knock(a.addr, a.port, now); len(phases) > 0 && entered != nil {
+			entered(a, phases)
 		}
 	}
 	late := slices.Clone(b.late)
@@ -50,8 +48,8 @@ func (p *Phases) play(b batch, now time.Time, taken func(a arrival, phases []int
 	}
 }
 
-// nextKnock returns the knock by which addr enters the phase after the highest that
-// it is in, -1 for none.
+// nextKnock returns the index of the knock by which addr enters the phase after the
+// highest that it is in, -1 for none.
 func (p *Phases) nextKnock(late []arrival, addr netip.Addr, now time.Time) int {
 	k := knock.Knocks - 1
 	for k > 0 && !p.In(addr, k, now) {
