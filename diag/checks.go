@@ -222,7 +222,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
 		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
-	x.log.Debug("handshake made", "address", r.Address, "result", handshakeWords(r), "banner", r.SSH.Banner, "error", err)
+	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {

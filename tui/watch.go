@@ -15,7 +15,7 @@ import (
 // WatchConfig is what Watch starts with.
 type WatchConfig struct {
 	// Run watches the gate until ctx ends, as [watch.Watcher] does.
-	Run func(ctx context.Context, on func(watch.Watched)) error
+	Run func(ctx context.Context, on func(watch.Snapshot)) error
 
 	ASCII   bool // draw with ASCII alone
 	NoColor bool // draw without colour

@@ -19,7 +19,7 @@ import (
 type Screen struct {
 	*session.Session
 	failed error         // why run ended
-	newest watch.Watched // zero until the first reading
+	newest watch.Snapshot // zero until the first reading
 	paused *pausedWatch  // what is shown while paused, or nil
 	top    int           // the first row shown
 	at     int           // the chosen row, and its address, which the choice follows
@@ -28,9 +28,9 @@ type Screen struct {
 
 // New returns the screen and the command that starts run, which reports what it
 // watches until its context ends, as [watch.Watcher] does.
-func New(s *session.Session, run func(ctx context.Context, on func(watch.Watched)) error) (*Screen, tea.Cmd) {
+func New(s *session.Session, run func(ctx context.Context, on func(watch.Snapshot)) error) (*Screen, tea.Cmd) {
 	_, begin := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
-		return run(ctx, func(seen watch.Watched) { emit(seen) })
+		return run(ctx, func(seen watch.Snapshot) { emit(seen) })
 	})
 	return &Screen{Session: s}, begin
 }
@@ -40,7 +40,7 @@ func (s *Screen) Err() error { return s.failed }
 
 // pausedWatch is what a paused screen shows.
 type pausedWatch struct {
-	seen watch.Watched
+	seen watch.Snapshot
 	at   time.Time
 }
 
@@ -78,7 +78,7 @@ func (s *Screen) Keys() ui.Keys {
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
-		if seen, ok := msg.Event.(watch.Watched); ok {
+		if seen, ok := msg.Event.(watch.Snapshot); ok {
 			s.newest = seen
 		}
 	case ui.JobDone:
@@ -106,7 +106,7 @@ func (s *Screen) pause() {
 }
 
 // seen is what is shown: the newest reading, or the paused one.
-func (s *Screen) seen() watch.Watched {
+func (s *Screen) seen() watch.Snapshot {
 	if s.paused != nil {
 		return s.paused.seen
 	}
