@@ -84,7 +84,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f.listed) }); err != nil {
+	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f) }); err != nil {
 		return err
 	}
 	switch r.Verdict.Code {
@@ -128,8 +128,8 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 }
 
 // print prints the text for a ticket if that was asked for, else checks, verdict
-// and causes, a line each. listed says that the hosts file has the server.
-func (o *doctorOptions) print(w io.Writer, r diag.Report, listed bool) {
+// and causes, a line each.
+func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
 	if o.report != "" {
 		fmt.Fprint(w, r.Text(o.report == "full"))
 		return
@@ -143,11 +143,7 @@ func (o *doctorOptions) print(w io.Writer, r diag.Report, listed bool) {
 		fmt.Fprintf(w, "fix: %s\n", r.Verdict.Fix)
 	}
 	if c := r.Verdict.Change; !c.IsZero() {
-		if listed {
-			fmt.Fprintf(w, "to apply it: rapport hosts edit %s %s\n", knock.ShellWord(r.Host), strings.Join(c.Flags(), " "))
-		} else {
-			fmt.Fprintf(w, "to apply it: %s\n", strings.Join(c.Flags(), " "))
-		}
+		f.printChange(w, r.Host, c)
 	}
 	for _, c := range r.Causes {
 		fmt.Fprintf(w, "%3.0f %%  %s: %s\n", c.Likelihood*100, c.Code, strings.Join(c.Evidence, "; "))

@@ -132,15 +132,15 @@ func TestDiagnoseInTmux(t *testing.T) {
 
 // The prompt that follows ctrl+c does not stick to the ^C.
 func TestCtrlCEndsTheLine(t *testing.T) {
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	defer silent.Close()
+	_, port, _ := net.SplitHostPort(silent.Addr().String())
 	accepted := make(chan net.Conn, 1)
 	go func() {
-		c, err := mute.Accept()
+		c, err := silent.Accept()
 		if err == nil {
 			accepted <- c
 		}

@@ -120,7 +120,7 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 // scripted is a server with the script that rapport rules prints.
 func scripted(t *testing.T, rapport, format string, flags ...string) (*knocktest.Server, *knocktest.Script) {
 	t.Helper()
-	awayFromTheTurn()
+	awayFromHourChange()
 	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
 	return s, setUp(t, s, rapport, format, flags...)
 }
@@ -165,7 +165,7 @@ func knocks(t *testing.T, s *knocktest.Server, from *knocktest.Host, ports ...ui
 func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script) {
 	return map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script){
 		"article": func(t *testing.T) (*knocktest.Server, *knocktest.Script) {
-			awayFromTheTurn()
+			awayFromHourChange()
 			return knocktest.NewServer(t, knocktest.Options{}), nil
 		},
 		"iptables": func(t *testing.T) (*knocktest.Server, *knocktest.Script) { return scripted(t, rapport, "iptables") },
