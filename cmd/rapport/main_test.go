@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 type isolated struct{ *testing.M }
 
 func (i isolated) Run() int {
-	// Most of what they do is waiting.
+	// The tests mostly wait.
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6")
 	return knocktest.Run(i.M)
