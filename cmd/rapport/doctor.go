@@ -38,7 +38,7 @@ is then based on what is known.
 
 Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
 3 no such name or no route to host.`, o.run)
-	o.search.register(cmd)
+	o.register(cmd)
 	o.ntp.register(cmd)
 	p := cmd.Flags()
 	p.StringVar(&o.rules, "rules", "", "the server's rules: a `file`, or - for standard input")
@@ -87,15 +87,14 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f) }); err != nil {
 		return err
 	}
-	switch r.Verdict.Code {
-	case diag.Opens, diag.LossyPath:
-		return nil
-	case diag.DNSFailure:
+	switch code := r.Verdict.Code; {
+	case code == diag.DNSFailure:
 		return withKind(knock.ErrName, r.Verdict.Summary)
-	case diag.HostUnreachable:
+	case code == diag.HostUnreachable:
 		return withKind(knock.ErrUnreachable, r.Verdict.Summary)
+	default:
+		return unless(code == diag.Opens || code == diag.LossyPath, r.Verdict.Summary)
 	}
-	return errShut(r.Verdict.Summary)
 }
 
 // withKind returns an error of a kind that the exit code depends on. The summary may
