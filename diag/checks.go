@@ -217,7 +217,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
 		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
-	x.logHandshake(r, err)
+	x.log.Debug("handshake made", "address", r.Address, "result", handshakeWords(r), "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {
@@ -238,16 +238,6 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	}
 	s.end(status, handshakeWords(r), func(rep *Report) { record(rep, &r) })
 	return &r, nil
-}
-
-// logHandshake logs every knock with its answer, and SSH's.
-func (x *run) logHandshake(r knock.Report, err error) {
-	for i, a := range r.Attempts {
-		for _, k := range a.Knocks {
-			x.log.Debug("knocked", "address", r.Address, "attempt", i+1, "port", k.Port, "answer", k.Answer, "rtt", time.Duration(k.RTT))
-		}
-	}
-	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 }
 
 // handshakeWords says how the knocks and SSH were answered.

@@ -38,7 +38,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
-	x.logHandshake(r, nil)
+	x.log.Debug("handshake repeated", "address", r.Address, "result", handshakeWords(r))
 	r.Before = first.Before
 	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
 	r.OpenedBy += len(first.Attempts)

@@ -3,8 +3,10 @@ package diag_test
 import (
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +31,7 @@ type faulty struct {
 	fault  string
 	at     time.Time
 	future int // hours that the doctor may try ahead
+	log    *slog.Logger
 }
 
 // loopbacks gives each of the parallel stand-ins an address of its own.
@@ -56,6 +59,7 @@ func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 		t.Fatal(err)
 	}
 	client := knocktest.ClientAt(d.at)
+	client.Log = d.log
 	g, err := demo.Start(t.Context(), demo.Config{Secret: secret, Addr: addr, SSHPort: 2222, Range: demoRange(faults), Window: demoWindow, Clock: client.Clock, Faults: faults})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +67,7 @@ func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	defer g.Close()
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range(), demoWindow
-	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future}
+	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future, Log: d.log}
 	r, err := doctor.Run(t.Context(), h, secret, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +100,7 @@ func TestDemoClock(t *testing.T) {
 			if n++; n%part != 0 {
 				continue
 			}
-			d := faulty{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26}
+			d := faulty{fmt.Sprintf("clock=%+dh", offset), time.Date(2026, 11, 22, hour, 7*n%60, 0, 0, time.UTC), 26, nil}
 			want := diag.Opens
 			switch {
 			case offset < 0:
@@ -121,6 +125,25 @@ func TestDemoClock(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The log says what was sent and what came back, and holds no secret.
+func TestReportIsLogged(t *testing.T) {
+	var own loopbacks
+	var log strings.Builder
+	at := time.Date(2026, 11, 22, 8, 15, 0, 0, time.UTC)
+	faulty{"sshd=refusing", at, 0, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}.diagnose(t, own.next())
+	for _, want := range []string{`msg="check begins" check=handshake`, `msg="probed SSH"`, `msg="handshake made"`, "answer=open", "msg=verdict code=ssh-refusing"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in the log", want)
+		}
+	}
+	if strings.Contains(log.String(), "f00b4r") {
+		t.Error("the secret is in the log")
+	}
+	if t.Failed() {
+		t.Log(log.String())
 	}
 }
 
@@ -153,13 +176,13 @@ func TestDemoFaults(t *testing.T) {
 		{"clock=+20m", diag.Opens, 0},
 	} {
 		for hour := range 24 {
-			if !*demoWalk && !slices.Contains([]int{0, 5, 11, 16, 23}, hour) {
+			if !*demoWalk && !slices.Contains([]int{0, 5, 11, 16, 19, 23}, hour) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%02dh %s", hour, tt.fault), func(t *testing.T) {
 				t.Parallel()
 				at := time.Date(2026, 11, 22, hour, 15, 0, 0, time.UTC)
-				if r := (faulty{tt.fault, at, tt.future}).diagnose(t, own.next()); r.Verdict.Code != tt.want {
+				if r := (faulty{tt.fault, at, tt.future, nil}).diagnose(t, own.next()); r.Verdict.Code != tt.want {
 					t.Errorf("verdict %s, want %s\n%s", r.Verdict.Code, tt.want, r.Text(true))
 				}
 			})

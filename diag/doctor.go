@@ -27,8 +27,8 @@ type Doctor struct {
 	// Rules are the server's, where they are known.
 	Rules *gate.Findings
 	// Log gets debug records of each check: its begin and end, what was sent and
-	// what came back. They hold ports and banners, never the secret. Nil logs
-	// nothing.
+	// what came back. They may hold banners, never the secret. Nil logs nothing.
+	// Client.Log gets one for each packet.
 	Log *slog.Logger
 }
 
@@ -47,7 +47,7 @@ const (
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
 	client := d.Client
 	if client == nil {
-		client = &knock.Client{}
+		client = &knock.Client{Log: d.Log}
 	}
 	x := &run{Doctor: d, client: client, host: h, on: on, start: time.Now(), log: d.Log}
 	if x.log == nil {

@@ -48,14 +48,12 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	_, err = x.client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
-			return
 		case r.Index < n:
 			g.control[r.Index] = r.Answer
 			g.host = shorter(g.host, time.Duration(r.RTT))
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)
 		}
-		x.log.Debug("compared a port", "port", packets[r.Index].Port, "answer", r.Answer, "from", r.From, "rtt", time.Duration(r.RTT))
 	})
 	if err != nil {
 		return false, err

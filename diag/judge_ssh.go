@@ -2,6 +2,7 @@ package diag
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rapport/knock"
@@ -98,9 +99,12 @@ func (e evidence) acceptedKnocks(h *knock.Report) int {
 	if !e.target.Addr.Addr().IsLoopback() {
 		return 0
 	}
-	ports, others := answered(h, knock.Open)
+	open, others := answered(h, knock.Open)
 	if others == 0 {
-		return knock.Knocks // fewer ports where one occurs twice
+		return knock.Knocks
 	}
-	return len(ports)
+	// A port that occurs twice counts once in open.
+	sequence := knock.Derive(h.Hour, e.target.Range, e.target.Secret).Ports()
+	slices.Sort(sequence[:])
+	return len(open) + knock.Knocks - len(slices.Compact(sequence[:]))
 }

@@ -8,15 +8,14 @@ import (
 	"rapport/knock"
 )
 
-// Change is what can be changed on this side in the entry of a server, so
-// that the next handshake opens.
-// Zero fields stay as they are.
+// Change is a change of a host's entry after which the handshake should open the
+// gate. Zero fields change nothing.
 type Change struct {
 	Skew       *time.Duration
 	Range      knock.Range
 	Family     knock.Family
-	Strict     bool // the gate is, as its rules say
-	SweepGuard int  // that of its rules
+	Strict     bool // the server's rules are strict
+	SweepGuard int  // the guard in the server's rules
 }
 
 // IsZero reports whether there is nothing to change.
@@ -42,7 +41,7 @@ func (c Change) Apply(h Host) Host {
 	return h
 }
 
-// String says in words what is applied: "skew -3h, range 10000-10998".
+// String returns the change in words: "skew -3h, range 10000-10998".
 func (c Change) String() string {
 	var words []string
 	if c.Skew != nil {

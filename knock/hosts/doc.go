@@ -18,8 +18,8 @@
 //
 // A [SecretRef] says where a host's secret is: printed by a command, in a file, in
 // the system's keyring, or in the hosts file itself. [Host.ReadSecret] fetches it,
-// [SaveSecretFile] and [SaveKeyring] store one, and [ServeSecret] passes one to
-// child processes. [Generate] makes a new secret, and [Estimate] says how long one
+// [Ask] prompts for one, [SaveSecretFile] and [SaveKeyring] store one, and
+// [ServeSecret] passes one to child processes. [Generate] makes a new secret, and [Estimate] says how long one
 // resists an eavesdropper.
 //
 // No error of this package, and no way of printing its values, shows a secret.

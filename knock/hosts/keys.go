@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,88 +31,72 @@ const (
 // keys returns the keys of a host, in the order in which they are written.
 func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
 
+// field is a key that sets one field of a host. read checks a value, and write
+// turns it into TOML. The zero value and usual are defaults, which are not written.
+func field[T comparable](name string, at func(*Host) *T, read func(value) (T, error), write func(T) string, usual T) key {
+	return key{name, func(h *Host, v value) (err error) {
+		*at(h), err = read(v)
+		return err
+	}, func(h Host) string {
+		var zero T
+		if x := *at(&h); x != zero && x != usual {
+			return write(x)
+		}
+		return ""
+	}}
+}
+
 // serverKeys say where a server is.
 func serverKeys() []key {
+	address := field("address", func(h *Host) *string { return &h.Address }, value.host, tomlString, "")
+	written := address.text
+	address.text = func(h Host) string {
+		if h.Address == h.Name {
+			return ""
+		}
+		return written(h)
+	}
 	return []key{
-		{"address", func(h *Host, v value) (err error) {
-			if h.Address, err = v.text(); err == nil {
-				err = knock.CheckHost(h.Address)
+		address,
+		field("ssh_port", func(h *Host) *int { return &h.SSHPort }, func(v value) (int, error) {
+			n, err := v.integer()
+			if err == nil && (n < 1 || n > 65535) {
+				err = fmt.Errorf("ssh_port %d is not within 1-65535", n)
 			}
-			return err
-		}, func(h Host) string {
-			if h.Address == "" || h.Address == h.Name {
-				return ""
-			}
-			return tomlString(h.Address)
-		}},
-		{"ssh_port", func(h *Host, v value) (err error) {
-			if h.SSHPort, err = v.integer(); err == nil && (h.SSHPort < 1 || h.SSHPort > 65535) {
-				err = fmt.Errorf("ssh_port %d is not within 1-65535", h.SSHPort)
-			}
-			return err
-		}, func(h Host) string {
-			if h.SSHPort == 0 || h.SSHPort == knock.DefaultSSHPort {
-				return ""
-			}
-			return strconv.Itoa(h.SSHPort)
-		}},
-		{"range", func(h *Host, v value) error {
-			s, err := v.text()
-			if err == nil {
-				h.Range, err = knock.ParseRange(s)
-			}
-			return err
-		}, func(h Host) string {
-			if !h.Range.IsValid() || h.Range == knock.DefaultRange {
-				return ""
-			}
-			return tomlString(h.Range.String())
-		}},
-		{"family", func(h *Host, v value) error {
-			s, err := v.text()
-			if err == nil {
-				h.Family, err = knock.ParseFamily(s)
-			}
-			return err
-		}, func(h Host) string {
-			if h.Family == "" || h.Family == knock.FamilyAuto {
-				return ""
-			}
-			return tomlString(string(h.Family))
-		}},
-		{"skew", func(h *Host, v value) (err error) {
-			if h.Skew, err = v.duration(); err == nil && h.Skew.Abs() > MaxSkew {
+			return n, err
+		}, strconv.Itoa, knock.DefaultSSHPort),
+		field("range", func(h *Host) *knock.Range { return &h.Range }, parsed(knock.ParseRange), func(r knock.Range) string { return tomlString(r.String()) }, knock.DefaultRange),
+		field("family", func(h *Host) *knock.Family { return &h.Family }, parsed(knock.ParseFamily), func(f knock.Family) string { return tomlString(string(f)) }, knock.FamilyAuto),
+		field("skew", func(h *Host) *time.Duration { return &h.Skew }, func(v value) (time.Duration, error) {
+			d, err := v.duration()
+			if err == nil && d.Abs() > MaxSkew {
 				err = errors.New("skew is more than a century")
 			}
-			return err
-		}, func(h Host) string {
-			if h.Skew == 0 {
-				return ""
-			}
-			return tomlString(knock.FormatDuration(h.Skew))
-		}},
-		{"window", func(h *Host, v value) (err error) {
-			if h.Window, err = v.duration(); err == nil && (h.Window < minWindow || h.Window > maxWindow) {
-				err = fmt.Errorf("window %v is not within %s to %s", h.Window, knock.FormatDuration(minWindow), knock.FormatDuration(maxWindow))
-			}
-			return err
-		}, func(h Host) string {
-			if h.Window == 0 || h.Window == knock.DefaultWindow {
-				return ""
-			}
-			return tomlString(knock.FormatDuration(h.Window))
-		}},
+			return d, err
+		}, tomlDuration, 0),
+		field("window", func(h *Host) *time.Duration { return &h.Window }, within(minWindow, maxWindow), tomlDuration, knock.DefaultWindow),
 		{"ntp", func(h *Host, v value) (err error) {
-			if h.NTP, err = v.texts(); err != nil {
-				return err
-			}
+			h.NTP, err = v.texts()
 			for _, s := range h.NTP {
-				if err := knock.CheckHost(s); err != nil {
-					return err
-				}
+				err = cmp.Or(err, knock.CheckHost(s))
 			}
-			return nil
+			return err
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
+	}
+}
+
+// gateKeys say how a server's gate differs from the usual one.
+func gateKeys() []key {
+	return []key{
+		field("strict", func(h *Host) *bool { return &h.Strict }, value.boolean, strconv.FormatBool, false),
+		field("gap", func(h *Host) *time.Duration { return &h.Gap }, within(minGap, maxGap), tomlDuration, 0),
+		field("sweep_guard", func(h *Host) *int { return &h.SweepGuard }, func(v value) (int, error) {
+			n, err := v.integer()
+			if err == nil && n < 0 {
+				err = fmt.Errorf("sweep_guard %d is below 0", n)
+			}
+			return n, err
+		}, strconv.Itoa, 0),
 	}
 }
 
@@ -152,11 +137,7 @@ func secretKeys() []key {
 			return "true"
 		}},
 		{"secret", func(h *Host, v value) error {
-			s, err := v.text()
-			if err != nil {
-				return err
-			}
-			secret, err := knock.ParseSecret(s)
+			secret, err := parsed(knock.ParseSecret)(v)
 			h.Secret = InlineSecret(secret)
 			return err
 		}, func(h Host) string {
@@ -168,40 +149,25 @@ func secretKeys() []key {
 	}
 }
 
-// gateKeys say how a server's gate differs from the usual one.
-func gateKeys() []key {
-	return []key{
-		{"strict", func(h *Host, v value) (err error) {
-			h.Strict, err = v.boolean()
-			return err
-		}, func(h Host) string {
-			if !h.Strict {
-				return ""
-			}
-			return "true"
-		}},
-		{"gap", func(h *Host, v value) (err error) {
-			if h.Gap, err = v.duration(); err == nil && (h.Gap < minGap || h.Gap > maxGap) {
-				err = fmt.Errorf("gap %v is not within %s to %s", h.Gap, knock.FormatDuration(minGap), knock.FormatDuration(maxGap))
-			}
-			return err
-		}, func(h Host) string {
-			if h.Gap == 0 {
-				return ""
-			}
-			return tomlString(knock.FormatDuration(h.Gap))
-		}},
-		{"sweep_guard", func(h *Host, v value) (err error) {
-			if h.SweepGuard, err = v.integer(); err == nil && h.SweepGuard < 0 {
-				err = fmt.Errorf("sweep_guard %d is below 0", h.SweepGuard)
-			}
-			return err
-		}, func(h Host) string {
-			if h.SweepGuard == 0 {
-				return ""
-			}
-			return strconv.Itoa(h.SweepGuard)
-		}},
+// parsed reads a text with parse.
+func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
+	return func(v value) (x T, err error) {
+		s, err := v.text()
+		if err != nil {
+			return x, err
+		}
+		return parse(s)
+	}
+}
+
+// within reads a duration from low to high.
+func within(low, high time.Duration) func(value) (time.Duration, error) {
+	return func(v value) (time.Duration, error) {
+		d, err := v.duration()
+		if err == nil && (d < low || d > high) {
+			err = fmt.Errorf("%s %v is not within %s to %s", v.key, d, knock.FormatDuration(low), knock.FormatDuration(high))
+		}
+		return d, err
 	}
 }
 
@@ -232,6 +198,15 @@ func (v value) text() (string, error) {
 		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.raw), maxText)
 	}
 	return v.raw, nil
+}
+
+// host reads a host name or an address.
+func (v value) host() (string, error) {
+	s, err := v.text()
+	if err == nil {
+		err = knock.CheckHost(s)
+	}
+	return s, err
 }
 
 func (v value) integer() (int, error) {
@@ -304,6 +279,9 @@ func tomlString(s string) string {
 	b.WriteByte('"')
 	return b.String()
 }
+
+// tomlDuration writes a duration as TOML text.
+func tomlDuration(d time.Duration) string { return tomlString(knock.FormatDuration(d)) }
 
 // tomlStrings writes a TOML array on one line, or nothing for an empty list.
 func tomlStrings(all []string) string {
