@@ -15,7 +15,7 @@ import (
 // WatchConfig is what the Watch screen starts with.
 type WatchConfig struct {
 	// Run watches the gate until ctx ends, as [gate.Watcher] does.
-	Run func(ctx context.Context, on func(watch.Watched)) error
+	Run func(ctx context.Context, on func(watch.Snapshot)) error
 
 	ASCII   bool // draw with ASCII alone
 	NoColor bool // draw without colour
@@ -47,7 +47,7 @@ func newWatchApp(ctx context.Context, c WatchConfig, th ui.Theme) (*app, *watchS
 	s := &watchScreen{session: &session{ctx: ctx, clock: c.clock, theme: th, now: c.clock()}}
 	a := &app{session: s.session, screens: []screen{s}, shown: s}
 	s.job, a.begin = ui.StartJob(ctx, func(ctx context.Context, emit func(any)) error {
-		return c.Run(ctx, func(seen watch.Watched) { emit(seen) })
+		return c.Run(ctx, func(seen watch.Snapshot) { emit(seen) })
 	})
 	return a, s
 }
@@ -57,7 +57,7 @@ type watchScreen struct {
 	*session
 	job    *ui.Job
 	failed error         // why the watch ended by itself
-	newest watch.Watched // zero until the first reading
+	newest watch.Snapshot // zero until the first reading
 	paused *pausedWatch  // what is shown in its place
 	top    int           // the first row shown
 	at     int           // the row that is chosen, and who is in it; the choice goes with them
@@ -66,7 +66,7 @@ type watchScreen struct {
 
 // pausedWatch is a screen that stands still.
 type pausedWatch struct {
-	seen watch.Watched
+	seen watch.Snapshot
 	at   time.Time
 }
 
@@ -104,7 +104,7 @@ func (s *watchScreen) keys() ui.Keys {
 func (s *watchScreen) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
-		if seen, ok := msg.Event.(watch.Watched); ok {
+		if seen, ok := msg.Event.(watch.Snapshot); ok {
 			s.newest = seen
 		}
 	case ui.JobDone:
@@ -132,7 +132,7 @@ func (s *watchScreen) pause() {
 }
 
 // seen is what is shown, and when is the time at which it is.
-func (s *watchScreen) seen() watch.Watched {
+func (s *watchScreen) seen() watch.Snapshot {
 	if s.paused != nil {
 		return s.paused.seen
 	}

@@ -30,7 +30,7 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	return a
 }
 
-var watchedGate = watch.WatchedGate{
+var watchedGate = watch.Gate{
 	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.Fixed,
 	Windows: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second},
 	Ended:   true, Counted: true,
@@ -38,7 +38,7 @@ var watchedGate = watch.WatchedGate{
 
 // looked is the message of a look at noon that found these visits.
 func looked(totals watch.Totals, visits ...watch.Visit) tea.Msg {
-	return fromJob{watch.Watched{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
+	return fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
 }
 
 // visit is one of an address that entered phases so long ago; a negative age is
@@ -86,11 +86,11 @@ func crowd() tea.Msg {
 }
 
 func TestGoldenWatchScreens(t *testing.T) {
-	down := fromJob{watch.Watched{Time: noon, Gate: watchedGate, Down: true, Visits: []watch.Visit{
+	down := fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Down: true, Visits: []watch.Visit{
 		visit("192.0.2.80", watch.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
 		visit("192.0.2.81", watch.VisitCut, -1, time.Minute),
 	}, Totals: watch.Totals{Handshakes: 1, SSHDown: 1}}}
-	lost := fromJob{watch.Watched{Gate: watchedGate, Lost: true}}
+	lost := fromJob{watch.Snapshot{Gate: watchedGate, Lost: true}}
 	for _, tt := range []struct {
 		name  string
 		w, h  int
@@ -204,7 +204,7 @@ func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 	}
 	row, _ := chosen()
 	more := crowd().(fromJob)
-	seen := more.event.(watch.Watched)
+	seen := more.event.(watch.Snapshot)
 	seen.Visits = append([]watch.Visit{visit("198.51.100.1", watch.VisitInside, 0)}, seen.Visits...)
 	more.event = seen
 	m = tell(m, more)

@@ -221,7 +221,7 @@ func printInspect(w io.Writer, i gate.Inspection, r gate.Report) {
 func printGate(w io.Writer, name string, g *gate.ReportedGate) {
 	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, joined(g.Families, " and IPv"), g.Chain)
 	if g.Accept != "" {
-		fmt.Fprintf(w, ", door %s", g.Accept)
+		fmt.Fprintf(w, ", accept rule %s", g.Accept.Words())
 	}
 	if g.SSHPort != 0 {
 		fmt.Fprintf(w, " to port %d", g.SSHPort)

@@ -82,7 +82,7 @@ func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 	defer cancel(nil)
 	e := json.NewEncoder(cmd.OutOrStdout())
 	e.SetEscapeHTML(false)
-	err := w.Run(ctx, func(seen watch.Watched) {
+	err := w.Run(ctx, func(seen watch.Snapshot) {
 		for _, event := range seen.Events {
 			if err := e.Encode(event); err != nil {
 				cancel(err)

@@ -11,13 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrivals accepts connections on many ports in the order in which they came.
-// A goroutine for each port would lose it: which one runs first is chance. The
-// kernel appends a listener to the ready list of an epoll set at the moment at
-// which a connection completes, on loopback within the client's connect. Edge
-// triggered, it stands there once until it is read, and the list is read from
-// its front. So however late that is, the order of first connections is certain;
-// only of several to one port in one reading the later ones have no place.
+// arrivals accepts connections on many ports in the order in which they arrived. With
+// a goroutine for each port, chance would decide the order. The kernel appends a
+// listener to the ready list of an epoll set when a connection completes, on loopback
+// within the client's connect. Edge triggered, it is in the list once until it is
+// read, from the front. So the order of the first connections to each port is certain,
+// however late they are read; that of further ones to the same port is not.
 type arrivals struct {
 	set  *os.File // the epoll set, itself polled by the runtime
 	conn syscall.RawConn
@@ -31,7 +30,7 @@ func newArrivals() (*arrivals, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// Else os.NewFile would not hand it to the runtime's poller.
+	// os.NewFile gives only non-blocking files to the runtime's poller.
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -44,7 +43,7 @@ func newArrivals() (*arrivals, error) {
 	return a, nil
 }
 
-// add accepts what comes to port by l from now on, until l is closed.
+// add accepts connections to port by l, until l is closed.
 func (a *arrivals) add(port uint16, l *net.TCPListener) error {
 	a.mu.Lock()
 	a.listeners[port] = l
@@ -64,7 +63,7 @@ func (a *arrivals) add(port uint16, l *net.TCPListener) error {
 	return errors.Join(err, failed)
 }
 
-// wait returns the next knocks; its error is that of a closed set.
+// wait returns the next knocks, or an error once the set is closed.
 func (a *arrivals) wait() (batch, error) {
 	var events [64]unix.EpollEvent
 	var n int

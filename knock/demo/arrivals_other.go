@@ -8,13 +8,12 @@ import (
 	"time"
 )
 
-// hold is how long knocks are gathered. Clients send a handshake within about
-// 4 ms, and the goroutines that accept run a little late.
-const hold = 10 * time.Millisecond
+// gatherTime is how long knocks are gathered. Clients send a handshake within about
+// 4 ms, and the accepting goroutines run a little late.
+const gatherTime = 10 * time.Millisecond
 
-// arrivals accepts connections on many ports, each by a goroutine of its own.
-// Which of these runs first is chance, so that of knocks that come within hold
-// the order is not known.
+// arrivals accepts connections on many ports, with a goroutine for each. Which runs
+// first is chance, so that the order of knocks within gatherTime is not known.
 type arrivals struct {
 	accepted chan arrival
 	closed   chan struct{}
@@ -24,7 +23,7 @@ func newArrivals() (*arrivals, error) {
 	return &arrivals{make(chan arrival), make(chan struct{})}, nil
 }
 
-// add accepts what comes to port by l from now on, until l is closed.
+// add accepts connections to port by l, until l is closed.
 func (a *arrivals) add(port uint16, l *net.TCPListener) error {
 	go func() {
 		for {
@@ -55,7 +54,7 @@ func (a *arrivals) hand(k arrival) bool {
 	}
 }
 
-// wait returns the next knocks; its error is that of a closed set.
+// wait returns the next knocks, or an error once the set is closed.
 func (a *arrivals) wait() (batch, error) {
 	var b batch
 	var over <-chan time.Time
@@ -63,7 +62,7 @@ func (a *arrivals) wait() (batch, error) {
 		select {
 		case k := <-a.accepted:
 			if b.late = append(b.late, k); over == nil {
-				over = time.After(hold)
+				over = time.After(gatherTime)
 			}
 		case <-over:
 			return b, nil

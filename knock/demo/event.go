@@ -8,28 +8,28 @@ import (
 	"rapport/knock"
 )
 
-// EventKind says what an [Event] is about.
+// EventKind is what an [Event] is about.
 type EventKind int
 
 // The kinds of events of a [StandIn].
 const (
-	// Entered: the address Addr entered the phase Phase by a knock to Port.
+	// Entered: Addr entered Phase by a knock to Port.
 	Entered EventKind = iota + 1
-	// Opened: SSH is open for Addr, for one window from now on.
+	// Opened: SSH is open for Addr from now on, for one window.
 	Opened
 	// Shut: the window of Addr is over, or a refresh ended it.
 	Shut
-	// Refreshed: the ports of the hour Hour hold from now on.
+	// Refreshed: the ports are those of Hour from now on.
 	Refreshed
-	// PortTaken: Port cannot be listened on for the reason Err. The stand-in
-	// tries again every second; knocks to that port are lost until then.
+	// PortTaken: listening on Port failed with Err. The stand-in tries again every
+	// second; knocks to that port are lost until then.
 	PortTaken
 	// Login: a session from Addr was greeted.
 	Login
 )
 
-// Event is something that happened to a [StandIn]. Fields that its kind does
-// not name are zero.
+// Event is something that happened to a [StandIn]. Fields that do not concern its
+// kind are zero.
 type Event struct {
 	Kind  EventKind
 	Time  time.Time // by the server's clock, faults included
@@ -40,7 +40,7 @@ type Event struct {
 	Err   error
 }
 
-// String returns one line without the time.
+// String returns the event as one line, without the time.
 func (e Event) String() string {
 	switch e.Kind {
 	case Entered:

@@ -10,10 +10,10 @@ import (
 	"rapport/knock"
 )
 
-// SSHD is what the SSH server behind a gate does once the gate is open.
+// SSHD is the behaviour of the SSH server once the gate is open.
 type SSHD string
 
-// The SSH servers.
+// The behaviours of the SSH server.
 const (
 	SSHDUp       SSHD = ""         // answers and greets
 	SSHDDown     SSHD = "down"     // nothing listens
@@ -21,12 +21,11 @@ const (
 	SSHDRefusing SSHD = "refusing" // says "Not allowed at this time", as OpenSSH 9.8 does under a penalty
 )
 
-// maxClock bounds how far a server's clock can be off, so that hours keep
-// four-digit years.
+// maxClock bounds how wrong a server's clock can be, so that years have four digits.
 const maxClock = 100 * 365 * 24 * time.Hour
 
-// Faults is what is wrong with a [StandIn]. The zero Faults is nothing. Faults
-// compare with ==, and *Faults is a [flag.Value] that accumulates.
+// Faults is what is wrong with a [StandIn]; nothing for the zero value. Faults compare
+// with ==, and *Faults is a [flag.Value] that accumulates.
 type Faults struct {
 	Clock time.Duration      // the server's clock minus the true one
 	Range knock.Range        // the range of the server's rules, unless zero
@@ -34,16 +33,16 @@ type Faults struct {
 	Drop  [knock.Knocks]bool // the knocks whose ports lose every packet
 }
 
-// fault is one name that Set knows.
+// fault is a fault that Set knows by name.
 type fault struct {
 	name  string
-	takes string // what its values are, for the error
+	takes string // what values it accepts, for the error
 	set   func(f *Faults, value string) bool
 	get   func(f Faults) []string // the values in force
 }
 
-// faults is everything there is to know about the names; a new fault is a field
-// and an entry here.
+// faults returns the table of faults. A new fault is a field of [Faults] and an entry
+// here.
 func faults() []fault {
 	return []fault{{
 		name: "clock", takes: "a duration such as +3h or -90m",
@@ -113,7 +112,7 @@ func faults() []fault {
 	}}
 }
 
-// ParseFault reads one fault of the form NAME=VALUE: clock=+3h,
+// ParseFault parses one fault of the form NAME=VALUE: clock=+3h,
 // range=10000-11000, sshd=down (or silent, refusing), drop=3.
 func ParseFault(s string) (Faults, error) {
 	var f Faults
@@ -121,9 +120,9 @@ func ParseFault(s string) (Faults, error) {
 	return f, err
 }
 
-// Set adds one fault in the form of [ParseFault] to f. A name that comes twice
-// replaces its value, except for drop, where the knocks accumulate. The error
-// names what is known, and leaves f as it was.
+// Set adds one fault in the form of [ParseFault] to f. A second value
+// for a name replaces the first, except for drop, which accumulates. The error names
+// the known faults, and f is unchanged.
 func (f *Faults) Set(s string) error {
 	name, value, _ := strings.Cut(s, "=")
 	known := faults()
@@ -152,11 +151,11 @@ func (f Faults) List() []string {
 	return list
 }
 
-// String returns the faults of List with a space between them, nothing for none.
+// String returns the faults of List, separated by spaces.
 func (f Faults) String() string { return strings.Join(f.List(), " ") }
 
-// signed returns +3h or -90m30s: what time.Duration prints, with a sign and
-// without the zeros at its end.
+// signed formats a duration as +3h or -90m30s: with a sign, and without zeros at the
+// end.
 func signed(d time.Duration) string {
 	s := d.String()
 	if d > 0 {

@@ -50,7 +50,7 @@ func launch(t *testing.T, c demo.Config) *server {
 		s.events = append(s.events, e)
 	}
 	if c.Clock == nil {
-		at := time.Now() // a test at the turn of the hour is not about it
+		at := time.Now() // no test is about the hour change
 		c.Clock = func() time.Time { return at }
 	}
 	s.config = c

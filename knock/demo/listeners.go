@@ -12,26 +12,26 @@ import (
 	"rapport/knock"
 )
 
-// Ranges that are tried one after the other where none was asked for: that of
-// the article and those of the same size above it, as long as they are below
-// the ports that Linux gives to outgoing connections, from 32768 on.
+// The ranges that are tried if none is configured: the article's, and those of the
+// same size above it, below the ports that Linux uses for outgoing connections,
+// from 32768 on.
 const (
 	rangeSize = 1000
 	lastRange = 31000
 )
 
-// SSH ports that are tried where none was asked for.
+// The SSH ports that are tried if none is configured.
 const (
 	firstSSHPort = 2222
 	lastSSHPort  = 2321
 )
 
-// backOff is the pause after an accept that failed, as it does for want of
+// backOff is the pause after an accept that failed, for example without free
 // descriptors.
 const backOff = 10 * time.Millisecond
 
-// pickPorts settles ranges and SSH port and listens on the knocks' ports. A
-// taken port moves on to the next range where none was asked for: s.mu is held.
+// pickPorts chooses the ranges and the SSH port, and listens on the knock ports. If
+// no range is configured it takes the first one whose ports are free: s.mu is held.
 func (s *StandIn) pickPorts() error {
 	c := s.config
 	if err := s.pickSSHPort(); err != nil {
@@ -55,8 +55,8 @@ func (s *StandIn) pickPorts() error {
 		return nil
 	}
 	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
-	// Stand-ins side by side have SSH ports of their own, and by these ranges of
-	// their own: one would take another one's knocks for its client's else.
+	// Stand-ins on one machine have different SSH ports, which give them different
+	// ranges: else one would see the knocks for another.
 	first := max(0, int(s.ssh.Port())-firstSSHPort) % ranges
 	for n := range ranges {
 		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
@@ -76,7 +76,7 @@ func (s *StandIn) pickPorts() error {
 		rangeSize, knock.DefaultRange.Bottom(), lastRange+rangeSize-1)
 }
 
-// pickSSHPort finds the SSH port and locks it.
+// pickSSHPort chooses the SSH port and locks it.
 func (s *StandIn) pickSSHPort() error {
 	c := s.config
 	if c.SSHPort != 0 {
@@ -98,9 +98,9 @@ func (s *StandIn) pickSSHPort() error {
 	return fmt.Errorf("the ports %d-%d are all taken; choose another with --ssh-port", firstSSHPort, lastSSHPort)
 }
 
-// lockPort makes sure that the SSH port is free. Nothing listens there while
-// the gate is shut, so a second stand-in would find it free as well; each holds
-// the UDP port of that number as a lock.
+// lockPort makes sure that the SSH port is free. Nothing listens there while the
+// gate is closed, so that a second stand-in would find it free too. The UDP port of
+// the same number serves as a lock.
 func (s *StandIn) lockPort() error {
 	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.ssh.String())
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *StandIn) lockPort() error {
 	return l.Close()
 }
 
-// listenTCP listens on a port. Without multipath TCP, which Go's listeners
-// offer by default, since it makes opening one and accepting slower.
+// listenTCP listens on a port, without multipath TCP, Go's default, which makes
+// listening and accepting slower.
 func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -132,10 +132,10 @@ func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 	return tcp, nil
 }
 
-// listen makes the ports that are listened on those of so many hours from this
-// one on. While it runs that is this hour alone: whoever knocks at another one's
-// ports must not see an answer. Ports that are not free are in s.taken
-// afterwards: s.mu is held.
+// listen listens on the ports of so many hours from this one on, and closes all
+// others. While the stand-in runs that is one hour: a client that knocks at ports of
+// another must get no answer. It stores ports that are not free in s.taken: s.mu is
+// held.
 func (s *StandIn) listen(hours int) {
 	want := make(map[uint16]bool, 2*knock.Knocks)
 	for n := range hours {
@@ -175,7 +175,7 @@ func (s *StandIn) listen(hours int) {
 	}
 }
 
-// reason is what stands in the way of listening, shortly.
+// reason returns the short cause of a failed listen.
 func reason(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -217,7 +217,7 @@ func (s *StandIn) accept(l net.Listener) {
 	}
 }
 
-// remote returns the address that c comes from.
+// remote returns the source address of c.
 func remote(c net.Conn) netip.Addr {
 	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap()

@@ -8,30 +8,30 @@ import (
 	"rapport/knock"
 )
 
-// maxAddrs is the number of addresses that one list holds, as xt_recent's
-// ip_list_tot has it by default. The oldest makes room for a new one.
+// maxAddrs is how many addresses a list holds, as xt_recent's ip_list_tot by default.
+// A new address replaces the oldest.
 const maxAddrs = 100
 
-// Phases is the article's five netfilter rules as a state machine: for each of
-// the phases 1 to 5 a list of addresses with the time at which each was set. It
-// does no I/O and has no clock: the times are whatever the caller hands in. Its
-// memory is bounded. It is not safe for use by several goroutines at once.
+// Phases is the article's five netfilter rules as a state machine: for each of the
+// phases 1 to 5 a list of addresses with the time at which each was added. It does no
+// I/O, and the caller gives the times. Its memory is bounded. It is not safe for
+// concurrent use.
 type Phases struct {
 	ports  [knock.Knocks]uint16
 	window time.Duration
 	lists  [knock.Knocks]recent
 }
 
-// NewPhases returns empty phases for the ports of seq. An address stays in a
-// phase for the window; the article's is 5 seconds.
+// NewPhases returns empty phases for the ports of seq. An address stays in a phase
+// for the window, 5 seconds in the article.
 func NewPhases(seq knock.Sequence, window time.Duration) *Phases {
 	return &Phases{ports: seq.Ports(), window: window}
 }
 
-// Knock walks the rules, in their order, with a packet from addr to port that
-// starts a connection, and returns the phases that addr entered by it: none for
-// a wrong port, which resets nothing. Rules do not end the walk, so where the
-// sequence repeats a port one packet may enter several phases.
+// Knock plays a SYN from addr to port through the rules, in their order, and returns
+// the phases that addr entered: none for a wrong port, which resets nothing. A rule
+// does not end the walk: if the sequence repeats a port, one packet may enter several
+// phases.
 func (p *Phases) Knock(addr netip.Addr, port uint16, now time.Time) (entered []int) {
 	addr = addr.Unmap()
 	for k, want := range p.ports {
@@ -50,8 +50,8 @@ func (p *Phases) Knock(addr netip.Addr, port uint16, now time.Time) (entered []i
 	return entered
 }
 
-// Open reports whether a connection from addr to the SSH port is let through:
-// whether it is in phase 5. Asking neither uses the window up nor extends it.
+// Open reports whether SSH is open for addr, that is, whether it is in phase 5. It
+// neither ends nor extends the window.
 func (p *Phases) Open(addr netip.Addr, now time.Time) bool { return p.In(addr, knock.Knocks, now) }
 
 // In reports whether addr entered the phase (1 to 5) no longer than one window

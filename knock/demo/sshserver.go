@@ -19,22 +19,22 @@ const (
 	version = "SSH-2.0-rapport_demo"
 	// refusal is what OpenSSH says to an address under a penalty.
 	refusal = "Not allowed at this time\r\n"
-	// greeting is all there is to see after a login.
+	// greeting is what a login prints.
 	greeting = "you are in: this is rapport's demo server, behind its port-knocking gate\n" +
 		"there is no shell here; the connection closes now\n"
 
 	// maxSessions bounds the connections to the SSH port at one time.
 	maxSessions = 16
-	// handshakeTime is how long a login may take, and how long a server that
-	// says nothing says it.
+	// handshakeTime is how long a login may take, and how long the silent server
+	// stays connected.
 	handshakeTime = 30 * time.Second
-	// sessionTime is how long a client may stay that does not ask for a shell.
+	// sessionTime bounds a connection that requests no shell.
 	sessionTime = 10 * time.Minute
-	// partingTime is how long a client has to read its last bytes.
-	partingTime = 2 * time.Second
+	// closeTime is how long a client has to read the last bytes.
+	closeTime = 2 * time.Second
 )
 
-// newSSHServer returns a server with a fresh host key that lets everyone in.
+// newSSHServer returns a server with a new host key that accepts every login.
 func newSSHServer() (*ssh.ServerConfig, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -49,7 +49,7 @@ func newSSHServer() (*ssh.ServerConfig, error) {
 	return c, nil
 }
 
-// admit takes a connection to the SSH port, if the gate is open for addr.
+// admit serves a connection to the SSH port if the gate is open for addr.
 func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +74,8 @@ func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
 	})
 }
 
-// cutOff closes with a reset, the nearest thing to a refusal once the kernel
-// has accepted.
+// cutOff closes a connection with a reset: the kernel has accepted it, so that it can
+// no longer be refused.
 func cutOff(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -83,7 +83,7 @@ func cutOff(c net.Conn) {
 	_ = c.Close()
 }
 
-// serve is one connection to the SSH server, or to what stands in its place.
+// serve serves one connection as the configured SSH server does.
 func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 	_ = c.SetDeadline(time.Now().Add(handshakeTime))
 	switch s.config.Faults.SSHD {
@@ -92,7 +92,7 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 		return
 	case SSHDRefusing:
 		_, _ = io.WriteString(c, refusal)
-		s.part(c)
+		s.drain(c)
 		return
 	}
 	conn, channels, requests, err := ssh.NewServerConn(c, s.server)
@@ -110,24 +110,24 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 			s.mu.Lock()
 			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.ssh.Port())})
 			s.mu.Unlock()
-			_ = c.SetDeadline(time.Now().Add(partingTime))
+			_ = c.SetDeadline(time.Now().Add(closeTime))
 		}
 	}
 	_ = conn.Wait()
 }
 
-// part ends the sending half and waits shortly for the client's end: closed
-// with bytes unread, the connection would be reset and could lose the refusal.
-func (s *StandIn) part(c net.Conn) {
+// drain closes the sending half and waits briefly for the client to close: a close
+// with unread bytes would reset the connection, and the refusal could be lost.
+func (s *StandIn) drain(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
-	_ = c.SetDeadline(time.Now().Add(partingTime))
+	_ = c.SetDeadline(time.Now().Add(closeTime))
 	_, _ = io.Copy(io.Discard, c)
 }
 
-// greet answers one session: a shell or a command gets the greeting and exit
-// status 0. It reports whether one was asked for.
+// greet answers one session: a shell or a command prints the greeting and exits with
+// status 0. It reports whether one was requested.
 func greet(nc ssh.NewChannel) bool {
 	ch, requests, err := nc.Accept()
 	if err != nil {

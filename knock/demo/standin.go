@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// tick is how often the clock is looked at. One long timer to the end of the
-	// hour would miss a clock that is set and a laptop that slept.
+	// tick is how often the clock is read. One long timer to the hour change would
+	// miss a clock that is set and a laptop that slept.
 	tick = time.Second
 	// eventBacklog is how many events OnEvent can lag behind. A handshake makes
 	// about eight.
@@ -26,48 +26,46 @@ const (
 	firstUnprivileged = 1024
 )
 
-// Config says what a [StandIn] is. Only the secret is required.
+// Config is the configuration of a [StandIn]. Only the secret is required.
 type Config struct {
 	Secret  knock.Secret
-	Range   knock.Range   // zero: one with free ports, the first stand-in on a machine has knock.DefaultRange
+	Range   knock.Range   // zero: one with free ports; knock.DefaultRange for the first stand-in on a machine
 	Window  time.Duration // of each phase and of SSH; zero: knock.DefaultWindow
 	SSHPort int           // zero: the first free port from 2222 on
 	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
 	Faults  Faults
-	// Clock is the server's clock before faults; nil: time.Now. Only the hour
-	// comes from it: windows are measured by the system's monotonic clock, as
-	// the kernel does, so a clock that is set leaves them alone.
+	// Clock is the server's clock before faults; nil: time.Now. It only gives the
+	// hour: windows are measured by the monotonic clock, as in the kernel, so that
+	// setting the clock does not change them.
 	Clock func() time.Time
-	// OnEvent, if not nil, is called with every event in order, from one
-	// goroutine. One that is far too slow loses events rather than hold the gate
-	// up. It must not call Close, which waits for it.
+	// OnEvent, if not nil, is called with every event in order, from one goroutine.
+	// Events are lost if it is more than 256 behind. It must not call Close, which
+	// waits for it.
 	OnEvent func(Event)
 }
 
-// StandIn is a gate and its SSH server on loopback, in pure Go and without
-// privileges. It behaves as the article's rules do but for what a program
-// cannot do without the kernel's firewall:
+// StandIn is a gate and its SSH server on loopback. It behaves as the article's
+// rules do, except for what a program cannot do without the kernel's firewall:
 //
 //   - It sees a knock only where it listens, so the ports of the hour accept
-//     connections, and close them. A client sees `open` there, `refused` on
-//     every other port and on that of a knock that gets lost, where a real gate
-//     is `silent`.
-//   - The SSH port refuses while shut. While open for one address, another one
-//     is accepted and cut off.
-//   - Knocks count in the order in which they were sent. Elsewhere than on Linux
-//     it is not known of those within 10 ms: these count in the order of the
+//     connections, and close them. A client sees `open` there, and `refused` on
+//     every other port and on that of a lost knock, where a real gate is `silent`.
+//   - The SSH port refuses while closed. While it is open for one address, it
+//     accepts and resets connections from others.
+//   - Knocks count in the order in which they were sent. On other systems than
+//     Linux the order within 10 ms is not known: these count in the order of the
 //     sequence.
 type StandIn struct {
 	config   Config
-	client   knock.Range // what clients are told
-	rules    knock.Range // what the rules follow
+	client   knock.Range // the range for clients
+	rules    knock.Range // the range of the rules
 	ssh      netip.AddrPort
 	server   *ssh.ServerConfig
 	lock     net.PacketConn // see lockPort
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
-	wake     chan struct{} // something is due earlier than it was
+	wake     chan struct{} // something is due earlier than before
 	sessions chan struct{} // one slot for each connection to the SSH port
 
 	mu       sync.Mutex
@@ -75,17 +73,17 @@ type StandIn struct {
 	hour     knock.Hour
 	phases   *Phases
 	dropped  map[uint16]bool             // ports of this hour that lose every packet
-	arrivals *arrivals                   // from knocks
+	arrivals *arrivals                   // accepts the knocks
 	knocks   map[uint16]*net.TCPListener // of this hour
-	taken    map[uint16]bool             // wanted and not listened on
-	open     map[netip.Addr]time.Time    // addresses for which SSH is open, and since when
+	taken    map[uint16]bool             // ports of this hour that are not free
+	open     map[netip.Addr]time.Time    // when SSH opened, for each address for which it is open
 	listener net.Listener                // of SSH, nil while shut
 	conns    map[net.Conn]struct{}       // to the SSH port
 	events   chan Event                  // nil without OnEvent
 }
 
-// Start starts a stand-in that runs until ctx ends or Close is called. Its
-// errors are those of the configuration, and name the port where one is taken.
+// Start starts a stand-in that runs until ctx ends or Close is called. It fails for
+// a wrong configuration and for ports that are taken, which the error names.
 func Start(ctx context.Context, c Config) (*StandIn, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -121,8 +119,7 @@ func Start(ctx context.Context, c Config) (*StandIn, error) {
 	return s, nil
 }
 
-// start settles the ports and starts what runs. After an error nothing does, or
-// is about to end.
+// start chooses the ports and starts the goroutines. After an error they end.
 func (s *StandIn) start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,14 +140,14 @@ func (s *StandIn) start() error {
 			}
 		})
 	}
-	clear(s.taken) // to be told of, now that somebody listens
+	clear(s.taken) // so that listen reports them, now that events are delivered
 	s.refresh()
 	s.running.Go(s.run)
-	s.running.Go(s.hear)
+	s.running.Go(s.acceptKnocks)
 	return nil
 }
 
-// check refuses what no port can be listened on for.
+// check returns what is wrong with a configuration.
 func check(c Config) error {
 	if c.Secret.IsZero() {
 		return errors.New("the stand-in needs a secret")
@@ -159,7 +156,7 @@ func check(c Config) error {
 		return fmt.Errorf("window %v is negative; give one such as 5s", c.Window)
 	}
 	if !c.Addr.IsLoopback() {
-		return fmt.Errorf("address %v is not on loopback, where alone the stand-in is safe; use 127.0.0.1", c.Addr)
+		return fmt.Errorf("address %v is not on loopback, and the stand-in is safe only there; use 127.0.0.1", c.Addr)
 	}
 	if c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535) {
 		return fmt.Errorf("ssh port %d is not within %d-65535; choose another with --ssh-port", c.SSHPort, firstUnprivileged)
@@ -175,22 +172,22 @@ func check(c Config) error {
 	return nil
 }
 
-// Range returns the range that clients are to be configured with, which is not
-// that of the rules where the fault is in the range.
+// Range returns the range for clients. With a fault in the range, the rules have
+// another.
 func (s *StandIn) Range() knock.Range { return s.client }
 
 // SSHAddr returns the address of the SSH server.
 func (s *StandIn) SSHAddr() netip.AddrPort { return s.ssh }
 
-// Close ends the stand-in and its sessions, and returns when nothing of it is
-// left, with the last event delivered. It may be called again.
+// Close ends the stand-in and its sessions, and returns when all its goroutines have
+// ended and the last event is delivered. It returns nil, and may be called again.
 func (s *StandIn) Close() error {
 	s.cancel()
 	s.running.Wait()
 	return nil
 }
 
-// run does what is due until the end.
+// run does what is due until the stand-in ends.
 func (s *StandIn) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -204,12 +201,12 @@ func (s *StandIn) run() {
 		case <-timer.C:
 		case <-s.wake:
 		}
-		timer.Reset(s.turn())
+		timer.Reset(s.runDue())
 	}
 }
 
-// turn does what is due and returns when to be called again.
-func (s *StandIn) turn() time.Duration {
+// runDue does what is due, and returns how long until the next call.
+func (s *StandIn) runDue() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -231,7 +228,7 @@ func (s *StandIn) turn() time.Duration {
 	return wait + time.Millisecond // what is due at an instant is over after it
 }
 
-// refresh makes s.hour's ports hold: s.mu is held.
+// refresh loads the ports of s.hour: s.mu is held.
 func (s *StandIn) refresh() {
 	seq := s.sequence(0)
 	if s.phases == nil {
@@ -255,11 +252,11 @@ func (s *StandIn) sequence(n int) knock.Sequence {
 	return knock.Derive(s.hour.Add(n), s.rules, s.config.Secret)
 }
 
-// now is the server's clock.
+// now returns the time of the server's clock.
 func (s *StandIn) now() time.Time { return s.config.Clock().Add(s.config.Faults.Clock) }
 
-// hear takes knocks until the end.
-func (s *StandIn) hear() {
+// acceptKnocks accepts knocks until the stand-in ends.
+func (s *StandIn) acceptKnocks() {
 	for {
 		b, err := s.arrivals.wait()
 		if err != nil {
@@ -273,7 +270,7 @@ func (s *StandIn) hear() {
 	}
 }
 
-// knock takes knocks that came now.
+// knock plays knocks that arrived now.
 func (s *StandIn) knock(b batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +284,7 @@ func (s *StandIn) knock(b batch) {
 			events = append(events, Event{Kind: Entered, Addr: a.addr, Phase: phase, Port: int(ports[phase-1])})
 		}
 		if slices.Contains(phases, knock.Knocks) {
-			// Before anything else: the client's SYN to the SSH port is 1 ms behind.
+			// At once: the client's SYN to the SSH port follows within 1 ms.
 			s.open[a.addr] = at
 			s.openSSH()
 			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.ssh.Port())})
@@ -304,7 +301,7 @@ func (s *StandIn) knock(b batch) {
 	}
 }
 
-// shut ends the windows that are over: s.mu is held.
+// shut closes the windows that are over: s.mu is held.
 func (s *StandIn) shut() {
 	now := time.Now()
 	for addr := range s.open {
@@ -319,7 +316,7 @@ func (s *StandIn) shut() {
 	}
 }
 
-// emit hands an event on, and never waits: s.mu is held.
+// emit passes an event on without waiting: s.mu is held.
 func (s *StandIn) emit(e Event) {
 	if s.events == nil || s.closed {
 		return

@@ -197,7 +197,7 @@ func TestOrderIsThatOfSending(t *testing.T) {
 			s.has(fmt.Sprint(from, " opens it"), opened)
 			continue
 		}
-		s.has(fmt.Sprint(from, " is heard"), func(e demo.Event) bool { return e.Kind == demo.Entered && e.Addr == from })
+		s.has(fmt.Sprint(from, " enters a phase"), func(e demo.Event) bool { return e.Kind == demo.Entered && e.Addr == from })
 		if s.count(opened) > 0 {
 			t.Errorf("%v opens %v", ports, right)
 		}

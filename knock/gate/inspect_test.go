@@ -36,30 +36,30 @@ func TestParsePorts(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	save := rules(t, "article.save")
-	puzzle := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
-	twoDoors := strings.ReplaceAll(save, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept")
-	none := puzzle
+	query := solve.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 3, Future: 3}
+	twoPorts := strings.ReplaceAll(save, "-m tcp --dport 22 -j portknock_accept", "-m multiport --dports 443,22 -j portknock_accept")
+	none := query
 	none.Secret = knock.Secret{}
 	for _, tt := range []struct {
 		name    string
 		text    string
-		puzzle  solve.Query
+		query   solve.Query
 		sshPort int
 		differs []string
 		match   bool
 		other   bool
 	}{
-		{"all the same", save, puzzle, 22, []string{}, true, false},
-		{"another SSH port", save, puzzle, 443, []string{"ssh port is 22 there, 443 here"}, true, false},
-		{"one of the door's ports", twoDoors, puzzle, 443, []string{}, true, false},
-		{"another secret", strings.NewReplacer("10247", "10248", "10363", "10364", "10938", "10939").Replace(save), puzzle, 22, []string{}, false, true},
-		{"one port edited", strings.ReplaceAll(save, "10247", "10248"), puzzle, 22, []string{"4 of 5 ports are those of hour 2026-11-22-08: the 1st differs (typed wrong, or the rule was edited)"}, false, false},
-		{"another window", strings.ReplaceAll(save, "--seconds 5", "--seconds 15"), puzzle, 22, []string{"window is 15s there, 5s here"}, true, false},
+		{"all the same", save, query, 22, []string{}, true, false},
+		{"another SSH port", save, query, 443, []string{"ssh port is 22 there, 443 here"}, true, false},
+		{"one of two accepted ports", twoPorts, query, 443, []string{}, true, false},
+		{"another secret", strings.NewReplacer("10247", "10248", "10363", "10364", "10938", "10939").Replace(save), query, 22, []string{}, false, true},
+		{"one port edited", strings.ReplaceAll(save, "10247", "10248"), query, 22, []string{"4 of 5 ports are those of hour 2026-11-22-08: the 1st differs (typed wrong, or the rule was edited)"}, false, false},
+		{"another window", strings.ReplaceAll(save, "--seconds 5", "--seconds 15"), query, 22, []string{"window is 15s there, 5s here"}, true, false},
 		{"no secret", save, none, 22, []string{}, false, false},
-		{"no gate", rules(t, "nogate.save"), puzzle, 22, []string{}, false, false},
+		{"no gate", rules(t, "nogate.save"), query, 22, []string{}, false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.puzzle, gate.Facts{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
+			i, err := gate.Inspect(context.Background(), readRules(t, tt.text), tt.query, gate.Facts{SSHPort: tt.sshPort, ListTotal: 10000, Window: 5 * time.Second})
 			if err != nil || !slices.Equal(i.Differs, tt.differs) || (i.Candidate() != nil) != tt.match || i.OtherSecret() != tt.other {
 				t.Errorf("differs %q, match %v, another secret %v, %v", i.Differs, i.Candidate(), i.OtherSecret(), err)
 			}
@@ -67,7 +67,7 @@ func TestInspect(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := gate.Inspect(ctx, readRules(t, save), puzzle, gate.Facts{}); !errors.Is(err, context.Canceled) {
+	if _, err := gate.Inspect(ctx, readRules(t, save), query, gate.Facts{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

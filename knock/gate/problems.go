@@ -103,14 +103,14 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 	}
 	switch {
 	case g.acceptHit < 0:
-		add("no-door", SeverityError, "no rule lets anybody in who made the handshake",
+		add("no-door", SeverityError, "no rule accepts a client that has made the handshake",
 			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
 	case !g.ordered:
-		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the door: "+g.firstBreak(),
-			"let each phase check the list of the phase before it, and the door that of the fifth")
+		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the accept rule: "+g.firstBreak(),
+			"let each phase check the list of the phase before it, and the accept rule that of the fifth")
 	case len(g.Ports) != knock.Knocks:
-		add("phases-out-of-order", SeverityError, fmt.Sprintf("the door opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
-			"make five phases, and let the door check the list of the fifth")
+		add("phases-out-of-order", SeverityError, fmt.Sprintf("the gate opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
+			"make five phases, and let the accept rule check the list of the fifth")
 	}
 	if w := g.Window(); w > 0 && w < shortWindow {
 		severity := SeverityWarning
@@ -120,13 +120,13 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 		add("window-short", severity, fmt.Sprintf("a window is %v: a knock that is lost or waits comes too late", w), "set --seconds 5, or the sets' timeout to 5s")
 	}
 	if g.ordered && slices.Contains(g.Windows, 0) && !slices.Contains(g.Ports, 0) {
-		add("window-endless", SeverityWarning, "a window has no end: who knocked once stays where it is for as long as the list remembers it", "add --seconds 5, or a timeout of 5s to the sets")
+		add("window-endless", SeverityWarning, "a window has no end: an address that knocked once stays in its phase for as long as the list holds it", "add --seconds 5, or a timeout of 5s to the sets")
 	}
 	if p, ok := g.Sequence(); ok && repeats(p) {
 		add("repeated-ports", SeverityInfo, "a port occurs twice in this hour's sequence, which is legal and makes it a little easier to guess", "nothing; a wider range makes it rarer")
 	}
 	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {
-		add("ssh-port", SeverityError, fmt.Sprintf("the door guards port %d, and the client looks at port %d", g.SSHPort, k.SSHPort),
+		add("ssh-port", SeverityError, fmt.Sprintf("the accept rule is for port %d, and the client connects to port %d", g.SSHPort, k.SSHPort),
 			fmt.Sprintf("give --ssh-port %d, or set ssh_port in the hosts file", g.SSHPort))
 	}
 	return all
@@ -149,7 +149,7 @@ func (k Facts) sweepRange(p *script.Printed) knock.Range {
 func emptySecret(m solve.Candidate) Problem {
 	secret := "the empty secret makes"
 	if strings.HasPrefix(string(m.Variant), "blank") {
-		secret = "a secret of blanks makes"
+		secret = "a secret of spaces makes"
 	}
 	return Problem{"empty-secret", SeverityError, fmt.Sprintf("%s these ports, in range %v at hour %v: anybody can compute them", secret, m.Range, m.Hour),
 		"write a secret into the first line of the secret's file on the server, and refresh the rules"}
@@ -187,7 +187,7 @@ func (g Gate) firstBreak() string {
 			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portText(e.port), netfilter.ShortName(e.from))
 		}
 	}
-	return "the door checks another list than the last phase fills"
+	return "the accept rule checks another list than the last phase fills"
 }
 
 // portText returns a port as text, if it is known.
@@ -223,7 +223,7 @@ func (g Gate) checkSurroundings(path netfilter.Path) (all []Problem) {
 			if f.Verdict != netfilter.Drop {
 				what, code = "accepted", "gate-after-accept"
 			}
-			add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
+			add(code, fmt.Sprintf("knocks to port %d are %s before they reach the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
 			break
 		}
 	}
@@ -233,13 +233,13 @@ func (g Gate) checkSurroundings(path netfilter.Path) (all []Problem) {
 	}
 	fresh := path.Decide(netfilter.SYN(ssh), -1)
 	if f := path.Decide(netfilter.SYN(ssh), g.acceptHit); f.Hit != g.acceptHit && f.Verdict == netfilter.Drop {
-		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before they come to the door", ssh), "move the rule of the door before the one that drops")
+		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before the accept rule", ssh), "move the accept rule before the one that drops")
 	} else if f.Hit != g.acceptHit && f.Verdict == netfilter.Accept {
-		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before they come to the door: no knock is needed", ssh), "take away the rule that accepts them, or allow single sources in it")
+		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or limit it to single sources")
 	} else if fresh.Verdict == netfilter.Accept && fresh.Hit >= 0 {
-		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the door: no knock is needed", ssh), "take away the rule that accepts them, or drop them before it")
+		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or drop them before it")
 	} else if fresh.Verdict == netfilter.Accept {
-		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the door, or make DROP the policy of INPUT")
+		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
 	}
 	walks := path.Decide(netfilter.Established(ssh), g.edges[0].hit).Hit == g.edges[0].hit
 	switch f := path.Decide(netfilter.Established(ssh), -1); {
@@ -259,7 +259,7 @@ func (f Findings) checkTwoGates() (all []Problem) {
 				continue
 			}
 			p := Problem{"two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
-				"keep one: run the remove of the other one's script, or take its rules away"}
+				"keep one: run the remove of the other one's script, or remove its rules"}
 			if slices.ContainsFunc(a.Sequences(), func(s [knock.Knocks]uint16) bool { return slices.Contains(b.Sequences(), s) }) {
 				p.Severity = SeverityWarning
 				p.Summary = fmt.Sprintf("two gates with the same ports are loaded, one of iptables (chain %s) and one of nft (chain %s): once one of them is not refreshed, nobody gets in", a.Chain, b.Chain)
@@ -302,7 +302,7 @@ func (f Findings) checkFamilies() (all []Problem) {
 	if f.Kind == FromScript || !path.Shown || path.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
 		return all // not shown, or closed to everybody
 	}
-	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and lets everybody in to port %d: no knock is needed there if sshd listens", name, ssh),
+	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and accepts everybody at port %d: no knock is needed there if sshd listens", name, ssh),
 		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
 }
 
@@ -333,7 +333,7 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 	}
 	for _, g := range f.Gates {
 		if g.size > 0 && g.size < enoughListTotal {
-			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not noted", g.size),
+			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not recorded", g.size),
 				"give the sets a size of 65535"})
 		}
 	}
@@ -347,7 +347,7 @@ func candidateProblems(m solve.Candidate, perhaps bool) (all []Problem) {
 			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
 	} else if m.Offset > 0 {
 		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
-			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then look at this machine's clock"})
+			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then check this machine's clock"})
 	}
 	if fix := m.Variant.Fix(); fix != "" {
 		all = append(all, Problem{"secret-variant", SeverityError, "the server takes the secret " + m.Variant.Words(), fix})

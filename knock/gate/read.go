@@ -39,6 +39,19 @@ const (
 	OneShot AcceptKind = "remove" // the first connection ends the window
 )
 
+// Words returns the kind in words.
+func (k AcceptKind) Words() string {
+	switch k {
+	case Fixed:
+		return "fixed"
+	case Sliding:
+		return "sliding"
+	case OneShot:
+		return "one-shot"
+	}
+	return string(k)
+}
+
 // Gate is a gate found in rules. Everything in it is printable.
 type Gate struct {
 	Family knock.Family
@@ -55,8 +68,8 @@ type Gate struct {
 	// unknown in a script.
 	Windows []time.Duration
 	Accept  AcceptKind
-	// SSHPort is the port that the door guards, 0 where it guards all.
-	// Doors are all ports behind doors of this gate.
+	// SSHPort is the port of the accept rule, 0 if it accepts all. AcceptPorts are
+	// the ports of all accept rules of this gate.
 	SSHPort     int
 	AcceptPorts []int
 	// Chain is the chain that holds the rule of phase 1.

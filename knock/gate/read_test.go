@@ -69,7 +69,7 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 		families []knock.Family
 		ports    []uint16
 		windows  []time.Duration
-		door     gate.AcceptKind
+		accept   gate.AcceptKind
 		sshPort  int
 		chain    string
 	}{
@@ -93,7 +93,7 @@ func TestReadRulesFindsTheGate(t *testing.T) {
 			}
 			for i, g := range f.Gates {
 				if g.Family != tt.families[i] || !slices.Equal(g.Ports, tt.ports) || !slices.Equal(g.Windows, tt.windows) ||
-					g.Accept != tt.door || g.SSHPort != tt.sshPort || g.Chain != tt.chain || len(g.Lists) != 5 || len(g.Also) != 0 {
+					g.Accept != tt.accept || g.SSHPort != tt.sshPort || g.Chain != tt.chain || len(g.Lists) != 5 || len(g.Also) != 0 {
 					t.Errorf("%+v", g)
 				}
 			}
@@ -107,18 +107,18 @@ var numbers = strings.NewReplacer("ct state new", "ct state 0x8", "invalid :", "
 
 func TestReadRulesTellsDoorsApart(t *testing.T) {
 	save, nft := rules(t, "article.save"), rules(t, "native.nft")
-	const door = "--rcheck --seconds 5 --name PK_PHASE5"
+	const accept = "--rcheck --seconds 5 --name PK_PHASE5"
 	const open = "ip saddr @phase5_4 counter packets 3 bytes 180 accept"
 	for _, tt := range []struct {
 		name, text string
 		want       gate.AcceptKind
 	}{
 		{"rcheck", save, gate.Fixed},
-		{"update", strings.Replace(save, door, "--update --seconds 5 --name PK_PHASE5", 1), gate.Sliding},
-		{"remove", strings.Replace(save, door, "--remove --name PK_PHASE5", 1), gate.OneShot},
+		{"update", strings.Replace(save, accept, "--update --seconds 5 --name PK_PHASE5", 1), gate.Sliding},
+		{"remove", strings.Replace(save, accept, "--remove --name PK_PHASE5", 1), gate.OneShot},
 		{"remove in the chain", strings.Replace(save, "-A portknock_accept -j ACCEPT",
 			"-A portknock_accept -m recent --remove --name PK_PHASE5 --mask 255.255.255.255 --rsource\n-A portknock_accept -j ACCEPT", 1), gate.OneShot},
-		{"all others dropped", strings.Replace(save, door, "! --rcheck --seconds 5 --name PK_PHASE5", 1) + "", gate.Fixed},
+		{"all others dropped", strings.Replace(save, accept, "! --rcheck --seconds 5 --name PK_PHASE5", 1) + "", gate.Fixed},
 		{"nft", nft, gate.Fixed},
 		{"nft update", strings.Replace(nft, open, "ip saddr @phase5_4 update @phase5_4 { ip saddr } accept", 1), gate.Sliding},
 		{"nft delete", strings.Replace(nft, open, "ip saddr @phase5_4 delete @phase5_4 { ip saddr } accept", 1), gate.OneShot},

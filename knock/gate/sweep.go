@@ -62,10 +62,13 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 	if slices.Contains(g.Ports, 0) { // computed: their order is unknown
 		how = fmt.Sprintf("at most %d passes over %s in any order", s.Passes, over)
 	}
+	fix := fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", script.DefaultSweepGuard)
+	if most := script.MaxSweepGuard(r); r.IsValid() && most < script.DefaultSweepGuard {
+		fix = fmt.Sprintf("take a wider range, such as %v: in %d ports a sweep guard may forgive no more than %d wrong ports a minute, which few clients keep to", knock.DefaultRange, r.Size(), most)
+	}
 	return Problem{"no-sweep-guard", SeverityWarning,
 		fmt.Sprintf("a sweep opens the gate without the secret: %s, %d SYNs%s; in random order %g passes on average, %d at most",
-			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)),
-		fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", script.DefaultSweepGuard)}, true
+			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)), fix}, true
 }
 
 const (

@@ -10,8 +10,7 @@ import (
 	"rapport/knock"
 )
 
-// Candidate is what five ports may have been made with, and a gate's sequence may
-// be. Candidates compare with ==.
+// Candidate is what five ports may be made with. Candidates compare with ==.
 type Candidate struct {
 	Hour knock.Hour `json:"hour"`
 	// Offset is the distance of Hour from the client's hour, in hours; negative is
@@ -21,20 +20,19 @@ type Candidate struct {
 	Variant Variant     `json:"secret_variant"`
 }
 
-// DefaultHours is how far from now rules are looked for, either way: a weekend
-// without a refresh, and every time zone.
+// DefaultHours is the usual Past and Future of a query: it covers a weekend without
+// a refresh, and every time zone.
 const DefaultHours = 48
 
 // ErrPorts says that a text is not five ports.
 var ErrPorts = errors.New("give five ports, such as 10247,10363,10357,10858,10938")
 
-// IsClients reports whether a client with the range mine, whose hour Offset
-// counts from, makes the same ports.
+// IsClients reports whether a client with the range mine makes these ports now.
 func (c Candidate) IsClients(mine knock.Range) bool {
 	return c.Offset == 0 && c.Range == mine && c.Variant == AsGiven
 }
 
-// Made says what the ports were made with, in a line.
+// Made says in one line what the ports were made with.
 func (c Candidate) Made() string {
 	return fmt.Sprintf("hour %v, range %v, the secret %s", c.Hour, c.Range, c.Variant.Words())
 }
@@ -50,8 +48,8 @@ func (c Candidate) When() string {
 	return "now"
 }
 
-// Differs says, each in a few words, what the server has that a client with the
-// range mine has not; nothing if the two agree.
+// Differs returns the differences between the server and a client with the range
+// mine, each in a few words.
 func (c Candidate) Differs(mine knock.Range) (all []string) {
 	switch {
 	case c.Offset < 0:
@@ -71,8 +69,8 @@ func (c Candidate) Differs(mine knock.Range) (all []string) {
 	return all
 }
 
-// ParsePorts reads the five ports of a sequence, with commas or white space
-// between them. Its error is ErrPorts.
+// ParsePorts parses five ports, each 1 to 65535, with commas or white space between
+// them. Its error is ErrPorts.
 func ParsePorts(s string) (p [knock.Knocks]uint16, err error) {
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(words) != knock.Knocks {

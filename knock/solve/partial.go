@@ -8,18 +8,18 @@ import (
 	"rapport/knock"
 )
 
-// minNear is how many of the five ports must be right to be no other secret's.
-const minNear = 3
+// minRight is how many of the five ports a partial match must have.
+const minRight = 3
 
-// PartialMatch is an hour whose ports, with the client's range and secret, are some of
-// those that were to be solved.
+// PartialMatch is an hour in which the client's range and secret make most of the
+// five ports.
 type PartialMatch struct {
 	Hour   knock.Hour
-	Offset int   // from the client's; negative is earlier
-	Wrong  []int // which of the five are others, 1 to 5
+	Offset int   // hours from the client's hour; negative is earlier
+	Wrong  []int // which of the five differ, 1 to 5
 }
 
-// Words says what is right and what is not.
+// Words says in one line which ports match and which do not.
 func (n PartialMatch) Words() string {
 	var wrong []string
 	for _, k := range n.Wrong {
@@ -33,15 +33,15 @@ func (n PartialMatch) Words() string {
 		knock.Knocks-len(wrong), n.Hour, strings.Join(wrong, " and "), verb)
 }
 
-// differs says it as [Match.Differs] does.
+// Differs returns the differences, as [Candidate.Differs] does.
 func (n PartialMatch) Differs() []string {
 	m := Candidate{Offset: n.Offset, Variant: AsGiven}
 	return append([]string{n.Words()}, m.Differs(knock.Range{})...)
 }
 
-// nearest finds the hour that makes the most of the ports of a sequence, in
-// their places; of two alike, the one nearer to the client's. It returns nil
-// where chance does as well.
+// FindPartial finds the hour that makes the most ports of a sequence, each in its
+// place; of two equal ones, the hour nearer to the client's. It returns nil for
+// fewer than three ports, and where chance may have made them.
 func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch) {
 	if !p.Range.IsValid() {
 		return nil
@@ -50,7 +50,7 @@ func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch)
 	for offset := -min(max(p.Past, 0), MaxHours); offset <= min(max(p.Future, 0), MaxHours); offset++ {
 		h := p.Hour.Add(offset)
 		if h.Sub(p.Hour) != offset {
-			continue // no four-digit year has it
+			continue // beyond four-digit years
 		}
 		hours++
 		made := knock.Derive(h, p.Range, p.Secret).Ports()
@@ -66,7 +66,7 @@ func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch)
 			}
 		}
 	}
-	if best == nil || knock.Knocks-len(best.Wrong) < minNear {
+	if best == nil || knock.Knocks-len(best.Wrong) < minRight {
 		return nil
 	}
 	right := float64(knock.Knocks - len(best.Wrong))

@@ -12,51 +12,52 @@ import (
 )
 
 const (
-	// MaxHours bounds how far from now Solve looks, either way: a year.
+	// MaxHours bounds Past and Future of a query: a year.
 	MaxHours = 366 * 24
-	// maxMatches bounds the matches that are kept. There are more than a few
+	// maxMatches bounds the candidates of a solution. There are more than a few
 	// only for ranges of a handful of ports.
 	maxMatches = 100
 	minSize    = 2
-	MaxSize    = 65535
+	// MaxSize is the size of the widest range.
+	MaxSize = 65535
 )
 
-// Query is five ports that a server takes, and what is known of their making.
+// Query is five ports that a server accepts, and what the client knows.
 type Query struct {
 	Ports  [knock.Knocks]uint16
 	Secret knock.Secret
-	Range  knock.Range // as the client has it: its matches come first; zero is not known
-	Hour   knock.Hour  // as the client has it
-	Past   int         // hours before and after Hour to look at
+	Range  knock.Range // the client's: its candidates come first; zero is not known
+	Hour   knock.Hour  // the client's
+	Past   int         // hours before and after Hour to try, up to MaxHours
 	Future int
 }
 
-// Solution is what Solve found.
+// Solution is the result of [Solve].
 type Solution struct {
 	// Candidates are all that make the ports, the likeliest first: with the
-	// client's range, with the secret as it is, near in time. Several are an
-	// ambiguity, which only ranges of few ports have.
+	// client's range, with the secret as given, near in time. Several are
+	// possible only for narrow ranges.
 	Candidates []Candidate
-	More       int    // matches beyond those kept
+	More       int    // further candidates, beyond the first 100
 	Searched   uint64 // combinations of hour, secret and range size that were tried
 }
 
-// number is an MD5 sum as the number that the scheme makes of it: limbs of 26
-// bits each, the lowest first. These are short enough for [Solve] to add up
-// five products with 32 bits.
+// number is an MD5 sum as a number: limbs of 26 bits, the lowest first. They are
+// short enough to add up five products with 32 bits in 64.
 type number [5]uint32
 
 const limbBits = 26
 
-// origin is what a number was made of.
+// origin is what a number was made from.
 type origin struct {
 	sum    [md5.Size]byte
 	offset int
 	Variant
 }
 
-// Solve tries every hour around the puzzle's, every range of ports and every
-// [Variant] of the secret. It stops early when ctx ends.
+// Solve tries every hour of the query, every range of ports and every [Variant] of
+// the secret. It returns an empty solution for a query without a secret, and fails
+// only with the cause of ctx.
 func Solve(ctx context.Context, p Query) (Solution, error) {
 	if p.Secret.IsZero() {
 		return Solution{}, nil
@@ -64,9 +65,10 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 	return p.solve(ctx, variants(p.Secret))
 }
 
-// solveEmpty finds the hour and range with which the empty secret, or one of
-// blanks, makes one of the sequences. It returns nil where chance may well make
-// the same ports, as it does in a range of a few.
+// SolveEmpty finds the hour and range with which the empty secret, or one of
+// spaces, makes one of the sequences. It returns nil if there is none, or if the
+// ports are so close together that chance may have made them. It fails only with
+// the cause of ctx.
 func SolveEmpty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
 	texts := variants(knock.Secret{})
 	for _, ports := range sequences {
@@ -87,7 +89,7 @@ func SolveEmpty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) 
 	return nil, nil
 }
 
-// solve is Solve for texts that may have been hashed.
+// solve is Solve for the texts of any secret.
 func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error) {
 	var s Solution
 	if slices.Contains(p.Ports[:], 0) {
@@ -124,8 +126,9 @@ func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error)
 	return s, nil
 }
 
-// SolveAny solves the likeliest of several sequences, as a gate that takes two
-// for a while has them, and returns the puzzle with its ports.
+// SolveAny solves several sequences, as a gate has them that accepts two for a
+// while, and returns the likeliest solution and the query with its ports. It fails
+// only with the cause of ctx.
 func SolveAny(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query, Solution, error) {
 	var best Solution
 	var searched uint64
@@ -154,10 +157,9 @@ type hit struct {
 	rest   uint64 // its lowest digit
 }
 
-// filter returns the numbers whose two lowest digits in base n are step apart,
-// and the lowest within span of least. It reads nothing that anything else
-// writes, and is nearly all of the work: checked for races, it takes four times
-// as long.
+// filter returns the numbers whose two lowest digits in base n are step apart, and
+// the lowest of them within span of least. It does nearly all of the work. The race
+// detector would make it four times slower, and it shares no data.
 //
 //go:norace
 func filter(numbers []number, n uint64, step int64, least, span uint64) (found []hit) {
@@ -215,7 +217,7 @@ func (p Query) numbers(texts []variantText) (all []number, from []origin) {
 	for offset := -past; offset <= future; offset++ {
 		h := p.Hour.Add(offset)
 		if h.Sub(p.Hour) != offset {
-			continue // no four-digit year has it
+			continue // beyond four-digit years
 		}
 		for _, v := range texts {
 			sum := md5.Sum([]byte(h.String() + "-" + v.text))
@@ -232,7 +234,7 @@ func (p Query) numbers(texts []variantText) (all []number, from []origin) {
 	return all, from
 }
 
-// add keeps a match.
+// add adds a candidate.
 func (s *Solution) add(p Query, o origin, bottom, size int) {
 	r, err := knock.NewRange(bottom, bottom+size-1)
 	if err != nil || len(s.Candidates) >= 1<<16 {
@@ -241,7 +243,7 @@ func (s *Solution) add(p Query, o origin, bottom, size int) {
 	s.Candidates = append(s.Candidates, Candidate{Hour: p.Hour.Add(o.offset), Offset: o.offset, Range: r, Variant: o.Variant})
 }
 
-// compare orders by how little a match asks one to believe.
+// compare orders candidates, the likelier first.
 func compare(p Query, a, b Candidate) int {
 	odd := func(m Candidate) (n int) {
 		if m.Range != p.Range {
@@ -252,7 +254,7 @@ func compare(p Query, a, b Candidate) int {
 		}
 		return n
 	}
-	shared := func(m Candidate) int { // an end of the range is right
+	shared := func(m Candidate) int { // 0 if an end of the range is the client's
 		if m.Range.Bottom() == p.Range.Bottom() || m.Range.Top() == p.Range.Top() {
 			return 0
 		}

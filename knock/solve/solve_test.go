@@ -44,7 +44,7 @@ func changed(s string) map[solve.Variant]string {
 	}
 }
 
-func puzzle(t testing.TB, ports [knock.Knocks]uint16) solve.Query {
+func query(t testing.TB, ports [knock.Knocks]uint16) solve.Query {
 	return solve.Query{Ports: ports, Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Hour: solveHour, Past: 48, Future: 48}
 }
 
@@ -79,7 +79,7 @@ func TestSolveSaysWhatDiffers(t *testing.T) {
 			"top port is 65535 there, 10999 here", "the secret was taken with a carriage return at its end there"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := puzzle(t, made(solveHour.Add(tt.hours), knocktest.NewRange(t, tt.bottom, tt.top), tt.text))
+			p := query(t, made(solveHour.Add(tt.hours), knocktest.NewRange(t, tt.bottom, tt.top), tt.text))
 			s := solution(t, p)
 			if len(s.Candidates) != 1 {
 				t.Fatalf("%d matches: %v", len(s.Candidates), s.Candidates)
@@ -150,7 +150,7 @@ func TestSolveRandomServers(t *testing.T) {
 
 func TestSolveTellsAmbiguity(t *testing.T) {
 	r := knocktest.NewRange(t, 10000, 10002)
-	p := puzzle(t, made(solveHour, r, "f00b4r\n"))
+	p := query(t, made(solveHour, r, "f00b4r\n"))
 	p.Range = r
 	s := solution(t, p)
 	if len(s.Candidates) < 2 {
@@ -162,10 +162,10 @@ func TestSolveTellsAmbiguity(t *testing.T) {
 }
 
 func TestSolveFindsNothingForAnotherSecret(t *testing.T) {
-	if s := solution(t, puzzle(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Candidates) != 0 || s.Searched == 0 {
+	if s := solution(t, query(t, made(solveHour, knock.DefaultRange, "another\n"))); len(s.Candidates) != 0 || s.Searched == 0 {
 		t.Errorf("%+v", s)
 	}
-	if s := solution(t, puzzle(t, [knock.Knocks]uint16{})); len(s.Candidates) != 0 {
+	if s := solution(t, query(t, [knock.Knocks]uint16{})); len(s.Candidates) != 0 {
 		t.Errorf("port 0: %+v", s)
 	}
 }
@@ -173,7 +173,7 @@ func TestSolveFindsNothingForAnotherSecret(t *testing.T) {
 func TestSolveStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	p := puzzle(t, made(solveHour, knock.DefaultRange, "f00b4r\n"))
+	p := query(t, made(solveHour, knock.DefaultRange, "f00b4r\n"))
 	if _, err := solve.Solve(ctx, p); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -182,7 +182,7 @@ func TestSolveStops(t *testing.T) {
 // Ports that lie close together leave nearly every size of range to try: the
 // longest search.
 func BenchmarkSolve(b *testing.B) {
-	p := puzzle(b, [knock.Knocks]uint16{10000, 10001, 10002, 10003, 10004})
+	p := query(b, [knock.Knocks]uint16{10000, 10001, 10002, 10003, 10004})
 	var searched uint64
 	for b.Loop() {
 		searched = solution(b, p).Searched

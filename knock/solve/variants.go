@@ -10,26 +10,26 @@ import (
 	"rapport/knock"
 )
 
-// Variant is a way in which a secret gets changed on its way into the rules.
+// Variant is a way in which a secret is changed on its way into a server's rules.
 type Variant string
 
 // The variants of a secret.
 const (
 	AsGiven        Variant = "as-given"
-	NoNewline      Variant = "no-newline"   // hashed without the newline that date writes
-	TwoNewlines    Variant = "two-newlines" // one from a file besides
-	CarriageReturn Variant = "cr"           // a file with the line ends of Windows
+	NoNewline      Variant = "no-newline"   // hashed without the newline that date prints
+	TwoNewlines    Variant = "two-newlines" // one more, from a file
+	CarriageReturn Variant = "cr"           // from a file with CRLF line ends
 	BareCR         Variant = "cr-no-newline"
 	BlankBefore    Variant = "blank-before"
 	BlankAfter     Variant = "blank-after"
 	BlanksAround   Variant = "blanks-around"
 	UpperCase      Variant = "upper-case"
 	LowerCase      Variant = "lower-case"
-	FirstUpper     Variant = "first-upper" // as a phone's keyboard writes it
+	FirstUpper     Variant = "first-upper" // as a phone's keyboard types it
 	FirstLower     Variant = "first-lower"
 )
 
-// Words says in words what the server did with the secret.
+// Words says how the server changed the secret.
 func (v Variant) Words() string {
 	switch v {
 	case AsGiven:
@@ -43,11 +43,11 @@ func (v Variant) Words() string {
 	case BareCR:
 		return "with a carriage return at its end, and no newline"
 	case BlankBefore:
-		return "with a blank before it"
+		return "with a space before it"
 	case BlankAfter:
-		return "with a blank after it"
+		return "with a space after it"
 	case BlanksAround:
-		return "with blanks around it"
+		return "with spaces around it"
 	case UpperCase:
 		return "in upper case"
 	case LowerCase:
@@ -60,8 +60,8 @@ func (v Variant) Words() string {
 	return string(v)
 }
 
-// fix says what to do on the server, nothing for a secret as given: no client
-// can make up for it.
+// Fix says what to change on the server, nothing for AsGiven. A client cannot make
+// up for it.
 func (v Variant) Fix() string {
 	switch v {
 	case AsGiven:
@@ -69,23 +69,23 @@ func (v Variant) Fix() string {
 	case NoNewline:
 		return "on the server, hash the line that date prints with its newline: date, not printf or echo -n"
 	case TwoNewlines:
-		return "on the server, take the newline at the end of the secret's file away: secret=$(cat FILE) does"
+		return "on the server, remove the newline at the end of the secret's file: secret=$(cat FILE) does"
 	case CarriageReturn, BareCR:
-		return "on the server, take the carriage return away: sed -i 's/\\r$//' on the script or the secret's file"
+		return "on the server, remove the carriage return: sed -i 's/\\r$//' on the script or the secret's file"
 	case BlankBefore, BlankAfter, BlanksAround:
-		return "on the server, take the blanks around the secret away, in the script or the secret's file"
+		return "on the server, remove the spaces around the secret, in the script or the secret's file"
 	}
 	return "on the server, write the secret in the same case as here, or here as it is there"
 }
 
-// variantText is what is hashed behind the hour.
+// variantText is the text that is hashed behind the hour and its hyphen.
 type variantText struct {
 	Variant
 	text string
 }
 
-// variants returns what may have been hashed, each text once. The secret as
-// given comes first.
+// variants returns the texts that may have been hashed, without duplicates, the
+// secret as given first.
 func variants(secret knock.Secret) (all []variantText) {
 	s := secret.Reveal()
 	for _, v := range []variantText{
@@ -118,8 +118,8 @@ func firstCase(s string, change func(rune) rune) string {
 	return string(change(first)) + s[n:]
 }
 
-// Variants returns the variants that change this secret, each only if its ports
-// are not those of an earlier one. [AsGiven] comes first.
+// Variants returns the variants of a secret, [AsGiven] first, without those that
+// are the same text as an earlier one.
 func Variants(secret knock.Secret) (all []Variant) {
 	for _, v := range variants(secret) {
 		all = append(all, v.Variant)
@@ -127,8 +127,8 @@ func Variants(secret knock.Secret) (all []Variant) {
 	return all
 }
 
-// Ports returns the ports of an hour on a server that hashes the secret in this
-// variant: those of [knock.Derive] as given, none for a variant not known.
+// Ports returns the ports of an hour on a server with this variant of the secret:
+// those of [knock.Derive] for AsGiven, zeros for an unknown variant.
 func (v Variant) Ports(h knock.Hour, r knock.Range, secret knock.Secret) (p [knock.Knocks]uint16) {
 	for _, o := range variants(secret) {
 		if o.Variant == v && r.IsValid() {

@@ -14,7 +14,7 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// at is the server's time and the client's, away from the turn of the hour.
+// at is the server's time and the client's, away from the hour change.
 var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 
 // formats are the two scripts.

@@ -8,20 +8,20 @@ import (
 	"rapport/knock"
 )
 
-// Printed is what stands at the top of a script that [Rules.Script] wrote. Which
-// ports it loads it computes from the hour.
+// Printed is the configuration at the top of a script of [Rules.Script]. The script
+// computes the ports from the hour.
 type Printed struct {
 	Format  Format
 	Range   knock.Range
 	SSHPort int
 	Window  time.Duration
 	Grace   time.Duration
-	Guard   int // 0 is no replay guard
+	Guard   int // addresses that may open in an hour; 0 is no replay guard
 	Sweep   int // the wrong ports a minute that the sweep guard forgives; 0 is none
 	OneShot bool
 }
 
-// Words says what the script loads, in a line.
+// Words returns one line that says what the script would load.
 func (p Printed) Words() string {
 	s := "the script of rapport rules for " + string(p.Format) + ": it would load range " + p.Range.String() +
 		", window " + p.Window.String() + ", ssh port " + strconv.Itoa(p.SSHPort) + ", grace " + p.Grace.String()
@@ -34,7 +34,7 @@ func (p Printed) Words() string {
 	return s + ", and the hour as the server's clock has it"
 }
 
-// readPrinted reads a script by its variables. ok is false for any other text.
+// ReadPrinted reads the variables of a script. ok is false for any other text.
 func ReadPrinted(lines []string) (p Printed, ok bool) {
 	if len(lines) == 0 || !strings.HasPrefix(lines[0], "#!") {
 		return p, false

@@ -32,14 +32,14 @@ func codes(problems []gate.Problem) (all []string) {
 func TestReadRulesOfThePrintedScripts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*script.Rules)
-		door   gate.AcceptKind
+		accept gate.AcceptKind
 		also   int
 	}{
-		"plain":                   {nil, gate.Fixed, 0},
-		"one shot":                {func(r *script.Rules) { r.OneShot = true }, gate.OneShot, 0},
-		"guarded":                 {func(r *script.Rules) { r.ReplayGuard = 3 }, gate.Fixed, 0},
-		"without a sweep guard":   {func(r *script.Rules) { r.SweepGuard = 0 }, gate.Fixed, 0},
-		"at the turn of the hour": {func(r *script.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.Fixed, 1},
+		"plain":                 {nil, gate.Fixed, 0},
+		"one shot":              {func(r *script.Rules) { r.OneShot = true }, gate.OneShot, 0},
+		"guarded":               {func(r *script.Rules) { r.ReplayGuard = 3 }, gate.Fixed, 0},
+		"without a sweep guard": {func(r *script.Rules) { r.SweepGuard = 0 }, gate.Fixed, 0},
+		"at the hour change":    {func(r *script.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.Fixed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, tt.change, func(t *testing.T, g *gated) {
@@ -69,7 +69,7 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 					}
 					all := append([][]uint16{found.Ports}, found.Also...)
 					if !slices.ContainsFunc(all, func(p []uint16) bool { return slices.Equal(p, want[:]) }) || len(found.Also) != tt.also ||
-						found.Accept != tt.door || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {
+						found.Accept != tt.accept || found.SSHPort != g.SSHPort || found.Window() != 5*time.Second {
 						t.Errorf("%+v", found)
 					}
 				}

@@ -14,13 +14,13 @@ import (
 	"rapport/knock"
 )
 
-// Format is the firewall tool that a gate's script is written for.
+// Format is the firewall tool that a script uses.
 type Format string
 
 // The formats.
 const (
-	IPTables Format = "iptables" // the article's chains and lists, with ip6tables beside
-	NFT      Format = "nft"      // a table of its own for both families
+	IPTables Format = "iptables" // the article's chains and lists, and the same for ip6tables
+	NFT      Format = "nft"      // one table of its own for both families
 )
 
 // Defaults of a server's script.
@@ -28,36 +28,37 @@ const (
 	DefaultSecretPath = "/etc/rapport/secret"
 	DefaultGrace      = time.Minute
 	// DefaultSweepGuard lets a client try six wrong candidates a minute, of five
-	// ports each, and gives a guesser 6e-10 a minute in a range of 1,000 ports.
+	// ports each. An attacker who guesses opens a gate of 1,000 ports with
+	// probability 6e-10 a minute.
 	DefaultSweepGuard = 30
 )
 
-// AdvisedListTotal is how many addresses a list of iptables better holds
+// AdvisedListTotal is how many addresses a list of iptables should hold
 // (xt_recent's ip_list_tot).
 const AdvisedListTotal = 10000
 
 const (
-	// maxGuard is how many hits the recent match counts unless its module is
-	// told otherwise (ip_pkt_list_tot).
+	// maxGuard is how many hits the recent match counts by default
+	// (ip_pkt_list_tot).
 	maxGuard = 20
 	// maxRulesWindow is the hour after which the ports have changed anyway.
 	maxRulesWindow = time.Hour
 	// maxSweepGuard is more than any client needs, and far from a sweep.
 	maxSweepGuard = 1000
-	// minBan is for how long a sweep is ignored, unless the window is longer:
-	// what it got into before is forgotten by then.
+	// minBan is how long an address is ignored at least; a longer window counts
+	// instead, so that it has lost its phases by then.
 	minBan = time.Minute
-	// maxAround is how wrong a clock may be, in hours: a day, and daylight saving.
+	// maxAround is how wrong a clock may be, in hours: a day and daylight saving.
 	maxAround = 26
 )
 
-// Forward sends a port of the server on to another address after a handshake.
+// Forward is a port of the server that leads to another address after a handshake.
 type Forward struct {
 	Port int
 	To   netip.AddrPort
 }
 
-// ParseForward reads the form PORT=ADDR:PORT: 8080=10.0.0.7:80, 8080=[fd00::7]:80.
+// ParseForward parses the form PORT=ADDR:PORT: 8080=10.0.0.7:80, 8080=[fd00::7]:80.
 func ParseForward(s string) (Forward, error) {
 	bad := fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
 	port, to, _ := strings.Cut(s, "=")
@@ -83,38 +84,38 @@ func (f Forward) Family() string {
 // IP returns what nft calls the family's header: "ip" or "ip6".
 func (f Forward) IP() string { return strings.TrimSuffix("ip"+f.Family(), "4") }
 
-// Rules describe a server's gate. Script writes it down as one POSIX shell
-// script that an administrator can read before running it.
+// Rules describes a server's gate. [Rules.Script] writes it as one POSIX shell
+// script, for an administrator to read and then to run.
 type Rules struct {
 	Format  Format
 	Host    string // for the comment on top
 	Range   knock.Range
 	SSHPort int
 	Window  time.Duration // whole seconds, for each phase and at the end for SSH
-	// Grace is for how long after the turn of the hour the last hour's sequence
-	// is taken too; whole seconds.
+	// Grace is how long after the hour change the last hour's sequence is accepted
+	// too; whole seconds below an hour.
 	Grace time.Duration
-	// ReplayGuard, unless zero, is how many addresses of a family can open in an
-	// hour; after that only those can again.
+	// ReplayGuard, unless zero, is how many addresses of a family can open the gate
+	// in an hour, 1 to 20; after that only those can again.
 	ReplayGuard int
 	// SweepGuard, unless zero, is how many wrong ports of the range an address
-	// (IPv6: its /64) may knock at in a minute; after more it is ignored for a
-	// minute at least. Ports of the hours around now are not wrong.
+	// (IPv6: its /64) may hit in a minute, up to [MaxSweepGuard]; after more it is
+	// ignored for a minute at least. Ports of the hours around now are not wrong.
 	SweepGuard int
 	OneShot    bool // the first connection ends the window
 	Log        bool
-	NoDrop     bool // connections without a handshake are left to the rest of the firewall
+	NoDrop     bool // the rest of the firewall drops connections without a handshake
 	Forward    []Forward
 
 	SecretPath string       // the file on the server, for root alone
-	Embed      bool         // Secret stands in the script instead
+	Embed      bool         // writes Secret into the script instead
 	Secret     knock.Secret // only for Embed
 }
 
 //go:embed template/*.sh
 var ruleTexts embed.FS
 
-// Validate says in one line what is wrong with the rules.
+// Validate returns what is wrong with the rules, in one line.
 func (r Rules) Validate() error {
 	switch {
 	case r.Format != IPTables && r.Format != NFT:
@@ -156,7 +157,7 @@ func (r Rules) Validate() error {
 	return nil
 }
 
-// Script returns the script.
+// Script returns the script, or the error of Validate.
 func (r Rules) Script() (string, error) {
 	if err := r.Validate(); err != nil {
 		return "", err
@@ -184,20 +185,20 @@ func (r Rules) Script() (string, error) {
 	return b.String(), nil
 }
 
-// MaxSweepGuard is the most wrong ports a minute that a sweep guard may forgive in
-// a range, at least 1: a pass over the range has twice as many, so that a sweep is
-// ignored before its second pass.
+// MaxSweepGuard returns the most wrong ports a minute that a sweep guard may
+// forgive in a range, at least 1. A pass over the range hits twice as many, so that
+// a sweep is ignored before its second pass.
 func MaxSweepGuard(r knock.Range) int {
 	return min(maxSweepGuard, max(1, (r.Size()-knock.Knocks*(2*around(r)+1))/2))
 }
 
-// around returns how many hours before and after the present one have ports of
-// their own, which the sweep guard does not count: at most 3 of 10 of the range.
+// around returns for how many hours before and after now the sweep guard does not
+// count their ports: at most 3 of 10 ports of the range.
 func around(r knock.Range) int {
 	return max(1, min(maxAround, (r.Size()*3/10/knock.Knocks-1)/2))
 }
 
-// nftChains returns the table's chains without a hook.
+// nftChains returns the regular chains of the nft table.
 func (r Rules) nftChains() []string {
 	if r.SweepGuard == 0 {
 		return []string{"knocking", "shut", "syn"}
@@ -205,8 +206,8 @@ func (r Rules) nftChains() []string {
 	return []string{"count", "knocking", "shut", "syn", "wrong"}
 }
 
-// unseen returns the characters that a secret may not hold since nobody sees
-// them, as ranges of numbers: 0-32 127-160 and so on.
+// unseen returns the invisible characters, which a secret may not contain, as
+// ranges of numbers: 0-32 127-160 and so on.
 func unseen() string {
 	var all []string
 	first := -1

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// InstallPath is where Systemd and Cron expect the script on the server.
+// InstallPath is where [Rules.Systemd] and [Rules.Cron] expect the script.
 const InstallPath = "/usr/local/sbin/rapport-gate"
 
 // firewalls are the units whose start or reload flushes the rules of others.
 const firewalls = "nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service ufw.service"
 
 // Systemd returns the units that run the script: setup at boot and whenever a
-// firewall that flushes rules is started or restarted, refresh when one is
-// reloaded, every minute, when the grace is over, and when the clock was set.
-// Each unit stands below a line that names its file.
+// firewall that flushes rules starts; refresh when one reloads, every minute, at
+// the end of the grace time, and when the clock is set. A comment above each unit
+// names its file.
 func (r Rules) Systemd() string {
 	calendar := "OnCalendar=*-*-* *:*:00\n"
 	if s := int(r.Grace.Seconds()) % 60; s > 0 {

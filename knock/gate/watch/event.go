@@ -11,61 +11,61 @@ import (
 	"rapport/knock/gate"
 )
 
-// WatchKind says what a [WatchEvent] is about.
-type WatchKind string
+// EventKind is what an [Event] is about.
+type EventKind string
 
 // The kinds of events of a watch.
 const (
-	GateFound       WatchKind = "gate"     // a gate is watched: the first, or one whose rules are other ones
-	GateLost        WatchKind = "lost"     // there is no gate any more; a new one is waited for
-	PhaseEntered    WatchKind = "phase"    // an address entered a phase
-	GotIn           WatchKind = "in"       // a connection came through the door
-	Stuck           WatchKind = "stuck"    // the window of a phase is over, and no next knock or connection came
-	GuardRefused    WatchKind = "refused"  // stuck before the last phase, with a replay guard that let nobody new in
-	SSHDown         WatchKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
-	SourcesIgnored  WatchKind = "ignored"  // the sweep guard ignores another number of sources
-	SharedHandshake WatchKind = "shared"   // perhaps one client whose knocks leave by more than one address
+	GateFound       EventKind = "gate"     // a gate is watched: the first, or one with other rules
+	GateLost        EventKind = "lost"     // the gate is gone; the watch waits for a new one
+	PhaseEntered    EventKind = "phase"    // an address entered a phase
+	GotIn           EventKind = "in"       // a connection was accepted
+	Stuck           EventKind = "stuck"    // a window ended without the next knock or connection
+	GuardRefused    EventKind = "refused"  // stuck before the last phase: a replay guard accepted no new address
+	SSHDown         EventKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
+	SourcesIgnored  EventKind = "ignored"  // the number of addresses that the sweep guard ignores has changed
+	SharedHandshake EventKind = "shared"   // perhaps one client that knocks from more than one address
 )
 
-// WatchEvent is something that happened at the gate. Fields that its kind does
-// not name are zero.
-type WatchEvent struct {
-	Kind  WatchKind
-	Time  time.Time     // when it happened; of an inferred phase: at the latest
-	Age   time.Duration // how long before the look that found it
+// Event is something that happened at the gate. Fields that do not concern its kind
+// are zero.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time     // when it happened; for an inferred phase, the latest possible time
+	Age   time.Duration // how long before the reading that found it
 	Addr  netip.Addr
 	Phase int // 0 of GotIn: no handshake was seen
-	// Inferred says of a phase that no look saw the address in it; it went on
-	// to the next one between two.
+	// Inferred: no reading saw the address in this phase; it moved on between two
+	// readings.
 	Inferred bool
-	// Earlier says that it was over when the watch began.
+	// Earlier: it was over when the watch began.
 	Earlier bool
-	// Evidence says of GotIn how it is known: "door", where the rules note who
-	// came through and when, "connection" or "counter". Time is exact with the
-	// first, else up to a second late.
+	// Evidence is how GotIn is known: "door" if the accept rule records addresses,
+	// "connection" or "counter". Time is exact for the first, else up to a second
+	// late.
 	Evidence string
-	Others   []netip.Addr // of SharedHandshake; none where they are not known
+	Others   []netip.Addr // of SharedHandshake; empty if they are not known
 	Ignored  int          // of SourcesIgnored: how many there are now
-	Gate     *WatchedGate // of GateFound
+	Gate     *Gate        // of GateFound
 }
 
-// WatchedGate is what of a gate concerns who watches it.
-type WatchedGate struct {
+// Gate describes the gate that is watched.
+type Gate struct {
 	Kind     gate.Kind       `json:"kind"`
 	Families []knock.Family  `json:"families"`
 	SSHPort  int             `json:"ssh_port"` // 0: all ports
 	Door     gate.AcceptKind `json:"door"`
-	Windows  []time.Duration `json:"-"` // of each phase; zero is without end
-	// Ended: connections that are over can be seen too, in nf_conntrack. If not,
-	// a short one shows only where the door's rule counts, else never.
+	Windows  []time.Duration `json:"-"` // of each phase; zero is endless
+	// Ended: closed connections can be seen too, in nf_conntrack. If not, a short
+	// one is seen only if the accept rule has a counter.
 	Ended bool `json:"short_connections_seen"`
-	// Counted: the rules count the attempts to connect that they drop, as a
-	// shared handshake whose last part is the connection leaves them.
+	// Counted: the rules count the SYNs to the SSH port that they drop. Without it, a
+	// client that knocks and connects from different addresses is not found.
 	Counted bool `json:"dropped_attempts_counted"`
 }
 
-// Summary says it in one line, without the time.
-func (e WatchEvent) Summary() string {
+// Summary returns the event as one line, without the time.
+func (e Event) Summary() string {
 	switch e.Kind {
 	case GateFound:
 		return fmt.Sprintf("watching the %s gate", e.Gate.Kind)
@@ -88,14 +88,14 @@ func (e WatchEvent) Summary() string {
 		return fmt.Sprintf("the sweep guard ignores %d sources", e.Ignored)
 	case SharedHandshake:
 		if len(e.Others) == 0 {
-			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, sharedWords)
+			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, natGuess)
 		}
-		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), sharedWords)
+		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), natGuess)
 	}
 	return string(e.Kind)
 }
 
-const sharedWords = "perhaps one client behind carrier NAT, whose knocks leave by more than one address"
+const natGuess = "perhaps one client behind carrier NAT, whose knocks leave by more than one address"
 
 func addresses(all []netip.Addr) string {
 	var words []string
@@ -106,11 +106,11 @@ func addresses(all []netip.Addr) string {
 }
 
 // MarshalJSON implements [json.Marshaler].
-func (e WatchEvent) MarshalJSON() ([]byte, error) {
+func (e Event) MarshalJSON() ([]byte, error) {
 	line := struct {
 		Schema   int          `json:"schema"`
 		Time     time.Time    `json:"time"`
-		Event    WatchKind    `json:"event"`
+		Event    EventKind    `json:"event"`
 		Address  string       `json:"address,omitempty"`
 		Family   knock.Family `json:"family,omitempty"`
 		Phase    *int         `json:"phase,omitempty"`
@@ -132,7 +132,7 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 		line.Ignored = &e.Ignored
 	}
 	if e.Gate != nil {
-		line.Gate = &gateJSON{WatchedGate: *e.Gate, Windows: []float64{}}
+		line.Gate = &gateJSON{Gate: *e.Gate, Windows: []float64{}}
 		for _, w := range e.Gate.Windows {
 			line.Gate.Windows = append(line.Gate.Windows, w.Seconds())
 		}
@@ -142,7 +142,7 @@ func (e WatchEvent) MarshalJSON() ([]byte, error) {
 
 // gateJSON is a WatchedGate with its windows in seconds.
 type gateJSON struct {
-	WatchedGate
+	Gate
 	Windows []float64 `json:"windows_s"`
 }
 

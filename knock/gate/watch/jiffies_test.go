@@ -9,24 +9,24 @@ import (
 )
 
 // From the kernel's own count the age of an entry is known to a tick; without
-// it, to the time between two looks, and better with every entry that is new.
+// it, to the time between two readings, and better with every entry that is new.
 func TestJiffiesAreLearnt(t *testing.T) {
 	const hz = 250
 	zero := time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 	count := func(after time.Duration) uint64 { return 1<<32 + uint64(after*hz/time.Second) }
-	type look struct{ from, to, of time.Duration }
+	type reading struct{ from, to, of time.Duration }
 	for _, tt := range []struct {
-		name  string
-		looks []look
-		slack time.Duration
+		name     string
+		readings []reading
+		slack    time.Duration
 	}{
-		{"timer_list", []look{{time.Second, time.Second + 100*time.Microsecond, time.Second}}, 3 * time.Millisecond},
-		{"one new entry", []look{{time.Second, 1200 * time.Millisecond, 1150 * time.Millisecond}}, 103 * time.Millisecond},
-		{"two", []look{{time.Second, 1200 * time.Millisecond, 1190 * time.Millisecond}, {2 * time.Second, 2200 * time.Millisecond, 2010 * time.Millisecond}}, 12 * time.Millisecond},
-		{"the clock was another", []look{{time.Hour, time.Hour, time.Second}, {time.Second, 1200 * time.Millisecond, 1150 * time.Millisecond}}, 103 * time.Millisecond},
+		{"timer_list", []reading{{time.Second, time.Second + 100*time.Microsecond, time.Second}}, 3 * time.Millisecond},
+		{"one new entry", []reading{{time.Second, 1200 * time.Millisecond, 1150 * time.Millisecond}}, 103 * time.Millisecond},
+		{"two", []reading{{time.Second, 1200 * time.Millisecond, 1190 * time.Millisecond}, {2 * time.Second, 2200 * time.Millisecond, 2010 * time.Millisecond}}, 12 * time.Millisecond},
+		{"the clock was another", []reading{{time.Hour, time.Hour, time.Second}, {time.Second, 1200 * time.Millisecond, 1150 * time.Millisecond}}, 103 * time.Millisecond},
 	} {
 		j := jiffies{tick: time.Second / hz}
-		for _, l := range tt.looks {
+		for _, l := range tt.readings {
 			j.learn(zero.Add(l.from), zero.Add(l.to), count(l.of))
 		}
 		for _, ago := range []time.Duration{0, 3 * time.Second, 40 * time.Hour} {
@@ -93,7 +93,7 @@ func TestReadNFTElements(t *testing.T) {
 		"10.0.0.1": 312 * time.Millisecond, "10.0.0.2": 312 * time.Millisecond, "10.0.0.3": 4988 * time.Millisecond,
 		"2001:db8::7": 312 * time.Millisecond, "fe80::1": 312 * time.Millisecond,
 	}
-	got := w.elements(f, now, now)
+	got := w.readElements(f, now, now)
 	for _, s := range got {
 		if ago := now.Sub(s.Since); ago != want[s.Addr.String()] || s.Phase != 1 {
 			t.Errorf("%v came %v ago", s.Addr, ago)

@@ -11,154 +11,153 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// Sighting is an address on a list of the gate, as one look found it.
+// Sighting is an address on a list of the gate, as one reading found it.
 type Sighting struct {
 	Addr  netip.Addr
 	Phase int // 1 to 5, or ThroughDoor
-	// Since is when it was put there last, and Slack how far off that can be.
-	// A zero Since is not known.
+	// Since is when it was last added, and Slack how far off that may be. A zero
+	// Since is not known.
 	Since time.Time
 	Slack time.Duration
-	// Stamp differs when the address was put there anew; 0 leaves it to Since.
+	// Stamp changes when the address is added again; 0 leaves that to Since.
 	Stamp uint64
 }
 
-// ThroughDoor stands for a phase in a sighting on a list of those whom the door
-// let through.
-const ThroughDoor = knock.Knocks + 1
+// Accepted is the phase of a sighting on a list of accepted addresses.
+const Accepted = knock.Knocks + 1
 
-// Sample is one look at the gate.
+// Sample is one reading of the gate.
 type Sample struct {
 	Time time.Time
 	On   []Sighting
-	// Blind: the lists could not be read, as when rules are being changed.
+	// Blind: the lists could not be read, for example while rules change.
 	Blind bool
-	// Connections are those to the door's ports that exist. Where Ended, also
-	// those that were over by the time of the look.
+	// Connections are those to ports of the accept rules. With Ended they include
+	// closed ones.
 	Connections []Connection
 	Ended       bool
-	// Passed and Dropped are the packets that asked for a connection to the SSH
-	// port until the time Counted, and were let through by the door, or dropped.
+	// Passed and Dropped are how many SYNs to the SSH port were accepted and dropped
+	// until the time Counted.
 	Passed, Dropped netfilter.Count
 	Counted         time.Time
-	Guards          []Guard // the gate's replay guards, none without
+	Guards          []Guard // the gate's replay guards
 	Down            bool    // nothing listens on the SSH port
 }
 
-// VisitState is where an address stands.
+// VisitState is the state of a visit.
 type VisitState string
 
 // The states of a visit.
 const (
-	VisitInside  VisitState = "inside"   // in a phase, its window open
-	VisitOpen    VisitState = "open"     // through all phases: the door is open to it
-	VisitIn      VisitState = "in"       // a connection came through the door
-	VisitStuck   VisitState = "stuck"    // the window is over, and neither came
-	VisitRefused VisitState = "refused"  // as stuck, and a replay guard let nobody new in
-	VisitSSHDown VisitState = "ssh-down" // the door was open to it, and nothing listened behind it
-	VisitCut     VisitState = "cut"      // the gate became another one; what would have come of it is not known
-	VisitPast    VisitState = "past"     // it was through before the watch began; what came of it is not known
+	VisitInside  VisitState = "inside"   // gotIn a phase, its window open
+	VisitOpen    VisitState = "open"     // in the last phase: SSH is open for it
+	VisitIn      VisitState = "in"       // a connection was accepted
+	VisitStuck   VisitState = "stuck"    // the window ended without the next knock or connection
+	VisitRefused VisitState = "refused"  // stuck: a replay guard accepted no new address
+	VisitSSHDown VisitState = "ssh-down" // SSH was open for it, and nothing listened there
+	VisitCut     VisitState = "cut"      // the gate changed; how it would have ended is not known
+	VisitPast    VisitState = "past"     // it was in the last phase before the watch began; how it ended is not known
 )
 
-// Visit is what one address did at the gate last.
+// Visit is the last visit of an address to the gate.
 type Visit struct {
 	Addr netip.Addr
-	// Entered is when each phase was entered; zero is never, or for a phase
-	// below Phase, at a time between two looks that nothing tells.
+	// Entered is when each phase was entered. Zero is never, or for a phase below
+	// Phase, an unknown time between two readings.
 	Entered [knock.Knocks]time.Time
-	Phase   int // the highest; 0: it came in, and no handshake was seen
+	Phase   int // the highest; 0: it got in, and no handshake was seen
 	State   VisitState
-	Changed time.Time // when the state came about
-	// Shared says that perhaps one client knocks from more than this address;
-	// Others are the other ones, none where they are not known.
+	Changed time.Time // when the state began
+	// Shared: perhaps one client knocks from several addresses. Others are the other
+	// ones, empty if they are not known.
 	Shared bool
 	Others []netip.Addr
-	// Earlier says that all of it was over when the watch began.
+	// Earlier: the visit was over when the watch began.
 	Earlier bool
 
-	began   time.Time
-	came    time.Time       // when it got in last, perhaps by an earlier handshake
-	drops   netfilter.Count // when the door had just opened to it
-	dropped uint64          // since then
-	refused bool            // a guard refused it by the time it came before the last phase
-	up      bool            // something listened while the door was open to it
-	moved   bool            // the gate became another one meanwhile
+	start       time.Time
+	gotIn       time.Time       // when it last got in, perhaps by an earlier handshake
+	drops       netfilter.Count // when SSH had just opened for it
+	dropped     uint64          // since then
+	refused     bool            // a replay guard was full when it entered the phase before the last
+	sshUp       bool            // something listened while SSH was open for it
+	gateChanged bool            // the gate changed during the visit
 }
 
 // Totals are counts since the watch began.
 type Totals struct {
 	Handshakes int // complete
 	In         int
-	Stuck      [knock.Knocks]int // by phase; of the fifth: nobody connected
+	Stuck      [knock.Knocks]int // by phase; in the fifth: no connection came
 	Shared     int
 	Refused    int // by a replay guard; not in Stuck
-	SSHDown    int // opened, with nothing behind the door; not in Stuck
+	SSHDown    int // opened, and nothing listened; not in Stuck
 }
 
 // Visits follows addresses from sample to sample.
 type Visits struct {
 	Totals Totals
 
-	windows []time.Duration // of each phase; zero is without end
-	door    gate.AcceptKind
-	all     map[netip.Addr]*Visit
-	marks   map[mark]Sighting
-	conns   map[Connection]time.Time
-	started bool
-	down    bool      // by the look before
-	counted time.Time // when passed was
-	passed  netfilter.Count
+	windows   []time.Duration // of each phase; zero is endless
+	accept    gate.AcceptKind
+	all       map[netip.Addr]*Visit
+	sightings map[sightingKey]Sighting
+	conns     map[Connection]time.Time
+	started   bool
+	down      bool      // in the sample before
+	counted   time.Time // when passed was read
+	passed    netfilter.Count
 }
 
-type mark struct {
+// sightingKey identifies a sighting from sample to sample.
+type sightingKey struct {
 	addr  netip.Addr
 	phase int
 }
 
 const (
 	maxVisits = 1000
-	// lag is what a look can come late by: until then no window counts as over.
-	lag = 500 * time.Millisecond
-	// lookBack is how long a connection that shows late still counts for the
+	// readLag is how late a reading may be: until then no window counts as over.
+	readLag = 500 * time.Millisecond
+	// lateConnection is how late a connection may be seen and still count for the
 	// handshake before it.
-	lookBack = 1500 * time.Millisecond
-	// connMemory is how long a connection that is not seen any more is
-	// remembered as one that is not new.
+	lateConnection = 1500 * time.Millisecond
+	// connMemory is how long a connection that is no longer seen is remembered.
 	connMemory = 10 * time.Second
 )
 
-// NewVisits returns the visits of a gate, none so far: of its phases' windows,
-// the last the door's, and its door.
-func NewVisits(windows []time.Duration, door gate.AcceptKind) *Visits {
+// NewVisits returns an empty record of visits to a gate with these windows, one for
+// each phase, and this kind of accept rule.
+func NewVisits(windows []time.Duration, accept gate.AcceptKind) *Visits {
 	windows = windows[:min(len(windows), knock.Knocks)]
-	return &Visits{windows: windows, door: door, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	return &Visits{windows: windows, accept: accept, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
 }
 
-// GateChanged goes on with another gate. With the same lists, addresses are where
-// they were; else their visits end. None of them is told as stuck or shared: what
-// they lack may be the change's doing.
-func (v *Visits) GateChanged(windows []time.Duration, door gate.AcceptKind, same bool) {
+// GateChanged continues with another gate. With the same lists, visits continue;
+// else they end as VisitCut. None of them counts as stuck or shared: the change may
+// be the reason.
+func (v *Visits) GateChanged(windows []time.Duration, accept gate.AcceptKind, same bool) {
 	v.GateLost()
 	windows = windows[:min(len(windows), knock.Knocks)]
 	if !same || len(windows) != len(v.windows) {
-		v.marks, v.started = nil, false
+		v.sightings, v.started = nil, false
 		for _, one := range v.all {
 			if one.State == VisitInside || one.State == VisitOpen {
 				one.State = VisitCut
 			}
 		}
 	}
-	v.windows, v.door = windows, door
+	v.windows, v.accept = windows, accept
 }
 
-// GateLost says that the rules hold no gate any more.
+// GateLost records that the rules hold no gate any more.
 func (v *Visits) GateLost() {
 	for _, one := range v.all {
-		one.moved = one.moved || one.State == VisitInside || one.State == VisitOpen
+		one.gateChanged = one.gateChanged || one.State == VisitInside || one.State == VisitOpen
 	}
 }
 
-// List returns the visits, the newest change first.
+// List returns the visits, up to 1000, the last changed first.
 func (v *Visits) List() []Visit {
 	list := make([]Visit, 0, len(v.all))
 	for _, one := range v.all {
@@ -170,91 +169,92 @@ func (v *Visits) List() []Visit {
 	return list
 }
 
-// Take follows what a sample shows, and returns what has happened, in order.
-func (v *Visits) Take(s Sample) (events []WatchEvent) {
-	for _, on := range v.fresh(s) {
-		if on.Phase == ThroughDoor {
-			events = append(events, v.through(on, s)...)
+// Record records a sample, and returns what has happened since the one before, in
+// order.
+func (v *Visits) Record(s Sample) (events []Event) {
+	for _, on := range v.newSightings(s) {
+		if on.Phase == Accepted {
+			events = append(events, v.accepted(on, s)...)
 		} else {
 			events = append(events, v.enter(on, s)...)
 		}
 	}
-	events = append(events, v.connected(s)...)
-	events = append(events, v.passedBy(s)...)
-	events = append(events, v.over(s)...)
+	events = append(events, v.recordConnections(s)...)
+	events = append(events, v.recordCounter(s)...)
+	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down
-	v.forget()
+	v.dropOldest()
 	return events
 }
 
-// fresh returns the sightings that are new since the sample before, in the
-// order in which they came about.
-func (v *Visits) fresh(s Sample) (all []Sighting) {
+// newSightings returns the sightings that are new since the sample before, the
+// oldest first.
+func (v *Visits) newSightings(s Sample) (all []Sighting) {
 	if s.Blind {
 		return nil
 	}
-	marks := make(map[mark]Sighting, len(s.On))
+	marks := make(map[sightingKey]Sighting, len(s.On))
 	for _, on := range s.On {
-		if on.Phase < 1 || on.Phase > len(v.windows) && on.Phase != ThroughDoor {
+		if on.Phase < 1 || on.Phase > len(v.windows) && on.Phase != Accepted {
 			continue
 		}
-		m := mark{on.Addr, on.Phase}
+		m := sightingKey{on.Addr, on.Phase}
 		if other, twice := marks[m]; twice && !other.Since.Before(on.Since) {
-			continue // on two lists of this phase
+			continue // it is on two lists of this phase
 		}
 		marks[m] = on
 	}
 	for m, on := range marks {
-		old, known := v.marks[m]
+		old, known := v.sightings[m]
 		same := known && on.Stamp == old.Stamp
 		if same && on.Stamp == 0 {
 			same = on.Since.Sub(old.Since).Abs() <= on.Slack+old.Slack
 		}
 		if same {
 			if on.Stamp == 0 {
-				marks[m] = old // or it would drift, reading by reading
+				marks[m] = old // else it would drift
 			}
 			continue
 		}
 		all = append(all, on)
 	}
-	v.marks = marks
+	v.sightings = marks
 	slices.SortFunc(all, func(a, b Sighting) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Phase, b.Phase), a.Addr.Compare(b.Addr))
 	})
 	return all
 }
 
-// ends returns when the window of a phase entered at t is over.
-func (v *Visits) ends(phase int, t time.Time) time.Time {
+// windowEnd returns the end of the window of a phase that was entered at t.
+func (v *Visits) windowEnd(phase int, t time.Time) time.Time {
 	if phase < 1 || phase > len(v.windows) || v.windows[phase-1] == 0 {
 		return t.Add(1000 * time.Hour)
 	}
 	return t.Add(v.windows[phase-1])
 }
 
-// enter is a knock that was noted.
-func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
+// enter records a knock.
+func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	at := on.Since
 	if at.IsZero() {
 		if !v.started {
-			return nil // older than the watch, who knows how much
+			return nil // older than the watch; the time is unknown
 		}
 		at = s.Time
 	}
-	earlier := !v.started && s.Time.After(v.ends(on.Phase, at).Add(lag))
+	earlier := !v.started && s.Time.After(v.windowEnd(on.Phase, at).Add(readLag))
 	one := v.all[on.Addr]
 	last := len(v.windows)
 	switch {
-	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.door != gate.Sliding):
+	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.accept != gate.Sliding):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
-		// A knock again, as a SYN that is repeated; the handshake goes on.
+		// A repeated knock; the handshake continues.
 		one.Entered[on.Phase-1], one.Changed = at, at
 		return nil
-	case one.Phase == last && on.Phase == last && v.door == gate.Sliding:
-		one.Entered[last-1] = at // a connection keeps the door open
+	case one.Phase == last && on.Phase == last && v.accept == gate.Sliding:
+		one.Entered[last-1] = at // a packet extends the window
 		return nil
-	case one.Phase == last: // and knocks anew, before the window is over
+	case one.Phase == last: // it knocks again before the window is over
 		events = v.close(one, s)
 	default:
 		return append(events, v.advance(one, on.Phase, at, s)...)
@@ -264,7 +264,7 @@ func (v *Visits) enter(on Sighting, s Sample) (events []WatchEvent) {
 	return append(events, v.advance(one, on.Phase, at, s)...)
 }
 
-// ended reports whether nothing more comes of a visit.
+// ended reports whether the visit is over.
 func (v *Visit) ended() bool {
 	switch v.State {
 	case VisitStuck, VisitRefused, VisitCut, VisitPast:
@@ -275,22 +275,22 @@ func (v *Visit) ended() bool {
 
 // begin starts a new visit of an address.
 func (v *Visits) begin(addr netip.Addr, at time.Time) *Visit {
-	one := &Visit{Addr: addr, began: at}
+	one := &Visit{Addr: addr, start: at}
 	if old := v.all[addr]; old != nil {
-		one.came = old.came
+		one.gotIn = old.gotIn
 	}
 	v.all[addr] = one
 	return one
 }
 
-// over finds the windows that are over.
-func (v *Visits) over(s Sample) (events []WatchEvent) {
+// closeExpired ends the visits whose window is over.
+func (v *Visits) closeExpired(s Sample) (events []Event) {
 	var due []*Visit
 	for _, one := range v.all {
 		switch one.State {
 		case VisitOpen:
-			end := v.ends(one.Phase, one.Entered[one.Phase-1])
-			one.up = one.up || !s.Down
+			end := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
+			one.sshUp = one.sshUp || !s.Down
 			switch {
 			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
 			case !one.drops.Known:
@@ -298,17 +298,17 @@ func (v *Visits) over(s Sample) (events []WatchEvent) {
 			default:
 				one.dropped = s.Dropped.Since(one.drops)
 			}
-			if s.Time.After(end.Add(lookBack)) {
+			if s.Time.After(end.Add(lateConnection)) {
 				due = append(due, one)
 			}
 		case VisitInside:
-			if s.Time.After(v.ends(one.Phase, one.Entered[one.Phase-1]).Add(lag)) {
+			if s.Time.After(v.windowEnd(one.Phase, one.Entered[one.Phase-1]).Add(readLag)) {
 				due = append(due, one)
 			}
 		}
 	}
 	slices.SortFunc(due, func(a, b *Visit) int {
-		return cmp.Or(v.ends(a.Phase, a.Entered[a.Phase-1]).Compare(v.ends(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
+		return cmp.Or(v.windowEnd(a.Phase, a.Entered[a.Phase-1]).Compare(v.windowEnd(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
 	})
 	for _, one := range due {
 		events = append(events, v.close(one, s)...)
@@ -316,27 +316,27 @@ func (v *Visits) over(s Sample) (events []WatchEvent) {
 	return events
 }
 
-// close ends a visit that has come to nothing.
-func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
+// close ends a visit that did not get in.
+func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	if one.State != VisitInside && one.State != VisitOpen {
 		return nil
 	}
-	at := v.ends(one.Phase, one.Entered[one.Phase-1])
+	at := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
 	if at.After(s.Time) {
 		at = s.Time
 	}
 	switch {
-	case one.moved:
+	case one.gateChanged:
 		one.State, one.Changed = VisitCut, at
 		return nil
-	case one.State == VisitOpen && !one.up && s.Down:
-		return v.behind(one, at, s)
+	case one.State == VisitOpen && !one.sshUp && s.Down:
+		return v.sshDown(one, at, s)
 	case one.refused:
 		one.State, one.Changed = VisitRefused, at
 		if !one.Earlier {
 			v.Totals.Refused++
 		}
-		return []WatchEvent{v.event(GuardRefused, one, at, s)}
+		return []Event{v.event(GuardRefused, one, at, s)}
 	}
 	one.State, one.Changed = VisitStuck, at
 	events = append(events, v.event(Stuck, one, at, s))
@@ -365,8 +365,8 @@ func (v *Visits) close(one *Visit, s Sample) (events []WatchEvent) {
 // longest returns the longest window.
 func (v *Visits) longest() time.Duration { return slices.Max(append(v.windows, 0)) }
 
-// forget keeps the newest visits.
-func (v *Visits) forget() {
+// dropOldest drops all but the newest maxVisits.
+func (v *Visits) dropOldest() {
 	if len(v.all) <= maxVisits {
 		return
 	}
@@ -375,6 +375,7 @@ func (v *Visits) forget() {
 	}
 }
 
-func (v *Visits) event(kind WatchKind, one *Visit, at time.Time, s Sample) WatchEvent {
-	return WatchEvent{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
+// event returns an event of a visit.
+func (v *Visits) event(kind EventKind, one *Visit, at time.Time, s Sample) Event {
+	return Event{Kind: kind, Time: at, Age: max(0, s.Time.Sub(at)), Addr: one.Addr, Phase: one.Phase, Earlier: one.Earlier}
 }

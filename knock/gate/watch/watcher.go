@@ -14,56 +14,56 @@ import (
 // ErrNoGate says that this machine's rules hold no gate.
 var ErrNoGate = errors.New("no gate in this machine's rules; rapport inspect says more")
 
-// Watched is what a watch has seen so far.
-type Watched struct {
+// Snapshot is what a watch has seen so far.
+type Snapshot struct {
 	Time   time.Time
-	Gate   WatchedGate
-	Lost   bool    // there is no gate at the moment
+	Gate   Gate
+	Lost   bool    // there is no gate now
 	Down   bool    // nothing listens on the SSH port
 	Visits []Visit // the newest change first
 	Totals Totals
 	// Ignored is how many sources the sweep guard ignores now.
 	Ignored int
-	Events  []WatchEvent // since the one before
+	Events  []Event // since the snapshot before
 }
 
 const (
-	// recentPace is how often lists in /proc are read, nftPace how often nft is
-	// run. Both look away for nine times as long as a look takes, so that a watch
-	// takes no more than a tenth of one core.
-	recentPace = 200 * time.Millisecond
-	nftPace    = 500 * time.Millisecond
-	restful    = 9
-	// rulesPace is how often iptables' rules are read, and busyPace while someone
-	// is inside, whom their counters concern.
-	rulesPace = 5 * time.Second
-	busyPace  = time.Second
-	// conntrackPace is how often connections that are over are looked for. They
-	// stay in the kernel's table for ten seconds and more.
-	conntrackPace = time.Second
-	// clockPace is how often the kernel's ticks are compared with the clock.
-	clockPace = 10 * time.Second
+	// recentInterval is how often lists in /proc are read, nftInterval how often nft
+	// runs. After a reading the watch sleeps at least idleFactor times as long as it
+	// took, so that it uses no more than a tenth of a core.
+	recentInterval = 200 * time.Millisecond
+	nftInterval    = 500 * time.Millisecond
+	idleFactor     = 9
+	// rulesInterval is how often the rules of iptables are read, and busyInterval
+	// while an address is inside, for which their counters matter.
+	rulesInterval = 5 * time.Second
+	busyInterval  = time.Second
+	// conntrackInterval is how often closed connections are read. They stay in the kernel's table for ten seconds and more.
+	conntrackInterval = time.Second
+	// clockInterval is how often jiffies are compared with the clock.
+	clockInterval = 10 * time.Second
 )
 
-// Watcher follows the addresses that move through the gate of this machine. It
-// only reads: the rules by iptables-save and nft list, the rest in /proc.
+// Watcher follows addresses through the gate of this machine. It reads the rules
+// with iptables-save and nft list, the rest in /proc, and changes nothing.
 type Watcher struct {
-	gate   WatchedGate
+	gate   Gate
 	lists  []phaseList
-	ports  []int // behind the door
+	ports  []int // of the accept rules
 	table  string
 	guards []gate.ReplayGuard
-	// ignored is where a sweep guard keeps whom it ignores, and ignoring how many.
-	ignored  []gate.IgnoredList
-	ignoring int
-	local    bool   // who gets through the door gets to this machine
-	listed   string // what makes the lists, and what they lead to, the same ones
-	key      string // what makes the gate the same one though its ports change
-	next     string // the key of rules that were read once: what is read while rules are changed does not count
-	lost     bool
-	down     bool
-	visits   *Visits
-	events   []WatchEvent // not yet told
+	// ignored are the sets of the addresses that a sweep guard ignores, and
+	// ignoredCount is how many there are.
+	ignored      []gate.IgnoredList
+	ignoredCount int
+	local        bool   // the accept rules are for ports of this machine
+	listed       string // identifies the lists, and what they lead to
+	key          string // identifies the gate, whatever its ports
+	next         string // the key of rules that were read once: a change counts when it is read twice
+	lost         bool
+	down         bool
+	visits       *Visits
+	events       []Event // not yet passed on
 
 	passed, dropped netfilter.Count
 	counted         time.Time
@@ -71,12 +71,12 @@ type Watcher struct {
 	conntrackDue    time.Time
 	clockDue        time.Time
 	clock           jiffies
-	looked          time.Time // when the look before began
-	stamps          map[mark]uint64
+	lastRead        time.Time // when the reading before began
+	stamps          map[sightingKey]uint64
 }
 
-// NewWatcher finds the gate, which takes root on Linux. It fails with ErrNoGate
-// or ErrNoLocalRules.
+// NewWatcher finds the gate, which needs root on Linux. It fails with ErrNoGate, the
+// errors of [gate.FindLocal], or the cause of ctx.
 func NewWatcher(ctx context.Context) (*Watcher, error) {
 	f, _, err := gate.FindLocal(ctx)
 	_, ok := f.Gate()
@@ -87,49 +87,49 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 		return nil, err
 	}
 	w := &Watcher{clock: jiffies{tick: jiffy()}}
-	w.events = w.take(f)
+	w.events = w.apply(f)
 	return w, nil
 }
 
-// Run watches until ctx ends, and returns its cause. on is called after every
-// look, on Run's own goroutine; what it is given is its to keep. Once the gate
-// is gone Run waits for another one.
-func (w *Watcher) Run(ctx context.Context, on func(Watched)) error {
+// Run watches until ctx ends, and returns its cause. It calls on after every
+// reading, in its own goroutine; on may store what it gets. When the gate is gone,
+// Run waits for another one.
+func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
 		began := time.Now()
-		w.events = append(w.events, w.look(ctx)...)
+		w.events = append(w.events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Watched{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoring, Events: w.events})
+		on(Snapshot{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoredCount, Events: w.events})
 		w.events = nil
 		took := time.Since(began)
 		select {
-		case <-time.After(max(w.pace()-took, restful*took)):
+		case <-time.After(max(w.interval()-took, idleFactor*took)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// phaseList is a list whose addresses are in a phase, 1 to 5, or [ThroughDoor].
+// phaseList is a list, and the phase of its addresses: 1 to 5, or [Accepted].
 type phaseList struct {
 	name  string
 	phase int
 }
 
-func (w *Watcher) pace() time.Duration {
+// interval returns the time between two readings.
+func (w *Watcher) interval() time.Duration {
 	if w.gate.Kind == gate.FromNFT && !w.lost {
-		return nftPace
+		return nftInterval
 	}
-	return recentPace
+	return recentInterval
 }
 
-// take takes the gate of f for the one that is watched. Addresses keep their
-// visits where its lists go on.
-func (w *Watcher) take(f gate.Findings) []WatchEvent {
+// apply watches the gate of f from now on. Visits continue if its lists do.
+func (w *Watcher) apply(f gate.Findings) []Event {
 	w.key, w.lost = keyOf(f), false
-	w.gate, w.ports, w.table = WatchedGate{Kind: f.Kind}, nil, ""
+	w.gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
 		w.gate.Families = append(w.gate.Families, g.Family)
 		if i == 0 {
@@ -147,7 +147,7 @@ func (w *Watcher) take(f gate.Findings) []WatchEvent {
 	listed := listsOf(f)
 	same := w.listed == listed
 	w.listed = listed
-	w.follow(f)
+	w.applyLists(f)
 	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
 		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
@@ -155,17 +155,18 @@ func (w *Watcher) take(f gate.Findings) []WatchEvent {
 		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
 	}
 	w.stamps, w.conntrackDue = nil, time.Time{}
-	w.rulesDue = time.Now().Add(rulesPace)
-	return w.found()
+	w.rulesDue = time.Now().Add(rulesInterval)
+	return w.gateFound()
 }
 
-func (w *Watcher) found() []WatchEvent {
+// gateFound returns the event of the watched gate.
+func (w *Watcher) gateFound() []Event {
 	g := w.gate
-	return []WatchEvent{{Kind: GateFound, Time: time.Now(), Gate: &g}}
+	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
-// keyOf tells gates apart; those that differ in their ports alone, or in a replay
-// guard's lists, are the same, since both change with the hour.
+// keyOf returns a key for the gates. It leaves out the ports and a replay guard's
+// lists, which change with the hour.
 func keyOf(f gate.Findings) (key string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
@@ -174,7 +175,7 @@ func keyOf(f gate.Findings) (key string) {
 	return key
 }
 
-// listsOf tells lists apart, and what they lead to.
+// listsOf returns a key for the lists and what they lead to.
 func listsOf(f gate.Findings) (key string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
@@ -183,9 +184,9 @@ func listsOf(f gate.Findings) (key string) {
 	return key
 }
 
-// follow takes over what changes while the gate stays: its lists, and what its
-// rules have counted.
-func (w *Watcher) follow(f gate.Findings) {
+// applyLists applies what changes while the gate stays the same: its lists, and the
+// counters of its rules.
+func (w *Watcher) applyLists(f gate.Findings) {
 	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
 	w.passed, w.dropped, w.counted = netfilter.Count{Known: true}, netfilter.Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
@@ -193,7 +194,7 @@ func (w *Watcher) follow(f gate.Findings) {
 		w.guards, w.ignored = append(w.guards, g.ReplayGuards()...), append(w.ignored, g.IgnoredLists()...)
 		w.local = w.local && g.AcceptsLocally()
 		for _, name := range g.OpenedLists() {
-			w.lists = append(w.lists, phaseList{name, ThroughDoor})
+			w.lists = append(w.lists, phaseList{name, Accepted})
 		}
 		lists, _ := g.PhaseLists()
 		for p, names := range lists {
@@ -206,70 +207,69 @@ func (w *Watcher) follow(f gate.Findings) {
 	}
 }
 
-// reread compares rules with those that are watched.
-func (w *Watcher) reread(f gate.Findings) []WatchEvent {
+// compareRules compares rules with those that are watched.
+func (w *Watcher) compareRules(f gate.Findings) []Event {
 	key := keyOf(f)
 	switch {
 	case key == w.key && !w.lost:
 		w.next = key
-		w.follow(f)
+		w.applyLists(f)
 	case key != w.next:
-		w.next, w.rulesDue = key, time.Time{} // to be read once more
+		w.next, w.rulesDue = key, time.Time{} // read it once more
 	case key == "" && !w.lost:
 		w.lost = true
 		w.visits.GateLost()
-		return []WatchEvent{{Kind: GateLost, Time: time.Now()}}
-	case key == w.key: // it is back, and so may be those who were inside
+		return []Event{{Kind: GateLost, Time: time.Now()}}
+	case key == w.key: // the gate is back, and with it perhaps its visits
 		w.lost = false
-		w.follow(f)
-		return w.found()
+		w.applyLists(f)
+		return w.gateFound()
 	case key != "":
-		return w.take(f)
+		return w.apply(f)
 	}
 	return nil
 }
 
-// look looks at everything once. Connections come before the lists, so that
-// whoever is seen to be in is seen to have knocked; lists come before the rules
-// that count for the same reason.
-func (w *Watcher) look(ctx context.Context) (events []WatchEvent) {
+// read reads everything once: first connections, then lists, then counters, so that
+// whatever shows a later step comes before what shows an earlier one.
+func (w *Watcher) read(ctx context.Context) (events []Event) {
 	began := time.Now()
 	s := Sample{Ended: w.gate.Ended}
-	s.Connections, s.Down = w.connections(began)
+	s.Connections, s.Down = w.readConnections(began)
 	w.down = s.Down
 	var f gate.Findings
 	found, listed := false, w.listed
 	if w.gate.Kind == gate.FromNFT && !w.lost {
 		if f, found = w.listTable(ctx); found {
-			s.On, s.Guards = w.elements(f, began, time.Now()), w.readGuards(f)
+			s.On, s.Guards = w.readElements(f, began, time.Now()), w.readGuards(f)
 		}
 	} else {
-		s.On, found = w.recent(began)
+		s.On, found = w.readRecent(began)
 		s.Guards = w.readGuards(f)
 	}
 	switch {
 	case w.gate.Kind == gate.FromNFT && found:
-		events = w.reread(f)
+		events = w.compareRules(f)
 	case !found && !w.lost, !began.Before(w.rulesDue):
-		w.rulesDue = began.Add(rulesPace)
+		w.rulesDue = began.Add(rulesInterval)
 		if w.busy() || !found {
-			w.rulesDue = began.Add(busyPace)
+			w.rulesDue = began.Add(busyInterval)
 		}
 		f, _, _ = gate.FindLocal(ctx) // rules that cannot be read hold no gate
-		events = w.reread(f)
-	case w.busy() && w.rulesDue.After(began.Add(busyPace)):
-		w.rulesDue = began.Add(busyPace)
+		events = w.compareRules(f)
+	case w.busy() && w.rulesDue.After(began.Add(busyInterval)):
+		w.rulesDue = began.Add(busyInterval)
 	}
-	if ctx.Err() != nil || w.listed != listed { // what was read is of the gate before
+	if ctx.Err() != nil || w.listed != listed { // what was read belongs to the gate before
 		return events
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
-	w.looked = began
-	events = append(events, w.ignores(w.countIgnored(f, s.Time), s.Time)...)
-	return append(events, w.visits.Take(s)...)
+	w.lastRead = began
+	events = append(events, w.ignoredEvent(w.countIgnored(f, s.Time), s.Time)...)
+	return append(events, w.visits.Record(s)...)
 }
 
-// busy reports whether someone is inside.
+// busy reports whether an address is inside.
 func (w *Watcher) busy() bool {
 	for _, v := range w.visits.all {
 		if v.State == VisitInside || v.State == VisitOpen {
@@ -279,11 +279,11 @@ func (w *Watcher) busy() bool {
 	return false
 }
 
-// elements are the addresses in the sets of nft, read between two instants. An
-// element that will be gone in 3 of 5 s came 2 s ago.
-func (w *Watcher) elements(f gate.Findings, a, b time.Time) (all []Sighting) {
+// readElements returns the addresses in the nft sets, read between a and b. An
+// element with 3 s left of 5 s was added 2 s ago.
+func (w *Watcher) readElements(f gate.Findings, a, b time.Time) (all []Sighting) {
 	lists := f.Sets()
-	const rounding = 10 * time.Millisecond // of the kernel's ticks
+	const rounding = 10 * time.Millisecond // a jiffy
 	for _, p := range w.lists {
 		l := lists[p.name]
 		for _, e := range l.Expiring() {
@@ -302,9 +302,10 @@ func (w *Watcher) elements(f gate.Findings, a, b time.Time) (all []Sighting) {
 	return newest(all)
 }
 
-// maxSightings bounds the addresses of one look: a scan may fill nft's sets.
+// maxSightings bounds the addresses of one reading: a scan may fill the sets.
 const maxSightings = 4096
 
+// newest returns the newest maxSightings of all.
 func newest(all []Sighting) []Sighting {
 	if len(all) > maxSightings {
 		slices.SortFunc(all, func(a, b Sighting) int { return b.Since.Compare(a.Since) })

@@ -1,7 +1,7 @@
 
-# beside: warns where the rest of the firewall drops what the gate lets through:
-# an accept ends the way through one base chain only, a drop is final. Rules
-# that ask for more than a TCP port or a new connection are passed over.
+# beside: warns if the rest of the firewall drops what the gate accepts: an accept
+# is final for one base chain only, a drop for all. It ignores rules that match on
+# more than a TCP port or a new connection.
 beside() {
 {{- if .Range.Contains .SSHPort}}
     warn "warning: the SSH port $ssh lies in the range of the knocks; take another range"

@@ -1,22 +1,21 @@
 #!/bin/sh
 # Port-knocking gate for {{.Host}}, format {{.Format}}, printed by rapport to be read first.
 #
-#   setup [--confirm SECONDS]   load the rules; with --confirm what was loaded
-#                               before, or nothing, comes back unless "confirm"
-#                               is run within that time
-#   confirm                     keep what setup --confirm loaded
-#   refresh                     ports of the present hour; to be run every minute
-#   status                      what is loaded; exit 1 if that is not what should be
-#   remove                      take everything away that setup has brought
+#   setup [--confirm SECONDS]   load the rules; with --confirm, restore what was
+#                               loaded before unless "confirm" is run within
+#                               that time
+#   confirm                     keep what setup --confirm has loaded
+#   refresh                     load the ports of this hour; run it every minute
+#   status                      print what is loaded; exit 1 if it is not right
+#   remove                      remove everything that setup has loaded
 #
 # Five TCP SYNs to five ports in order, each within {{.WindowSeconds}} s of the one before, open
-# port {{.SSHPort}} to the address they came from, for {{.WindowSeconds}} s. The ports change with the
-# UTC hour and come from the secret. All of it happens in the kernel: no daemon.
+# port {{.SSHPort}} for their source address, for {{.WindowSeconds}} s. The ports depend on the UTC hour
+# and the secret. The kernel does all of it; there is no daemon.
 #
-# setup keeps a copy of this script in /run until remove or a reboot. While it is
-# there refresh brings back a gate that something has flushed, and works on the
-# gate that is loaded, also where this file is already a newer one; after remove,
-# and before the first setup since boot, it loads nothing.
+# setup stores a copy of this script in /run until remove or a reboot. While the
+# copy exists, refresh restores a gate that something has flushed, and uses the
+# copy even if this file is newer. Without it refresh loads nothing.
 # Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if eq .Format "nft"}} and nft 0.9.3{{else}} and iptables with
 # the matches recent{{if .SweepGuard}}, hashlimit, multiport{{end}} and conntrack{{end}}. Without flock: one action at a time.
 set -eu
@@ -25,21 +24,21 @@ LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
-bottom={{.Bottom}} top={{.Top}}     # the ports that a sequence is drawn from
+bottom={{.Bottom}} top={{.Top}}     # the range of the ports
 window={{.WindowSeconds}}                   # seconds for each phase, and at the end for SSH
-grace={{.GraceSeconds}}                   # seconds after the hour change in which the last hour's ports count too
+grace={{.GraceSeconds}}                   # seconds after the hour change during which the last hour's ports count too
 {{- if .SweepGuard}}
-sweep={{.SweepGuard}}                   # wrong ports a minute that an address may knock at,
-ban={{.BanSeconds}}                     # else it is ignored for so many seconds
-around={{.Around}}                  # hours before and after this one whose ports are no wrong ports
+sweep={{.SweepGuard}}                   # wrong ports a minute that an address may hit;
+ban={{.BanSeconds}}                     # after more it is ignored for so many seconds
+around={{.Around}}                  # hours before and after this one whose ports are not wrong
 {{- end}}
 {{- if .Guard}}
-guard={{.Guard}}                    # so many addresses can open in an hour, then only those again
+guard={{.Guard}}                    # addresses that can open the gate in an hour; later only those can again
 {{- end}}
 ssh={{.SSHPort}}
 run=/run/rapport-gate
 record=$run/{{.Format}}    # the script whose gate is loaded
-undo=$record.undo   # what comes back while setup --confirm waits; undo.id says whether it does
+undo=$record.undo   # what to restore while setup --confirm waits; undo.id exists while it waits
 
 warn() {
     echo "rapport-gate: $*" >&2
@@ -49,7 +48,7 @@ die() {
     exit 1
 }
 
-# lock: one action at a time, of either format. It ends with the script.
+# lock: one action at a time, of either format, until the script ends.
 lock() {
     mkdir -p "$run"
     exec 9>"$run/lock"
@@ -60,7 +59,7 @@ lock() {
     fi
 }
 
-# private FILE: ends the script unless root alone can read and write it.
+# private FILE: ends the script unless only root can read and write the file.
 private() {
     # shellcheck disable=SC2012 # one known name; stat is not the same everywhere
     mode=$(ls -lnL -- "$1" | awk '{print $1, $3}')
@@ -72,16 +71,16 @@ private() {
 {{- if .Embed}}
 
 read_secret() {
-    # It stands here, so this script is to be kept as the secret is.
+    # The secret is here, so nobody but root may read this script.
     private "$0"
-    # shellcheck disable=SC1003,SC2016 # every character means itself
+    # shellcheck disable=SC1003,SC2016 # no character is special here
     secret={{.QuotedSecret}}
 }
 {{- else}}
 
-# sound: says what is wrong with a secret file, if anything is. rapport takes one
-# line of 1 to 512 bytes, UTF-8, without "%" and without what nobody sees: white
-# space, control and format characters, whose numbers are listed.
+# sound: prints what is wrong with a secret file, if anything. rapport accepts one
+# line of 1 to 512 bytes of UTF-8, without "%" and without invisible characters:
+# white space, control and format characters, given by their numbers.
 sound() {
     od -An -v -tu1 | awk -v unseen='{{.Unseen}}' '
         function refuse(why) { print why; bad = 1; exit }
@@ -122,9 +121,9 @@ read_secret() {
 {{- end}}
 
 # derive: reads hours such as 2026-11-22-08, prints each with its five ports.
-# MD5 gives a number of 32 hex digits. The remainder of its division by the size
-# of the range is a port, the quotient is divided again for the next one. It is
-# the long division of school, digit by digit, so that no number gets big.
+# MD5 gives a number of 32 hex digits. Divided by the size of the range, its
+# remainder gives a port, and its quotient is divided again for the next one. It is
+# long division, digit by digit, so that no number gets big.
 derive() {
     while read -r h; do
         echo "$h $(printf '%s-%s\n' "$h" "$secret" | md5sum)"
@@ -146,14 +145,14 @@ derive() {
         }'
 }
 
-# The clock is asked once, so that the hour change cannot come in between.
+# The clock is read once, so that the hour cannot change in between.
 read_clock() {
     now=$(date -u +%s)
     hour=$(date -u -d "@$now" +%Y-%m-%d-%H)
     last=''
-    # That the last hour counts no more is done by the next refresh, not by a
-    # time limit in the rules: one mechanism less to trust. Should that refresh
-    # not come, the last hour's ports stay until one does; "status" tells.
+    # The next refresh ends the grace time, not a time limit in the rules: one
+    # mechanism less to trust. Without a refresh the last hour's ports stay;
+    # "status" shows that.
     if [ $((now % 3600)) -lt $grace ]; then
         last=$(date -u -d "@$((now - 3600))" +%Y-%m-%d-%H)
     fi
@@ -167,7 +166,7 @@ prepare() {
 }
 
 # steps: lines "PHASE PORT HOUR", one for each knock that counts. Later phases
-# come first: else one packet could go two phases where a port occurs twice.
+# come first: else one packet could pass two phases if a port occurs twice.
 steps() {
     echo "$sequences" | awk '
         { for (n = 1; n <= 5; n++) lines[n] = lines[n] n " " $(n + 1) " " $1 "\n" }
@@ -175,8 +174,8 @@ steps() {
 }
 {{- if .SweepGuard}}
 
-# own: the ports of the hours around, which the sweep guard does not count: a
-# clock that is wrong, here or there, must not look like a sweep.
+# own: the ports of the hours around this one, which the sweep guard does not
+# count: a wrong clock, on either side, must not look like a sweep.
 own() {
     n=$((now / 3600 - around)) day=''
     while [ $n -le $((now / 3600 + around)) ]; do

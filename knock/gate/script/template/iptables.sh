@@ -1,16 +1,15 @@
 
-# The chains and lists have the names of Roland Mas's article of 2008, so that a
-# server with its rules moves over by "setup". IPv6 has lists of its own, PK6_:
-# of a list with both, the mask of the first rule counts for both, and the one
-# of an IPv4 rule loaded by iptables-restore would take a whole /32 of IPv6 for
-# one address.
+# The chains and lists have the names of Roland Mas's article of 2008, so that
+# "setup" replaces the article's rules. IPv6 has its own lists, PK6_: in a shared
+# list the mask of the first rule counts for both families, and the mask of an
+# IPv4 rule loaded by iptables-restore would treat an IPv6 /32 as one address.
 #
-# A list holds 100 addresses unless the kernel module is told otherwise. Whoever
-# sends SYNs from many addresses to port one can push you out of the first list.
-# setup asks for more where it is the first to need the module; to be sure:
+# A list holds 100 addresses by default. SYNs from many addresses to the first port
+# can push a client out of the first list. setup asks for larger lists if it is the
+# first to load the module; to be sure:
 #   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
 
-# Chains with these names are ours, and no others.
+# The names of our chains.
 ours=' portknock_input portknock_syn portknock_shut portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_own1 portknock_own2 portknock_own3 portknock_own4 portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
 
 families() {
@@ -18,7 +17,7 @@ families() {
     if [ -e /proc/net/if_inet6 ]; then echo 6; fi
 }
 
-# use FAMILY: t is the tool, pk the first part of the list names, listed what is loaded.
+# use FAMILY: sets t, the tool; pk, the prefix of list names; listed, what is loaded.
 use() {
     case $1 in
     4) t=iptables pk=PK{{if .Guard}} everything=0.0.0.0{{end}}{{if .SweepGuard}} net=32 mask=255.255.255.255{{end}} ;;
@@ -27,8 +26,7 @@ use() {
     listed=$(listing) || die "$t-save does not work"
 }
 
-# backend: changes to the same tool with the kernel's other set of tables; fails
-# where there is none.
+# backend: switches to the same tool with the other backend; fails if there is none.
 backend() {
     case $("$t" --version) in
     *nf_tables*) t=$t-legacy ;;
@@ -39,7 +37,7 @@ backend() {
 
 # listing: lines "TABLE KIND CHAIN NUMBER LINE" of what is loaded. KIND is chain
 # and rule for ours, jump for a rule elsewhere that leads into ours, or other.
-# What stands in quotes, such as a comment, leads nowhere.
+# Quoted text, such as a comment, is ignored.
 listing() {
     saved=$("$t-save" 2>/dev/null) || return 1
     echo "$saved" | awk -v ours="$ours" '
@@ -65,9 +63,9 @@ knocking() {
         1) echo "$rule -m comment --comment \"hour $h\" -g portknock_into_phase1" ;;
 {{- if .Guard}}
         5)
-            # Against replay. Lists named after the hour start anew with it. Who
-            # is in DONE may come again; others until USED is full, which counts
-            # for the server as a whole (by destination, every address the same).
+            # Against replay. The lists are named after the hour. An address in
+            # DONE may open again; others may until USED is full, which counts
+            # for the whole server (by destination, with all bits masked).
             did="-m recent --name ${pk}_DONE_$h"
             used="-m recent --name ${pk}_USED_$h --rdest --mask $everything"
             echo "$rule $before $did --update -g portknock_into_phase5"
@@ -78,8 +76,8 @@ knocking() {
         esac
     done
 {{- if .SweepGuard}}
-    # A multiport match takes 15 ports; the range before it is cheaper. Four
-    # chains share them, so that a port meets few of these rules.
+    # A multiport match holds 15 ports; the port range before it is cheaper. Four
+    # chains share them, so that a packet meets few of these rules.
     echo "$own" | awk -v bottom=$bottom -v top=$top '
         { port[NR] = $1 }
         END {
@@ -105,11 +103,11 @@ knocking() {
 }
 {{- if .SweepGuard}}
 
-# sweep_guard: what a SYN to a wrong port of the range meets. Counting is by
-# source, of IPv6 by /64, in a table that 1000 wrong SYNs/s cannot fill. What is
-# beyond that is a flood from many sources: then a wrong port ends the handshake
-# at once, which does not touch anybody who knocks at no wrong port. A list of
-# ignored addresses may overflow: who is still over the limit comes back to it.
+# sweep_guard: the rules for a SYN to a wrong port of the range. They count by
+# source, for IPv6 by /64, in a table that 1000 wrong SYNs/s cannot fill. More than
+# that is a flood from many sources: then a wrong port ends the handshake at once,
+# which affects no client without wrong ports. The list of ignored addresses may
+# overflow: an address that is still over the limit returns to it.
 sweep_guard() {
     echo ':portknock_wrong - [0:0]'
     echo ':portknock_count - [0:0]'
@@ -120,14 +118,14 @@ sweep_guard() {
     for n in 1 2 3 4 5; do
         echo "-A portknock_ban -m recent --name ${pk}_PHASE$n --remove"
     done
-    # Who loses the phases in the middle cannot get further: three lookups do.
+    # An address that loses the middle phases cannot go on: three lookups suffice.
     for n in 2 3 4; do
         echo "-A portknock_wrong -m recent --name ${pk}_PHASE$n --remove"
     done
 }
 {{- end}}
 
-# gate: everything else. A line with ":" makes a chain, or empties it.
+# gate: everything else. A line with ":" creates a chain, or empties it.
 gate() {
     echo ':portknocking - [0:0]'
     for n in 1 2 3 4 5; do
@@ -151,9 +149,9 @@ gate() {
 {{- end}}
     echo '-A portknock_accept -j ACCEPT'
 
-    # What INPUT goes through. Sessions that exist are never touched. The
-    # machine itself (lo) needs no knock. Only SYNs are knocks: where nothing was
-    # tracked until now, packets of old sessions count as NEW too.
+    # The chain that INPUT calls. It leaves existing sessions alone, and the machine
+    # itself (lo) needs no knock. Only SYNs are knocks: where connections were not
+    # tracked until now, packets of old sessions are NEW too.
     echo ':portknock_input - [0:0]'
     echo ':portknock_syn - [0:0]'
     echo ':portknock_shut - [0:0]'
@@ -175,8 +173,8 @@ gate() {
 }
 {{- if .Forward}}
 
-# Ports that lead elsewhere after the handshake; without it they are this
-# machine's own. It must forward packets: sysctl net.ipv4.ip_forward=1,
+# Ports that are forwarded after the handshake; before it they are this machine's
+# own. The kernel must forward packets: sysctl net.ipv4.ip_forward=1,
 # net.ipv6.conf.all.forwarding=1.
 forwards() { # FAMILY PORT TO
     {{- range .Forward}}
@@ -195,7 +193,7 @@ forward() {
 }
 {{- end}}
 
-# filter_rules, nat_rules: what is in a table beside the rules of the hour.
+# filter_rules, nat_rules: the rules of a table, without those of the hour.
 filter_rules() {
     gate
     echo "-I INPUT $(place INPUT) -j portknock_input"
@@ -215,10 +213,9 @@ nat_rules() {
 {{- end}}
 }
 
-# replace TABLE RULES: puts rules in the place of all that we have in the table,
-# in one step, so that no packet meets half of them. A jump with a list goes by its
-# number, the last one first: what iptables-save prints of it need not be what
-# deletes it (the mask).
+# replace TABLE RULES: replaces all our rules in the table in one step, so that no
+# packet meets half of them. It deletes jumps by number, the last first: the text
+# that iptables-save prints may not delete the rule (the mask).
 replace() {
     text=$({ echo "$listed" | sed 's/^/now /' && echo "$2" | sed 's/^/new /'; } | awk -v table="$1" '
         $1 == "now" && $2 == table && $3 == "chain" { old[$4] = 1 }
@@ -242,8 +239,8 @@ replace() {
     load "$text"
 }
 
-# place CHAIN: where to insert into it: at the top, but behind fail2ban's jumps
-# that stand there. Whom fail2ban has banned shall not get in by knocking.
+# place CHAIN: the place to insert: at the top, but behind fail2ban's jumps. An
+# address that fail2ban has banned must not get in by knocking.
 place() {
     echo "$listed" | awk -v chain="$1" '
         $1 == "filter" && $2 == "other" && $3 == chain { if (/ -j f2b-/ && n == seen) n++; seen++ }
@@ -254,20 +251,20 @@ load() { # TEXT
     printf '%s\n' "$1" | "$t-restore" --noflush -w 10
 }
 
-# has TABLE: whether there is anything of ours in it.
+# has TABLE: whether the table holds anything of ours.
 has() {
     echo "$listed" | grep -Eq "^$1 (chain|jump) "
 }
 
-# clean: takes everything away from both tables.
+# clean: removes everything from both tables.
 clean() {
     for table in filter nat; do
         ! has $table || replace $table ""
     done
 }
 
-# Where one family fails the other one is still to be guarded. Rules in tables of
-# the other backend go when those in this one stand.
+# If one family fails, the other one is loaded all the same. Rules in the other
+# backend are removed once those in this one are loaded.
 setup() {
     failed=''
 {{- if .SweepGuard}}
@@ -288,8 +285,8 @@ setup() {
     [ -z "$failed" ] || die "the rules are not loaded for$failed"
 }
 
-# Only the chain of the hour is replaced. The lists stay, and with them whoever
-# is in the middle of a handshake or about to connect.
+# Only the chain of the hour is replaced. The lists stay, with all addresses in the
+# middle of a handshake or about to connect.
 refresh() {
 {{- if .SweepGuard}}
     own=$(own) || die 'the ports of the hours around cannot be derived'
@@ -309,15 +306,15 @@ unload() {
     done
 }
 
-# foreign: says so if the gate of the other format is loaded.
+# foreign: prints a line if the gate of the other format is loaded.
 foreign() {
     if nft -t list table inet portknock >/dev/null 2>&1; then
         echo 'the gate of nft is loaded (table inet portknock)'
     fi
 }
 
-# loaded: lines "FAMILY TABLE LINE": our chains, and what leads into them with
-# its place.
+# loaded: lines "FAMILY TABLE LINE": our chains, and the jumps to them with their
+# places.
 loaded() {
     for family in $(families); do
         use "$family"
@@ -331,8 +328,8 @@ loaded() {
     done
 }
 
-# restore LINES: what loaded has printed stands there again, each table in one
-# step. Where that fails the gate goes: nobody is to be shut out by it.
+# restore LINES: loads what loaded has printed, each table in one step. If that
+# fails it removes the gate, so that nobody is locked out.
 restore() {
     for family in $(families); do
         use "$family"
@@ -345,7 +342,7 @@ restore() {
     done
 }
 
-# present: whether the gate, or a part of it, is loaded, in tables of either backend.
+# present: whether the gate, or a part of it, is loaded, in either backend.
 present() {
     for family in $(families); do
         use "$family"
@@ -354,7 +351,7 @@ present() {
     return 1
 }
 
-# whole: whether no rule is missing in either family, but for those of the hour.
+# whole: whether all rules are loaded in both families, except those of the hour.
 whole() {
     for family in $(families); do
         use "$family"

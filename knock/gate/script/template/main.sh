@@ -1,24 +1,25 @@
 
-# alone: ends the script where the gate of the other format is loaded: packets
-# would have to pass both, whose ports need not be the same.
+# alone: ends the script if the gate of the other format is loaded: packets would
+# have to pass both, and their ports may differ.
 alone() {
     other=$(foreign)
     [ -z "$other" ] || die "$other: remove it first, with the remove of its script"
 }
 
-# load_gate: setup proper. Where the copy cannot be written nothing is loaded.
+# load_gate: stores the copy and runs setup. If the copy cannot be written, nothing
+# is loaded.
 load_gate() {
     cmp -s -- "$0" "$record" || { cp -- "$0" "$record.new" && mv "$record.new" "$record"; }
     setup
 }
 
-# check: whether what is loaded is what should be, after prepare.
+# check: whether the right rules are loaded; after prepare.
 check() {
     whole && [ "$(steps | cut -d ' ' -f 1,2 | sort -u)" = "$(loaded_steps)" ]
 }
 
-# keep_current: what refresh does. Only the chain of the hour is replaced; who is
-# in the middle of a handshake stays there.
+# keep_current: the action refresh. It replaces only the chain of the hour, so that
+# handshakes continue.
 keep_current() {
     prepare
     if whole; then
@@ -32,18 +33,18 @@ keep_current() {
     fi
 }
 
-# overdue: whether what waits to be confirmed should have been undone by now. What
-# was to do it may have been killed.
+# overdue: whether a setup --confirm should have been undone by now. The process
+# that waits for that may have been killed.
 overdue() {
     read -r id _ 2>/dev/null <"$undo.id" && [ "$(date +%s)" -gt "${id##*-}" ]
 }
 
-# arm SECONDS: the dead man's switch, before any rule changes. It goes on when the
-# session that started it has ended: that may be what has gone wrong.
+# arm SECONDS: starts the timer that undoes setup, before any rule changes. It
+# survives the session that started it: losing that may be what went wrong.
 arm() {
     id=$$-$((now + $1)) what=''
     if read -r _ what 2>/dev/null <"$undo.id"; then
-        : # an earlier one waits still: what was there before that comes back
+        : # an earlier one still waits: restore what was there before that
     elif [ -e "$record" ]; then
         what=script
         cp "$record" "$undo"
@@ -62,9 +63,9 @@ arm() {
     mv "$undo.id.new" "$undo.id"
 }
 
-# bring_back: what was there before setup --confirm is there again. A gate whose
-# script is known gets the ports of the present hour. Where it fails the gate
-# goes: nobody is to be shut out by it.
+# bring_back: restores what was there before setup --confirm. A gate whose script
+# is known gets the ports of this hour. If that fails the gate is removed, so that
+# nobody is locked out.
 bring_back() {
     read -r _ what <"$undo.id" || :
     case $what in
@@ -160,7 +161,7 @@ case $#:${1-}:${2-} in
     rm -f "$undo.id" "$undo"
     ;;
 1:refresh:)
-    # The gate that is loaded may be another script's than this one.
+    # The loaded gate may be that of another script.
     if [ -e "$record" ] && ! cmp -s -- "$0" "$record"; then
         exec sh "$record" refresh
     fi
@@ -174,7 +175,7 @@ case $#:${1-}:${2-} in
 1:status:) report ;;
 1:remove:)
     lock
-    rm -f "$record" # first: without it no refresh brings the gate back
+    rm -f "$record" # first: without it no refresh restores the gate
     unload
     rm -f "$undo.id" "$undo"
     ;;

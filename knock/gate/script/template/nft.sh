@@ -1,24 +1,24 @@
 
-# One table of its own, for IPv4 and IPv6, beside whatever else there is.
+# One table for IPv4 and IPv6, next to the other tables.
 #
-# A packet must pass every table: an "accept" here ends the way through this
-# table only, a "drop" anywhere is final. So this table closes port {{.SSHPort}} by
-# itself, and whom fail2ban or another table drops stays out after a handshake
-# too. And so the rest of the firewall has to accept port {{.SSHPort}}; it is closed here.
+# A packet must pass every table: an "accept" is final for this table only, a
+# "drop" for all. So this table closes port {{.SSHPort}}, and an address that fail2ban or
+# another table drops stays out even after a handshake. The rest of the firewall
+# has to accept port {{.SSHPort}}.
 {{- if .NoDrop}}
 #
-# --no-drop: nothing is dropped here. A connection after a handshake bears the
-# mark 0x4b4e4f43, by which the rest of the firewall, which comes later, can
-# accept it and drop others:
+# --no-drop: this table drops nothing. A connection after a handshake has the mark
+# 0x4b4e4f43, by which the rest of the firewall, which comes later, can accept it
+# and drop others:
 #   tcp dport {{.SSHPort}} ct state new meta mark != 0x4b4e4f43 drop
 {{- end}}
 table=portknock
 
-# Each set forgets an address after the window, and holds 65536. When SYNs from
-# more addresses than that have filled phase1, newcomers are noted in crowd by
-# 16 bits of their address: that cannot fill up, so nobody is locked out, and
-# who shares those bits with somebody is spared the first of five knocks. The
-# sets opened_ ask nothing of anybody: they tell who came in, for rapport watch.
+# An address leaves a set after the window; a set holds 65536. When SYNs from more
+# addresses have filled phase1, further addresses are added to crowd by 16 bits of
+# them: it cannot fill up, so nobody is locked out, and addresses that share those
+# bits need only four knocks. The sets opened_ record who got in, for rapport
+# watch; no rule checks them.
 families='4 6'
 use() { # FAMILY
     case $1 in
@@ -67,9 +67,9 @@ knocking() {
                 echo "$rule $ip saddr $bits @crowd_$family $into"
                 ;;
 {{- if .Guard}}
-            # Against replay: a set named after the hour that is full with so many
-            # addresses. Adding to a full set fails, and the rule ends there,
-            # unless the address is in it already.
+            # Against replay: a set named after the hour, with room for so many
+            # addresses. Adding to a full set fails, which ends the rule, unless
+            # the address is in it already.
             5) echo "$rule $before add @$(once "$family" "$h") $addr $into delete @phase4_$family $addr" ;;
 {{- end}}
             *) echo "$rule $before $into delete @phase$((n - 1))_$family $addr" ;;
@@ -79,7 +79,7 @@ knocking() {
 }
 {{- if .Guard}}
 
-# once FAMILY HOUR: the name of the set of those who have opened in an hour.
+# once FAMILY HOUR: the name of the set of addresses that have opened in an hour.
 once() {
     echo "once${1}_$2" | tr -d -
 }
@@ -92,7 +92,7 @@ guards() {
     done
 }
 
-# past: lines that delete the sets of hours that count no more.
+# past: lines that delete the sets of hours that no longer count.
 past() {
     keep=" $(for h in $hour $last; do for family in $families; do once "$family" "$h"; done; done | tr '\n' ' ')"
     for set in $(listed | awk '$1 == "set" && $2 ~ /^once[46]_[0-9]+$/ { print $2 }'); do
@@ -104,10 +104,10 @@ past() {
 }
 {{- end}}
 
-# gate: everything but the chain that changes with the hour. Sessions that exist
-# are never touched, and the machine itself (lo) needs no knock. Only SYNs are
-# knocks: where nothing was tracked until now, packets of old sessions are new
-# to ct too. A SYN that is not tracked at all (notrack) needs the knocks as well.
+# gate: everything but the chain that changes with the hour. It leaves existing
+# sessions alone, and the machine itself (lo) needs no knock. Only SYNs are knocks:
+# where connections were not tracked until now, packets of old sessions are new to
+# ct too. A SYN that is not tracked (notrack) needs the knocks as well.
 gate() {
     cat <<END
 {{- range .NFTChains}}
@@ -146,8 +146,8 @@ END
 {{- end}}
 {{- if .Forward}}
 
-    # Ports that lead elsewhere after the handshake; without it they are this
-    # machine's own. It must forward packets: sysctl net.ipv4.ip_forward=1,
+    # Ports that are forwarded after the handshake; before it they are this
+    # machine's own. The kernel must forward packets: sysctl net.ipv4.ip_forward=1,
     # net.ipv6.conf.all.forwarding=1.
     echo "add chain inet $table prerouting { type nat hook prerouting priority dstnat - 10; policy accept; }"
 {{- range .Forward}}
@@ -158,16 +158,16 @@ END
 
 {{- if .SweepGuard}}
 
-# sweep_guard: what a SYN to a wrong port of the range meets. Counting is by
-# source, of IPv6 by /64, in sets that 1000 wrong SYNs/s cannot fill. What is
-# beyond that is a flood from many sources: then a wrong port ends the handshake
-# at once, which does not touch anybody who knocks at no wrong port.
+# sweep_guard: the rules for a SYN to a wrong port of the range. They count by
+# source, for IPv6 by /64, in sets that 1000 wrong SYNs/s cannot fill. More than
+# that is a flood from many sources: then a wrong port ends the handshake at once,
+# which affects no client without wrong ports.
 sweep_guard() {
     echo "add rule inet $table wrong limit rate 1000/second burst 5000 packets goto count"
     for family in $families; do
         use "$family"
         forget=''
-        for n in 2 3 4; do # who loses these cannot get further
+        for n in 2 3 4; do # without these an address cannot go on
             forget="$forget delete @phase${n}_$family { $ip saddr }"
         done
         echo "add rule inet $table wrong meta nfproto ipv$family$forget"
@@ -179,7 +179,7 @@ sweep_guard() {
 }
 {{- end}}
 
-# load TEXT: all of it in one step, so that no packet meets half of the rules.
+# load TEXT: loads it in one step, so that no packet meets half of the rules.
 load() {
     printf '%s\n' "$1" | nft -f -
 }
@@ -192,8 +192,8 @@ own_ports() {
 }
 {{- end}}
 
-# The table is made anew: sets cannot change their window or size. That forgets
-# who is in the middle of a handshake, which refresh does not.
+# The table is created anew: a set cannot change its timeout or size. Handshakes
+# under way are lost; refresh keeps them.
 setup() {
 {{- if .SweepGuard}}
     own_ports
@@ -212,8 +212,8 @@ setup() {
     load "$text"
 }
 
-# Only the chain of the hour is replaced. The sets stay, and with them whoever is
-# in the middle of a handshake or about to connect.
+# Only the chain of the hour is replaced. The sets stay, with all addresses in the
+# middle of a handshake or about to connect.
 refresh() {
 {{- if .SweepGuard}}
     own_ports
@@ -239,7 +239,8 @@ unload() {
 delete table inet $table"
 }
 
-# foreign: says so if the gate of the other format, or the article's, is loaded.
+# foreign: prints a line if the gate of the other format, or the article's, is
+# loaded.
 foreign() {
     for t in iptables iptables-legacy iptables-nft ip6tables ip6tables-legacy ip6tables-nft; do
         if "$t-save" 2>/dev/null | grep -Eq '^:(portknocking|portknock_input) '; then
@@ -258,8 +259,8 @@ loaded() {
         /[}]/ { skip = 0 }'
 }
 
-# listed: the table without what is in its sets, which costs little when they are
-# full: nft reads all of them for any other list.
+# listed: the table without the elements of its sets, which is cheap when they are
+# full: other lists make nft read all elements.
 listed() {
     nft -t list ruleset inet 2>/dev/null | awk -v table=$table '
         $1 == "table" { ours = $3 == table }
@@ -271,7 +272,7 @@ present() {
     listed | grep -q 'chain input {'
 }
 
-# whole: whether no rule is missing, but for those of the hour.
+# whole: whether all rules are loaded, except those of the hour.
 whole() {
     want=$(gate | grep -c '^add rule')
     have=$(listed | awk '
@@ -292,8 +293,8 @@ loaded_hours() {
     listed | sed -n 's/.*@phase1_4 .*comment "hour \([0-9-]*\)".*/\1/p' | paste -sd ' ' -
 }
 
-# restore TABLE: what loaded has printed stands there again, in one step. Where
-# that fails the gate goes: nobody is to be shut out by it.
+# restore TABLE: loads what loaded has printed, in one step. If that fails it
+# removes the gate, so that nobody is locked out.
 restore() {
     load "add table inet $table
 delete table inet $table

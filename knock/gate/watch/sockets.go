@@ -16,21 +16,21 @@ import (
 // maxProc bounds what is read of a file in /proc.
 const maxProc = 16 << 20
 
-// Connection is a TCP connection to a port behind the gate's door. The rules
-// let it in: one that they drop is in no table.
+// Connection is a TCP connection to a port of the accept rules. The rules have
+// accepted it: one that they drop is in no table.
 type Connection struct {
 	Client netip.AddrPort
 	Port   uint16
 }
 
-// ReadSockets reads /proc/net/tcp or tcp6 (proc(5)): the connections from
-// elsewhere to ports of this machine, also those about to end, and those of the
-// ports on which somebody listens whom others than this machine can reach.
+// ReadSockets reads /proc/net/tcp or tcp6 (proc(5)). It returns the connections from
+// other machines to the ports, also those about to close, and the ports that have a
+// listener beyond loopback.
 func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if len(words) < 4 || words[3] == "02" { // this machine asks
+		if len(words) < 4 || words[3] == "02" { // SYN_SENT: this machine connects
 			continue
 		}
 		own, port, ok := procAddr(words[1])
@@ -48,7 +48,7 @@ func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
 	return all, listening
 }
 
-// procAddr reads 0100007F:0016: words of 32 bits in this machine's order.
+// procAddr parses 0100007F:0016: words of 32 bits in this machine's byte order.
 func procAddr(s string) (addr netip.Addr, port uint16, ok bool) {
 	a, p, _ := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(a)
@@ -63,9 +63,8 @@ func procAddr(s string) (addr netip.Addr, port uint16, ok bool) {
 	return addr.Unmap(), uint16(n), ok
 }
 
-// ReadConntrack reads /proc/net/nf_conntrack: the connections to one of this
-// machine's addresses, those that ended a while ago too. own are the machine's
-// addresses.
+// ReadConntrack reads /proc/net/nf_conntrack. It returns the connections to the ports
+// of this machine, whose addresses are own, including those that closed lately.
 //
 //	ipv4     2 tcp      6 119 TIME_WAIT src=10.0.0.2 dst=10.0.0.1 sport=50030 dport=22 src=...
 func ReadConntrack(r io.Reader, ports []int, own []netip.Addr) (all []Connection) {

@@ -7,15 +7,15 @@ import (
 	"rapport/knock/gate"
 )
 
-// through is a connection that the door has noted. It proves the handshake too,
-// also where no look found the address in a phase.
-func (v *Visits) through(on Sighting, s Sample) (events []WatchEvent) {
+// accepted records an address that the accept rule has recorded. That proves the
+// handshake, even if no reading found the address in a phase.
+func (v *Visits) accepted(on Sighting, s Sample) (events []Event) {
 	at := on.Since
 	if at.IsZero() {
 		at = s.Time
 	}
 	one := v.all[on.Addr]
-	if one != nil && (one.State == VisitIn || one.State == VisitSSHDown) && (v.door != gate.OneShot || at.Sub(one.came) <= on.Slack) {
+	if one != nil && (one.State == VisitIn || one.State == VisitSSHDown) && (v.accept != gate.OneShot || at.Sub(one.gotIn) <= on.Slack) {
 		return nil // one more connection
 	}
 	if one == nil || one.State != VisitOpen {
@@ -25,11 +25,11 @@ func (v *Visits) through(on Sighting, s Sample) (events []WatchEvent) {
 		events = v.advance(one, len(v.windows), at, s)
 		events[len(events)-1].Inferred = true
 	}
-	return append(events, v.in(on.Addr, "door", at, s)...)
+	return append(events, v.gotIn(on.Addr, "door", at, s)...)
 }
 
-// advance takes a visit to a phase, through those that no look has seen it in.
-func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events []WatchEvent) {
+// advance moves a visit to a phase, through those in which no reading saw it.
+func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events []Event) {
 	for p := one.Phase + 1; p <= phase; p++ {
 		e := v.event(PhaseEntered, one, at, s)
 		e.Phase, e.Inferred = p, p < phase
@@ -49,15 +49,15 @@ func (v *Visits) advance(one *Visit, phase int, at time.Time, s Sample) (events 
 	return events
 }
 
-// connected finds connections that are new.
-func (v *Visits) connected(s Sample) (events []WatchEvent) {
+// recordConnections records new connections.
+func (v *Visits) recordConnections(s Sample) (events []Event) {
 	for _, c := range s.Connections {
 		_, known := v.conns[c]
 		v.conns[c] = s.Time
 		if known || !v.started {
 			continue
 		}
-		events = append(events, v.in(c.Client.Addr(), "connection", s.Time, s)...)
+		events = append(events, v.gotIn(c.Client.Addr(), "connection", s.Time, s)...)
 	}
 	for c, seen := range v.conns {
 		if s.Time.Sub(seen) > connMemory {
@@ -67,39 +67,38 @@ func (v *Visits) connected(s Sample) (events []WatchEvent) {
 	return events
 }
 
-// in says that an address got in: if anything listens there.
-func (v *Visits) in(addr netip.Addr, evidence string, at time.Time, s Sample) []WatchEvent {
+// gotIn records that an address got in, if anything listens there.
+func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample) []Event {
 	one, down := v.all[addr], s.Down && (v.down || !v.started)
 	switch open := one != nil && one.State == VisitOpen; {
 	case one != nil && (one.State == VisitIn || one.State == VisitSSHDown):
 		return nil // one more connection
 	case open && down:
-		one.came = at
-		return v.behind(one, at, s)
+		one.gotIn = at
+		return v.sshDown(one, at, s)
 	case open:
 		v.Totals.In++
-	case down, one != nil && at.Sub(one.came) < lookBack: // it shows late
+	case down, one != nil && at.Sub(one.gotIn) < lateConnection: // seen late
 		return nil
 	default:
 		one = v.begin(addr, at)
 	}
-	one.State, one.Changed, one.came = VisitIn, at, at
+	one.State, one.Changed, one.gotIn = VisitIn, at, at
 	e := v.event(GotIn, one, at, s)
 	e.Evidence = evidence
-	return []WatchEvent{e}
+	return []Event{e}
 }
 
-// behind says that nothing listens behind the door that is open to one.
-func (v *Visits) behind(one *Visit, at time.Time, s Sample) []WatchEvent {
+// sshDown records that nothing listens on the SSH port that is open for a visit.
+func (v *Visits) sshDown(one *Visit, at time.Time, s Sample) []Event {
 	one.State, one.Changed = VisitSSHDown, at
 	v.Totals.SSHDown++
-	return []WatchEvent{v.event(SSHDown, one, at, s)}
+	return []Event{v.event(SSHDown, one, at, s)}
 }
 
-// passedBy concludes from the door's counter, where connections that are over
-// cannot be seen: if it has gone on while the door was open to one address only,
-// that one got in.
-func (v *Visits) passedBy(s Sample) (events []WatchEvent) {
+// recordCounter uses the counter of the accept rule where closed connections cannot
+// be seen: if it counted while SSH was open for one address only, that one got in.
+func (v *Visits) recordCounter(s Sample) (events []Event) {
 	if !s.Passed.Known || s.Counted.Equal(v.counted) {
 		return nil
 	}
@@ -110,13 +109,13 @@ func (v *Visits) passedBy(s Sample) (events []WatchEvent) {
 	}
 	var could []*Visit
 	for _, one := range v.all {
-		if one.Phase == len(v.windows) && v.ends(one.Phase, one.Entered[one.Phase-1]).After(since) &&
+		if one.Phase == len(v.windows) && v.windowEnd(one.Phase, one.Entered[one.Phase-1]).After(since) &&
 			!(one.State == VisitIn && one.Changed.Before(since)) {
 			could = append(could, one)
 		}
 	}
 	if len(could) == 1 && could[0].State == VisitOpen {
-		events = v.in(could[0].Addr, "counter", s.Time, s)
+		events = v.gotIn(could[0].Addr, "counter", s.Time, s)
 	}
 	return events
 }

@@ -16,25 +16,25 @@ import (
 
 const (
 	conntrack = "/proc/net/nf_conntrack"
-	// maxConntrack is up to how many connections the table of all is read. A
-	// router has many more, and reading them takes the kernel a while.
+	// maxConntrack bounds the size of a conntrack table that is read. A router has
+	// more, and the kernel takes long to print them.
 	maxConntrack = 50_000
 )
 
-// recent reads the lists of the recent match. found is false when one is gone,
-// as all are once no rule asks for them.
-func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
+// readRecent reads the lists of the recent match. found is false when one is gone,
+// as a list is once no rule uses it.
+func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 	if !began.Before(w.clockDue) {
-		w.clockDue = began.Add(clockPace)
+		w.clockDue = began.Add(clockInterval)
 		w.setClock()
 	}
 	found = true
-	entries := map[mark]uint64{}
+	entries := map[sightingKey]uint64{}
 	for _, l := range w.lists {
 		list, there := netfilter.RecentEntries(l.name)
 		found = found && there
 		for _, e := range list {
-			m := mark{e.Addr, l.phase}
+			m := sightingKey{e.Addr, l.phase}
 			if entries[m] < e.Last { // the later of two lists of a phase
 				entries[m] = e.Last
 			}
@@ -44,7 +44,7 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 	if w.stamps != nil {
 		for m, last := range entries {
 			if w.stamps[m] != last {
-				w.clock.learn(w.looked, now, last)
+				w.clock.learn(w.lastRead, now, last)
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func (w *Watcher) recent(began time.Time) (all []Sighting, found bool) {
 	return newest(all), found
 }
 
-// setClock learns the kernel's count of ticks from itself.
+// setClock learns the current count of jiffies.
 func (w *Watcher) setClock() {
 	a := time.Now()
 	file, err := os.Open("/proc/timer_list")
@@ -69,9 +69,8 @@ func (w *Watcher) setClock() {
 	}
 }
 
-// listTable reads the gate's table, its sets and what is in them. nft 1.0 lists
-// several sets in one run only when it has them all in its cache, and a run for
-// each takes longer.
+// listTable reads the gate's table with the elements of its sets. One run of nft for
+// each set would take longer.
 func (w *Watcher) listTable(ctx context.Context) (gate.Findings, bool) {
 	family, name, _ := strings.Cut(w.table, " ")
 	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
@@ -82,9 +81,9 @@ func (w *Watcher) listTable(ctx context.Context) (gate.Findings, bool) {
 	return f, err == nil && len(f.Gates) > 0
 }
 
-// connections returns those to the door's ports that exist now, and whether
-// nothing listens on the SSH port.
-func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
+// readConnections returns the connections to the ports of the accept rules, and
+// whether nothing listens on the SSH port.
+func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 	down = w.local
 	for i, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		file, err := os.Open(name)
@@ -100,7 +99,7 @@ func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
 	if !w.gate.Ended || now.Before(w.conntrackDue) {
 		return all, down
 	}
-	w.conntrackDue = now.Add(conntrackPace)
+	w.conntrackDue = now.Add(conntrackInterval)
 	file, err := os.Open(conntrack)
 	if err != nil {
 		return all, down
@@ -109,8 +108,7 @@ func (w *Watcher) connections(now time.Time) (all []Connection, down bool) {
 	return append(all, ReadConntrack(file, w.ports, ownAddresses())...), down
 }
 
-// hasConntrack reports whether the kernel shows its connections in /proc, and
-// not too many of them.
+// hasConntrack reports whether /proc shows the connections, and not too many.
 func hasConntrack() bool {
 	file, err := os.Open(conntrack)
 	if err != nil {

@@ -1,0 +1,87 @@
+package watch
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/netfilter"
+)
+
+// Guard is the state of a replay guard, of one hour and one family.
+type Guard struct {
+	Family knock.Family
+	Full   bool         // it accepts only the addresses in Opened
+	Opened []netip.Addr // who has opened the gate
+}
+
+// refuses reports whether every guard would refuse addr. During the grace time there
+// are two, and the lists do not show for which hour an address knocks.
+func refuses(all []Guard, addr netip.Addr) bool {
+	some := false
+	for _, g := range all {
+		if g.Family != familyOf(addr) {
+			continue
+		}
+		if !g.Full || slices.Contains(g.Opened, addr) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// readGuards reads the lists of the replay guards; those of nft are in f.
+func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
+	sets := f.Sets()
+	for _, l := range w.guards {
+		g := Guard{Family: l.Family}
+		if w.gate.Kind == gate.FromNFT {
+			for _, e := range sets[l.Opened].Elements() {
+				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
+					g.Opened = append(g.Opened, addr)
+				}
+			}
+			g.Full = len(g.Opened) >= l.Size
+		} else {
+			done, _ := netfilter.RecentEntries(l.Opened)
+			for _, e := range done {
+				g.Opened = append(g.Opened, e.Addr)
+			}
+			used, _ := netfilter.RecentEntries(l.Used)
+			g.Full = slices.ContainsFunc(used, func(e netfilter.RecentEntry) bool { return e.Stamps >= l.Size })
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
+// countIgnored counts the addresses that the sweep guard ignores; those of nft are
+// in f.
+func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
+	sets := f.Sets()
+	for _, l := range w.ignored {
+		if w.gate.Kind == gate.FromNFT {
+			n += len(sets[l.Set].Expiring())
+			continue
+		}
+		entries, _ := netfilter.RecentEntries(l.Set)
+		for _, e := range entries {
+			if at, _ := w.clock.at(e.Last, now); !at.IsZero() && now.Sub(at) <= l.Timeout {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// ignoredEvent returns an event if the number of ignored addresses has changed.
+func (w *Watcher) ignoredEvent(n int, now time.Time) (events []Event) {
+	if n != w.ignoredCount {
+		events = append(events, Event{Kind: SourcesIgnored, Time: now, Ignored: n})
+	}
+	w.ignoredCount = n
+	return events
+}

@@ -1,0 +1,52 @@
+package watch
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// maxAlone is the highest phase of an address that may be one of several of a
+// client. With every further knock from it that is less likely.
+const maxAlone = 2
+
+// maxPartners is how many further addresses one client may have. More that are stuck
+// at the same time are a scan.
+const maxPartners = 3
+
+// partners returns the addresses that may belong to the client of v, which knocks
+// from several addresses, as behind carrier NAT. They are in the same network, began
+// within half a window of it, and got stuck in an early phase too. Missing knocks
+// leave no trace: a rule that checks a list counts only addresses on it. So this is
+// never proof.
+func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others []netip.Addr) {
+	if v.Phase > maxAlone {
+		return nil
+	}
+	crowd := 0
+	for _, o := range all {
+		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.start.Sub(v.start).Abs() > window/2 || !sameNetwork(o.Addr, v.Addr) {
+			continue
+		}
+		crowd++ // also addresses still inside: a scan does not end all at once
+		if o.State == VisitStuck && o.Phase <= maxAlone && !o.gateChanged {
+			others = append(others, o.Addr)
+		}
+	}
+	if crowd > maxPartners {
+		return nil
+	}
+	slices.SortFunc(others, netip.Addr.Compare)
+	return others
+}
+
+// sameNetwork reports whether two addresses may come from one pool: carriers assign
+// IPv4 addresses from pools of up to a /16, and sites have an IPv6 /48.
+func sameNetwork(a, b netip.Addr) bool {
+	bits := 16
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.Prefix(bits)
+	return err == nil && a.Is6() == b.Is6() && p.Contains(b.WithZone(""))
+}
