@@ -87,13 +87,13 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f) }); err != nil {
 		return err
 	}
-	switch code := r.Verdict.Code; {
-	case code == diag.DNSFailure:
-		return withKind(knock.ErrName, r.Verdict.Summary)
-	case code == diag.HostUnreachable:
-		return withKind(knock.ErrUnreachable, r.Verdict.Summary)
+	switch code, summary := r.Verdict.Code, r.Verdict.Summary; code {
+	case diag.DNSFailure:
+		return withKind(knock.ErrName, summary)
+	case diag.HostUnreachable:
+		return withKind(knock.ErrUnreachable, summary)
 	default:
-		return unless(code == diag.Opens || code == diag.LossyPath, r.Verdict.Summary)
+		return unless(code == diag.Opens || code == diag.LossyPath, summary)
 	}
 }
 
