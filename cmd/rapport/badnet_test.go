@@ -25,8 +25,8 @@ type badNetwork struct {
 	path knocktest.Path
 }
 
-// badNetworks lose, reorder, duplicate and delay. Where nothing is said of the
-// round trip it is 20 ms.
+// badNetworks lose, reorder, duplicate and delay. The round trip is 20 ms unless the
+// row says otherwise.
 func badNetworks() []badNetwork {
 	const ms = time.Millisecond
 	near := func(p knocktest.Path) knocktest.Path {
@@ -51,7 +51,7 @@ func badNetworks() []badNetwork {
 	}
 }
 
-// patient is how long a client is given to get in.
+// patient is how long a client may take to get in.
 const patient = 8 * time.Second
 
 // BenchmarkBadNetwork makes the table of bad networks: for each, this program,
@@ -90,8 +90,7 @@ func BenchmarkBadNetwork(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// A few runs of two rows: a client gets in where packets get lost and overtake
-// each other.
+// A few runs of two rows: a client gets in although packets are lost and reordered.
 func TestBadNetwork(t *testing.T) {
 	t.Parallel()
 	rapport := build(t)
@@ -127,8 +126,8 @@ func newLab(t testing.TB, rapport string, p knocktest.Path, seed uint64) *lab {
 	t.Helper()
 	knocktest.Need(t, "knock", "nc", "sh")
 	p.Seed = seed
-	// What earlier runs left half closed, for the network lost that too, must not
-	// shut later ones out.
+	// Connections that earlier runs left half closed, because the network lost the FIN,
+	// must not shut out later runs.
 	l := &lab{TB: t, path: p, server: knocktest.NewServer(t, knocktest.Options{
 		Router: true, Path: p, SSHD: []string{"MaxStartups 500", "LoginGraceTime 15", "LogLevel VERBOSE"},
 	})}
@@ -155,7 +154,7 @@ knock "$2" $pk_port1 $pk_port2 $pk_port3 $pk_port4 $pk_port5; exec nc "$2" 22`
 	return l
 }
 
-// race runs each client so often, all side by side.
+// race runs each client so many times, all side by side.
 func (l *lab) race(runs map[string]int) map[string]*results {
 	all := map[string]*results{}
 	var mu sync.Mutex
@@ -177,10 +176,10 @@ func (l *lab) race(runs map[string]int) map[string]*results {
 	return all
 }
 
-// run runs a command at a client until it prints SSH's banner. How long that
-// took is zero if it did not.
+// run runs a command at a client until it prints SSH's banner, and returns how long
+// that took; zero means never.
 func (l *lab) run(client *knocktest.Host, args []string) (took time.Duration, syns, connections int) {
-	// The server forgets the client, also what is still under way.
+	// The server forgets the client and its open connections.
 	time.Sleep(2*l.path.Delay + l.path.Jitter + 20*time.Millisecond)
 	forget := l.server.Command(context.Background(), "sh", "-c", `for list in /proc/net/xt_recent/*; do echo "-$1" >"$list"; done`, "forget", client.Addr4.String())
 	if err := forget.Run(); err != nil {
@@ -237,7 +236,7 @@ func (l *lab) seen(client *knocktest.Host) (syns, connections int) {
 	return syns, strings.Count(l.server.SSHDLog(), "Connection from "+client.Addr4.String()+" ")
 }
 
-// results are what the runs of one client in one network came to.
+// results are those of all runs of one client in one network.
 type results struct {
 	took        []time.Duration // sorted, the longest time there is for never
 	syns        int

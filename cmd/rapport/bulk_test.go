@@ -18,8 +18,8 @@ import (
 // bulk is how much one run of BenchmarkBulk carries each way, in bytes.
 const bulk = 1 << 30
 
-// BenchmarkBulk measures what the proxy carries, between pipes as ssh has them
-// and a connection on loopback, beside nc in the same run.
+// BenchmarkBulk measures the speed of the proxy between pipes, as ssh uses them, and a
+// connection on loopback, beside nc in the same run.
 func BenchmarkBulk(b *testing.B) {
 	knocktest.Need(b, "nc")
 	rapport := build(b)
@@ -49,8 +49,8 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// bulkServer greets like SSH, sends bulk bytes, then takes what comes until its
-// end, and says on the channel how long that took from the first byte on.
+// bulkServer greets like SSH, sends bulk bytes, then reads to the end, and sends on
+// the channel how long that took from the first byte on.
 func bulkServer(b *testing.B) (port int, received <-chan time.Duration) {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -132,5 +132,5 @@ func carry(b *testing.B, args []string, received <-chan time.Duration) (down, up
 	return down, up
 }
 
-// onlyWriter hides the short cuts that io.CopyBuffer would take.
+// onlyWriter hides the fast paths of io.CopyBuffer.
 type onlyWriter struct{ io.Writer }

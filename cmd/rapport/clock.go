@@ -108,16 +108,8 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 	case h.Skew != 0:
 		fmt.Fprintf(w, "the known skew is %s\n", knock.FormatDuration(h.Skew))
 	}
-	switch {
-	case !ok || skew == h.Skew:
-	case f.listed:
-		config := ""
-		if f.config != "" {
-			config = " --config " + knock.ShellWord(f.config)
-		}
-		fmt.Fprintf(w, "to store it: rapport hosts edit %s --skew %s%s\n", knock.ShellWord(h.Name), knock.FormatDuration(skew), config)
-	default:
-		fmt.Fprintf(w, "to use it: --skew %s\n", knock.FormatDuration(skew))
+	if ok && skew != h.Skew {
+		f.printChange(w, h.Name, hosts.Change{Skew: &skew})
 	}
 }
 

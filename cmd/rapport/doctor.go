@@ -38,7 +38,7 @@ is then based on what is known.
 
 Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
 3 no such name or no route to host.`, o.run)
-	o.search.register(cmd)
+	o.register(cmd)
 	o.ntp.register(cmd)
 	p := cmd.Flags()
 	p.StringVar(&o.rules, "rules", "", "the server's rules: a `file`, or - for standard input")
@@ -84,18 +84,17 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f.listed) }); err != nil {
+	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f) }); err != nil {
 		return err
 	}
-	switch r.Verdict.Code {
-	case diag.Opens, diag.LossyPath:
-		return nil
+	switch code, summary := r.Verdict.Code, r.Verdict.Summary; code {
 	case diag.DNSFailure:
-		return withKind(knock.ErrName, r.Verdict.Summary)
+		return withKind(knock.ErrName, summary)
 	case diag.HostUnreachable:
-		return withKind(knock.ErrUnreachable, r.Verdict.Summary)
+		return withKind(knock.ErrUnreachable, summary)
+	default:
+		return unless(code == diag.Opens || code == diag.LossyPath, summary)
 	}
-	return errShut(r.Verdict.Summary)
 }
 
 // withKind returns an error of a kind that the exit code depends on. The summary may
@@ -128,8 +127,8 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 }
 
 // print prints the text for a ticket if that was asked for, else checks, verdict
-// and causes, a line each. listed says that the hosts file has the server.
-func (o *doctorOptions) print(w io.Writer, r diag.Report, listed bool) {
+// and causes, a line each.
+func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
 	if o.report != "" {
 		fmt.Fprint(w, r.Text(o.report == "full"))
 		return
@@ -143,11 +142,7 @@ func (o *doctorOptions) print(w io.Writer, r diag.Report, listed bool) {
 		fmt.Fprintf(w, "fix: %s\n", r.Verdict.Fix)
 	}
 	if c := r.Verdict.Change; !c.IsZero() {
-		if listed {
-			fmt.Fprintf(w, "to apply it: rapport hosts edit %s %s\n", knock.ShellWord(r.Host), strings.Join(c.Flags(), " "))
-		} else {
-			fmt.Fprintf(w, "to apply it: %s\n", strings.Join(c.Flags(), " "))
-		}
+		f.printChange(w, r.Host, c)
 	}
 	for _, c := range r.Causes {
 		fmt.Fprintf(w, "%3.0f %%  %s: %s\n", c.Likelihood*100, c.Code, strings.Join(c.Evidence, "; "))

@@ -36,8 +36,16 @@ func printPlan(w io.Writer, r planReport) {
 		if n := len(a.Resets); n > 0 {
 			fmt.Fprintf(w, "%8s  %d SYNs to port %d, wrong in every phase, until %s\n", "", n, a.Resets[0].Port, whole(a.At+a.Resets[n-1].At))
 		}
-		for _, hour := range hoursOf(a) {
-			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", portsOf(a, hour), ofHour(hour, r.Hour), whole(a.Gap), map[bool]string{true: ", each twice"}[a.Copies > 1])
+		hours, ports := portsByHour(a)
+		for _, hour := range hours {
+			of, twice := "", ""
+			if hour != r.Hour {
+				of = " of " + hour.String()
+			}
+			if a.Copies > 1 {
+				twice = ", each twice"
+			}
+			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", strings.Join(ports[hour], " "), of, whole(a.Gap), twice)
 		}
 		var probes []string
 		for _, l := range a.Probes {
@@ -56,29 +64,16 @@ func printPlan(w io.Writer, r planReport) {
 	fmt.Fprintf(w, "%8s  gives up, after %d SYNs\n", whole(r.Length), r.SYNs)
 }
 
-// hoursOf returns the hours whose knocks an attempt sends.
-func hoursOf(a knock.PlannedAttempt) (all []knock.Hour) {
+// portsByHour returns the hours whose knocks an attempt sends, and the ports of each.
+func portsByHour(a knock.PlannedAttempt) (hours []knock.Hour, ports map[knock.Hour][]string) {
+	ports = map[knock.Hour][]string{}
 	for _, k := range a.Knocks {
-		if !slices.Contains(all, k.Hour) {
-			all = append(all, k.Hour)
+		if !slices.Contains(hours, k.Hour) {
+			hours = append(hours, k.Hour)
+		}
+		if !k.Copy {
+			ports[k.Hour] = append(ports[k.Hour], fmt.Sprint(k.Port))
 		}
 	}
-	return all
-}
-
-func portsOf(a knock.PlannedAttempt, h knock.Hour) string {
-	var ports []string
-	for _, k := range a.Knocks {
-		if k.Hour == h && !k.Copy {
-			ports = append(ports, fmt.Sprint(k.Port))
-		}
-	}
-	return strings.Join(ports, " ")
-}
-
-func ofHour(h, usual knock.Hour) string {
-	if h == usual {
-		return ""
-	}
-	return " of " + h.String()
+	return hours, ports
 }

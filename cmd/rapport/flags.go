@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -210,6 +212,19 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 		o.Timeout = f.timeout
 	}
 	return o
+}
+
+// printChange prints how to apply a change: by flags, or for a server of the hosts
+// file by the command that stores it.
+func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
+	words := c.Flags()
+	if f.listed {
+		words = slices.Concat([]string{"rapport hosts edit", knock.ShellWord(name)}, words)
+	}
+	if f.listed && f.config != "" {
+		words = append(words, "--config", knock.ShellWord(f.config))
+	}
+	fmt.Fprintf(w, "to apply it: %s\n", strings.Join(words, " "))
 }
 
 // completeHosts completes HOST from the hosts file.

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// FuzzArguments: whatever the arguments of the commands that send nothing, they
-// print what can be shown, or fail in one line.
+// FuzzArguments runs the commands that send nothing: with any arguments they print
+// only printable text, or fail with one line.
 func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
 		"seq\nh", "seq\nh\n--at\n2026-11-22-08\n--hours\n2\n--range\n1-2", "seq\nh\n--skew\n-2562047h47m16.854775808s\n--json", "seq\n\x1b[31m\n--at\n\u202e",
@@ -28,7 +28,7 @@ func FuzzArguments(f *testing.F) {
 		default:
 			return
 		}
-		// Files of the machine are not the test's to read.
+		// The test must not read files of this machine.
 		if strings.ContainsAny(s, "/~") || strings.Contains(s, "file") || strings.Contains(s, "config\n") && args[0] != "ssh-config" || strings.Contains(s, "--config") {
 			return
 		}

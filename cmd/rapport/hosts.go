@@ -32,20 +32,11 @@ func newHosts(f *flags) *cobra.Command {
 	return cmd
 }
 
-// hostLine is a server as hosts list prints it.
-type hostLine struct {
-	Name    string             `json:"name"`
-	Address string             `json:"address"`
-	SSHPort int                `json:"ssh_port"`
-	Range   knock.Range        `json:"range"`
-	Family  knock.Family       `json:"family"`
-	Skew    float64            `json:"skew_s"`
-	Window  float64            `json:"window_s"`
-	NTP     []string           `json:"ntp"`
-	Strict  bool               `json:"strict"`
-	Gap     knock.Millis       `json:"gap_ms"`
-	Guard   int                `json:"sweep_guard"`
-	Secret  hosts.SecretSource `json:"secret"` // where it is stored
+// hostList is the JSON of hosts list.
+type hostList struct {
+	Schema int           `json:"schema"`
+	Path   string        `json:"path"`
+	Hosts  []hosts.Entry `json:"hosts"`
 }
 
 func newHostsList(f *flags) *cobra.Command {
@@ -58,30 +49,14 @@ func newHostsList(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path := file.Path
-			lines := []hostLine{}
-			for _, h := range file.Hosts() {
-				lines = append(lines, hostLine{
-					h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family,
-					h.Skew.Seconds(), h.Window.Seconds(), append([]string{}, h.NTP...),
-					h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source(),
-				})
-			}
-			w := cmd.OutOrStdout()
-			if f.json {
-				return printJSON(w, struct {
-					Schema int        `json:"schema"`
-					Path   string     `json:"path"`
-					Hosts  []hostLine `json:"hosts"`
-				}{1, path, lines})
-			}
-			if len(lines) == 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", path)
-			}
-			for _, l := range lines {
-				fmt.Fprintf(w, "%-20s %s  range %d-%d  secret: %s\n", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.SSHPort)), l.Range.Bottom(), l.Range.Top(), l.Secret)
-			}
-			return nil
+			return render(cmd, f.json, hostList{1, file.Path, file.Entries()}, func(w io.Writer, list hostList) {
+				if len(list.Hosts) == 0 {
+					fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", list.Path)
+				}
+				for _, e := range list.Hosts {
+					fmt.Fprintf(w, "%-20s %s  range %v  secret: %s\n", e.Name, net.JoinHostPort(e.Address, strconv.Itoa(e.SSHPort)), e.Range, e.Secret)
+				}
+			})
 		},
 	}
 }
@@ -115,12 +90,12 @@ type entryFlags struct {
 
 func (e *entryFlags) register(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&e.address, "address", "", "the server's name or `address`, where the entry's name is not it")
+	p.StringVar(&e.address, "address", "", "the server's name or `address`, if it is not the entry's name")
 	p.DurationVar(&e.window, "window", knock.DefaultWindow, "how long each phase of the gate stays open")
 	p.StringSliceVar(&e.ntp, "ntp", nil, "`servers` to ask for this machine's clock")
 	p.BoolVar(&e.strict, "strict", false, "the gate starts over on a wrong or repeated knock")
-	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, where the gate limits SYNs; 0 leaves it to the plan")
-	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 is not known")
+	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, if the gate limits SYNs; 0 is the plan's")
+	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 means not known")
 	e.registerStore(cmd)
 	p.BoolVar(&e.generate, "generate", false, "make a strong random secret")
 }
@@ -142,7 +117,7 @@ func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Ho
 	}
 	if given("window") {
 		if h.Window = e.window; e.window <= 0 {
-			return h, fmt.Errorf("--window %v is no time to stay open", e.window)
+			return h, fmt.Errorf("--window %v is not a time to stay open", e.window)
 		}
 	}
 	if given("ntp") {
@@ -165,10 +140,10 @@ func newHostsAdd(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a server to the hosts file",
-		Long: `add adds a server. Its secret is asked for on the terminal, where an empty line makes
-a strong random one; or it comes from RAPPORT_SECRET, or --generate makes one. It is
-kept in a file that only you can read, or in the keyring. With --secret-file the
-entry refers to a file that you keep yourself.`,
+		Long: `add adds a server. Its secret comes from --generate, which makes a strong random one, or
+from RAPPORT_SECRET, or from a prompt on the terminal, where an empty line makes a strong
+random one. It is stored in a file that only you can read, or in the keyring. With
+--secret-file the entry refers to a file of your own.`,
 		Args: oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.path()
@@ -193,15 +168,20 @@ entry refers to a file that you keep yourself.`,
 			} else if secret, err = e.secret(cmd.Context(), f, h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(cmd.Context(), path, h, secret, hosts.SecretSource(e.store)); err != nil {
-				return err
-			}
-			report(cmd.ErrOrStderr(), path, h, secret)
-			return nil
+			return e.add(cmd, path, h, secret)
 		},
 	}
 	e.register(cmd)
 	return cmd
+}
+
+// add adds h to the hosts file, with a secret to store unless h refers to one.
+func (e *entryFlags) add(cmd *cobra.Command, path string, h hosts.Host, secret knock.Secret) error {
+	h, err := hosts.Add(cmd.Context(), path, h, secret, hosts.SecretSource(e.store))
+	if err == nil {
+		report(cmd.ErrOrStderr(), path, h, secret)
+	}
+	return err
 }
 
 // ownSecretFile returns a reference to the user's own secret file, if it can be read.
@@ -213,7 +193,8 @@ func ownSecretFile(path string) (hosts.SecretRef, error) {
 	return hosts.SecretFile(path), err
 }
 
-// secret asks for a new server's secret, or makes one.
+// secret returns the secret of a new server: generated, of the environment, or from
+// the prompt.
 func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.Secret, error) {
 	if e.generate {
 		return hosts.Generate(), nil
@@ -226,7 +207,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 		return knock.Secret{}, err
 	}
 	if err != nil {
-		return knock.Secret{}, errors.New("no secret: give --generate, --secret-file PATH, set RAPPORT_SECRET, or run it on a terminal to be asked")
+		return knock.Secret{}, errors.New("no secret: give --generate, --secret-file PATH, set RAPPORT_SECRET, or run the command on a terminal")
 	}
 	if text == "" {
 		return hosts.Generate(), nil
@@ -234,7 +215,8 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	return knock.ParseSecret(text)
 }
 
-// report says where things are now, and how strong a new secret is.
+// report prints where the entry and its secret are stored, and how strong a new
+// secret is.
 func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
 	warnNarrow(w, h.Range)
@@ -255,7 +237,7 @@ func newHostsEdit(f *flags) *cobra.Command {
 		Use:               "edit NAME",
 		ValidArgsFunction: f.completeHosts,
 		Short:             "Change a server's entry in the hosts file",
-		Long:              `edit changes what the flags say, and leaves the rest of the file as it is, comments too.`,
+		Long:              `edit changes what the flags say, and leaves the rest of the file unchanged, with its comments.`,
 		Args:              oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.path()
@@ -289,10 +271,10 @@ func newHostsImport(f *flags) *cobra.Command {
 	var e entryFlags
 	cmd := &cobra.Command{
 		Use:   "import SCRIPT [NAME]",
-		Short: "Make an entry of an old script in the article's style",
-		Long: `import reads a client's or a server's script, of which it runs nothing: its call
-calc_knock_ports SECRET BOTTOM TOP, and the host where it names one. NAME is the
-entry's name; it is needed where the script names no host.`,
+		Short: "Make an entry from an old script in the article's style",
+		Long: `import reads a client's or a server's script without running it: its call
+calc_knock_ports SECRET BOTTOM TOP, and the host if it names one. NAME is the name of the
+entry; it is required if the script names no host.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return errors.New("name the script, and the host: rapport hosts import SCRIPT [NAME]")
@@ -326,11 +308,7 @@ entry's name; it is needed where the script names no host.`,
 			if h, err = f.override(cmd, h); err != nil {
 				return err
 			}
-			if h, err = hosts.Add(cmd.Context(), path, h, script.Secret, hosts.SecretSource(e.store)); err != nil {
-				return err
-			}
-			report(cmd.ErrOrStderr(), path, h, script.Secret)
-			return nil
+			return e.add(cmd, path, h, script.Secret)
 		},
 	}
 	e.registerStore(cmd)

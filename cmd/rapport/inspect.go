@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -87,15 +86,11 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	}
 	r := i.Report()
 	r.Elapsed = knock.Millis(time.Since(start))
-	if o.json {
-		err = printJSON(cmd.OutOrStdout(), r)
-	} else {
-		printInspect(cmd.OutOrStdout(), i, r)
+	if err := render(cmd, o.json, r, func(w io.Writer, r gate.Report) { printInspect(w, i, r) }); err != nil {
+		return err
 	}
-	if no := mismatch(i); err == nil && no != "" {
-		err = errShut(no)
-	}
-	return err
+	no := mismatch(i)
+	return unless(no == "", no)
 }
 
 // arguments tells FILE and HOST apart.
@@ -164,18 +159,7 @@ func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int,
 		f, err = gate.ReadRules(cmd.InOrStdin())
 		return f, 0, err
 	case file != "":
-		in, err := os.Open(file)
-		if err != nil {
-			return f, 0, fmt.Errorf("cannot read the rules: %w", noOp(err))
-		}
-		defer in.Close()
-		f, err = gate.ReadRules(in)
-		switch plain := noOp(err); {
-		case plain != err:
-			err = fmt.Errorf("cannot read the rules: %w", plain)
-		case err != nil:
-			err = fmt.Errorf("%s: %w", knock.Clean(file, 200), err)
-		}
+		f, err = gate.ReadRulesFile(file)
 		return f, 0, err
 	case runtime.GOOS != "linux":
 		return f, 0, errors.New("give FILE: the output of iptables-save or nft list ruleset on the server")
@@ -183,14 +167,6 @@ func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int,
 		return f, 0, errors.New("reading this machine's rules takes root: sudo rapport inspect; or give FILE, the output of iptables-save on the server")
 	}
 	return gate.ReadLocal(cmd.Context())
-}
-
-// noOp is an error of a file without the system call that failed.
-func noOp(err error) error {
-	if pe := new(fs.PathError); errors.As(err, &pe) {
-		return fmt.Errorf("%s: %w", knock.Clean(pe.Path, 200), pe.Err)
-	}
-	return err
 }
 
 // mismatch says in one line what is wrong, nothing where all is well.

@@ -16,8 +16,8 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// The built program on the server itself, whose rules it reads by its own
-// means: the article's, and then nft's.
+// The built program on the server reads the server's own rules: the article's, then
+// those of nft.
 func TestInspectOnTheServer(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
@@ -76,7 +76,7 @@ func TestInspectOnTheServer(t *testing.T) {
 		}
 	}
 
-	// A second gate, of nft, with other ports: nobody passes both.
+	// A second gate, of nft, with other ports: no client passes both.
 	load(10000, "accept")
 	code, out, said = inspect()
 	if code != exitShut {

@@ -38,8 +38,8 @@ func kills(t *testing.T, usual int) int {
 	return n
 }
 
-// Whenever an edit is killed, the hosts file is the old one or the new one,
-// comments and all, and what it was written to does not pile up beside it.
+// At whatever moment an edit is killed, the hosts file is the old one or the new one,
+// with its comments, and temporary files do not pile up beside it.
 func TestKilledEditsLeaveTheHostsFileWhole(t *testing.T) {
 	t.Parallel()
 	rapport := build(t)
@@ -100,7 +100,7 @@ func TestKilledEditsLeaveTheHostsFileWhole(t *testing.T) {
 	t.Logf("an edit takes %v; of %d killed ones %d were done, %d times a temporary file stood until the next", takes, n, changed, littered)
 }
 
-// inWords is a duration as the hosts file has it.
+// inWords formats a duration as the hosts file does.
 func inWords(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -180,7 +180,7 @@ func (p *onTerminal) shown() string {
 	return p.out.String()
 }
 
-// last is the end of what it has written.
+// last returns the end of its output.
 func (p *onTerminal) last() string {
 	s := p.shown()
 	return s[max(0, len(s)-500):]
@@ -196,8 +196,8 @@ func (p *onTerminal) until(t *testing.T, text string) {
 	}
 }
 
-// modes are what a program switches on and has to switch off: the other
-// screen, pastes with marked ends; the cursor is to be seen again.
+// modes are the modes that a program must reset: the alternate screen, bracketed
+// paste, the hidden cursor.
 var modes = [][2]string{{"\x1b[?1049h", "\x1b[?1049l"}, {"\x1b[?2004h", "\x1b[?2004l"}, {"\x1b[?25l", "\x1b[?25h"}}
 
 // leftOn returns one of them that is still on.
@@ -210,9 +210,8 @@ func leftOn(out string) string {
 	return ""
 }
 
-// Whenever and however a program is ended but by SIGKILL, which none can catch,
-// its terminal is as it was: at a prompt for the secret, while knocking,
-// comparing, and while an ssh has the terminal.
+// Any signal but SIGKILL leaves the terminal as it was: at a prompt for the secret,
+// while knocking, while comparing, and while ssh uses the terminal.
 func TestKilledProgramsLeaveTheTerminalSane(t *testing.T) {
 	rapport := build(t)
 	bin := t.TempDir()
@@ -292,7 +291,7 @@ while :; do sleep 0.05; done
 			if after := p.state(t); after != p.before {
 				t.Errorf("the terminal is %+v, was %+v; it shows %q", after, p.before, p.last())
 			}
-			// What it wrote may still be on its way.
+			// Its output may still be in the buffer.
 			for end := time.Now().Add(2 * time.Second); leftOn(p.shown()) != "" && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
@@ -303,8 +302,7 @@ while :; do sleep 0.05; done
 	}
 }
 
-// A hosts file that another program holds keeps an edit waiting, which the first
-// ctrl+c ends.
+// An edit waits while another program locks the hosts file; the first ctrl+c ends it.
 func TestCtrlCEndsTheWaitForTheLock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
@@ -322,7 +320,7 @@ func TestCtrlCEndsTheWaitForTheLock(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// It is at the lock once it has it open.
+	// It waits for the lock as soon as it has opened it.
 	var at []string
 	for start := time.Now(); len(at) == 0 && time.Since(start) < 10*time.Second; time.Sleep(10 * time.Millisecond) {
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", cmd.Process.Pid))

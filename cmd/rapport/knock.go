@@ -74,12 +74,7 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 				printKnock(w, r, t.Addr)
 			}
 		},
-		judge: func(r knock.Report) error {
-			if r.Opened {
-				return nil
-			}
-			return errShut(r.Summary())
-		},
+		judge: func(r knock.Report) error { return unless(r.Opened, r.Summary()) },
 	}.do(cmd, f, h, &t)
 }
 

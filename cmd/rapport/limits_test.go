@@ -29,8 +29,7 @@ func limited(t *testing.T, rapport string, n int, args ...string) (stdout, stder
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// A scan of thousands of hypotheses needs few descriptors, and gets by with
-// fewer still.
+// A scan of thousands of candidates needs few descriptors, and works with fewer.
 func TestScanWithFewDescriptors(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t)
@@ -59,8 +58,8 @@ func TestScanWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// With next to no descriptors a command does its work, or says in one line what
-// is missing; it never hangs.
+// With almost no descriptors a command works, or fails with one line that names the
+// cause; it never hangs.
 func TestCommandsWithFewDescriptors(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 type isolated struct{ *testing.M }
 
 func (i isolated) Run() int {
-	// Most of what they do is waiting.
+	// The tests mostly wait.
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6")
 	return knocktest.Run(i.M)
@@ -62,7 +62,7 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	for _, a := range args {
 		ts.Check(c.Faults.Set(a))
 	}
-	awayFromTheTurn()
+	awayFromHourChange()
 	g, err := demo.Start(context.Background(), c)
 	ts.Check(err)
 	*running = append(*running, g)
@@ -71,9 +71,9 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("RANGE", g.Range().String())
 }
 
-// awayFromTheTurn waits for the turn of the hour and the grace after it to pass,
-// where they are near: what is told of one sequence is not what is told of two.
-func awayFromTheTurn() {
+// awayFromHourChange waits until the hour change and the grace after it have passed,
+// if they are near: then two sequences count, and the output differs.
+func awayFromHourChange() {
 	const before, after = time.Minute, 65 * time.Second
 	hour := knock.HourOf(time.Now().Add(before))
 	if wait := time.Until(hour.Start().Add(after)); wait > 0 {

@@ -33,11 +33,6 @@ func runProbe(cmd *cobra.Command, f *flags, name string) error {
 				fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, t.Addr, r.SSH.State, banner(r.SSH))
 			}
 		},
-		judge: func(r knock.ProbeReport) error {
-			if r.SSH.State == knock.SSHOpen {
-				return nil
-			}
-			return errShut(r.SSH.Summary())
-		},
+		judge: func(r knock.ProbeReport) error { return unless(r.SSH.State == knock.SSHOpen, r.SSH.Summary()) },
 	}.do(cmd, f, h, &t)
 }

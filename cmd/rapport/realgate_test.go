@@ -18,8 +18,8 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// The built program against the article's gate: each way it can end has its own
-// state, exit code and line.
+// The built program against the article's gate: each outcome has its own state, exit
+// code and line.
 func TestKnockOnTheRealGate(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t)

@@ -110,7 +110,7 @@ type output struct {
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {
-		o.err = fmt.Errorf("cannot write the result: %w", noOp(err))
+		o.err = fmt.Errorf("cannot write the result: %w", knock.WithoutPath(err))
 	}
 	return n, err
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -104,11 +102,11 @@ func (o *rulesOptions) apply(h hosts.Host, given func(string) bool) (err error) 
 	case !given("sweep-guard"):
 		o.SweepGuard = min(o.SweepGuard, script.MaxSweepGuard(o.Range))
 	}
-	if o.Grace, err = parseSeconds(o.grace); err != nil {
+	if o.Grace, err = script.ParseSeconds(o.grace); err != nil {
 		return fmt.Errorf("--grace: %w", err)
 	}
 	if given("window") {
-		if o.Window, err = parseSeconds(o.window); err != nil {
+		if o.Window, err = script.ParseSeconds(o.window); err != nil {
 			return fmt.Errorf("--window: %w", err)
 		}
 	}
@@ -175,16 +173,4 @@ func (o *rulesOptions) warn(w io.Writer) {
 	if o.Embed {
 		fmt.Fprintln(w, "rapport: warning: the script holds the secret: run umask 077 before you write it to a file, and leave the file to root with mode 700")
 	}
-}
-
-// parseSeconds reads whole seconds: 5 or 5s.
-func parseSeconds(s string) (time.Duration, error) {
-	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return time.Duration(n) * time.Second, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 || d%time.Second != 0 {
-		return 0, fmt.Errorf("%q is not whole seconds, such as 5 or 5s", knock.Clean(s, 40))
-	}
-	return d, nil
 }

@@ -50,6 +50,14 @@ func render[R any](cmd *cobra.Command, asJSON bool, r R, print func(io.Writer, R
 	return nil
 }
 
+// unless returns nil for a yes, and else the no of a check with its reason.
+func unless(yes bool, why string) error {
+	if yes {
+		return nil
+	}
+	return errShut(why)
+}
+
 // printJSON prints one object.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

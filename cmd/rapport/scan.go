@@ -98,12 +98,7 @@ func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 			return r, err
 		},
 		print: func(w io.Writer, r scan.Report) { printScan(w, r, t) },
-		judge: func(r scan.Report) error {
-			if r.Opened != nil && r.Confirmed {
-				return nil
-			}
-			return errShut(r.Summary())
-		},
+		judge: func(r scan.Report) error { return unless(r.Opened != nil && r.Confirmed, r.Summary()) },
 	}.do(cmd, f, h, &t)
 }
 
@@ -124,12 +119,7 @@ func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
 			fmt.Fprintln(w, r.Summary())
 		}
 		confirming = r.Confirming
-		tried := 0
-		for _, c := range r.Cells {
-			if c.State != scan.Waiting {
-				tried++
-			}
-		}
+		tried := r.Tried()
 		if r.Opened == nil && r.Elapsed >= next && tried-printed >= max(r.Candidates/10, 1) {
 			printed, next = tried, r.Elapsed+knock.Millis(time.Second)
 			fmt.Fprintf(w, "%d of %d candidates tried\n", tried, r.Candidates)

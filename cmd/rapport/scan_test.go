@@ -10,8 +10,8 @@ import (
 	"rapport/knock/solve"
 )
 
-// What scan says on standard error while it works: the announcement always, and
-// how far it is to someone who watches, but not more than a few lines.
+// A scan prints its announcement on standard error, and on a terminal a few lines of
+// progress.
 func TestScanProgress(t *testing.T) {
 	hit := solve.Candidate{Hour: knock.HourOf(time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)), Range: knock.DefaultRange, Variant: solve.AsGiven}
 	// run is a scan of 400 candidates, one every step, that finds the last.

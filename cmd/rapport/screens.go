@@ -125,11 +125,8 @@ func sshCommand(cmd *cobra.Command) login {
 		}
 		delete(flags, "ipv4")
 		delete(flags, "ipv6")
-		switch h.Family {
-		case knock.Family4:
-			flags["ipv4"] = "true"
-		case knock.Family6:
-			flags["ipv6"] = "true"
+		if h.Family != knock.FamilyAuto {
+			flags["ipv"+string(h.Family)] = "true"
 		}
 		argv, err := sshArgs(flags, h, h.Name, []string{h.Name})
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,8 +75,8 @@ func (g *gated) write(name, text string) string {
 }
 
 // run runs a command and returns what it printed on standard output; every
-// command has a minute. On standard error the server's shell may have its say:
-// what its user's start-up files do is not ours.
+// command has a minute. It ignores standard error, where the start-up files of the
+// server's user may print.
 func (g *gated) run(name string, args ...string) string {
 	g.t.Helper()
 	out, said, err := g.try(name, args...)
@@ -103,7 +104,7 @@ func (g *gated) ssh(args ...string) string {
 	return g.run("ssh", append([]string{"-F", g.config}, args...)...)
 }
 
-// The promise: with one ProxyCommand line, everything that runs over ssh works.
+// With one ProxyCommand line, everything that runs over ssh works.
 func TestSSHThroughTheGate(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"plain":  {"proxy %h %p"},
@@ -136,7 +137,7 @@ func TestSSHThroughTheGate(t *testing.T) {
 			if out := g.run("git", "-C", "clone", "log", "--format=%s"); out != "a commit\n" {
 				t.Errorf("git log: %q", out)
 			}
-			// On to another host from there; the way to the first is the gate's.
+			// A jump to another host; only the first one has a gate.
 			if out := g.ssh("-J", "gate", g.Addr4.String(), "echo jumped"); out != "jumped\n" {
 				t.Errorf("-J prints %q", out)
 			}
@@ -148,7 +149,7 @@ func exitCode(err error) int {
 	if err == nil {
 		return 0
 	}
-	if e, ok := err.(*exec.ExitError); ok {
+	if e := new(exec.ExitError); errors.As(err, &e) {
 		return e.ExitCode()
 	}
 	return -1
@@ -170,7 +171,7 @@ func TestManySessions(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// Each session was one connection: nothing was left for sshd to complain of.
+	// Each session was one connection, so sshd logged no complaint.
 	if log := g.SSHDLog(); strings.Contains(log, "Connection closed by") && strings.Contains(log, "[preauth]") {
 		t.Errorf("sshd saw connections that did not log in:\n%s", log)
 	}
@@ -194,7 +195,7 @@ func TestBulkArrivesWhole(t *testing.T) {
 	}
 }
 
-// With fdpass nothing stands between ssh and the server during the session.
+// With fdpass no process stands between ssh and the server during the session.
 func TestNoProcessRemainsWithFdpass(t *testing.T) {
 	g := newGated(t, "proxy --fdpass %h %p", "ProxyUseFdpass yes")
 	end := g.session()
@@ -204,7 +205,7 @@ func TestNoProcessRemainsWithFdpass(t *testing.T) {
 	end()
 }
 
-// session starts a session that is in when it returns, and lasts until end.
+// session starts a session, waits until it is logged in, and keeps it until end.
 func (g *gated) session() (end func()) {
 	g.t.Helper()
 	cmd := exec.Command("ssh", "-F", g.config, "gate", "echo in; cat")
@@ -257,8 +258,8 @@ func TestRapportSSH(t *testing.T) {
 	}
 }
 
-// A secret that is in the environment alone reaches the gate, but neither ssh's
-// environment nor any list of processes; and nothing of it remains.
+// A secret from the environment opens the gate, but does not appear in ssh's
+// environment or the process list, and leaves nothing behind.
 func TestRapportSSHWithTheSecretOfTheEnvironment(t *testing.T) {
 	g := newGated(t, "none")
 	const secret = "s3cret-for-the-gate"
@@ -286,7 +287,7 @@ func TestRapportSSHWithTheSecretOfTheEnvironment(t *testing.T) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 
-	// It stops and goes on with ssh, as ssh does at ~^Z, and a signal is ssh's.
+	// It stops and continues with ssh, as ssh does on ~^Z, and forwards signals to ssh.
 	cmd := exec.Command(g.rapport, append(args, "echo in; cat")...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -343,8 +344,8 @@ func state(t *testing.T, pid int) string {
 	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))[0]
 }
 
-// The stanza works from any folder, from a path that takes quoting, and a host's
-// name is a word to the shell whatever is in it.
+// The stanza works in any folder and with a path that needs quoting, and the shell
+// reads any host name as one word.
 func TestStanza(t *testing.T) {
 	g := newGated(t, "none")
 	odd := filepath.Join(g.dir, `it's a "100%h" #folder`)
@@ -378,7 +379,7 @@ func TestStanza(t *testing.T) {
 	}
 }
 
-// Another program of the same user does not come to what rapport holds.
+// Another program of the same user cannot read rapport's memory or environment.
 func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
 	knocktest.Need(t, "setpriv")
 	path := filepath.Join(t.TempDir(), "hosts.toml")
@@ -387,7 +388,7 @@ func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unlock() // rapport waits for it
-	// None of them is the superuser, who may read anything.
+	// No program here runs as root, which may read anything.
 	plain := func(args ...string) *exec.Cmd {
 		return exec.Command("setpriv", append([]string{"--bounding-set", "-all"}, args...)...)
 	}
@@ -421,7 +422,7 @@ func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
 	}
 }
 
-// Inside ssh a failure is one line that names the cause and the next command.
+// A failure inside ssh is one line that names the cause and the next command.
 func TestFailureInsideSSHIsReadable(t *testing.T) {
 	g := newGated(t, "proxy %h %p")
 	g.StopSSHD(t)
@@ -432,8 +433,7 @@ func TestFailureInsideSSHIsReadable(t *testing.T) {
 	}
 }
 
-// The secret shows in no output of any command, in no list of processes, and in
-// nothing that the commands leave behind but the file it was put in.
+// The secret appears in no output, in no process list, and in no file but its own.
 func TestTheSecretNeverShows(t *testing.T) {
 	g := newGated(t, "proxy %h %p")
 	const secret = "s3cret-for-the-gate"

@@ -28,8 +28,8 @@ func build(t testing.TB) string {
 	return path
 }
 
-// On a terminal that answers no queries, a subcommand neither asks nor waits,
-// and writes not one escape byte; the libraries it links would.
+// On a terminal that answers no queries, a subcommand sends no query, does not wait,
+// and writes no escape byte, although the linked libraries would.
 func TestSubcommandsLeaveTheTerminalAlone(t *testing.T) {
 	rapport := build(t)
 	for _, args := range []string{"seq h", "probe 127.0.0.1 --ssh-port 1", "knock 127.0.0.1 --ssh-port 1 --attempts 1", "--help", "demo --fault x", "nosuch command", "seq h -\x1b]0;title\a"} {
@@ -117,7 +117,7 @@ func TestDemoInTmux(t *testing.T) {
 	x.until("left with 0")
 }
 
-// A server three hours behind, from the silence to the open door.
+// A server three hours behind, from the first silence to the open gate.
 func TestDiagnoseInTmux(t *testing.T) {
 	x := newTmux(t, "80", "24", build(t)+" demo --fault clock=-3h; sleep 60")
 	x.until("READY", "d diagnose")
@@ -130,17 +130,17 @@ func TestDiagnoseInTmux(t *testing.T) {
 	x.until("SSH IS OPEN", "server's clock -3h")
 }
 
-// The prompt that follows ctrl+c does not stick to the ^C.
+// After ctrl+c the prompt starts on a new line.
 func TestCtrlCEndsTheLine(t *testing.T) {
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mute.Close()
-	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	defer silent.Close()
+	_, port, _ := net.SplitHostPort(silent.Addr().String())
 	accepted := make(chan net.Conn, 1)
 	go func() {
-		c, err := mute.Accept()
+		c, err := silent.Accept()
 		if err == nil {
 			accepted <- c
 		}

@@ -120,12 +120,12 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 // scripted is a server with the script that rapport rules prints.
 func scripted(t *testing.T, rapport, format string, flags ...string) (*knocktest.Server, *knocktest.Script) {
 	t.Helper()
-	awayFromTheTurn()
+	awayFromHourChange()
 	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
 	return s, setUp(t, s, rapport, format, flags...)
 }
 
-// setUp puts a gate up on s, in place of whatever gate of that format it has.
+// setUp loads a gate on s, in place of its gate of that format.
 func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...string) *knocktest.Script {
 	t.Helper()
 	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
@@ -143,7 +143,7 @@ func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...s
 	return script
 }
 
-// shakes makes a handshake from the server's client, and returns whether it opened.
+// shakes sends a handshake from the server's client, and returns whether it opened.
 func shakes(t *testing.T, s *knocktest.Server, rapport string) bool {
 	t.Helper()
 	cmd := exec.Command(rapport, "knock", s.Addr4.String(), "--config", os.DevNull)
@@ -165,7 +165,7 @@ func knocks(t *testing.T, s *knocktest.Server, from *knocktest.Host, ports ...ui
 func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script) {
 	return map[string]func(*testing.T) (*knocktest.Server, *knocktest.Script){
 		"article": func(t *testing.T) (*knocktest.Server, *knocktest.Script) {
-			awayFromTheTurn()
+			awayFromHourChange()
 			return knocktest.NewServer(t, knocktest.Options{}), nil
 		},
 		"iptables": func(t *testing.T) (*knocktest.Server, *knocktest.Script) { return scripted(t, rapport, "iptables") },
@@ -173,8 +173,8 @@ func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, 
 	}
 }
 
-// A handshake shows as its phases in order and the connection; half of one as
-// stuck where it ended. Nothing on the server is another than before.
+// A handshake appears as its phases in order and the connection; half a handshake as
+// stuck in its last phase. Nothing on the server has changed.
 func TestWatchOnTheServer(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
@@ -233,8 +233,8 @@ func TestWatchOnTheServer(t *testing.T) {
 	}
 }
 
-// Two addresses that cannot get on for want of each other's knocks, and one
-// whose connection leaves by another address than its knocks.
+// Two addresses that are stuck because each has the other's knocks, and one whose
+// connection uses another address than its knocks.
 func TestWatchSeesSharedHandshakes(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
@@ -270,8 +270,8 @@ func seesShared(t *testing.T, rapport, format string) {
 	}
 }
 
-// A door that shuts behind the first connection leaves nothing on the lists, and
-// short connections nothing in /proc.
+// A one-shot gate leaves nothing on the lists, and short connections leave nothing
+// in /proc.
 func TestWatchSeesOneShots(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
@@ -356,13 +356,12 @@ func TestWatchSeesThatNothingListens(t *testing.T) {
 	}
 }
 
-// Another door while somebody is inside: nothing is told twice, and nobody is
-// accused.
-func TestWatchOutlivesAnotherDoor(t *testing.T) {
+// When the accept rule changes during a session, no event repeats, and none is wrong.
+func TestWatchOutlivesAnotherAcceptRule(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
-	// A window in which another gate can be set up, on a busy machine too.
+	// A window long enough to load another gate on a busy machine.
 	s, _ := scripted(t, rapport, "iptables", "--window", "20")
 	half := knocktest.NewClient(t, s)
 	ports := s.Ports(t, knock.HourOf(time.Now()))
@@ -391,7 +390,7 @@ func TestWatchOutlivesAnotherDoor(t *testing.T) {
 	}
 }
 
-// Rules come and go, and the watch goes on.
+// The watch goes on when rules are removed and loaded again.
 func TestWatchOutlivesItsRules(t *testing.T) {
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
@@ -478,7 +477,7 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 	}
 }
 
-// The screen on a real terminal, while a real handshake passes.
+// The screen on a real terminal, during a real handshake.
 func TestWatchInTmux(t *testing.T) {
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "tmux")
 	rapport := build(t)

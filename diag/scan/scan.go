@@ -115,18 +115,22 @@ func (r Report) clone() Report {
 	return r
 }
 
-// Progress says in a few words how many candidates were tried.
-func (r Report) Progress() string {
-	n := 0
+// Tried returns how many candidates were tried so far.
+func (r Report) Tried() (n int) {
 	for _, c := range r.Cells {
 		if c.State != Waiting {
 			n++
 		}
 	}
+	return n
+}
+
+// Progress says in a few words how many candidates were tried.
+func (r Report) Progress() string {
 	if r.Confirming {
 		return r.Summary()
 	}
-	words := fmt.Sprintf("%d of %d candidates tried", n, r.Candidates)
+	words := fmt.Sprintf("%d of %d candidates tried", r.Tried(), r.Candidates)
 	if r.Pausing {
 		words += ", waiting until the gate's sweep guard forgives more"
 	}
