@@ -31,7 +31,7 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	return a
 }
 
-var watchedGate = watch.WatchedGate{
+var watchedGate = watch.Gate{
 	Kind: gate.FromIPTables, Families: []knock.Family{knock.Family4, knock.Family6}, SSHPort: 22, Door: gate.Fixed,
 	Windows: []time.Duration{5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second, 5 * time.Second},
 	Ended:   true, Counted: true,
