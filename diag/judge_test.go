@@ -21,7 +21,7 @@ var noon = time.Date(2026, 11, 22, 12, 30, 0, 0, time.UTC)
 func shut(answer knock.Answer) *knock.Report {
 	var a knock.Attempt
 	for port := range knock.Knocks {
-		a.Knocks = append(a.Knocks, knock.KnockReport{Port: uint16(10001 + port), Answer: answer})
+		a.Knocks = append(a.Knocks, knock.SentKnock{Port: uint16(10001 + port), Answer: answer})
 	}
 	return &knock.Report{Attempts: []knock.Attempt{a}, Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHFiltered}}
 }

@@ -10,7 +10,7 @@ import (
 // attempt sends one attempt's knocks and probes.
 func (h *handshake) attempt(ctx context.Context, i int, a PlannedAttempt) error {
 	started := time.Now()
-	h.report.Attempts = append(h.report.Attempts, Attempt{Gap: a.Gap, Knocks: make([]KnockReport, 0, len(a.Knocks))})
+	h.report.Attempts = append(h.report.Attempts, Attempt{Gap: a.Gap, Knocks: make([]SentKnock, 0, len(a.Knocks))})
 	h.event(AttemptStarted, i, 0)
 	if err := h.sendResets(ctx, i, a.Resets, started); err != nil || h.knocked() {
 		return err
@@ -64,7 +64,7 @@ func (h *handshake) knock(attempt int, k PlannedKnock, fifth bool) error {
 	if err != nil {
 		return sendError(fmt.Sprintf("knock %d to port %d", n+1, k.Port), err)
 	}
-	r := KnockReport{Port: k.Port, Sent: Millis(s.sent.Sub(h.engine.start)), Copy: k.Copy}
+	r := SentKnock{Port: k.Port, Sent: Millis(s.sent.Sub(h.engine.start)), Copy: k.Copy}
 	if k.Hour != h.report.Hour {
 		r.Hour = &k.Hour
 	}

@@ -51,16 +51,16 @@ type Before struct {
 type Attempt struct {
 	Gap    Millis        `json:"gap_ms"`
 	Resets int           `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, which make a strict gate start over
-	Knocks []KnockReport `json:"knocks"`
+	Knocks []SentKnock `json:"knocks"`
 }
 
 // Silent reports whether no knock was answered, as with a gate that drops.
 func (a Attempt) Silent() bool {
-	return !slices.ContainsFunc(a.Knocks, func(k KnockReport) bool { return k.Answer != Silent })
+	return !slices.ContainsFunc(a.Knocks, func(k SentKnock) bool { return k.Answer != Silent })
 }
 
-// KnockReport is one knock. Sent counts from the start of the handshake.
-type KnockReport struct {
+// SentKnock is one knock. Sent counts from the start of the handshake.
+type SentKnock struct {
 	Port   uint16  `json:"port"`
 	Sent   Millis  `json:"sent_ms"`
 	Answer Answer  `json:"answer"`

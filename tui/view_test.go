@@ -89,7 +89,7 @@ func knocked(n int, change func(*knock.Report)) knock.Report {
 	r := knock.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", Hour: knock.HourOf(noon)}
 	a := knock.Attempt{Gap: millisecond}
 	for k, port := range []uint16{10247, 10363, 10357, 10858, 10938}[:n] {
-		a.Knocks = append(a.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(k)*millisecond + 200*knock.Millis(time.Microsecond), Answer: knock.Silent})
+		a.Knocks = append(a.Knocks, knock.SentKnock{Port: port, Sent: knock.Millis(k)*millisecond + 200*knock.Millis(time.Microsecond), Answer: knock.Silent})
 	}
 	r.Attempts = []knock.Attempt{a}
 	r.Before.State = knock.SSHFiltered
@@ -134,7 +134,7 @@ func strictly(r *knock.Report) {
 	next := knock.HourOf(noon).Add(1)
 	second := knock.Attempt{Gap: 10 * millisecond, Resets: knock.Knocks}
 	for i, port := range []uint16{10100, 10200, 10300, 10400, 10500} {
-		second.Knocks = append(second.Knocks, knock.KnockReport{Port: port, Sent: knock.Millis(300+10*i) * millisecond, Answer: knock.Silent, Hour: &next})
+		second.Knocks = append(second.Knocks, knock.SentKnock{Port: port, Sent: knock.Millis(300+10*i) * millisecond, Answer: knock.Silent, Hour: &next})
 	}
 	r.Attempts = append(r.Attempts, second)
 }

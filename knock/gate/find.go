@@ -126,7 +126,7 @@ func edgesOf(path netfilter.Path) (all []edge) {
 				if c.Negated || c.ByDest {
 					continue
 				}
-				e.from, e.window = c.Set, cmp.Or(stays[c.Set], c.Seconds)
+				e.from, e.window = c.Set, cmp.Or(stays[c.Set], c.Within)
 				all = append(all, e)
 			}
 			if e.from == "" {
@@ -229,7 +229,7 @@ func (g *Gate) describe(path netfilter.Path, edges []edge, phases []string, acce
 	}
 	s := path.Hits[g.acceptHit]
 	c, _ := acceptMatch(s)
-	window := c.Seconds
+	window := c.Within
 	for _, o := range path.Hits {
 		for _, n := range o.Updates {
 			if n.Set == c.Set && n.Timeout > 0 {

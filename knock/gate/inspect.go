@@ -113,13 +113,13 @@ func (i *Inspection) solve(ctx context.Context, sequences [][knock.Knocks]uint16
 	}
 	i.Query.Ports = sequences[0]
 	if !i.Query.Secret.IsZero() {
-		if i.Query, i.Solution, err = solve.SolveAny(ctx, i.Query, sequences); err != nil {
+		if i.Query, i.Solution, err = solve.Any(ctx, i.Query, sequences); err != nil {
 			return err
 		}
 	}
 	m := i.Candidate()
 	if m == nil || !i.Certain() {
-		if i.Empty, err = solve.SolveEmpty(ctx, i.Query, sequences); err != nil {
+		if i.Empty, err = solve.Empty(ctx, i.Query, sequences); err != nil {
 			return err
 		}
 	}

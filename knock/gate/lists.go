@@ -160,7 +160,7 @@ func ignoredList(path netfilter.Path, n netfilter.SetUpdate) (IgnoredList, bool)
 	for _, s := range path.Hits {
 		for _, c := range s.Own.Checks {
 			if c.Set == n.Set && !c.Negated && c.Mode == "rcheck" {
-				return IgnoredList{n.Set, cmp.Or(n.Timeout, c.Seconds)}, true
+				return IgnoredList{n.Set, cmp.Or(n.Timeout, c.Within)}, true
 			}
 		}
 	}

@@ -151,7 +151,7 @@ func (r *iptablesRule) recentOption(word string) bool {
 		m.Set = r.next()
 	case "--seconds":
 		if n, err := strconv.ParseUint(r.next(), 10, 31); err == nil {
-			m.Seconds = time.Duration(n) * time.Second
+			m.Within = time.Duration(n) * time.Second
 		}
 	case "--hitcount":
 		if n, err := strconv.Atoi(r.next()); err == nil {

@@ -280,7 +280,7 @@ func (r *nftRule) network(word string) {
 		r.unmodelled = true
 	case field == "saddr" && strings.HasPrefix(all[0], "@"):
 		name := r.n.list(all[0])
-		r.Checks = append(r.Checks, SetMatch{Set: name, Seconds: r.n.table.Sets[name].Timeout, Mode: "rcheck", Negated: not, Partial: part})
+		r.Checks = append(r.Checks, SetMatch{Set: name, Within: r.n.table.Sets[name].Timeout, Mode: "rcheck", Negated: not, Partial: part})
 	case field == "daddr" && !not && ownAddress(all[0]):
 	case field == "saddr" && not:
 		r.most = true

@@ -64,12 +64,12 @@ func (s *Source) Matches(c SetMatch) bool {
 	}
 	hits := 0
 	for _, at := range e.stamps {
-		if c.Seconds == 0 || s.Clock-at <= c.Seconds {
+		if c.Within == 0 || s.Clock-at <= c.Within {
 			hits++
 		}
 	}
 	if c.Hits > 1 && hits >= c.Hits && !c.Negated && s.WrongPerMinute == 0 {
-		s.WrongPerMinute = perMinute(c.Hits, max(c.Seconds, time.Second))
+		s.WrongPerMinute = perMinute(c.Hits, max(c.Within, time.Second))
 	}
 	return hits >= max(c.Hits, 1)
 }

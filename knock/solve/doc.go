@@ -4,8 +4,8 @@
 // A [Candidate] names these three. The whole program uses it for what a sequence
 // is made with. [Solve] takes a [Query], the ports and what the client knows, and
 // returns a [Solution]: every candidate within the query's hours that makes the
-// ports, the likeliest first. [SolveAny] does so for several sequences,
-// [SolveEmpty] finds ports of an empty secret, and [FindPartial] finds the hour
+// ports, the likeliest first. [Any] does so for several sequences,
+// [Empty] finds ports of an empty secret, and [FindPartial] finds the hour
 // that makes most of the ports where nothing makes all.
 //
 // A [Variant] is the secret with its newline, CR, spaces or case changed, as

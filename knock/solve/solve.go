@@ -65,11 +65,11 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 	return p.solve(ctx, variants(p.Secret))
 }
 
-// SolveEmpty finds the hour and range with which the empty secret, or one of
+// Empty finds the hour and range with which the empty secret, or one of
 // spaces, makes one of the sequences. It returns nil if there is none, or if the
 // ports are so close together that chance may have made them. It fails only with
 // the cause of ctx.
-func SolveEmpty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
+func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
 	texts := variants(knock.Secret{})
 	for _, ports := range sequences {
 		span := float64(slices.Max(ports[:])) - float64(slices.Min(ports[:])) + 1
@@ -126,10 +126,10 @@ func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error)
 	return s, nil
 }
 
-// SolveAny solves several sequences, as a gate has them that accepts two for a
+// Any solves several sequences, as a gate has them that accepts two for a
 // while, and returns the likeliest solution and the query with its ports. It fails
 // only with the cause of ctx.
-func SolveAny(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query, Solution, error) {
+func Any(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query, Solution, error) {
 	var best Solution
 	var searched uint64
 	for _, ports := range sequences {

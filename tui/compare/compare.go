@@ -71,6 +71,7 @@ func (s *Screen) Forget() {
 	s.comparison = comparison{}
 }
 
+// Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	switch s.Step {
 	case Naming:
@@ -102,6 +103,7 @@ func (s *Screen) Keys() ui.Keys {
 	return k
 }
 
+// Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:

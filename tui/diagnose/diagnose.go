@@ -49,11 +49,13 @@ type run struct {
 // futureHours is how many future hours a scan tries once the user has agreed.
 const futureHours = scan.DefaultPast
 
+// Moving implements [session.Screen].
 func (s *Screen) Moving() bool { return s.running() }
 
 // running reports whether a diagnosis is under way, or about to be.
 func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
 
+// Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	if s.asking {
 		yes := ui.NewKey("y", "try them", "", func() tea.Cmd { s.asking = false; return s.start(futureHours) })
@@ -93,6 +95,7 @@ func (s *Screen) legend() [][2]string {
 	}
 }
 
+// Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.KeyMsg:

@@ -10,6 +10,7 @@ import (
 	"rapport/tui/ui"
 )
 
+// View implements [session.Screen].
 func (s *Screen) View() []string {
 	lines, _ := s.layOut()
 	return lines

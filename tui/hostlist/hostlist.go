@@ -54,8 +54,10 @@ func (s *Screen) Begin() {
 	}
 }
 
+// Header implements [session.Screen].
 func (s *Screen) Header() (about string, at time.Time) { return "", s.Now }
 
+// Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
 	switch s.step {
@@ -105,6 +107,7 @@ func (s *Screen) listKeys() ui.Keys {
 // being read.
 func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
+// Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
 	if msg, ok := msg.(Unlocked); ok {
 		return s.unlocked(msg)
@@ -234,6 +237,7 @@ func (s *Screen) remove() {
 	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
 }
 
+// View implements [session.Screen].
 func (s *Screen) View() []string {
 	w, h := s.Size.Width-2, s.Size.Height-4
 	var p ui.Pane

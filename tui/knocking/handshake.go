@@ -27,7 +27,7 @@ func (s *Screen) handshakePane(w int) ui.Pane {
 		c = handshakeColumns{4, 6, 13, 10, 12, 48}
 	}
 	line := ui.Timeline{Theme: s.Theme, Width: w - c.rest}
-	var knocks []knock.KnockReport
+	var knocks []knock.SentKnock
 	var started knock.Millis
 	sequence := s.Sequence(s.Hour())
 	if s.Report != nil {
@@ -66,11 +66,11 @@ func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == Awai
 // a note that says which attempt it is. Near the hour change an attempt covers two
 // hours. A strict gate gets one hour's knocks at a time: hour is the second hour
 // while its knocks are sent, nil otherwise.
-func (s *Screen) attempt() (knocks []knock.KnockReport, started knock.Millis, hour *knock.Hour, note string) {
+func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour *knock.Hour, note string) {
 	n := len(s.Report.Attempts)
 	attempt := s.Report.Attempts[n-1]
 	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), ui.Duration(time.Duration(attempt.Gap)))
-	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour == nil })
+	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.SentKnock) bool { return k.Hour == nil })
 	for _, k := range attempt.Knocks {
 		if len(knocks) == 0 {
 			started = k.Sent
@@ -92,7 +92,7 @@ func (s *Screen) attempt() (knocks []knock.KnockReport, started knock.Millis, ho
 }
 
 // lasted returns how long the newest attempt has lasted so far.
-func (s *Screen) lasted(knocks []knock.KnockReport, started knock.Millis) (last time.Duration) {
+func (s *Screen) lasted(knocks []knock.SentKnock, started knock.Millis) (last time.Duration) {
 	for _, k := range knocks {
 		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
 	}
@@ -118,7 +118,7 @@ func (r handshakeRow) draw(c handshakeColumns) string {
 }
 
 // answer says what a port answered, and after how long.
-func (s *Screen) answer(k knock.KnockReport) (string, lipgloss.Style) {
+func (s *Screen) answer(k knock.SentKnock) (string, lipgloss.Style) {
 	switch k.Answer {
 	case knock.Pending:
 		return "silent so far", s.Theme.Dim

@@ -55,6 +55,7 @@ func New(s *session.Session) *Screen {
 // hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
 const hourChangeIsNear = 5 * time.Minute
 
+// Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
 	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
@@ -90,6 +91,7 @@ func (s *Screen) Keys() ui.Keys {
 	return k
 }
 
+// Moving implements [session.Screen].
 func (s *Screen) Moving() bool {
 	left, _ := s.windowLeft()
 	return s.Stage != Idle || left > 0
@@ -101,6 +103,7 @@ type Pinned struct{ Addr netip.Addr }
 // probed is the event that a probe is over.
 type probed struct{ report knock.ProbeReport }
 
+// Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.Beat:

@@ -12,6 +12,7 @@ import (
 	"rapport/tui/ui"
 )
 
+// View implements [session.Screen].
 func (s *Screen) View() (lines []string) {
 	inner, room := s.Size.Width, s.Size.Height-2
 	if s.Size.Framed() {

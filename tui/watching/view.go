@@ -12,6 +12,7 @@ import (
 	"rapport/tui/ui"
 )
 
+// View implements [session.Screen].
 func (s *Screen) View() []string {
 	s.follow() // the size may have changed
 	p := ui.Pane{Lines: append(s.Frame(s.addressPane()), s.Frame(s.totalsPane())...)}
@@ -24,6 +25,7 @@ func (s *Screen) View() []string {
 	return p.Lines
 }
 
+// Header implements [session.Screen].
 func (s *Screen) Header() (about string, at time.Time) {
 	th, seen := s.Theme, s.seen()
 	about = th.Strong.Render("watch")

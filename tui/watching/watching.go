@@ -18,11 +18,11 @@ import (
 // Screen shows who moves through the gate of this machine.
 type Screen struct {
 	*session.Session
-	failed error         // why run ended
+	failed error          // why run ended
 	newest watch.Snapshot // zero until the first reading
-	paused *pausedWatch  // what is shown while paused, or nil
-	top    int           // the first row shown
-	at     int           // the chosen row, and its address, which the choice follows
+	paused *pausedWatch   // what is shown while paused, or nil
+	top    int            // the first row shown
+	at     int            // the chosen row, and its address, which the choice follows
 	chosen netip.Addr
 }
 
@@ -44,6 +44,7 @@ type pausedWatch struct {
 	at   time.Time
 }
 
+// Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
@@ -75,6 +76,7 @@ func (s *Screen) Keys() ui.Keys {
 	return k
 }
 
+// Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
