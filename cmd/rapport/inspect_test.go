@@ -104,5 +104,5 @@ func TestInspectOnTheServer(t *testing.T) {
 	}
 	match(`(?m)^gate: nft for IPv4 in chain in, accept rule fixed to port 22, window 5s$`, out)
 	match(`(?m)^error v6-without-gate: `, out)
-	match(`IPv6 has no gate and lets everybody in to port 22`, said)
+	match(`IPv6 has no gate and accepts everybody at port 22`, said)
 }
