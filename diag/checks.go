@@ -33,7 +33,7 @@ func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
 		return other, nil
 	}
 	x.e.target.Addr = netip.AddrPortFrom(addr, x.e.target.Addr.Port())
-	summary := addr.String()
+	summary, short := addr.String(), addr.String()
 	if _, e := netip.ParseAddr(lookup); e != nil {
 		x.e.others = x.otherAddresses(ctx2, lookup, addr)
 		family := knock.Family4
@@ -43,12 +43,13 @@ func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
 		if other, e = x.client.Resolve(ctx2, lookup, family); e == nil {
 			x.e.otherFamily = family
 			summary += " and " + other.String()
+			short += ", v" + string(family) + " too"
 		}
 		if n := len(x.e.others); n > 0 {
 			summary += fmt.Sprintf(", and %s that %s not tried", knock.Plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
 		}
 	}
-	s.end(OK, summary, func(r *Report) { r.Address = addr.String() })
+	s.end(OK, summary, func(r *Report) { r.Address = addr.String() }, short)
 	return other, nil
 }
 
@@ -83,7 +84,7 @@ func (x *run) readClocks(ctx context.Context) {
 	if len(c.NTP) > 0 {
 		local = x.begin(CheckLocal, "asking")
 	} else {
-		x.skip(CheckLocal, "no NTP server is configured; --ntp HOST asks one")
+		x.skip(CheckLocal, "no NTP server is configured; --ntp HOST asks one", "no NTP server named")
 	}
 	server := x.begin(CheckServer, "asking "+x.e.target.Addr.Addr().String())
 	x.clocks.Go(func() {
@@ -95,14 +96,15 @@ func (x *run) readClocks(ctx context.Context) {
 			x.update(func(r *Report) { r.Clock = &shown })
 		})
 		x.asked = clockAnswer{r, err}
+		byNTP := knock.FormatOffset(-r.Local.Offset) + " by NTP"
 		switch l := r.Local; {
 		case len(c.NTP) == 0:
 		case err != nil:
 			local.end(Skipped, "ended early", nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", knock.FormatOffset(-l.Offset)), nil)
+			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", knock.FormatOffset(-l.Offset)), nil, byNTP)
 		case l.Known:
-			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil)
+			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil, byNTP)
 		default:
 			local.end(Warn, "not compared: the NTP servers did not answer", nil)
 		}
@@ -196,10 +198,13 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		return true, nil
 	case now.State.Connected():
 		s.end(Warn, now.Summary(), nil)
-	case now.RTT > 0:
-		s.end(OK, fmt.Sprintf("SSH is %s without a knock, after %.1f ms", now.State, time.Duration(now.RTT).Seconds()*1000), nil)
 	default:
-		s.end(OK, fmt.Sprintf("SSH is %s without a knock", now.State), nil)
+		short := fmt.Sprintf("SSH is %s", now.State)
+		summary := short + " without a knock"
+		if now.RTT > 0 {
+			summary += fmt.Sprintf(", after %.1f ms", time.Duration(now.RTT).Seconds()*1000)
+		}
+		s.end(OK, summary, nil, short)
 	}
 	return false, nil
 }
@@ -217,7 +222,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
 		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
-	x.log.Debug("handshake made", "address", r.Address, "result", handshakeWords(r), "banner", r.SSH.Banner, "error", err)
+	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		err = nil
 		if id == CheckHandshake {
@@ -236,25 +241,29 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	case r.Opened:
 		status = Warn
 	}
-	s.end(status, handshakeWords(r), func(rep *Report) { record(rep, &r) })
+	summary, short := handshakeWords(r)
+	s.end(status, summary, func(rep *Report) { record(rep, &r) }, short...)
 	return &r, nil
 }
 
-// handshakeWords says how the knocks and SSH were answered.
-func handshakeWords(r knock.Report) string {
+// handshakeWords says how the knocks and SSH were answered; short is for
+// [Check.Short].
+func handshakeWords(r knock.Report) (summary string, short []string) {
 	var answers []knock.Answer
 	for _, a := range r.Attempts {
 		for _, k := range a.Knocks {
 			answers = append(answers, k.Answer)
 		}
 	}
-	s := fmt.Sprintf("knocks %s, SSH %s", answerList(answers), stateText(r.SSH.State))
+	answered := fmt.Sprintf("%s, SSH %s", answerList(answers), stateText(r.SSH.State))
+	summary = "knocks " + answered
+	short = []string{summary, answered}
 	if n := len(r.Attempts); n > 1 && !r.Opened {
-		s += fmt.Sprintf(", after %d attempts", n)
+		summary += fmt.Sprintf(", after %d attempts", n)
 	} else if r.Opened && r.OpenedBy > 0 {
-		s += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
+		summary += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
 	}
-	return s
+	return summary, short
 }
 
 // explained reports whether the handshake alone leads to a verdict.

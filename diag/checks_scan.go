@@ -38,7 +38,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
-	x.log.Debug("handshake repeated", "address", r.Address, "result", handshakeWords(r))
+	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
 	r.Before = first.Before
 	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
 	r.OpenedBy += len(first.Attempts)

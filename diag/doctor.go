@@ -146,12 +146,12 @@ func (x *run) begin(id, doing string) step {
 }
 
 // end gives the check its status and summary; change, if not nil, adds what was
-// learnt to the report.
-func (s step) end(status Status, summary string, change func(*Report)) {
+// learnt to the report, and short is for [Check.Short].
+func (s step) end(status Status, summary string, change func(*Report), short ...string) {
 	s.x.log.Debug("check ends", "check", s.id, "status", status, "summary", summary, "elapsed", time.Since(s.start))
 	s.x.update(func(r *Report) {
 		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
-		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start))}
+		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
 		if change != nil {
 			change(r)
 		}
@@ -166,11 +166,11 @@ func (s step) progress(doing string) {
 	})
 }
 
-func (x *run) skip(id, why string) {
+func (x *run) skip(id, why string, short ...string) {
 	x.update(func(r *Report) {
 		if _, begun := r.Check(id); !begun {
 			x.log.Debug("check skipped", "check", id, "why", why)
-			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why})
+			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
 		}
 	})
 }
@@ -179,7 +179,7 @@ func (x *run) skip(id, why string) {
 func (x *run) skipRest(v Verdict) {
 	why := "not needed: " + string(v.Code)
 	if x.Rules == nil {
-		x.skip(CheckRules, "the server's rules were not given")
+		x.skip(CheckRules, "the server's rules were not given", "not given")
 	}
 	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
 		x.skip(id, why)
@@ -227,7 +227,7 @@ func (x *run) checks(ctx context.Context) error {
 			return err
 		}
 	} else {
-		x.skip(CheckFamily, "there is no address of the other family")
+		x.skip(CheckFamily, "there is no address of the other family", "no address to compare with")
 	}
 	return x.scan(ctx, others)
 }

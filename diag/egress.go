@@ -33,7 +33,7 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
 	// fewer accepted knocks than that come from another hour's sequence.
 	if x.e.target.Addr.Addr().IsLoopback() && x.e.acceptedKnocks(x.e.handshake) < knock.Knocks-1 {
-		x.skip(CheckEgress, "loopback: there is nothing on the way")
+		x.skip(CheckEgress, "loopback: there is nothing on the way", "loopback")
 		return false, nil
 	}
 	s := x.begin(CheckEgress, "comparing with ports outside the range")

@@ -41,6 +41,9 @@ type Check struct {
 	Status  Status       `json:"status"`
 	Summary string       `json:"summary"` // one lower-case line; of a skipped one: why
 	Elapsed knock.Millis `json:"elapsed_ms"`
+	// Short has what Summary says in fewer words, the longest first, for columns
+	// of a screen; empty where there is no shorter way to say it.
+	Short []string `json:"-"`
 }
 
 // Report is a diagnosis, so far or in the end.

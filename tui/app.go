@@ -8,96 +8,88 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/compare"
+	"rapport/tui/diagnose"
+	"rapport/tui/hostlist"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// screen is one of the screens, between header and key bar.
-type screen interface {
-	// header says what the screen is about, and the time that it shows.
-	header() (about string, at time.Time)
-	// keys are what the screen answers to at the moment.
-	keys() ui.Keys
-	// update takes a message: what happened, for any screen, and keys that are
-	// neither the root's nor in keys, for the one that is shown.
-	update(msg tea.Msg) tea.Cmd
-	// view draws the screen for the session's size.
-	view() []string
-	// moving reports whether more moves than seconds do.
-	moving() bool
-}
-
-// app is the one tea.Model: it routes messages, and frames the screen that is shown.
+// app is the root model: it routes messages, and draws header, screen and key bar.
 type app struct {
-	*session
-	screens []screen
-	shown   screen
-	help    bool // the keys are explained in its place
-	fast    bool // a fast beat is on its way
+	*session.Session
+	screens []session.Screen
+	shown   session.Screen
+	help    bool // the help is shown in its place
+	fast    bool // a FastBeat is on its way
 	begin   tea.Cmd
-	// interrupted says that the user left with ctrl+c.
+	clock   func() time.Time
+	events  <-chan string // lines for the log from outside
+	// interrupted says that the user quit with ctrl+c.
 	interrupted bool
 
-	hosts    *hostsScreen
-	knock    *knockScreen
-	diagnose *diagnoseScreen
-	compare  *compareScreen
+	hosts    *hostlist.Screen
+	knock    *knocking.Screen
+	diagnose *diagnose.Screen
+	compare  *compare.Screen
 }
 
-// newApp returns the screens of the client, on a server or on the list of them.
+// newApp returns the client's screens, on a server or on the list of servers.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
-	a := &app{session: &session{ctx: ctx, clock: c.clock, config: c, theme: th, now: c.clock()}}
-	a.session.open, a.session.use = a.open, a.use
-	a.hosts = newHostsScreen(a.session)
+	a := &app{Session: &session.Session{Ctx: ctx, Config: c.shared(), Theme: th, Now: c.clock()}, clock: c.clock, events: c.Events}
+	a.Session.Open, a.Session.Use = a.open, a.use
+	a.hosts = hostlist.New(a.Session)
 	a.onServer(hosts.Host{}, knock.Secret{})
 	if c.Host == nil {
-		a.hosts.begin()
+		a.hosts.Begin()
 		a.shown = a.hosts
 		return a
 	}
 	a.onServer(*c.Host, c.Secret)
 	for _, n := range c.Notes {
-		a.note("%s", n)
+		a.Note("%s", n)
 	}
-	a.begin = tea.Batch(a.knock.start(resolving), a.listen())
+	a.begin = tea.Batch(a.knock.Resolve(), a.listen())
 	return a
 }
 
-// onServer turns the screens to a server.
+// onServer changes the screens to a server.
 func (a *app) onServer(h hosts.Host, secret knock.Secret) {
-	a.wire.leave()
+	a.Wire.Leave()
 	if a.compare != nil {
-		a.compare.forget()
+		a.compare.Forget()
 	}
-	a.server = server{host: h, target: h.Target()}
-	a.target.Secret = secret
-	a.knock, a.diagnose, a.compare = newKnockScreen(a.session), &diagnoseScreen{session: a.session}, &compareScreen{session: a.session}
-	a.screens = []screen{a.hosts, a.knock, a.diagnose, a.compare}
+	a.Server = session.Server{Host: h, Target: h.Target()}
+	a.Target.Secret = secret
+	a.knock, a.diagnose, a.compare = knocking.New(a.Session), diagnose.New(a.Session), compare.New(a.Session)
+	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.compare}
 	a.shown, a.help = a.knock, false
 }
 
-// use turns the screens to a server and resolves its name.
+// use changes the screens to a server, and resolves its name.
 func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
 	a.onServer(h, secret)
-	return a.knock.start(resolving)
+	return a.knock.Resolve()
 }
 
 // open shows a screen.
-func (a *app) open(p page) tea.Cmd {
+func (a *app) open(p session.Page) tea.Cmd {
 	a.help = false
 	switch p {
-	case onKnock:
+	case session.ToKnock:
 		a.shown = a.knock
-	case onHandshake:
+	case session.ToHandshake:
 		a.shown = a.knock
-		return a.knock.start(knocking)
-	case onDiagnose:
+		return a.knock.Handshake()
+	case session.ToDiagnose:
 		a.shown = a.diagnose
-		return a.diagnose.start(0)
-	case onCompare:
+		return a.diagnose.Diagnose()
+	case session.ToCompare:
 		a.shown = a.compare
-	case onHosts:
+	case session.ToHosts:
 		a.onServer(hosts.Host{}, knock.Secret{})
-		a.hosts.reload()
+		a.hosts.Reload()
 		a.shown = a.hosts
 	}
 	return nil
@@ -108,74 +100,74 @@ func (a *app) Init() tea.Cmd { return tea.Batch(ui.EverySecond(), a.begin) }
 
 // Update implements [tea.Model].
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	a.now = a.clock()
+	a.Now = a.clock()
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		a.size = ui.Size{Width: msg.Width, Height: msg.Height}
+		a.Size = ui.Size{Width: msg.Width, Height: msg.Height}
 	case tea.KeyMsg:
 		cmd = a.keyed(msg)
 	case ui.FastBeat:
 		a.fast = false
 	case ui.Beat:
-		cmd = tea.Batch(ui.EverySecond(), a.tell(msg))
+		cmd = tea.Batch(ui.EverySecond(), a.broadcast(msg))
 	case ui.JobEvent:
-		cmd = tea.Batch(msg.Next, a.wire.event(msg), a.tell(msg))
+		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.broadcast(msg))
 	case ui.JobDone:
-		cmd = tea.Batch(a.wire.done(a.ctx, msg), a.tell(msg))
+		cmd = tea.Batch(a.Wire.Done(a.Ctx, msg), a.broadcast(msg))
 	case noted:
-		a.note("%s", string(msg))
+		a.Note("%s", string(msg))
 		cmd = a.listen()
 	default:
-		cmd = a.tell(msg)
+		cmd = a.broadcast(msg)
 	}
-	if !a.fast && a.shown.moving() {
+	if !a.fast && a.shown.Moving() {
 		a.fast = true
 		cmd = tea.Batch(cmd, ui.Soon())
 	}
 	return a, cmd
 }
 
-// tell hands a message to every screen.
-func (a *app) tell(msg tea.Msg) tea.Cmd {
+// broadcast passes a message to every screen.
+func (a *app) broadcast(msg tea.Msg) tea.Cmd {
 	var cmds []tea.Cmd
 	for _, s := range a.screens {
-		cmds = append(cmds, s.update(msg))
+		cmds = append(cmds, s.Update(msg))
 	}
 	return tea.Batch(cmds...)
 }
 
-// noted is a line for the log from outside.
+// noted is a line for the log that comes from outside.
 type noted string
 
 // listen waits for the next line from outside.
 func (a *app) listen() tea.Cmd {
-	events := a.config.Events
+	events := a.events
 	if events == nil {
 		return nil
 	}
 	return func() tea.Msg { return noted(<-events) }
 }
 
-// ownKeys are the root's: those that leave, and the one that leads into the help
-// and back.
+// ownKeys are the root's: those that leave the program, and those that open and
+// close the help.
 func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
 	quit := ui.NewKey("q", "quit", "quit", func() tea.Cmd { return tea.Quit })
-	suspend := ui.NewKey("ctrl+z", "suspend", "suspend, fg comes back", func() tea.Cmd {
-		a.wire.cancel() // the kernel would repeat knocks whose sockets nobody closes
+	suspend := ui.NewKey("ctrl+z", "suspend", "suspend; fg resumes", func() tea.Cmd {
+		a.Wire.Cancel() // the kernel would repeat knocks whose sockets nobody closes
 		return tea.Suspend
 	})
 	toggle := ui.Act(func() { a.help = !a.help })
 	return []ui.Key{quit, suspend}, ui.NewKey("?", "help", "", toggle), ui.NewKey("esc", "back", "", toggle, "?")
 }
 
-// keys are those of the screen, or of the help, with the root's own.
+// keys are those of the screen or of the help, and the root's own.
 func (a *app) keys() ui.Keys {
 	leave, help, back := a.ownKeys()
 	if a.help {
 		return ui.Keys{Rows: [][]ui.Key{leave, {back}}, Bar: []ui.Key{back, leave[0]}}
 	}
-	keys := a.shown.keys()
+	keys := a.shown.Keys()
 	if keys.Modal {
 		keys.Rows = append(keys.Rows, leave[1:])
 		return keys
@@ -185,8 +177,8 @@ func (a *app) keys() ui.Keys {
 	return keys
 }
 
-// keyed answers a key. Keys that were read together arrive as one message, and
-// count one by one.
+// keyed handles a key. Keys that were read together arrive as one message, and are
+// handled one by one.
 func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	keys := a.keys()
 	switch {
@@ -194,7 +186,7 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		a.interrupted = true
 		return tea.Quit
 	case msg.Paste && !a.help:
-		return a.shown.update(msg)
+		return a.shown.Update(msg)
 	case keys.Ignore != nil && keys.Ignore(msg):
 		return nil
 	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !keys.Modal:
@@ -210,26 +202,26 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	case a.help:
 		return nil
 	}
-	return a.shown.update(msg)
+	return a.shown.Update(msg)
 }
 
 // View implements [tea.Model].
 func (a *app) View() string {
-	if a.size.TooSmall() {
-		return a.theme.Compose(a.size, "", a.now, nil, "")
+	if a.Size.TooSmall() {
+		return a.Theme.Compose(a.Size, "", a.Now, nil, "")
 	}
-	about, at := a.shown.header()
-	body := a.shown.view()
+	about, at := a.shown.Header()
+	body := a.shown.View()
 	if a.help {
-		keys := a.shown.keys()
+		keys := a.shown.Keys()
 		leave, _, _ := a.ownKeys()
 		keys.Rows = append(keys.Rows, leave)
-		body = a.frame(a.theme.HelpPage(keys))
+		body = a.Frame(a.Theme.HelpPage(keys))
 	}
-	return a.theme.Compose(a.size, about, at, body, a.theme.KeyBar(a.keys(), a.size.Width))
+	return a.Theme.Compose(a.Size, about, at, body, a.Theme.KeyBar(a.keys(), a.Size.Width))
 }
 
-// result is how the program ended, whose own result is err.
+// result returns ErrInterrupted after ctrl+c, else err.
 func (a *app) result(err error) error {
 	if err == nil && a != nil && a.interrupted {
 		return ErrInterrupted

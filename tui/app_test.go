@@ -10,6 +10,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -18,15 +20,16 @@ func TestKeysReadTogetherCountOneByOne(t *testing.T) {
 	m := newScreen(t, &now, nil)
 	m, cmd := update(m, press("xm?q"))
 	a := m
-	if !a.masked || !a.help {
-		t.Errorf("masked %v, help %v, want both", a.masked, a.help)
+	if !a.Masked || !a.help {
+		t.Errorf("masked %v, help %v, want both", a.Masked, a.help)
 	}
 	if !quits(cmd) {
 		t.Error("q at the end does not quit")
 	}
 }
 
-// quits runs the commands in msg's tree that return at once, looking for a quit.
+// quits runs the commands of a tree that return at once, and reports whether one of
+// them quits.
 func quits(cmd tea.Cmd) bool {
 	if cmd == nil {
 		return false
@@ -63,32 +66,32 @@ func quits(cmd tea.Cmd) bool {
 func TestPastedTextIsNoKeys(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("mkq"), Paste: true})
-	if a := m; a.masked || a.wire.job != nil {
+	if a := m; a.Masked || a.Wire.Job != nil {
 		t.Error("pasted text was taken for keys")
 	}
 }
 
-// A second knock waits until the first one, cancelled, has returned; events of
-// the first that are still on their way change nothing.
+// A second handshake cancels the first and waits until that has returned. Late events
+// of the first change nothing.
 func TestKnockingAgainNeverMixes(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), press("k"))
-	first := m.wire.job
-	if m = tell(m, press("k")); m.wire.job != first {
+	first := m.Wire.Job
+	if m = tell(m, press("k")); m.Wire.Job != first {
 		t.Fatal("a second handshake started beside the first")
 	}
 	m = tell(m, jobOver{context.Canceled})
-	if m.wire.job == nil || m.wire.job == first || m.knock.stage != knocking {
+	if m.Wire.Job == nil || m.Wire.Job == first || m.knock.Stage != knocking.Knocking {
 		t.Fatal("the second handshake did not start")
 	}
 	m = tell(m, ui.JobEvent{Job: first, Event: knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}})
-	if m.knock.report != nil {
+	if m.knock.Report != nil {
 		t.Error("the first handshake's event reached the second")
 	}
 }
 
-// A window that this program opened is no alarm to its next handshake, however
-// many of them there are; one that nobody opened is.
+// A handshake that finds SSH open says so, unless an earlier handshake of this program
+// opened it.
 func TestKnockingIntoTheOwnWindow(t *testing.T) {
 	now := noon
 	size := tea.WindowSizeMsg{Width: 80, Height: 24}
@@ -121,12 +124,12 @@ func TestEscCancelsAndDestroysNothing(t *testing.T) {
 		t.Errorf("esc changed the screen to:\n%s", m.View())
 	}
 	m = tell(m, press("k"), tea.KeyMsg{Type: tea.KeyEsc}, jobOver{context.Canceled})
-	if a := m; a.wire.job != nil || !strings.Contains(m.View(), "cancelled") {
+	if a := m; a.Wire.Job != nil || !strings.Contains(m.View(), "cancelled") {
 		t.Errorf("not cancelled:\n%s", m.View())
 	}
 }
 
-// On waking from sleep the first message shows the right hour.
+// After sleep, the first message shows the right hour.
 func TestTheHourFollowsTheClock(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})
@@ -148,7 +151,7 @@ func TestMaskHidesEveryPort(t *testing.T) {
 	}
 	m = tell(m, over(nil, knocked(5, open))...)
 	for h := -1; h <= 1; h++ {
-		for _, port := range m.sequence(knock.HourOf(noon).Add(h)).Ports() {
+		for _, port := range m.Sequence(knock.HourOf(noon).Add(h)).Ports() {
 			if p := fmtPort(port); strings.Contains(m.View(), p) {
 				t.Errorf("port %s shows in:\n%s", p, m.View())
 			}
@@ -159,13 +162,14 @@ func TestMaskHidesEveryPort(t *testing.T) {
 func TestCopyGoesToTheClipboard(t *testing.T) {
 	now, got := noon, ""
 	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
-	m.knock.copySequence()()
+	_, copies := update(m, press("y"))
+	copies()
 	if got != "10247 10363 10357 10858 10938" {
 		t.Errorf("copied %q", got)
 	}
 }
 
 func fmtPort(p uint16) string {
-	s := server{}
-	return s.port(p)
+	s := session.Server{}
+	return s.Port(p)
 }

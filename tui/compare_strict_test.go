@@ -12,8 +12,8 @@ import (
 	"rapport/knock"
 )
 
-// strictRulesOf writes what iptables-save prints of a gate that takes a client out
-// of its newest phase with any wrong packet.
+// strictRulesOf writes what iptables-save prints of a gate that removes a client from
+// its phase after any wrong packet.
 func strictRulesOf(ports [knock.Knocks]uint16) string {
 	const in = "-A IN -p tcp -m state --state NEW -m tcp"
 	recent := func(do string, k int) string {
@@ -34,8 +34,7 @@ func strictRulesOf(ports [knock.Knocks]uint16) string {
 	return s.String()
 }
 
-// f applies what the gate does with wrong ports, for this run and in the
-// hosts file.
+// f applies the gate's strictness and sweep guard, for this run and in the hosts file.
 func TestCompareAppliesStrictAndSweepGuard(t *testing.T) {
 	now := noon
 	path := filepath.Join(t.TempDir(), "hosts.toml")
@@ -44,14 +43,14 @@ func TestCompareAppliesStrictAndSweepGuard(t *testing.T) {
 	}
 	m := tell(newScreen(t, &now, func(c *Config) { c.HostsPath = path }), tea.WindowSizeMsg{Width: 120, Height: 40}, press("c"))
 	m = unfold(t, tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange))), enter)
-	if c := m.compare.change(); !c.IsZero() {
+	if c := m.compare.Change(); !c.IsZero() {
 		t.Fatalf("the article's gate offers %v", c)
 	}
-	m = unfold(t, tell(m, press("c"), paste(strictRulesOf(m.sequence(m.hour()).Ports()))), enter)
-	m.compare.result.Gate.SweepGuard = 30 // such rules have none
+	m = unfold(t, tell(m, press("c"), paste(strictRulesOf(m.Sequence(m.Hour()).Ports()))), enter)
+	m.compare.Result.Gate.SweepGuard = 30 // such rules have none
 	shows(t, m, "apply strict, sweep guard 30")
 	m = unfold(t, m, press("f"))
-	if got := m.target; !got.Strict || got.SweepGuard != 30 {
+	if got := m.Target; !got.Strict || got.SweepGuard != 30 {
 		t.Errorf("the next handshake goes to %+v", got)
 	}
 	shows(t, m, "applied strict, sweep guard 30, written to ")

@@ -13,6 +13,8 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
+	"rapport/tui/compare"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -56,8 +58,8 @@ func paste(s string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []ru
 
 var enter = tea.KeyMsg{Type: tea.KeyEnter}
 
-// unfold tells a model everything that happens of itself until the comparison
-// is over: the end of a paste, the job's events and the file's writing.
+// unfold sends msgs to a model and runs its commands until the comparison has ended:
+// the end of a paste, the job's events, and the writing of the hosts file.
 func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 	t.Helper()
 	said := make(chan tea.Msg)
@@ -74,7 +76,7 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 				for _, c := range msg {
 					run(c)
 				}
-			case textEnd, ui.JobEvent, ui.JobDone, applied:
+			case compare.TextEnd, ui.JobEvent, ui.JobDone, session.Applied:
 				select {
 				case said <- msg:
 				case <-stop:
@@ -93,8 +95,8 @@ func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
 			var cmd tea.Cmd
 			m, cmd = update(m, msg)
 			run(cmd)
-			_, wrote := msg.(applied)
-			wait = m.compare.job != nil || !wrote && strings.Contains(m.compare.notice, "applied") && !strings.Contains(m.compare.notice, ",")
+			_, wrote := msg.(session.Applied)
+			wait = m.compare.Job != nil || !wrote && strings.Contains(m.compare.Notice, "applied") && !strings.Contains(m.compare.Notice, ",")
 		case <-time.After(20 * time.Second):
 			t.Fatalf("nothing happens any more:\n%s", m.View())
 		}
@@ -120,7 +122,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		msgs []tea.Msg // behind c, and before enter
+		msgs []tea.Msg // after c, and before enter
 		then []tea.Msg
 		all  bool // at every size
 	}{
@@ -176,7 +178,7 @@ func TestCompareGoldenScreens(t *testing.T) {
 	}
 }
 
-// fits fails where a screen is larger than the terminal at any size.
+// fits fails if a screen has more lines than the terminal at any size.
 func fits(t *testing.T, m *app) {
 	t.Helper()
 	for w := 50; w < 130; w += 7 {
@@ -220,8 +222,8 @@ func shows(t *testing.T, m *app, want ...string) {
 	}
 }
 
-// A terminal that does not mark pastes sends keys. None of them is a command,
-// and an empty line inside does not end the text.
+// A terminal without bracketed paste sends keys. None of them is a command, and an
+// empty line among them does not end the text.
 func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")
@@ -237,20 +239,20 @@ func TestCompareUnmarkedPasteIsNoKeys(t *testing.T) {
 			}
 			m = tell(m, tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")})
 		}
-		m = tell(m, enter) // what it asks for is answered later, if at all
+		m = tell(m, enter) // its command would ask whether the text ends
 	}
-	if a := m; a.help || a.masked || a.compare.step != collecting {
+	if a := m; a.help || a.Masked || a.compare.Step != compare.Collecting {
 		t.Fatalf("a letter was a command:\n%s", m.View())
 	}
-	for n := range m.compare.text.number {
-		m = tell(m, textEnd{n}) // the ends of empty lines that something followed
+	for n := range m.compare.Text.Number {
+		m = tell(m, compare.TextEnd{Number: n}) // the ends of empty lines that something followed
 	}
-	if m.compare.step != collecting {
+	if m.compare.Step != compare.Collecting {
 		t.Fatal("an empty line inside ended the text")
 	}
 	m = unfold(t, m, enter)
 	shows(t, m, "1st 10247 10247 same", "5th 10938 10938 same", "hour, range and secret are the same")
-	// What comes late is no command either.
+	// Late keys of the paste are no commands either.
 	if m, cmd := m.Update(press("quit")); quits(cmd) || !strings.Contains(m.View(), "findings") {
 		t.Error("the rest of a paste was a command")
 	}
@@ -286,7 +288,7 @@ func TestCompareLoadsAFile(t *testing.T) {
 	}
 	m = tell(m, typing("esc", "l", "~/")...)
 	m = unfold(t, m, enter)
-	shows(t, m, "is no file")
+	shows(t, m, "not a regular file")
 	m = unfold(t, tell(m, typing("rules.save")...), enter)
 	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "apply skew 1h for this run", "hour-ahead")
 }
@@ -326,10 +328,10 @@ func TestCompareApplies(t *testing.T) {
 			if strings.Contains(m.View(), "differs") || strings.Contains(m.View(), "f  apply") {
 				t.Errorf("something differs still:\n%s", m.View())
 			}
-			// The Knock screen goes by it.
-			ports := m.compare.result.Query.Ports
+			// The Knock screen uses what was applied.
+			ports := m.compare.Result.Query.Ports
 			m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-			if m.sequence(m.hour()).Ports() != ports {
+			if m.Sequence(m.Hour()).Ports() != ports {
 				t.Errorf("the Knock screen has other ports:\n%s", m.View())
 			}
 		})
@@ -346,8 +348,8 @@ func TestCompareOffersOnlyWhatIsSure(t *testing.T) {
 	if strings.Contains(m.View(), "f  apply") {
 		t.Errorf("it offers to apply what may be wrong:\n%s", m.View())
 	}
-	before := m.target
-	if m = tell(m, press("f")); m.target != before {
+	before := m.Target
+	if m = tell(m, press("f")); m.Target != before {
 		t.Error("f applied it")
 	}
 }
@@ -357,13 +359,13 @@ func TestCompareCancels(t *testing.T) {
 	m, _ := newCompare(t, &now, "")
 	m, cmd := update(tell(m, paste("10248 10363 10357 10858 10938")), tea.KeyMsg{Type: tea.KeyCtrlD})
 	shows(t, m, "comparing 1 line, 29 bytes")
-	job := m.compare.job
+	job := m.compare.Job
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m; a.compare.job != nil || a.shown != a.compare {
+	if a := m; a.compare.Job != nil || a.shown != a.compare {
 		t.Fatal("not cancelled")
 	}
 	shows(t, m, "cancelled", "ports 10248 10363 10357 10858 10938")
-	// The job ends, and says so to nobody.
+	// The end of a cancelled job changes nothing.
 	ended := make(chan tea.Msg, 2)
 	for _, c := range cmd().(tea.BatchMsg) {
 		go func() { ended <- c() }()
@@ -390,7 +392,7 @@ func TestCompareCancels(t *testing.T) {
 	shows(t, m, "ports 10248")
 }
 
-// A script may hold the secret. It is compared, and never shown.
+// A script may hold the secret. The screen does not show it.
 func TestCompareShowsNoSecret(t *testing.T) {
 	now := noon
 	m, path := newCompare(t, &now, "[hosts.myserver]\n")
@@ -415,15 +417,15 @@ func TestCompareBoundsTheText(t *testing.T) {
 	for range 20 {
 		m = tell(m, paste(line))
 	}
-	if n := len(m.compare.text.bytes); n > 5<<20 {
+	if n := len(m.compare.Text.Bytes); n > 5<<20 {
 		t.Errorf("%d bytes are kept", n)
 	}
-	shows(t, m, "what follows is dropped")
+	shows(t, m, "the rest is dropped")
 	m = unfold(t, m, enter)
 	shows(t, m, "rules of more than 4 MiB are not read")
 }
 
-// scriptOf is a printed script whose range is not the client's.
+// scriptOf returns a script with another range than the client's.
 func scriptOf(t *testing.T, f script.Format) string {
 	t.Helper()
 	text, err := script.Rules{
@@ -436,7 +438,7 @@ func scriptOf(t *testing.T, f script.Format) string {
 	return text
 }
 
-// What is pasted on the result is the next text to compare.
+// A paste on the result is the next text to compare.
 func TestComparePasteOnTheResult(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")
@@ -444,7 +446,7 @@ func TestComparePasteOnTheResult(t *testing.T) {
 	shows(t, m, "4 of 5 ports are those of hour 2026-11-22-08: the 3rd differs")
 	now = now.Add(5 * time.Second)
 	m = tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange)))
-	if a := m; a.compare.step != collecting || a.compare.result != nil {
+	if a := m; a.compare.Step != compare.Collecting || a.compare.Result != nil {
 		t.Fatalf("the paste is lost:\n%s", m.View())
 	}
 	m = unfold(t, m, enter)
@@ -457,11 +459,11 @@ func TestCompareReadsOurOwnScripts(t *testing.T) {
 		m, _ := newCompare(t, &now, "[hosts.myserver]\nssh_port = 2200\n")
 		m = unfold(t, tell(m, paste(scriptOf(t, f))), enter)
 		shows(t, m, "the script of rapport rules for "+string(f)+": it would load range 10000-10998",
-			"1st computed 10247 not told", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
+			"1st computed 10247 unknown", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
 	}
 }
 
-// The window is told among what differs, not in the table alone.
+// What differs is a finding as well as a row of the table.
 func TestCompareTellsWindow(t *testing.T) {
 	now := noon
 	m, _ := newCompare(t, &now, "")

@@ -14,23 +14,23 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
+	"rapport/tui/diagnose"
 )
 
-// snapshot is the event of a diagnosis that has come so far.
+// snapshot is the event of a diagnosis with the report r so far.
 func snapshot(r diag.Report) tea.Msg {
-	var s snapshots
-	s.put(r)
-	return fromJob{progressed{&s}}
+	var s diagnose.Snapshots
+	s.Put(r)
+	return fromJob{diagnose.Progressed{Snapshots: &s}}
 }
 
-// diagnosed makes the messages of a diagnosis that is over.
+// diagnosed makes the messages of a diagnosis that has ended.
 func diagnosed(r diag.Report) []tea.Msg {
 	r.Done = true
-	return []tea.Msg{press("d"), fromJob{listed(true)}, snapshot(r), jobOver{}}
+	return []tea.Msg{press("d"), fromJob{diagnose.Listed(true)}, snapshot(r), jobOver{}}
 }
 
-// scanOf is a scan of the default range; state says how far each candidate
-// came.
+// scanOf is a scan of the default range with the given state of each candidate.
 func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
@@ -50,13 +50,15 @@ func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState
 	return &r
 }
 
-// reportOf is a report whose checks say what the map has for them.
+// reportOf is a report whose checks say what the map has for them: a status, a
+// summary, and shorter wordings of it.
 func reportOf(checks map[string]string) diag.Report {
 	r := diag.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", At: noon.Add(-8 * time.Second), Elapsed: knock.Millis(8 * time.Second)}
-	for _, id := range checkIDs() {
+	for _, id := range diagnose.CheckIDs() {
 		if s, ok := checks[id]; ok {
-			status, summary, _ := strings.Cut(s, " ")
-			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Status(status), Summary: summary})
+			status, words, _ := strings.Cut(s, " ")
+			wordings := strings.Split(words, " | ")
+			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Status(status), Summary: wordings[0], Short: wordings[1:]})
 		}
 	}
 	return r
@@ -77,9 +79,9 @@ func serverClock(name string, offset, uncertainty time.Duration) clock.Reading {
 // running is a diagnosis in the middle of its scan.
 func running(t *testing.T) diag.Report {
 	r := reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
-		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts",
-		diag.CheckFamily: "skipped there is no address of the other family to compare with",
+		diag.CheckName: "ok 203.0.113.7", diag.CheckBefore: "ok SSH is filtered without a knock | SSH is filtered", diag.CheckLocal: "ok right to 0.004 s, as NTP says | -0.003 s by NTP",
+		diag.CheckServer: "skipped no source tells it", diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts | knocks silent, SSH filtered | silent, SSH filtered",
+		diag.CheckFamily: "skipped there is no address of the other family to compare with | no address to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "running 24 of 198 candidates tried",
 	})
 	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
@@ -98,10 +100,10 @@ func running(t *testing.T) diag.Report {
 // behind is the verdict on a server whose clock is three hours behind.
 func behind(t *testing.T) diag.Report {
 	r := reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7", diag.CheckRules: "skipped the server's rules were not given",
-		diag.CheckBefore: "ok SSH is filtered without a knock, after 38.1 ms", diag.CheckLocal: "ok right to 0.004 s, as NTP says",
+		diag.CheckName: "ok 203.0.113.7", diag.CheckRules: "skipped the server's rules were not given | not given",
+		diag.CheckBefore: "ok SSH is filtered without a knock, after 38.1 ms | SSH is filtered", diag.CheckLocal: "ok right to 0.004 s, as NTP says | -0.003 s by NTP",
 		diag.CheckServer:    "warn the server is 3 h 0 min behind: it expects the sequence of 05h",
-		diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts", diag.CheckFamily: "skipped there is no address of the other family to compare with",
+		diag.CheckHandshake: "fail knocks silent, SSH filtered, after 3 attempts | knocks silent, SSH filtered | silent, SSH filtered", diag.CheckFamily: "skipped there is no address of the other family to compare with | no address to compare with",
 		diag.CheckEgress: "skipped no knock was rejected", diag.CheckScan: "ok hour 2026-11-22-05, range 10000-10999, the secret as given opens it",
 	})
 	r.Clock = clocksOf(clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond},
@@ -128,8 +130,8 @@ func behind(t *testing.T) diag.Report {
 	return r
 }
 
-// ahead is the verdict on a server whose clock told that it is two hours ahead,
-// with one more that is off by decades.
+// ahead is the verdict on a server whose clock is two hours ahead by one source, and
+// off by decades by another.
 func ahead(t *testing.T) diag.Report {
 	r := behind(t)
 	r.Clock = clocksOf(serverClock(clock.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(clock.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
@@ -151,8 +153,8 @@ func ahead(t *testing.T) diag.Report {
 func opens(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = reportOf(map[string]string{
-		diag.CheckName: "ok 203.0.113.7 and 2001:db8::7", diag.CheckBefore: "ok SSH is filtered without a knock", diag.CheckLocal: "skipped no NTP server is configured; --ntp HOST asks one",
-		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open", diag.CheckRules: "skipped the server's rules were not given",
+		diag.CheckName: "ok 203.0.113.7 and 2001:db8::7 | 203.0.113.7, v6 too", diag.CheckBefore: "ok SSH is filtered without a knock | SSH is filtered", diag.CheckLocal: "skipped no NTP server is configured; --ntp HOST asks one | no NTP server named",
+		diag.CheckServer: "ok the server's clock agrees with this machine's (+0.012 s)", diag.CheckHandshake: "ok knocks silent, SSH open | knocks silent, SSH open | silent, SSH open", diag.CheckRules: "skipped the server's rules were not given | not given",
 		diag.CheckFamily: "skipped not needed: open", diag.CheckEgress: "skipped not needed: open", diag.CheckScan: "skipped not needed: open",
 	}).Checks
 	r.Scan, r.Clock = nil, clocksOf(serverClock(clock.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
@@ -163,8 +165,7 @@ func opens(t *testing.T) diag.Report {
 	return r
 }
 
-// unexplained is the verdict where nothing opened the gate, not even with hours
-// to come.
+// unexplained is the verdict where nothing opened the gate, not even future hours.
 func unexplained(t *testing.T) diag.Report {
 	r := running(t)
 	r.Checks = append(r.Checks[:len(r.Checks)-1], diag.Check{ID: diag.CheckScan, Status: diag.Warn, Summary: "none of 406 candidates opens it"})
@@ -197,8 +198,8 @@ func otherRange(t *testing.T) diag.Report {
 	return r
 }
 
-// twoFaults is the verdict on a server with another range and a clock that is
-// off, of which no source tells.
+// twoFaults is the verdict on a server with another range and a wrong clock, which no
+// source reads.
 func twoFaults(t *testing.T) diag.Report {
 	r := otherRange(t)
 	skew := -2 * time.Hour
@@ -221,7 +222,7 @@ func twoFaults(t *testing.T) diag.Report {
 	return r
 }
 
-// unread are sources that told nothing.
+// unread are sources without a reading.
 func unread(why error, names ...string) (all []clock.Reading) {
 	for _, name := range names {
 		all = append(all, clock.Reading{Name: name, Of: clock.Server, Err: why})

@@ -18,6 +18,8 @@ import (
 	"rapport/knock"
 	"rapport/knock/demo"
 	"rapport/knock/hosts"
+	"rapport/tui/knocking"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -63,7 +65,7 @@ func TestDiagnoseGoldenScreens(t *testing.T) {
 	}
 }
 
-// Rows have their places from the start.
+// Rows keep their places as the diagnosis goes on.
 func TestDiagnoseNothingJumps(t *testing.T) {
 	now := noon
 	named := regexp.MustCompile(`(?m)^ (clocks|hour|local|hours|ranges) |[✓✗!>·-] (name|server clock|handshake|scan) `)
@@ -90,14 +92,14 @@ func TestDiagnoseNothingJumps(t *testing.T) {
 	}
 }
 
-// Nothing is cut off at the right but what is cut on purpose.
+// No line is cut at the right, except those shortened with "...".
 func TestDiagnoseFitsTheWidth(t *testing.T) {
 	now := noon
 	for _, r := range []diag.Report{running(t), behind(t), opens(t), unexplained(t), otherRange(t), twoFaults(t), blocked(t), ahead(t)} {
 		m := tell(newScreen(t, &now, nil), diagnosed(r)...)
 		for w := ui.MinWidth; w < 140; w++ {
 			m = tell(m, tea.WindowSizeMsg{Width: w, Height: 16 + w%30})
-			for _, l := range m.diagnose.view() {
+			for _, l := range m.diagnose.View() {
 				if ansi.StringWidth(l) > w {
 					t.Fatalf("%d cells of %d: %q", ansi.StringWidth(l), w, l)
 				}
@@ -118,7 +120,7 @@ func TestDiagnoseCancels(t *testing.T) {
 	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "cancelled, no verdict", "- scan ended early", "esc back")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc})
-	if a := m; a.shown != a.knock || a.wire.job != nil || a.knock.failure != "" {
+	if a := m; a.shown != a.knock || a.Wire.Job != nil || a.knock.Failure != nil {
 		t.Errorf("back on the Knock screen:\n%s", m.View())
 	}
 }
@@ -127,22 +129,22 @@ func TestDiagnoseCancels(t *testing.T) {
 func TestDiagnoseWaitsForTheHandshake(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("k"), press("d"))
-	first := m.wire.job
-	shows(t, m, "no verdict yet beginning")
+	first := m.Wire.Job
+	shows(t, m, "no verdict yet starting")
 	m = tell(m, jobOver{context.Canceled})
-	if a := m; a.wire.job == nil || a.wire.job == first || !a.wire.usedBy(a.diagnose) {
+	if a := m; a.Wire.Job == nil || a.Wire.Job == first || !a.Wire.UsedBy(a.diagnose) {
 		t.Fatal("the diagnosis did not begin")
 	}
 	shows(t, m, "no verdict yet")
-	// Run again: the first run ends first, and nothing of it counts.
-	second := m.wire.job
+	// Run again: the first run ends first, and its report is dropped.
+	second := m.Wire.Job
 	m = tell(m, press("r"), snapshot(behind(t)))
 	if strings.Contains(m.View(), "3 h 0 min") {
 		t.Errorf("a cancelled run's report shows:\n%s", m.View())
 	}
 	m = tell(m, jobOver{context.Canceled})
 	shows(t, m, "no verdict yet")
-	if m.wire.job == second {
+	if m.Wire.Job == second {
 		t.Error("it does not run again")
 	}
 }
@@ -155,17 +157,17 @@ func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 		shows(t, m, "an eavesdropper who records the knocks can open the gate in those hours when they come, 26 of them, until 2026-11-23-10", "y try them")
 		var cmd tea.Cmd
 		m, cmd = update(m, other)
-		if a := m; quits(cmd) || a.wire.job != nil || a.help || a.shown != a.diagnose {
+		if a := m; quits(cmd) || a.Wire.Job != nil || a.help || a.shown != a.diagnose {
 			t.Fatalf("%v was taken for more than a no:\n%s", other, m.View())
 		}
 		shows(t, m, "3 h 0 min behind", "future not tried")
 	}
 	m = tell(m, press("F"), press("y"))
-	if m.wire.job == nil {
+	if m.Wire.Job == nil {
 		t.Fatal("y does not begin")
 	}
 	shows(t, m, "no verdict yet", "+26h")
-	// Consent is for one run.
+	// The consent is for one run.
 	m = tell(m, jobOver{nil}, press("r"))
 	shows(t, m, "future not tried (F to try)")
 }
@@ -173,7 +175,7 @@ func TestDiagnoseAsksBeforeFutureHours(t *testing.T) {
 func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(unexplained(t))...)...)
-	if m = tell(m, press("f")); m.shown != m.diagnose || m.wire.job != nil || strings.Contains(m.View(), "f fix") {
+	if m = tell(m, press("f")); m.shown != m.diagnose || m.Wire.Job != nil || strings.Contains(m.View(), "f fix") {
 		t.Errorf("f did something:\n%s", m.View())
 	}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(behind(t))...)...)
@@ -182,9 +184,9 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 	v6.Verdict.Change = hosts.Change{Family: knock.Family6}
 	m = tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(v6)...)...)
 	shows(t, m, "f apply IPv6 and knock")
-	shows(t, tell(m, press("f"), applied{name: "myserver"}), "for this run only: the hosts file does not have this server")
+	shows(t, tell(m, press("f"), session.Applied{Name: "myserver"}), "for this run only: the hosts file does not have this server")
 	m = tell(m, press("f"))
-	if a := m; a.shown != a.knock || a.knock.stage != knocking || a.host.Family != knock.Family6 || a.target.Addr.Addr().IsValid() {
+	if a := m; a.shown != a.knock || a.knock.Stage != knocking.Knocking || a.Host.Family != knock.Family6 || a.Target.Addr.Addr().IsValid() {
 		t.Errorf("after f:\n%s", m.View())
 	}
 }
@@ -200,8 +202,8 @@ func TestDiagnoseCopiesTheReport(t *testing.T) {
 	shows(t, m, "report in the clipboard")
 }
 
-// A server whose range is another: the diagnosis finds it, f writes it into the
-// hosts file, and the handshake after it opens SSH.
+// The diagnosis finds a server's other range, f writes it into the hosts file, and the
+// handshake after that opens SSH.
 func TestDiagnoseFixesAServer(t *testing.T) {
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -232,17 +234,17 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 		c.Host = &h
 	})
 	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
-	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.report.Done && a.wire.job == nil })
+	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.Report.Done && a.Wire.Job == nil })
 	shows(t, m, "range-mismatch", "f apply range 10000-10998 and knock (here and in the hosts file)")
 	time.Sleep(1200 * time.Millisecond) // the scan's window
-	m = play(t, m, press("f"), func(a *app) bool { return a.wire.job == nil && strings.Contains(a.View(), "written to") })
+	m = play(t, m, press("f"), func(a *app) bool { return a.Wire.Job == nil && strings.Contains(a.View(), "written to") })
 	shows(t, m, "SSH IS OPEN", "range 10000-10998")
 	if got, _ := os.ReadFile(path); string(got) != file+"range = \"10000-10998\"\n" {
 		t.Errorf("the hosts file is now\n%s", got)
 	}
 }
 
-// play tells a model a message and everything that comes of it until done.
+// play sends msg to a model and runs its commands until done.
 func play(t *testing.T, m *app, msg tea.Msg, done func(*app) bool) *app {
 	t.Helper()
 	said, stop := make(chan tea.Msg), make(chan struct{})

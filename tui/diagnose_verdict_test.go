@@ -11,7 +11,7 @@ import (
 	"rapport/diag/clock"
 )
 
-// However long a verdict is, all of it can be read.
+// All of a long verdict can be read.
 func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
 	now := noon
 	for _, n := range []int{10, 40, 160} {
@@ -61,14 +61,14 @@ func TestDiagnoseNamesClocksWithoutAReading(t *testing.T) {
 	}
 }
 
-// Only where the verdict is all but sure are other causes ruled out.
+// Other causes are ruled out only if the verdict is nearly certain.
 func TestDiagnoseRulesOtherCausesOut(t *testing.T) {
 	now := noon
 	for likelihood, want := range map[float64]bool{0.98: true, 0.6: false} {
 		r := opens(t)
 		r.Causes[0].Likelihood = likelihood
 		m := tell(newScreen(t, &now, nil), append([]tea.Msg{tea.WindowSizeMsg{Width: 120, Height: 40}}, diagnosed(r)...)...)
-		if got := strings.Contains(m.View(), "none that the evidence leaves room for"); got != want {
+		if got := strings.Contains(m.View(), "none that the evidence allows"); got != want {
 			t.Errorf("at %v other causes are ruled out: %v", likelihood, got)
 		}
 	}

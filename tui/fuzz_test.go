@@ -14,11 +14,12 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
+	"rapport/tui/compare"
 	"rapport/tui/ui"
 )
 
-// FuzzPaste: of any text that is pasted into the Compare screen, at once or key by key,
-// every screen it leads to fits and prints.
+// FuzzPaste pastes any text into the Compare screen, at once or key by key: every screen
+// that follows fits, and has no control characters.
 func FuzzPaste(f *testing.F) {
 	f.Add("10247 10363 10357 10858 10938", true)
 	f.Add("-A INPUT -p tcp --dport 1 -m recent --name \x1b[31m --set\n-A x -j\n", true)
@@ -35,7 +36,7 @@ func FuzzPaste(f *testing.F) {
 		host := hosts.NewHost("myserver")
 		c := Config{Client: &knock.Client{}, Host: &host, Secret: secret}
 		a := newApp(t.Context(), c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
-		a.now = noon
+		a.Now = noon
 		fits := func(m *app) *app {
 			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
 				m = tell(m, size)
@@ -67,15 +68,15 @@ func FuzzPaste(f *testing.F) {
 			}
 		}
 		m = fits(m)
-		q := query{
+		q := compare.Query{
 			Query: solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
-			Facts: gate.Facts{SSHPort: 22}, text: []byte(text),
+			Facts: gate.Facts{SSHPort: 22}, Text: []byte(text),
 		}
-		i, err := q.inspect(t.Context())
+		i, err := q.Inspect(t.Context())
 		job := &ui.Job{Cancel: func() {}}
-		m.compare.step, m.compare.job, m.compare.began = comparing, job, noon
+		m.compare.Step, m.compare.Job, m.compare.Began = compare.Comparing, job, noon
 		if err == nil {
-			m = tell(m, ui.JobEvent{Job: job, Event: inspected{i, false}})
+			m = tell(m, ui.JobEvent{Job: job, Event: compare.Inspected{Inspection: i}})
 		}
 		m = fits(tell(m, ui.JobDone{Job: job, Err: err}))
 		fits(tell(m, press("m")))

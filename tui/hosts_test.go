@@ -14,6 +14,8 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/hostlist"
+	"rapport/tui/knocking"
 	"rapport/tui/ui"
 )
 
@@ -38,7 +40,7 @@ func newList(t *testing.T, text string) (*app, string) {
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}), path
 }
 
-// typing makes a message for each key; names such as "tab" are keys too.
+// typing makes a message for each key; a key may be a name such as "tab".
 func typing(keys ...string) (msgs []tea.Msg) {
 	named := map[string]tea.KeyType{
 		"tab": tea.KeyTab, "enter": tea.KeyEnter, "esc": tea.KeyEsc, "down": tea.KeyDown,
@@ -56,7 +58,7 @@ func typing(keys ...string) (msgs []tea.Msg) {
 	return msgs
 }
 
-// The first start is a form, which ends on the Knock screen.
+// The first start shows the form, and then the Knock screen.
 func TestFirstStart(t *testing.T) {
 	m, path := newList(t, "")
 	m = tell(m, typing("home", "tab", "192.0.2.7", "tab", "tab", "tab", "f00b4r")...)
@@ -67,7 +69,7 @@ func TestFirstStart(t *testing.T) {
 	m, cmd := update(m, tea.KeyMsg{Type: tea.KeyCtrlS})
 	m = follow(t, m, cmd)
 	a := m
-	if a.shown != a.knock || a.target.Secret.Reveal() != "f00b4r" || !strings.Contains(m.View(), "home") {
+	if a.shown != a.knock || a.Target.Secret.Reveal() != "f00b4r" || !strings.Contains(m.View(), "home") {
 		t.Fatalf("not on the Knock screen:\n%s", m.View())
 	}
 	file, err := hosts.Load(path)
@@ -79,8 +81,8 @@ func TestFirstStart(t *testing.T) {
 	}
 }
 
-// follow runs the commands of an update that return at once, and tells the
-// model what they say; the heartbeat and the jobs it leaves alone.
+// follow runs the commands of an update that return at once, and sends the model their
+// messages, except those of the heartbeat and of jobs.
 func follow(t *testing.T, m *app, cmd tea.Cmd) *app {
 	t.Helper()
 	if cmd == nil {
@@ -95,7 +97,7 @@ func follow(t *testing.T, m *app, cmd tea.Cmd) *app {
 			for _, c := range msg {
 				m = follow(t, m, c)
 			}
-		case unlocked:
+		case hostlist.Unlocked:
 			m = tell(m, msg)
 		}
 	case <-time.After(3 * time.Second):
@@ -145,10 +147,10 @@ func TestHostsScreen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.hosts.reload()
-	m.config.HostsPath = "hosts.toml" // as the golden screen shows it
+	m.hosts.Reload()
+	m.Config.HostsPath = "hosts.toml" // as the golden screen shows it
 	golden(t, "hosts-80x24", m.View())
-	m.config.HostsPath = path
+	m.Config.HostsPath = path
 	golden(t, "hosts-help-80x24", tell(m, press("?")).View())
 	m = tell(m, press("?"))
 
@@ -184,7 +186,7 @@ func TestSecretIsAskedFor(t *testing.T) {
 	}
 	m, cmd = update(m, tea.KeyMsg{Type: tea.KeyEnter})
 	m = follow(t, m, cmd)
-	if a := m; a.shown != a.knock || a.target.Secret.Reveal() != "s3cret" {
+	if a := m; a.shown != a.knock || a.Target.Secret.Reveal() != "s3cret" {
 		t.Errorf("not on the Knock screen:\n%s", m.View())
 	}
 }
@@ -213,11 +215,11 @@ func TestWaitForTheHourChange(t *testing.T) {
 		t.Fatalf("not waiting:\n%s", v)
 	}
 	now = now.Add(11 * time.Second)
-	if m = tell(m, ui.Beat(now)); m.wire.job != nil {
+	if m = tell(m, ui.Beat(now)); m.Wire.Job != nil {
 		t.Error("it knocks before the server has refreshed")
 	}
 	now = now.Add(2 * time.Second)
-	if m = tell(m, ui.Beat(now)); m.knock.stage != knocking {
+	if m = tell(m, ui.Beat(now)); m.knock.Stage != knocking.Knocking {
 		t.Errorf("it does not knock when the hour has begun:\n%s", m.View())
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/tui/knocking"
 	"rapport/tui/ui"
 )
 
@@ -50,21 +51,18 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
-	return tell(m, fromJob{pinned{netip.MustParseAddr("203.0.113.7")}}, jobOver{})
+	return tell(m, fromJob{knocking.Pinned{Addr: netip.MustParseAddr("203.0.113.7")}}, jobOver{})
 }
 
-// Messages of the tests for the job that is under way: an event, and its end.
+// Messages of the tests for the job under way: an event, and its end.
 type (
 	fromJob struct{ event any }
 	jobOver struct{ err error }
 )
 
-// update tells a model a message.
+// update sends a message to a model.
 func update(m *app, msg tea.Msg) (*app, tea.Cmd) {
-	job := m.wire.job
-	if w, ok := m.shown.(*watchScreen); ok {
-		job = w.job
-	}
+	job := m.Wire.Job
 	switch e := msg.(type) {
 	case fromJob:
 		msg = ui.JobEvent{Job: job, Event: e.event}
@@ -115,7 +113,7 @@ func shut(r *knock.Report) {
 	r.SSH.State = knock.SSHFiltered
 }
 
-// events makes the messages of a handshake that has come so far.
+// events makes the messages of a handshake under way.
 func events(kind knock.EventKind, r knock.Report) []tea.Msg {
 	return []tea.Msg{press("k"), fromJob{knock.Event{Kind: knock.AttemptStarted, Report: r}},
 		fromJob{knock.Event{Kind: kind, Attempt: len(r.Attempts) - 1, Report: r}}}
@@ -131,7 +129,7 @@ func again(at time.Time) []tea.Msg {
 	return []tea.Msg{press("k"), fromJob{knock.Event{Kind: knock.Finished, Report: r}}, jobOver{}}
 }
 
-// strictly is the second attempt at a strict gate: the other hour's.
+// strictly makes r the second attempt at a strict gate, with the other hour's knocks.
 func strictly(r *knock.Report) {
 	next := knock.HourOf(noon).Add(1)
 	second := knock.Attempt{Gap: 10 * millisecond, Resets: knock.Knocks}
@@ -228,8 +226,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// No size makes a screen taller or wider than the terminal: Bubble Tea would
-// cut its top off.
+// No screen is taller or wider than the terminal: Bubble Tea would cut its top.
 func TestScreensFitEverySize(t *testing.T) {
 	now := noon
 	for _, msgs := range [][]tea.Msg{nil, over(nil, knocked(5, opened)), over(nil, knocked(5, shut)), {press("?")}} {

@@ -18,6 +18,7 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
+	"rapport/tui/watching"
 )
 
 // newWatch returns the Watch screen at the time that now points to.
@@ -36,13 +37,13 @@ var watchedGate = watch.Gate{
 	Ended:   true, Counted: true,
 }
 
-// looked is the message of a look at noon that found these visits.
-func looked(totals watch.Totals, visits ...watch.Visit) tea.Msg {
+// reading is the message of a reading at noon with these visits.
+func reading(totals watch.Totals, visits ...watch.Visit) tea.Msg {
 	return fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
 }
 
-// visit is one of an address that entered phases so long ago; a negative age is
-// not known.
+// visit is that of an address that entered its phases so long ago; a negative age is
+// unknown.
 func visit(addr string, state watch.VisitState, ages ...time.Duration) watch.Visit {
 	v := watch.Visit{Addr: netip.MustParseAddr(addr), State: state, Phase: len(ages)}
 	for k, age := range ages {
@@ -62,7 +63,7 @@ func busyGate() tea.Msg {
 	other.Shared, other.Others = true, []netip.Addr{shared.Addr}
 	dropped := visit("198.51.100.200", watch.VisitStuck, unseen, unseen, unseen, unseen, 3*time.Hour)
 	dropped.Shared = true
-	return looked(watch.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2, Refused: 1, SSHDown: 1},
+	return reading(watch.Totals{Handshakes: 12, In: 9, Stuck: [5]int{14, 2, 0, 1, 2}, Shared: 2, Refused: 1, SSHDown: 1},
 		visit("203.0.113.7", watch.VisitOpen, 1804*time.Millisecond, 1803*time.Millisecond, 1802*time.Millisecond, 1801*time.Millisecond, 1800*time.Millisecond),
 		visit("203.0.113.9", watch.VisitInside, 2100*time.Millisecond, 900*time.Millisecond, 400*time.Millisecond),
 		visit("2001:db8:1234:5678:9abc:def0:1234:5678", watch.VisitIn, unseen, unseen, unseen, unseen, 12*s),
@@ -82,7 +83,7 @@ func crowd() tea.Msg {
 	for i := range 57 {
 		all = append(all, visit(fmt.Sprintf("203.0.113.%d", i), watch.VisitStuck, time.Duration(i+6)*time.Minute))
 	}
-	return looked(watch.Totals{Stuck: [5]int{57}}, all...)
+	return reading(watch.Totals{Stuck: [5]int{57}}, all...)
 }
 
 func TestGoldenWatchScreens(t *testing.T) {
@@ -97,8 +98,8 @@ func TestGoldenWatchScreens(t *testing.T) {
 		ascii bool
 		msgs  []tea.Msg
 	}{
-		{name: "watch-empty-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(watch.Totals{})}},
-		{name: "watch-empty-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(watch.Totals{})}},
+		{name: "watch-empty-80x24", w: 80, h: 24, msgs: []tea.Msg{reading(watch.Totals{})}},
+		{name: "watch-empty-60x16", w: 60, h: 16, msgs: []tea.Msg{reading(watch.Totals{})}},
 		{name: "watch-busy-60x16", w: 60, h: 16, msgs: []tea.Msg{busyGate()}},
 		{name: "watch-busy-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate()}},
 		{name: "watch-busy-120x40", w: 120, h: 40, msgs: []tea.Msg{busyGate()}},
@@ -110,8 +111,8 @@ func TestGoldenWatchScreens(t *testing.T) {
 		{name: "watch-down-60x16", w: 60, h: 16, msgs: []tea.Msg{down}},
 		{name: "watch-down-80x24", w: 80, h: 24, msgs: []tea.Msg{down}},
 		{name: "watch-lost-80x24", w: 80, h: 24, msgs: []tea.Msg{lost}},
-		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{looked(watch.Totals{}), press("?")}},
-		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{looked(watch.Totals{}), press("?")}},
+		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{reading(watch.Totals{}), press("?")}},
+		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{reading(watch.Totals{}), press("?")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			now := noon
@@ -142,7 +143,7 @@ func TestWatchScreenFitsEverySize(t *testing.T) {
 	}
 }
 
-// Nothing moves sideways as time passes, and every row shows its address.
+// Columns keep their place as time passes, and every row shows its address.
 func TestWatchAgesKeepTheirWidth(t *testing.T) {
 	now := noon
 	m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, busyGate())
@@ -180,16 +181,16 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 	}
 }
 
-// A watch that cannot go on ends the screen, and says why.
+// A watch that fails quits the screen, and returns its error.
 func TestWatchEndsWithItsReason(t *testing.T) {
 	now := noon
 	m, cmd := update(newWatch(t, &now, false), jobOver{errors.New("no more")})
-	if s := m.shown.(*watchScreen); s.failed == nil || !quits(cmd) {
-		t.Errorf("failed %v", s.failed)
+	if s := m.shown.(*watching.Screen); s.Err() == nil || !quits(cmd) {
+		t.Errorf("failed %v", s.Err())
 	}
 }
 
-// Who is chosen stays chosen, and where it stands, when others come.
+// The chosen address stays chosen, and on its line, when others appear.
 func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 	now := noon
 	down := tea.KeyMsg{Type: tea.KeyDown}
@@ -213,7 +214,8 @@ func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 	}
 }
 
-// A place where most get stuck is told of a few at least, and of half of them.
+// The totals name the phase where most get stuck if at least three and half of them
+// do.
 func TestWatchTellsWhereMostGetStuck(t *testing.T) {
 	now := noon
 	for _, tt := range []struct {
@@ -225,14 +227,14 @@ func TestWatchTellsWhereMostGetStuck(t *testing.T) {
 		{[5]int{2, 1, 1}, true},
 		{[5]int{2, 1, 1, 1}, false},
 	} {
-		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, looked(watch.Totals{Stuck: tt.stuck}))
+		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, reading(watch.Totals{Stuck: tt.stuck}))
 		if got := strings.Contains(m.View(), "mostly at 1"); got != tt.want {
 			t.Errorf("%v: told %v", tt.stuck, got)
 		}
 	}
 }
 
-// Long addresses that differ anywhere can be told apart.
+// Long addresses that differ anywhere look different.
 func TestWatchAddressesAreToldApart(t *testing.T) {
 	now := noon
 	for _, pair := range [][2]string{
@@ -244,7 +246,7 @@ func TestWatchAddressesAreToldApart(t *testing.T) {
 	} {
 		for _, size := range [][2]int{{60, 16}, {80, 24}} {
 			m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: size[0], Height: size[1]},
-				looked(watch.Totals{}, visit(pair[0], watch.VisitStuck, time.Minute), visit(pair[1], watch.VisitStuck, time.Minute)))
+				reading(watch.Totals{}, visit(pair[0], watch.VisitStuck, time.Minute), visit(pair[1], watch.VisitStuck, time.Minute)))
 			shown := map[string]bool{}
 			for _, l := range strings.Split(m.View(), "\n") {
 				if before, _, ok := strings.Cut(strings.TrimLeft(l, "│> "), "✓"); ok {
@@ -258,7 +260,7 @@ func TestWatchAddressesAreToldApart(t *testing.T) {
 	}
 }
 
-// A window that is over is not told as one with no time left.
+// A window that has ended is not shown with zero seconds left.
 func TestWatchTellsThatAWindowIsOver(t *testing.T) {
 	for _, tt := range []struct {
 		state  watch.VisitState
@@ -270,7 +272,7 @@ func TestWatchTellsThatAWindowIsOver(t *testing.T) {
 	} {
 		now := noon
 		m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24},
-			looked(watch.Totals{}, visit("203.0.113.7", tt.state, -1, -1, -1, -1, 4*time.Second)))
+			reading(watch.Totals{}, visit("203.0.113.7", tt.state, -1, -1, -1, -1, 4*time.Second)))
 		if !strings.Contains(m.View(), tt.during) {
 			t.Errorf("no %q in\n%s", tt.during, m.View())
 		}

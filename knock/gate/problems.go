@@ -223,7 +223,7 @@ func (g Gate) checkSurroundings(path netfilter.Path) (all []Problem) {
 			if f.Verdict != netfilter.Drop {
 				what, code = "accepted", "gate-after-accept"
 			}
-			add(code, fmt.Sprintf("knocks to port %d are %s before they reach the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
+			add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
 			break
 		}
 	}

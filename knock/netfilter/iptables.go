@@ -126,11 +126,7 @@ func builtin(table, chain string) (Hook, int) {
 // and its options, as in scripts.
 func (d *dump) line(line string) {
 	words := split(line)
-	if i := slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "/proc/net/") && strings.Contains(w, "_recent/") }); i > 0 {
-		list := strings.Trim(words[i][strings.LastIndexByte(words[i], '/')+1:], `"'`)
-		if slices.Contains(words, "clear") || slices.Contains(words, "/") {
-			d.empties = append(d.empties, list)
-		}
+	if d.procWrite(words) {
 		return
 	}
 	at := slices.IndexFunc(words, isCommand)
@@ -172,23 +168,39 @@ func (d *dump) line(line string) {
 	case "-F", "--flush":
 		d.flushes = append(d.flushes, chainName)
 	case "-A", "--append", "-I", "--insert":
-		c := d.filter().chain(chainName)
-		c.Hook, c.Priority = builtin(d.current.Name, chainName)
-		insert := words[at] == "-I" || words[at] == "--insert"
-		place := 0
-		if insert && len(rest) > 0 {
-			if n, err := strconv.Atoi(rest[0]); err == nil {
-				place, rest = min(max(n-1, 0), len(c.Rules)), rest[1:]
+		d.append(chainName, words[at], rest, counted(words[0]))
+	}
+}
+
+// append reads the rule of an append or insert command.
+func (d *dump) append(chain, command string, w []string, count Count) {
+	c := d.filter().chain(chain)
+	c.Hook, c.Priority = builtin(d.current.Name, chain)
+	place := len(c.Rules)
+	if command == "-I" || command == "--insert" {
+		place = 0
+		if len(w) > 0 {
+			if n, err := strconv.Atoi(w[0]); err == nil {
+				place, w = min(max(n-1, 0), len(c.Rules)), w[1:]
 			}
 		}
-		r := d.rule(rest)
-		r.Count = counted(words[0])
-		if insert {
-			c.Rules = slices.Insert(c.Rules, place, r)
-		} else {
-			c.Rules = append(c.Rules, r)
-		}
 	}
+	r := d.rule(w)
+	r.Count = count
+	c.Rules = slices.Insert(c.Rules, place, r)
+}
+
+// procWrite reports whether a script's line writes to a recent list in /proc, and
+// records a list that it empties.
+func (d *dump) procWrite(words []string) bool {
+	i := slices.IndexFunc(words, func(w string) bool { return strings.Contains(w, "/proc/net/") && strings.Contains(w, "_recent/") })
+	if i <= 0 {
+		return false
+	}
+	if slices.Contains(words, "clear") || slices.Contains(words, "/") {
+		d.empties = append(d.empties, strings.Trim(words[i][strings.LastIndexByte(words[i], '/')+1:], `"'`))
+	}
+	return true
 }
 
 // isIPTables reports whether a word of a script is iptables, or a variable that

@@ -8,152 +8,211 @@ import (
 	"time"
 )
 
+// iptablesRule is a rule while its options are read.
+type iptablesRule struct {
+	Rule
+	d       *dump
+	w       []string
+	i       int               // of the option
+	negated bool              // there is a "!" before it
+	recent  *SetMatch         // the recent match whose options follow
+	set     bool              // that match adds the source
+	mask    string            // of that match
+	limits  map[string]string // the values of the options of limits
+	most    bool              // matches all sources but some
+}
+
 // rule reads what follows the chain's name. An option that it does not know makes
 // the rule unmodelled.
-func (d *dump) rule(w []string) (r Rule) {
-	var recent *SetMatch
-	limits := map[string]string{}
-	var set, not bool
-	most := false // matches all sources but some
-	var mask string
-	flushRecent := func() {
-		if recent == nil {
-			return
+func (d *dump) rule(w []string) Rule {
+	r := iptablesRule{d: d, w: w, limits: map[string]string{}}
+	for ; r.i < len(w); r.i++ {
+		word := w[r.i]
+		if word == "!" {
+			r.negated = true
+			continue
 		}
-		d.name(recent.Set, mask)
-		mask = ""
-		switch {
-		case set:
-			r.Updates = append(r.Updates, SetUpdate{Set: recent.Set, ByDest: recent.ByDest})
-		case recent.Mode != "":
-			r.Checks = append(r.Checks, *recent)
+		if !r.packetOption(word) && !r.addressOption(word) && !r.recentOption(word) && !r.otherOption(word) &&
+			strings.HasPrefix(word, "-") && r.Verdict == Next {
+			r.unmodelled = true
 		}
-		if recent.Mode == "remove" {
-			r.Removes = append(r.Removes, recent.Set)
-		}
-		recent, set = nil, false
+		r.negated = false
 	}
-	next := func(i *int) string {
-		if *i+1 < len(w) {
-			*i++
-			return w[*i]
-		}
-		return ""
-	}
-	for i := 0; i < len(w); i++ {
-		negated := not
-		not = false
-		switch w[i] {
-		case "!":
-			not = true
-		case "-p", "--protocol":
-			r.Proto = strings.ToLower(next(&i))
-			if r.Proto == "6" {
-				r.Proto = "tcp"
-			}
-			if r.Proto == "all" {
-				r.Proto = ""
-			}
-			if strings.Contains(r.Proto, "icmpv6") || r.Proto == "ipv6-icmp" {
-				r.not4 = true
-			}
-			r.unmodelled = r.unmodelled || negated
-		case "-m", "--match":
-			flushRecent()
-			switch next(&i) {
-			case "recent":
-				recent = &SetMatch{Set: "DEFAULT"}
-			case "limit":
-				limits["--limit"] = "3/hour" // the default
-			}
-		case "--rcheck", "--update", "--remove":
-			if recent != nil {
-				recent.Mode, recent.Negated = w[i][2:], negated
-			}
-		case "--set":
-			set = recent != nil
-		case "--name":
-			if v := next(&i); recent != nil {
-				recent.Set = v
-			}
-		case "--seconds":
-			if n, err := strconv.ParseUint(next(&i), 10, 31); err == nil && recent != nil {
-				recent.Seconds = time.Duration(n) * time.Second
-			}
-		case "--rdest":
-			if recent != nil {
-				recent.ByDest = true
-			}
-		case "--mask":
-			mask = next(&i)
-			r.not4 = r.not4 || strings.Contains(mask, ":")
-		case "--rsource", "--reap":
-		case "--comment", "--log-prefix", "--log-level", "--reject-with":
-			next(&i)
-		case "--hitcount":
-			if n, err := strconv.Atoi(next(&i)); err == nil && recent != nil {
-				recent.Hits = n
-			}
-		case "--limit", "--limit-burst", "--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name",
-			"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
-			option := w[i]
-			limits[option] = next(&i)
-			r.unmodelled = r.unmodelled || negated
-		case "--dport", "--dports", "--destination-port", "--destination-ports":
-			p := d.ports(next(&i))
-			if negated {
-				p = except(p)
-			}
-			r.Match = r.and(Match{Ports: p})
-		case "--ports": // of the source or the destination
-			r.Match, r.unmodelled = r.and(Match{Ports: d.ports(next(&i))}), r.unmodelled || negated
-		case "--match-set":
-			next(&i)
-			most, r.unmodelled = most || negated, r.unmodelled || !negated
-		case "--state", "--ctstate":
-			states := 0
-			for s := range strings.SplitSeq(next(&i), ",") {
-				states |= stateBit(s)
-			}
-			if negated {
-				states = anyState &^ states
-			}
-			r.Match = r.and(Match{States: states})
-		case "--syn":
-			r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
-		case "--tcp-flags":
-			mask, flags := next(&i), next(&i)
-			if mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
-				r.Match = r.and(Match{States: map[bool]int{false: StateNew, true: anyState &^ StateNew}[negated]})
-			} else {
-				r.unmodelled = true
-			}
-		case "-i", "--in-interface":
-			r.unmodelled = isUplink(next(&i)) == negated || r.unmodelled
-		case "-s", "--source":
-			v := next(&i)
-			r.not4 = r.not4 || strings.Contains(v, ":")
-			most, r.unmodelled = most || negated, r.unmodelled || !anyAddress(v) && !negated
-		case "-d", "--destination":
-			v := next(&i)
-			r.not4 = r.not4 || strings.Contains(v, ":")
-			r.unmodelled = r.unmodelled || !ownAddress(v) || negated
-		case "-j", "--jump", "-g", "--goto":
-			flushRecent()
-			goes := w[i] == "-g" || w[i] == "--goto"
-			r.send(next(&i), goes)
-		default:
-			if strings.HasPrefix(w[i], "-") && r.Verdict == Next {
-				r.unmodelled = true
-			}
-		}
-	}
-	flushRecent()
-	r.limit(limits)
+	r.endRecent()
+	r.limit(r.limits)
 	// A drop for most sources may spare the client; an accept for most sources
 	// lets nearly everybody in.
-	r.unmodelled = r.unmodelled || most && r.Verdict != Accept
-	return r
+	r.unmodelled = r.unmodelled || r.most && r.Verdict != Accept
+	return r.Rule
+}
+
+// next returns the value of an option.
+func (r *iptablesRule) next() string {
+	if r.i+1 < len(r.w) {
+		r.i++
+		return r.w[r.i]
+	}
+	return ""
+}
+
+// packetOption reads an option that matches the protocol, the port or the state. It
+// returns false for any other word, as the other readers of options do.
+func (r *iptablesRule) packetOption(word string) bool {
+	switch word {
+	case "-p", "--protocol":
+		r.protocol(strings.ToLower(r.next()))
+		r.unmodelled = r.unmodelled || r.negated
+	case "--dport", "--dports", "--destination-port", "--destination-ports":
+		p := r.d.ports(r.next())
+		if r.negated {
+			p = except(p)
+		}
+		r.Match = r.and(Match{Ports: p})
+	case "--ports": // of the source or the destination
+		r.Match, r.unmodelled = r.and(Match{Ports: r.d.ports(r.next())}), r.unmodelled || r.negated
+	case "--state", "--ctstate":
+		states := 0
+		for s := range strings.SplitSeq(r.next(), ",") {
+			states |= stateBit(s)
+		}
+		if r.negated {
+			states = anyState &^ states
+		}
+		r.Match = r.and(Match{States: states})
+	case "--syn":
+		r.syn()
+	case "--tcp-flags":
+		if mask, flags := r.next(), r.next(); mask == "FIN,SYN,RST,ACK" && flags == "SYN" {
+			r.syn()
+		} else {
+			r.unmodelled = true
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// protocol matches a protocol by its name, as iptables writes it.
+func (r *iptablesRule) protocol(name string) {
+	switch name {
+	case "6":
+		name = "tcp"
+	case "all":
+		name = ""
+	}
+	r.Proto = name
+	r.not4 = r.not4 || strings.Contains(name, "icmpv6") || name == "ipv6-icmp"
+}
+
+// syn matches SYNs, or everything else.
+func (r *iptablesRule) syn() {
+	states := StateNew
+	if r.negated {
+		states = anyState &^ StateNew
+	}
+	r.Match = r.and(Match{States: states})
+}
+
+// addressOption reads an option that matches an address or an interface.
+func (r *iptablesRule) addressOption(word string) bool {
+	switch word {
+	case "-i", "--in-interface":
+		r.unmodelled = isUplink(r.next()) == r.negated || r.unmodelled
+	case "-s", "--source":
+		v := r.next()
+		r.not4 = r.not4 || strings.Contains(v, ":")
+		r.most, r.unmodelled = r.most || r.negated, r.unmodelled || !anyAddress(v) && !r.negated
+	case "-d", "--destination":
+		v := r.next()
+		r.not4 = r.not4 || strings.Contains(v, ":")
+		r.unmodelled = r.unmodelled || !ownAddress(v) || r.negated
+	case "--match-set":
+		r.next()
+		r.most, r.unmodelled = r.most || r.negated, r.unmodelled || !r.negated
+	default:
+		return false
+	}
+	return true
+}
+
+// recentOption reads an option of the recent match.
+func (r *iptablesRule) recentOption(word string) bool {
+	m := r.recent
+	if m == nil {
+		m = &SetMatch{} // of no recent match: ignored
+	}
+	switch word {
+	case "--rcheck", "--update", "--remove":
+		m.Mode, m.Negated = word[2:], r.negated
+	case "--set":
+		r.set = r.recent != nil
+	case "--name":
+		m.Set = r.next()
+	case "--seconds":
+		if n, err := strconv.ParseUint(r.next(), 10, 31); err == nil {
+			m.Seconds = time.Duration(n) * time.Second
+		}
+	case "--hitcount":
+		if n, err := strconv.Atoi(r.next()); err == nil {
+			m.Hits = n
+		}
+	case "--rdest":
+		m.ByDest = true
+	case "--mask":
+		r.mask = r.next()
+		r.not4 = r.not4 || strings.Contains(r.mask, ":")
+	case "--rsource", "--reap":
+	default:
+		return false
+	}
+	return true
+}
+
+// endRecent adds the recent match whose options have been read.
+func (r *iptablesRule) endRecent() {
+	if r.recent == nil {
+		return
+	}
+	m := *r.recent
+	r.d.name(m.Set, r.mask)
+	switch {
+	case r.set:
+		r.Updates = append(r.Updates, SetUpdate{Set: m.Set, ByDest: m.ByDest})
+	case m.Mode != "":
+		r.Checks = append(r.Checks, m)
+	}
+	if m.Mode == "remove" {
+		r.Removes = append(r.Removes, m.Set)
+	}
+	r.recent, r.set, r.mask = nil, false, ""
+}
+
+// otherOption reads the start of a match, a limit, a target, or an option that
+// matches nothing.
+func (r *iptablesRule) otherOption(word string) bool {
+	switch word {
+	case "-m", "--match":
+		r.endRecent()
+		switch r.next() {
+		case "recent":
+			r.recent = &SetMatch{Set: "DEFAULT"}
+		case "limit":
+			r.limits["--limit"] = "3/hour" // the default
+		}
+	case "--limit", "--limit-burst", "--hashlimit-upto", "--hashlimit-above", "--hashlimit-burst", "--hashlimit-mode", "--hashlimit-name",
+		"--hashlimit-srcmask", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire", "--hashlimit-htable-gcinterval":
+		r.limits[word] = r.next()
+		r.unmodelled = r.unmodelled || r.negated
+	case "--comment", "--log-prefix", "--log-level", "--reject-with":
+		r.next()
+	case "-j", "--jump", "-g", "--goto":
+		r.endRecent()
+		r.send(r.next(), word == "-g" || word == "--goto")
+	default:
+		return false
+	}
+	return true
 }
 
 // limit adds the limits of a rule's options. It models only those that count by

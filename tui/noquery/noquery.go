@@ -1,11 +1,10 @@
-// Package noquery keeps the terminal libraries from talking to the terminal when
-// the program starts. Bubble Tea's init asks for the background colour and
-// waits up to five seconds for terminals that do not answer, also in a
-// subcommand that prints one line. With TERM=dumb it does not ask.
+// Package noquery keeps Bubble Tea from querying the terminal when the program
+// starts. Its init asks for the background colour, and waits up to five seconds for
+// terminals that do not answer, even in a subcommand that prints one line. With
+// TERM=dumb it does not ask.
 //
-// The order of initialization makes it work: this package imports nothing but
-// syscall, so it comes before every package that needs os. Import it in main
-// and call Restore first thing there.
+// Import the package in main, and call [Restore] first. It imports only syscall, so
+// it is initialized, and sets TERM=dumb, before any package that imports os.
 package noquery
 
 import "syscall"
@@ -15,7 +14,7 @@ var (
 	_          = syscall.Setenv("TERM", "dumb")
 )
 
-// Restore gives TERM its value back.
+// Restore sets TERM back to the value that it had when the program started.
 func Restore() {
 	if had {
 		_ = syscall.Setenv("TERM", saved)

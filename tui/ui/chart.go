@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Axis draws offsets of time in a line, over the hours that they lie in.
+// Axis draws intervals of time offsets as lines of text, over the hours that they lie
+// in.
 type Axis struct {
 	theme     Theme
 	width     int
@@ -15,15 +16,14 @@ type Axis struct {
 	step      time.Duration // from one tick to the next
 }
 
-// Span is an interval of offsets.
+// Span is an interval of offsets, ends included.
 type Span struct{ Low, High time.Duration }
 
-// farthest is what an axis reaches at most: clocks that are off by more are
-// shown to be beyond it.
+// farthest is the largest offset on an axis; an interval beyond it is drawn as < or >.
 const farthest = 48 * time.Hour
 
-// NewAxis scales an axis of width cells so that it has room for all spans; at is
-// where the offset is zero.
+// NewAxis returns an axis of width cells (at least 10) with room for all spans up to
+// two days off; at is the time of offset zero.
 func NewAxis(th Theme, width int, at time.Time, spans []Span) Axis {
 	x := Axis{theme: th, width: max(width, 10), at: at}
 	for _, s := range spans {
@@ -57,7 +57,7 @@ func (x Axis) cell(d time.Duration) int {
 	return int(((d-x.low)*time.Duration(x.width-1) + (x.high-x.low)/2) / (x.high - x.low))
 }
 
-// Ticks write the offsets.
+// Ticks draws the line of offsets.
 func (x Axis) Ticks() string {
 	line := []rune(strings.Repeat(" ", x.width))
 	free := 0
@@ -76,8 +76,8 @@ func (x Axis) Ticks() string {
 	return string(line)
 }
 
-// boundaries returns the cells where hours begin, as many as have room, and the
-// hours.
+// boundaries returns the cells where hours begin, and the hours; every second, third
+// or further one where there is no room for all.
 func (x Axis) boundaries() (cells []int, hours []time.Time) {
 	every := 1
 	for _, every = range []int{1, 2, 3, 6, 12, 24} {
@@ -94,7 +94,7 @@ func (x Axis) boundaries() (cells []int, hours []time.Time) {
 	return cells, hours
 }
 
-// Hours write the hours between their boundaries.
+// Hours draws the line of hours, with a bar where each begins.
 func (x Axis) Hours() string {
 	line := []rune(strings.Repeat(" ", x.width))
 	cells, hours := x.boundaries()
@@ -123,7 +123,7 @@ func (x Axis) Hours() string {
 	return string(line)
 }
 
-// Draw draws an interval over the boundaries of the hours.
+// Draw draws one interval, with a tick where each hour begins.
 func (x Axis) Draw(low, high time.Duration) string {
 	line := slices.Repeat([]string{" "}, x.width)
 	cells, _ := x.boundaries()
@@ -137,7 +137,7 @@ func (x Axis) Draw(low, high time.Duration) string {
 		line[x.width-1] = strong(">")
 	case high < x.low:
 		line[0] = strong("<")
-	case to-from < 2: // the middle, so that what is known well is one cell
+	case to-from < 2: // a narrow interval is one cell
 		line[x.cell(low+(high-low)/2)] = strong(x.theme.Point)
 	default:
 		for c := from; c <= to; c++ {
@@ -151,15 +151,15 @@ func (x Axis) Draw(low, high time.Duration) string {
 // hourOf returns the start of the UTC hour that t is in.
 func hourOf(t time.Time) time.Time { return t.UTC().Truncate(time.Hour) }
 
-// Timeline draws spans of time in Width cells that stand for Total.
+// Timeline draws spans of time on lines of Width cells that stand for Total.
 type Timeline struct {
 	Theme Theme
 	Width int
 	Total time.Duration
 }
 
-// Scale chooses what the width stands for: the next of 10, 20, 50 ms and so on
-// that has room for last, so that a line never shrinks a little with every event.
+// Scale sets Total to the first of 10, 20, 50 ms and so on that is not below last, so
+// that lines change their scale seldom.
 func (l *Timeline) Scale(last time.Duration) {
 	for step := 10 * time.Millisecond; ; step *= 10 {
 		for _, n := range []time.Duration{1, 2, 5} {
@@ -170,8 +170,8 @@ func (l *Timeline) Scale(last time.Duration) {
 	}
 }
 
-// Span draws what began at begin and took length; with a length of zero, its
-// beginning alone.
+// Span draws a span that began at begin and took length; with length zero, one that
+// has not ended.
 func (l Timeline) Span(begin, length time.Duration) string {
 	if l.Width < 4 || l.Total == 0 {
 		return ""

@@ -8,44 +8,44 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// The smallest screen that everything fits on, the smallest with frames, and the
-// height from which on nothing has to be kept short.
+// The smallest size of a screen, the smallest with frames, and the height from which
+// there is room for everything, in cells.
 const (
 	MinWidth, MinHeight       = 60, 16
 	FramedWidth, FramedHeight = 80, 24
 	RoomyHeight               = 36
 )
 
-// Size is what the terminal has, in cells.
+// Size is the terminal's size in cells.
 type Size struct{ Width, Height int }
 
-// TooSmall reports whether nothing but the size that is needed can be shown.
+// TooSmall reports whether a screen does not fit.
 func (s Size) TooSmall() bool { return s.Width < MinWidth || s.Height < MinHeight }
 
 // Framed reports whether there is room for frames.
 func (s Size) Framed() bool { return s.Width >= FramedWidth && s.Height >= FramedHeight }
 
-// Roomy reports whether nothing has to be kept short.
+// Roomy reports whether there is room for frames, and for everything in full.
 func (s Size) Roomy() bool { return s.Framed() && s.Height >= RoomyHeight }
 
-// Pane is what a part of the screen shows, with or without a frame around it.
+// Pane is a part of a screen, with or without a frame around it.
 type Pane struct {
-	Title, Note string // at the left and at the right of the upper edge
-	Foot        string // at the right of the lower one
+	Title, Note string // at the left and the right of the upper edge
+	Foot        string // at the right of the lower edge
 	Lines       []string
 }
 
 // Add appends lines.
 func (p *Pane) Add(lines ...string) { p.Lines = append(p.Lines, lines...) }
 
-// Fill appends empty lines up to n.
+// Fill appends empty lines until there are n.
 func (p *Pane) Fill(n int) {
 	for len(p.Lines) < n {
 		p.Lines = append(p.Lines, "")
 	}
 }
 
-// Frame draws a pane, in a frame where there is room for one.
+// Frame draws a pane as lines, with a frame if the size has room for one.
 func (t Theme) Frame(s Size, p Pane) []string {
 	if !s.Framed() {
 		return p.Lines
@@ -58,8 +58,8 @@ func (t Theme) Frame(s Size, p Pane) []string {
 	return append(out, t.edge(s.Width, b.BottomLeft, "", p.Foot, b.BottomRight))
 }
 
-// edge draws the upper or lower edge of a frame, with a text near each end; the
-// second one gives way where both do not fit.
+// edge draws the upper or lower edge of a frame with the texts a and b near its ends;
+// b is left out where both do not fit.
 func (t Theme) edge(w int, from, a, b, to string) string {
 	if a != "" {
 		a = " " + a + " "
@@ -76,8 +76,8 @@ func (t Theme) edge(w int, from, a, b, to string) string {
 		b + t.Dim.Render(line(min(3, room))+to)
 }
 
-// Compose makes a whole screen: a header with the program's name and the time, what
-// is between, and the key bar. It has exactly the size's lines, none of them wider.
+// Compose draws a whole screen: a header with the program's name, about and the time,
+// the body, and the key bar. It has as many lines as the size, none wider.
 func (t Theme) Compose(s Size, about string, at time.Time, body []string, bar string) string {
 	if s.Width == 0 || s.Height == 0 {
 		return ""
@@ -103,17 +103,17 @@ func (t Theme) Compose(s Size, about string, at time.Time, body []string, bar st
 	return strings.Join(p.Lines, "\n")
 }
 
-// Scroll is the first line shown of a text that may be longer than its room.
+// Scroll is the index of the first line shown of a text.
 type Scroll int
 
-// By moves by n lines; the next Window keeps it within the text.
+// By moves by n lines; Window and Clamp keep it within the text.
 func (s *Scroll) By(n int) { *s += Scroll(n) }
 
-// Clamp keeps the position within a text that is most lines longer than its room.
+// Clamp limits the position to 0 to most.
 func (s *Scroll) Clamp(most int) { *s = Scroll(max(0, min(int(*s), most))) }
 
-// Window returns the lines that are shown in a room, which of them they are in
-// words, and how many lines longer the text is.
+// Window returns the lines that are shown in a room of so many lines, their numbers in
+// words, and the highest position.
 func (s Scroll) Window(lines []string, room int) (shown []string, where string, most int) {
 	room = max(1, min(room, len(lines)))
 	most = len(lines) - room

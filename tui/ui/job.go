@@ -7,11 +7,10 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// Job is long work under way: a function with a context and an event callback,
-// whose events arrive as messages. They name their job, so that what a cancelled
-// one still sends is told apart and dropped.
+// Job is long work under way. Its events arrive as messages that name their job, so
+// that those of a cancelled job can be dropped.
 type Job struct {
-	// Cancel asks the work to end; [JobDone] says when it has.
+	// Cancel cancels the work's context; a [JobDone] says when the work has returned.
 	Cancel context.CancelFunc
 }
 
@@ -19,7 +18,7 @@ type Job struct {
 type JobEvent struct {
 	Job   *Job
 	Event any
-	Next  tea.Cmd // waits for the next one
+	Next  tea.Cmd // waits for the next one; Update must return it
 }
 
 // JobDone says that a job has returned; no event of it comes after.
@@ -28,14 +27,15 @@ type JobDone struct {
 	Err error
 }
 
-// Work is what a job does.
+// Work is what a job does; emit sends an event.
 type Work func(ctx context.Context, emit func(any)) error
 
-// StartJob runs f as a command, where a panic still restores the terminal.
+// StartJob returns a job and the command that runs it. In a command, a panic still
+// restores the terminal.
 func StartJob(ctx context.Context, f Work) (*Job, tea.Cmd) {
 	ctx, cancel := context.WithCancel(ctx)
 	job := &Job{Cancel: cancel}
-	// Room for all the events of a handshake: f is never held up by a frame.
+	// Room for all events of a handshake, so that f never waits for a frame.
 	events := make(chan any, 256)
 	var failed error
 	run := func() tea.Msg {
@@ -59,19 +59,19 @@ func StartJob(ctx context.Context, f Work) (*Job, tea.Cmd) {
 	return job, tea.Batch(run, listen)
 }
 
-// Beat is the heartbeat, once a second; FastBeat comes ten times a second while
-// something moves. Whoever receives one arms the next, so that there is only one.
+// Beat arrives once a second, FastBeat a tenth of a second after [Soon]. Whoever
+// receives one starts the next, so that there is never more than one.
 type (
 	Beat     time.Time
 	FastBeat time.Time
 )
 
-// EverySecond waits for the next full second.
+// EverySecond returns the command that waits for the next full second.
 func EverySecond() tea.Cmd {
 	return tea.Every(time.Second, func(t time.Time) tea.Msg { return Beat(t) })
 }
 
-// Soon waits for a tenth of a second.
+// Soon returns the command that waits for a tenth of a second.
 func Soon() tea.Cmd {
 	return tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return FastBeat(t) })
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Key is one thing that a screen does on a key: what the key bar and the help
-// say of it, and the deed. There is no other list of keys.
+// Key is an action of a screen, its keys, and what the key bar and the help say of
+// it. There is no other list of keys.
 type Key struct {
 	key.Binding
-	About string // what the help says; empty: it goes with the key before it
-	// Also says that the help names the key behind what it says of the others.
+	About string // what the help says; empty: the key shares the text of the one before it
+	// Also says that the help names the key after the text of the others.
 	Also bool
-	Do   func() tea.Cmd
+	Do   func() tea.Cmd // the action
 }
 
-// NewKey returns a key that the key bar calls by label; others do the same.
+// NewKey returns a key with its label in the key bar; others are keys that do the same.
 func NewKey(name, label, about string, do func() tea.Cmd, others ...string) Key {
 	return Key{
 		Binding: key.NewBinding(key.WithKeys(append([]string{name}, others...)...), key.WithHelp(name, label)),
@@ -28,7 +28,7 @@ func NewKey(name, label, about string, do func() tea.Cmd, others ...string) Key 
 	}
 }
 
-// Act is the deed of a key that has no message to send.
+// Act is the action of a key that returns no command.
 func Act(f func()) func() tea.Cmd {
 	return func() tea.Cmd {
 		f()
@@ -42,19 +42,19 @@ func (k Key) As(label string) Key {
 	return k
 }
 
-// If returns the key, out of use unless on.
+// If returns the key, disabled unless on.
 func (k Key) If(on bool) Key {
 	k.SetEnabled(on)
 	return k
 }
 
-// names are all keys of a binding, as the help has them.
+// names are all keys of a binding, as the help writes them.
 func (k Key) names() string {
 	return strings.ReplaceAll(strings.Join(append([]string{k.Help().Key}, k.Keys()[1:]...), " "), "  ", " space")
 }
 
-// MoveKeys are a row of keys that move by a line, a page, or all the way. A page
-// down is on other keys too.
+// MoveKeys returns a row of keys that move by a line, by a page, or to either end.
+// pageDown are more keys for a page down.
 func MoveKeys(about string, page int, move func(by int), pageDown ...string) []Key {
 	const far = 1 << 20
 	by := func(n int) func() tea.Cmd { return Act(func() { move(n) }) }
@@ -71,17 +71,16 @@ func MoveKeys(about string, page int, move func(by int), pageDown ...string) []K
 
 // Keys are what a screen answers to at the moment.
 type Keys struct {
-	Rows   [][]Key     // all of them, a line of the help each
-	Bar    []Key       // those that the key bar names
-	Legend [][2]string // words and signs of the screen, which the help explains
-	// Modal says that every other key is the screen's own: it is text, or an answer
-	// to a question.
+	Rows   [][]Key     // all of them, one line of the help each
+	Bar    []Key       // those in the key bar
+	Legend [][2]string // words and signs that the help explains
+	// Modal says that every other key is text, or an answer to a question.
 	Modal bool
-	// Ignore reports whether a key is none, such as the rest of a paste; may be nil.
+	// Ignore reports whether to ignore a key, such as the rest of a paste; may be nil.
 	Ignore func(tea.KeyMsg) bool
 }
 
-// Find returns the key that a message is of.
+// Find returns the enabled key that a message presses.
 func (k Keys) Find(msg tea.KeyMsg) (Key, bool) {
 	for _, row := range k.Rows {
 		if i := slices.IndexFunc(row, func(k Key) bool { return key.Matches(msg, k.Binding) }); i >= 0 {
@@ -91,8 +90,8 @@ func (k Keys) Find(msg tea.KeyMsg) (Key, bool) {
 	return Key{}, false
 }
 
-// KeyBar draws the key bar in at most w cells. Where not all keys fit, the ones
-// before the last two give way, which lead to the others and out.
+// KeyBar draws the key bar in at most w cells. Where not all keys fit, it leaves out
+// keys before the last two, which are the help and the way out.
 func (t Theme) KeyBar(k Keys, w int) string {
 	m := help.Model{ShortSeparator: "   "}
 	m.Styles.ShortKey, m.Styles.ShortDesc, m.Styles.ShortSeparator = t.Accent, t.Plain, t.Plain
@@ -115,7 +114,7 @@ func (t Theme) KeyBar(k Keys, w int) string {
 	}
 }
 
-// HelpPage explains every key and word of a screen.
+// HelpPage explains the keys and the legend of a screen.
 func (t Theme) HelpPage(k Keys) Pane {
 	const column = 16
 	p := Pane{Title: "help"}
@@ -129,7 +128,7 @@ func (t Theme) HelpPage(k Keys) Pane {
 	return p
 }
 
-// explain returns the names of a row's keys, and what they do.
+// explain returns the names of a row's keys, and the text about them.
 func explain(row []Key) (names, about string) {
 	var abouts, also []string
 	for _, k := range row {

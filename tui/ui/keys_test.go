@@ -12,7 +12,7 @@ import (
 
 func plainTheme() Theme { return NewTheme(lipgloss.NewRenderer(io.Discard), true) }
 
-// One declaration of a key is its help, its place in the key bar, and its deed.
+// One declaration of a key gives its help, its place in the key bar, and its action.
 func TestKeysAreDeclaredOnce(t *testing.T) {
 	at, pressed := 0, ""
 	press := func(name string) func() tea.Cmd { return func() tea.Cmd { pressed = name; return nil } }
@@ -42,7 +42,7 @@ func TestKeysAreDeclaredOnce(t *testing.T) {
 	}{
 		{tea.KeyMsg{Type: tea.KeySpace, Runes: []rune(" ")}, "k"},
 		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("y")}, "y"},
-		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("f")}, ""}, // out of use
+		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("f")}, ""}, // disabled
 		{tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q")}, ""},
 		{tea.KeyMsg{Type: tea.KeyPgDown}, ""},
 	} {
@@ -59,7 +59,7 @@ func TestKeysAreDeclaredOnce(t *testing.T) {
 	}
 }
 
-// In a narrow key bar the last two keys stay: they lead to all others, and out.
+// A narrow key bar keeps its last two keys, help and quit.
 func TestKeyBarGivesWay(t *testing.T) {
 	var keys Keys
 	for _, name := range []string{"a", "b", "c", "d", "?", "q"} {

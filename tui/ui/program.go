@@ -21,9 +21,9 @@ import (
 
 // Errors that callers decide on.
 var (
-	// ErrNoTerminal says that there is no terminal that screens could be drawn on.
+	// ErrNoTerminal says that there is no terminal to draw on.
 	ErrNoTerminal = errors.New("the screens need a terminal that can move its cursor")
-	// ErrInterrupted says that the user left with ctrl+c.
+	// ErrInterrupted says that the user quit with ctrl+c.
 	ErrInterrupted = errors.New("interrupted")
 )
 
@@ -33,36 +33,36 @@ func HasTerminal() bool {
 	return term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()) && name != "" && name != "dumb"
 }
 
-// Program is how a model is shown.
+// Program says how to show a model.
 type Program struct {
 	ASCII   bool // draw with ASCII alone
 	NoColor bool // draw without colour
 }
 
-// Terminal is what a model is shown on.
+// Terminal is the terminal that a model is shown on.
 type Terminal struct {
 	Theme Theme
 	Size  Size // when the program starts; zero if it is not known
 	out   io.Writer
 }
 
-// Copy hands a text to the terminal's clipboard (OSC 52).
+// Copy copies a text to the terminal's clipboard (OSC 52).
 func (t Terminal) Copy(text string) { _, _ = io.WriteString(t.out, ansi.SetSystemClipboard(text)) }
 
-// Run shows the model that start returns until it quits or ctx ends. It fails with
-// ErrNoTerminal where there is none to draw on, and with the cause of ctx. The
-// context that start gets ends with the program.
+// Run shows the model that start returns until it quits or ctx ends. Its errors are
+// ErrNoTerminal, the cause of ctx, and those of Bubble Tea. The context that start
+// gets ends with the program.
 func (p Program) Run(ctx context.Context, start func(context.Context, Terminal) tea.Model) error {
 	if !HasTerminal() {
 		return ErrNoTerminal
 	}
-	// A frame leaves little behind and little is kept: collecting at 2 MB instead
-	// of 4 saves as much again of resident memory, and costs nothing one sees.
+	// Frames leave little garbage: collecting at 2 MB instead of 4 halves the memory
+	// at no visible cost.
 	defer debug.SetGCPercent(debug.SetGCPercent(50))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// ctrl+c is a key here. As a signal it is another program's business, such
-	// as an ssh that runs in the same terminal.
+	// Here ctrl+c is a key. As a signal it is meant for a program that runs in the same
+	// terminal, such as ssh.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, syscall.SIGINT)
 	defer signal.Stop(interrupts)
@@ -84,8 +84,8 @@ func (p Program) Run(ctx context.Context, start func(context.Context, Terminal) 
 	return err
 }
 
-// lockedFile lets the clipboard's escape sequence out between two frames, never
-// inside one.
+// lockedFile writes the clipboard's escape sequence between two frames, never inside
+// one.
 type lockedFile struct {
 	*os.File
 	mu sync.Mutex
@@ -98,9 +98,8 @@ func (f *lockedFile) Write(b []byte) (int, error) {
 	return f.File.Write(b)
 }
 
-// unicodeLocale reports whether the locale's character set is UTF-8, see
-// locale(7). Without any locale it is not, but for terminals that are UTF-8 in
-// any locale: tmux's and Windows's.
+// unicodeLocale reports whether the locale's character set is UTF-8; see locale(7).
+// The terminals of tmux and Windows are UTF-8 without any locale too.
 func unicodeLocale() bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := os.Getenv(name); v != "" {

@@ -22,8 +22,8 @@ func Fit(s string, w int) string {
 	return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
 }
 
-// Ends puts left and right at the two ends of a line of w cells; right gives
-// way where both do not fit.
+// Ends puts left and right at the ends of a line of w cells, and leaves out right
+// where both do not fit.
 func Ends(left, right string, w int) string {
 	space := w - ansi.StringWidth(left) - ansi.StringWidth(right)
 	if space < 1 {
@@ -32,16 +32,16 @@ func Ends(left, right string, w int) string {
 	return left + strings.Repeat(" ", space) + right
 }
 
-// Wrap breaks s between words into lines of at most w cells. A hyphen is no place
-// to break at: hours, ranges and flags have them.
+// Wrap breaks s between words into lines of at most w cells. It does not break at
+// hyphens: hours, ranges and flags have them.
 func Wrap(s string, w int) []string {
 	const nonBreaking = "\u2011"
 	s = ansi.Wrap(strings.ReplaceAll(s, "-", nonBreaking), w, "")
 	return strings.Split(strings.ReplaceAll(s, nonBreaking, "-"), "\n")
 }
 
-// Paragraph is a text in a style, wrapped into lines of at most w cells that
-// begin with indent. Of an empty text there are none.
+// Paragraph wraps a text into lines of at most w cells that begin with indent. An
+// empty text has no lines.
 func Paragraph(style lipgloss.Style, text, indent string, w int) (out []string) {
 	if text == "" {
 		return nil
@@ -52,8 +52,8 @@ func Paragraph(style lipgloss.Style, text, indent string, w int) (out []string) 
 	return out
 }
 
-// Cut returns the first n lines, and shows at the end of the last one that there
-// were more.
+// Cut returns the first n lines, with " ..." at the end of the last one if there were
+// more.
 func Cut(lines []string, n int) []string {
 	if len(lines) <= n {
 		return lines
@@ -70,7 +70,7 @@ func Cut(lines []string, n int) []string {
 	return lines
 }
 
-// Clause cuts s to w cells, at the end of a clause if one ends late enough.
+// Clause cuts s to w cells, at the end of a clause unless that loses most of it.
 func Clause(s string, w int) string {
 	switch {
 	case w <= 0:
@@ -91,8 +91,7 @@ func Clause(s string, w int) string {
 	return head + " ..."
 }
 
-// FirstThatFits returns the first of several wordings that has at most w cells, or
-// the last.
+// FirstThatFits returns the first wording of at most w cells, or the last one.
 func FirstThatFits(w int, wordings ...string) (s string) {
 	for _, s = range wordings {
 		if ansi.StringWidth(s) <= w {
@@ -102,15 +101,19 @@ func FirstThatFits(w int, wordings ...string) (s string) {
 	return s
 }
 
-// Count writes a number of things.
-func Count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
+// Duration writes a span in one unit: whole milliseconds below a second, seconds
+// below two minutes, minutes above.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.3g s", d.Seconds())
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%.0f min", d.Minutes())
 }
 
-// Signed writes an offset as a flag would take it: +41m, -3h.
+// Signed writes an offset with its sign, as flags take it: +41m, -3h.
 func Signed(d time.Duration) string {
 	s := fmt.Sprintf("%+v", d)
 	if d > 0 {

@@ -22,8 +22,9 @@ func TestTextThatHasToFit(t *testing.T) {
 		{"no clause ends late enough", Clause("abcdefgh ijklmn opqr", 15), "abcdefgh ..."},
 		{"the first wording", FirstThatFits(9, "too long for it", "fits", "f"), "fits"},
 		{"the last wording", FirstThatFits(2, "too long", "long"), "long"},
-		{"one", Count(1, "line"), "1 line"},
-		{"more", Count(2, "line"), "2 lines"},
+		{"milliseconds", Duration(200 * time.Millisecond), "200 ms"},
+		{"seconds", Duration(1500 * time.Millisecond), "1.5 s"},
+		{"minutes", Duration(5 * time.Minute), "5 min"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
@@ -62,7 +63,7 @@ func TestScrollStaysWithinTheText(t *testing.T) {
 	}
 }
 
-// Signs that stand side by side are not mistaken for each other.
+// Signs that are used side by side differ.
 func TestASCIISignsDiffer(t *testing.T) {
 	g := ASCIIGlyphs()
 	seen := map[string]bool{}

@@ -1,4 +1,4 @@
-package tui
+package knocking
 
 import (
 	"fmt"
@@ -10,43 +10,44 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// handshakeColumns are the widths of a handshake line's parts, and what is left
-// beside the time line.
+// handshakeColumns are the widths of a handshake line's parts in cells; rest is
+// the width of everything but the time line.
 type handshakeColumns struct{ name, port, state, time, answer, rest int }
 
-// handshakePane shows the newest attempt, a line for each knock and one for
-// SSH, on a common time line.
-func (s *knockScreen) handshakePane(w int) ui.Pane {
-	p := ui.Pane{Title: "handshake", Note: s.theme.Dim.Render("not sent yet")}
+// handshakePane shows the newest attempt on a time line: one line for each knock
+// and one for SSH.
+func (s *Screen) handshakePane(w int) ui.Pane {
+	p := ui.Pane{Title: "handshake", Note: s.Theme.Dim.Render("not sent yet")}
 	c := handshakeColumns{5, 8, 14, 11, 22, 62}
 	if w < 78 {
 		c = handshakeColumns{4, 6, 13, 10, 12, 48}
 	}
-	line := ui.Timeline{Theme: s.theme, Width: w - c.rest}
+	line := ui.Timeline{Theme: s.Theme, Width: w - c.rest}
 	var knocks []knock.KnockReport
 	var started knock.Millis
-	sequence := s.sequence(s.hour())
-	if s.report != nil {
-		sequence = s.sequence(s.report.Hour)
+	sequence := s.Sequence(s.Hour())
+	if s.Report != nil {
+		sequence = s.Sequence(s.Report.Hour)
 	}
-	if s.report != nil && len(s.report.Attempts) > 0 {
+	if s.Report != nil && len(s.Report.Attempts) > 0 {
 		var hour *knock.Hour
 		knocks, started, hour, p.Note = s.attempt()
 		if hour != nil {
-			sequence = s.sequence(*hour)
+			sequence = s.Sequence(*hour)
 		}
 		line.Scale(s.lasted(knocks, started))
-		p.Foot = s.theme.Dim.Render("time line of " + whole(line.Total))
+		p.Foot = s.Theme.Dim.Render("time line of " + ui.Duration(line.Total))
 	}
 	for i, port := range sequence.Ports() {
-		r := handshakeRow{name: ordinals()[i], port: s.port(port), mark: s.theme.Wait}
+		r := handshakeRow{name: session.Ordinals()[i], port: s.Port(port), mark: s.Theme.Wait}
 		if i < len(knocks) {
 			k := knocks[i]
 			sent := time.Duration(k.Sent - started)
-			r.mark, r.state, r.time = s.theme.Yes, "sent", ms(sent)
+			r.mark, r.state, r.time = s.Theme.Yes, "sent", ms(sent)
 			r.answer, r.tone = s.answer(k)
 			r.span = line.Span(sent, time.Duration(k.RTT))
 		} else if s.knocking() {
@@ -59,15 +60,16 @@ func (s *knockScreen) handshakePane(w int) ui.Pane {
 }
 
 // knocking reports whether a handshake is under way.
-func (s *knockScreen) knocking() bool { return s.stage == knocking || s.stage == awaitingSSH }
+func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == AwaitingSSH }
 
-// attempt returns the newest attempt's knocks of the hour, when the first left, and
-// which attempt it is. A strict gate is sent one hour's knocks at a time: hour is
-// the other hour, where it is that one's turn.
-func (s *knockScreen) attempt() (knocks []knock.KnockReport, started knock.Millis, hour *knock.Hour, note string) {
-	n := len(s.report.Attempts)
-	attempt := s.report.Attempts[n-1]
-	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), whole(time.Duration(attempt.Gap)))
+// attempt returns the newest attempt's knocks, when the first of them was sent, and
+// a note that says which attempt it is. Near the hour change an attempt covers two
+// hours. A strict gate gets one hour's knocks at a time: hour is the second hour
+// while its knocks are sent, nil otherwise.
+func (s *Screen) attempt() (knocks []knock.KnockReport, started knock.Millis, hour *knock.Hour, note string) {
+	n := len(s.Report.Attempts)
+	attempt := s.Report.Attempts[n-1]
+	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, s.planned), ui.Duration(time.Duration(attempt.Gap)))
 	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.KnockReport) bool { return k.Hour == nil })
 	for _, k := range attempt.Knocks {
 		if len(knocks) == 0 {
@@ -86,22 +88,22 @@ func (s *knockScreen) attempt() (knocks []knock.KnockReport, started knock.Milli
 	case usual:
 		return knocks, started, nil, "both hours, " + note
 	}
-	return knocks, started, hour, "of " + clockHour(*hour) + ", " + note
+	return knocks, started, hour, "of " + session.ClockHour(*hour) + ", " + note
 }
 
-// lasted is how long the newest attempt has lasted so far.
-func (s *knockScreen) lasted(knocks []knock.KnockReport, started knock.Millis) (last time.Duration) {
+// lasted returns how long the newest attempt has lasted so far.
+func (s *Screen) lasted(knocks []knock.KnockReport, started knock.Millis) (last time.Duration) {
 	for _, k := range knocks {
 		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
 	}
-	last = max(last, time.Duration(max(s.report.SSH.Connect, s.report.SSH.Read))-time.Duration(started))
-	if s.stage == awaitingSSH {
+	last = max(last, time.Duration(max(s.Report.SSH.Connect, s.Report.SSH.Read))-time.Duration(started))
+	if s.Stage == AwaitingSSH {
 		last = max(last, s.elapsed()-time.Duration(started))
 	}
 	return last
 }
 
-// handshakeRow is one line of the handshake.
+// handshakeRow is one line of the handshake, in the order of its columns.
 type handshakeRow struct {
 	name, port, mark, state, time, answer, span string
 	tone                                        lipgloss.Style
@@ -115,40 +117,40 @@ func (r handshakeRow) draw(c handshakeColumns) string {
 		ui.Fit(fmt.Sprintf("%9s", r.time), c.time) + r.tone.Render(ui.Fit(r.answer, c.answer)) + r.span
 }
 
-// answer says what a port did with a knock, and after what time.
-func (s *knockScreen) answer(k knock.KnockReport) (string, lipgloss.Style) {
+// answer says what a port answered, and after how long.
+func (s *Screen) answer(k knock.KnockReport) (string, lipgloss.Style) {
 	switch k.Answer {
 	case knock.Pending:
-		return "silent so far", s.theme.Dim
+		return "silent so far", s.Theme.Dim
 	case knock.Silent:
-		return "silent", s.theme.Dim
+		return "silent", s.Theme.Dim
 	}
 	text := string(k.Answer)
 	if k.RTT > 0 {
 		text += " " + ms(max(time.Duration(k.RTT), time.Millisecond/10))
 	}
-	return text, s.theme.Warn
+	return text, s.Theme.Warn
 }
 
 // sshRow is the line of the probe of SSH after the knocks.
-func (s *knockScreen) sshRow(line ui.Timeline, started knock.Millis) handshakeRow {
-	row := handshakeRow{name: "ssh", port: fmt.Sprint(s.target.Addr.Port()), mark: s.theme.Wait}
-	if s.report == nil {
+func (s *Screen) sshRow(line ui.Timeline, started knock.Millis) handshakeRow {
+	row := handshakeRow{name: "ssh", port: fmt.Sprint(s.Target.Addr.Port()), mark: s.Theme.Wait}
+	if s.Report == nil {
 		return row
 	}
-	ssh := s.report.SSH
+	ssh := s.Report.SSH
 	switch {
-	case s.stage == knocking && ssh.State == knock.SSHUnknown:
+	case s.Stage == Knocking && ssh.State == knock.SSHUnknown:
 		row.state = "waiting"
 		return row
 	case ssh.State == knock.SSHUnknown && ssh.Connect > 0:
-		row.state, row.answer = "accepted", "banner awaited"
+		row.state, row.answer = "accepted", "awaiting banner"
 	case ssh.State == knock.SSHUnknown:
 		row.state = "probing"
 	case ssh.State == knock.SSHOpen:
-		row.mark, row.state, row.answer, row.tone = s.theme.Yes, "open", "banner", s.theme.Good
+		row.mark, row.state, row.answer, row.tone = s.Theme.Yes, "open", "banner", s.Theme.Good
 	default:
-		row.mark, row.state, row.tone = s.theme.No, string(ssh.State), s.theme.Warn
+		row.mark, row.state, row.tone = s.Theme.No, string(ssh.State), s.Theme.Warn
 		if ssh.RTT > 0 && ssh.Connect == 0 {
 			row.answer = "after " + ms(max(time.Duration(ssh.RTT), time.Millisecond/10))
 		}

@@ -1,6 +1,8 @@
-package tui
+package diagnose
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -8,25 +10,26 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/diag"
+	"rapport/knock"
 	"rapport/tui/ui"
 )
 
-// cardHeight is how many lines the card has at least, and at most. It has more
-// than the least only for a verdict.
-func (s *diagnoseScreen) cardHeight() (least, most int) {
-	h := s.size.Height
+// cardHeight returns the card's height in lines: the usual one, and the most that
+// a verdict may take.
+func (s *Screen) cardHeight() (least, most int) {
+	h := s.Size.Height
 	switch {
-	case s.size.Roomy():
+	case s.Size.Roomy():
 		return h/5 + 1, h / 3
-	case s.size.Framed():
+	case s.Size.Framed():
 		return 5, h / 2
 	}
 	return 4, max(4, h-7)
 }
 
-// card is the verdict, or what is being done for it.
-func (s *diagnoseScreen) card() (p ui.Pane) {
-	th := s.theme
+// card is the verdict, or what the diagnosis is doing.
+func (s *Screen) card() (p ui.Pane) {
+	th := s.Theme
 	p.Title = "verdict"
 	height, _ := s.cardHeight()
 	add := func(style lipgloss.Style, most int, text string) {
@@ -34,26 +37,26 @@ func (s *diagnoseScreen) card() (p ui.Pane) {
 			p.Add(" " + style.Render(l))
 		}
 	}
-	switch r := s.report; {
+	switch r := s.Report; {
 	case s.asking:
 		add(th.Warn, height-1, fmt.Sprintf("Trying future hours reveals them: an eavesdropper who records the knocks can open the gate in those hours when they come, "+
-			"%d of them, until %v.", futureHours, s.hour().Add(futureHours)))
+			"%d of them, until %v.", futureHours, s.Hour().Add(futureHours)))
 		p.Add(" " + th.Accent.Render("y") + "  try them; any other key does not")
-	case s.failure == cancelled:
+	case errors.Is(s.failure, context.Canceled):
 		add(th.Strong, 1, "cancelled, no verdict")
 		add(th.Plain, 1, "r runs again")
 	case s.running():
-		p.Note = fmt.Sprintf("%2d s", max(0, int(s.now.Sub(s.began).Seconds())))
+		p.Note = fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
 		add(th.Strong, 1, "no verdict yet")
-		if !s.size.Framed() { // without a frame the note has no edge to stand on
-			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.size.Width)
+		if !s.Size.Framed() { // without a frame there is no edge for the note
+			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
 		}
 		add(th.Plain, 2, s.doing())
 		if r.Scan != nil {
 			add(th.Dim, height-len(p.Lines), r.Scan.Announce)
 		}
-	case s.failure != "":
-		add(th.Bad, height-1, "not done: "+s.failure)
+	case s.failure != nil:
+		add(th.Bad, height-1, "not done: "+knock.Clean(s.failure.Error(), maxFailure))
 		add(th.Plain, 1, "r runs again")
 	case r.Done:
 		if p, _ = s.verdict(); s.paging() {
@@ -64,10 +67,10 @@ func (s *diagnoseScreen) card() (p ui.Pane) {
 	return p
 }
 
-// verdict is what the card shows of a diagnosis that is over; whole says that
-// there is no more to the verdict.
-func (s *diagnoseScreen) verdict() (p ui.Pane, whole bool) {
-	v, style := s.report.Verdict, s.tone()
+// verdict is the card of a diagnosis that has ended; whole says that it has room
+// for all of the verdict.
+func (s *Screen) verdict() (p ui.Pane, whole bool) {
+	v, style := s.Report.Verdict, s.tone()
 	p = s.verdictHead(style)
 	least, most := s.cardHeight()
 	offer := s.fixLine()
@@ -94,57 +97,57 @@ func (s *diagnoseScreen) verdict() (p ui.Pane, whole bool) {
 	if offer != "" {
 		p.Add(offer)
 	}
-	if why := s.evidence(2); s.size.Roomy() && len(why) > 0 {
+	if why := s.evidence(2); s.Size.Roomy() && len(why) > 0 {
 		p.Add("")
 		p.Add(why...)
 	}
-	if others := s.otherCauses(); others != "" && len(p.Lines) < least && !s.size.Roomy() {
-		p.Add(" " + s.theme.Dim.Render(ui.Cut(s.wrapped(others), 1)[0]))
+	if others := s.otherCauses(); others != "" && len(p.Lines) < least && !s.Size.Roomy() {
+		p.Add(" " + s.Theme.Dim.Render(ui.Cut(s.wrapped(others), 1)[0]))
 	}
 	return p, whole
 }
 
-// verdictHead is the card's frame, with the verdict's code, or a first line that has
-// it where there is no frame.
-func (s *diagnoseScreen) verdictHead(style lipgloss.Style) (p ui.Pane) {
+// verdictHead is the card with the verdict's code on its frame, or in a first line
+// where there is no frame.
+func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
 	p.Title = "verdict"
-	p.Note = fmt.Sprintf("%s, %d s", s.likely(), int(time.Duration(s.report.Elapsed).Round(time.Second).Seconds()))
+	p.Note = fmt.Sprintf("%s, %d s", s.likely(), int(time.Duration(s.Report.Elapsed).Round(time.Second).Seconds()))
 	copied := ""
 	if s.copied {
 		copied = "report in the clipboard (OSC 52)"
 	}
 	switch {
-	case !s.size.Framed():
+	case !s.Size.Framed():
 		if s.copied {
 			copied += " "
 		}
-		p.Add(ui.Ends(" "+style.Render(p.Note), copied, s.size.Width))
+		p.Add(ui.Ends(" "+style.Render(p.Note), copied, s.Size.Width))
 	case s.copied:
 		p.Note = copied + ", " + p.Note
 	}
 	return p
 }
 
-// tone is the verdict's style.
-func (s *diagnoseScreen) tone() lipgloss.Style {
-	switch v := s.report.Verdict; {
+// tone returns the verdict's style.
+func (s *Screen) tone() lipgloss.Style {
+	switch v := s.Report.Verdict; {
 	case v.Code.Works():
-		return s.theme.Good
+		return s.Theme.Good
 	case v.Code == diag.Unexplained:
-		return s.theme.Warn
+		return s.Theme.Warn
 	}
-	return s.theme.Bad
+	return s.Theme.Bad
 }
 
 // wrapped breaks a text into lines of the card.
-func (s *diagnoseScreen) wrapped(text string) []string {
-	return ui.Wrap(s.withoutPorts(text), s.size.Width-4)
+func (s *Screen) wrapped(text string) []string {
+	return ui.Wrap(s.withoutPorts(text), s.Size.Width-4)
 }
 
 // likely names the verdict's code, and how likely it is.
-func (s *diagnoseScreen) likely() string {
-	code := s.report.Verdict.Code
-	for _, c := range s.report.Causes {
+func (s *Screen) likely() string {
+	code := s.Report.Verdict.Code
+	for _, c := range s.Report.Causes {
 		if c.Code == code {
 			return fmt.Sprintf("%s, %s", code, percent(c.Likelihood))
 		}
@@ -152,27 +155,27 @@ func (s *diagnoseScreen) likely() string {
 	return string(code)
 }
 
-// doing says which checks are under way, the newest first.
-func (s *diagnoseScreen) doing() string {
-	checks := s.report.Checks
+// doing says what the newest check under way does.
+func (s *Screen) doing() string {
+	checks := s.Report.Checks
 	for i := len(checks) - 1; i >= 0; i-- {
 		if c := checks[i]; c.Status == diag.Running {
 			return checkName(c.ID) + ": " + c.Summary
 		}
 	}
-	return "beginning"
+	return "starting"
 }
 
-// fixLine offers what of the fix is on this side.
-func (s *diagnoseScreen) fixLine() string {
+// fixLine offers the part of the fix that this side can apply.
+func (s *Screen) fixLine() string {
 	c := s.change()
 	if c.IsZero() {
 		return ""
 	}
-	line := " " + s.theme.Accent.Render("f") + "  apply " + c.String() + " and knock"
+	line := " " + s.Theme.Accent.Render("f") + "  apply " + c.String() + " and knock"
 	scope := []string{" (for this run)", ""}
 	if s.listed {
 		scope = []string{" (here and in the hosts file)", " (hosts file too)", ""}
 	}
-	return line + ui.FirstThatFits(s.size.Width-2-ansi.StringWidth(line), scope...)
+	return line + ui.FirstThatFits(s.Size.Width-2-ansi.StringWidth(line), scope...)
 }

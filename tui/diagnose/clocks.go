@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 
 	"rapport/diag/clock"
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -19,54 +20,54 @@ type clockRow struct {
 	name  string
 	i     clock.Interval
 	words string
-	vote  clock.Side // that it is a vote of; empty for none
+	vote  clock.Side // whose time it counts for; empty for none
 }
 
-// clockLines draw what every source says of the clocks, as intervals on one
-// axis: how far a clock is from this machine's, and in which hour.
-func (s *diagnoseScreen) clockLines() (out []string) {
+// clockLines draw each clock as an interval on one axis: how far it is from this
+// machine's, and in which hour.
+func (s *Screen) clockLines() (out []string) {
 	name, words := 13, 24
 	switch {
-	case s.size.Width < ui.FramedWidth:
+	case s.Size.Width < ui.FramedWidth:
 		name, words = 11, 13
-	case s.size.Width >= 110:
+	case s.Size.Width >= 110:
 		words = 40
 	}
-	at := s.report.At
+	at := s.Report.At
 	if at.IsZero() {
 		at = s.began
 	}
 	rows, failed := s.clockRows(at)
 	hour := knock.HourOf(at.Add(s.was.Skew))
-	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client takes for the server's
+	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client assumes for the server
 	for _, r := range rows {
 		spans = append(spans, ui.Span(r.i))
 	}
-	x := ui.NewAxis(s.theme, s.size.Width-name-words-2, at, spans)
+	x := ui.NewAxis(s.Theme, s.Size.Width-name-words-2, at, spans)
 	add := func(label, line, words string) {
 		out = append(out, " "+ui.Fit(label, name)+line+" "+words)
 	}
 	above, below := "clock minus this one's", "the hour that it shows"
-	if s.size.Width < ui.FramedWidth {
+	if s.Size.Width < ui.FramedWidth {
 		above, below = "difference", "its hour"
 	}
-	add("clocks", s.theme.Dim.Render(x.Ticks()), s.theme.Dim.Render(above))
-	add("hour", x.Hours(), s.theme.Dim.Render(below))
-	if !s.size.Roomy() {
+	add("clocks", s.Theme.Dim.Render(x.Ticks()), s.Theme.Dim.Render(above))
+	add("hour", x.Hours(), s.Theme.Dim.Render(below))
+	if !s.Size.Roomy() {
 		rows = merged(x, rows, name-1)
 	}
 	for _, r := range rows {
 		add(ui.Fit(r.name, name-1), x.Draw(r.i.Low, r.i.High), ui.Clause(r.words, words))
 	}
 	if len(failed) > 0 {
-		label, text := inGroups(failed, s.size.Width-name-2)
-		out = append(out, " "+ui.Fit(label, name)+s.theme.Dim.Render(text))
+		label, text := inGroups(failed, s.Size.Width-name-2)
+		out = append(out, " "+ui.Fit(label, name)+s.Theme.Dim.Render(text))
 	}
 	return out
 }
 
-// inGroups names the sources without a reading by what kept them from one, as
-// many as have room in w cells; label stands before them.
+// inGroups names the sources without a reading, grouped by error, as many as fit in
+// w cells; label goes before them.
 func inGroups(failed []clock.Reading, w int) (label, text string) {
 	slices.SortStableFunc(failed, func(r, s clock.Reading) int { return strings.Compare(r.Err.Error(), s.Err.Error()) })
 	why := func(i int) string { return knock.Clean(failed[i].Err.Error(), 60) }
@@ -94,15 +95,15 @@ func inGroups(failed []clock.Reading, w int) (label, text string) {
 }
 
 // clockRows are the rows of all clocks, and the sources without a reading.
-func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
+func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
 	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
-	if s.report.Clock != nil {
-		for _, r := range inOrder(withoutKnock(*s.report.Clock).Sources) {
+	if s.Report.Clock != nil {
+		for _, r := range inOrder(withoutKnock(*s.Report.Clock).Sources) {
 			if r.Err != nil {
 				failed = append(failed, r)
 				continue
 			}
-			words := knock.FormatOffset(r.Offset) + ", within " + about(r.Uncertainty)
+			words := knock.FormatOffset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
 			name := r.Name
 			if r.Of == clock.Local {
 				name = "true time"
@@ -119,7 +120,7 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []cloc
 		}
 	}
 	hour, how := knock.Hour{}, ""
-	switch r := s.report; {
+	switch r := s.Report; {
 	case r.Scan != nil && r.Scan.Opened != nil:
 		hour = r.Scan.Opened.Hour
 		if how = " opens it"; r.Scan.Confirming {
@@ -132,13 +133,13 @@ func (s *diagnoseScreen) clockRows(at time.Time) (rows []clockRow, failed []cloc
 	}
 	if how != "" {
 		i := clock.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
-		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: clockHour(hour) + how})
+		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: session.ClockHour(hour) + how})
 	}
 	return rows, failed
 }
 
-// inOrder sorts readings by source, so that they do not change places as they
-// come in.
+// inOrder sorts readings by source, so that rows keep their order as readings come
+// in.
 func inOrder(all []clock.Reading) []clock.Reading {
 	order := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP, clock.SourceKnock}
 	return slices.SortedStableFunc(slices.Values(all), func(r, s clock.Reading) int {
@@ -149,8 +150,8 @@ func inOrder(all []clock.Reading) []clock.Reading {
 	})
 }
 
-// withoutKnock returns what clocks say by themselves: the hour that opens the
-// gate has its own row, and may be that of stale rules.
+// withoutKnock returns a report without the hour that opens the gate: that has its
+// own row, and may come of stale rules.
 func withoutKnock(c clock.Report) clock.Report {
 	out := clock.Report{Local: c.Local}
 	for _, r := range c.Sources {
@@ -161,7 +162,7 @@ func withoutKnock(c clock.Report) clock.Report {
 	return out
 }
 
-// witnesses names the sources that tell the server's clock.
+// witnesses names the sources that the server's time is taken from.
 func witnesses(c clock.Report) (names []string) {
 	for _, r := range inOrder(c.Sources) {
 		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
@@ -171,8 +172,7 @@ func witnesses(c clock.Report) (names []string) {
 	return names
 }
 
-// merged makes one row of those that look alike, as long as their names have
-// room.
+// merged joins rows that look alike, as long as their names fit in room cells.
 func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
 	for _, r := range rows {
 		if n := len(out) - 1; r.vote != "" && r.vote == out[n].vote && x.Draw(out[n].i.Low, out[n].i.High) == x.Draw(r.i.Low, r.i.High) {

@@ -1,4 +1,4 @@
-package tui
+package compare
 
 import (
 	"fmt"
@@ -10,29 +10,30 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
 	"rapport/knock/solve"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-func (s *compareScreen) view() []string {
+func (s *Screen) View() []string {
 	lines, _ := s.layOut()
 	return lines
 }
 
-// layOut draws the screen, and says how far its text can be scrolled.
-func (s *compareScreen) layOut() (lines []string, most int) {
+// layOut draws the screen, and returns by how many lines its text can be scrolled.
+func (s *Screen) layOut() (lines []string, most int) {
 	switch {
-	case s.step == naming:
-		return s.frame(s.pathPane()), 0
-	case s.step == collecting:
-		return s.frame(s.collectPane()), 0
-	case s.result == nil:
-		return s.frame(ui.Pane{Title: "compare", Lines: s.indented(s.underWay())}), 0
+	case s.Step == Naming:
+		return s.Frame(s.pathPane()), 0
+	case s.Step == Collecting:
+		return s.Frame(s.collectPane()), 0
+	case s.Result == nil:
+		return s.Frame(ui.Pane{Title: "compare", Lines: s.indented(s.underWay())}), 0
 	}
-	if s.result.Gate != nil || s.result.Kind == "" {
-		lines = s.frame(s.portsPane())
+	if s.Result.Gate != nil || s.Result.Kind == "" {
+		lines = s.Frame(s.portsPane())
 	}
-	room := s.size.Height - 2 - len(lines)
-	framed := s.size.Framed()
+	room := s.Size.Height - 2 - len(lines)
+	framed := s.Size.Framed()
 	if framed {
 		room -= 3 // the frame, and an empty line above the keys
 	}
@@ -45,70 +46,70 @@ func (s *compareScreen) layOut() (lines []string, most int) {
 		p.Lines, p.Foot, most = s.scroll.Window(p.Lines, shown)
 		p.Foot += ", up and down"
 		if !framed {
-			p.Add(s.theme.Dim.Render(" " + p.Foot))
+			p.Add(s.Theme.Dim.Render(" " + p.Foot))
 		}
 	}
 	if framed {
 		p.Fill(room)
 	}
-	return append(lines, s.frame(p)...), most
+	return append(lines, s.Frame(p)...), most
 }
 
 // indented wraps a text into the lines of a pane.
-func (s *compareScreen) indented(text string) []string {
-	return ui.Paragraph(s.theme.Plain, text, " ", s.size.Width-3)
+func (s *Screen) indented(text string) []string {
+	return ui.Paragraph(s.Theme.Plain, text, " ", s.Size.Width-3)
 }
 
-func (s *compareScreen) underWay() string {
-	what := s.text.size()
+func (s *Screen) underWay() string {
+	what := s.Text.size()
 	if s.path != "" {
 		what = knock.Clean(s.path, 200)
 	}
 	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, solve.DefaultHours)
 }
 
-// collectPane asks for the rules, and says how much has come.
-func (s *compareScreen) collectPane() ui.Pane {
-	th := s.theme
+// collectPane asks for the rules, and shows how much text there is.
+func (s *Screen) collectPane() ui.Pane {
+	th := s.Theme
 	p := ui.Pane{Title: "compare with the server's rules"}
 	p.Add(s.indented("Paste what one of these prints on the server, as root:")...)
 	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
-	p.Add(s.indented("or its script, or five ports that it takes. Then press enter on an empty line, or ctrl+d.")...)
+	p.Add(s.indented("or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
 	p.Add("")
-	switch n := len(s.text.bytes); {
+	switch n := len(s.Text.Bytes); {
 	case n == 0:
 		p.Add(th.Dim.Render(" nothing yet"))
-	case s.text.isPorts() && s.masked:
+	case s.Text.isPorts() && s.Masked:
 		p.Add(" " + th.Accent.Render("ports") + "  ***** _")
-	case s.text.isPorts():
-		typed := strings.Join(strings.Fields(string(s.text.bytes)), " ")
+	case s.Text.isPorts():
+		typed := strings.Join(strings.Fields(string(s.Text.Bytes)), " ")
 		p.Add(s.indented(th.Accent.Render("ports") + "  " + typed + " _")...)
 	default:
-		p.Add(" " + th.Accent.Render("text") + "  " + s.text.size() + " _")
+		p.Add(" " + th.Accent.Render("text") + "  " + s.Text.size() + " _")
 		if n == maxText {
-			p.Add(" " + th.Bad.Render("what follows is dropped: "+netfilter.ErrLongRules.Error()))
+			p.Add(" " + th.Bad.Render("the rest is dropped: "+netfilter.ErrLongRules.Error()))
 		}
 	}
 	return s.failing(p)
 }
 
 // pathPane asks for a file.
-func (s *compareScreen) pathPane() ui.Pane {
-	return s.failing(ui.Pane{Title: "compare with a file", Lines: []string{" " + s.theme.Accent.Render("path") + "  " + s.input.View()}})
+func (s *Screen) pathPane() ui.Pane {
+	return s.failing(ui.Pane{Title: "compare with a file", Lines: []string{" " + s.Theme.Accent.Render("path") + "  " + s.input.View()}})
 }
 
-// failing adds why the newest comparison could not be made.
-func (s *compareScreen) failing(p ui.Pane) ui.Pane {
+// failing adds why the last comparison failed.
+func (s *Screen) failing(p ui.Pane) ui.Pane {
 	if s.failure != "" {
 		p.Add("")
-		p.Add(ui.Paragraph(s.theme.Bad, s.failure, " ", s.size.Width-3)...)
+		p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	}
 	return p
 }
 
 // portsPane shows the server's phases beside the client's sequence.
-func (s *compareScreen) portsPane() ui.Pane {
-	i := s.result
+func (s *Screen) portsPane() ui.Pane {
+	i := s.Result
 	p := ui.Pane{Title: "compare", Note: "five ports"}
 	var there []uint16
 	if i.Gate != nil {
@@ -119,16 +120,16 @@ func (s *compareScreen) portsPane() ui.Pane {
 		there = i.Query.Ports[:]
 	}
 	seq := knock.Derive(i.Query.Hour, i.Query.Range, i.Query.Secret)
-	p.Add(s.theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
-	for k, name := range ordinals() {
+	p.Add(s.Theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
+	for k, name := range session.Ordinals() {
 		here := seq.Ports()[k]
 		switch {
 		case k >= len(there):
-			p.Add(s.row(name, "none", s.port(here), differs))
+			p.Add(s.row(name, "none", s.Port(here), differs))
 		case there[k] == 0:
-			p.Add(s.row(name, "computed", s.port(here), untold))
+			p.Add(s.row(name, "computed", s.Port(here), unknown))
 		default:
-			p.Add(s.row(name, s.port(there[k]), s.port(here), sameness(there[k] == here)))
+			p.Add(s.row(name, s.Port(there[k]), s.Port(here), sameness(there[k] == here)))
 		}
 	}
 	if i.Gate != nil {
@@ -137,9 +138,9 @@ func (s *compareScreen) portsPane() ui.Pane {
 	return p
 }
 
-// sshRow compares the SSH port, and says what accepts it.
-func (s *compareScreen) sshRow(g gate.Gate) string {
-	here := strconv.Itoa(s.host.SSHPort)
+// sshRow compares the SSH port, and names the kind of accept rule.
+func (s *Screen) sshRow(g gate.Gate) string {
+	here := strconv.Itoa(s.Host.SSHPort)
 	accept := "   accept " + acceptRule(g.Accept)
 	switch {
 	case g.Accept == "":
@@ -147,7 +148,7 @@ func (s *compareScreen) sshRow(g gate.Gate) string {
 	case g.SSHPort == 0:
 		return s.row("ssh", "any", here, same) + accept
 	}
-	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.AcceptPorts, s.host.SSHPort))) + accept
+	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.AcceptPorts, s.Host.SSHPort))) + accept
 }
 
 // acceptRule names a kind of accept rule.
@@ -156,18 +157,18 @@ func acceptRule(k gate.AcceptKind) string {
 }
 
 // windowRow compares the window.
-func (s *compareScreen) windowRow(i gate.Inspection) string {
-	there, here := i.Gate.Window(), s.window()
+func (s *Screen) windowRow(i gate.Inspection) string {
+	there, here := i.Gate.Window(), s.Window()
 	switch {
 	case there != 0:
 		return s.row("window", knock.FormatDuration(there), knock.FormatDuration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", knock.FormatDuration(here), untold)
+		return s.row("window", "computed", knock.FormatDuration(here), unknown)
 	}
 	return s.row("window", "endless", knock.FormatDuration(here), differs)
 }
 
-// gateNote says where a gate stands.
+// gateNote names the kind, families and chain of a gate.
 func gateNote(i gate.Inspection) string {
 	var families []string
 	for _, g := range i.Gates {
@@ -176,13 +177,13 @@ func gateNote(i gate.Inspection) string {
 	return fmt.Sprintf("%s, %s, chain %s", i.Kind, strings.Join(families, " and "), knock.Clean(i.Gate.Chain, 30))
 }
 
-// agreement is how what is there compares with what is here.
+// agreement says whether server and client have the same.
 type agreement string
 
 const (
 	same    agreement = "same"
 	differs agreement = "differs"
-	untold  agreement = "not told"
+	unknown agreement = "unknown"
 )
 
 func sameness(is bool) agreement {
@@ -193,13 +194,13 @@ func sameness(is bool) agreement {
 }
 
 // row is one line of the table.
-func (s *compareScreen) row(name, there, here string, a agreement) string {
-	style := s.theme.Dim
+func (s *Screen) row(name, there, here string, a agreement) string {
+	style := s.Theme.Dim
 	switch a {
 	case same:
-		style = s.theme.Good
+		style = s.Theme.Good
 	case differs:
-		style = s.theme.Bad
+		style = s.Theme.Bad
 	}
 	return " " + ui.Fit(name, 9) + ui.Fit(there, 10) + ui.Fit(here, 10) + style.Render(ui.Fit(string(a), 8))
 }

@@ -1,4 +1,4 @@
-package tui
+package diagnose
 
 import (
 	"fmt"
@@ -10,17 +10,19 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// strip is candidates that have one thing in common, in cells of one thing more.
+// strip is a row of cells, each of which stands for all candidates with one hour,
+// range or variant.
 type strip[K comparable] struct {
 	keys  []K
 	cells map[K]scan.CellState
 }
 
-// newStrip sums cells up by a key. What is summed up was hit if any of it was,
-// and counts as tried when its first, which is its likeliest, was.
+// newStrip groups cells by a key. A group is a hit if one of its cells is, and has
+// else the state of its first, the likeliest.
 func newStrip[K comparable](all []scan.Cell, key func(scan.Cell) K) strip[K] {
 	s := strip[K]{cells: map[K]scan.CellState{}}
 	for _, c := range all {
@@ -54,7 +56,7 @@ func cell(t ui.Theme, s scan.CellState) string {
 	return t.Dim.Render(t.Untried)
 }
 
-// draw draws cells in order, the client's own in brackets.
+// draw draws a strip, with the client's own cell in brackets.
 func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 	var b strings.Builder
 	for _, k := range s.keys {
@@ -69,24 +71,24 @@ func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 
 // scanLines draw the scan as a strip of hours from the past to the future, and
 // one each of ranges and secret variants.
-func (s *diagnoseScreen) scanLines() []string {
-	th := s.theme
+func (s *Screen) scanLines() []string {
+	th := s.Theme
 	cells := s.planned
-	if s.report.Scan != nil {
-		cells = s.report.Scan.Cells
+	if s.Report.Scan != nil {
+		cells = s.Report.Scan.Cells
 	}
 	if len(cells) == 0 {
 		return []string{"", ""}
 	}
 	label := 13
-	if s.size.Width < ui.FramedWidth {
+	if s.Size.Width < ui.FramedWidth {
 		label = 8
 	}
 	past, future, far := s.hourStrips(cells)
 	out := []string{" " + ui.Fit("hours", label) + past}
-	// The rest goes below where it has no room.
+	// then appends to the last line, or begins another where that has no room.
 	then := func(gap, more string) {
-		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.size.Width {
+		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.Size.Width {
 			*last += gap + more
 		} else {
 			out = append(out, " "+ui.Fit("", label)+more)
@@ -101,8 +103,8 @@ func (s *diagnoseScreen) scanLines() []string {
 	switch {
 	case s.future == 0 && future == "":
 		then("  ", th.Dim.Render("future not tried (F to try)"))
-	case s.future == 0: // the hours that a clock told of were
-		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.size.Width {
+	case s.future == 0: // the hours that a clock pointed to were tried
+		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.Size.Width {
 			out[0] += th.Dim.Render(note)
 		}
 	}
@@ -116,13 +118,13 @@ func (s *diagnoseScreen) scanLines() []string {
 	if v, ok := variants.hit(); ok && v != solve.AsGiven {
 		line += " " + v.Words()
 	}
-	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.size.Width))
+	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
 }
 
-// hourStrips draw the hours up to the client's and those after it; far are the
-// ones that only a clock that is off by days would have.
-func (s *diagnoseScreen) hourStrips(cells []scan.Cell) (past, future, far string) {
-	th, last := s.theme, s.future
+// hourStrips draw the hours up to the client's, those after it, and those that are
+// further off than a scan tries without a clock that points to them.
+func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
+	th, last := s.Theme, s.future
 	hours := newStrip(cells, func(c scan.Cell) int { return c.Offset })
 	slices.Sort(hours.keys)
 	for _, k := range hours.keys {
@@ -156,7 +158,7 @@ func (s *diagnoseScreen) hourStrips(cells []scan.Cell) (past, future, far string
 	return past, future + fmt.Sprintf(" +%dh", last), far
 }
 
-// scanInShort says in a few words what a scan came to.
+// scanInShort says in a few words how a scan went.
 func scanInShort(r scan.Report, t knock.Target, running bool) string {
 	if r.Opened == nil {
 		switch {
@@ -167,7 +169,7 @@ func scanInShort(r scan.Report, t knock.Target, running bool) string {
 		}
 		return fmt.Sprintf("none of %d opens it", r.Candidates)
 	}
-	what := clockHour(r.Opened.Hour)
+	what := session.ClockHour(r.Opened.Hour)
 	if r.Opened.Range != t.Range {
 		what += ", " + r.Opened.Range.String()
 	}

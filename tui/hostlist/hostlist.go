@@ -1,9 +1,11 @@
-package tui
+// Package hostlist is the Hosts screen: the list of servers with the result of the
+// last handshake, the form that adds or edits one, the import of an old script, and
+// the field for a secret that is stored nowhere. A list is drawn by hand for the
+// reasons that package ui gives.
+package hostlist
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -12,46 +14,49 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/sshconfig"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// hostsStep is what the Hosts screen is doing.
-type hostsStep int
+// step is what the Hosts screen is doing.
+type step int
 
 const (
-	listing   hostsStep = iota
-	filtering           // the filter of the list is typed
-	removing            // the removal of the selected server awaits its confirmation
-	editing             // a server is added or changed in the form
-	importing           // the path of an old script is typed
-	unlocking           // the secret of a server that stores none is typed
+	listing   step = iota
+	filtering      // the filter of the list is typed
+	removing       // the removal of the selected server awaits its confirmation
+	editing        // a server is added or changed in the form
+	importing      // the path of an old script is typed
+	unlocking      // the secret of a server that stores none is typed
 )
 
-// hostsScreen is the list of servers, the form of one, and the question for what it
-// lacks.
-type hostsScreen struct {
-	*session
+// Screen is the list of servers, the form for one of them, and the text fields for
+// a filter, a script's path and a secret.
+type Screen struct {
+	*session.Session
 	list
-	step  hostsStep
+	step  step
 	form  form
 	input textinput.Model // of the filter, of importing and of unlocking
 	asked hosts.Host      // the server whose secret is being read
 }
 
-func newHostsScreen(s *session) *hostsScreen { return &hostsScreen{session: s} }
+// New returns the screen; [Screen.Begin] fills it.
+func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
-// begin shows the list, or the form where it would be empty.
-func (s *hostsScreen) begin() {
-	s.reload()
+// Begin reads the hosts file and shows the list, or the form where it is empty.
+func (s *Screen) Begin() {
+	s.Reload()
 	if len(s.all) == 0 && s.broken == "" {
 		s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
 		s.form.first = true
 	}
 }
 
-func (s *hostsScreen) header() (about string, at time.Time) { return "", s.now }
+func (s *Screen) Header() (about string, at time.Time) { return "", s.Now }
 
-func (s *hostsScreen) keys() ui.Keys {
+func (s *Screen) Keys() ui.Keys {
 	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
 	switch s.step {
 	case filtering:
@@ -63,18 +68,18 @@ func (s *hostsScreen) keys() ui.Keys {
 	case editing:
 		return s.form.keys(s.save, back)
 	case importing:
-		return modal(ui.NewKey("enter", "go on", "", ui.Act(s.importScript)), back)
+		return modal(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
 	case unlocking:
-		return modal(ui.NewKey("enter", "go on", "", s.typedSecret), back)
+		return modal(ui.NewKey("enter", "open", "", s.typedSecret), back)
 	}
 	return s.listKeys()
 }
 
-// modal are keys beside which all others are text or an answer.
+// modal returns keys for a step in which any other key is text or an answer.
 func modal(all ...ui.Key) ui.Keys { return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all} }
 
 // listKeys are the keys of the list.
-func (s *hostsScreen) listKeys() ui.Keys {
+func (s *Screen) listKeys() ui.Keys {
 	h, any := s.selected()
 	do := func(f func() tea.Cmd) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -88,20 +93,20 @@ func (s *hostsScreen) listKeys() ui.Keys {
 	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
-	imports := ui.NewKey("i", "import", "import an old script in the article's style", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
-	remove := ui.NewKey("x", "remove", "remove the selected one, once confirmed", now(func() { s.step = removing }), "delete").If(any)
-	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
+	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
+	remove := ui.NewKey("x", "remove", "remove the selected one (asks first)", now(func() { s.step = removing }), "delete").If(any)
+	clear := ui.NewKey("esc", "", "clear the filter", now(func() { s.filter = "" }))
 	k := ui.Keys{Rows: [][]ui.Key{{open}, move, {filter, clear}, {add}, {edit}, {imports}, {remove}}}
 	k.Bar = []ui.Key{open, add, edit, imports, remove, filter}
 	return k
 }
 
-// forget drops what was said of the last thing that was done, and the server whose
-// secret is being read.
-func (s *hostsScreen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
+// forget drops the message of the last action, and the server whose secret is
+// being read.
+func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
-func (s *hostsScreen) update(msg tea.Msg) (cmd tea.Cmd) {
-	if msg, ok := msg.(unlocked); ok {
+func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
+	if msg, ok := msg.(Unlocked); ok {
 		return s.unlocked(msg)
 	}
 	_, isKey := msg.(tea.KeyMsg)
@@ -122,33 +127,39 @@ func (s *hostsScreen) update(msg tea.Msg) (cmd tea.Cmd) {
 	return cmd
 }
 
-// back leaves what is typed for the list.
-func (s *hostsScreen) back() {
+// back returns to the list from a form or a text field.
+func (s *Screen) back() {
+	s.asked = hosts.Host{}
 	if s.step != filtering {
-		s.reload()
+		s.Reload()
 	}
 	s.step = listing
 }
 
 // edit shows the form.
-func (s *hostsScreen) edit(f form) { s.step, s.form = editing, f }
+func (s *Screen) edit(f form) { s.step, s.form = editing, f }
 
 // ask shows a text field.
-func (s *hostsScreen) ask(step hostsStep, input textinput.Model) {
+func (s *Screen) ask(step step, input textinput.Model) {
 	s.step, s.input, s.failure = step, input, ""
 	s.input.Focus()
 }
 
 // startFilter begins to type the filter.
-func (s *hostsScreen) startFilter() {
+func (s *Screen) startFilter() {
 	filter := s.filter
 	s.ask(filtering, ui.NewInput(40, 255))
 	s.input.SetValue(filter)
 }
 
-// importScript fills the form with what the script has whose path was typed.
-func (s *hostsScreen) importScript() {
-	script, err := hosts.ReadScript(expandHome(strings.TrimSpace(s.input.Value())))
+// importScript fills the form from the script whose path was typed.
+func (s *Screen) importScript() {
+	path, err := sshconfig.ExpandHome(strings.TrimSpace(s.input.Value()))
+	if err != nil {
+		s.failure = err.Error()
+		return
+	}
+	script, err := hosts.ReadScript(path)
 	if err != nil {
 		s.failure = err.Error()
 		return
@@ -162,46 +173,37 @@ func (s *hostsScreen) importScript() {
 	s.edit(newForm(h, false, script.Secret))
 }
 
-func expandHome(path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok {
-		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
-		}
-	}
-	return path
-}
-
-// reload reads the hosts file and the results anew.
-func (s *hostsScreen) reload() {
-	file, err := hosts.Load(s.config.HostsPath)
+// Reload reads the hosts file and the results again.
+func (s *Screen) Reload() {
+	file, err := hosts.Load(s.Config.HostsPath)
 	if s.broken = ""; err != nil {
 		s.broken = err.Error()
 		return
 	}
 	s.all = file.Hosts()
-	s.results = hosts.LoadResults(s.config.ResultsPath)
+	s.results = hosts.LoadResults(s.Config.ResultsPath)
 }
 
-// save writes what the form asks for.
-func (s *hostsScreen) save() tea.Cmd {
+// save writes the form into the hosts file.
+func (s *Screen) save() tea.Cmd {
 	r, ok := s.form.submit()
 	if !ok {
 		return nil
 	}
-	path, old := s.config.HostsPath, s.form.old
+	path, old := s.Config.HostsPath, s.form.old
 	var h hosts.Host
 	var err error
 	if old == nil {
-		h, err = hosts.Add(s.ctx, path, r.host, r.secret, r.store)
+		h, err = hosts.Add(s.Ctx, path, r.host, r.secret, r.store)
 	} else {
-		h, err = hosts.Edit(s.ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
+		h, err = hosts.Edit(s.Ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
 	}
 	if err != nil {
 		s.form.failure = err.Error()
 		return nil
 	}
 	s.step, s.filter = listing, ""
-	s.reload()
+	s.Reload()
 	s.pick(h.Name)
 	if !r.secret.IsZero() {
 		where := "the keyring"
@@ -216,28 +218,28 @@ func (s *hostsScreen) save() tea.Cmd {
 	return nil
 }
 
-// remove takes the selected server out of the hosts file.
-func (s *hostsScreen) remove() {
+// remove removes the selected server from the hosts file.
+func (s *Screen) remove() {
 	s.step = listing
 	h, ok := s.selected()
 	if !ok {
 		return
 	}
-	err := hosts.Update(s.ctx, s.config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
+	err := hosts.Update(s.Ctx, s.Config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
 	if err != nil {
 		s.failure = err.Error()
 		return
 	}
-	s.reload()
+	s.Reload()
 	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
 }
 
-func (s *hostsScreen) view() []string {
-	w, h := s.size.Width-2, s.size.Height-4
+func (s *Screen) View() []string {
+	w, h := s.Size.Width-2, s.Size.Height-4
 	var p ui.Pane
 	switch s.step {
 	case editing:
-		p = ui.Pane{Title: "add a server", Note: s.config.HostsPath, Lines: s.form.lines(s.theme, w)}
+		p = ui.Pane{Title: "add a server", Note: s.Config.HostsPath, Lines: s.form.lines(s.Theme, w)}
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
@@ -246,17 +248,17 @@ func (s *hostsScreen) view() []string {
 	case unlocking:
 		p = s.question("the secret of "+s.asked.Name, "secret")
 	default:
-		p = ui.Pane{Title: "hosts", Note: s.config.HostsPath, Lines: s.lines(w, h)}
-		if s.size.Framed() {
+		p = ui.Pane{Title: "hosts", Note: s.Config.HostsPath, Lines: s.lines(w, h)}
+		if s.Size.Framed() {
 			p.Fill(h)
 		}
 	}
-	return s.frame(p)
+	return s.Frame(p)
 }
 
 // question is a pane with one text field.
-func (s *hostsScreen) question(title, label string) ui.Pane {
-	p := ui.Pane{Title: title, Lines: []string{" " + s.theme.Accent.Render(label) + "  " + s.input.View(), ""}}
-	p.Add(ui.Paragraph(s.theme.Bad, s.failure, " ", s.size.Width-3)...)
+func (s *Screen) question(title, label string) ui.Pane {
+	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + s.input.View(), ""}}
+	p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	return p
 }

@@ -1,4 +1,4 @@
-package tui
+package hostlist
 
 import (
 	"fmt"
@@ -33,9 +33,9 @@ type form struct {
 	store    int // index in stores
 	focus    int
 	old      *hosts.Host // the entry that is changed, nil for a new one
-	first    bool        // there is no server yet
+	first    bool        // the hosts file has no server yet
 	failure  string
-	strength string // what is said of the secret typed so far
+	strength string // of the secret typed so far, in words
 }
 
 // newForm returns a form filled with h, which is changed if old.
@@ -78,7 +78,7 @@ func (f *form) to(field int) tea.Cmd {
 	return cmd
 }
 
-// rate says how strong the secret is, where there is one to rate.
+// rate estimates the strength of the secret, if one was typed.
 func (f *form) rate() {
 	f.strength = ""
 	text := strings.TrimSpace(f.inputs[fieldSecret].Value())
@@ -97,15 +97,15 @@ func (f *form) rate() {
 	f.strength = hosts.Estimate(secret, r).Summary()
 }
 
-// formResult is what a form that was completed asks for.
+// formResult is what a completed form says.
 type formResult struct {
 	host   hosts.Host
 	secret knock.Secret       // zero: left as it is
 	store  hosts.SecretSource // empty: where it is
 }
 
-// apply changes an entry by what was changed in the form, and nothing else: the
-// entry may have been changed elsewhere meanwhile.
+// apply makes the form's changes to an entry, and no others: the entry may have been
+// changed elsewhere meanwhile.
 func (r formResult) apply(now, old hosts.Host) hosts.Host {
 	changed(&now.Name, old.Name, r.host.Name)
 	changed(&now.Address, old.Address, r.host.Address)
@@ -114,14 +114,14 @@ func (r formResult) apply(now, old hosts.Host) hosts.Host {
 	return now
 }
 
-// changed sets now to what is typed, unless that is what was there before.
+// changed sets now to what was typed, if that differs from what was there before.
 func changed[T comparable](now *T, before, typed T) {
 	if typed != before {
 		*now = typed
 	}
 }
 
-// keys are those of the form; all others are text.
+// keys are the form's keys; all others are text.
 func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 	do := func(deed func() tea.Cmd) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -147,7 +147,7 @@ func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 	return k
 }
 
-// update takes a message that may be text for the field that has the focus.
+// update passes a message to the field that has the focus.
 func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
 	if _, isKey := msg.(tea.KeyMsg); isKey {
 		f.failure = ""
@@ -159,7 +159,7 @@ func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
 	return cmd
 }
 
-// submit returns what the completed form asks for, or says what it lacks.
+// submit returns what the form says, or shows what is wrong with it.
 func (f *form) submit() (r formResult, ok bool) {
 	r, field, err := f.complete()
 	if err != nil {
@@ -170,7 +170,7 @@ func (f *form) submit() (r formResult, ok bool) {
 	return r, true
 }
 
-// complete checks the fields; field is the one that err is about.
+// complete checks the fields; err is about field.
 func (f *form) complete() (r formResult, field int, err error) {
 	value := func(i int) string { return strings.TrimSpace(f.inputs[i].Value()) }
 	if f.old != nil {
@@ -189,7 +189,7 @@ func (f *form) complete() (r formResult, field int, err error) {
 	if r.host.Range, err = knock.ParseRange(value(fieldRange)); err != nil {
 		return r, fieldRange, err
 	}
-	text := strings.TrimSpace(f.inputs[fieldSecret].Value()) // what is pasted ends in a newline
+	text := strings.TrimSpace(f.inputs[fieldSecret].Value()) // a pasted secret may end in a newline
 	if text == "" {
 		if f.old == nil {
 			return r, fieldSecret, fmt.Errorf("type the secret, or press ctrl+g to make one")
@@ -204,7 +204,7 @@ func (f *form) complete() (r formResult, field int, err error) {
 func (f *form) lines(th ui.Theme, w int) (out []string) {
 	labels := [fieldCount]string{"name", "address", "ssh port", "range", "secret", "store it in"}
 	if f.first {
-		out = append(ui.Paragraph(th.Plain, "A server to knock at: its name, its range, and the secret that it shares with you. esc, then i, makes it of an old script instead.", "   ", w-1), "")
+		out = append(ui.Paragraph(th.Plain, "A server to knock at: its name, its range, and the secret that it shares with you. esc, then i, imports an old script instead.", "   ", w-1), "")
 	}
 	for i := range fieldCount {
 		mark, label := "  ", ui.Fit(labels[i], 12)

@@ -1,4 +1,4 @@
-package tui
+package watching
 
 import (
 	"fmt"
@@ -8,23 +8,24 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/watch"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-func (s *watchScreen) view() []string {
+func (s *Screen) View() []string {
 	s.follow() // the size may have changed
-	p := ui.Pane{Lines: append(s.frame(s.addressPane()), s.frame(s.totalsPane())...)}
-	p.Fill(s.size.Height - 2)
+	p := ui.Pane{Lines: append(s.Frame(s.addressPane()), s.Frame(s.totalsPane())...)}
+	p.Fill(s.Size.Height - 2)
 	detail := len(p.Lines) - 1
-	if !s.size.Framed() {
+	if !s.Size.Framed() {
 		detail -= 2 // above the totals
 	}
 	p.Lines[detail] = s.detail()
 	return p.Lines
 }
 
-func (s *watchScreen) header() (about string, at time.Time) {
-	th, seen := s.theme, s.seen()
+func (s *Screen) Header() (about string, at time.Time) {
+	th, seen := s.Theme, s.seen()
 	about = th.Strong.Render("watch")
 	switch {
 	case s.paused != nil:
@@ -46,47 +47,47 @@ func (s *watchScreen) header() (about string, at time.Time) {
 	return about, s.when()
 }
 
-// rows is how many addresses there is room for.
-func (s *watchScreen) rows() int {
-	if s.size.Framed() {
-		return s.size.Height - 10 // header, two frames, column heads, totals, blank line, keys
+// rows is how many addresses fit.
+func (s *Screen) rows() int {
+	if s.Size.Framed() {
+		return s.Size.Height - 10 // header, two frames, column heads, totals, blank line, keys
 	}
-	return max(1, s.size.Height-6)
+	return max(1, s.Size.Height-6)
 }
 
-// columns are the widths of a row's parts.
+// columns are the widths of a row's parts in cells.
 type columns struct{ addr, cell, state int }
 
-func (s *watchScreen) columns() columns {
-	w := s.size.Width - 1
+func (s *Screen) columns() columns {
+	w := s.Size.Width - 1
 	c := columns{addr: 15, cell: 6}
-	if s.size.Framed() {
+	if s.Size.Framed() {
 		w -= 2
 		c = columns{addr: 18, cell: 7}
 	}
-	if s.size.Width >= 110 {
+	if s.Size.Width >= 110 {
 		c = columns{addr: 39, cell: 8}
 	}
 	c.state = w - c.addr - 1 - knock.Knocks*c.cell
 	return c
 }
 
-// addressPane is the table of addresses, the newest change first.
-func (s *watchScreen) addressPane() ui.Pane {
+// addressPane is the table of addresses, the latest change first.
+func (s *Screen) addressPane() ui.Pane {
 	seen, c, rows := s.seen(), s.columns(), s.rows()
 	p := ui.Pane{Title: "addresses"}
 	head := ui.Fit("address", c.addr) + " "
-	for _, name := range ordinals() {
+	for _, name := range session.Ordinals() {
 		head += ui.Fit(name, c.cell)
 	}
-	p.Lines = []string{" " + s.theme.Dim.Render(head+"state")}
+	p.Lines = []string{" " + s.Theme.Dim.Render(head+"state")}
 	last := min(len(seen.Visits), s.top+rows)
 	visits := seen.Visits[min(s.top, last):last]
 	short := shortened(visits, c.addr)
 	for i, v := range visits {
 		mark := " "
 		if s.top+i == s.at {
-			mark = s.theme.Accent.Render(">")
+			mark = s.Theme.Accent.Render(">")
 		}
 		p.Lines = append(p.Lines, mark+s.row(v, short[i], c))
 	}
@@ -99,33 +100,33 @@ func (s *watchScreen) addressPane() ui.Pane {
 		case seen.Gate.Kind == "":
 			waiting = "reading the rules"
 		case seen.Lost:
-			waiting = "there is no gate in the rules any more; waiting for one"
+			waiting = "the rules have no gate any more; waiting for one"
 		}
 		p.Lines = append(p.Lines, "", " "+waiting)
 	}
 	for len(p.Lines) < rows+1 {
 		p.Lines = append(p.Lines, "")
 	}
-	if !s.size.Framed() {
+	if !s.Size.Framed() {
 		p.Lines = append(p.Lines, "")
 	}
 	return p
 }
 
-// row is one address, shortened.
-func (s *watchScreen) row(v watch.Visit, short string, c columns) string {
+// row draws one address, whose shortened form is short.
+func (s *Screen) row(v watch.Visit, short string, c columns) string {
 	line := ui.Fit(short, c.addr) + " "
 	for k := range knock.Knocks {
-		cell := s.theme.Dim.Render(ui.Fit(s.theme.Wait, c.cell))
+		cell := s.Theme.Dim.Render(ui.Fit(s.Theme.Wait, c.cell))
 		if k < v.Phase {
-			cell = s.theme.Yes
+			cell = s.Theme.Yes
 			if at := v.Entered[k]; !at.IsZero() {
 				if c.cell > 6 {
 					cell += " "
 				}
 				cell += age(s.when().Sub(at))
 			}
-			cell = s.theme.Good.Render(ui.Fit(cell, c.cell))
+			cell = s.Theme.Good.Render(ui.Fit(cell, c.cell))
 		}
 		line += cell
 	}
@@ -133,18 +134,18 @@ func (s *watchScreen) row(v watch.Visit, short string, c columns) string {
 	return line + tone.Render(ansi.Truncate(words, c.state, ""))
 }
 
-// totalsPane says how many got through, and where the others got stuck.
-func (s *watchScreen) totalsPane() ui.Pane {
+// totalsPane says how many clients got in, and at which phase the others got stuck.
+func (s *Screen) totalsPane() ui.Pane {
 	t := s.seen().Totals
 	p := ui.Pane{Title: "since the watch began"}
 	line := fmt.Sprintf(" handshakes %4d   got in %4d   shared? %3d", t.Handshakes, t.In, t.Shared)
 	if t.Refused > 0 {
 		line += fmt.Sprintf("   refused %d", t.Refused)
 	}
-	if n := s.seen().Ignored; n > 0 && s.size.Width >= ui.FramedWidth {
+	if n := s.seen().Ignored; n > 0 && s.Size.Width >= ui.FramedWidth {
 		line += fmt.Sprintf("   ignored %d", n)
 	}
-	if t.SSHDown > 0 && s.size.Width >= ui.FramedWidth {
+	if t.SSHDown > 0 && s.Size.Width >= ui.FramedWidth {
 		line += fmt.Sprintf("   nothing listens %d", t.SSHDown)
 	}
 	p.Lines = append(p.Lines, line)
@@ -157,12 +158,12 @@ func (s *watchScreen) totalsPane() ui.Pane {
 			most = k
 		}
 	}
-	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && s.size.Width >= ui.FramedWidth {
+	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && s.Size.Width >= ui.FramedWidth {
 		line += fmt.Sprintf("  mostly at %d", most+1)
 	}
 	p.Lines = append(p.Lines, line)
 	return p
 }
 
-// enoughStuck is of how many it is told where most are.
+// enoughStuck is from how many stuck clients on the pane says where most are.
 const enoughStuck = 3

@@ -1,4 +1,4 @@
-package tui
+package hostlist
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -24,7 +25,7 @@ type list struct {
 	notice  string
 }
 
-// shown returns the servers that the filter lets through.
+// shown returns the servers that match the filter.
 func (s *list) shown() []hosts.Host {
 	var out []hosts.Host
 	for _, h := range s.all {
@@ -56,8 +57,8 @@ func (s *list) move(n int) {
 }
 
 // lines draws the list in w cells and h lines.
-func (s *hostsScreen) lines(w, h int) (out []string) {
-	th := s.theme
+func (s *Screen) lines(w, h int) (out []string) {
+	th := s.Theme
 	switch {
 	case s.step == filtering:
 		out = append(out, " filter: "+s.input.View())
@@ -65,7 +66,11 @@ func (s *hostsScreen) lines(w, h int) (out []string) {
 		out = append(out, " filter: "+th.Accent.Render(s.filter))
 	}
 	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
-	foot := ui.Paragraph(th.Plain, s.notice, " ", w-1)
+	notice := s.notice
+	if notice == "" && s.asked.Name != "" {
+		notice = "reading the secret of " + s.asked.Name + "; esc cancels"
+	}
+	foot := ui.Paragraph(th.Plain, notice, " ", w-1)
 	switch sel, ok := s.selected(); {
 	case s.step == removing && ok:
 		foot = ui.Paragraph(th.Bad, fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), " ", w-1)
@@ -87,11 +92,10 @@ func (s *hostsScreen) lines(w, h int) (out []string) {
 	return append(out, foot...)
 }
 
-// line draws one server: its name, where it is, and how the newest handshake
-// with it ended.
-func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
-	th := s.theme
-	// Of a wider screen names and addresses get a part; the result has the rest.
+// line draws one server: its name, its address, and how the last handshake ended.
+func (s *Screen) line(h hosts.Host, selected bool, w int) string {
+	th := s.Theme
+	// Names and addresses share half of the width beyond 80 cells.
 	spare := max(0, w-ui.FramedWidth+2)
 	named, column := 19+spare/4, 26+spare/4
 	if w < ui.FramedWidth-2 {
@@ -104,7 +108,7 @@ func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
 	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
 	line := " " + mark + name + ui.Fit(ansi.Truncate(where, column-1, "~"), column)
 	r, known := s.results[h.Name]
-	since := ago(s.now.Sub(r.At))
+	since := ago(s.Now.Sub(r.At))
 	switch {
 	case !known:
 		return line + th.Dim.Render("not tried")
@@ -112,4 +116,17 @@ func (s *hostsScreen) line(h hosts.Host, selected bool, w int) string {
 		return line + th.Good.Render("opened ") + since
 	}
 	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
+}
+
+// ago writes how long ago something was.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }

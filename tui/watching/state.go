@@ -1,9 +1,10 @@
-package tui
+package watching
 
 import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
@@ -12,18 +13,18 @@ import (
 	"rapport/tui/ui"
 )
 
-// state says where an address stands, in at most w cells.
-func (s *watchScreen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
+// state says how far an address has come, in at most w cells.
+func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
 	forms, tone := s.states(v)
 	if v.Shared {
-		forms, tone = sharedForms(v), s.theme.Bad
+		forms, tone = sharedForms(v), s.Theme.Bad
 	}
 	return ui.FirstThatFits(w, forms...), tone
 }
 
-// states are the ways to write a state, the longest first.
-func (s *watchScreen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
-	t := s.theme
+// states are the wordings of a state, the longest first.
+func (s *Screen) states(v watch.Visit) (forms []string, tone lipgloss.Style) {
+	t := s.Theme
 	left, over := "", false // of the window
 	if windows := s.seen().Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
 		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(s.when())
@@ -60,7 +61,8 @@ func (s *watchScreen) states(v watch.Visit) (forms []string, tone lipgloss.Style
 	return []string{string(v.State)}, t.Dim
 }
 
-// sharedForms are the ways to write that an address is perhaps one of several.
+// sharedForms are the wordings of a visit that may use several addresses, the longest
+// first.
 func sharedForms(v watch.Visit) []string {
 	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
 	if len(v.Others) == 0 {
@@ -78,8 +80,8 @@ func sharedForms(v watch.Visit) []string {
 	}
 }
 
-// ending is the end of an address, that tells it from its neighbours: two numbers
-// of IPv4, one of IPv6.
+// ending is the part of an address in which neighbours differ: the last two numbers
+// of IPv4, the last one of IPv6.
 func ending(addr netip.Addr) string {
 	s, sep, n := addr.String(), ".", 2
 	if !addr.Is4() {
@@ -92,19 +94,19 @@ func ending(addr netip.Addr) string {
 	return s[max(0, i):]
 }
 
-// detail says all of the row that is chosen, its address whole.
-func (s *watchScreen) detail() string {
+// detail is the chosen row with its whole address.
+func (s *Screen) detail() string {
 	visits := s.seen().Visits
 	if s.at >= len(visits) {
 		return ""
 	}
-	who := s.theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
-	words, tone := s.state(visits[s.at], s.size.Width-ansi.StringWidth(who))
+	who := s.Theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
+	words, tone := s.state(visits[s.at], s.Size.Width-ansi.StringWidth(who))
 	return who + tone.Render(words)
 }
 
-// shortened returns the addresses of rows in at most w cells each: of long ones
-// the part by which they can be told apart, "~" for the rest.
+// shortened returns the addresses of rows in at most w cells each. Long ones are cut
+// to a part in which they differ, with "~" for the rest.
 func shortened(visits []watch.Visit, w int) []string {
 	all := make([]string, len(visits))
 	for cut := range maxCuts {
@@ -126,11 +128,11 @@ func shortened(visits []watch.Visit, w int) []string {
 	return all
 }
 
-// maxCuts is in how many ways an address is shortened.
+// maxCuts is how many ways to shorten an address are tried.
 const maxCuts = 36
 
-// shorten leaves out a part of an address that is longer than w: with cut 0 the
-// middle, with 1 all but the end, then all but a part ever further left.
+// shorten cuts an address to w cells: cut 0 drops the middle, 1 keeps the end, and
+// each higher one keeps a part further left.
 func shorten(s string, w, cut int) string {
 	switch tail := w / 2; {
 	case len(s) <= w:
@@ -157,4 +159,20 @@ func joinedAddrs(all []netip.Addr) string {
 		words = append(words, addr.String())
 	}
 	return strings.Join(words, ", ")
+}
+
+// age writes a span in four cells: "1.2s", " 12s", " 12m", " 12h", " 12d".
+func age(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%3ds", int(d.Seconds()))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%3dm", int(d.Minutes()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%3dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%3dd", min(999, int(d.Hours()/24)))
 }

@@ -1,4 +1,4 @@
-package tui
+package compare
 
 import (
 	"fmt"
@@ -10,17 +10,18 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// findings are what is said below the table, in lines of the pane's width.
-func (s *compareScreen) findings() (out []string) {
-	i, th := s.result, s.theme
+// findings are the lines below the table.
+func (s *Screen) findings() (out []string) {
+	i, th := s.Result, s.Theme
 	add := func(style lipgloss.Style, text string) {
-		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.size.Width-3)...)
+		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.Size.Width-3)...)
 	}
-	add(th.Strong, s.notice)
-	if s.step == comparing {
+	add(th.Strong, s.Notice)
+	if s.Step == Comparing {
 		add(th.Dim, s.underWay())
 	}
 	if i.Printed != nil {
@@ -29,7 +30,7 @@ func (s *compareScreen) findings() (out []string) {
 	if m := i.Candidate(); m != nil {
 		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
-			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", ui.Count(n, "other combination")))
+			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", knock.Plural(n, "other combination")))
 		}
 	}
 	add(s.conclusion())
@@ -37,7 +38,7 @@ func (s *compareScreen) findings() (out []string) {
 	out = append(out, s.offer()...)
 	if g := i.Gate; g != nil {
 		for _, also := range g.Also {
-			add(th.Plain, "also takes: "+portList(also))
+			add(th.Plain, "also accepts: "+session.PortList(also))
 		}
 		if len(i.Problems) == 0 {
 			add(th.Plain, "no problems")
@@ -47,8 +48,8 @@ func (s *compareScreen) findings() (out []string) {
 }
 
 // conclusion says in one line whether client and server agree.
-func (s *compareScreen) conclusion() (lipgloss.Style, string) {
-	i, th := s.result, s.theme
+func (s *Screen) conclusion() (lipgloss.Style, string) {
+	i, th := s.Result, s.Theme
 	switch {
 	case i.OtherSecret():
 		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", solve.DefaultHours)
@@ -62,14 +63,14 @@ func (s *compareScreen) conclusion() (lipgloss.Style, string) {
 	return th.Plain, ""
 }
 
-// staleness says that the client was made to follow a server whose hour is not the
-// true one.
-func (s *compareScreen) staleness() string {
-	m := s.result.Candidate()
-	if m == nil || !s.follows || s.step != compared || m.Offset != 0 {
+// staleness warns that this client now follows a server whose hour is not the true
+// one.
+func (s *Screen) staleness() string {
+	m := s.Result.Candidate()
+	if m == nil || !s.follows || s.Step != Compared || m.Offset != 0 {
 		return ""
 	}
-	switch real := (solve.Candidate{Offset: m.Hour.Sub(knock.HourOf(s.began))}); {
+	switch real := (solve.Candidate{Offset: m.Hour.Sub(knock.HourOf(s.Began))}); {
 	case real.Offset < 0:
 		return fmt.Sprintf("the server's rules are still stale, from %s: this client only follows", real.When())
 	case real.Offset > 0:
@@ -78,9 +79,9 @@ func (s *compareScreen) staleness() string {
 	return ""
 }
 
-// offer says what of the result can be applied here, and where it goes.
-func (s *compareScreen) offer() []string {
-	c := s.change()
+// offer says what the f key would apply, and where.
+func (s *Screen) offer() []string {
+	c := s.Change()
 	if c.IsZero() {
 		return nil
 	}
@@ -91,24 +92,24 @@ func (s *compareScreen) offer() []string {
 	if c.Skew != nil {
 		how += "; if the server's refresh has stopped, fix that instead"
 	}
-	return append([]string{" " + s.theme.Accent.Render("f") + "  apply " + c.String()},
-		ui.Paragraph(s.theme.Dim, how, "    ", s.size.Width-3)...)
+	return append([]string{" " + s.Theme.Accent.Render("f") + "  apply " + c.String()},
+		ui.Paragraph(s.Theme.Dim, how, "    ", s.Size.Width-3)...)
 }
 
-// problems are what is wrong with the gate, with their fixes.
-func (s *compareScreen) problems() (out []string) {
-	for _, p := range s.result.Problems {
-		style := s.theme.Dim
+// problems are the problems of the gate, with their fixes.
+func (s *Screen) problems() (out []string) {
+	for _, p := range s.Result.Problems {
+		style := s.Theme.Dim
 		switch p.Severity {
 		case gate.SeverityError:
-			style = s.theme.Bad
+			style = s.Theme.Bad
 		case gate.SeverityWarning:
-			style = s.theme.Warn
+			style = s.Theme.Warn
 		}
 		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)
-		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.size.Width-3)...)
+		out = append(out, ui.Paragraph(style, s.withoutPorts(text), " ", s.Size.Width-3)...)
 		label := "fix: "
-		for _, l := range ui.Wrap(s.withoutPorts(p.Fix), s.size.Width-11) {
+		for _, l := range ui.Wrap(s.withoutPorts(p.Fix), s.Size.Width-11) {
 			out = append(out, "   "+label+l)
 			label = "     "
 		}
@@ -116,12 +117,12 @@ func (s *compareScreen) problems() (out []string) {
 	return out
 }
 
-// withoutPorts hides the knock ports that a text names, on a masked screen.
-func (s *compareScreen) withoutPorts(text string) string {
-	i := s.result
+// withoutPorts hides the knock ports in a text while the screen is masked.
+func (s *Screen) withoutPorts(text string) string {
+	i := s.Result
 	ports := slices.Clone(i.Query.Ports[:])
 	if i.Gate != nil {
 		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
 	}
-	return s.hide(text, ports)
+	return s.Hide(text, ports)
 }

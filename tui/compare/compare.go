@@ -1,0 +1,281 @@
+// Package compare is the Compare screen: it takes a server's rules, its script or
+// five ports as typed or pasted text or from a file, and shows what they were made
+// with, how they differ from this client, and what is wrong with them. It does not
+// show the text, which may hold the secret.
+package compare
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+	"rapport/knock/solve"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Step is what the Compare screen is doing.
+type Step int
+
+const (
+	Collecting Step = iota // keys and pastes are the text to compare
+	Naming                 // the path of a file is typed
+	Comparing              // a job is under way
+	Compared               // the result is shown
+)
+
+// Screen compares a server's rules, or five ports that it expects, with the
+// sequence that this client would knock.
+type Screen struct {
+	*session.Session
+	comparison
+}
+
+// New returns the screen of the session's server.
+func New(s *session.Session) *Screen { return &Screen{Session: s} }
+
+// comparison is one text and its result.
+type comparison struct {
+	Step  Step
+	Text  collected
+	input textinput.Model // of the path
+	path  string          // the file that was loaded instead, empty for the text
+	Began time.Time       // when the text was complete; its hour is the one compared
+	Job   *ui.Job
+
+	Result  *gate.Inspection
+	listed  bool // the hosts file has the server
+	scroll  ui.Scroll
+	failure string
+	Notice  string
+	// follows says that the server's hour was applied as a skew.
+	follows bool
+
+	// ignoreUntil is the time until which keys count as the rest of a paste.
+	ignoreUntil time.Time
+}
+
+// Forget drops the comparison, and cancels its job.
+func (s *Screen) Forget() {
+	if s.Job != nil {
+		s.Job.Cancel()
+	}
+	s.comparison = comparison{}
+}
+
+func (s *Screen) Keys() ui.Keys {
+	switch s.Step {
+	case Naming:
+		load := ui.NewKey("enter", "load", "", s.load)
+		back := ui.NewKey("esc", "back", "", ui.Act(func() { s.Step, s.failure = Collecting, "" }))
+		return ui.Keys{Modal: true, Rows: [][]ui.Key{{load, back}}, Bar: []ui.Key{load, back}}
+	case Collecting:
+		return s.textKeys()
+	}
+	apply := ui.NewKey("f", "apply", "apply the server's range and hour", s.applyChange).If(!s.Change().IsZero())
+	others := ui.NewKey("c", "compare others", "compare other rules", ui.Act(s.Forget))
+	mask := s.Mask("mask the ports, for use in public")
+	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
+	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), s.scrollBy, " ")
+	k := ui.Keys{Bar: []ui.Key{apply, esc, others, mask}, Ignore: s.isRestOfPaste}
+	if s.Step == Comparing {
+		apply, others = apply.If(false), others.If(false)
+		k.Bar = []ui.Key{esc.As("cancel"), mask}
+	}
+	k.Rows = [][]ui.Key{{apply}, {others}, move, {mask}, {esc}}
+	k.Legend = [][2]string{
+		{"there, here", "the server's ports; this client's"},
+		{"no rule", "nothing accepts SSH after the last phase"},
+		{"accept fixed", "open for one window"},
+		{"accept sliding", "each connection extends the window"},
+		{"accept one-shot", "the first connection uses it up"},
+		{"computed", "by the script; not in the text"},
+	}
+	return k
+}
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.KeyMsg:
+		return s.typed(msg)
+	case TextEnd:
+		if s.Step == Collecting && s.Text.Number == msg.Number {
+			return s.compareText()
+		}
+	case ui.JobEvent:
+		if e, ok := msg.Event.(Inspected); ok && msg.Job == s.Job {
+			s.Result, s.listed, s.Step = &e.Inspection, e.Listed, Compared
+		}
+	case ui.JobDone:
+		s.ended(msg)
+	case session.Applied:
+		if msg.By == s {
+			s.Notice = fmt.Sprintf("applied %s, %v", msg.Change, msg)
+		}
+	default:
+		if s.Step == Naming { // the cursor blinks
+			var cmd tea.Cmd
+			s.input, cmd = s.input.Update(msg)
+			return cmd
+		}
+	}
+	return nil
+}
+
+// typed handles a key that is text.
+func (s *Screen) typed(msg tea.KeyMsg) (cmd tea.Cmd) {
+	switch {
+	case s.Step == Naming:
+		s.input, cmd = s.input.Update(msg)
+	case s.Step == Collecting:
+		return s.collect(msg)
+	case s.Step == Compared && msg.Paste && !s.Now.Before(s.ignoreUntil):
+		s.Forget() // a paste on the result is the next text
+		return s.collect(msg)
+	}
+	return cmd
+}
+
+// isRestOfPaste reports whether a key belongs to a paste that already counted as
+// complete: keys that were read together, and those that follow at once.
+func (s *Screen) isRestOfPaste(msg tea.KeyMsg) bool {
+	if msg.Type != tea.KeyRunes && msg.Type != tea.KeySpace && msg.Type != tea.KeyEnter {
+		return false
+	}
+	if len(msg.Runes) < 2 && !s.Now.Before(s.ignoreUntil) {
+		return false
+	}
+	s.ignoreUntil = s.Now.Add(pasteGap)
+	return true
+}
+
+// escape cancels the comparison, or leaves the screen. The text is kept.
+func (s *Screen) escape() tea.Cmd {
+	if s.Step != Comparing {
+		return s.Open(session.ToKnock)
+	}
+	if s.Job != nil {
+		s.Job.Cancel()
+		s.Job = nil
+	}
+	s.Step = Collecting
+	if s.failure = "cancelled"; s.Result != nil {
+		s.Step, s.failure, s.Notice = Compared, "", "cancelled"
+	}
+	return nil
+}
+
+// nameFile asks for the path of a file.
+func (s *Screen) nameFile(path string) tea.Cmd {
+	s.Step = Naming
+	s.input = ui.NewInput(50, 4096)
+	s.input.SetValue(path)
+	return s.input.Focus()
+}
+
+// load compares the file that was named.
+func (s *Screen) load() tea.Cmd {
+	path := strings.TrimSpace(s.input.Value())
+	if path == "" {
+		return nil
+	}
+	s.path = path
+	return s.compare()
+}
+
+// compareText compares the text that was collected.
+func (s *Screen) compareText() tea.Cmd {
+	s.path = ""
+	return s.compare()
+}
+
+// compare compares the text or the file with what the client has now.
+func (s *Screen) compare() tea.Cmd {
+	s.Began, s.Result, s.Notice, s.scroll, s.follows = s.Now, nil, "", 0, false
+	return s.solve()
+}
+
+// solve compares with the hour in which the text was completed.
+func (s *Screen) solve() tea.Cmd {
+	if s.Job != nil {
+		s.Job.Cancel()
+	}
+	s.Step, s.failure = Comparing, ""
+	t := s.Target
+	q := Query{
+		Query: solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
+		Facts: gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()},
+		Text:  bytes.Clone(s.Text.Bytes), path: s.path,
+	}
+	hostsPath, name := s.Config.HostsPath, s.Host.Name
+	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
+		i, err := q.Inspect(ctx)
+		if err == nil {
+			emit(Inspected{i, session.IsListed(hostsPath, name)})
+		}
+		return err
+	})
+	s.Job = job
+	return cmd
+}
+
+// ended handles the end of a comparison.
+func (s *Screen) ended(msg ui.JobDone) {
+	if s.Job == nil || msg.Job != s.Job {
+		return
+	}
+	if s.Job = nil; msg.Err == nil {
+		return
+	}
+	s.Step, s.failure, s.Result = Collecting, knock.Clean(msg.Err.Error(), 400), nil
+	if s.Text.judged = true; s.path != "" {
+		s.nameFile(s.path)
+	}
+}
+
+// Change returns what the result would change here; zero unless the match is
+// certain.
+func (s *Screen) Change() (c hosts.Change) {
+	if s.Step != Compared || s.Result == nil || !s.Result.Certain() {
+		return c
+	}
+	m := *s.Result.Candidate()
+	if m.Range != s.Result.Query.Range {
+		c.Range = m.Range
+	}
+	if m.Offset != 0 {
+		skew := s.Target.Skew + time.Duration(m.Offset)*time.Hour
+		c.Skew = &skew
+	}
+	if g := s.Result.Gate; g != nil {
+		c.Strict = g.Strict && !s.Host.Strict
+		if g.SweepGuard != s.Host.SweepGuard {
+			c.SweepGuard = g.SweepGuard
+		}
+	}
+	return c
+}
+
+// applyChange applies the server's range and skew, and compares again.
+func (s *Screen) applyChange() tea.Cmd {
+	c := s.Change()
+	write := s.Apply(s, c, "comparing the server's rules")
+	s.Notice = fmt.Sprintf("applied %v", c)
+	s.follows = c.Skew != nil
+	s.scroll = 0
+	return tea.Batch(write, s.solve())
+}
+
+func (s *Screen) scrollBy(n int) {
+	_, most := s.layOut()
+	s.scroll.By(n)
+	s.scroll.Clamp(most)
+}

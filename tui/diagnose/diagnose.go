@@ -1,0 +1,241 @@
+// Package diagnose is the Diagnose screen: a [diag.Doctor] at work, drawn from
+// snapshots of its report: verdict, checks, the candidates of the scan, the clocks
+// on an axis, and the evidence. It applies this side's part of the fix.
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/diag"
+	"rapport/diag/scan"
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Screen shows the newest snapshot of a diagnosis, and offers its fix.
+type Screen struct {
+	*session.Session
+	run
+	listed bool // the hosts file has the server
+	asking bool // the user is asked whether to try future hours
+	copied bool // the report is in the clipboard
+	scroll ui.Scroll
+}
+
+// New returns the screen of the session's server.
+func New(s *session.Session) *Screen { return &Screen{Session: s} }
+
+// Diagnose runs a diagnosis of this hour and past ones, as soon as the wire is free.
+func (s *Screen) Diagnose() tea.Cmd { return s.start(0) }
+
+// run is one diagnosis.
+type run struct {
+	Report  diag.Report
+	was     knock.Target // the server as it was when the diagnosis began
+	planned []scan.Cell  // what a scan would try; shown until there is a scan
+	began   time.Time    // by the screen's clock
+	future  int          // how many future hours are tried
+	failure error        // why it has no verdict; context.Canceled: the user ended it
+}
+
+// futureHours is how many future hours a scan tries once the user has agreed.
+const futureHours = scan.DefaultPast
+
+func (s *Screen) Moving() bool { return s.running() }
+
+// running reports whether a diagnosis is under way, or about to be.
+func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
+
+func (s *Screen) Keys() ui.Keys {
+	if s.asking {
+		yes := ui.NewKey("y", "try them", "", func() tea.Cmd { s.asking = false; return s.start(futureHours) })
+		return ui.Keys{Modal: true, Rows: [][]ui.Key{{yes}}, Bar: []ui.Key{yes, ui.NewKey("any other key", "do not", "", nil)}}
+	}
+	running := s.running()
+	fix := ui.NewKey("f", "fix", "apply this side of the fix, and knock", s.fix).If(!s.change().IsZero())
+	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.start(0) })
+	future := ui.NewKey("F", "future", "run again with future hours", ui.Act(func() { s.asking = true }))
+	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)
+	mask := s.Mask("mask the ports")
+	tab := ui.NewKey("tab", "more", "see more", ui.Act(s.nextSection))
+	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
+
+	move := ui.MoveKeys("", max(1, s.Size.Height/3), s.scrollBy, " ")
+	k := ui.Keys{Rows: [][]ui.Key{{fix}, {again, future}, {copies, mask}, append([]ui.Key{tab}, move...), {esc}}, Legend: s.legend()}
+	_, most := s.layOut()
+	if running {
+		k.Bar = []ui.Key{esc.As("cancel"), again, future, tab.If(most > 0)}
+	} else {
+		k.Bar = []ui.Key{fix, again, future, copies, tab.If(most > 0), esc}
+	}
+	return k
+}
+
+// legend explains the signs of the screen.
+func (s *Screen) legend() [][2]string {
+	t := s.Theme
+	return [][2]string{
+		{t.Yes + "   " + t.No, "ok; fail"},
+		{"!   >   -", "warn; running; skipped"},
+		{t.Wait + "   " + t.Untried, "check not begun; hour, range not tried yet"},
+		{t.Tried + "   " + t.Full, "tried (the likeliest at least); a hit"},
+		{"[" + t.Tried + "]", "the client's own hour, range and secret"},
+		{t.Point + "   " + t.Begin + t.Inside + t.End, "a clock's time; a span where not exact"},
+		{"outvoted", "most sources agree on another time"},
+	}
+}
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.KeyMsg:
+		s.asking = false // any key but y means no
+	case Progressed:
+		s.Report = msg.Snapshots.take()
+		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
+			s.Pin(addr)
+		}
+	case Listed:
+		s.listed = bool(msg)
+	case session.JobEnded:
+		s.ended(msg.Err)
+	}
+	return nil
+}
+
+// start runs a diagnosis whose scan tries so many future hours.
+func (s *Screen) start(future int) tea.Cmd {
+	s.run = run{began: s.Now, future: future, was: s.Target}
+	for _, h := range scan.Candidates(s.Now, s.Target, scan.DefaultPast, future, nil, nil) {
+		s.planned = append(s.planned, scan.Cell{Candidate: h})
+	}
+	s.asking, s.copied, s.scroll = false, false, 0
+	s.StopWaiting()
+	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
+}
+
+// job returns the diagnosis.
+func (s *Screen) job() ui.Work {
+	s.began, s.failure = s.Now, nil
+	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
+	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
+	return func(ctx context.Context, emit func(any)) error {
+		emit(Listed(session.IsListed(hostsPath, host.Name)))
+		var s Snapshots
+		_, err := doctor.Run(ctx, host, secret, func(r diag.Report) {
+			if s.Put(r) {
+				emit(Progressed{&s})
+			}
+		})
+		return err
+	}
+}
+
+// Events of a diagnosis.
+type (
+	// Progressed says that there is a newer snapshot.
+	Progressed struct{ Snapshots *Snapshots }
+	// Listed says whether the hosts file has the server.
+	Listed bool
+)
+
+// Snapshots holds the newest report of a diagnosis until it is drawn. There may be
+// several for each frame, and the diagnosis never waits for a frame.
+type Snapshots struct {
+	mu     sync.Mutex
+	newest diag.Report
+	told   bool // a Progressed event is on its way
+}
+
+// Put stores r, and reports whether a [Progressed] event must be sent.
+func (s *Snapshots) Put(r diag.Report) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = r
+	tell := !s.told
+	s.told = true
+	return tell
+}
+
+// take returns the newest report.
+func (s *Snapshots) take() diag.Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = false
+	return s.newest
+}
+
+// maxFailure is how many characters of an error are shown.
+const maxFailure = 400
+
+// ended notes how a diagnosis ended.
+func (s *Screen) ended(err error) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.failure = context.Canceled
+	case err != nil:
+		s.failure = err
+		s.Note("diagnosis: %s", knock.Clean(err.Error(), maxFailure))
+	default:
+		s.Note("diagnosis: %s", s.Report.Verdict.Summary)
+	}
+}
+
+// escape cancels the diagnosis, or leaves the screen.
+func (s *Screen) escape() tea.Cmd {
+	if !s.running() {
+		return s.Open(session.ToKnock)
+	}
+	s.Wire.Cancel()
+	s.failure = context.Canceled
+	return nil
+}
+
+// change returns the part of the verdict's fix that this side can apply.
+func (s *Screen) change() hosts.Change {
+	if !s.Report.Done || s.running() {
+		return hosts.Change{}
+	}
+	return s.Report.Verdict.Change
+}
+
+// fix applies this side's part of the fix, and knocks.
+func (s *Screen) fix() tea.Cmd {
+	write := s.Apply(s, s.change(), "the diagnosis")
+	return tea.Batch(write, s.Open(session.ToHandshake))
+}
+
+// copyReport hands the report to the terminal's clipboard.
+func (s *Screen) copyReport() tea.Cmd {
+	s.copied = true
+	return s.CopyText(s.Report.Text(false))
+}
+
+func (s *Screen) scrollBy(n int) {
+	_, most := s.layOut()
+	s.scroll.By(n)
+	s.scroll.Clamp(most)
+}
+
+// nextSection scrolls to the next section that begins below the first line shown;
+// after the last one, to the top.
+func (s *Screen) nextSection() {
+	_, most := s.layOut()
+	at, next := 0, 0
+	for _, section := range s.sections() {
+		if at > int(s.scroll) && int(s.scroll) < most {
+			next = at
+			break
+		}
+		at += len(section)
+	}
+	s.scroll = ui.Scroll(next)
+	s.scroll.Clamp(most)
+}

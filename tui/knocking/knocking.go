@@ -1,0 +1,313 @@
+// Package knocking is the Knock screen: the sequences around this hour, the newest
+// handshake on a time line, what SSH answered, how long the window stays open, and
+// the log. It also runs ssh on the terminal, and waits for the next hour.
+package knocking
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Stage is what the Knock screen is doing.
+type Stage int
+
+const (
+	Idle Stage = iota
+	Resolving
+	Knocking    // knocks leave
+	AwaitingSSH // the knocks are sent, and SSH is probed
+	Probing     // SSH is probed without a knock
+)
+
+// Screen shows the newest handshake, the sequences around this hour, and the
+// log of what happened before.
+type Screen struct {
+	*session.Session
+	planned int // attempts that a handshake may make
+	Stage   Stage
+	Report  *knock.Report      // of the newest handshake, under way or over
+	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
+	began   time.Time          // of the newest handshake, by the screen's clock
+	// opened is when an earlier handshake opened SSH, if its window was still open
+	// when the newest one began; zero otherwise.
+	opened  time.Time
+	Failure error // why the newest job could not be done; context.Canceled: the user ended it
+}
+
+// New returns the screen of the session's server.
+func New(s *session.Session) *Screen {
+	planned := len(knock.DefaultGaps())
+	if gaps := s.Config.Options.Gaps; gaps != nil {
+		planned = len(gaps)
+	}
+	return &Screen{Session: s, planned: planned}
+}
+
+// hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
+const hourChangeIsNear = 5 * time.Minute
+
+func (s *Screen) Keys() ui.Keys {
+	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
+	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
+	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
+	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(Probing))
+	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
+	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
+	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnose))
+	compare := ui.NewKey("c", "compare", "compare rules", open(session.ToCompare))
+	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToHosts)).If(s.Config.HostsPath != "")
+	mask := s.Mask("mask the ports")
+	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
+	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(s.cancel))
+
+	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {probe}, {ssh}, {wait}, {diagnose, compare}, {list}, {mask, copies}, {cancel}}}
+	k.Legend = [][2]string{
+		{"silent", "no answer, as a real gate has it"},
+		{"refused", "a RST: something rejects the knock"},
+		{"unreachable", "an ICMP error, or no route to host"},
+		{"open", "something accepts it, which no gate does"},
+		{"=", "this port occurs twice in its hour"},
+	}
+	if s.Wire.Busy() || s.WaitFor != nil {
+		k.Bar = []ui.Key{cancel, knocks.As("again")}
+	} else {
+		k.Bar = []ui.Key{knocks}
+	}
+	k.Bar = append(k.Bar, ssh)
+	if s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear {
+		k.Bar = append(k.Bar, wait)
+	}
+	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(!s.Wire.Busy()), copies)
+	return k
+}
+
+func (s *Screen) Moving() bool {
+	left, _ := s.windowLeft()
+	return s.Stage != Idle || left > 0
+}
+
+// Pinned is the event that the server's name has been resolved.
+type Pinned struct{ Addr netip.Addr }
+
+// probed is the event that a probe is over.
+type probed struct{ report knock.ProbeReport }
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case ui.Beat:
+		return s.due()
+	case Pinned:
+		s.Pin(msg.Addr)
+	case probed:
+		s.probe = &msg.report
+		s.Note("probed without knocking: %s", msg.report.SSH.Summary())
+	case knock.Event:
+		s.Report = &msg.Report
+		s.happened(msg)
+	case session.JobEnded:
+		s.ended(msg.Err)
+	case sshEnded:
+		s.sshEnded(msg)
+	case session.Applied:
+		switch {
+		case msg.Name != s.Host.Name: // the user has gone elsewhere
+		case msg.Stored(): // the file's path is on the Hosts screen: here it would push the rest out
+			s.Note("written to the hosts file: %s", msg.Change)
+		default:
+			s.Note("%v", msg)
+		}
+	}
+	return nil
+}
+
+// cancel ends the job under way, and the wait for the next hour.
+func (s *Screen) cancel() {
+	s.WaitFor = nil
+	s.Wire.Cancel()
+}
+
+// refreshDelay is how long after the hour change a handshake waits: the server may
+// be refreshing its rules.
+const refreshDelay = 2 * time.Second
+
+// wait arms the handshake for the start of the next hour, or disarms it.
+func (s *Screen) wait() {
+	if s.WaitFor != nil {
+		s.WaitFor = nil
+		return
+	}
+	next := s.Hour().Add(1)
+	s.WaitFor = &next
+	s.Note("waiting for %s to knock; esc cancels", session.ClockHour(next))
+}
+
+// due starts the handshake that waits for its hour, once that has begun.
+func (s *Screen) due() tea.Cmd {
+	next := s.WaitFor
+	if next == nil || s.Now.Add(s.Target.Skew).Before(next.Start().Add(refreshDelay)) {
+		return nil
+	}
+	s.WaitFor = nil
+	return s.start(Knocking)
+}
+
+// Resolve finds the server's address, as soon as the wire is free.
+func (s *Screen) Resolve() tea.Cmd { return s.start(Resolving) }
+
+// Handshake makes a handshake, as soon as the wire is free.
+func (s *Screen) Handshake() tea.Cmd { return s.start(Knocking) }
+
+// start begins to resolve, to knock or to probe, as soon as the wire is free.
+func (s *Screen) start(st Stage) tea.Cmd {
+	if st == Knocking {
+		s.WaitFor = nil
+	}
+	s.StopWaiting()
+	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: func() ui.Work { return s.job(st) }})
+}
+
+// job returns what a stage does on the wire.
+func (s *Screen) job(st Stage) ui.Work {
+	target, host, client, options := s.Target, s.Host, s.Config.Client, s.Config.Options
+	if r := s.Report; r != nil && options.RTT == 0 {
+		options.RTT = r.RoundTrip()
+	}
+	s.Stage, s.Failure, s.probe = st, nil, nil
+	if st == Knocking {
+		s.opened = s.stillOpenSince()
+		s.Report = nil
+	}
+	return func(ctx context.Context, emit func(any)) error {
+		addr, err := lookUp(ctx, client, host)
+		if err != nil {
+			return err
+		}
+		emit(Pinned{addr.Addr()})
+		target.Addr = addr
+		switch st {
+		case Knocking:
+			_, err = client.Knock(ctx, target, options, func(e knock.Event) { emit(e) })
+		case Probing:
+			var r knock.ProbeReport
+			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
+				emit(probed{r})
+			}
+		}
+		return err
+	}
+}
+
+// resolveTimeout bounds the resolving of a name, so that a hanging resolver shows.
+const resolveTimeout = 10 * time.Second
+
+// lookUp resolves a server by the name or address that its entry has.
+func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
+	return netip.AddrPortFrom(addr, uint16(h.SSHPort)), err
+}
+
+// ended notes how a job ended.
+func (s *Screen) ended(err error) {
+	knocked := s.Stage == Knocking || s.Stage == AwaitingSSH
+	s.Stage = Idle
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.Failure = context.Canceled
+		s.Note("cancelled")
+	case err != nil:
+		s.Failure = err
+		s.Note("%v", err)
+		if knocked {
+			s.store(false, err.Error())
+		}
+	case knocked && s.Report != nil:
+		s.store(s.Report.Opened, s.summary())
+	}
+}
+
+// store stores how a handshake ended for the Hosts screen.
+func (s *Screen) store(opened bool, summary string) {
+	if s.Config.ResultsPath == "" {
+		return
+	}
+	r := hosts.Result{At: s.Now.UTC(), Opened: opened, Summary: summary}
+	if err := hosts.SaveResult(s.Config.ResultsPath, s.Host.Name, r); err != nil {
+		s.Note("%v", err)
+	}
+}
+
+// copySequence hands this hour's ports to the terminal's clipboard.
+func (s *Screen) copySequence() tea.Cmd {
+	ports := s.Sequence(s.Hour()).Ports()
+	s.Note("sequence sent to the terminal's clipboard (OSC 52)")
+	return s.CopyText(session.PortList(ports[:]))
+}
+
+// happened notes one event of a handshake.
+func (s *Screen) happened(e knock.Event) {
+	switch e.Kind {
+	case knock.AttemptStarted:
+		if s.Stage = Knocking; e.Attempt == 0 {
+			s.began = s.Now
+		} else {
+			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, ui.Duration(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
+		}
+	case knock.ProbeStarted:
+		s.Stage = AwaitingSSH
+	case knock.Finished:
+		s.Stage = Knocking
+		s.finished(e.Report)
+	}
+}
+
+// finished notes how a handshake ended.
+func (s *Screen) finished(r knock.Report) {
+	if r.Before.State != knock.SSHOpen {
+		s.opened = time.Time{}
+	}
+	n := len(r.Attempts)
+	if n == 0 {
+		return
+	}
+	s.answers(r.Attempts[n-1])
+	if s.stillOpen() {
+		s.Note("%s", s.summary())
+		return
+	}
+	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
+		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
+		s.Note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
+		return
+	}
+	s.Note("SSH %s after %s; d finds out why", r.SSH.State, knock.Plural(n, "attempt"))
+}
+
+// answers notes which answers an attempt's knocks got, if any.
+func (s *Screen) answers(a knock.Attempt) {
+	count := map[knock.Answer]int{}
+	for _, k := range a.Knocks {
+		count[k.Answer]++
+	}
+	for _, answer := range []knock.Answer{knock.Open, knock.Refused, knock.Unreachable} {
+		if n := count[answer]; n > 0 {
+			s.Note("%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
+		}
+	}
+}
+
+// elapsed returns how long the handshake under way has lasted, at most a minute:
+// the clock may be set meanwhile.
+func (s *Screen) elapsed() time.Duration {
+	return min(max(0, s.Now.Sub(s.began)), time.Minute)
+}

@@ -1,0 +1,147 @@
+// Package watching is the Watch screen, for use on the server: the addresses that
+// move through the gate's phases, how long ago they entered each, and totals.
+package watching
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock/gate/watch"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Screen shows who moves through the gate of this machine.
+type Screen struct {
+	*session.Session
+	failed error         // why run ended
+	newest watch.Snapshot // zero until the first reading
+	paused *pausedWatch  // what is shown while paused, or nil
+	top    int           // the first row shown
+	at     int           // the chosen row, and its address, which the choice follows
+	chosen netip.Addr
+}
+
+// New returns the screen and the command that starts run, which reports what it
+// watches until its context ends, as [watch.Watcher] does.
+func New(s *session.Session, run func(ctx context.Context, on func(watch.Snapshot)) error) (*Screen, tea.Cmd) {
+	_, begin := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
+		return run(ctx, func(seen watch.Snapshot) { emit(seen) })
+	})
+	return &Screen{Session: s}, begin
+}
+
+// Err returns the error with which run ended; nil while it runs.
+func (s *Screen) Err() error { return s.failed }
+
+// pausedWatch is what a paused screen shows.
+type pausedWatch struct {
+	seen watch.Snapshot
+	at   time.Time
+}
+
+func (s *Screen) Keys() ui.Keys {
+	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
+	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
+	if s.paused != nil {
+		pause = pause.As("resume")
+	}
+	updown := ui.NewKey("up down", "choose", "", nil)
+	k := ui.Keys{Rows: [][]ui.Key{move, {pause}}, Bar: []ui.Key{pause, updown}}
+	k.Legend = [][2]string{
+		{"1st 2nd ...", "how long ago it entered that phase"},
+		{"a mark alone", "it passed that phase between two readings"},
+		{"stuck at 2", "the window passed without a third knock"},
+		{"stuck at 5", "the gate was open and nobody connected"},
+		{"refused", "at 4, by a replay guard that is full"},
+		{"nothing listens", "the gate was open; no SSH server behind it"},
+		{"got in", "seen up to 1 s late if no rule records it"},
+		{"opened before", "before the watch: got in or not, unknown"},
+		{"gate changed", "meanwhile: how it ended is unknown"},
+		{"shared?", "perhaps one client by two addresses"},
+	}
+	if g := s.seen().Gate; g.Kind != "" {
+		if !g.Ended {
+			k.Legend = append(k.Legend, [2]string{"here", "connections of under a second may be missed"})
+		}
+		if !g.Counted {
+			k.Legend = append(k.Legend, [2]string{"here", "no rule counts dropped attempts"})
+		}
+	}
+	return k
+}
+
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case ui.JobEvent:
+		if seen, ok := msg.Event.(watch.Snapshot); ok {
+			s.newest = seen
+		}
+	case ui.JobDone:
+		s.failed = msg.Err
+		return tea.Quit
+	}
+	s.follow()
+	return nil
+}
+
+// Moving reports whether tenths of seconds are shown, as of recent changes.
+func (s *Screen) Moving() bool {
+	visits := s.seen().Visits
+	return s.paused == nil && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
+}
+
+// pause pauses or resumes the screen.
+func (s *Screen) pause() {
+	if s.paused != nil {
+		s.paused = nil
+	} else {
+		s.paused = &pausedWatch{s.newest, s.Now}
+	}
+	s.follow()
+}
+
+// seen is what is shown: the newest reading, or the paused one.
+func (s *Screen) seen() watch.Snapshot {
+	if s.paused != nil {
+		return s.paused.seen
+	}
+	return s.newest
+}
+
+// when is the time of what is shown.
+func (s *Screen) when() time.Time {
+	if s.paused != nil {
+		return s.paused.at
+	}
+	return s.Now
+}
+
+// follow keeps the choice on its address and within the rows shown. Without a choice
+// it is the first row.
+func (s *Screen) follow() {
+	visits := s.seen().Visits
+	if s.chosen.IsValid() {
+		if i := slices.IndexFunc(visits, func(v watch.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
+			s.top += i - s.at
+			s.at = i
+		}
+	}
+	s.at = max(0, min(s.at, len(visits)-1))
+	s.top = max(0, min(s.top, len(visits)-s.rows()))
+	s.top = max(min(s.top, s.at), s.at-s.rows()+1)
+}
+
+// choose chooses a row.
+func (s *Screen) choose(row int) {
+	visits := s.seen().Visits
+	s.at = max(0, min(row, len(visits)-1))
+	s.chosen = netip.Addr{}
+	if s.at > 0 && s.at < len(visits) { // the first row is no address in particular
+		s.chosen = visits[s.at].Addr
+	}
+}
