@@ -24,7 +24,7 @@ type doctorOptions struct {
 
 func newDoctor(f *flags) *cobra.Command {
 	o := &doctorOptions{}
-	cmd := f.hostCommand("doctor", "Find out why SSH does not open, and what to do", `doctor examines HOST: the name, the route, SSH without a knock, both clocks, the handshake,
+	cmd := f.hostCommand("doctor HOST", "Find out why SSH does not open, and what to do", `doctor examines HOST: the name, the route, SSH without a knock, both clocks, the handshake,
 the other IP family, whether something rejects the knocks on the way, and which hour, range
 and secret variant would open the gate (see rapport scan --help). It begins with the cheap
 and harmless checks, and stops when it knows the cause. It makes only a few connections to

@@ -241,9 +241,9 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 }
 
 // hostCommand returns a command that takes one HOST.
-func (f *flags) hostCommand(name, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
+func (f *flags) hostCommand(use, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: name + " HOST", Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
+		Use: use, Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, f, args[0]) },
 	}
 }

@@ -203,13 +203,12 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 		return parseEnvironment(f.environment)
 	}
 	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return knock.Secret{}, err
-	}
-	if err != nil {
+	case err != nil:
 		return knock.Secret{}, errors.New("no secret: give --generate, --secret-file PATH, set RAPPORT_SECRET, or run the command on a terminal")
-	}
-	if text == "" {
+	case text == "":
 		return hosts.Generate(), nil
 	}
 	return knock.ParseSecret(text)
@@ -233,36 +232,29 @@ func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 
 func newHostsEdit(f *flags) *cobra.Command {
 	var e entryFlags
-	cmd := &cobra.Command{
-		Use:               "edit NAME",
-		ValidArgsFunction: f.completeHosts,
-		Short:             "Change a server's entry in the hosts file",
-		Long:              `edit changes what the flags say, and leaves the rest of the file unchanged, with its comments.`,
-		Args:              oneHost,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := f.path()
-			if err != nil {
-				return err
-			}
-			var secret knock.Secret
-			if e.generate {
-				secret = hosts.Generate()
-			}
-			h, err := hosts.Edit(cmd.Context(), path, args[0], func(h hosts.Host) (hosts.Host, error) {
-				h, err := e.apply(cmd, f, h)
-				if err != nil || f.secretFile == "" {
-					return h, err
-				}
-				h.Secret, err = ownSecretFile(f.secretFile)
+	cmd := f.hostCommand("edit NAME", "Change a server's entry in the hosts file", `edit changes what the flags say, and leaves the rest of the file unchanged, with its comments.`, func(cmd *cobra.Command, f *flags, name string) error {
+		path, err := f.path()
+		if err != nil {
+			return err
+		}
+		var secret knock.Secret
+		if e.generate {
+			secret = hosts.Generate()
+		}
+		h, err := hosts.Edit(cmd.Context(), path, name, func(h hosts.Host) (hosts.Host, error) {
+			h, err := e.apply(cmd, f, h)
+			if err != nil || f.secretFile == "" {
 				return h, err
-			}, secret, hosts.SecretSource(e.store))
-			if err != nil {
-				return err
 			}
-			report(cmd.ErrOrStderr(), path, h, secret)
-			return nil
-		},
-	}
+			h.Secret, err = ownSecretFile(f.secretFile)
+			return h, err
+		}, secret, hosts.SecretSource(e.store))
+		if err != nil {
+			return err
+		}
+		report(cmd.ErrOrStderr(), path, h, secret)
+		return nil
+	})
 	e.register(cmd)
 	return cmd
 }

@@ -22,7 +22,7 @@ type knockOptions struct {
 
 func newKnock(f *flags) *cobra.Command {
 	o := &knockOptions{}
-	cmd := f.hostCommand("knock", "Send the handshake, then check whether SSH opened", `knock sends this hour's five knocks to HOST in order and checks whether SSH opened.
+	cmd := f.hostCommand("knock HOST", "Send the handshake, then check whether SSH opened", `knock sends this hour's five knocks to HOST in order and checks whether SSH opened.
 If it did not, knock tries again soon, with each knock sent twice and with wider gaps.
 Within 30 seconds before and 90 seconds after an hour change it sends the neighbouring
 hour's knocks too. To a gate that starts over on a wrong or repeated knock (strict in the

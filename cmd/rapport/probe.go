@@ -10,7 +10,7 @@ import (
 )
 
 func newProbe(f *flags) *cobra.Command {
-	return f.hostCommand("probe", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
+	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
 at most four seconds; --timeout sets another limit.
 
 Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)

@@ -52,7 +52,7 @@ func (s *search) Validate() error {
 
 func newScan(f *flags) *cobra.Command {
 	s := &search{}
-	cmd := f.hostCommand("scan", "Find out which hour and range open the gate, in one pass", `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
+	cmd := f.hostCommand("scan HOST", "Find out which hour and range open the gate, in one pass", `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
 candidates, then ports 2, 3 and 4 of all, then one candidate at a time port 5 and a probe
 of SSH. When the window is over, a handshake confirms the candidate that opened the gate.
 The ranges tried are the known one, the same with each end off by one, and those of

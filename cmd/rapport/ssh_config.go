@@ -11,7 +11,7 @@ import (
 
 func newSSHConfig(f *flags) *cobra.Command {
 	var master, plain bool
-	cmd := f.hostCommand("ssh-config", "Print the stanza for ~/.ssh/config", `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
+	cmd := f.hostCommand("ssh-config HOST", "Print the stanza for ~/.ssh/config", `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
 git reach HOST through the gate by themselves:
 
   rapport ssh-config myserver >>~/.ssh/config`, func(cmd *cobra.Command, f *flags, typed string) error {
