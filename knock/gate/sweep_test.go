@@ -224,3 +224,23 @@ func TestInspectTheEmptySecret(t *testing.T) {
 		}
 	}
 }
+
+// No sweep guard helps a narrow range: the fix is a wider one.
+func TestSweepOfANarrowRange(t *testing.T) {
+	for _, tt := range []struct {
+		bottom, top int
+		fix         string
+	}{
+		{10000, 10999, "load the script of rapport rules HOST"},
+		{10000, 10049, "take a wider range"},
+	} {
+		facts := gate.Facts{Candidate: &solve.Candidate{Range: knocktest.NewRange(t, tt.bottom, tt.top), Variant: solve.AsGiven}}
+		found := false
+		for _, p := range readRules(t, rules(t, "article.save")).Problems(facts) {
+			found = found || p.Code == "no-sweep-guard" && strings.HasPrefix(p.Fix, tt.fix)
+		}
+		if !found {
+			t.Errorf("%d-%d: no fix that starts %q", tt.bottom, tt.top, tt.fix)
+		}
+	}
+}
