@@ -14,6 +14,7 @@ import (
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -46,7 +47,7 @@ func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
 			short += ", v" + string(family) + " too"
 		}
 		if n := len(x.e.others); n > 0 {
-			summary += fmt.Sprintf(", and %s that %s not tried", knock.Plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
+			summary += fmt.Sprintf(", and %s that %s not tried", phrase.Plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
 		}
 	}
 	s.end(OK, summary, func(r *Report) { r.Address = addr.String() }, short)
@@ -96,13 +97,13 @@ func (x *run) readClocks(ctx context.Context) {
 			x.update(func(r *Report) { r.Clock = &shown })
 		})
 		x.asked = clockAnswer{r, err}
-		byNTP := knock.FormatOffset(-r.Local.Offset) + " by NTP"
+		byNTP := phrase.Offset(-r.Local.Offset) + " by NTP"
 		switch l := r.Local; {
 		case len(c.NTP) == 0:
 		case err != nil:
 			local.end(Skipped, "ended early", nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", knock.FormatOffset(-l.Offset)), nil, byNTP)
+			local.end(Warn, fmt.Sprintf("off by %s, as NTP says", phrase.Offset(-l.Offset)), nil, byNTP)
 		case l.Known:
 			local.end(OK, fmt.Sprintf("right to %.3f s, as NTP says", (l.Offset.Abs()+l.Uncertainty).Seconds()), nil, byNTP)
 		default:

@@ -8,6 +8,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 )
 
 // explanation is a cause with the texts, figures and change that it has as the
@@ -67,7 +68,7 @@ func (e evidence) afterHandshake() []explanation {
 	}
 	if ports, _ := answered(h, knock.Open); len(ports) > 0 && !e.target.Addr.Addr().IsLoopback() {
 		f := certain(KnocksIntercepted, "knock ports accept connections: a proxy or a tarpit answers in the server's place",
-			"knock from another network, or ask this one's administrator to leave the range alone", fmt.Sprintf("%s accepted: a gate stays silent", knock.Plural(len(ports), "port")))
+			"knock from another network, or ask this one's administrator to leave the range alone", fmt.Sprintf("%s accepted: a gate stays silent", phrase.Plural(len(ports), "port")))
 		f[0].detail.Ports = ports
 		return f
 	}

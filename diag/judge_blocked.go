@@ -3,7 +3,7 @@ package diag
 import (
 	"fmt"
 
-	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // blocked reports whether something rejects the knocks and nothing else.
@@ -30,7 +30,7 @@ func (e evidence) blockedSummary() string {
 
 func (e evidence) blockedEvidence() (all []string) {
 	g := e.egress
-	all = append(all, fmt.Sprintf("%s %s", knock.Plural(len(g.ports), "knock"), g.answer))
+	all = append(all, fmt.Sprintf("%s %s", phrase.Plural(len(g.ports), "knock"), g.answer))
 	if g.mixed {
 		all = append(all, "others of the same handshake were not")
 	}

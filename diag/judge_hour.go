@@ -8,6 +8,7 @@ import (
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 )
 
 // hourJudge explains why the server expects the sequence of another hour.
@@ -37,8 +38,8 @@ func (e evidence) otherHour(o opening) []explanation {
 		return []explanation{f}
 	}
 	if k := e.target.Skew; k != 0 && j.hours == 0 {
-		f := j.explain(j.pick(HourBehind, HourAhead), 0.95, fmt.Sprintf("the skew set here, %s, is wrong: the server is in this machine's own hour", knock.FormatDuration(k)), "", "without that skew the handshake opens")
-		f.fix = "set the skew here to " + knock.FormatDuration(j.skew)
+		f := j.explain(j.pick(HourBehind, HourAhead), 0.95, fmt.Sprintf("the skew set here, %s, is wrong: the server is in this machine's own hour", phrase.Duration(k)), "", "without that skew the handshake opens")
+		f.fix = "set the skew here to " + phrase.Duration(j.skew)
 		return []explanation{f}
 	}
 	if !j.known {
@@ -82,14 +83,14 @@ func (j hourJudge) clientClock() (explanation, bool) {
 	if !j.known && knock.HourOf(j.now.Add(l.Offset.Round(time.Second))) == j.Hour {
 		j.skew = l.Offset.Round(time.Second)
 	}
-	return j.explain(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %s", knock.FormatAhead(-l.Offset.Round(time.Second)), shortHour(j.Hour)),
-		"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+knock.FormatOffset(-l.Offset)), true
+	return j.explain(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %s", phrase.Ahead(-l.Offset.Round(time.Second)), shortHour(j.Hour)),
+		"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+phrase.Offset(-l.Offset)), true
 }
 
 // serverClock blames the server's clock, and this machine's as well where no NTP
 // server vouches for it.
 func (j hourJudge) serverClock() []explanation {
-	main := j.explain(j.pick(ServerBehind, ServerAhead), 0.95, fmt.Sprintf("the server's clock is %s: %s", knock.FormatAhead(j.clock.Skew.Round(time.Second)), j.expects()),
+	main := j.explain(j.pick(ServerBehind, ServerAhead), 0.95, fmt.Sprintf("the server's clock is %s: %s", phrase.Ahead(j.clock.Skew.Round(time.Second)), j.expects()),
 		"on the server: timedatectl set-ntp true; ", j.clockEvidence())
 	if j.local {
 		main.Evidence = append(main.Evidence, "this machine's clock is right, as NTP says")
@@ -111,10 +112,10 @@ func (j hourJudge) pick(earlier, later Code) Code {
 // with "; " or is empty.
 func (j hourJudge) explain(code Code, likelihood float64, summary, fix string, evidence ...string) explanation {
 	skew, offset := j.skew, j.Offset
-	until := "until then apply skew " + knock.FormatDuration(skew) + " here"
+	until := "until then apply skew " + phrase.Duration(skew) + " here"
 	switch code {
 	case RulesStale:
-		until = fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", knock.FormatDuration(skew))
+		until = fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(skew))
 	case HourAhead, HourBehind:
 		until += ", which is known to the hour only: a zone with half hours needs another"
 	}
@@ -140,7 +141,7 @@ func (j hourJudge) clockEvidence() string {
 	if len(names) == 1 {
 		say = " says"
 	}
-	return fmt.Sprintf("the server's clock is off by %s, as %s", knock.FormatOffset(j.clock.Skew), strings.Join(names, ", ")+say)
+	return fmt.Sprintf("the server's clock is off by %s, as %s", phrase.Offset(j.clock.Skew), strings.Join(names, ", ")+say)
 }
 
 // allows reports whether a clock that is off by some offset of i may be in the

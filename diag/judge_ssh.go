@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // opens is the verdict for a gate that works. It warns where the clocks differ
@@ -17,7 +18,7 @@ func (e evidence) opens() []explanation {
 	}
 	if skew, ok := e.wrongSkew(); ok {
 		f[0].summary += ", but " + e.clock.Summary(e.now)
-		f[0].fix = fmt.Sprintf("set the clock that is wrong, or apply skew %s here", knock.FormatDuration(skew))
+		f[0].fix = fmt.Sprintf("set the clock that is wrong, or apply skew %s here", phrase.Duration(skew))
 		f[0].change.Skew = &skew
 	}
 	return f
@@ -58,7 +59,7 @@ func stateText(s knock.SSHState) string {
 // lossy is a handshake that opens only when it is repeated.
 func (e evidence) lossy(attempts int) []explanation {
 	f := certain(LossyPath, fmt.Sprintf("it opens, but only at attempt %d: the path loses or reorders packets", attempts),
-		"nothing is wrong with the gate; more attempts help: rapport knock --attempts", fmt.Sprintf("%s had no effect, then SSH opened", knock.Plural(attempts-1, "handshake")))
+		"nothing is wrong with the gate; more attempts help: rapport knock --attempts", fmt.Sprintf("%s had no effect, then SSH opened", phrase.Plural(attempts-1, "handshake")))
 	f[0].detail.Loss = float64(attempts-1) / float64(attempts)
 	return f
 }

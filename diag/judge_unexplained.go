@@ -7,6 +7,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
+	"rapport/knock/phrase"
 )
 
 // unexplained is the verdict when no cause was found: it says what speaks for
@@ -19,7 +20,7 @@ func (e evidence) unexplained() []explanation {
 		f.summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
-		f.summary += fmt.Sprintf("; %s may fit all the same, because of a sweep guard", knock.Plural(s.BeyondGuard+s.Untried, "candidate"))
+		f.summary += fmt.Sprintf("; %s may fit all the same, because of a sweep guard", phrase.Plural(s.BeyondGuard+s.Untried, "candidate"))
 	}
 	f.Evidence = append(append(e.sshEvidence(), e.scanEvidence()...), e.missing()...)
 	return e.alternatives(f)
@@ -53,10 +54,10 @@ func (e evidence) scanEvidence() (all []string) {
 			say("%d candidates did not open it, %d hours back and %d ahead", s.Candidates-s.Untried, e.past, e.future)
 		}
 		if s.BeyondGuard > 0 {
-			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, knock.Plural(s.BeyondGuard, "candidate"))
+			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, phrase.Plural(s.BeyondGuard, "candidate"))
 		}
 		if s.Untried > 0 {
-			say("missing: there was no time for %s, since the gate's sweep guard forgives %d wrong ports a minute", knock.Plural(s.Untried, "candidate"), e.target.SweepGuard)
+			say("missing: there was no time for %s, since the gate's sweep guard forgives %d wrong ports a minute", phrase.Plural(s.Untried, "candidate"), e.target.SweepGuard)
 		}
 	}
 	for _, r := range e.openedOnce() {
@@ -108,7 +109,7 @@ func (e evidence) alternatives(f explanation) []explanation {
 		found = e.unexplainedByRules(found, e.rules)
 	}
 	if g := e.egress; g != nil && !e.blocked() {
-		add(KnocksBlocked, 0.2, fmt.Sprintf("%s %s, but so are ports outside the range: the server itself seems to answer like this", knock.Plural(len(g.ports), "knock"), g.answer))
+		add(KnocksBlocked, 0.2, fmt.Sprintf("%s %s, but so are ports outside the range: the server itself seems to answer like this", phrase.Plural(len(g.ports), "knock"), g.answer))
 	}
 	return found
 }

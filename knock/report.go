@@ -49,8 +49,8 @@ type Before struct {
 
 // Attempt is one pass through the sequence.
 type Attempt struct {
-	Gap    Millis        `json:"gap_ms"`
-	Resets int           `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, which make a strict gate start over
+	Gap    Millis      `json:"gap_ms"`
+	Resets int         `json:"resets,omitempty"` // SYNs to a wrong port before the knocks, which make a strict gate start over
 	Knocks []SentKnock `json:"knocks"`
 }
 

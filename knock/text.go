@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -54,72 +53,4 @@ func WithoutPath(err error) error {
 		return le.Err
 	}
 	return err
-}
-
-// Plural writes a number of things: "1 hour", "3 addresses", "2 hypotheses".
-func Plural(n int, what string) string {
-	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	if stem, ok := strings.CutSuffix(what, "sis"); ok {
-		return fmt.Sprintf("%d %sses", n, stem)
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// FormatDuration writes a duration as the hosts file and flags accept it, without
-// trailing units that are zero: 41m, where String writes 41m0s.
-func FormatDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
-
-// FormatOffset writes a clock's offset for a table: +0.004 s below a minute, else
-// -3:00:00.
-func FormatOffset(d time.Duration) string {
-	if d.Abs() < time.Minute {
-		return fmt.Sprintf("%+.3f s", d.Seconds())
-	}
-	sign := "+"
-	if d < 0 {
-		sign = "-"
-	}
-	d = d.Abs().Round(time.Second)
-	return fmt.Sprintf("%s%d:%02d:%02d", sign, d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
-}
-
-// FormatAhead writes a clock's offset in words, in whole seconds: 41 min ahead,
-// 3 h 0 min behind.
-func FormatAhead(d time.Duration) string {
-	if d < 0 {
-		return FormatSpan(-d) + " behind"
-	}
-	return FormatSpan(d) + " ahead"
-}
-
-// FormatSpan writes a duration in words, in whole seconds: 2 d 3 h 0 min, 41 min
-// 20 s. d is not negative.
-func FormatSpan(d time.Duration) string {
-	const day = 24 * time.Hour
-	days, h, m, s := d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
-	var parts []string
-	add := func(n time.Duration, unit string, always bool) {
-		if n > 0 || always {
-			parts = append(parts, fmt.Sprintf("%d %s", n, unit))
-		}
-	}
-	add(days, "d", false)
-	add(h, "h", days > 0)
-	add(m, "min", d == 0 || d >= time.Minute)
-	add(s, "s", false)
-	return strings.Join(parts, " ")
 }

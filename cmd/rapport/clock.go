@@ -11,6 +11,7 @@ import (
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 )
 
 // ntpFlag is the servers of --ntp: nil if it was not given, else they are asked in
@@ -103,10 +104,10 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 	skew, ok := r.RoundSkew()
 	switch {
 	case h.Skew != 0 && ok && skew == h.Skew:
-		fmt.Fprintf(w, "that is the known skew, %s\n", knock.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "that is the known skew, %s\n", phrase.Duration(h.Skew))
 		return
 	case h.Skew != 0:
-		fmt.Fprintf(w, "the known skew is %s\n", knock.FormatDuration(h.Skew))
+		fmt.Fprintf(w, "the known skew is %s\n", phrase.Duration(h.Skew))
 	}
 	if ok && skew != h.Skew {
 		f.printChange(w, h.Name, hosts.Change{Skew: &skew})
@@ -127,5 +128,5 @@ func skewNote(r clock.Report) string {
 	if !ok {
 		return ""
 	}
-	return "; its skew is " + knock.FormatDuration(skew)
+	return "; its skew is " + phrase.Duration(skew)
 }

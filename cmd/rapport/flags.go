@@ -15,6 +15,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/phrase"
 )
 
 // flags are the options that all subcommands share.
@@ -68,7 +69,7 @@ func (f *flags) Validate() error {
 	case f.timeout <= 0:
 		return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	case f.skew.Abs() > hosts.MaxSkew:
-		return fmt.Errorf("--skew %s is more than a century", knock.FormatDuration(f.skew))
+		return fmt.Errorf("--skew %s is more than a century", phrase.Duration(f.skew))
 	case f.sshPort < 1 || f.sshPort > 65535:
 		return fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
 	}
@@ -219,10 +220,10 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
 	words := c.Flags()
 	if f.listed {
-		words = slices.Concat([]string{"rapport hosts edit", knock.ShellWord(name)}, words)
+		words = slices.Concat([]string{"rapport hosts edit", phrase.ShellWord(name)}, words)
 	}
 	if f.listed && f.config != "" {
-		words = append(words, "--config", knock.ShellWord(f.config))
+		words = append(words, "--config", phrase.ShellWord(f.config))
 	}
 	fmt.Fprintf(w, "to apply it: %s\n", strings.Join(words, " "))
 }

@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 )
 
 func newHosts(f *flags) *cobra.Command {
@@ -287,7 +288,7 @@ entry; it is required if the script names no host.`,
 				name = args[1]
 			}
 			if name == "" {
-				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", knock.ShellWord(args[0]))
+				return fmt.Errorf("the script names no host: rapport hosts import %s NAME", phrase.ShellWord(args[0]))
 			}
 			h := hosts.NewHost(name)
 			h.Range = script.Range

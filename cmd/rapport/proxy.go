@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/knock/proxy"
 )
 
@@ -92,7 +93,7 @@ func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 func advise(err error, host string) error {
 	var shut errShut
 	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
-		return fmt.Errorf("%w; find out why: rapport doctor %s", err, knock.ShellWord(host))
+		return fmt.Errorf("%w; find out why: rapport doctor %s", err, phrase.ShellWord(host))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 )
 
 // secretVariable is the environment variable that can hold the secret.
@@ -30,9 +31,9 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
 	switch {
 	case errors.Is(err, hosts.ErrNoTerminal) && f.listed:
-		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, knock.ShellWord(h.Name), secretVariable)
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
 	case errors.Is(err, hosts.ErrNoTerminal):
-		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, knock.ShellWord(h.Name), secretVariable)
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
 	case err != nil:
 		return knock.Secret{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // seqReport is what seq prints.
@@ -132,7 +133,7 @@ func printSeq(w io.Writer, r seqReport, t knock.Target, paper bool) {
 		ports := strings.Trim(fmt.Sprint(r.Sequences[0].Ports), "[]")
 		fmt.Fprintf(w, "\nBy hand, with the ports of the hour (here the first one):\n"+
 			"  h=%s; for p in %s; do nc -w 1 $h $p </dev/null >/dev/null 2>&1; done; ssh -p %d $h\n",
-			knock.ShellWord(t.Host), ports, t.Addr.Port())
+			phrase.ShellWord(t.Host), ports, t.Addr.Port())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // agreement is the largest offset between clocks that count as equal.
@@ -32,7 +33,7 @@ func (r Report) Summary(now time.Time) string {
 		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing(low, high))
 	}
 
-	text := "the server is " + knock.FormatAhead(skew)
+	text := "the server is " + phrase.Ahead(skew)
 	// The server's hour changes when this machine's clock is at change past the hour.
 	change := (-skew%time.Hour + time.Hour) % time.Hour
 	here := HourOffset(now, skew)
@@ -72,7 +73,7 @@ func (r Report) LocalSummary() string {
 	case r.Local.Offset.Abs() < agreement:
 		return fmt.Sprintf("which agrees with NTP (%+.3f s)", -r.Local.Offset.Seconds())
 	}
-	return "which is " + knock.FormatAhead(-offset) + " by NTP: set it"
+	return "which is " + phrase.Ahead(-offset) + " by NTP: set it"
 }
 
 // SameHour reports whether the clocks allow the hour that a skew gives at this
@@ -88,7 +89,7 @@ func (r Reading) Text() string {
 	if r.Err != nil {
 		return r.Err.Error()
 	}
-	text := fmt.Sprintf("%s, within %.3f s", knock.FormatOffset(r.Offset), r.Uncertainty.Seconds())
+	text := fmt.Sprintf("%s, within %.3f s", phrase.Offset(r.Offset), r.Uncertainty.Seconds())
 	if r.Uncertainty > vague {
 		text = between(r.Interval())
 	}
@@ -117,7 +118,7 @@ func (r Report) whyUnknown() string {
 			continue
 		}
 		if s.Err == nil {
-			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, knock.FormatOffset(s.Offset)))
+			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, phrase.Offset(s.Offset)))
 		}
 		names = append(names, s.Name)
 	}
@@ -173,11 +174,11 @@ func between(i Interval) string {
 	low, high := i.Low.Round(time.Minute), i.High.Round(time.Minute)
 	switch {
 	case low >= 0:
-		return fmt.Sprintf("%s to %s ahead", knock.FormatSpan(low), knock.FormatSpan(high))
+		return fmt.Sprintf("%s to %s ahead", phrase.Span(low), phrase.Span(high))
 	case high <= 0:
-		return fmt.Sprintf("%s to %s behind", knock.FormatSpan(-high), knock.FormatSpan(-low))
+		return fmt.Sprintf("%s to %s behind", phrase.Span(-high), phrase.Span(-low))
 	}
-	return fmt.Sprintf("between %s behind and %s ahead", knock.FormatSpan(-low), knock.FormatSpan(high))
+	return fmt.Sprintf("between %s behind and %s ahead", phrase.Span(-low), phrase.Span(high))
 }
 
 // RoundSkew returns the skew to store for a host: to the second, or to the minute

@@ -8,6 +8,7 @@ import (
 
 	"rapport/diag/clock"
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -125,7 +126,7 @@ func announce(all []solve.Candidate) string {
 	if len(hours) == 0 {
 		return "nothing to try"
 	}
-	s := fmt.Sprintf("trying %d candidates: %s, %s", len(all), knock.Plural(len(hours), "hour"), knock.Plural(len(ranges), "range"))
+	s := fmt.Sprintf("trying %d candidates: %s, %s", len(all), phrase.Plural(len(hours), "hour"), phrase.Plural(len(ranges), "range"))
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}

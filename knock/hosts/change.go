@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Change is a change of a host's entry after which the handshake should open the
@@ -45,7 +46,7 @@ func (c Change) Apply(h Host) Host {
 func (c Change) String() string {
 	var words []string
 	if c.Skew != nil {
-		words = append(words, "skew "+knock.FormatDuration(*c.Skew))
+		words = append(words, "skew "+phrase.Duration(*c.Skew))
 	}
 	if c.Range.IsValid() {
 		words = append(words, "range "+c.Range.String())
@@ -65,7 +66,7 @@ func (c Change) String() string {
 // Flags returns the change as flags of the command line.
 func (c Change) Flags() (all []string) {
 	if c.Skew != nil {
-		all = append(all, "--skew="+knock.FormatDuration(*c.Skew))
+		all = append(all, "--skew="+phrase.Duration(*c.Skew))
 	}
 	if c.Range.IsValid() {
 		all = append(all, "--range="+c.Range.String())

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // key is one key of a host in the hosts file.
@@ -165,7 +166,7 @@ func within(low, high time.Duration) func(value) (time.Duration, error) {
 	return func(v value) (time.Duration, error) {
 		d, err := v.duration()
 		if err == nil && (d < low || d > high) {
-			err = fmt.Errorf("%s %v is not within %s to %s", v.key, d, knock.FormatDuration(low), knock.FormatDuration(high))
+			err = fmt.Errorf("%s %v is not within %s to %s", v.key, d, phrase.Duration(low), phrase.Duration(high))
 		}
 		return d, err
 	}
@@ -281,7 +282,7 @@ func tomlString(s string) string {
 }
 
 // tomlDuration writes a duration as TOML text.
-func tomlDuration(d time.Duration) string { return tomlString(knock.FormatDuration(d)) }
+func tomlDuration(d time.Duration) string { return tomlString(phrase.Duration(d)) }
 
 // tomlStrings writes a TOML array on one line, or nothing for an empty list.
 func tomlStrings(all []string) string {

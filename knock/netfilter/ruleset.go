@@ -125,7 +125,7 @@ type Match struct {
 // SetMatch tests whether the source address is in a set.
 type SetMatch struct {
 	Set     string
-	Within time.Duration // since it was added, at most; 0 is any time
+	Within  time.Duration // since it was added, at most; 0 is any time
 	Mode    string        // of the recent match: rcheck, update or remove
 	Negated bool          // matches addresses that are not in the set
 	ByDest  bool          // tests the destination address instead

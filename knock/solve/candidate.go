@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Candidate is what five ports may be made with. Candidates compare with ==.
@@ -41,9 +42,9 @@ func (c Candidate) Made() string {
 func (c Candidate) When() string {
 	switch {
 	case c.Offset < 0:
-		return knock.Plural(-c.Offset, "hour") + " ago"
+		return phrase.Plural(-c.Offset, "hour") + " ago"
 	case c.Offset > 0:
-		return knock.Plural(c.Offset, "hour") + " ahead"
+		return phrase.Plural(c.Offset, "hour") + " ahead"
 	}
 	return "now"
 }

@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -30,7 +31,7 @@ func (s *Screen) findings() (out []string) {
 	if m := i.Candidate(); m != nil {
 		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
-			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", knock.Plural(n, "other combination")))
+			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", phrase.Plural(n, "other combination")))
 		}
 	}
 	add(s.conclusion())

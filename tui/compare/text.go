@@ -8,7 +8,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -133,12 +133,12 @@ func (c *collected) size() string {
 	if !c.atLineStart() {
 		lines++
 	}
-	s := knock.Plural(lines, "line")
+	s := phrase.Plural(lines, "line")
 	switch {
 	case n >= 1<<20:
 		return fmt.Sprintf("%s, %.1f MiB", s, float64(n)/(1<<20))
 	case n >= 1<<10:
 		return fmt.Sprintf("%s, %.1f KiB", s, float64(n)/(1<<10))
 	}
-	return s + ", " + knock.Plural(n, "byte")
+	return s + ", " + phrase.Plural(n, "byte")
 }

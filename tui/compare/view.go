@@ -9,6 +9,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -162,11 +163,11 @@ func (s *Screen) windowRow(i gate.Inspection) string {
 	there, here := i.Gate.Window(), s.Window()
 	switch {
 	case there != 0:
-		return s.row("window", knock.FormatDuration(there), knock.FormatDuration(here), sameness(there == here))
+		return s.row("window", phrase.Duration(there), phrase.Duration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", knock.FormatDuration(here), unknown)
+		return s.row("window", "computed", phrase.Duration(here), unknown)
 	}
-	return s.row("window", "endless", knock.FormatDuration(here), differs)
+	return s.row("window", "endless", phrase.Duration(here), differs)
 }
 
 // gateNote names the kind, families and chain of a gate.

@@ -7,7 +7,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/diag"
-	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/tui/ui"
 )
 
@@ -93,7 +93,7 @@ func (s *Screen) wordings(c diag.Check) []string {
 		all = append(all, scanInShort(*r.Scan, s.Target, c.Status == diag.Running))
 	case c.ID == diag.CheckServer && c.Status != diag.Running && r.Clock != nil:
 		if report := withoutKnock(*r.Clock); report.Known {
-			names, offset := witnesses(report), knock.FormatOffset(report.Skew)
+			names, offset := witnesses(report), phrase.Offset(report.Skew)
 			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"rapport/diag/clock"
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -103,7 +104,7 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 				failed = append(failed, r)
 				continue
 			}
-			words := knock.FormatOffset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
+			words := phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
 			name := r.Name
 			if r.Of == clock.Local {
 				name = "true time"

@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -293,7 +294,7 @@ func (s *Screen) finished(r knock.Report) {
 		s.Note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.Note("SSH %s after %s; d finds out why", r.SSH.State, knock.Plural(n, "attempt"))
+	s.Note("SSH %s after %s; d finds out why", r.SSH.State, phrase.Plural(n, "attempt"))
 }
 
 // answers notes which answers an attempt's knocks got, if any.

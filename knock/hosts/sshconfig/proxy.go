@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Proxy is the program that ssh runs as its ProxyCommand.
@@ -72,8 +73,8 @@ func sshWord(s string) string { return quoteWord(strings.ReplaceAll(s, "%", "%%"
 
 // quoteWord quotes a word for the shell that runs a ProxyCommand.
 func quoteWord(s string) string {
-	if runtime.GOOS == "windows" && knock.ShellWord(s) != s { // file names hold no double quote there
+	if runtime.GOOS == "windows" && phrase.ShellWord(s) != s { // file names hold no double quote there
 		return `"` + s + `"`
 	}
-	return knock.ShellWord(s)
+	return phrase.ShellWord(s)
 }

@@ -1,10 +1,10 @@
-package knock_test
+package phrase_test
 
 import (
 	"testing"
 	"time"
 
-	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 func TestFormatDuration(t *testing.T) {
@@ -12,7 +12,7 @@ func TestFormatDuration(t *testing.T) {
 		0: "0s", -3 * time.Hour: "-3h", 41 * time.Minute: "41m", 10 * time.Second: "10s",
 		3*time.Hour + 20*time.Minute: "3h20m", -10*time.Hour - 5*time.Second: "-10h0m5s",
 	} {
-		if got := knock.FormatDuration(d); got != want {
+		if got := phrase.Duration(d); got != want {
 			t.Errorf("FormatDuration(%d) = %s, want %s", d, got, want)
 		}
 	}

@@ -1,0 +1,83 @@
+package phrase
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Plural writes a number of things: "1 hour", "3 addresses", "2 hypotheses".
+func Plural(n int, what string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	if stem, ok := strings.CutSuffix(what, "sis"); ok {
+		return fmt.Sprintf("%d %sses", n, stem)
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Duration writes a duration as the hosts file and flags accept it, without
+// trailing units that are zero: 41m, where String writes 41m0s.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// Offset writes a clock's offset for a table: +0.004 s below a minute, else
+// -3:00:00.
+func Offset(d time.Duration) string {
+	if d.Abs() < time.Minute {
+		return fmt.Sprintf("%+.3f s", d.Seconds())
+	}
+	sign := "+"
+	if d < 0 {
+		sign = "-"
+	}
+	d = d.Abs().Round(time.Second)
+	return fmt.Sprintf("%s%d:%02d:%02d", sign, d/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
+}
+
+// Ahead writes a clock's offset in words, in whole seconds: 41 min ahead,
+// 3 h 0 min behind.
+func Ahead(d time.Duration) string {
+	if d < 0 {
+		return Span(-d) + " behind"
+	}
+	return Span(d) + " ahead"
+}
+
+// Span writes a duration in words, in whole seconds: 2 d 3 h 0 min, 41 min
+// 20 s. d is not negative.
+func Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	days, h, m, s := d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second
+	var parts []string
+	add := func(n time.Duration, unit string, always bool) {
+		if n > 0 || always {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit))
+		}
+	}
+	add(days, "d", false)
+	add(h, "h", days > 0)
+	add(m, "min", d == 0 || d >= time.Minute)
+	add(s, "s", false)
+	return strings.Join(parts, " ")
+}
+
+// ShellWord returns s as one word of a POSIX shell, quoted if necessary.
+func ShellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == "" && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
