@@ -225,7 +225,6 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	})
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
-		err = nil
 		if id == CheckHandshake {
 			x.e.noRouteErr = fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 		}

@@ -52,12 +52,12 @@ func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 
 	s := &syn{drop: drop && dropSYNACK(fd), sent: time.Now()}
 	for {
-		if err = syscall.Connect(fd, sockaddr); err != syscall.EINTR {
+		if err = syscall.Connect(fd, sockaddr); !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
 	switch {
-	case err == nil || err == syscall.EINPROGRESS || err == syscall.EALREADY || err == syscall.EISCONN:
+	case err == nil || errors.Is(err, syscall.EINPROGRESS) || errors.Is(err, syscall.EALREADY) || errors.Is(err, syscall.EISCONN):
 	case answerOf(err) == Pending:
 		syscall.Close(fd)
 		return nil, os.NewSyscallError("connect", err)

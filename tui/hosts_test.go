@@ -36,7 +36,7 @@ func newList(t *testing.T, text string) (*app, string) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	var m *app = newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
+	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}), path
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -364,7 +365,7 @@ func TestFaults(t *testing.T) {
 		s := start(t, fault("sshd=silent"))
 		c := s.handshake(s.ports(0))
 		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if n, err := c.Read(make([]byte, 1)); n > 0 || err == io.EOF {
+		if n, err := c.Read(make([]byte, 1)); n > 0 || errors.Is(err, io.EOF) {
 			t.Errorf("the silent server: %d bytes, %v", n, err)
 		}
 	})

@@ -109,7 +109,7 @@ func TestUpdateLeavesTheFileAlone(t *testing.T) {
 		}
 		return errMine
 	})
-	if err != errMine || read(t, path) != example {
+	if !errors.Is(err, errMine) || read(t, path) != example {
 		t.Errorf("after an edit that failed: %v", err)
 	}
 	broken := hostsFile(t, "[hosts.a]\nx = 1\n")

@@ -32,22 +32,22 @@ func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 	defer conn.Close()
 	widen(in)
 	widen(out)
-	sent := make(chan error, 1)
+	sent := make(chan struct{})
 	go func() {
 		_, err := io.CopyBuffer(onlyWriter{conn}, onlyReader{in}, make([]byte, carryBuffer))
 		if half, ok := conn.(halfCloser); ok && err == nil {
-			err = half.CloseWrite()
+			_ = half.CloseWrite() // the reader learns what is wrong
 		}
 		// The server may still send, as long as it does not pause for too long.
 		_ = conn.SetReadDeadline(time.Now().Add(drainTimeout))
-		sent <- err
+		close(sent)
 	}()
 	return receive(conn, out, sent)
 }
 
 // receive copies from conn to out. Once the input has ended, each read extends
 // the deadline of the next.
-func receive(conn net.Conn, out io.Writer, sent <-chan error) error {
+func receive(conn net.Conn, out io.Writer, sent <-chan struct{}) error {
 	buf := make([]byte, carryBuffer)
 	ended := false
 	for {
@@ -63,7 +63,7 @@ func receive(conn net.Conn, out io.Writer, sent <-chan error) error {
 		default:
 		}
 		switch {
-		case err == io.EOF, ended && errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, io.EOF), ended && errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrLost, err)

@@ -25,6 +25,7 @@ import (
 // Step is what the Compare screen is doing.
 type Step int
 
+// The steps.
 const (
 	Collecting Step = iota // keys and pastes are the text to compare
 	Naming                 // the path of a file is typed

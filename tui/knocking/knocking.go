@@ -21,9 +21,10 @@ import (
 // Stage is what the Knock screen is doing.
 type Stage int
 
+// The stages.
 const (
-	Idle Stage = iota
-	Resolving
+	Idle        Stage = iota // no handshake is under way
+	Resolving                // the name is looked up
 	Knocking    // knocks leave
 	AwaitingSSH // the knocks are sent, and SSH is probed
 	Probing     // SSH is probed without a knock

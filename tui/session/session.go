@@ -46,12 +46,13 @@ type Screen interface {
 // Page names a screen that another one opens.
 type Page int
 
+// The pages.
 const (
-	ToHosts Page = iota
-	ToKnock
+	ToHosts     Page = iota // the list of servers
+	ToKnock                 // the Knock screen
 	ToHandshake // the Knock screen, where a handshake begins
-	ToDiagnose
-	ToCompare
+	ToDiagnose  // the Diagnose screen
+	ToCompare   // the Compare screen
 )
 
 // Config is what the user started the screens with.

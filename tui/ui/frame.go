@@ -11,9 +11,11 @@ import (
 // The smallest size of a screen, the smallest with frames, and the height from which
 // there is room for everything, in cells.
 const (
-	MinWidth, MinHeight       = 60, 16
-	FramedWidth, FramedHeight = 80, 24
-	RoomyHeight               = 36
+	MinWidth     = 60
+	MinHeight    = 16
+	FramedWidth  = 80
+	FramedHeight = 24
+	RoomyHeight  = 36
 )
 
 // Size is the terminal's size in cells.

@@ -59,12 +59,12 @@ func StartJob(ctx context.Context, f Work) (*Job, tea.Cmd) {
 	return job, tea.Batch(run, listen)
 }
 
-// Beat arrives once a second, FastBeat a tenth of a second after [Soon]. Whoever
-// receives one starts the next, so that there is never more than one.
-type (
-	Beat     time.Time
-	FastBeat time.Time
-)
+// Beat arrives once a second. Whoever receives one starts the next, so that there
+// is never more than one.
+type Beat time.Time
+
+// FastBeat is a [Beat] a tenth of a second after [Soon].
+type FastBeat time.Time
 
 // EverySecond returns the command that waits for the next full second.
 func EverySecond() tea.Cmd {
