@@ -25,9 +25,9 @@ type Stage int
 const (
 	Idle        Stage = iota // no handshake is under way
 	Resolving                // the name is looked up
-	Knocking    // knocks leave
-	AwaitingSSH // the knocks are sent, and SSH is probed
-	Probing     // SSH is probed without a knock
+	Knocking                 // knocks leave
+	AwaitingSSH              // the knocks are sent, and SSH is probed
+	Probing                  // SSH is probed without a knock
 )
 
 // Screen shows the newest handshake, the sequences around this hour, and the

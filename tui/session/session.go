@@ -50,9 +50,9 @@ type Page int
 const (
 	ToHosts     Page = iota // the list of servers
 	ToKnock                 // the Knock screen
-	ToHandshake // the Knock screen, where a handshake begins
-	ToDiagnose  // the Diagnose screen
-	ToCompare   // the Compare screen
+	ToHandshake             // the Knock screen, where a handshake begins
+	ToDiagnose              // the Diagnose screen
+	ToCompare               // the Compare screen
 )
 
 // Config is what the user started the screens with.
