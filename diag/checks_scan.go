@@ -20,8 +20,8 @@ func (x *run) gaps() []time.Duration {
 	return gaps
 }
 
-// beforeAgain makes the handshake with all the attempts that the first one did not
-// have. The report is that of all of them.
+// repeat makes the handshake with the attempts that the first one left out. The
+// report covers all of them.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	first := x.e.handshake
 	if len(first.Attempts) > 1 {

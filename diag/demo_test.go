@@ -113,7 +113,7 @@ func TestDemoClock(t *testing.T) {
 			t.Run(fmt.Sprintf("%02dh %s", hour, d.fault), func(t *testing.T) {
 				t.Parallel()
 				if m := d.at.Minute(); m == 0 || m == 59 {
-					d.at = d.at.Add(30 * time.Minute) // tooSoon the hour change two hours open it
+					d.at = d.at.Add(30 * time.Minute) // near the hour change two hours open it
 				}
 				r := d.diagnose(t, own.next())
 				busy := want == diag.Opens && r.Verdict.Code == diag.LossyPath // the stand-in was late

@@ -17,7 +17,7 @@ import (
 // noon is this machine's time in these tests, half past the hour.
 var noon = time.Date(2026, 11, 22, 12, 30, 0, 0, time.UTC)
 
-// shutState is a handshake that opened nothing.
+// shut is a handshake that opened nothing.
 func shut(answer knock.Answer) *knock.Report {
 	var a knock.Attempt
 	for port := range knock.Knocks {

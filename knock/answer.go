@@ -68,8 +68,8 @@ func (m Millis) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(time.Duration(m).Microseconds())/1000, 'f', -1, 64), nil
 }
 
-// Measure is a measured span of time. Zero means that there was nothing to
-// measure, and is null in JSON.
+// Measure is a measured span of time. Zero means that nothing was
+// measured; it is null in JSON.
 type Measure time.Duration
 
 // MarshalJSON implements [encoding/json.Marshaler]: milliseconds, or null.

@@ -21,8 +21,8 @@ type BatchOptions struct {
 	// Shut is what a probe finds while SSH is shut: SSHFiltered if empty,
 	// SSHRefused or SSHUnreachable where the server rejects.
 	Shut SSHState
-	// Wait is how long answers are awaited after the last packet: 900 ms if zero,
-	// which is the most.
+	// Wait is how long answers are awaited after the last packet: at most 900 ms,
+	// which is also what zero means.
 	Wait time.Duration
 	// Sockets is the most sockets that are open at a time, 128 if zero. Where more
 	// would be needed, the oldest knocks are closed first: their SYN has left.
@@ -65,7 +65,7 @@ type BatchReport struct {
 // no probe before it completes a connection. on, if not nil, is called with every
 // event, on the caller's goroutine; it may cancel ctx to end the batch.
 //
-// The report holds what was done, also beside an error. Errors wrap
+// The report holds what was done, even if there is an error. Errors wrap
 // [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.
 func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
 	o.Shut = cmp.Or(o.Shut, SSHFiltered)

@@ -39,7 +39,7 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-// Wait waits for d, and reports whether ctx lasted as long.
+// Wait waits for d or until ctx ends, and reports whether d passed.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

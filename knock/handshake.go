@@ -49,13 +49,13 @@ func (c *Client) Plan(t Target, o Options) Plan {
 // Knock sends the handshake to t and probes SSH, attempt after attempt until SSH
 // answers. The knocks leave strictly in order, one SYN each, and their answers are
 // awaited while the next ones are sent; one probe precedes the first knock. A
-// probe stays open during later attempts (for a strict gate less than a second,
-// after which the kernel would repeat it), and the first one that SSH accepts
-// closes all others. No attempt starts that would not end in time. on, if not nil,
-// is called with every event, on the caller's goroutine.
+// probe stays open during later attempts; at a strict gate it is closed within a
+// second, before the kernel repeats its SYN. The first one that SSH accepts closes
+// all others. An attempt starts only if it can end before the timeout. on, if not
+// nil, is called with every event, on the caller's goroutine.
 //
-// The report holds what was done, also beside an error. It is no error that SSH
-// stayed shut. Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's
+// The report holds what was done, even if there is an error. That SSH stayed shut is
+// not an error. Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's
 // end, or say that the timeout is too short for a single attempt.
 func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event)) (Report, error) {
 	first := c.Plan(t, o)

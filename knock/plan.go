@@ -238,9 +238,8 @@ func why(i, n int, rtt time.Duration) string {
 // maxAttempts is the most attempts that one handshake makes.
 const maxAttempts = 20
 
-// Gaps returns the gaps of that many attempts, 1 to 20: gap for each, 1ms to a
-// quarter of the window; or, where gap is zero, the default ones with the widest
-// repeated as needed.
+// Gaps returns one gap for each of 1 to 20 attempts. A gap is 1 ms to a quarter of
+// the window; zero means the default gaps, with the widest repeated as needed.
 func Gaps(attempts int, gap time.Duration) ([]time.Duration, error) {
 	switch {
 	case attempts < 1 || attempts > maxAttempts:

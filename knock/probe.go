@@ -25,7 +25,7 @@ const (
 
 // Probe checks whether SSH answers at addr, with one connection. Only
 // Options.Timeout counts; zero is four seconds. Errors are those of
-// [Client.Knock]. The report holds what was seen, also beside an error.
+// [Client.Knock]. The report holds what was seen, even if there is an error.
 func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o Options) (ProbeReport, error) {
 	if o.Timeout == 0 {
 		o.Timeout = probeTimeout

@@ -75,7 +75,7 @@ func (r Range) String() string { return fmt.Sprintf("%d-%d", r.bottom, r.top) }
 // MarshalText implements [encoding.TextMarshaler] with the form of String.
 func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// MarshalJSON implements [json.Marshaler] with an object of both ports.
+// MarshalJSON implements [encoding/json.Marshaler] with an object of both ports.
 func (r Range) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"bottom":%d,"top":%d}`, r.bottom, r.top), nil
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// DefaultTimeout is the usual limit for [Clocks.Read]: the start of a server's
-// second can be found twice in it.
+// DefaultTimeout is the usual limit for [Clocks.Read]: it leaves time to find the
+// start of a server's second twice.
 const DefaultTimeout = 3 * time.Second
 
 // Errors of readings that callers test for.
@@ -20,7 +20,7 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrNoAnswer says that no answer came in time.
 	ErrNoAnswer = errors.New("no answer")
-	// ErrNeedsRoot says that the source takes a raw socket, which is for root alone.
+	// ErrNeedsRoot says that the source needs a raw socket, which only root may open.
 	ErrNeedsRoot = errors.New("needs root")
 )
 

@@ -16,5 +16,5 @@
 // clock during Read does no harm. What a server sends is limited in length and
 // cleaned before it is shown.
 //
-// Each source is in a file source_NAME.go.
+// The sources are in the files source_*.go; clock.go lists them.
 package clock

@@ -11,7 +11,7 @@ import (
 // to it.
 type Interval struct{ Low, High time.Duration }
 
-// Middle returns the offset halfway.
+// Middle returns the middle of the interval.
 func (i Interval) Middle() time.Duration { return i.Low + i.HalfWidth() }
 
 // HalfWidth returns how far the ends are from the middle, rounded down.

@@ -58,7 +58,7 @@ func (r Reading) Interval() Interval {
 	return Interval{r.Offset - r.Uncertainty, r.Offset + r.Uncertainty}
 }
 
-// MarshalJSON implements [json.Marshaler]. Where there is an error, offset and
+// MarshalJSON implements [encoding/json.Marshaler]. Where there is an error, offset and
 // uncertainty are null.
 func (r Reading) MarshalJSON() ([]byte, error) {
 	var message *string
@@ -96,7 +96,7 @@ type LocalClock struct {
 	Known               bool
 }
 
-// MarshalJSON implements [json.Marshaler].
+// MarshalJSON implements [encoding/json.Marshaler].
 func (l LocalClock) MarshalJSON() ([]byte, error) {
 	source := "system"
 	if l.Known {
@@ -173,7 +173,7 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 	return best.Middle(), best.HalfWidth(), true
 }
 
-// MarshalJSON implements [json.Marshaler]. What is not known is null.
+// MarshalJSON implements [encoding/json.Marshaler]. What is not known is null.
 func (r Report) MarshalJSON() ([]byte, error) {
 	var offset *int
 	if r.Known {

@@ -182,8 +182,8 @@ func between(i Interval) string {
 }
 
 // RoundSkew returns the skew to store for a host: to the second, or to the minute
-// if the second is not known, and 0 for clocks that agree. It is false if the
-// report knows no more than the hour.
+// if the second is not known, and 0 for clocks that agree. The bool is false
+// if the report knows only the hour.
 func (r Report) RoundSkew() (time.Duration, bool) {
 	switch {
 	case !r.Known || r.Uncertainty > vague:

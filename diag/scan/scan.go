@@ -53,7 +53,7 @@ type CellState int
 const (
 	Waiting CellState = iota
 	Tried
-	Hit // it opens the gate, or is being confirmed to
+	Hit // it opens the gate; perhaps not confirmed yet
 )
 
 // Cell is one candidate of a scan.
@@ -78,8 +78,8 @@ type Report struct {
 	Elapsed     knock.Millis `json:"elapsed_ms"`
 	// Stopped says why the scan ended before all was tried; empty otherwise.
 	Stopped string `json:"stopped,omitempty"`
-	// WrongPorts is how many knocks were sent: to a sweep guard they all may be
-	// wrong ports.
+	// WrongPorts is how many knocks were sent that a sweep guard may count as wrong
+	// ports.
 	WrongPorts int `json:"wrong_ports"`
 	// BeyondGuard is how many candidates were tried after the usual guard's budget
 	// was spent: a guarded gate ignored them, unless range and secret are right.

@@ -24,7 +24,7 @@ type Inspection struct {
 	Printed  *script.Printed     // set only for a script of package script
 	Partial  *solve.PartialMatch // set only where nothing makes all five ports
 	Empty    *solve.Candidate    // set only where the empty secret makes them
-	Differs  []string            // edgesBetween the server and the client, each in a few words
+	Differs  []string            // differences between the server and the client, each in a few words
 	Problems []Problem
 }
 

@@ -22,8 +22,8 @@ func (g Gate) Passed() netfilter.Count {
 	return s.Count
 }
 
-// Dropped returns how many SYNs to the SSH port were dropped. It is unknown unless
-// a rule drops them that is for this port alone.
+// Dropped returns how many SYNs to the SSH port were dropped. It is known only
+// if a rule for this port alone drops them.
 func (g Gate) Dropped() netfilter.Count {
 	path := g.path
 	end := path.Decide(netfilter.SYN(g.SSHPort), -1)

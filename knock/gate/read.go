@@ -137,7 +137,7 @@ type Findings struct {
 	local   bool                            // these are all rules of this machine
 	paths   map[knock.Family]netfilter.Path // what a packet of each family meets
 	cleared []string                        // what a script's refresh empties
-	cut     []string                        // listsOf that a script makes with a mask of IPv4
+	cut     []string                        // lists that a script makes with a mask of IPv4
 }
 
 // ReadRules reads rules and finds the gate in them, whatever its chains and sets

@@ -17,17 +17,18 @@ import (
 type Sweep struct {
 	// Guarded: the gate stays closed, by a sweep guard or because it is strict.
 	Guarded bool
-	// Passes is how many open the gate: one if the ports of this hour ascend. It is
-	// one for each phase, enough in any order, if the ports are not known. 0 is
-	// guarded or unknown.
+	// Passes is how many passes open the gate: one if the ports of this hour ascend.
+	// If the ports are not known it is one for each phase, which is enough in any
+	// order. 0 means guarded or unknown.
 	Passes int
-	// Rate is how many SYNs a second make a pass as short as a window; 0 is any.
+	// Rate is the SYNs a second at which a pass fits into a window; 0 means that
+	// any rate does.
 	Rate int
 	SYNs int           // of all passes
 	Time time.Duration // of all passes at that rate
 }
 
-// Sweep returns what a sweep of a range does, of all ports for the zero range.
+// Sweep returns what a sweep of r does. The zero Range means all ports.
 func (g Gate) Sweep(r knock.Range) Sweep {
 	s := Sweep{Guarded: g.swept && g.passes == 0, Passes: g.passes}
 	size := solve.MaxSize

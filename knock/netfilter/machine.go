@@ -58,8 +58,9 @@ func lookPath(name string) (string, error) {
 	return path, err
 }
 
-// RunTool runs an administrator's tool, such as nft, and returns its output. The
-// error has the first line that the tool printed to stderr. It ends after 20 s.
+// RunTool runs an administrator's tool, such as nft, and returns its output. An
+// error holds the first line of stderr. A tool that runs longer than 20 s is
+// killed.
 func RunTool(ctx context.Context, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()

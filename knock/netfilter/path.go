@@ -22,8 +22,8 @@ type Path struct {
 	Hits  []Hit
 	Bases []Base
 	Sets  map[string]Set
-	// Shown: the text shows the rules of this family, or that there are none.
-	// Complete: it shows all of them, not only some chains.
+	// Shown says that the text shows this family's rules, even if there are none.
+	// Complete says that it shows all of them, not only some chains.
 	Shown, Complete bool
 	// Hooked is the number of hits in base chains and the chains that they reach.
 	// The other hits are in chains that no packet reaches.

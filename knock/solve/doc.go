@@ -1,8 +1,8 @@
 // Package solve finds out what five ports were made with: which hour, which range,
 // and which variant of the secret.
 //
-// A [Candidate] names these three. The whole program uses it for what a sequence
-// is made with. [Solve] takes a [Query], the ports and what the client knows, and
+// A [Candidate] names these three. The whole program uses it to say what made a
+// sequence. [Solve] takes a [Query], the ports and what the client knows, and
 // returns a [Solution]: every candidate within the query's hours that makes the
 // ports, the likeliest first. [Any] does so for several sequences,
 // [Empty] finds ports of an empty secret, and [FindPartial] finds the hour

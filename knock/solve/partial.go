@@ -40,8 +40,8 @@ func (n PartialMatch) Differs() []string {
 }
 
 // FindPartial finds the hour that makes the most ports of a sequence, each in its
-// place; of two equal ones, the hour nearer to the client's. It returns nil for
-// fewer than three ports, and where chance may have made them.
+// place; of two that make as many, the one nearer to the client's. It returns nil
+// if fewer than three ports match, or if chance may have made them.
 func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch) {
 	if !p.Range.IsValid() {
 		return nil

@@ -65,8 +65,8 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 	return p.solve(ctx, variants(p.Secret))
 }
 
-// Empty finds the hour and range with which the empty secret, or one of
-// spaces, makes one of the sequences. It returns nil if there is none, or if the
+// Empty finds the hour and range for which an empty secret, or one of spaces
+// alone, makes one of the sequences. It returns nil if there is none, or if the
 // ports are so close together that chance may have made them. It fails only with
 // the cause of ctx.
 func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
@@ -126,9 +126,9 @@ func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error)
 	return s, nil
 }
 
-// Any solves several sequences, as a gate has them that accepts two for a
-// while, and returns the likeliest solution and the query with its ports. It fails
-// only with the cause of ctx.
+// Any solves several sequences, since a gate may accept two for a while. It
+// returns the likeliest solution, and the query with the ports that it is for. It
+// fails only with the cause of ctx.
 func Any(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query, Solution, error) {
 	var best Solution
 	var searched uint64

@@ -11,7 +11,7 @@ import (
 	"rapport/knock/hosts"
 )
 
-// Applied is the event that a change was written to the hosts file, or was not.
+// Applied says whether a change was written to the hosts file.
 type Applied struct {
 	By     Screen // whose change it is
 	Name   string // of the server

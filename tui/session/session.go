@@ -34,12 +34,12 @@ type Screen interface {
 	// Keys are what the screen answers to at the moment.
 	Keys() ui.Keys
 	// Update handles a message. Every screen gets events; only the one that is shown
-	// gets keys, those that are neither the root's nor among Keys.
+	// gets keys, except the root's and those in Keys.
 	Update(msg tea.Msg) tea.Cmd
 	// View draws the lines between header and key bar for the session's size.
 	View() []string
-	// Moving reports whether the screen shows tenths of seconds, and is to be drawn ten
-	// times a second.
+	// Moving reports whether the screen shows tenths of seconds, and must be redrawn
+	// ten times a second.
 	Moving() bool
 }
 

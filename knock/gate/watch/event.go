@@ -105,7 +105,7 @@ func addresses(all []netip.Addr) string {
 	return strings.Join(words, ", ")
 }
 
-// MarshalJSON implements [json.Marshaler].
+// MarshalJSON implements [encoding/json.Marshaler].
 func (e Event) MarshalJSON() ([]byte, error) {
 	line := struct {
 		Schema   int          `json:"schema"`

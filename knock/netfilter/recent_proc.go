@@ -45,7 +45,8 @@ func ReadRecent(r io.Reader) (all []RecentEntry) {
 }
 
 // RecentEntries reads a list of the recent match on this machine. ok is false if
-// there is no such list, and true for a name that the kernel would not accept.
+// there is no such list. A name that the kernel would not accept counts as an empty
+// list.
 func RecentEntries(name string) (all []RecentEntry, ok bool) {
 	if name != filepath.Base(name) {
 		return nil, true
