@@ -26,6 +26,8 @@ func (r Report) Summary() string {
 		return "SSH is rejected as unreachable before and after the handshake: the gate stayed shut"
 	case s.State == SSHUnreachable:
 		return "SSH became unreachable: a network on the path rejects it"
+	case s.State == SSHUnknown:
+		return "the time was over before SSH was probed; allow more with --timeout"
 	}
 	return "SSH stayed shut: no answer before or after the handshake; check hour, range, secret and address"
 }

@@ -109,6 +109,9 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 			r.noRoute = origin.noRoute && origin.from != target.WithZone("")
 		}
 	})
+	if r.answer == Pending { // an error that says nothing of the port, such as ECONNABORTED
+		r.answer = Silent
+	}
 	return r
 }
 

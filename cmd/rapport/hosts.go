@@ -238,6 +238,9 @@ func newHostsEdit(f *flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if f.secretFile != "" && (e.generate || e.store != "") {
+			return errors.New("--secret-file names the secret: leave --generate and --store out")
+		}
 		var secret knock.Secret
 		if e.generate {
 			secret = hosts.Generate()

@@ -243,7 +243,7 @@ while :; do sleep 0.05; done
 		{name: "diagnosing", args: "demo --fault clock=-3h", wait: "READY", keys: "d"},
 		{name: "in ssh", args: "demo", wait: "READY", keys: "s", then: "in a session"},
 		{name: "in an ssh that does not end", args: "demo", wait: "READY", keys: "s", then: "in a session", env: "FAKE=stubborn"},
-		{name: "after ssh", args: "demo", wait: "READY", keys: "s", then: "enter goes back", env: "FAKE=brief"},
+		{name: "after ssh", args: "demo", wait: "READY", keys: "s", then: "press enter to return", env: "FAKE=brief"},
 		{name: "the list", args: ""},
 	}
 	signals := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGINT}

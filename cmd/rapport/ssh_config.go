@@ -25,7 +25,9 @@ git reach HOST through the gate by themselves:
 				return err
 			}
 		}
-		p, err := newProxyCommand(givenFlags(cmd), canPass && !plain)
+		flags := givenFlags(cmd)
+		delete(flags, "verbose") // for this run, not for every ssh from now on
+		p, err := newProxyCommand(flags, canPass && !plain)
 		if err != nil {
 			return err
 		}

@@ -492,7 +492,7 @@ func TestWatchInTmux(t *testing.T) {
 	}
 	x.until(s.Client4.String(), "got in", "handshakes    1   got in    1")
 	x.keys("p")
-	x.until("PAUSED", "p go on")
+	x.until("PAUSED", "p resume")
 	x.keys("p", "?")
 	x.until("passed that phase between two readings")
 	x.keys("?")

@@ -264,15 +264,14 @@ func (r *scanRun) run(ctx context.Context) error {
 func (r *scanRun) probeFirst(ctx context.Context) error {
 	for again := range 2 {
 		p, err := r.client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: paceTo(r.target.Addr.Addr()).answer})
-		if err != nil {
-			return err
-		}
 		r.report.Packets++
 		r.shut, r.report.SSH = p.SSH.State, p.SSH
-		if !r.shut.Connected() {
-			return nil
+		if r.shut.Connected() {
+			r.report.Connections++
 		}
-		r.report.Connections++
+		if err != nil || !r.shut.Connected() {
+			return err
+		}
 		if again == 0 && r.shut == knock.SSHOpen && !knock.Wait(ctx, r.target.Window+time.Second) {
 			return context.Cause(ctx)
 		}

@@ -32,8 +32,15 @@ func Ask(ctx context.Context, prompt string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the secret from the terminal: %w", err)
 	}
-	fmt.Fprint(tty, prompt)
-	defer fmt.Fprintln(tty)
+	out := tty
+	if runtime.GOOS == "windows" { // CONIN$ is for reading alone
+		if screen, err := os.OpenFile("CONOUT$", os.O_RDWR, 0); err == nil {
+			defer screen.Close()
+			out = screen
+		}
+	}
+	fmt.Fprint(out, prompt)
+	defer fmt.Fprintln(out)
 	type line struct {
 		text []byte
 		err  error

@@ -145,6 +145,8 @@ func (s *Screen) sshRow(line ui.Timeline, started knock.Millis) handshakeRow {
 		return row
 	case ssh.State == knock.SSHUnknown && ssh.Connect > 0:
 		row.state, row.answer = "accepted", "awaiting banner"
+	case ssh.State == knock.SSHUnknown && s.Stage == Idle:
+		row.mark, row.state, row.tone = s.Theme.No, "not probed", s.Theme.Warn
 	case ssh.State == knock.SSHUnknown:
 		row.state = "probing"
 	case ssh.State == knock.SSHOpen:
