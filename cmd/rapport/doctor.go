@@ -6,12 +6,14 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // doctorOptions are the flags of doctor.
@@ -147,5 +149,5 @@ func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
 	for _, c := range r.Causes {
 		fmt.Fprintf(w, "%3.0f %%  %s: %s\n", c.Likelihood*100, c.Code, strings.Join(c.Evidence, "; "))
 	}
-	fmt.Fprintf(w, "checked in %s\n", seconds(r.Elapsed))
+	fmt.Fprintf(w, "checked in %s\n", phrase.Seconds(time.Duration(r.Elapsed)))
 }

@@ -5,23 +5,16 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // whole formats a duration in whole milliseconds, as plans have it.
 func whole(m knock.Millis) string { return fmt.Sprintf("%d ms", time.Duration(m).Milliseconds()) }
-
-// millis formats a measured duration in milliseconds.
-func millis(d time.Duration) string {
-	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
-}
-
-// seconds formats how long a run took.
-func seconds(m knock.Millis) string { return fmt.Sprintf("%.1f s", time.Duration(m).Seconds()) }
 
 // after formats a round trip that was measured, for the end of a line.
 func after(m knock.Measure) string {
 	if m == 0 {
 		return ""
 	}
-	return " after " + millis(time.Duration(m))
+	return " after " + phrase.Millis(time.Duration(m))
 }

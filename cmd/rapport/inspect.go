@@ -16,6 +16,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -213,13 +214,13 @@ func printInspect(w io.Writer, i gate.Inspection, r gate.Report) {
 		fmt.Fprintf(w, "%s %s: %s\n  fix: %s\n", p.Severity, p.Code, p.Summary, p.Fix)
 	}
 	if r.Searched > 0 {
-		fmt.Fprintf(w, "searched %d combinations in %s\n", r.Searched, millis(time.Duration(r.Elapsed)))
+		fmt.Fprintf(w, "searched %d combinations in %s\n", r.Searched, phrase.Millis(time.Duration(r.Elapsed)))
 	}
 }
 
 // printGate prints a gate, its ports in a line of their own.
 func printGate(w io.Writer, name string, g *gate.ReportedGate) {
-	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, joined(g.Families, " and IPv"), g.Chain)
+	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, strings.ReplaceAll(strings.Trim(fmt.Sprint(g.Families), "[]"), " ", " and IPv"), g.Chain)
 	if g.Accept != "" {
 		fmt.Fprintf(w, ", accept rule %s", g.Accept.Words())
 	}
@@ -237,20 +238,11 @@ func printGate(w io.Writer, name string, g *gate.ReportedGate) {
 	}
 	fmt.Fprintln(w)
 	if len(g.Ports) != knock.Knocks || !slices.Contains(g.Ports, 0) {
-		fmt.Fprintf(w, "ports: %s\n", joined(g.Ports, " "))
+		fmt.Fprintf(w, "ports: %s\n", strings.Trim(fmt.Sprint(g.Ports), "[]"))
 	} else {
 		fmt.Fprintln(w, "ports: computed by the script")
 	}
 	for _, also := range g.Also {
-		fmt.Fprintf(w, "also takes: %s\n", joined(also, " "))
+		fmt.Fprintf(w, "also accepts: %s\n", strings.Trim(fmt.Sprint(also), "[]"))
 	}
-}
-
-// joined writes values with something between them.
-func joined[T any](all []T, between string) string {
-	var words []string
-	for _, v := range all {
-		words = append(words, fmt.Sprint(v))
-	}
-	return strings.Join(words, between)
 }

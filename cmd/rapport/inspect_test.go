@@ -86,7 +86,7 @@ func TestInspectOnTheServer(t *testing.T) {
 	match(`(?m)^gate: iptables for IPv4 and IPv6 in chain portknocking, `, out)
 	match(`(?m)^other gate: nft for IPv4 in chain in, `, out)
 	match(`two gates with different ports are loaded`, said)
-	if strings.Contains(out, "also takes") {
+	if strings.Contains(out, "also accepts") {
 		t.Errorf("the gates are mixed up:\n%s", out)
 	}
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // knockOptions are the flags of knock.
@@ -111,7 +112,7 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 			if k.Copy {
 				note += ", again"
 			}
-			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), note)
+			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, phrase.Millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), note)
 		}
 	}
 	if r.Before.State != knock.SSHUnknown {
@@ -126,7 +127,7 @@ func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 func banner(s knock.SSH) string {
 	switch {
 	case s.Banner != "":
-		return fmt.Sprintf(" after %s: %s", millis(time.Duration(max(s.Read, s.Connect))), s.Banner)
+		return fmt.Sprintf(" after %s: %s", phrase.Millis(time.Duration(max(s.Read, s.Connect))), s.Banner)
 	case s.RTT > 0:
 		return after(s.RTT)
 	}

@@ -15,6 +15,7 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -146,5 +147,5 @@ func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	if r.Opened == nil && r.BeyondGuard > 0 {
 		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", script.DefaultSweepGuard, r.BeyondGuard)
 	}
-	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Candidates, r.Packets, r.Connections, whole(r.Pass), seconds(r.Elapsed))
+	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Candidates, r.Packets, r.Connections, whole(r.Pass), phrase.Seconds(time.Duration(r.Elapsed)))
 }

@@ -74,6 +74,14 @@ func Span(d time.Duration) string {
 	return strings.Join(parts, " ")
 }
 
+// Millis writes a measured duration in milliseconds: 13.2 ms.
+func Millis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}
+
+// Seconds writes a measured duration in seconds: 1.2 s.
+func Seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
 // ShellWord returns s as one word of a POSIX shell, quoted if necessary.
 func ShellWord(s string) string {
 	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-") == "" && s != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -107,9 +108,9 @@ func (s *Screen) logLines(n int) (out []string) {
 // ms writes a span of a handshake: tenths of a millisecond below ten seconds.
 func ms(d time.Duration) string {
 	if d < 10*time.Second {
-		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+		return phrase.Millis(d)
 	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
+	return phrase.Seconds(d)
 }
 
 // minutes writes a span as minutes and seconds.
