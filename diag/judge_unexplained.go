@@ -20,7 +20,7 @@ func (e evidence) unexplained() []explanation {
 		f.summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
-		f.summary += fmt.Sprintf("; %s may fit all the same, because of a sweep guard", phrase.Plural(s.BeyondGuard+s.Untried, "candidate"))
+		f.summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
 	}
 	f.Evidence = append(append(e.sshEvidence(), e.scanEvidence()...), e.missing()...)
 	return e.alternatives(f)
@@ -54,7 +54,7 @@ func (e evidence) scanEvidence() (all []string) {
 			say("%d candidates did not open it, %d hours back and %d ahead", s.Candidates-s.Untried, e.past, e.future)
 		}
 		if s.BeyondGuard > 0 {
-			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %s of these, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, phrase.Plural(s.BeyondGuard, "candidate"))
+			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)
 		}
 		if s.Untried > 0 {
 			say("missing: there was no time for %s, since the gate's sweep guard forgives %d wrong ports a minute", phrase.Plural(s.Untried, "candidate"), e.target.SweepGuard)

@@ -125,7 +125,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	f.log.Debug("server", "name", h.Name, "address", h.Lookup(), "ssh_port", h.SSHPort, "range", h.Range, "family", h.Family,
-		"skew", h.Skew, "window", h.Window, "secret_source", h.Secret.Source(), "hosts_file", file.Path, "listed", f.listed)
+		"skew", h.Skew, "window", h.Window, "secret_file", f.secretFile, "secret_environment", f.environment != "", "secret_source", h.Secret.Source(), "hosts_file", file.Path, "listed", f.listed)
 	return h, nil
 }
 

@@ -329,7 +329,7 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 			total = fmt.Sprintf("a list holds %d addresses unless xt_recent was loaded with more", usualListTotal)
 		}
 		all = append(all, Problem{"list-size", SeverityInfo, total + ": as many others that hit the first port push a client out",
-			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then load the module anew", script.AdvisedListTotal)})
+			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)})
 	}
 	for _, g := range f.Gates {
 		if g.size > 0 && g.size < enoughListTotal {

@@ -9,6 +9,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/netfilter"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -65,7 +66,7 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 	}
 	fix := fmt.Sprintf("load the script of rapport rules HOST: its sweep guard (--sweep-guard %d) ignores an address that hits many wrong ports", script.DefaultSweepGuard)
 	if most := script.MaxSweepGuard(r); r.IsValid() && most < script.DefaultSweepGuard {
-		fix = fmt.Sprintf("take a wider range, such as %v: in %d ports a sweep guard may forgive no more than %d wrong ports a minute, which few clients keep to", knock.DefaultRange, r.Size(), most)
+		fix = fmt.Sprintf("take a wider range, such as %v: in %d ports a sweep guard may forgive no more than %s a minute, which few clients stay below", knock.DefaultRange, r.Size(), phrase.Plural(most, "wrong port"))
 	}
 	return Problem{"no-sweep-guard", SeverityWarning,
 		fmt.Sprintf("a sweep opens the gate without the secret: %s, %d SYNs%s; in random order %g passes on average, %d at most",

@@ -62,7 +62,7 @@ func (s *Screen) Keys() ui.Keys {
 		return ui.Keys{Modal: true, Rows: [][]ui.Key{{yes}}, Bar: []ui.Key{yes, ui.NewKey("any other key", "do not", "", nil)}}
 	}
 	running := s.running()
-	fix := ui.NewKey("f", "fix", "apply this side of the fix, and knock", s.fix).If(!s.change().IsZero())
+	fix := ui.NewKey("f", "fix", "apply the client's part, and knock", s.fix).If(!s.change().IsZero())
 	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.start(0) })
 	future := ui.NewKey("F", "future", "run again with future hours", ui.Act(func() { s.asking = true }))
 	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)

@@ -97,7 +97,7 @@ func (s *Screen) listKeys() ui.Keys {
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
 	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
 	remove := ui.NewKey("x", "remove", "remove the selected one (asks first)", now(func() { s.step = removing }), "delete").If(any)
-	clear := ui.NewKey("esc", "", "clear the filter", now(func() { s.filter = "" }))
+	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
 	k := ui.Keys{Rows: [][]ui.Key{{open}, move, {filter, clear}, {add}, {edit}, {imports}, {remove}}}
 	k.Bar = []ui.Key{open, add, edit, imports, remove, filter}
 	return k
