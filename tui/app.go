@@ -7,6 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/knock/gate/watch"
 	"rapport/knock/hosts"
 	"rapport/tui/compare"
 	"rapport/tui/diagnose"
@@ -14,6 +15,7 @@ import (
 	"rapport/tui/knocking"
 	"rapport/tui/session"
 	"rapport/tui/ui"
+	"rapport/tui/watching"
 )
 
 // app is the root model: it routes messages, and draws header, screen and key bar.
@@ -25,9 +27,6 @@ type app struct {
 	fast    bool // a FastBeat is on its way
 	begin   tea.Cmd
 	clock   func() time.Time
-	events  <-chan string // lines for the log from outside
-	// interrupted says that the user quit with ctrl+c.
-	interrupted bool
 
 	hosts    *hostlist.Screen
 	knock    *knocking.Screen
@@ -35,9 +34,29 @@ type app struct {
 	compare  *compare.Screen
 }
 
+// newRoot returns the root model without a screen.
+func newRoot(ctx context.Context, c Config, th ui.Theme) *app {
+	if c.Client == nil {
+		c.Client = &knock.Client{}
+	}
+	clock := c.Client.Clock
+	if clock == nil {
+		clock = time.Now
+	}
+	return &app{Session: &session.Session{Ctx: ctx, Config: c, Theme: th, Now: clock()}, clock: clock}
+}
+
+// newWatchApp returns the root model with the Watch screen alone.
+func newWatchApp(ctx context.Context, c Config, th ui.Theme, run func(context.Context, func(watch.Snapshot)) error) *app {
+	a := newRoot(ctx, c, th)
+	a.shown, a.begin = watching.New(a.Session, run)
+	a.screens = []session.Screen{a.shown}
+	return a
+}
+
 // newApp returns the client's screens, on a server or on the list of servers.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
-	a := &app{Session: &session.Session{Ctx: ctx, Config: c.shared(), Theme: th, Now: c.clock()}, clock: c.clock, events: c.Events}
+	a := newRoot(ctx, c, th)
 	a.Session.Open, a.Session.Use = a.open, a.use
 	a.hosts = hostlist.New(a.Session)
 	a.onServer(hosts.Host{}, knock.Secret{})
@@ -142,7 +161,7 @@ type noted string
 
 // listen waits for the next line from outside.
 func (a *app) listen() tea.Cmd {
-	events := a.events
+	events := a.Config.Events
 	if events == nil {
 		return nil
 	}
@@ -183,7 +202,7 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	keys := a.keys()
 	switch {
 	case msg.Type == tea.KeyCtrlC:
-		a.interrupted = true
+		a.Err = ErrInterrupted
 		return tea.Quit
 	case msg.Paste && !a.help:
 		return a.shown.Update(msg)
@@ -219,12 +238,4 @@ func (a *app) View() string {
 		body = a.Frame(a.Theme.HelpPage(keys))
 	}
 	return a.Theme.Compose(a.Size, about, at, body, a.Theme.KeyBar(a.keys(), a.Size.Width))
-}
-
-// result returns ErrInterrupted after ctrl+c, else err.
-func (a *app) result(err error) error {
-	if err == nil && a != nil && a.interrupted {
-		return ErrInterrupted
-	}
-	return err
 }

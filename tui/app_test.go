@@ -161,7 +161,7 @@ func TestMaskHidesEveryPort(t *testing.T) {
 
 func TestCopyGoesToTheClipboard(t *testing.T) {
 	now, got := noon, ""
-	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
+	m := newScreen(t, &now, func(c *Config) { c.Clipboard = func(s string) { got = s } })
 	_, copies := update(m, press("y"))
 	copies()
 	if got != "10247 10363 10357 10858 10938" {

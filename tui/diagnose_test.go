@@ -193,7 +193,7 @@ func TestDiagnoseFixesOnlyWhatItCan(t *testing.T) {
 
 func TestDiagnoseCopiesTheReport(t *testing.T) {
 	now, got := noon, ""
-	m := newScreen(t, &now, func(c *Config) { c.clipboard = func(s string) { got = s } })
+	m := newScreen(t, &now, func(c *Config) { c.Clipboard = func(s string) { got = s } })
 	m, cmd := update(tell(m, append([]tea.Msg{tea.WindowSizeMsg{Width: 80, Height: 24}}, diagnosed(blocked(t))...)...), press("y"))
 	quits(cmd) // runs it
 	if !strings.Contains(got, "knocks-blocked") || strings.Contains(got, "f00b4r") {

@@ -20,13 +20,23 @@ package tui
 
 import (
 	"context"
-	"os/exec"
-	"time"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/termenv"
 
-	"rapport/knock"
-	"rapport/knock/hosts"
+	"rapport/knock/gate/watch"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -34,58 +44,91 @@ import (
 // Errors that callers decide on.
 var (
 	// ErrNoTerminal says that there is no terminal to draw on.
-	ErrNoTerminal = ui.ErrNoTerminal
+	ErrNoTerminal = errors.New("the screens need a terminal that can move its cursor")
 	// ErrInterrupted says that the user left with ctrl+c.
-	ErrInterrupted = ui.ErrInterrupted
+	ErrInterrupted = errors.New("interrupted")
 )
 
-// Config is what Run starts with.
-type Config struct {
-	Client  *knock.Client // nil is the zero Client
-	Host    *hosts.Host   // the server to start on; nil: the list of servers
-	Secret  knock.Secret  // of Host
-	Options knock.Options // of the handshakes
-	Notes   []string      // first lines of the log
-	Events  <-chan string // further lines of the log; nil: none
-
-	HostsPath   string // the hosts file; empty: there is no list of servers
-	ResultsPath string // where results of handshakes are stored; empty: nowhere
-	// SSH makes the command that logs in to a server; nil: there is none.
-	SSH func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
-
-	ASCII   bool // draw with ASCII alone
-	NoColor bool // draw without colour
-
-	clipboard func(string)
-}
-
-func (c Config) clock() time.Time {
-	if c.Client.Clock != nil {
-		return c.Client.Clock()
-	}
-	return time.Now()
-}
-
-// shared is what the screens see of c.
-func (c Config) shared() session.Config {
-	return session.Config{Client: c.Client, Options: c.Options, HostsPath: c.HostsPath, ResultsPath: c.ResultsPath, SSH: c.SSH, Clipboard: c.clipboard}
-}
+// Config is what the screens start with.
+type Config = session.Config
 
 // HasTerminal reports whether there is a terminal to draw on.
-func HasTerminal() bool { return ui.HasTerminal() }
+func HasTerminal() bool {
+	name := os.Getenv("TERM")
+	return term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()) && name != "" && name != "dumb"
+}
 
-// Run shows the screens until the user quits or ctx ends. Its errors are
-// [ErrNoTerminal], [ErrInterrupted], and the cause of ctx.
-func Run(ctx context.Context, c Config) error {
-	if c.Client == nil {
-		c.Client = &knock.Client{}
+// Run shows the screens of a client until the user quits or ctx ends. Its errors are
+// [ErrNoTerminal], [ErrInterrupted], the cause of ctx, and those of Bubble Tea.
+func Run(ctx context.Context, c Config) error { return show(ctx, c, newApp) }
+
+// Watch shows the Watch screen until the user quits, ctx ends or run returns. run
+// watches the gate until its context ends, as [watch.Watcher] does. The errors are
+// those of [Run], and that of run.
+func Watch(ctx context.Context, c Config, run func(ctx context.Context, on func(watch.Snapshot)) error) error {
+	return show(ctx, c, func(ctx context.Context, c Config, th ui.Theme) *app { return newWatchApp(ctx, c, th, run) })
+}
+
+// show shows the model that start returns; the context that start gets ends with the
+// program.
+func show(ctx context.Context, c Config, start func(context.Context, Config, ui.Theme) *app) error {
+	if !HasTerminal() {
+		return ErrNoTerminal
 	}
-	var a *app
-	err := ui.Program{ASCII: c.ASCII, NoColor: c.NoColor}.Run(ctx, func(ctx context.Context, t ui.Terminal) tea.Model {
-		c.clipboard = t.Copy
-		a = newApp(ctx, c, t.Theme)
-		a.Size = t.Size
-		return a
-	})
-	return a.result(err)
+	// Frames leave little garbage: collecting at 2 MB instead of 4 halves the memory
+	// at no visible cost.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Here ctrl+c is a key. As a signal it is meant for a program that runs in the same
+	// terminal, such as ssh.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, syscall.SIGINT)
+	defer signal.Stop(interrupts)
+
+	renderer := lipgloss.NewRenderer(os.Stdout)
+	if c.NoColor {
+		renderer.SetColorProfile(termenv.Ascii)
+	}
+	out := &lockedFile{File: os.Stdout}
+	c.Clipboard = func(text string) { _, _ = io.WriteString(out, ansi.SetSystemClipboard(text)) } // OSC 52
+	a := start(ctx, c, ui.NewTheme(renderer, c.ASCII || !unicodeLocale()))
+	if w, h, err := term.GetSize(out.Fd()); err == nil {
+		a.Size = ui.Size{Width: w, Height: h}
+	}
+	_, err := tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
+		tea.WithFPS(30), tea.WithInput(os.Stdin), tea.WithOutput(out)).Run()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	}
+	return a.Err
+}
+
+// lockedFile writes the clipboard's escape sequence between two frames, never inside
+// one.
+type lockedFile struct {
+	*os.File
+	mu sync.Mutex
+}
+
+// Write implements [io.Writer].
+func (f *lockedFile) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.File.Write(b)
+}
+
+// unicodeLocale reports whether the locale's character set is UTF-8; see locale(7).
+// The terminals of tmux and Windows are UTF-8 without any locale too.
+func unicodeLocale() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return os.Getenv("TMUX") != "" || runtime.GOOS == "windows"
 }

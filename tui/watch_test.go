@@ -18,7 +18,6 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
-	"rapport/tui/watching"
 )
 
 // newWatch returns the Watch screen at the time that now points to.
@@ -26,9 +25,8 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	c := WatchConfig{clock: func() time.Time { return *now }}
-	a, _ := newWatchApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), ascii))
-	return a
+	c := Config{Client: &knock.Client{Clock: func() time.Time { return *now }}}
+	return newWatchApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), ascii), nil)
 }
 
 var watchedGate = watch.Gate{
@@ -185,8 +183,8 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 func TestWatchEndsWithItsReason(t *testing.T) {
 	now := noon
 	m, cmd := update(newWatch(t, &now, false), jobOver{errors.New("no more")})
-	if s := m.shown.(*watching.Screen); s.Err() == nil || !quits(cmd) {
-		t.Errorf("failed %v", s.Err())
+	if m.Err == nil || !quits(cmd) {
+		t.Errorf("failed %v", m.Err)
 	}
 }
 

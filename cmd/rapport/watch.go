@@ -50,7 +50,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 				return watchJSON(cmd, w)
 			}
 			ignoreInterrupt(signals)
-			err = tui.Watch(cmd.Context(), tui.WatchConfig{Run: w.Run, ASCII: f.ascii, NoColor: f.noColor})
+			err = tui.Watch(cmd.Context(), tui.Config{ASCII: f.ascii, NoColor: f.noColor}, w.Run)
 			if errors.Is(err, tui.ErrNoTerminal) {
 				err = fmt.Errorf("%w; rapport watch --json prints the same without one", err)
 			}

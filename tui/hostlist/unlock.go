@@ -28,12 +28,12 @@ func (s *Screen) unlock(h hosts.Host) tea.Cmd {
 	s.asked = h
 	if h.Secret.Source() == hosts.FromCommand {
 		var secret knock.Secret
-		run := ui.ExecFunc(func() (err error) {
+		run := func() (err error) {
 			fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)
 			secret, err = h.ReadSecret(ctx)
 			return err
-		})
-		return tea.Exec(run, func(err error) tea.Msg { return Unlocked{h, secret, err} })
+		}
+		return ui.Exec(run, func(err error) tea.Msg { return Unlocked{h, secret, err} })
 	}
 	return func() tea.Msg {
 		secret, err := h.ReadSecret(ctx)

@@ -33,7 +33,7 @@ func (s *Screen) ssh() tea.Cmd {
 	}
 	s.Note("ssh is running in this terminal")
 	ctx := s.Ctx
-	return tea.Exec(ui.ExecFunc(func() error { return runSSH(ctx, cmd) }), func(err error) tea.Msg { return sshEnded{err} })
+	return ui.Exec(func() error { return runSSH(ctx, cmd) }, func(err error) tea.Msg { return sshEnded{err} })
 }
 
 // sshEnded notes how ssh ended.

@@ -10,13 +10,16 @@
 package session
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -57,16 +60,22 @@ const (
 
 // Config is what the user started the screens with.
 type Config struct {
-	Client  *knock.Client
-	Options knock.Options // of a handshake
-	// HostsPath is the hosts file; empty: there is no list of servers.
-	HostsPath string
-	// ResultsPath is where results of handshakes are stored; empty: nowhere.
-	ResultsPath string
+	Client  *knock.Client // nil is the zero Client
+	Host    *hosts.Host   // the server to start on; nil: the list of servers
+	Secret  knock.Secret  // of Host
+	Options knock.Options // of the handshakes
+	Notes   []string      // first lines of the log
+	Events  <-chan string // further lines of the log; nil: none
+
+	HostsPath   string // the hosts file; empty: there is no list of servers
+	ResultsPath string // where results of handshakes are stored; empty: nowhere
 	// SSH makes the command that logs in to a server; nil: there is none.
 	SSH func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
-	// Clipboard hands a text to the terminal's clipboard.
-	Clipboard func(string)
+
+	ASCII   bool // draw with ASCII alone
+	NoColor bool // draw without colour
+
+	Clipboard func(string) // hands a text to the terminal's clipboard; the program sets it
 }
 
 // Session is what the screens share: what they are drawn with, the time, and the
@@ -82,6 +91,7 @@ type Session struct {
 
 	Open func(Page) tea.Cmd                     // shows a screen
 	Use  func(hosts.Host, knock.Secret) tea.Cmd // changes to another server
+	Err  error                                  // why the program ends; nil: the user quit
 }
 
 // Server is the server that the screens show, with the changes of this run.
@@ -99,15 +109,11 @@ type Entry struct {
 	Text string
 }
 
-// maxLog is how many lines of the log are kept.
-const maxLog = 200
-
 // Note adds a line to the log.
 func (s *Session) Note(format string, args ...any) {
+	const most = 200
 	s.Log = append(s.Log, Entry{s.Now, fmt.Sprintf(format, args...)})
-	if len(s.Log) > maxLog {
-		s.Log = s.Log[len(s.Log)-maxLog:]
-	}
+	s.Log = s.Log[max(0, len(s.Log)-most):]
 }
 
 // Frame draws a pane for the session's size.
@@ -131,12 +137,7 @@ func (s *Session) StopWaiting() {
 }
 
 // Window is how long the gate stays open.
-func (s *Server) Window() time.Duration {
-	if s.Target.Window == 0 {
-		return knock.DefaultWindow
-	}
-	return s.Target.Window
-}
+func (s *Server) Window() time.Duration { return cmp.Or(s.Target.Window, knock.DefaultWindow) }
 
 // Hour is the server's hour.
 func (s *Session) Hour() knock.Hour { return knock.HourOf(s.Now.Add(s.Target.Skew)) }
@@ -160,8 +161,7 @@ func (s *Server) Hide(text string, ports []uint16) string {
 		return text
 	}
 	return regexp.MustCompile(`\b\d+\b`).ReplaceAllStringFunc(text, func(word string) string {
-		n, err := strconv.ParseUint(word, 10, 16)
-		if err == nil && n != 0 && slices.Contains(ports, uint16(n)) {
+		if n, err := strconv.ParseUint(word, 10, 16); err == nil && n != 0 && slices.Contains(ports, uint16(n)) {
 			return s.Port(uint16(n))
 		}
 		return word
@@ -170,11 +170,11 @@ func (s *Server) Hide(text string, ports []uint16) string {
 
 // Mask returns the key that hides the ports or shows them again.
 func (s *Session) Mask(about string) ui.Key {
-	k := ui.NewKey("m", "mask", about, ui.Act(func() { s.Masked = !s.Masked }))
+	label := "mask"
 	if s.Masked {
-		return k.As("unmask")
+		label = "unmask"
 	}
-	return k
+	return ui.NewKey("m", label, about, ui.Act(func() { s.Masked = !s.Masked }))
 }
 
 // CopyText copies a text to the terminal's clipboard.
@@ -206,3 +206,72 @@ func (s *Session) Header() (about string, at time.Time) {
 	}
 	return s.Theme.Strong.Render(ansi.Truncate(t.Host, max(8, s.Size.Width-60), "")) + "  " + addr, s.Now
 }
+
+// Applied says whether a change was written to the hosts file.
+type Applied struct {
+	By     Screen // whose change it is
+	Name   string // of the server
+	Change hosts.Change
+	path   string // where it was written, empty for nowhere
+	err    error
+}
+
+// Apply changes the server for this run, and returns the command that writes the
+// change into the hosts file if the server is there; it sends an [Applied]. found
+// says in the log what found the change.
+func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
+	family := s.Host.Family
+	s.Host = change.Apply(s.Host)
+	s.Target.Range, s.Target.Skew = s.Host.Range, s.Host.Skew
+	s.Target.Strict, s.Target.Gap, s.Target.SweepGuard = s.Host.Strict, s.Host.Gap, s.Host.SweepGuard
+	if s.Host.Family != family {
+		// The pinned address is of the other family.
+		s.Target.Addr = netip.AddrPortFrom(netip.Addr{}, s.Target.Addr.Port())
+	}
+	s.StopWaiting()
+	s.Note("applied %s, found by %s", change, found)
+	ctx, path, name := s.Ctx, s.Config.HostsPath, s.Host.Name
+	return func() tea.Msg {
+		if path == "" {
+			return Applied{By: by, Name: name, Change: change}
+		}
+		_, err := hosts.Edit(ctx, path, name, func(h hosts.Host) (hosts.Host, error) { return change.Apply(h), nil }, knock.Secret{}, "")
+		if errors.Is(err, hosts.ErrNoHost) {
+			path, err = "", nil
+		}
+		return Applied{by, name, change, path, err}
+	}
+}
+
+// Stored reports whether the hosts file has the change.
+func (a Applied) Stored() bool { return a.err == nil && a.path != "" }
+
+// String says where the change was written, or why it was not.
+func (a Applied) String() string {
+	switch {
+	case a.err != nil:
+		return fmt.Sprintf("for this run only: %v", a.err)
+	case a.path == "":
+		return "for this run only: the hosts file does not have this server"
+	}
+	return "written to " + a.path
+}
+
+// IsListed reports whether the hosts file has a server.
+func IsListed(path, name string) bool {
+	if path == "" {
+		return false
+	}
+	file, err := hosts.Load(path)
+	_, ok := file.Host(name)
+	return err == nil && ok
+}
+
+// ClockHour writes an hour without its date: 08h.
+func ClockHour(h knock.Hour) string { return h.String()[11:] + "h" }
+
+// PortList writes ports with a space between them.
+func PortList(ports []uint16) string { return strings.Trim(fmt.Sprint(ports), "[]") }
+
+// Ordinals names the knocks in order, as the screens do.
+func Ordinals() [knock.Knocks]string { return [...]string{"1st", "2nd", "3rd", "4th", "5th"} }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"io"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -75,3 +76,15 @@ func EverySecond() tea.Cmd {
 func Soon() tea.Cmd {
 	return tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return FastBeat(t) })
 }
+
+// Exec returns the command that gives the terminal to f while it runs; done makes the
+// message that says how it ended.
+func Exec(f func() error, done func(error) tea.Msg) tea.Cmd { return tea.Exec(execFunc(f), done) }
+
+// execFunc is a function as a command of Bubble Tea's. It uses the process's own files.
+type execFunc func() error
+
+func (f execFunc) Run() error        { return f() }
+func (execFunc) SetStdin(io.Reader)  {}
+func (execFunc) SetStdout(io.Writer) {}
+func (execFunc) SetStderr(io.Writer) {}

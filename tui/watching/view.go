@@ -2,8 +2,11 @@ package watching
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 
+	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
@@ -27,10 +30,10 @@ func (s *Screen) View() []string {
 
 // Header implements [session.Screen].
 func (s *Screen) Header() (about string, at time.Time) {
-	th, seen := s.Theme, s.seen()
+	th, seen := s.Theme, s.seen
 	about = th.Strong.Render("watch")
 	switch {
-	case s.paused != nil:
+	case !s.paused.IsZero():
 		about += "  " + th.Badge.Render(" PAUSED ")
 	case seen.Lost:
 		about += "  " + th.Bad.Render("no gate; waiting for one")
@@ -76,7 +79,7 @@ func (s *Screen) columns() columns {
 
 // addressPane is the table of addresses, the latest change first.
 func (s *Screen) addressPane() ui.Pane {
-	seen, c, rows := s.seen(), s.columns(), s.rows()
+	seen, c, rows := s.seen, s.columns(), s.rows()
 	p := ui.Pane{Title: "addresses"}
 	head := ui.Fit("address", c.addr) + " "
 	for _, name := range session.Ordinals() {
@@ -138,34 +141,183 @@ func (s *Screen) row(v watch.Visit, short string, c columns) string {
 
 // totalsPane says how many clients got in, and at which phase the others got stuck.
 func (s *Screen) totalsPane() ui.Pane {
-	t := s.seen().Totals
-	p := ui.Pane{Title: "since the watch began"}
+	const enoughStuck = 3 // to say where most are
+	t, wide := s.seen.Totals, s.Size.Width >= ui.FramedWidth
 	line := fmt.Sprintf(" handshakes %4d   got in %4d   shared? %3d", t.Handshakes, t.In, t.Shared)
 	if t.Refused > 0 {
 		line += fmt.Sprintf("   refused %d", t.Refused)
 	}
-	if n := s.seen().Ignored; n > 0 && s.Size.Width >= ui.FramedWidth {
+	if n := s.seen.Ignored; n > 0 && wide {
 		line += fmt.Sprintf("   ignored %d", n)
 	}
-	if t.SSHDown > 0 && s.Size.Width >= ui.FramedWidth {
+	if t.SSHDown > 0 && wide {
 		line += fmt.Sprintf("   nothing listens %d", t.SSHDown)
 	}
-	p.Lines = append(p.Lines, line)
-	line = " stuck at"
+	stuck := " stuck at"
 	sum, most := 0, 0
 	for k, n := range t.Stuck {
-		line += fmt.Sprintf("  %d: %-4d", k+1, n)
+		stuck += fmt.Sprintf("  %d: %-4d", k+1, n)
 		sum += n
 		if n > t.Stuck[most] {
 			most = k
 		}
 	}
-	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && s.Size.Width >= ui.FramedWidth {
-		line += fmt.Sprintf("  mostly at %d", most+1)
+	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && wide {
+		stuck += fmt.Sprintf("  mostly at %d", most+1)
 	}
-	p.Lines = append(p.Lines, line)
-	return p
+	return ui.Pane{Title: "since the watch began", Lines: []string{line, stuck}}
 }
 
-// enoughStuck is from how many stuck clients on the pane says where most are.
-const enoughStuck = 3
+// state says how far an address has come, in at most w cells.
+func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
+	forms, tone := s.wordings(v)
+	return ui.FirstThatFits(w, forms...), tone
+}
+
+// wordings are those of a state, the longest first.
+func (s *Screen) wordings(v watch.Visit) (forms []string, tone lipgloss.Style) {
+	t := s.Theme
+	if v.Shared {
+		return sharedForms(v), t.Bad
+	}
+	left, over := "", false // of the window
+	if windows := s.seen.Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
+		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(s.when())
+		left, over = fmt.Sprintf(", %.1f s left", max(0, d).Seconds()), d <= 0
+	}
+	switch v.State {
+	case watch.VisitInside:
+		in := fmt.Sprintf("in phase %d", v.Phase)
+		if over {
+			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Dim
+		}
+		return []string{in + left, in}, t.Accent
+	case watch.VisitOpen:
+		if over {
+			return []string{"SSH shut again", "shut again"}, t.Dim
+		}
+		return []string{"SSH open" + left, "SSH open"}, t.Good
+	case watch.VisitIn:
+		if v.Phase == 0 {
+			return []string{"got in; no handshake was seen", "no handshake"}, t.Good
+		}
+		return []string{"got in"}, t.Good
+	case watch.VisitPast:
+		return []string{"opened before"}, t.Dim
+	case watch.VisitCut:
+		return []string{"the gate changed meanwhile", "gate changed"}, t.Dim
+	case watch.VisitRefused:
+		return []string{"refused by the replay guard", "refused by guard", "refused"}, t.Warn
+	case watch.VisitSSHDown:
+		return []string{fmt.Sprintf("open; nothing listens on port %d", s.seen.Gate.SSHPort), "nothing listens", "no listener"}, t.Bad
+	case watch.VisitStuck:
+		return []string{fmt.Sprintf("stuck at %d", v.Phase)}, t.Warn
+	}
+	return []string{string(v.State)}, t.Dim
+}
+
+// sharedForms are the wordings of a visit that may use several addresses, the longest
+// first.
+func sharedForms(v watch.Visit) []string {
+	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
+	if len(v.Others) == 0 {
+		return []string{stuck + "? attempts dropped", stuck + "?", fmt.Sprintf("%d, shared?", v.Phase)}
+	}
+	more := ""
+	if n := len(v.Others) - 1; n > 0 {
+		more = fmt.Sprintf(" +%d", n)
+	}
+	return []string{
+		stuck + " with " + strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Others), " ", ", "), "[]") + "?",
+		stuck + " with " + v.Others[0].String() + more + "?",
+		fmt.Sprintf("%d, shared %s%s?", v.Phase, ending(v.Others[0]), more),
+		fmt.Sprintf("%d, shared%s?", v.Phase, more),
+	}
+}
+
+// ending is the part of an address in which neighbours differ: the last two numbers
+// of IPv4, the last one of IPv6.
+func ending(addr netip.Addr) string {
+	s, sep, n := addr.String(), ".", 2
+	if !addr.Is4() {
+		sep, n = ":", 1
+	}
+	i := len(s)
+	for range n {
+		i = strings.LastIndex(s[:i], sep)
+	}
+	return s[max(0, i):]
+}
+
+// detail is the chosen row with its whole address.
+func (s *Screen) detail() string {
+	visits := s.seen.Visits
+	if s.at >= len(visits) {
+		return ""
+	}
+	who := s.Theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
+	words, tone := s.state(visits[s.at], s.Size.Width-ansi.StringWidth(who))
+	return who + tone.Render(words)
+}
+
+// shortened returns the addresses of rows in at most w cells each. Long ones are cut
+// to a part in which they differ, with "~" for the rest; in the middle if none does.
+func shortened(visits []watch.Visit, w int) []string {
+	const ways = 36 // to cut an address
+	var first []string
+	for cut := range ways {
+		all, whose := make([]string, len(visits)), map[string]netip.Addr{}
+		distinct := true
+		for i, v := range visits {
+			all[i] = shorten(v.Addr.String(), w, cut)
+			other, known := whose[all[i]]
+			distinct = distinct && (!known || other == v.Addr)
+			whose[all[i]] = v.Addr
+		}
+		if distinct {
+			return all
+		}
+		if cut == 0 {
+			first = all
+		}
+	}
+	return first
+}
+
+// shorten cuts an address to w cells: cut 0 drops the middle, 1 keeps the end, and
+// each higher one keeps a part further left.
+func shorten(s string, w, cut int) string {
+	switch tail := w / 2; {
+	case len(s) <= w:
+		return s
+	case cut == 0:
+		return s[:w-tail-1] + "~" + s[len(s)-tail:]
+	default:
+		end := max(w-1, len(s)-cut+1)
+		cutOff := ""
+		if end < len(s) {
+			cutOff = "~"
+		}
+		first := max(0, end-(w-1-len(cutOff)))
+		if first == 0 {
+			return s[:w-1] + "~"
+		}
+		return "~" + s[first:end] + cutOff
+	}
+}
+
+// age writes a span in four cells: "1.2s", " 12s", " 12m", " 12h", " 12d".
+func age(d time.Duration) string {
+	d = max(0, d)
+	switch {
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < 100*time.Second:
+		return fmt.Sprintf("%3ds", int(d.Seconds()))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%3dm", int(d.Minutes()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%3dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%3dd", min(999, int(d.Hours()/24)))
+}

@@ -18,9 +18,9 @@ import (
 // Screen shows who moves through the gate of this machine.
 type Screen struct {
 	*session.Session
-	failed error          // why run ended
 	newest watch.Snapshot // zero until the first reading
-	paused *pausedWatch   // what is shown while paused, or nil
+	seen   watch.Snapshot // what is shown: the newest, but while paused an older one
+	paused time.Time      // when the screen was paused; zero while it is not
 	top    int            // the first row shown
 	at     int            // the chosen row, and its address, which the choice follows
 	chosen netip.Addr
@@ -35,20 +35,11 @@ func New(s *session.Session, run func(ctx context.Context, on func(watch.Snapsho
 	return &Screen{Session: s}, begin
 }
 
-// Err returns the error with which run ended; nil while it runs.
-func (s *Screen) Err() error { return s.failed }
-
-// pausedWatch is what a paused screen shows.
-type pausedWatch struct {
-	seen watch.Snapshot
-	at   time.Time
-}
-
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
-	if s.paused != nil {
+	if !s.paused.IsZero() {
 		pause = pause.As("resume")
 	}
 	updown := ui.NewKey("up down", "choose", "", nil)
@@ -65,7 +56,7 @@ func (s *Screen) Keys() ui.Keys {
 		{"gate changed", "meanwhile: how it ended is unknown"},
 		{"shared?", "perhaps one client by two addresses"},
 	}
-	if g := s.seen().Gate; g.Kind != "" {
+	if g := s.seen.Gate; g.Kind != "" {
 		if !g.Ended {
 			k.Legend = append(k.Legend, [2]string{"here", "connections of under a second may be missed"})
 		}
@@ -81,10 +72,12 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
 		if seen, ok := msg.Event.(watch.Snapshot); ok {
-			s.newest = seen
+			if s.newest = seen; s.paused.IsZero() {
+				s.seen = seen
+			}
 		}
 	case ui.JobDone:
-		s.failed = msg.Err
+		s.Err = msg.Err
 		return tea.Quit
 	}
 	s.follow()
@@ -93,40 +86,32 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 
 // Moving reports whether tenths of seconds are shown, as of recent changes.
 func (s *Screen) Moving() bool {
-	visits := s.seen().Visits
-	return s.paused == nil && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
+	visits := s.seen.Visits
+	return s.paused.IsZero() && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
 }
 
 // pause pauses or resumes the screen.
 func (s *Screen) pause() {
-	if s.paused != nil {
-		s.paused = nil
+	if s.paused.IsZero() {
+		s.paused = s.Now
 	} else {
-		s.paused = &pausedWatch{s.newest, s.Now}
+		s.paused, s.seen = time.Time{}, s.newest
 	}
 	s.follow()
 }
 
-// seen is what is shown: the newest reading, or the paused one.
-func (s *Screen) seen() watch.Snapshot {
-	if s.paused != nil {
-		return s.paused.seen
-	}
-	return s.newest
-}
-
 // when is the time of what is shown.
 func (s *Screen) when() time.Time {
-	if s.paused != nil {
-		return s.paused.at
+	if s.paused.IsZero() {
+		return s.Now
 	}
-	return s.Now
+	return s.paused
 }
 
 // follow keeps the choice on its address and within the rows shown. Without a choice
 // it is the first row.
 func (s *Screen) follow() {
-	visits := s.seen().Visits
+	visits := s.seen.Visits
 	if s.chosen.IsValid() {
 		if i := slices.IndexFunc(visits, func(v watch.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
 			s.top += i - s.at
@@ -140,7 +125,7 @@ func (s *Screen) follow() {
 
 // choose chooses a row.
 func (s *Screen) choose(row int) {
-	visits := s.seen().Visits
+	visits := s.seen.Visits
 	s.at = max(0, min(row, len(visits)-1))
 	s.chosen = netip.Addr{}
 	if s.at > 0 && s.at < len(visits) { // the first row is no address in particular
