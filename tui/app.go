@@ -57,19 +57,22 @@ func newWatchApp(ctx context.Context, c Config, th ui.Theme, run func(context.Co
 // newApp returns the client's screens, on a server or on the list of servers.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	a := newRoot(ctx, c, th)
-	a.Session.Open, a.Session.Use = a.open, a.use
-	a.hosts = hostlist.New(a.Session)
-	a.onServer(hosts.Host{}, knock.Secret{})
+	a.Open = a.open
+	a.Use = func(h hosts.Host, secret knock.Secret) tea.Cmd {
+		a.onServer(h, secret)
+		return a.knock.Start(knocking.Resolving)
+	}
+	a.hosts = &hostlist.Screen{Session: a.Session}
 	if c.Host == nil {
+		a.open(session.ToHosts)
 		a.hosts.Begin()
-		a.shown = a.hosts
 		return a
 	}
 	a.onServer(*c.Host, c.Secret)
 	for _, n := range c.Notes {
 		a.Note("%s", n)
 	}
-	a.begin = tea.Batch(a.knock.Resolve(), a.listen())
+	a.begin = tea.Batch(a.knock.Start(knocking.Resolving), a.listen())
 	return a
 }
 
@@ -81,18 +84,13 @@ func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	}
 	a.Server = session.Server{Host: h, Target: h.Target()}
 	a.Target.Secret = secret
-	a.knock, a.diagnose, a.compare = knocking.New(a.Session), diagnose.New(a.Session), compare.New(a.Session)
+	a.knock = &knocking.Screen{Session: a.Session}
+	a.diagnose = &diagnose.Screen{Session: a.Session}
+	a.compare = &compare.Screen{Session: a.Session}
 	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.compare}
 	a.shown, a.help = a.knock, false
 }
 
-// use changes the screens to a server, and resolves its name.
-func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
-	a.onServer(h, secret)
-	return a.knock.Resolve()
-}
-
-// open shows a screen.
 func (a *app) open(p session.Page) tea.Cmd {
 	a.help = false
 	switch p {
@@ -100,10 +98,10 @@ func (a *app) open(p session.Page) tea.Cmd {
 		a.shown = a.knock
 	case session.ToHandshake:
 		a.shown = a.knock
-		return a.knock.Handshake()
+		return a.knock.Start(knocking.Knocking)
 	case session.ToDiagnose:
 		a.shown = a.diagnose
-		return a.diagnose.Diagnose()
+		return a.diagnose.Start(0)
 	case session.ToCompare:
 		a.shown = a.compare
 	case session.ToHosts:
@@ -147,7 +145,6 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return a, cmd
 }
 
-// broadcast passes a message to every screen.
 func (a *app) broadcast(msg tea.Msg) tea.Cmd {
 	var cmds []tea.Cmd
 	for _, s := range a.screens {
@@ -159,13 +156,11 @@ func (a *app) broadcast(msg tea.Msg) tea.Cmd {
 // noted is a line for the log that comes from outside.
 type noted string
 
-// listen waits for the next line from outside.
 func (a *app) listen() tea.Cmd {
-	events := a.Config.Events
-	if events == nil {
+	if a.Config.Events == nil {
 		return nil
 	}
-	return func() tea.Msg { return noted(<-events) }
+	return func() tea.Msg { return noted(<-a.Config.Events) }
 }
 
 // ownKeys are the root's: those that leave the program, and those that open and

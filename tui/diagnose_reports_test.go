@@ -3,6 +3,7 @@ package tui
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ import (
 
 // snapshot is the event of a diagnosis with the report r so far.
 func snapshot(r diag.Report) tea.Msg {
-	var s diagnose.Snapshots
-	s.Put(r)
-	return fromJob{diagnose.Progressed{Snapshots: &s}}
+	var newest atomic.Pointer[diag.Report]
+	newest.Store(&r)
+	return fromJob{diagnose.Progressed{Newest: &newest}}
 }
 
 // diagnosed makes the messages of a diagnosis that has ended.

@@ -68,11 +68,8 @@ func FuzzPaste(f *testing.F) {
 			}
 		}
 		m = fits(m)
-		q := compare.Query{
-			Query: solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1},
-			Facts: gate.Facts{SSHPort: 22}, Text: []byte(text),
-		}
-		i, err := q.Inspect(t.Context())
+		q := solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1}
+		i, err := compare.Inspect(t.Context(), "", []byte(text), q, gate.Facts{SSHPort: 22})
 		job := &ui.Job{Cancel: func() {}}
 		m.compare.Step, m.compare.Job, m.compare.Began = compare.Comparing, job, noon
 		if err == nil {

@@ -19,6 +19,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -124,11 +125,9 @@ func (f *lockedFile) Write(b []byte) (int, error) {
 // unicodeLocale reports whether the locale's character set is UTF-8; see locale(7).
 // The terminals of tmux and Windows are UTF-8 without any locale too.
 func unicodeLocale() bool {
-	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			v = strings.ToLower(v)
-			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
-		}
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	if locale != "" {
+		return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 	}
 	return os.Getenv("TMUX") != "" || runtime.GOOS == "windows"
 }

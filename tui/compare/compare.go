@@ -33,15 +33,11 @@ const (
 	Compared               // the result is shown
 )
 
-// Screen compares a server's rules, or five ports that it expects, with the
-// sequence that this client would knock.
+// Screen compares a server's rules, or five ports that it expects, with this client.
 type Screen struct {
 	*session.Session
 	comparison
 }
-
-// New returns the screen of the session's server.
-func New(s *session.Session) *Screen { return &Screen{Session: s} }
 
 // comparison is one text and its result.
 type comparison struct {
@@ -57,9 +53,7 @@ type comparison struct {
 	scroll  ui.Scroll
 	failure string
 	Notice  string
-	// follows says that the server's hour was applied as a skew.
-	follows bool
-
+	follows bool // the server's hour was applied as a skew
 	// ignoreUntil is the time until which keys count as the rest of a paste.
 	ignoreUntil time.Time
 }
@@ -78,7 +72,7 @@ func (s *Screen) Keys() ui.Keys {
 	case Naming:
 		load := ui.NewKey("enter", "load", "", s.load)
 		back := ui.NewKey("esc", "back", "", ui.Act(func() { s.Step, s.failure = Collecting, "" }))
-		return ui.Keys{Modal: true, Rows: [][]ui.Key{{load, back}}, Bar: []ui.Key{load, back}}
+		return ui.ModalKeys(load, back)
 	case Collecting:
 		return s.textKeys()
 	}
@@ -86,7 +80,7 @@ func (s *Screen) Keys() ui.Keys {
 	others := ui.NewKey("c", "compare others", "compare other rules", ui.Act(s.Forget))
 	mask := s.Mask("mask the ports, for use in public")
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
-	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), s.scrollBy, " ")
+	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll.Move(n, most) }, " ")
 	k := ui.Keys{Bar: []ui.Key{apply, esc, others, mask}, Ignore: s.isRestOfPaste}
 	if s.Step == Comparing {
 		apply, others = apply.If(false), others.If(false)
@@ -111,7 +105,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		return s.typed(msg)
 	case TextEnd:
 		if s.Step == Collecting && s.Text.Number == msg.Number {
-			return s.compareText()
+			return s.compare("")
 		}
 	case ui.JobEvent:
 		if e, ok := msg.Event.(Inspected); ok && msg.Job == s.Job {
@@ -169,14 +163,14 @@ func (s *Screen) escape() tea.Cmd {
 		s.Job.Cancel()
 		s.Job = nil
 	}
-	s.Step = Collecting
-	if s.failure = "cancelled"; s.Result != nil {
+	if s.Result != nil {
 		s.Step, s.failure, s.Notice = Compared, "", "cancelled"
+	} else {
+		s.Step, s.failure = Collecting, "cancelled"
 	}
 	return nil
 }
 
-// nameFile asks for the path of a file.
 func (s *Screen) nameFile(path string) tea.Cmd {
 	s.Step = Naming
 	s.input = ui.NewInput(50, 4096)
@@ -184,24 +178,17 @@ func (s *Screen) nameFile(path string) tea.Cmd {
 	return s.input.Focus()
 }
 
-// load compares the file that was named.
 func (s *Screen) load() tea.Cmd {
 	path := strings.TrimSpace(s.input.Value())
 	if path == "" {
 		return nil
 	}
+	return s.compare(path)
+}
+
+// compare compares the file at path, or the collected text if path is empty.
+func (s *Screen) compare(path string) tea.Cmd {
 	s.path = path
-	return s.compare()
-}
-
-// compareText compares the text that was collected.
-func (s *Screen) compareText() tea.Cmd {
-	s.path = ""
-	return s.compare()
-}
-
-// compare compares the text or the file with what the client has now.
-func (s *Screen) compare() tea.Cmd {
 	s.Began, s.Result, s.Notice, s.scroll, s.follows = s.Now, nil, "", 0, false
 	return s.solve()
 }
@@ -213,14 +200,11 @@ func (s *Screen) solve() tea.Cmd {
 	}
 	s.Step, s.failure = Comparing, ""
 	t := s.Target
-	q := Query{
-		Query: solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours},
-		Facts: gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()},
-		Text:  bytes.Clone(s.Text.Bytes), path: s.path,
-	}
-	hostsPath, name := s.Config.HostsPath, s.Host.Name
+	q := solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours}
+	facts := gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()}
+	path, text, hostsPath, name := s.path, bytes.Clone(s.Text.Bytes), s.Config.HostsPath, s.Host.Name
 	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
-		i, err := q.Inspect(ctx)
+		i, err := Inspect(ctx, path, text, q, facts)
 		if err == nil {
 			emit(Inspected{i, session.IsListed(hostsPath, name)})
 		}
@@ -230,9 +214,8 @@ func (s *Screen) solve() tea.Cmd {
 	return cmd
 }
 
-// ended handles the end of a comparison.
 func (s *Screen) ended(msg ui.JobDone) {
-	if s.Job == nil || msg.Job != s.Job {
+	if msg.Job != s.Job {
 		return
 	}
 	if s.Job = nil; msg.Err == nil {
@@ -244,8 +227,7 @@ func (s *Screen) ended(msg ui.JobDone) {
 	}
 }
 
-// Change returns what the result would change here; zero unless the match is
-// certain.
+// Change returns what f would apply; zero unless the match is certain.
 func (s *Screen) Change() (c hosts.Change) {
 	if s.Step != Compared || s.Result == nil || !s.Result.Certain() {
 		return c
@@ -271,14 +253,6 @@ func (s *Screen) Change() (c hosts.Change) {
 func (s *Screen) applyChange() tea.Cmd {
 	c := s.Change()
 	write := s.Apply(s, c, "comparing the server's rules")
-	s.Notice = fmt.Sprintf("applied %v", c)
-	s.follows = c.Skew != nil
-	s.scroll = 0
+	s.Notice, s.follows, s.scroll = fmt.Sprintf("applied %v", c), c.Skew != nil, 0
 	return tea.Batch(write, s.solve())
-}
-
-func (s *Screen) scrollBy(n int) {
-	_, most := s.layOut()
-	s.scroll.By(n)
-	s.scroll.Clamp(most)
 }

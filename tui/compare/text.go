@@ -2,12 +2,20 @@ package compare
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/netfilter"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
 	"rapport/tui/session"
@@ -22,13 +30,12 @@ type TextEnd struct{ Number int }
 func (s *Screen) textKeys() ui.Keys {
 	empty := len(s.Text.Bytes) == 0
 	load := ui.NewKey("l", "load a file", "", func() tea.Cmd { return s.nameFile("") }).If(empty)
-	done := ui.NewKey("ctrl+d", "compare", "", s.compareText).If(!empty)
+	done := ui.NewKey("ctrl+d", "compare", "", func() tea.Cmd { return s.compare("") }).If(!empty)
 	clear := ui.NewKey("ctrl+u", "clear", "", ui.Act(func() {
 		s.Text, s.failure = collected{Number: s.Text.Number + 1}, ""
 	})).If(!empty)
 	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.Open(session.ToKnock) })
-	all := []ui.Key{load, done, clear, back}
-	return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all}
+	return ui.ModalKeys(load, done, clear, back)
 }
 
 // collect adds a key to the text. An empty line ends the text only if nothing
@@ -37,8 +44,7 @@ func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
 	text := &s.Text
 	switch {
 	case k.Type == tea.KeyRunes && k.Paste:
-		pasted := strings.ReplaceAll(string(k.Runes), "\r\n", "\n")
-		text.add(s.Now, strings.ReplaceAll(pasted, "\r", "\n"), true)
+		text.add(s.Now, strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(k.Runes)), true)
 	case k.Type == tea.KeyRunes, k.Type == tea.KeySpace:
 		text.add(s.Now, string(k.Runes), false)
 	case k.Type == tea.KeyTab:
@@ -69,15 +75,11 @@ const maxText = 4<<20 + 1
 
 // collected is text as it is typed or pasted.
 type collected struct {
-	Bytes []byte
-	lines int // newlines in it
-	// whole says that the last of it was one bracketed paste.
-	whole bool
-	last  time.Time // when text was last added
-	// Number counts the changes, so that an end is dropped when more text follows.
-	Number int
-	// judged says that comparing it failed: what comes next is a new text.
-	judged bool
+	Bytes  []byte
+	whole  bool      // the last of it was one bracketed paste
+	last   time.Time // when text was last added
+	Number int       // of changes, so that an end is dropped when more text follows
+	judged bool      // comparing it failed: what comes next is a new text
 }
 
 // add appends what was typed or pasted.
@@ -85,27 +87,19 @@ func (c *collected) add(now time.Time, s string, whole bool) {
 	if c.judged {
 		*c = collected{Number: c.Number}
 	}
-	if whole && len(c.Bytes) > 0 && !c.atLineStart() && now.Sub(c.last) > pasteGap {
+	if whole && !c.atLineStart() && now.Sub(c.last) > pasteGap {
 		s = "\n" + s // a second paste begins a new line
 	}
-	s = s[:min(len(s), maxText-len(c.Bytes))]
-	c.Bytes = append(c.Bytes, s...)
-	c.lines += bytes.Count([]byte(s), []byte("\n"))
+	c.Bytes = append(c.Bytes, s[:min(len(s), maxText-len(c.Bytes))]...)
 	c.whole, c.last = whole, now
 	c.Number++
 }
 
-// backspace removes the last character.
 func (c *collected) backspace() {
-	c.Number++
-	if n := len(c.Bytes); n > 0 {
-		if c.Bytes[n-1] == '\n' {
-			c.lines--
-		}
-		r := []rune(string(c.Bytes[max(0, n-4):]))
-		c.Bytes = c.Bytes[:n-len(string(r[len(r)-1:]))]
-	}
+	_, size := utf8.DecodeLastRune(c.Bytes)
+	c.Bytes = c.Bytes[:len(c.Bytes)-size]
 	c.whole, c.judged = false, false
+	c.Number++
 }
 
 func (c *collected) atLineStart() bool {
@@ -119,17 +113,16 @@ func (c *collected) isPorts() bool {
 	return len(c.Bytes) < most && len(bytes.Trim(c.Bytes, "0123456789, \t\n")) == 0
 }
 
-// ends reports whether a newline now completes the text: on an empty line, after a
-// bracketed paste, and after five ports.
+// ends reports whether a newline completes the text, which is not empty: on an empty
+// line, after a bracketed paste, and after five ports.
 func (c *collected) ends() bool {
 	_, err := solve.ParsePorts(string(c.Bytes))
-	return len(c.Bytes) > 0 && (c.whole || c.atLineStart() || c.isPorts() && err == nil)
+	return c.whole || c.atLineStart() || c.isPorts() && err == nil
 }
 
 // size writes the text's size, in lines and bytes.
 func (c *collected) size() string {
-	n := len(c.Bytes)
-	lines := c.lines
+	n, lines := len(c.Bytes), bytes.Count(c.Bytes, []byte("\n"))
 	if !c.atLineStart() {
 		lines++
 	}
@@ -141,4 +134,49 @@ func (c *collected) size() string {
 		return fmt.Sprintf("%s, %.1f KiB", s, float64(n)/(1<<10))
 	}
 	return s + ", " + phrase.Plural(n, "byte")
+}
+
+// Inspected is the event that a comparison is done.
+type Inspected struct {
+	gate.Inspection
+	Listed bool // the hosts file has the server
+}
+
+// Inspect compares the text, or the file at path unless that is empty.
+func Inspect(ctx context.Context, path string, text []byte, q solve.Query, facts gate.Facts) (i gate.Inspection, err error) {
+	if path != "" {
+		if text, err = readText(path); err != nil {
+			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(path, 200), knock.WithoutPath(err))
+		}
+	}
+	if len(bytes.Trim(text, "0123456789, \t\r\n")) == 0 {
+		if q.Ports, err = solve.ParsePorts(string(text)); err != nil {
+			return i, err
+		}
+		return gate.InspectPorts(ctx, q)
+	}
+	found, err := gate.ReadRules(bytes.NewReader(text))
+	if err != nil {
+		return i, err
+	}
+	return gate.Inspect(ctx, found, q, facts)
+}
+
+// readText reads a file that is no longer than rules may be; a ~/ in path is the home
+// folder.
+func readText(path string) ([]byte, error) {
+	path, err := sshconfig.ExpandHome(path)
+	if err != nil {
+		return nil, err
+	}
+	// Opening a named pipe would wait for a writer.
+	switch s, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !s.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case s.Size() >= maxText:
+		return nil, netfilter.ErrLongRules
+	}
+	return os.ReadFile(path)
 }

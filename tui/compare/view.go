@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/charmbracelet/lipgloss"
+
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
@@ -25,11 +27,12 @@ func (s *Screen) View() []string {
 func (s *Screen) layOut() (lines []string, most int) {
 	switch {
 	case s.Step == Naming:
-		return s.Frame(s.pathPane()), 0
+		path := " " + s.Theme.Accent.Render("path") + "  " + s.input.View()
+		return s.Frame(s.failing(ui.Pane{Title: "compare with a file", Lines: []string{path}})), 0
 	case s.Step == Collecting:
 		return s.Frame(s.collectPane()), 0
 	case s.Result == nil:
-		return s.Frame(ui.Pane{Title: "compare", Lines: s.indented(s.underWay())}), 0
+		return s.Frame(ui.Pane{Title: "compare", Lines: s.paragraph(s.Theme.Plain, s.underWay())}), 0
 	}
 	if s.Result.Gate != nil || s.Result.Kind == "" {
 		lines = s.Frame(s.portsPane())
@@ -57,9 +60,9 @@ func (s *Screen) layOut() (lines []string, most int) {
 	return append(lines, s.Frame(p)...), most
 }
 
-// indented wraps a text into the lines of a pane.
-func (s *Screen) indented(text string) []string {
-	return ui.Paragraph(s.Theme.Plain, text, " ", s.Size.Width-3)
+// paragraph wraps a text into the lines of a pane.
+func (s *Screen) paragraph(style lipgloss.Style, text string) []string {
+	return ui.Paragraph(style, text, " ", s.Size.Width-3)
 }
 
 func (s *Screen) underWay() string {
@@ -74,9 +77,9 @@ func (s *Screen) underWay() string {
 func (s *Screen) collectPane() ui.Pane {
 	th := s.Theme
 	p := ui.Pane{Title: "compare with the server's rules"}
-	p.Add(s.indented("Paste what one of these prints on the server, as root:")...)
+	p.Add(s.paragraph(s.Theme.Plain, "Paste what one of these prints on the server, as root:")...)
 	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
-	p.Add(s.indented("or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
+	p.Add(s.paragraph(s.Theme.Plain, "or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
 	p.Add("")
 	switch n := len(s.Text.Bytes); {
 	case n == 0:
@@ -85,7 +88,7 @@ func (s *Screen) collectPane() ui.Pane {
 		p.Add(" " + th.Accent.Render("ports") + "  ***** _")
 	case s.Text.isPorts():
 		typed := strings.Join(strings.Fields(string(s.Text.Bytes)), " ")
-		p.Add(s.indented(th.Accent.Render("ports") + "  " + typed + " _")...)
+		p.Add(s.paragraph(s.Theme.Plain, th.Accent.Render("ports")+"  "+typed+" _")...)
 	default:
 		p.Add(" " + th.Accent.Render("text") + "  " + s.Text.size() + " _")
 		if n == maxText {
@@ -95,16 +98,11 @@ func (s *Screen) collectPane() ui.Pane {
 	return s.failing(p)
 }
 
-// pathPane asks for a file.
-func (s *Screen) pathPane() ui.Pane {
-	return s.failing(ui.Pane{Title: "compare with a file", Lines: []string{" " + s.Theme.Accent.Render("path") + "  " + s.input.View()}})
-}
-
 // failing adds why the last comparison failed.
 func (s *Screen) failing(p ui.Pane) ui.Pane {
 	if s.failure != "" {
 		p.Add("")
-		p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
+		p.Add(s.paragraph(s.Theme.Bad, s.failure)...)
 	}
 	return p
 }
@@ -143,7 +141,7 @@ func (s *Screen) portsPane() ui.Pane {
 // sshRow compares the SSH port, and names the kind of accept rule.
 func (s *Screen) sshRow(g gate.Gate) string {
 	here := strconv.Itoa(s.Host.SSHPort)
-	accept := "   accept " + acceptRule(g.Accept)
+	accept := "   accept " + map[gate.AcceptKind]string{gate.Fixed: "fixed", gate.Sliding: "sliding", gate.OneShot: "one-shot"}[g.Accept]
 	switch {
 	case g.Accept == "":
 		return s.row("ssh", "no rule", here, differs)
@@ -153,12 +151,6 @@ func (s *Screen) sshRow(g gate.Gate) string {
 	return s.row("ssh", strconv.Itoa(g.SSHPort), here, sameness(slices.Contains(g.AcceptPorts, s.Host.SSHPort))) + accept
 }
 
-// acceptRule names a kind of accept rule.
-func acceptRule(k gate.AcceptKind) string {
-	return map[gate.AcceptKind]string{gate.Fixed: "fixed", gate.Sliding: "sliding", gate.OneShot: "one-shot"}[k]
-}
-
-// windowRow compares the window.
 func (s *Screen) windowRow(i gate.Inspection) string {
 	there, here := i.Gate.Window(), s.Window()
 	switch {
@@ -179,30 +171,129 @@ func gateNote(i gate.Inspection) string {
 	return fmt.Sprintf("%s, %s, chain %s", i.Kind, strings.Join(families, " and "), knock.Clean(i.Gate.Chain, 30))
 }
 
-// agreement says whether server and client have the same.
-type agreement string
+// Whether server and client have the same.
+const same, differs, unknown = "same", "differs", "unknown"
 
-const (
-	same    agreement = "same"
-	differs agreement = "differs"
-	unknown agreement = "unknown"
-)
-
-func sameness(is bool) agreement {
+func sameness(is bool) string {
 	if is {
 		return same
 	}
 	return differs
 }
 
-// row is one line of the table.
-func (s *Screen) row(name, there, here string, a agreement) string {
-	style := s.Theme.Dim
-	switch a {
-	case same:
-		style = s.Theme.Good
-	case differs:
-		style = s.Theme.Bad
+func (s *Screen) row(name, there, here, agreement string) string {
+	style := map[string]lipgloss.Style{same: s.Theme.Good, differs: s.Theme.Bad, unknown: s.Theme.Dim}[agreement]
+	return " " + ui.Fit(name, 9) + ui.Fit(there, 10) + ui.Fit(here, 10) + style.Render(ui.Fit(agreement, 8))
+}
+
+// findings are the lines below the table.
+func (s *Screen) findings() (out []string) {
+	i, th := s.Result, s.Theme
+	add := func(style lipgloss.Style, text string) {
+		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
 	}
-	return " " + ui.Fit(name, 9) + ui.Fit(there, 10) + ui.Fit(here, 10) + style.Render(ui.Fit(string(a), 8))
+	add(th.Strong, s.Notice)
+	if s.Step == Comparing {
+		add(th.Dim, s.underWay())
+	}
+	if i.Printed != nil {
+		add(th.Plain, i.Printed.Words())
+	}
+	if m := i.Candidate(); m != nil {
+		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
+		if n := i.Others(); n > 0 {
+			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", phrase.Plural(n, "other combination")))
+		}
+	}
+	add(s.conclusion())
+	add(th.Warn, s.staleness())
+	out = append(out, s.offer()...)
+	if g := i.Gate; g != nil {
+		for _, also := range g.Also {
+			add(th.Plain, "also accepts: "+session.PortList(also))
+		}
+		if len(i.Problems) == 0 {
+			add(th.Plain, "no problems")
+		}
+	}
+	return append(out, s.problems()...)
+}
+
+// conclusion says in one line whether client and server agree.
+func (s *Screen) conclusion() (lipgloss.Style, string) {
+	i, th := s.Result, s.Theme
+	switch {
+	case i.OtherSecret():
+		return th.Bad, fmt.Sprintf("another secret: no hour within %d either way, no range and no secret variant makes these ports", solve.DefaultHours)
+	case len(i.Differs) > 0:
+		return th.Warn, "differs: " + strings.Join(i.Differs, "; ")
+	case i.Candidate() != nil:
+		return th.Good, "hour, range and secret are the same here"
+	case i.Printed != nil:
+		return th.Good, "range, window and ssh port are the same here"
+	}
+	return th.Plain, ""
+}
+
+// staleness warns that this client now follows a server with a wrong hour.
+func (s *Screen) staleness() string {
+	m := s.Result.Candidate()
+	if m == nil || !s.follows || s.Step != Compared || m.Offset != 0 {
+		return ""
+	}
+	switch real := (solve.Candidate{Offset: m.Hour.Sub(knock.HourOf(s.Began))}); {
+	case real.Offset < 0:
+		return fmt.Sprintf("the server's rules are still stale, from %s: this client only follows", real.When())
+	case real.Offset > 0:
+		return fmt.Sprintf("the server's rules are still for %s: this client only follows", real.When())
+	}
+	return ""
+}
+
+// offer says what the f key would apply, and where.
+func (s *Screen) offer() []string {
+	c := s.Change()
+	if c.IsZero() {
+		return nil
+	}
+	how := "for this run"
+	if s.listed {
+		how += ", and in the hosts file"
+	}
+	if c.Skew != nil {
+		how += "; if the server's refresh has stopped, fix that instead"
+	}
+	return append([]string{" " + s.Theme.Accent.Render("f") + "  apply " + c.String()},
+		ui.Paragraph(s.Theme.Dim, how, "    ", s.Size.Width-3)...)
+}
+
+// problems are the problems of the gate, with their fixes.
+func (s *Screen) problems() (out []string) {
+	for _, p := range s.Result.Problems {
+		style := s.Theme.Dim
+		switch p.Severity {
+		case gate.SeverityError:
+			style = s.Theme.Bad
+		case gate.SeverityWarning:
+			style = s.Theme.Warn
+		}
+		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)
+		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
+		label := "fix: "
+		for _, l := range ui.Wrap(s.withoutPorts(p.Fix), s.Size.Width-11) {
+			out = append(out, "   "+label+l)
+			label = "     "
+		}
+	}
+	return out
+}
+
+// withoutPorts hides the knock ports in a text while the screen is masked.
+func (s *Screen) withoutPorts(text string) string {
+	i := s.Result
+	ports := slices.Clone(i.Query.Ports[:])
+	if i.Gate != nil {
+		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
+	}
+	return s.Hide(text, ports)
 }

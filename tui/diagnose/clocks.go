@@ -24,8 +24,7 @@ type clockRow struct {
 	vote  clock.Side // whose time it counts for; empty for none
 }
 
-// clockLines draw each clock as an interval on one axis: how far it is from this
-// machine's, and in which hour.
+// clockLines draw how far each clock is from this machine's, and in which hour.
 func (s *Screen) clockLines() (out []string) {
 	name, words := 13, 24
 	switch {
@@ -139,8 +138,7 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 	return rows, failed
 }
 
-// inOrder sorts readings by source, so that rows keep their order as readings come
-// in.
+// inOrder sorts readings by source: rows keep their order as readings come in.
 func inOrder(all []clock.Reading) []clock.Reading {
 	order := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP, clock.SourceKnock}
 	return slices.SortedStableFunc(slices.Values(all), func(r, s clock.Reading) int {

@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -30,12 +30,6 @@ type Screen struct {
 	scroll ui.Scroll
 }
 
-// New returns the screen of the session's server.
-func New(s *session.Session) *Screen { return &Screen{Session: s} }
-
-// Diagnose runs a diagnosis of this hour and past ones, as soon as the wire is free.
-func (s *Screen) Diagnose() tea.Cmd { return s.start(0) }
-
 // run is one diagnosis.
 type run struct {
 	Report  diag.Report
@@ -46,8 +40,10 @@ type run struct {
 	failure error        // why it has no verdict; context.Canceled: the user ended it
 }
 
-// futureHours is how many future hours a scan tries once the user has agreed.
-const futureHours = scan.DefaultPast
+const (
+	futureHours = scan.DefaultPast // that a scan tries once the user has agreed
+	maxFailure  = 400              // characters that are shown of an error
+)
 
 // Moving implements [session.Screen].
 func (s *Screen) Moving() bool { return s.running() }
@@ -58,19 +54,20 @@ func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	if s.asking {
-		yes := ui.NewKey("y", "try them", "", func() tea.Cmd { s.asking = false; return s.start(futureHours) })
-		return ui.Keys{Modal: true, Rows: [][]ui.Key{{yes}}, Bar: []ui.Key{yes, ui.NewKey("any other key", "do not", "", nil)}}
+		k := ui.ModalKeys(ui.NewKey("y", "try them", "", func() tea.Cmd { return s.Start(futureHours) }))
+		k.Bar = append(k.Bar, ui.NewKey("any other key", "do not", "", nil))
+		return k
 	}
 	running := s.running()
 	fix := ui.NewKey("f", "fix", "apply the client's part, and knock", s.fix).If(!s.change().IsZero())
-	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.start(0) })
+	again := ui.NewKey("r", "run again", "run again", func() tea.Cmd { return s.Start(0) })
 	future := ui.NewKey("F", "future", "run again with future hours", ui.Act(func() { s.asking = true }))
 	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)
 	mask := s.Mask("mask the ports")
 	tab := ui.NewKey("tab", "more", "see more", ui.Act(s.nextSection))
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
 
-	move := ui.MoveKeys("", max(1, s.Size.Height/3), s.scrollBy, " ")
+	move := ui.MoveKeys("", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll.Move(n, most) }, " ")
 	k := ui.Keys{Rows: [][]ui.Key{{fix}, {again, future}, {copies, mask}, append([]ui.Key{tab}, move...), {esc}}, Legend: s.legend()}
 	_, most := s.layOut()
 	if running {
@@ -81,7 +78,6 @@ func (s *Screen) Keys() ui.Keys {
 	return k
 }
 
-// legend explains the signs of the screen.
 func (s *Screen) legend() [][2]string {
 	t := s.Theme
 	return [][2]string{
@@ -101,7 +97,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		s.asking = false // any key but y means no
 	case Progressed:
-		s.Report = msg.Snapshots.take()
+		s.Report = *msg.Newest.Swap(nil)
 		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
 			s.Pin(addr)
 		}
@@ -113,8 +109,9 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// start runs a diagnosis whose scan tries so many future hours.
-func (s *Screen) start(future int) tea.Cmd {
+// Start runs a diagnosis whose scan tries so many future hours, as soon as the wire is
+// free.
+func (s *Screen) Start(future int) tea.Cmd {
 	s.run = run{began: s.Now, future: future, was: s.Target}
 	for _, h := range scan.Candidates(s.Now, s.Target, scan.DefaultPast, future, nil, nil) {
 		s.planned = append(s.planned, scan.Cell{Candidate: h})
@@ -124,17 +121,16 @@ func (s *Screen) start(future int) tea.Cmd {
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
 
-// job returns the diagnosis.
 func (s *Screen) job() ui.Work {
 	s.began, s.failure = s.Now, nil
 	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
 		emit(Listed(session.IsListed(hostsPath, host.Name)))
-		var s Snapshots
+		var newest atomic.Pointer[diag.Report]
 		_, err := doctor.Run(ctx, host, secret, func(r diag.Report) {
-			if s.Put(r) {
-				emit(Progressed{&s})
+			if newest.Swap(&r) == nil {
+				emit(Progressed{&newest})
 			}
 		})
 		return err
@@ -143,40 +139,13 @@ func (s *Screen) job() ui.Work {
 
 // Events of a diagnosis.
 type (
-	// Progressed says that there is a newer snapshot.
-	Progressed struct{ Snapshots *Snapshots }
+	// Progressed says that there is a newer report, and has the newest one until it is
+	// drawn. There may be several for each frame, and the diagnosis never waits for a
+	// frame.
+	Progressed struct{ Newest *atomic.Pointer[diag.Report] }
 	// Listed says whether the hosts file has the server.
 	Listed bool
 )
-
-// Snapshots holds the newest report of a diagnosis until it is drawn. There may be
-// several for each frame, and the diagnosis never waits for a frame.
-type Snapshots struct {
-	mu     sync.Mutex
-	newest diag.Report
-	told   bool // a Progressed event is on its way
-}
-
-// Put stores r, and reports whether a [Progressed] event must be sent.
-func (s *Snapshots) Put(r diag.Report) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.newest = r
-	tell := !s.told
-	s.told = true
-	return tell
-}
-
-// take returns the newest report.
-func (s *Snapshots) take() diag.Report {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.told = false
-	return s.newest
-}
-
-// maxFailure is how many characters of an error are shown.
-const maxFailure = 400
 
 // ended notes how a diagnosis ended.
 func (s *Screen) ended(err error) {
@@ -209,26 +178,17 @@ func (s *Screen) change() hosts.Change {
 	return s.Report.Verdict.Change
 }
 
-// fix applies this side's part of the fix, and knocks.
 func (s *Screen) fix() tea.Cmd {
 	write := s.Apply(s, s.change(), "the diagnosis")
 	return tea.Batch(write, s.Open(session.ToHandshake))
 }
 
-// copyReport hands the report to the terminal's clipboard.
 func (s *Screen) copyReport() tea.Cmd {
 	s.copied = true
 	return s.CopyText(s.Report.Text(false))
 }
 
-func (s *Screen) scrollBy(n int) {
-	_, most := s.layOut()
-	s.scroll.By(n)
-	s.scroll.Clamp(most)
-}
-
-// nextSection scrolls to the next section that begins below the first line shown;
-// after the last one, to the top.
+// nextSection scrolls to the next section below the first line shown, or to the top.
 func (s *Screen) nextSection() {
 	_, most := s.layOut()
 	at, next := 0, 0
@@ -239,6 +199,5 @@ func (s *Screen) nextSection() {
 		}
 		at += len(section)
 	}
-	s.scroll = ui.Scroll(next)
-	s.scroll.Clamp(most)
+	s.scroll.Move(next-int(s.scroll), most)
 }

@@ -14,8 +14,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// strip is a row of cells, each of which stands for all candidates with one hour,
-// range or variant.
+// strip is a row of cells, each for all candidates with one hour, range or variant.
 type strip[K comparable] struct {
 	keys  []K
 	cells map[K]scan.CellState
@@ -36,16 +35,14 @@ func newStrip[K comparable](all []scan.Cell, key func(scan.Cell) K) strip[K] {
 	return s
 }
 
-// hit returns the key that was hit.
-func (s strip[K]) hit() (k K, ok bool) {
-	i := slices.IndexFunc(s.keys, func(k K) bool { return s.cells[k] == scan.Hit })
-	if i < 0 {
-		return k, false
+// hit returns the key that was hit, or own.
+func (s strip[K]) hit(own K) K {
+	if i := slices.IndexFunc(s.keys, func(k K) bool { return s.cells[k] == scan.Hit }); i >= 0 {
+		return s.keys[i]
 	}
-	return s.keys[i], true
+	return own
 }
 
-// cell draws a state.
 func cell(t ui.Theme, s scan.CellState) string {
 	switch s {
 	case scan.Hit:
@@ -69,8 +66,7 @@ func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 	return b.String()
 }
 
-// scanLines draw the scan as a strip of hours from the past to the future, and
-// one each of ranges and secret variants.
+// scanLines draw the scan as strips of hours, of ranges and of secret variants.
 func (s *Screen) scanLines() []string {
 	th := s.Theme
 	cells := s.planned
@@ -111,11 +107,11 @@ func (s *Screen) scanLines() []string {
 	ranges := newStrip(cells, func(c scan.Cell) knock.Range { return c.Range })
 	variants := newStrip(cells, func(c scan.Cell) solve.Variant { return c.Variant })
 	line := " " + ui.Fit("ranges", label) + draw(th, ranges, s.was.Range)
-	if r, ok := ranges.hit(); ok && r != s.was.Range {
+	if r := ranges.hit(s.was.Range); r != s.was.Range {
 		line += " " + r.String()
 	}
 	line += "   secret " + draw(th, variants, solve.AsGiven)
-	if v, ok := variants.hit(); ok && v != solve.AsGiven {
+	if v := variants.hit(solve.AsGiven); v != solve.AsGiven {
 		line += " " + v.Words()
 	}
 	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
@@ -160,13 +156,13 @@ func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
 
 // scanInShort says in a few words how a scan went.
 func scanInShort(r scan.Report, t knock.Target, running bool) string {
-	if r.Opened == nil {
-		switch {
-		case r.Stopped != "":
-			return r.Stopped
-		case running:
-			return "trying"
-		}
+	switch {
+	case r.Opened != nil:
+	case r.Stopped != "":
+		return r.Stopped
+	case running:
+		return "trying"
+	default:
 		return fmt.Sprintf("none of %d opens it", r.Candidates)
 	}
 	what := session.ClockHour(r.Opened.Hour)

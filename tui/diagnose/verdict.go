@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/charmbracelet/lipgloss"
@@ -14,8 +15,7 @@ import (
 	"rapport/tui/ui"
 )
 
-// cardHeight returns the card's height in lines: the usual one, and the most that
-// a verdict may take.
+// cardHeight returns the card's usual height in lines, and the most for a verdict.
 func (s *Screen) cardHeight() (least, most int) {
 	h := s.Size.Height
 	switch {
@@ -67,8 +67,7 @@ func (s *Screen) card() (p ui.Pane) {
 	return p
 }
 
-// verdict is the card of a diagnosis that has ended; whole says that it has room
-// for all of the verdict.
+// verdict is the card of a diagnosis that has ended; whole says that nothing is cut.
 func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	v, style := s.Report.Verdict, s.tone()
 	p = s.verdictHead(style)
@@ -107,28 +106,22 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	return p, whole
 }
 
-// verdictHead is the card with the verdict's code on its frame, or in a first line
-// where there is no frame.
+// verdictHead has the verdict's code on its frame, or without one in its first line.
 func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
 	p.Title = "verdict"
 	p.Note = fmt.Sprintf("%s, %d s", s.likely(), int(time.Duration(s.Report.Elapsed).Round(time.Second).Seconds()))
-	copied := ""
-	if s.copied {
-		copied = "report in the clipboard (OSC 52)"
-	}
-	switch {
-	case !s.Size.Framed():
-		if s.copied {
-			copied += " "
-		}
-		p.Add(ui.Ends(" "+style.Render(p.Note), copied, s.Size.Width))
-	case s.copied:
+	const copied = "report in the clipboard (OSC 52)"
+	switch framed := s.Size.Framed(); {
+	case framed && s.copied:
 		p.Note = copied + ", " + p.Note
+	case s.copied:
+		p.Add(ui.Ends(" "+style.Render(p.Note), copied+" ", s.Size.Width))
+	case !framed:
+		p.Add(ui.Fit(" "+style.Render(p.Note), s.Size.Width))
 	}
 	return p
 }
 
-// tone returns the verdict's style.
 func (s *Screen) tone() lipgloss.Style {
 	switch v := s.Report.Verdict; {
 	case v.Code.Works():
@@ -157,9 +150,8 @@ func (s *Screen) likely() string {
 
 // doing says what the newest check under way does.
 func (s *Screen) doing() string {
-	checks := s.Report.Checks
-	for i := len(checks) - 1; i >= 0; i-- {
-		if c := checks[i]; c.Status == diag.Running {
+	for _, c := range slices.Backward(s.Report.Checks) {
+		if c.Status == diag.Running {
 			return checkName(c.ID) + ": " + c.Summary
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -16,8 +18,7 @@ func (s *Screen) View() []string {
 	return lines
 }
 
-// layOut draws the screen, and returns by how many lines the part below the verdict
-// can be scrolled.
+// layOut draws the screen; most is how far the part below the verdict can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	card := s.card()
 	body := slices.Concat(s.sections()...)
@@ -43,8 +44,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 	return append(s.Frame(card), body...), most
 }
 
-// paging reports whether the user has scrolled down on a screen without frames. The
-// card is then cut to make room.
+// paging reports whether the card is cut: on a scrolled screen without frames.
 func (s *Screen) paging() bool {
 	if s.Size.Framed() || s.scroll == 0 || !s.Report.Done {
 		return false
@@ -164,3 +164,88 @@ func (s *Screen) fullLines() []string {
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+
+// CheckIDs are all checks, in their order.
+func CheckIDs() []string {
+	return []string{diag.CheckName, diag.CheckRules, diag.CheckBefore, diag.CheckLocal, diag.CheckServer,
+		diag.CheckHandshake, diag.CheckFamily, diag.CheckEgress, diag.CheckScan}
+}
+
+// checkName is what the screen calls a check.
+func checkName(id string) string {
+	switch id {
+	case diag.CheckLocal:
+		return "this clock"
+	case diag.CheckServer:
+		return "server clock"
+	}
+	return id
+}
+
+// checkLines are the checks, in two columns where there is room.
+func (s *Screen) checkLines() (out []string) {
+	ids, th := CheckIDs(), s.Theme
+	if s.Size.Width < ui.FramedWidth {
+		for _, id := range ids {
+			out = append(out, " "+s.check(id, 13, s.Size.Width-18))
+		}
+		return out
+	}
+	rows := (len(ids) + 1) / 2
+	left := s.Size.Width * 46 / 100
+	for i := range rows {
+		line := ui.Fit(" "+s.check(ids[i], 13, left-17), left)
+		if i+rows < len(ids) {
+			line += s.check(ids[i+rows], 10, s.Size.Width-left-14)
+		} else {
+			line += th.Dim.Render(th.Yes + " ok  ! warn  " + th.No + " fail  - skipped  " + th.Wait + " not begun")
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// check is one check: a mark, its name, and its summary in w cells.
+func (s *Screen) check(id string, name, w int) string {
+	th := s.Theme
+	c, begun := s.Report.Check(id)
+	if c.Status == diag.Running && !s.running() {
+		c.Status, c.Summary = diag.Skipped, "ended early"
+	}
+	mark, style, text := th.Wait, th.Dim, th.Plain
+	switch c.Status {
+	case diag.OK:
+		mark, style = th.Yes, th.Good
+	case diag.Warn:
+		mark, style = "!", th.Warn
+	case diag.Fail:
+		mark, style = th.No, th.Bad
+	case diag.Skipped:
+		mark, text = "-", th.Dim
+	case diag.Running:
+		mark, style = ">", th.Accent
+	}
+	summary := ""
+	if begun {
+		summary = ui.Clause(ui.FirstThatFits(w, s.wordings(c)...), w)
+	}
+	return style.Render(mark) + " " + ui.Fit(checkName(id), name) + text.Render(summary)
+}
+
+// wordings are the ways to say how a check went, the longest first.
+func (s *Screen) wordings(c diag.Check) []string {
+	all := append([]string{c.Summary}, c.Short...)
+	switch r := s.Report; {
+	case c.ID == diag.CheckScan && r.Scan != nil:
+		all = append(all, scanInShort(*r.Scan, s.Target, c.Status == diag.Running))
+	case c.ID == diag.CheckServer && c.Status != diag.Running && r.Clock != nil:
+		if report := withoutKnock(*r.Clock); report.Known {
+			names, offset := witnesses(report), phrase.Offset(report.Skew)
+			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))
+		}
+	}
+	for i := range all {
+		all[i] = s.withoutPorts(all[i])
+	}
+	return all
+}

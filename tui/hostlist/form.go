@@ -1,6 +1,7 @@
 package hostlist
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,13 +30,12 @@ var stores = [...]hosts.SecretSource{hosts.InFile, hosts.InKeyring}
 
 // form adds a server to the hosts file, or changes one.
 type form struct {
-	inputs   [fieldStore]textinput.Model
-	store    int // index in stores
-	focus    int
-	old      *hosts.Host // the entry that is changed, nil for a new one
-	first    bool        // the hosts file has no server yet
-	failure  string
-	strength string // of the secret typed so far, in words
+	inputs  [fieldStore]textinput.Model
+	store   int // index in stores
+	focus   int
+	old     *hosts.Host // the entry that is changed, nil for a new one
+	first   bool        // the hosts file has no server yet
+	failure string
 }
 
 // newForm returns a form filled with h, which is changed if old.
@@ -59,12 +59,10 @@ func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 		f.old = &h
 		f.inputs[fieldSecret].Placeholder = "left as it is"
 	}
-	f.rate()
 	f.to(fieldName)
 	return f
 }
 
-// to moves the focus.
 func (f *form) to(field int) tea.Cmd {
 	f.focus = (field + fieldCount) % fieldCount
 	var cmd tea.Cmd
@@ -78,24 +76,25 @@ func (f *form) to(field int) tea.Cmd {
 	return cmd
 }
 
-// rate estimates the strength of the secret, if one was typed.
-func (f *form) rate() {
-	f.strength = ""
-	text := strings.TrimSpace(f.inputs[fieldSecret].Value())
+// strength says how strong the secret is that was typed, if one was.
+func (f *form) strength() string {
+	text := f.value(fieldSecret)
 	if text == "" {
-		return
+		return ""
 	}
 	secret, err := knock.ParseSecret(text)
 	if err != nil {
-		f.strength = err.Error()
-		return
+		return err.Error()
 	}
 	r, err := knock.ParseRange(f.inputs[fieldRange].Value())
 	if err != nil {
 		r = knock.DefaultRange
 	}
-	f.strength = hosts.Estimate(secret, r).Summary()
+	return hosts.Estimate(secret, r).Summary()
 }
+
+// value is the text of a field; what was pasted may end in a newline.
+func (f *form) value(field int) string { return strings.TrimSpace(f.inputs[field].Value()) }
 
 // formResult is what a completed form says.
 type formResult struct {
@@ -132,10 +131,7 @@ func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 	to := func(by int) func() tea.Cmd { return do(func() tea.Cmd { return f.to(f.focus + by) }) }
 	inStore := f.focus == fieldStore
 	next, prev := ui.NewKey("tab", "next", "", to(1), "down"), ui.NewKey("shift+tab", "", "", to(-1), "up")
-	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() {
-		f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal())
-		f.rate()
-	})))
+	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() { f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal()) })))
 	change := ui.NewKey("space", "change", "", do(ui.Act(func() { f.store = (f.store + 1) % len(stores) })), " ", "left", "right").If(inStore)
 	enter := ui.NewKey("enter", "save", "", do(save)).If(inStore)
 	saves := ui.NewKey("ctrl+s", "save", "", do(save))
@@ -154,49 +150,34 @@ func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
 	}
 	if f.focus < fieldStore {
 		f.inputs[f.focus], cmd = f.inputs[f.focus].Update(msg)
-		f.rate()
 	}
 	return cmd
 }
 
-// submit returns what the form says, or shows what is wrong with it.
-func (f *form) submit() (r formResult, ok bool) {
-	r, field, err := f.complete()
-	if err != nil {
-		f.failure = err.Error()
-		f.to(field)
-		return r, false
-	}
-	return r, true
-}
-
-// complete checks the fields; err is about field.
+// complete returns what the form says; err is about field.
 func (f *form) complete() (r formResult, field int, err error) {
-	value := func(i int) string { return strings.TrimSpace(f.inputs[i].Value()) }
 	if f.old != nil {
 		r.host = *f.old
 	}
-	r.host.Name, r.host.Address = value(fieldName), value(fieldAddress)
+	r.host.Name, r.host.Address = f.value(fieldName), f.value(fieldAddress)
 	if f.old == nil || (stores[f.store] == hosts.InKeyring) != (f.old.Secret.Source() == hosts.InKeyring) {
 		r.store = stores[f.store]
 	}
 	if r.host.Name == "" {
-		return r, fieldName, fmt.Errorf("give the server a name")
+		return r, fieldName, errors.New("give the server a name")
 	}
-	if r.host.SSHPort, err = strconv.Atoi(value(fieldPort)); err != nil || r.host.SSHPort < 1 || r.host.SSHPort > 65535 {
-		return r, fieldPort, fmt.Errorf("port %q is not within 1-65535", value(fieldPort))
+	if r.host.SSHPort, err = strconv.Atoi(f.value(fieldPort)); err != nil || r.host.SSHPort < 1 || r.host.SSHPort > 65535 {
+		return r, fieldPort, fmt.Errorf("port %q is not within 1-65535", f.value(fieldPort))
 	}
-	if r.host.Range, err = knock.ParseRange(value(fieldRange)); err != nil {
+	if r.host.Range, err = knock.ParseRange(f.value(fieldRange)); err != nil {
 		return r, fieldRange, err
 	}
-	text := strings.TrimSpace(f.inputs[fieldSecret].Value()) // a pasted secret may end in a newline
-	if text == "" {
-		if f.old == nil {
-			return r, fieldSecret, fmt.Errorf("type the secret, or press ctrl+g to make one")
-		}
-		return r, 0, nil
+	switch text := f.value(fieldSecret); {
+	case text != "":
+		r.secret, err = knock.ParseSecret(text)
+	case f.old == nil:
+		err = errors.New("type the secret, or press ctrl+g to make one")
 	}
-	r.secret, err = knock.ParseSecret(text)
 	return r, fieldSecret, err
 }
 
@@ -217,7 +198,7 @@ func (f *form) lines(th ui.Theme, w int) (out []string) {
 		}
 		out = append(out, " "+mark+label+text)
 		if i == fieldSecret {
-			out = append(out, ui.Paragraph(th.Dim, f.strength, ui.Fit("", 15), w-1)...)
+			out = append(out, ui.Paragraph(th.Dim, f.strength(), ui.Fit("", 15), w-1)...)
 		}
 	}
 	return append(append(out, ""), ui.Paragraph(th.Bad, f.failure, "   ", w-1)...)
@@ -225,14 +206,12 @@ func (f *form) lines(th ui.Theme, w int) (out []string) {
 
 // storeLine are the places for the secret, the chosen one in brackets.
 func (f *form) storeLine(th ui.Theme) (text string) {
-	for j, store := range stores {
-		s := string(store)
-		if j == f.store {
-			s = th.Badge.Render("[" + s + "]")
+	for i, store := range stores {
+		if i == f.store {
+			text += th.Badge.Render("["+string(store)+"]") + " "
 		} else {
-			s = " " + s + " "
+			text += " " + string(store) + "  "
 		}
-		text += s + " "
 	}
 	return text
 }

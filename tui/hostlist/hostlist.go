@@ -1,10 +1,12 @@
 // Package hostlist is the Hosts screen: the list of servers with the result of the
 // last handshake, the form that adds or edits one, the import of an old script, and
-// the field for a secret that is stored nowhere. A list is drawn by hand for the
-// reasons that package ui gives.
+// the field for a secret that is stored nowhere.
 package hostlist
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -31,8 +34,7 @@ const (
 	unlocking      // the secret of a server that stores none is typed
 )
 
-// Screen is the list of servers, the form for one of them, and the text fields for
-// a filter, a script's path and a secret.
+// Screen is the list of servers, the form for one of them, or a text field.
 type Screen struct {
 	*session.Session
 	list
@@ -42,12 +44,8 @@ type Screen struct {
 	asked hosts.Host      // the server whose secret is being read
 }
 
-// New returns the screen; [Screen.Begin] fills it.
-func New(s *session.Session) *Screen { return &Screen{Session: s} }
-
-// Begin reads the hosts file and shows the list, or the form where it is empty.
+// Begin shows the list once it was loaded, or the form where it is empty.
 func (s *Screen) Begin() {
-	s.Reload()
 	if len(s.all) == 0 && s.broken == "" {
 		s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
 		s.form.first = true
@@ -62,25 +60,21 @@ func (s *Screen) Keys() ui.Keys {
 	back := ui.NewKey("esc", "back", "", ui.Act(s.back))
 	switch s.step {
 	case filtering:
-		return modal(ui.NewKey("enter", "use the filter", "", ui.Act(func() { s.step = listing })), back)
+		return ui.ModalKeys(ui.NewKey("enter", "use the filter", "", ui.Act(func() { s.step = listing })), back)
 	case removing:
-		k := modal(ui.NewKey("y", "remove", "", ui.Act(s.remove)))
+		k := ui.ModalKeys(ui.NewKey("y", "remove", "", ui.Act(s.remove)))
 		k.Bar = append(k.Bar, ui.NewKey("any other key", "leave it", "", nil))
 		return k
 	case editing:
 		return s.form.keys(s.save, back)
 	case importing:
-		return modal(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
+		return ui.ModalKeys(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
 	case unlocking:
-		return modal(ui.NewKey("enter", "open", "", s.typedSecret), back)
+		return ui.ModalKeys(ui.NewKey("enter", "open", "", s.typedSecret), back)
 	}
 	return s.listKeys()
 }
 
-// modal returns keys for a step in which any other key is text or an answer.
-func modal(all ...ui.Key) ui.Keys { return ui.Keys{Modal: true, Rows: [][]ui.Key{all}, Bar: all} }
-
-// listKeys are the keys of the list.
 func (s *Screen) listKeys() ui.Keys {
 	h, any := s.selected()
 	do := func(f func() tea.Cmd) func() tea.Cmd {
@@ -103,8 +97,7 @@ func (s *Screen) listKeys() ui.Keys {
 	return k
 }
 
-// forget drops the message of the last action, and the server whose secret is
-// being read.
+// forget drops the last message, and the server whose secret is being read.
 func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
 
 // Update implements [session.Screen].
@@ -139,16 +132,13 @@ func (s *Screen) back() {
 	s.step = listing
 }
 
-// edit shows the form.
 func (s *Screen) edit(f form) { s.step, s.form = editing, f }
 
-// ask shows a text field.
 func (s *Screen) ask(step step, input textinput.Model) {
 	s.step, s.input, s.failure = step, input, ""
 	s.input.Focus()
 }
 
-// startFilter begins to type the filter.
 func (s *Screen) startFilter() {
 	filter := s.filter
 	s.ask(filtering, ui.NewInput(40, 255))
@@ -157,22 +147,18 @@ func (s *Screen) startFilter() {
 
 // importScript fills the form from the script whose path was typed.
 func (s *Screen) importScript() {
+	var script legacy.Script
 	path, err := sshconfig.ExpandHome(strings.TrimSpace(s.input.Value()))
-	if err != nil {
-		s.failure = err.Error()
-		return
+	if err == nil {
+		script, err = hosts.ReadScript(path)
 	}
-	script, err := hosts.ReadScript(path)
 	if err != nil {
 		s.failure = err.Error()
 		return
 	}
 	s.failure = ""
 	h := hosts.NewHost(script.Host)
-	h.Range = script.Range
-	if script.SSHPort != 0 {
-		h.SSHPort = script.SSHPort
-	}
+	h.Range, h.SSHPort = script.Range, cmp.Or(script.SSHPort, h.SSHPort)
 	s.edit(newForm(h, false, script.Secret))
 }
 
@@ -187,15 +173,15 @@ func (s *Screen) Reload() {
 	s.results = hosts.LoadResults(s.Config.ResultsPath)
 }
 
-// save writes the form into the hosts file.
 func (s *Screen) save() tea.Cmd {
-	r, ok := s.form.submit()
-	if !ok {
+	r, field, err := s.form.complete()
+	if err != nil {
+		s.form.failure = err.Error()
+		s.form.to(field)
 		return nil
 	}
 	path, old := s.Config.HostsPath, s.form.old
 	var h hosts.Host
-	var err error
 	if old == nil {
 		h, err = hosts.Add(s.Ctx, path, r.host, r.secret, r.store)
 	} else {
@@ -209,11 +195,7 @@ func (s *Screen) save() tea.Cmd {
 	s.Reload()
 	s.pick(h.Name)
 	if !r.secret.IsZero() {
-		where := "the keyring"
-		if path := h.Secret.Path(); path != "" {
-			where = path
-		}
-		s.notice = "the secret of " + h.Name + " is in " + where + "; the server needs the same"
+		s.notice = "the secret of " + h.Name + " is in " + cmp.Or(h.Secret.Path(), "the keyring") + "; the server needs the same"
 	}
 	if old == nil {
 		return s.unlock(h)
@@ -221,7 +203,6 @@ func (s *Screen) save() tea.Cmd {
 	return nil
 }
 
-// remove removes the selected server from the hosts file.
 func (s *Screen) remove() {
 	s.step = listing
 	h, ok := s.selected()
@@ -240,10 +221,10 @@ func (s *Screen) remove() {
 // View implements [session.Screen].
 func (s *Screen) View() []string {
 	w, h := s.Size.Width-2, s.Size.Height-4
-	var p ui.Pane
+	p := ui.Pane{Note: s.Config.HostsPath}
 	switch s.step {
 	case editing:
-		p = ui.Pane{Title: "add a server", Note: s.Config.HostsPath, Lines: s.form.lines(s.Theme, w)}
+		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, w)
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
@@ -252,7 +233,7 @@ func (s *Screen) View() []string {
 	case unlocking:
 		p = s.question("the secret of "+s.asked.Name, "secret")
 	default:
-		p = ui.Pane{Title: "hosts", Note: s.Config.HostsPath, Lines: s.lines(w, h)}
+		p.Title, p.Lines = "hosts", s.lines(w, h)
 		if s.Size.Framed() {
 			p.Fill(h)
 		}
@@ -265,4 +246,67 @@ func (s *Screen) question(title, label string) ui.Pane {
 	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + s.input.View(), ""}}
 	p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	return p
+}
+
+// Unlocked is the event that a server's secret has been read, or could not be.
+type Unlocked struct {
+	host   hosts.Host
+	secret knock.Secret
+	err    error
+}
+
+// unlock reads the secret of a server. A secret_command gets the terminal, since it
+// may ask for a passphrase; any other secret is read while the list is shown.
+func (s *Screen) unlock(h hosts.Host) tea.Cmd {
+	ctx := s.Ctx
+	s.asked = h
+	var secret knock.Secret
+	read := func() (err error) {
+		secret, err = h.ReadSecret(ctx)
+		return err
+	}
+	done := func(err error) tea.Msg { return Unlocked{h, secret, err} }
+	if h.Secret.Source() != hosts.FromCommand {
+		return func() tea.Msg { return done(read()) }
+	}
+	return ui.Exec(func() error {
+		fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)
+		return read()
+	}, done)
+}
+
+// typedSecret opens the server with the secret that was typed.
+func (s *Screen) typedSecret() tea.Cmd {
+	secret, err := knock.ParseSecret(strings.TrimSpace(s.input.Value()))
+	if err != nil {
+		s.failure = err.Error()
+		return nil
+	}
+	return s.unlocked(Unlocked{s.asked, secret, nil})
+}
+
+// unlocked opens a server whose secret has been read, or asks for the secret.
+func (s *Screen) unlocked(msg Unlocked) tea.Cmd {
+	if s.step != listing && s.step != unlocking || s.asked.Name != msg.host.Name {
+		return nil // the user has left that server
+	}
+	switch {
+	case errors.Is(msg.err, hosts.ErrNoSecret):
+		s.ask(unlocking, ui.NewSecretInput(50, 4096))
+		return textinput.Blink
+	case errors.Is(msg.err, context.Canceled):
+		s.asked = hosts.Host{}
+		return nil
+	case msg.err != nil:
+		s.step, s.failure, s.asked = listing, msg.err.Error(), hosts.Host{}
+		return nil
+	}
+	notice := s.notice
+	s.step = listing
+	s.forget()
+	cmd := s.Use(msg.host, msg.secret)
+	if notice != "" {
+		s.Note("%s", notice)
+	}
+	return cmd
 }

@@ -36,7 +36,6 @@ func (s *list) shown() []hosts.Host {
 	return out
 }
 
-// selected returns the server under the cursor.
 func (s *list) selected() (hosts.Host, bool) {
 	shown := s.shown()
 	if len(shown) == 0 {
@@ -46,12 +45,10 @@ func (s *list) selected() (hosts.Host, bool) {
 	return shown[s.cursor], true
 }
 
-// pick puts the cursor on a server.
 func (s *list) pick(name string) {
 	s.cursor = max(0, slices.IndexFunc(s.shown(), func(h hosts.Host) bool { return h.Name == name }))
 }
 
-// move moves the cursor by n lines.
 func (s *list) move(n int) {
 	s.cursor = min(max(s.cursor+n, 0), max(0, len(s.shown())-1))
 }
@@ -118,7 +115,6 @@ func (s *Screen) line(h hosts.Host, selected bool, w int) string {
 	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
 }
 
-// ago writes how long ago something was.
 func ago(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -30,36 +30,32 @@ const (
 	Probing                  // SSH is probed without a knock
 )
 
-// Screen shows the newest handshake, the sequences around this hour, and the
-// log of what happened before.
+// Screen shows the sequences around this hour, the newest handshake, and the log.
 type Screen struct {
 	*session.Session
-	planned int // attempts that a handshake may make
-	Stage   Stage
-	Report  *knock.Report      // of the newest handshake, under way or over
-	probe   *knock.ProbeReport // of the newest probe, if nothing came after it
-	began   time.Time          // of the newest handshake, by the screen's clock
+	Stage  Stage
+	Report *knock.Report      // of the newest handshake, under way or over
+	probe  *knock.ProbeReport // of the newest probe, if nothing came after it
+	began  time.Time          // of the newest handshake, by the screen's clock
 	// opened is when an earlier handshake opened SSH, if its window was still open
 	// when the newest one began; zero otherwise.
 	opened  time.Time
 	Failure error // why the newest job could not be done; context.Canceled: the user ended it
 }
 
-// New returns the screen of the session's server.
-func New(s *session.Session) *Screen {
-	planned := len(knock.DefaultGaps())
-	if gaps := s.Config.Options.Gaps; gaps != nil {
-		planned = len(gaps)
-	}
-	return &Screen{Session: s, planned: planned}
-}
-
-// hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
-const hourChangeIsNear = 5 * time.Minute
+const (
+	// hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
+	hourChangeIsNear = 5 * time.Minute
+	// refreshDelay is how long after the hour change a handshake waits: the server may
+	// be refreshing its rules.
+	refreshDelay = 2 * time.Second
+	// resolveTimeout bounds the resolving of a name, so that a hanging resolver shows.
+	resolveTimeout = 10 * time.Second
+)
 
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
-	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.start(st) } }
+	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.Start(st) } }
 	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
 	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(Probing))
@@ -80,7 +76,7 @@ func (s *Screen) Keys() ui.Keys {
 		{"open", "something accepts it, which no gate does"},
 		{"=", "this port occurs twice in its hour"},
 	}
-	if s.Wire.Busy() || s.WaitFor != nil {
+	if s.Wire.Job != nil || s.WaitFor != nil {
 		k.Bar = []ui.Key{cancel, knocks.As("again")}
 	} else {
 		k.Bar = []ui.Key{knocks}
@@ -89,14 +85,13 @@ func (s *Screen) Keys() ui.Keys {
 	if s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear {
 		k.Bar = append(k.Bar, wait)
 	}
-	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(!s.Wire.Busy()), copies)
+	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(s.Wire.Job == nil), copies)
 	return k
 }
 
 // Moving implements [session.Screen].
 func (s *Screen) Moving() bool {
-	left, _ := s.windowLeft()
-	return s.Stage != Idle || left > 0
+	return s.Stage != Idle || s.windowLeft() > 0
 }
 
 // Pinned is the event that the server's name has been resolved.
@@ -140,10 +135,6 @@ func (s *Screen) cancel() {
 	s.Wire.Cancel()
 }
 
-// refreshDelay is how long after the hour change a handshake waits: the server may
-// be refreshing its rules.
-const refreshDelay = 2 * time.Second
-
 // wait arms the handshake for the start of the next hour, or disarms it.
 func (s *Screen) wait() {
 	if s.WaitFor != nil {
@@ -161,18 +152,11 @@ func (s *Screen) due() tea.Cmd {
 	if next == nil || s.Now.Add(s.Target.Skew).Before(next.Start().Add(refreshDelay)) {
 		return nil
 	}
-	s.WaitFor = nil
-	return s.start(Knocking)
+	return s.Start(Knocking)
 }
 
-// Resolve finds the server's address, as soon as the wire is free.
-func (s *Screen) Resolve() tea.Cmd { return s.start(Resolving) }
-
-// Handshake makes a handshake, as soon as the wire is free.
-func (s *Screen) Handshake() tea.Cmd { return s.start(Knocking) }
-
-// start begins to resolve, to knock or to probe, as soon as the wire is free.
-func (s *Screen) start(st Stage) tea.Cmd {
+// Start begins to resolve, to knock or to probe, as soon as the wire is free.
+func (s *Screen) Start(st Stage) tea.Cmd {
 	if st == Knocking {
 		s.WaitFor = nil
 	}
@@ -180,7 +164,6 @@ func (s *Screen) start(st Stage) tea.Cmd {
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: func() ui.Work { return s.job(st) }})
 }
 
-// job returns what a stage does on the wire.
 func (s *Screen) job(st Stage) ui.Work {
 	target, host, client, options := s.Target, s.Host, s.Config.Client, s.Config.Options
 	if r := s.Report; r != nil && options.RTT == 0 {
@@ -211,9 +194,6 @@ func (s *Screen) job(st Stage) ui.Work {
 	}
 }
 
-// resolveTimeout bounds the resolving of a name, so that a hanging resolver shows.
-const resolveTimeout = 10 * time.Second
-
 // lookUp resolves a server by the name or address that its entry has.
 func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
@@ -241,7 +221,6 @@ func (s *Screen) ended(err error) {
 	}
 }
 
-// store stores how a handshake ended for the Hosts screen.
 func (s *Screen) store(opened bool, summary string) {
 	if s.Config.ResultsPath == "" {
 		return
@@ -252,14 +231,12 @@ func (s *Screen) store(opened bool, summary string) {
 	}
 }
 
-// copySequence hands this hour's ports to the terminal's clipboard.
 func (s *Screen) copySequence() tea.Cmd {
 	ports := s.Sequence(s.Hour()).Ports()
 	s.Note("sequence sent to the terminal's clipboard (OSC 52)")
 	return s.CopyText(session.PortList(ports[:]))
 }
 
-// happened notes one event of a handshake.
 func (s *Screen) happened(e knock.Event) {
 	switch e.Kind {
 	case knock.AttemptStarted:
@@ -311,8 +288,7 @@ func (s *Screen) answers(a knock.Attempt) {
 	}
 }
 
-// elapsed returns how long the handshake under way has lasted, at most a minute:
-// the clock may be set meanwhile.
+// elapsed is the handshake's age, at most a minute: the clock may be set meanwhile.
 func (s *Screen) elapsed() time.Duration {
 	return min(max(0, s.Now.Sub(s.began)), time.Minute)
 }

@@ -1,11 +1,19 @@
 package knocking
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/term"
+	"github.com/muesli/cancelreader"
 
 	"rapport/knock"
 	"rapport/tui/session"
@@ -20,8 +28,8 @@ func (s *Screen) sshPane(w int) ui.Pane {
 		p.Note = "before the handshake: " + string(r.Before.State)
 	}
 	first := " " + tone.Render(" "+headline+" ")
-	if left, of := s.windowLeft(); left > 0 {
-		bar := s.Theme.Bar(float64(left)/float64(of), max(0, min(40, w-len(headline)-24)))
+	if left := s.windowLeft(); left > 0 {
+		bar := s.Theme.Bar(float64(left)/float64(s.Window()), max(0, min(40, w-len(headline)-24)))
 		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + s.Theme.Good.Render(bar)
 	}
 	p.Add(first)
@@ -89,7 +97,7 @@ func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) 
 	case r.Before.State == knock.SSHOpen && !s.stillOpen():
 		return "SSH IS OPEN", good, r.SSH.Banner + "   " + r.Summary()
 	}
-	if left, _ := s.windowLeft(); left == 0 {
+	if s.windowLeft() == 0 {
 		return "WINDOW OVER", plain, r.SSH.Banner + "   opened, and should be shut again: p probes"
 	}
 	if s.stillOpen() {
@@ -124,4 +132,146 @@ func (s *Screen) notes(before string) string {
 		note += ", " + before
 	}
 	return note
+}
+
+// windowLeft returns how much of the window is left: zero where this program did not
+// open SSH, and when the window is over.
+func (s *Screen) windowLeft() time.Duration {
+	if s.Report == nil || !s.Report.Opened || s.Stage != Idle || s.probe != nil {
+		return 0
+	}
+	return s.left(s.openSince())
+}
+
+// left returns how much is left of a window that began at since; zero if since is.
+func (s *Screen) left(since time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	// The monotonic clock stops while a machine sleeps, and the wall clock may be
+	// set back: the one that is further ahead counts.
+	end := since.Add(s.Window())
+	return max(0, min(end.Sub(s.Now), end.Round(0).Sub(s.Now.Round(0))))
+}
+
+// openSince returns when this program opened the window, zero if it did not. A
+// handshake into a window that is still open may not have extended it.
+func (s *Screen) openSince() time.Time {
+	if s.Report != nil && s.Report.Opened && s.Report.Before.State != knock.SSHOpen {
+		return s.Report.At
+	}
+	return s.opened
+}
+
+// stillOpenSince returns when the handshake was sent whose window may be open now,
+// zero for none. After the window's end, a handshake that was sent into it may have
+// extended it.
+func (s *Screen) stillOpenSince() time.Time {
+	if since := s.openSince(); s.left(since) > 0 {
+		return since
+	}
+	if s.stillOpen() && s.left(s.Report.At) > 0 {
+		return s.Report.At
+	}
+	return time.Time{}
+}
+
+// stillOpen reports whether the newest handshake found SSH open because an earlier
+// one of this program had opened it.
+func (s *Screen) stillOpen() bool {
+	return !s.opened.IsZero() && s.Report != nil && s.Report.Opened && s.Report.Before.State == knock.SSHOpen
+}
+
+// summary says how the newest handshake ended.
+func (s *Screen) summary() string {
+	if s.stillOpen() {
+		return fmt.Sprintf("still open from the handshake %.0f s ago", s.Now.Sub(s.opened).Seconds())
+	}
+	return s.Report.Summary()
+}
+
+// sshEnded says that ssh has ended and the terminal is free.
+type sshEnded struct{ err error }
+
+// ssh runs ssh through the gate on the terminal.
+func (s *Screen) ssh() tea.Cmd {
+	if s.Wire.Job != nil {
+		s.Note("a handshake is under way; press s again when it has ended")
+		return nil
+	}
+	cmd, err := s.Config.SSH(s.Host, s.Target.Secret)
+	if err != nil {
+		s.Note("%v", err)
+		return nil
+	}
+	s.Note("ssh is running in this terminal")
+	ctx := s.Ctx
+	return ui.Exec(func() error { return runSSH(ctx, cmd) }, func(err error) tea.Msg { return sshEnded{err} })
+}
+
+func (s *Screen) sshEnded(msg sshEnded) {
+	var exit *exec.ExitError
+	switch {
+	case msg.err == nil:
+		s.Note("ssh ended")
+	case errors.As(msg.err, &exit):
+		s.Note("ssh ended with exit status %d", exit.ExitCode())
+	default:
+		s.Note("ssh did not start: %v", msg.err)
+	}
+}
+
+const (
+	shortSession = 2 * time.Second // whose output the user had no time to read
+	killDelay    = 2 * time.Second // that ssh gets to end after SIGTERM
+)
+
+// runSSH runs ssh on the terminal until it ends or ctx does. The screens would
+// overwrite the output of a session that failed or was short, so after those it
+// waits for enter.
+func runSSH(ctx context.Context, cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	started := time.Now()
+	err := runUntil(ctx, cmd)
+	if ctx.Err() == nil && (err != nil || time.Since(started) < shortSession) {
+		end := "ssh ended"
+		if err != nil {
+			end = err.Error()
+		}
+		fmt.Printf("\n[%s; press enter to return to the screens] ", end)
+		if in, err := cancelreader.NewReader(os.Stdin); err == nil {
+			stop := context.AfterFunc(ctx, func() { in.Cancel() })
+			_, _ = bufio.NewReader(in).ReadString('\n')
+			stop()
+			_ = in.Close()
+		}
+	}
+	return err
+}
+
+// runUntil runs cmd until it ends or ctx does, and restores the terminal's mode.
+func runUntil(ctx context.Context, cmd *exec.Cmd) error {
+	if before, err := term.GetState(os.Stdin.Fd()); err == nil {
+		defer func() { _ = term.Restore(os.Stdin.Fd(), before) }()
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	over := make(chan error, 1)
+	go func() { over <- cmd.Wait() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+	}
+	if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has none
+		_ = cmd.Process.Kill()
+	}
+	select {
+	case err := <-over:
+		return err
+	case <-time.After(killDelay):
+		_ = cmd.Process.Kill()
+		return <-over
+	}
 }

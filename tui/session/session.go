@@ -78,8 +78,7 @@ type Config struct {
 	Clipboard func(string) // hands a text to the terminal's clipboard; the program sets it
 }
 
-// Session is what the screens share: what they are drawn with, the time, and the
-// server.
+// Session is what the screens share.
 type Session struct {
 	Ctx    context.Context // ends with the program
 	Config Config
@@ -179,9 +178,8 @@ func (s *Session) Mask(about string) ui.Key {
 
 // CopyText copies a text to the terminal's clipboard.
 func (s *Session) CopyText(text string) tea.Cmd {
-	clipboard := s.Config.Clipboard
 	return func() tea.Msg {
-		clipboard(text)
+		s.Config.Clipboard(text)
 		return nil
 	}
 }
@@ -198,7 +196,7 @@ func (s *Session) Header() (about string, at time.Time) {
 		addr = fmt.Sprintf("%s (IPv4)", t.Addr)
 	case t.Addr.Addr().IsValid():
 		addr = fmt.Sprintf("%s (IPv6)", t.Addr)
-	case s.Wire.Busy():
+	case s.Wire.Job != nil:
 		addr = "resolving"
 	}
 	if t.Host == t.Addr.Addr().String() && s.Size.Width < ui.FramedWidth {

@@ -61,9 +61,6 @@ func (w *Wire) Leave() {
 	w.user = nil
 }
 
-// Busy reports whether a job is under way.
-func (w *Wire) Busy() bool { return w.Job != nil }
-
 // UsedBy reports whether a screen's job is under way, or next.
 func (w *Wire) UsedBy(s Screen) bool {
 	return w.Job != nil && w.user == s || w.next.User == s

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Axis draws intervals of time offsets as lines of text, over the hours that they lie
-// in.
+// Axis draws intervals of time offsets over the hours that they lie in.
 type Axis struct {
 	theme     Theme
 	width     int
@@ -32,20 +31,14 @@ func NewAxis(th Theme, width int, at time.Time, spans []Span) Axis {
 		}
 	}
 	low, high := x.low, x.high
+	up := func(d time.Duration) time.Duration { return (d + x.step - 1).Truncate(x.step) } // to a whole step
 	for _, x.step = range []time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour} {
-		down, up := low.Truncate(x.step), high.Truncate(x.step)
-		if down > low {
-			down -= x.step
-		}
-		if up < high {
-			up += x.step
-		}
-		x.low, x.high = down, up
+		x.low, x.high = -up(-low), up(high)
 		label := 6 // cells for one
 		if x.step < time.Hour {
 			label = 8
 		}
-		if int((up-down)/x.step)*label <= x.width {
+		if int((x.high-x.low)/x.step)*label <= x.width {
 			break
 		}
 	}

@@ -77,8 +77,7 @@ func Soon() tea.Cmd {
 	return tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return FastBeat(t) })
 }
 
-// Exec returns the command that gives the terminal to f while it runs; done makes the
-// message that says how it ended.
+// Exec gives the terminal to f while it runs; done makes the message of its end.
 func Exec(f func() error, done func(error) tea.Msg) tea.Cmd { return tea.Exec(execFunc(f), done) }
 
 // execFunc is a function as a command of Bubble Tea's. It uses the process's own files.

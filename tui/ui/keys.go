@@ -14,10 +14,9 @@ import (
 // it. There is no other list of keys.
 type Key struct {
 	key.Binding
-	About string // what the help says; empty: the key shares the text of the one before it
-	// Also says that the help names the key after the text of the others.
-	Also bool
-	Do   func() tea.Cmd // the action
+	About string         // what the help says; empty: the key shares the text of the one before it
+	Do    func() tea.Cmd // the action
+	pages bool           // the help names the key after the text of the others
 }
 
 // NewKey returns a key with its label in the key bar; others are keys that do the same.
@@ -63,7 +62,7 @@ func MoveKeys(about string, page int, move func(by int), pageDown ...string) []K
 		NewKey("pgup", "", "", by(-page)), NewKey("pgdown", "", "", by(page), pageDown...),
 		NewKey("home", "", "", by(-far), "g"), NewKey("end", "", "", by(far), "G"),
 	} {
-		k.Also = true
+		k.pages = true
 		row = append(row, k)
 	}
 	return row
@@ -80,11 +79,14 @@ type Keys struct {
 	Ignore func(tea.KeyMsg) bool
 }
 
+// ModalKeys returns keys beside which every other key is text, or an answer.
+func ModalKeys(all ...Key) Keys { return Keys{Modal: true, Rows: [][]Key{all}, Bar: all} }
+
 // Find returns the enabled key that a message presses.
 func (k Keys) Find(msg tea.KeyMsg) (Key, bool) {
-	for _, row := range k.Rows {
-		if i := slices.IndexFunc(row, func(k Key) bool { return key.Matches(msg, k.Binding) }); i >= 0 {
-			return row[i], true
+	for _, k := range slices.Concat(k.Rows...) {
+		if key.Matches(msg, k.Binding) {
+			return k, true
 		}
 	}
 	return Key{}, false
@@ -130,12 +132,13 @@ func (t Theme) HelpPage(k Keys) Pane {
 
 // explain returns the names of a row's keys, and the text about them.
 func explain(row []Key) (names, about string) {
-	var abouts, also []string
+	var abouts []string
+	pages := ""
 	for _, k := range row {
 		gap := " "
 		switch {
-		case k.Also:
-			also = append(also, k.Help().Key)
+		case k.pages:
+			pages = "; pgup, pgdown, home and end too"
 			continue
 		case k.About != "":
 			abouts = append(abouts, k.About)
@@ -146,9 +149,5 @@ func explain(row []Key) (names, about string) {
 		}
 		names += k.names()
 	}
-	about = strings.Join(abouts, "; ")
-	if n := len(also); n > 0 {
-		about += "; " + strings.Join(also[:n-1], ", ") + " and " + also[n-1] + " too"
-	}
-	return names, about
+	return names, strings.Join(abouts, "; ") + pages
 }

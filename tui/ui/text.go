@@ -9,16 +9,13 @@ import (
 	"github.com/charmbracelet/bubbles/textinput"
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+
+	"rapport/knock/phrase"
 )
 
 // Fit cuts or pads s to exactly w cells.
 func Fit(s string, w int) string {
-	if w <= 0 {
-		return ""
-	}
-	if ansi.StringWidth(s) > w {
-		s = ansi.Truncate(s, w, "")
-	}
+	s = ansi.Truncate(s, max(0, w), "")
 	return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
 }
 
@@ -52,8 +49,7 @@ func Paragraph(style lipgloss.Style, text, indent string, w int) (out []string) 
 	return out
 }
 
-// Cut returns the first n lines, with " ..." at the end of the last one if there were
-// more.
+// Cut returns the first n lines, the last one with " ..." if there were more.
 func Cut(lines []string, n int) []string {
 	if len(lines) <= n {
 		return lines
@@ -115,16 +111,10 @@ func Duration(d time.Duration) string {
 
 // Signed writes an offset with its sign, as flags take it: +41m, -3h.
 func Signed(d time.Duration) string {
-	s := fmt.Sprintf("%+v", d)
 	if d > 0 {
-		s = "+" + s
+		return "+" + phrase.Duration(d)
 	}
-	for _, zero := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, zero) {
-			s = s[:len(s)-2]
-		}
-	}
-	return s
+	return phrase.Duration(d)
 }
 
 // NewInput returns a text field of w cells that takes at most limit characters.

@@ -65,7 +65,7 @@ func TestScrollStaysWithinTheText(t *testing.T) {
 
 // Signs that are used side by side differ.
 func TestASCIISignsDiffer(t *testing.T) {
-	g := ASCIIGlyphs()
+	g := asciiGlyphs
 	seen := map[string]bool{}
 	for _, sign := range []string{g.Yes, g.No, g.Wait, "!", ">", "-", g.Full, g.Tried, g.Untried, g.Inside, g.Point, g.Tick} {
 		if seen[sign] {

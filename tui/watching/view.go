@@ -109,11 +109,9 @@ func (s *Screen) addressPane() ui.Pane {
 		}
 		p.Lines = append(p.Lines, "", " "+waiting)
 	}
-	for len(p.Lines) < rows+1 {
-		p.Lines = append(p.Lines, "")
-	}
+	p.Fill(rows + 1)
 	if !s.Size.Framed() {
-		p.Lines = append(p.Lines, "")
+		p.Add("")
 	}
 	return p
 }
@@ -216,8 +214,7 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	return []string{string(v.State)}, t.Dim
 }
 
-// sharedForms are the wordings of a visit that may use several addresses, the longest
-// first.
+// sharedForms are the wordings of a visit that may use several addresses.
 func sharedForms(v watch.Visit) []string {
 	stuck := fmt.Sprintf("stuck at %d, shared", v.Phase)
 	if len(v.Others) == 0 {

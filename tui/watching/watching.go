@@ -90,7 +90,6 @@ func (s *Screen) Moving() bool {
 	return s.paused.IsZero() && len(visits) > 0 && s.Now.Sub(visits[0].Changed) <= 15*time.Second
 }
 
-// pause pauses or resumes the screen.
 func (s *Screen) pause() {
 	if s.paused.IsZero() {
 		s.paused = s.Now
@@ -123,7 +122,6 @@ func (s *Screen) follow() {
 	s.top = max(min(s.top, s.at), s.at-s.rows()+1)
 }
 
-// choose chooses a row.
 func (s *Screen) choose(row int) {
 	visits := s.seen.Visits
 	s.at = max(0, min(row, len(visits)-1))
