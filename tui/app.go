@@ -113,7 +113,12 @@ func (a *app) open(p session.Page) tea.Cmd {
 }
 
 // Init implements [tea.Model].
-func (a *app) Init() tea.Cmd { return tea.Batch(ui.EverySecond(), a.begin) }
+func (a *app) Init() tea.Cmd { return tea.Batch(nextBeat(), a.begin) }
+
+// nextBeat waits for the next full second.
+func nextBeat() tea.Cmd {
+	return tea.Every(time.Second, func(t time.Time) tea.Msg { return ui.Beat(t) })
+}
 
 // Update implements [tea.Model].
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -127,7 +132,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case ui.FastBeat:
 		a.fast = false
 	case ui.Beat:
-		cmd = tea.Batch(ui.EverySecond(), a.broadcast(msg))
+		cmd = tea.Batch(nextBeat(), a.broadcast(msg))
 	case ui.JobEvent:
 		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.broadcast(msg))
 	case ui.JobDone:
@@ -140,7 +145,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	}
 	if !a.fast && a.shown.Moving() {
 		a.fast = true
-		cmd = tea.Batch(cmd, ui.Soon())
+		cmd = tea.Batch(cmd, tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return ui.FastBeat(t) }))
 	}
 	return a, cmd
 }

@@ -20,7 +20,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
-	"rapport/tui/knocking"
 	"rapport/tui/ui"
 )
 
@@ -43,7 +42,9 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 		Host:      &host,
 		Secret:    secret,
 		HostsPath: "hosts.toml",
-		SSH:       func(hosts.Host, knock.Secret) (*exec.Cmd, error) { return nil, errors.New("no ssh here") },
+		SSH: func(context.Context, hosts.Host, knock.Secret) (*exec.Cmd, error) {
+			return nil, errors.New("no ssh here")
+		},
 	}
 	if change != nil {
 		change(&c)
@@ -51,7 +52,7 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
-	return tell(m, fromJob{knocking.Pinned{Addr: netip.MustParseAddr("203.0.113.7")}}, jobOver{})
+	return tell(m, fromJob{netip.MustParseAddr("203.0.113.7")}, jobOver{})
 }
 
 // Messages of the tests for the job under way: an event, and its end.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,12 +98,12 @@ func runDemo(cmd *cobra.Command, f *flags, c tui.Config, server demo.Config, sig
 }
 
 // demoSSH is the login of the demo's server, which has a new key at every start.
-func demoSSH(h hosts.Host, secretFile string) (*exec.Cmd, error) {
+func demoSSH(ctx context.Context, h hosts.Host, secretFile string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	// Without a hosts file, whose entries may include loopback.
-	return exec.Command(self, "ssh", "--config", os.DevNull, "--secret-file", secretFile, "--range", h.Range.String(), "--skew", h.Skew.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
+	return exec.CommandContext(ctx, self, "ssh", "--config", os.DevNull, "--secret-file", secretFile, "--range", h.Range.String(), "--skew", h.Skew.String(), "--ssh-port", fmt.Sprint(h.SSHPort), h.Address, "-F", "none",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"), nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -74,7 +75,7 @@ func (f *flags) checkMistyped(cmd *cobra.Command, word string) error {
 
 // login makes the command that logs in to a server from the screens. secretFile is
 // where the command can read the secret; empty means that the hosts file says so.
-type login func(h hosts.Host, secretFile string) (*exec.Cmd, error)
+type login func(ctx context.Context, h hosts.Host, secretFile string) (*exec.Cmd, error)
 
 // show runs the screens, where ctrl+c is a key. Secrets that are stored nowhere are
 // served to the logins that start from the screens, until the screens end.
@@ -85,16 +86,16 @@ func show(cmd *cobra.Command, c tui.Config, ssh login, signals chan<- os.Signal)
 			stop()
 		}
 	}()
-	c.SSH = func(h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
+	c.SSH = func(ctx context.Context, h hosts.Host, s knock.Secret) (*exec.Cmd, error) {
 		if h.Secret.Source() != hosts.NoSecret {
-			return ssh(h, "")
+			return ssh(ctx, h, "")
 		}
 		path, stop, err := hosts.ServeSecret(s)
 		if err != nil {
 			return nil, err
 		}
 		served = append(served, stop)
-		return ssh(h, path)
+		return ssh(ctx, h, path)
 	}
 	ignoreInterrupt(signals)
 	err := tui.Run(cmd.Context(), c)
@@ -113,7 +114,7 @@ func ignoreInterrupt(signals chan<- os.Signal) {
 // sshCommand returns the login of a server's screens: ssh with the range, skew and
 // family that the screens have by then, and else the flags that were given.
 func sshCommand(cmd *cobra.Command) login {
-	return func(h hosts.Host, secretFile string) (*exec.Cmd, error) {
+	return func(ctx context.Context, h hosts.Host, secretFile string) (*exec.Cmd, error) {
 		ssh, err := exec.LookPath("ssh")
 		if err != nil {
 			return nil, errNoSSH
@@ -132,6 +133,6 @@ func sshCommand(cmd *cobra.Command) login {
 		if err != nil {
 			return nil, err
 		}
-		return exec.Command(ssh, argv[1:]...), nil
+		return exec.CommandContext(ctx, ssh, argv[1:]...), nil
 	}
 }

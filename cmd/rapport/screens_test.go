@@ -20,7 +20,7 @@ func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
 	}
 	h := hosts.NewHost("myserver")
 	h.Skew, h.Family = -3*time.Hour, knock.Family6
-	c, err := sshCommand(root)(h, "/run/it")
+	c, err := sshCommand(root)(t.Context(), h, "/run/it")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,13 +77,12 @@ func (s *Screen) Keys() ui.Keys {
 		return s.textKeys()
 	}
 	apply := ui.NewKey("f", "apply", "apply the server's range and hour", s.applyChange).If(!s.Change().IsZero())
-	others := ui.NewKey("c", "compare others", "compare other rules", ui.Act(s.Forget))
+	others := ui.NewKey("c", "compare others", "compare other rules", ui.Act(s.Forget)).If(s.Step == Compared)
 	mask := s.Mask("mask the ports, for use in public")
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
 	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll.Move(n, most) }, " ")
 	k := ui.Keys{Bar: []ui.Key{apply, esc, others, mask}, Ignore: s.isRestOfPaste}
 	if s.Step == Comparing {
-		apply, others = apply.If(false), others.If(false)
 		k.Bar = []ui.Key{esc.As("cancel"), mask}
 	}
 	k.Rows = [][]ui.Key{{apply}, {others}, move, {mask}, {esc}}

@@ -269,14 +269,9 @@ func (s *Screen) offer() []string {
 
 // problems are the problems of the gate, with their fixes.
 func (s *Screen) problems() (out []string) {
+	styles := map[gate.Severity]lipgloss.Style{gate.SeverityError: s.Theme.Bad, gate.SeverityWarning: s.Theme.Warn, gate.SeverityInfo: s.Theme.Dim}
 	for _, p := range s.Result.Problems {
-		style := s.Theme.Dim
-		switch p.Severity {
-		case gate.SeverityError:
-			style = s.Theme.Bad
-		case gate.SeverityWarning:
-			style = s.Theme.Warn
-		}
+		style := styles[p.Severity]
 		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)
 		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
 		label := "fix: "

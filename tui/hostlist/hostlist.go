@@ -37,11 +37,17 @@ const (
 // Screen is the list of servers, the form for one of them, or a text field.
 type Screen struct {
 	*session.Session
-	list
-	step  step
-	form  form
-	input textinput.Model // of the filter, of importing and of unlocking
-	asked hosts.Host      // the server whose secret is being read
+	step    step
+	all     []hosts.Host // of the hosts file
+	results map[string]hosts.Result
+	filter  string
+	cursor  int
+	broken  string // why the hosts file cannot be read
+	failure string
+	notice  string
+	form    form
+	input   textinput.Model // of the filter, of importing and of unlocking
+	asked   hosts.Host      // the server whose secret is being read
 }
 
 // Begin shows the list once it was loaded, or the form where it is empty.

@@ -14,19 +14,8 @@ import (
 	"rapport/tui/ui"
 )
 
-// list is the servers of the hosts file.
-type list struct {
-	all     []hosts.Host
-	results map[string]hosts.Result
-	filter  string
-	cursor  int
-	broken  string // why the hosts file cannot be read
-	failure string
-	notice  string
-}
-
 // shown returns the servers that match the filter.
-func (s *list) shown() []hosts.Host {
+func (s *Screen) shown() []hosts.Host {
 	var out []hosts.Host
 	for _, h := range s.all {
 		if strings.Contains(strings.ToLower(h.Name+" "+h.Address), strings.ToLower(s.filter)) {
@@ -36,7 +25,7 @@ func (s *list) shown() []hosts.Host {
 	return out
 }
 
-func (s *list) selected() (hosts.Host, bool) {
+func (s *Screen) selected() (hosts.Host, bool) {
 	shown := s.shown()
 	if len(shown) == 0 {
 		return hosts.Host{}, false
@@ -45,11 +34,11 @@ func (s *list) selected() (hosts.Host, bool) {
 	return shown[s.cursor], true
 }
 
-func (s *list) pick(name string) {
+func (s *Screen) pick(name string) {
 	s.cursor = max(0, slices.IndexFunc(s.shown(), func(h hosts.Host) bool { return h.Name == name }))
 }
 
-func (s *list) move(n int) {
+func (s *Screen) move(n int) {
 	s.cursor = min(max(s.cursor+n, 0), max(0, len(s.shown())-1))
 }
 

@@ -76,40 +76,30 @@ func (s *Screen) Keys() ui.Keys {
 		{"open", "something accepts it, which no gate does"},
 		{"=", "this port occurs twice in its hour"},
 	}
-	if s.Wire.Job != nil || s.WaitFor != nil {
-		k.Bar = []ui.Key{cancel, knocks.As("again")}
+	idle := s.Wire.Job == nil
+	if !idle || s.WaitFor != nil {
+		knocks = knocks.As("again")
 	} else {
-		k.Bar = []ui.Key{knocks}
+		cancel = cancel.If(false)
 	}
-	k.Bar = append(k.Bar, ssh)
-	if s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear {
-		k.Bar = append(k.Bar, wait)
-	}
-	k.Bar = append(k.Bar, diagnose, compare, list, mask, probe.If(s.Wire.Job == nil), copies)
+	wait = wait.If(s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear)
+	k.Bar = []ui.Key{cancel, knocks, ssh, wait, diagnose, compare, list, mask, probe.If(idle), copies}
 	return k
 }
 
 // Moving implements [session.Screen].
-func (s *Screen) Moving() bool {
-	return s.Stage != Idle || s.windowLeft() > 0
-}
-
-// Pinned is the event that the server's name has been resolved.
-type Pinned struct{ Addr netip.Addr }
-
-// probed is the event that a probe is over.
-type probed struct{ report knock.ProbeReport }
+func (s *Screen) Moving() bool { return s.Stage != Idle || s.windowLeft() > 0 }
 
 // Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.Beat:
 		return s.due()
-	case Pinned:
-		s.Pin(msg.Addr)
-	case probed:
-		s.probe = &msg.report
-		s.Note("probed without knocking: %s", msg.report.SSH.Summary())
+	case netip.Addr:
+		s.Pin(msg)
+	case knock.ProbeReport:
+		s.probe = &msg
+		s.Note("probed without knocking: %s", msg.SSH.Summary())
 	case knock.Event:
 		s.Report = &msg.Report
 		s.happened(msg)
@@ -179,7 +169,7 @@ func (s *Screen) job(st Stage) ui.Work {
 		if err != nil {
 			return err
 		}
-		emit(Pinned{addr.Addr()})
+		emit(addr.Addr())
 		target.Addr = addr
 		switch st {
 		case Knocking:
@@ -187,7 +177,7 @@ func (s *Screen) job(st Stage) ui.Work {
 		case Probing:
 			var r knock.ProbeReport
 			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
-				emit(probed{r})
+				emit(r)
 			}
 		}
 		return err

@@ -199,7 +199,7 @@ func (s *Screen) ssh() tea.Cmd {
 		s.Note("a handshake is under way; press s again when it has ended")
 		return nil
 	}
-	cmd, err := s.Config.SSH(s.Host, s.Target.Secret)
+	cmd, err := s.Config.SSH(s.Ctx, s.Host, s.Target.Secret)
 	if err != nil {
 		s.Note("%v", err)
 		return nil
@@ -226,13 +226,24 @@ const (
 	killDelay    = 2 * time.Second // that ssh gets to end after SIGTERM
 )
 
-// runSSH runs ssh on the terminal until it ends or ctx does. The screens would
-// overwrite the output of a session that failed or was short, so after those it
-// waits for enter.
+// runSSH runs ssh on the terminal until it ends or ctx, which is cmd's, does. The
+// screens would overwrite the output of a session that failed or was short, so after
+// those it waits for enter.
 func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	started := time.Now()
-	err := runUntil(ctx, cmd)
+	cmd.WaitDelay = killDelay
+	cmd.Cancel = func() error {
+		if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has none
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	started, terminal := time.Now(), os.Stdin.Fd()
+	mode, unknown := term.GetState(terminal)
+	err := cmd.Run()
+	if unknown == nil {
+		_ = term.Restore(terminal, mode)
+	}
 	if ctx.Err() == nil && (err != nil || time.Since(started) < shortSession) {
 		end := "ssh ended"
 		if err != nil {
@@ -247,31 +258,4 @@ func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 		}
 	}
 	return err
-}
-
-// runUntil runs cmd until it ends or ctx does, and restores the terminal's mode.
-func runUntil(ctx context.Context, cmd *exec.Cmd) error {
-	if before, err := term.GetState(os.Stdin.Fd()); err == nil {
-		defer func() { _ = term.Restore(os.Stdin.Fd(), before) }()
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	over := make(chan error, 1)
-	go func() { over <- cmd.Wait() }()
-	select {
-	case err := <-over:
-		return err
-	case <-ctx.Done():
-	}
-	if cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows has none
-		_ = cmd.Process.Kill()
-	}
-	select {
-	case err := <-over:
-		return err
-	case <-time.After(killDelay):
-		_ = cmd.Process.Kill()
-		return <-over
-	}
 }

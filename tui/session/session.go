@@ -69,8 +69,8 @@ type Config struct {
 
 	HostsPath   string // the hosts file; empty: there is no list of servers
 	ResultsPath string // where results of handshakes are stored; empty: nowhere
-	// SSH makes the command that logs in to a server; nil: there is none.
-	SSH func(h hosts.Host, s knock.Secret) (*exec.Cmd, error)
+	// SSH makes the command that logs in to a server until ctx ends; nil: there is none.
+	SSH func(ctx context.Context, h hosts.Host, s knock.Secret) (*exec.Cmd, error)
 
 	ASCII   bool // draw with ASCII alone
 	NoColor bool // draw without colour

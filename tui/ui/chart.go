@@ -91,24 +91,20 @@ func (x Axis) boundaries() (cells []int, hours []time.Time) {
 func (x Axis) Hours() string {
 	line := []rune(strings.Repeat(" ", x.width))
 	cells, hours := x.boundaries()
-	name := func(from, to int, h time.Time) {
-		label := h.Format("15h")
-		if room := to - from - 1; room >= len(label) {
-			copy(line[from+1+(room-len(label))/2:], []rune(label))
-		}
+	before := hourOf(x.at) // the hour to the left of all bars
+	if len(hours) > 0 {
+		before = hours[0].Add(-time.Hour)
 	}
-	for i, c := range cells {
-		if i == 0 && (len(cells) == 1 || hours[1].Sub(hours[0]) == time.Hour) {
-			name(-1, c, hours[0].Add(-time.Hour))
+	hours = slices.Insert(hours, 0, before)
+	edges := slices.Concat([]int{-1}, cells, []int{x.width})
+	for i, h := range hours {
+		if i == 0 && len(hours) > 2 && hours[2].Sub(hours[1]) > time.Hour {
+			continue // there is more than one hour to the left
 		}
-		to := x.width
-		if i+1 < len(cells) {
-			to = cells[i+1]
+		label, room := h.Format("15h"), edges[i+1]-edges[i]-1
+		if room >= len(label) {
+			copy(line[edges[i]+1+(room-len(label))/2:], []rune(label))
 		}
-		name(c, to, hours[i])
-	}
-	if len(cells) == 0 {
-		name(-1, x.width, hourOf(x.at))
 	}
 	for _, c := range cells {
 		line[c] = []rune(x.theme.Border.Left)[0]

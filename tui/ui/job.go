@@ -64,18 +64,8 @@ func StartJob(ctx context.Context, f Work) (*Job, tea.Cmd) {
 // is never more than one.
 type Beat time.Time
 
-// FastBeat is a [Beat] a tenth of a second after [Soon].
+// FastBeat arrives ten times a second while the screen shown is moving.
 type FastBeat time.Time
-
-// EverySecond returns the command that waits for the next full second.
-func EverySecond() tea.Cmd {
-	return tea.Every(time.Second, func(t time.Time) tea.Msg { return Beat(t) })
-}
-
-// Soon returns the command that waits for a tenth of a second.
-func Soon() tea.Cmd {
-	return tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return FastBeat(t) })
-}
 
 // Exec gives the terminal to f while it runs; done makes the message of its end.
 func Exec(f func() error, done func(error) tea.Msg) tea.Cmd { return tea.Exec(execFunc(f), done) }
