@@ -22,13 +22,13 @@ import (
 func snapshot(r diag.Report) tea.Msg {
 	var newest atomic.Pointer[diag.Report]
 	newest.Store(&r)
-	return fromJob{diagnose.Progressed{Newest: &newest}}
+	return fromJob{diagnose.Progressed{Newest: &newest, Listed: true}}
 }
 
 // diagnosed makes the messages of a diagnosis that has ended.
 func diagnosed(r diag.Report) []tea.Msg {
 	r.Done = true
-	return []tea.Msg{press("d"), fromJob{diagnose.Listed(true)}, snapshot(r), jobOver{}}
+	return []tea.Msg{press("d"), snapshot(r), jobOver{}}
 }
 
 // scanOf is a scan of the default range with the given state of each candidate.

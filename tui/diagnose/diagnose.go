@@ -97,12 +97,10 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		s.asking = false // any key but y means no
 	case Progressed:
-		s.Report = *msg.Newest.Swap(nil)
+		s.Report, s.listed = *msg.Newest.Swap(nil), msg.Listed
 		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
 			s.Pin(addr)
 		}
-	case Listed:
-		s.listed = bool(msg)
 	case session.JobEnded:
 		s.ended(msg.Err)
 	}
@@ -126,26 +124,23 @@ func (s *Screen) job() ui.Work {
 	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
-		emit(Listed(session.IsListed(hostsPath, host.Name)))
+		listed := session.IsListed(hostsPath, host.Name)
 		var newest atomic.Pointer[diag.Report]
 		_, err := doctor.Run(ctx, host, secret, func(r diag.Report) {
 			if newest.Swap(&r) == nil {
-				emit(Progressed{&newest})
+				emit(Progressed{&newest, listed})
 			}
 		})
 		return err
 	}
 }
 
-// Events of a diagnosis.
-type (
-	// Progressed says that there is a newer report, and has the newest one until it is
-	// drawn. There may be several for each frame, and the diagnosis never waits for a
-	// frame.
-	Progressed struct{ Newest *atomic.Pointer[diag.Report] }
-	// Listed says whether the hosts file has the server.
-	Listed bool
-)
+// Progressed is the event that there is a newer report. There may be several for each
+// frame, and the diagnosis never waits for a frame.
+type Progressed struct {
+	Newest *atomic.Pointer[diag.Report] // nil once it is drawn
+	Listed bool                         // the hosts file has the server
+}
 
 // ended notes how a diagnosis ended.
 func (s *Screen) ended(err error) {

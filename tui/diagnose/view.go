@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,13 +174,7 @@ func CheckIDs() []string {
 
 // checkName is what the screen calls a check.
 func checkName(id string) string {
-	switch id {
-	case diag.CheckLocal:
-		return "this clock"
-	case diag.CheckServer:
-		return "server clock"
-	}
-	return id
+	return cmp.Or(map[string]string{diag.CheckLocal: "this clock", diag.CheckServer: "server clock"}[id], id)
 }
 
 // checkLines are the checks, in two columns where there is room.

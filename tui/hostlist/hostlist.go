@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func (s *Screen) listKeys() ui.Keys {
 	}
 	now := func(f func()) func() tea.Cmd { return do(ui.Act(f)) }
 	open := ui.NewKey("enter", "open", "open the selected server", do(func() tea.Cmd { return s.unlock(h) }), "k", " ").If(any)
-	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.move(by) })
+	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.cursor = max(0, min(s.cursor+by, len(s.shown())-1)) })
 	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
@@ -199,7 +200,7 @@ func (s *Screen) save() tea.Cmd {
 	}
 	s.step, s.filter = listing, ""
 	s.Reload()
-	s.pick(h.Name)
+	s.cursor = max(0, slices.IndexFunc(s.all, func(other hosts.Host) bool { return other.Name == h.Name }))
 	if !r.secret.IsZero() {
 		s.notice = "the secret of " + h.Name + " is in " + cmp.Or(h.Secret.Path(), "the keyring") + "; the server needs the same"
 	}

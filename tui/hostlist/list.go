@@ -16,13 +16,10 @@ import (
 
 // shown returns the servers that match the filter.
 func (s *Screen) shown() []hosts.Host {
-	var out []hosts.Host
-	for _, h := range s.all {
-		if strings.Contains(strings.ToLower(h.Name+" "+h.Address), strings.ToLower(s.filter)) {
-			out = append(out, h)
-		}
-	}
-	return out
+	filter := strings.ToLower(s.filter)
+	return slices.DeleteFunc(slices.Clone(s.all), func(h hosts.Host) bool {
+		return !strings.Contains(strings.ToLower(h.Name+" "+h.Address), filter)
+	})
 }
 
 func (s *Screen) selected() (hosts.Host, bool) {
@@ -32,14 +29,6 @@ func (s *Screen) selected() (hosts.Host, bool) {
 	}
 	s.cursor = min(max(s.cursor, 0), len(shown)-1)
 	return shown[s.cursor], true
-}
-
-func (s *Screen) pick(name string) {
-	s.cursor = max(0, slices.IndexFunc(s.shown(), func(h hosts.Host) bool { return h.Name == name }))
-}
-
-func (s *Screen) move(n int) {
-	s.cursor = min(max(s.cursor+n, 0), max(0, len(s.shown())-1))
 }
 
 // lines draws the list in w cells and h lines.

@@ -66,7 +66,7 @@ func (s *Screen) Keys() ui.Keys {
 	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToHosts)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
-	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(s.cancel))
+	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
 	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {probe}, {ssh}, {wait}, {diagnose, compare}, {list}, {mask, copies}, {cancel}}}
 	k.Legend = [][2]string{
@@ -119,12 +119,6 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// cancel ends the job under way, and the wait for the next hour.
-func (s *Screen) cancel() {
-	s.WaitFor = nil
-	s.Wire.Cancel()
-}
-
 // wait arms the handshake for the start of the next hour, or disarms it.
 func (s *Screen) wait() {
 	if s.WaitFor != nil {
@@ -165,31 +159,25 @@ func (s *Screen) job(st Stage) ui.Work {
 		s.Report = nil
 	}
 	return func(ctx context.Context, emit func(any)) error {
-		addr, err := lookUp(ctx, client, host)
+		lookUp, stop := context.WithTimeout(ctx, resolveTimeout)
+		defer stop()
+		addr, err := client.Resolve(lookUp, host.Lookup(), host.Family)
 		if err != nil {
 			return err
 		}
-		emit(addr.Addr())
-		target.Addr = addr
+		emit(addr)
+		target.Addr = netip.AddrPortFrom(addr, uint16(host.SSHPort))
 		switch st {
 		case Knocking:
 			_, err = client.Knock(ctx, target, options, func(e knock.Event) { emit(e) })
 		case Probing:
 			var r knock.ProbeReport
-			if r, err = client.Probe(ctx, target.Host, addr, knock.Options{}); err == nil {
+			if r, err = client.Probe(ctx, target.Host, target.Addr, knock.Options{}); err == nil {
 				emit(r)
 			}
 		}
 		return err
 	}
-}
-
-// lookUp resolves a server by the name or address that its entry has.
-func lookUp(ctx context.Context, client *knock.Client, h hosts.Host) (netip.AddrPort, error) {
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
-	return netip.AddrPortFrom(addr, uint16(h.SSHPort)), err
 }
 
 // ended notes how a job ended.

@@ -96,11 +96,9 @@ func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) 
 		return stateHeadline(r.SSH.State), bad, r.Summary()
 	case r.Before.State == knock.SSHOpen && !s.stillOpen():
 		return "SSH IS OPEN", good, r.SSH.Banner + "   " + r.Summary()
-	}
-	if s.windowLeft() == 0 {
+	case s.windowLeft() == 0:
 		return "WINDOW OVER", plain, r.SSH.Banner + "   opened, and should be shut again: p probes"
-	}
-	if s.stillOpen() {
+	case s.stillOpen():
 		return "SSH IS OPEN", good, s.summary() + "   " + r.SSH.Banner
 	}
 	return "SSH IS OPEN", good, r.SSH.Banner

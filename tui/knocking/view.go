@@ -125,20 +125,16 @@ func (s *Screen) handshakePane(w int) ui.Pane {
 	line := ui.Timeline{Theme: s.Theme, Width: w - c.rest}
 	var knocks []knock.SentKnock
 	var started knock.Millis
-	sequence := s.Sequence(s.Hour())
+	hour := s.Hour()
 	if s.Report != nil {
-		sequence = s.Sequence(s.Report.Hour)
+		hour = s.Report.Hour
 	}
 	if s.Report != nil && len(s.Report.Attempts) > 0 {
-		var hour *knock.Hour
 		knocks, started, hour, p.Note = s.attempt()
-		if hour != nil {
-			sequence = s.Sequence(*hour)
-		}
 		line.Scale(s.lasted(knocks, started))
 		p.Foot = s.Theme.Dim.Render("time line of " + ui.Duration(line.Total))
 	}
-	for i, port := range sequence.Ports() {
+	for i, port := range s.Sequence(hour).Ports() {
 		r := handshakeRow{name: session.Ordinals()[i], port: s.Port(port), mark: s.Theme.Wait}
 		if i < len(knocks) {
 			k := knocks[i]
@@ -159,9 +155,8 @@ func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == Awai
 
 // attempt returns the newest attempt's knocks, when the first of them was sent, and
 // a note that says which attempt it is. Near the hour change an attempt covers two
-// hours. A strict gate gets one hour's knocks at a time: hour is the second hour
-// while its knocks are sent, nil otherwise.
-func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour *knock.Hour, note string) {
+// hours; a strict gate gets one hour's knocks at a time, and hour is that hour.
+func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour knock.Hour, note string) {
 	n := len(s.Report.Attempts)
 	attempt := s.Report.Attempts[n-1]
 	gaps := s.Config.Options.Gaps
@@ -170,24 +165,25 @@ func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour
 	}
 	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, len(gaps)), ui.Duration(time.Duration(attempt.Gap)))
 	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.SentKnock) bool { return k.Hour == nil })
+	var second *knock.Hour
 	for _, k := range attempt.Knocks {
 		if len(knocks) == 0 {
 			started = k.Sent
 		}
 		if k.Hour != nil {
-			hour = k.Hour
+			second = k.Hour
 		}
 		if (k.Hour == nil || !usual) && !k.Copy {
 			knocks = append(knocks, k)
 		}
 	}
 	switch {
-	case hour == nil:
-		return knocks, started, nil, note
+	case second == nil:
+		return knocks, started, s.Report.Hour, note
 	case usual:
-		return knocks, started, nil, "both hours, " + note
+		return knocks, started, s.Report.Hour, "both hours, " + note
 	}
-	return knocks, started, hour, "of " + session.ClockHour(*hour) + ", " + note
+	return knocks, started, *second, "of " + session.ClockHour(*second) + ", " + note
 }
 
 // lasted returns how long the newest attempt has lasted so far.
