@@ -160,7 +160,7 @@ func TestRulesRefreshHeals(t *testing.T) {
 		g.run("setup")
 		flushes := []string{
 			"nft flush ruleset; iptables -F; ip6tables -F",
-			"nft flush table inet portknock; for t in iptables ip6tables; do $t -F portknock_shut; $t -F portknock_syn; done",
+			"nft flush table inet portknock; for t in iptables ip6tables; do $t -F portknock_ssh; $t -F portknocking; done",
 			"nft flush chain inet portknock knocking; for t in iptables ip6tables; do $t -F portknocking; done",
 		}
 		for _, flush := range flushes {

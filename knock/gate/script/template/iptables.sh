@@ -10,7 +10,7 @@
 #   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
 
 # The names of our chains.
-ours=' portknock_input portknock_syn portknock_shut portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_own1 portknock_own2 portknock_own3 portknock_own4 portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
+ours=' portknock_input portknock_ssh portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_own1 portknock_own2 portknock_own3 portknock_own4 portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
 
 families() {
     echo 4
@@ -56,6 +56,9 @@ listing() {
 
 # knocking: the rules of the chain that changes with the hour.
 knocking() {
+{{- if .SweepGuard}}
+    echo "-A portknocking -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j RETURN"
+{{- end}}
     steps | while read -r n port h; do
         rule="-A portknocking -p tcp --dport $port"
         before="-m recent --name ${pk}_PHASE$((n - 1)) --rcheck --seconds $window"
@@ -153,19 +156,19 @@ gate() {
     # itself (lo) needs no knock. Only SYNs are knocks: where connections were not
     # tracked until now, packets of old sessions are NEW too.
     echo ':portknock_input - [0:0]'
-    echo ':portknock_syn - [0:0]'
-    echo ':portknock_shut - [0:0]'
+    echo ':portknock_ssh - [0:0]'
     echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
-    echo '-A portknock_input -i lo -j RETURN'
-    echo "-A portknock_input -p tcp --syn -m multiport --dports $ssh,$bottom:$top -j portknock_syn"
+    # A SYN to the range meets no further rule here, which keeps a sweep cheap.
+    to_knocking=-g
+    if [ "$bottom" -le "$ssh" ] && [ "$ssh" -le "$top" ]; then to_knocking=-j; fi
+    echo "-A portknock_input ! -i lo -p tcp --syn --dport $bottom:$top $to_knocking portknocking"
+    echo "-A portknock_input ! -i lo -p tcp --syn --dport $ssh -j portknock_ssh"
 {{- if .SweepGuard}}
-    echo "-A portknock_syn -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -g portknock_shut"
+    echo "-A portknock_ssh -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j {{if .NoDrop}}RETURN{{else}}DROP{{end}}"
 {{- end}}
-    echo "-A portknock_syn -p tcp --dport $bottom:$top -j portknocking"
-    echo "-A portknock_syn -p tcp --dport $ssh -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -j portknock_accept"
-    echo "-A portknock_syn -g portknock_shut"
+    echo "-A portknock_ssh -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -g portknock_accept"
 {{- if not .NoDrop}}
-    echo "-A portknock_shut -p tcp --dport $ssh -j DROP"
+    echo '-A portknock_ssh -j DROP'
 {{- end}}
 {{- if .SweepGuard}}
     sweep_guard
