@@ -191,7 +191,7 @@ func ownSecretFile(path string) (hosts.SecretRef, error) {
 		return hosts.SecretRef{}, err
 	}
 	path, err := filepath.Abs(path)
-	return hosts.SecretFile(path), err
+	return hosts.SecretRef{Path: path}, err
 }
 
 // secret returns the secret of a new server: generated, of the environment, or from
@@ -226,7 +226,7 @@ func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	case h.Secret.Source() == hosts.InKeyring:
 		fmt.Fprintln(w, "rapport: its secret is in the keyring; the server needs the same")
 	default:
-		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path())
+		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path)
 	}
 	fmt.Fprintf(w, "rapport: it is %s\n", hosts.Estimate(secret, h.Range).Summary())
 }

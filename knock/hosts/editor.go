@@ -34,32 +34,25 @@ func (e *Editor) Host(name string) (Host, bool) { return find(e.doc.hosts, name)
 // the hosts file does not allow a value of h.
 func (e *Editor) Add(h Host) error {
 	if old, ok := e.Host(h.Name); ok {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(old.Name))
+		return errExists(old.Name)
 	}
-	nl := e.newline()
-	var block strings.Builder
-	if len(e.doc.text) > 0 {
-		block.WriteString(nl)
-	}
-	block.WriteString(e.block(h))
 	if err := check(h); err != nil {
 		return err
 	}
-	text := e.terminated()
-	if bytes.HasSuffix(text, []byte(nl+nl)) {
-		text = text[:len(text)-len(nl)]
+	text, nl := e.terminated(), e.newline()
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte(nl+nl)) {
+		text = append(text, nl...)
 	}
-	text = append(text, block.String()...)
-	return e.replaceText(text, append(e.Hosts(), h))
+	return e.replaceText(append(text, e.block(h)...), append(e.Hosts(), h))
 }
 
 // Replace sets the values of the host of that name to those of h. Changed keys are
 // set in place, new ones follow the last key, and those that are back at their
 // default are removed. It wraps ErrNoHost if there is none.
 func (e *Editor) Replace(h Host) error {
-	i := index(e.doc.hosts, h.Name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(h.Name))
+	i, err := e.index(h.Name)
+	if err != nil {
+		return err
 	}
 	old := e.doc.hosts[i]
 	h.Name = old.Name
@@ -108,12 +101,12 @@ func (e *Editor) Replace(h Host) error {
 // Rename changes a host's name, which is in its header alone. It wraps ErrNoHost if
 // there is none, and ErrExists if another host has the new name.
 func (e *Editor) Rename(name, to string) error {
-	i := index(e.doc.hosts, name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+	i, err := e.index(name)
+	if err != nil {
+		return err
 	}
 	if j := index(e.doc.hosts, to); j >= 0 && j != i {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(to))
+		return errExists(to)
 	}
 	if err := knock.CheckHost(to); err != nil {
 		return err
@@ -129,9 +122,9 @@ func (e *Editor) Rename(name, to string) error {
 // Remove removes a host: its header, its keys, the comments among them and those
 // directly above the header. It wraps ErrNoHost if there is none.
 func (e *Editor) Remove(name string) error {
-	i := index(e.doc.hosts, name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+	i, err := e.index(name)
+	if err != nil {
+		return err
 	}
 	if !e.doc.sections[i].plain {
 		return errShape(e.doc.hosts[i].Name)
@@ -232,6 +225,19 @@ func (e *Editor) block(h Host) string {
 		}
 	}
 	return b.String()
+}
+
+// index returns the index of a host, and wraps ErrNoHost if there is none.
+func (e *Editor) index(name string) (int, error) {
+	i := index(e.doc.hosts, name)
+	if i < 0 {
+		return 0, fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+	}
+	return i, nil
+}
+
+func errExists(name string) error {
+	return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(name))
 }
 
 func errShape(name string) error {

@@ -1,6 +1,31 @@
+// Package hosts stores what a user knows about servers: the hosts file, where each
+// secret is, and the last result of each server.
+//
+// # The hosts file
+//
+// [Load] reads the hosts file, a TOML file with a table [hosts.NAME] for each
+// server, into a [File] of [Host] values. It refuses a file that others can write,
+// since the file may name commands to run, and one that holds a secret and that
+// others can read. [File.Find] returns the entry for a name or an address, or what
+// ~/.ssh/config says about it.
+//
+// [Update] edits the file in place under a lock: an [Editor] changes single keys,
+// and comments, order and spacing of the rest stay. [Add] and [Edit] change one
+// entry together with its secret. A [Change] is a fix that the doctor or the
+// screens propose for an entry.
+//
+// # Secrets
+//
+// A [SecretRef] says where a host's secret is. [Host.ReadSecret] fetches it, [Ask]
+// prompts for one, [SaveSecretFile] and [SaveKeyring] store one, and [ServeSecret]
+// passes one to child processes. [Generate] makes a new secret, and [Estimate] says
+// how long one resists an eavesdropper.
+//
+// No error of this package, and no way of printing its values, shows a secret.
 package hosts
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,6 +34,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 const (
@@ -51,17 +77,11 @@ func NewHost(name string) Host { return Host{Name: name}.withDefaults() }
 
 // withDefaults fills in the fields that are zero.
 func (h Host) withDefaults() Host {
-	if h.SSHPort == 0 {
-		h.SSHPort = knock.DefaultSSHPort
-	}
+	h.SSHPort = cmp.Or(h.SSHPort, knock.DefaultSSHPort)
+	h.Family = cmp.Or(h.Family, knock.FamilyAuto)
+	h.Window = cmp.Or(h.Window, knock.DefaultWindow)
 	if !h.Range.IsValid() {
 		h.Range = knock.DefaultRange
-	}
-	if h.Family == "" {
-		h.Family = knock.FamilyAuto
-	}
-	if h.Window == 0 {
-		h.Window = knock.DefaultWindow
 	}
 	return h
 }
@@ -71,12 +91,7 @@ func (h Host) withDefaults() Host {
 func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
 
 // Lookup returns the name or address to resolve: Address, or Name without one.
-func (h Host) Lookup() string {
-	if h.Address != "" {
-		return h.Address
-	}
-	return h.Name
-}
+func (h Host) Lookup() string { return cmp.Or(h.Address, h.Name) }
 
 // Target returns the target that h describes, with neither its address, which
 // is for [knock.Client.Resolve] to find, nor its secret.
@@ -101,10 +116,6 @@ func (h Host) Equal(o Host) bool {
 		h.Range == o.Range && h.Family == o.Family && h.Skew == o.Skew && h.Window == o.Window &&
 		h.Strict == o.Strict && h.Gap == o.Gap && h.SweepGuard == o.SweepGuard &&
 		slices.Equal(h.NTP, o.NTP) && h.Secret.Equal(o.Secret)
-}
-
-func errTwoSources(name string, a, b SecretRef) error {
-	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(name), a.key(), b.key())
 }
 
 // AsTyped returns the host name or address in an argument of the command line. An
@@ -138,4 +149,68 @@ func AsTyped(s string) (string, error) {
 		return fail("leave out %s", knock.Quote(s[len(s)-len(port)-1:]))
 	}
 	return name, nil
+}
+
+// Change is a change of a host's entry after which the handshake should open the
+// gate. Zero fields change nothing.
+type Change struct {
+	Skew       *time.Duration
+	Range      knock.Range
+	Family     knock.Family
+	Strict     bool // the server's rules are strict
+	SweepGuard int  // the guard in the server's rules
+}
+
+// IsZero reports whether there is nothing to change.
+func (c Change) IsZero() bool { return c == Change{} }
+
+// Apply makes the change to a host.
+func (c Change) Apply(h Host) Host {
+	if c.Skew != nil {
+		h.Skew = *c.Skew
+	}
+	if c.Range.IsValid() {
+		h.Range = c.Range
+	}
+	h.Family = cmp.Or(c.Family, h.Family)
+	h.Strict = c.Strict || h.Strict
+	if c.SweepGuard > 0 {
+		h.SweepGuard = c.SweepGuard
+	}
+	return h
+}
+
+// String returns the change in words: "skew -3h, range 10000-10998".
+func (c Change) String() string {
+	words, _ := c.describe()
+	return strings.Join(words, ", ")
+}
+
+// Flags returns the change as flags of the command line.
+func (c Change) Flags() []string {
+	_, flags := c.describe()
+	return flags
+}
+
+// describe returns the changed fields, in words and as flags.
+func (c Change) describe() (words, flags []string) {
+	add := func(word, flag, value string) {
+		words, flags = append(words, word+value), append(flags, flag+value)
+	}
+	if c.Skew != nil {
+		add("skew ", "--skew=", phrase.Duration(*c.Skew))
+	}
+	if c.Range.IsValid() {
+		add("range ", "--range=", c.Range.String())
+	}
+	if c.Family != "" {
+		add("IPv", "-", string(c.Family))
+	}
+	if c.Strict {
+		add("strict", "--strict", "")
+	}
+	if c.SweepGuard > 0 {
+		add("sweep guard ", "--sweep-guard=", strconv.Itoa(c.SweepGuard))
+	}
+	return words, flags
 }

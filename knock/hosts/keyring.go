@@ -58,18 +58,9 @@ var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock
 func waitKeyring(ctx context.Context, do func() (string, error)) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, secretTimeout, errKeyringTimeout)
 	defer cancel()
-	type result struct {
-		text string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		text, err := do()
-		done <- result{text, err}
-	}()
 	select {
-	case r := <-done:
-		return r.text, r.err
+	case r := <-async(do):
+		return r.value, r.err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}

@@ -267,36 +267,13 @@ func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool)
 		if k.name != name.name {
 			continue
 		}
-		if err := k.set(h, convert(k.name, v)); err != nil {
+		if err := k.set(h, value{k.name, v}); err != nil {
 			return &positioned{start, err}
 		}
 	}
-	if before.Source() != NoSecret && before.Source() != h.Secret.Source() {
-		return at(name, errTwoSources(h.Name, before, h.Secret))
+	if first := before.Source(); first != NoSecret && !before.Equal(h.Secret) {
+		keys := map[SecretSource]string{FromCommand: "secret_command", InFile: "secret_file", InKeyring: "keyring", Inline: "secret"}
+		return at(name, fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(h.Name), keys[first], name.name))
 	}
 	return nil
-}
-
-// convert copies a value out of the parser.
-func convert(key string, n *unstable.Node) value {
-	v := value{key: key, raw: string(n.Data)}
-	switch n.Kind {
-	case unstable.String:
-		v.kind = textKind
-	case unstable.Integer:
-		v.kind = integerKind
-	case unstable.Bool:
-		v.kind = boolKind
-	case unstable.Array:
-		v.kind = listKind
-		for children := n.Children(); children.Next(); {
-			c := children.Node()
-			e := value{raw: string(c.Data)}
-			if c.Kind == unstable.String {
-				e.kind = textKind
-			}
-			v.list = append(v.list, e)
-		}
-	}
-	return v
 }

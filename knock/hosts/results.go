@@ -2,9 +2,7 @@ package hosts
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -47,20 +45,18 @@ func LoadResults(path string) map[string]Result {
 
 // SaveResult stores the last result of a host.
 func SaveResult(path, name string, r Result) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot store the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
 		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 			f.Close()
 		}
+		err = lockedfile.Transform(path, func(old []byte) ([]byte, error) {
+			results := map[string]Result{}
+			_ = json.Unmarshal(old, &results) // an invalid file is replaced
+			results[name] = r
+			return json.Marshal(results)
+		})
 	}
-	err := lockedfile.Transform(path, func(old []byte) ([]byte, error) {
-		results := map[string]Result{}
-		_ = json.Unmarshal(old, &results) // an invalid file is replaced
-		results[name] = r
-		return json.Marshal(results)
-	})
 	if err != nil {
 		return fmt.Errorf("cannot store the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}

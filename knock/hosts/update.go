@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"rapport/knock"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/rogpeppe/go-internal/robustio"
 )
 
 // maxLinks is how many symbolic links are followed, as on Linux.
@@ -86,25 +88,16 @@ const lockTimeout = 20 * time.Second
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("end it, and try again"))
 	defer cancel()
-	type result struct {
-		unlock func()
-		err    error
-	}
-	done := make(chan result)
-	go func() {
-		unlock, err := lockedfile.MutexAt(path).Lock()
-		select {
-		case done <- result{unlock, err}:
-		case <-ctx.Done():
-			if err == nil { // too late
-				unlock()
-			}
-		}
-	}()
+	done := async(lockedfile.MutexAt(path).Lock)
 	select {
 	case r := <-done:
-		return r.unlock, r.err
+		return r.value, r.err
 	case <-ctx.Done():
+		go func() {
+			if late := <-done; late.err == nil {
+				late.value()
+			}
+		}()
 		return nil, fmt.Errorf("another program holds %s: %w", knock.QuotePath(path), context.Cause(ctx))
 	}
 }
@@ -141,10 +134,7 @@ func removeTemporary(folder, name string) {
 // replace writes the document to path, in one step and synced to disk. old is the
 // file that it replaces, or nil.
 func replace(path string, doc document, old fs.FileInfo) (err error) {
-	folder, name := filepath.Split(path)
-	if folder == "" {
-		folder = "."
-	}
+	folder, name := filepath.Dir(path), filepath.Base(path)
 	f, err := os.CreateTemp(folder, temporary(name)) // with mode 0600
 	if err != nil {
 		return err
@@ -155,9 +145,6 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(doc.text); err != nil {
-		return err
-	}
 	perm := fs.FileMode(0o600)
 	if old != nil {
 		perm = old.Mode().Perm()
@@ -168,16 +155,15 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 			perm &= 0o707
 		}
 	}
-	if err = f.Chmod(perm); err != nil && runtime.GOOS != "windows" {
+	_, err = f.Write(doc.text)
+	if modeErr := f.Chmod(perm); runtime.GOOS != "windows" {
+		err = cmp.Or(err, modeErr)
+	}
+	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = rename(f.Name(), path); err != nil {
+	// Windows does not replace a file while someone reads it: Rename tries again.
+	if err = robustio.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	// Syncing the folder puts the new name on the disk. Some systems cannot do it.
@@ -186,15 +172,4 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 		_ = d.Close()
 	}
 	return nil
-}
-
-// rename is os.Rename with retries: Windows does not replace a file while someone
-// reads it.
-func rename(from, to string) error {
-	err := os.Rename(from, to)
-	for i := 0; i < 50 && err != nil && runtime.GOOS == "windows"; i++ {
-		time.Sleep(10 * time.Millisecond)
-		err = os.Rename(from, to)
-	}
-	return err
 }

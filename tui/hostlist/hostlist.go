@@ -210,7 +210,7 @@ func (s *Screen) save() tea.Cmd {
 	s.pick(h.Name)
 	if !r.secret.IsZero() {
 		where := "the keyring"
-		if path := h.Secret.Path(); path != "" {
+		if path := h.Secret.Path; path != "" {
 			where = path
 		}
 		s.notice = "the secret of " + h.Name + " is in " + where + "; the server needs the same"
