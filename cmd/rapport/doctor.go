@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -49,22 +50,14 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 	return cmd
 }
 
-// Validate checks the flags.
-func (o *doctorOptions) Validate(asJSON bool) error {
+func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	switch {
-	case asJSON && o.report != "":
+	case f.json && o.report != "":
 		return errors.New("--json and --report both say what to print: use one of them")
 	case o.report != "" && o.report != "brief" && o.report != "full":
 		return fmt.Errorf("--report takes brief or full, not %q", knock.Clean(o.report, 40))
 	}
-	if err := o.ntp.Validate(); err != nil {
-		return err
-	}
-	return o.search.Validate()
-}
-
-func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if err := o.Validate(f.json); err != nil {
+	if err := cmp.Or(o.ntp.Validate(), o.search.Validate()); err != nil {
 		return err
 	}
 	h, t, err := f.target(cmd, name)

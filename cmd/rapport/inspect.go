@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -59,17 +60,13 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 }
 
 func (o *inspection) run(cmd *cobra.Command, args []string) error {
-	start, now := time.Now(), time.Now()
-	for name, n := range map[string]int{"past": o.past, "future": o.future} {
-		if n < 0 || n > solve.MaxHours {
-			return fmt.Errorf("--%s %d is not within 0-%d", name, n, solve.MaxHours)
-		}
+	start := time.Now()
+	if err := cmp.Or(checkHours("past", o.past), checkHours("future", o.future)); err != nil {
+		return err
 	}
-	if o.at != "" {
-		var err error
-		if now, err = parseAt(o.at); err != nil {
-			return err
-		}
+	now, err := parseAt(o.at)
+	if err != nil {
+		return err
 	}
 	file, host := o.arguments(cmd, args)
 	h, secret, err := o.client(cmd, host)

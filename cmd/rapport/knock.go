@@ -38,14 +38,8 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no route to 
 	return cmd
 }
 
-// Validate reports an impossible number of attempts or gap.
-func (o *knockOptions) Validate() error {
-	_, err := knock.Gaps(o.attempts, o.gap)
-	return err
-}
-
 func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if err := o.Validate(); err != nil {
+	if _, err := knock.Gaps(o.attempts, o.gap); err != nil {
 		return err
 	}
 	h, t, err := f.target(cmd, name)
@@ -132,4 +126,43 @@ func banner(s knock.SSH) string {
 		return after(s.RTT)
 	}
 	return ""
+}
+
+func newProbe(f *flags) *cobra.Command {
+	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
+at most four seconds; --timeout sets another limit.
+
+Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)
+}
+
+func runProbe(cmd *cobra.Command, f *flags, name string) error {
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return err
+	}
+	t := h.Target()
+	return check[knock.ProbeReport]{
+		empty: knock.ProbeReport{Schema: 1, Host: t.Host},
+		run: func(client *knock.Client) (knock.ProbeReport, error) {
+			return client.Probe(cmd.Context(), t.Host, t.Addr, f.options(cmd))
+		},
+		partial: true,
+		print: func(w io.Writer, r knock.ProbeReport) {
+			if t.Addr.IsValid() {
+				fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, t.Addr, r.SSH.State, banner(r.SSH))
+			}
+		},
+		judge: func(r knock.ProbeReport) error { return unless(r.SSH.State == knock.SSHOpen, r.SSH.Summary()) },
+	}.do(cmd, f, h, &t)
+}
+
+// whole formats a duration of a plan in milliseconds.
+func whole(m knock.Millis) string { return fmt.Sprintf("%d ms", time.Duration(m).Milliseconds()) }
+
+// after formats a round trip that was measured, for the end of a line.
+func after(m knock.Measure) string {
+	if m == 0 {
+		return ""
+	}
+	return " after " + phrase.Millis(time.Duration(m))
 }

@@ -86,7 +86,7 @@ func TestReplaceKeepsTheRest(t *testing.T) {
 		h, _ := e.Host("myserver")
 		h.Address, h.SSHPort, h.Skew, h.NTP = "192.0.2.7", 22, 42*time.Minute, []string{"time.example.org"}
 		h.Secret = hosts.SecretRef{Keyring: true}
-		return e.Replace(h)
+		return e.Replace(h.Name, h)
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -110,7 +110,7 @@ func TestReplace(t *testing.T) {
 		got, err := update(t, tt.before, func(e *hosts.Editor) error {
 			h, _ := e.Host("a")
 			tt.change(&h)
-			return e.Replace(h)
+			return e.Replace(h.Name, h)
 		})
 		if diff := cmp.Diff(tt.after, got); err != nil || diff != "" {
 			t.Errorf("%q: %v (-want +got):\n%s", tt.before, err, diff)
@@ -138,7 +138,7 @@ func TestRemove(t *testing.T) {
 
 func TestEditsOfNobody(t *testing.T) {
 	for name, edit := range map[string]func(*hosts.Editor) error{
-		"replace": func(e *hosts.Editor) error { return e.Replace(hosts.NewHost("nobody")) },
+		"replace": func(e *hosts.Editor) error { return e.Replace("nobody", hosts.NewHost("nobody")) },
 		"remove":  func(e *hosts.Editor) error { return e.Remove("nobody") },
 	} {
 		if got, err := update(t, example, edit); !errors.Is(err, hosts.ErrNoHost) || got != example {
@@ -157,7 +157,7 @@ func TestShapesThatAreLeftAlone(t *testing.T) {
 	} {
 		for name, edit := range map[string]func(*hosts.Editor) error{
 			"replace": func(e *hosts.Editor) error {
-				return e.Replace(hosts.Host{Name: "a", Secret: hosts.SecretRef{Keyring: true}})
+				return e.Replace("a", hosts.Host{Name: "a", Secret: hosts.SecretRef{Keyring: true}})
 			},
 			"remove": func(e *hosts.Editor) error { return e.Remove("a") },
 		} {
@@ -188,7 +188,7 @@ func TestSeveralEditsInOne(t *testing.T) {
 			t.Errorf("%d hosts", n)
 		}
 		h.SSHPort = 22
-		return e.Replace(h)
+		return e.Replace(h.Name, h)
 	})
 	if err != nil || strings.Contains(got, "[hosts.myserver]") || !strings.Contains(got, "[hosts.renamed]\naddress = \"server.example.org\"\nrange") {
 		t.Errorf("%v:\n%s", err, got)

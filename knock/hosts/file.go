@@ -20,9 +20,12 @@ const maxFile = 1 << 20
 
 // File is a hosts file as [Load] read it. The zero File has no hosts.
 type File struct {
-	Path  string // as given to Load
-	hosts []Host
+	Path string // as given to Load
+	hostList
 }
+
+// hostList is the hosts of a file, in its order.
+type hostList struct{ hosts []Host }
 
 // DefaultPath returns the hosts file of the user: hosts.toml below rapport/ in
 // the configuration folder ([os.UserConfigDir]). It fails where the
@@ -47,7 +50,7 @@ var ErrNotTrusted = errors.New("it is not trusted")
 // that cannot be read wraps package os's errors.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
-	return File{Path: path, hosts: doc.hosts}, err
+	return File{path, doc.hostList}, err
 }
 
 // load reads the hosts file at path, and calls it shown in errors. info is nil
@@ -119,22 +122,21 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 }
 
 // Hosts returns the hosts in the order of the file.
-func (f File) Hosts() []Host { return slices.Clone(f.hosts) }
+func (l hostList) Hosts() []Host { return slices.Clone(l.hosts) }
 
 // Host returns the host with that name. Upper and lower case are the same, as
 // in DNS: ssh may pass names in lower case.
-func (f File) Host(name string) (Host, bool) { return find(f.hosts, name) }
-
-func find(hosts []Host, name string) (Host, bool) {
-	if i := index(hosts, name); i >= 0 {
-		return hosts[i], true
+func (l hostList) Host(name string) (Host, bool) {
+	if i := l.index(name); i >= 0 {
+		return l.hosts[i], true
 	}
 	return Host{}, false
 }
 
-func index(hosts []Host, name string) int {
+// index returns the index of the host with that name, or -1.
+func (l hostList) index(name string) int {
 	name = strings.ToLower(name)
-	return slices.IndexFunc(hosts, func(h Host) bool { return strings.ToLower(h.Name) == name })
+	return slices.IndexFunc(l.hosts, func(h Host) bool { return strings.ToLower(h.Name) == name })
 }
 
 // Entry is a host as rapport hosts list --json prints it. It holds no secret.

@@ -71,7 +71,7 @@ func FuzzLoad(f *testing.F) {
 		err = hosts.Update(t.Context(), path, func(e *hosts.Editor) error {
 			for _, old := range e.Hosts() {
 				old.Window *= 2
-				if err := e.Replace(old); err != nil {
+				if err := e.Replace(old.Name, old); err != nil {
 					shown(t, err)
 				}
 			}

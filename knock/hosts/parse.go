@@ -15,8 +15,8 @@ import (
 
 // document is a parsed hosts file: its hosts, and where they are in the text.
 type document struct {
-	text     []byte
-	hosts    []Host
+	text []byte
+	hostList
 	sections []section // of hosts, one for one
 }
 

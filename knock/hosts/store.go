@@ -35,11 +35,11 @@ func Add(ctx context.Context, path string, h Host, secret knock.Secret, store Se
 // Edit returns the entry as it is then, and wraps ErrNoHost if there is none.
 func Edit(ctx context.Context, path, name string, change func(Host) (Host, error), secret knock.Secret, store SecretSource) (Host, error) {
 	return write(ctx, path, secret, store, func(e *Editor) (old, changed Host, err error) {
-		i, err := e.index(name)
+		i, err := e.find(name)
 		if err != nil {
 			return old, changed, err
 		}
-		old = e.doc.hosts[i]
+		old = e.hosts[i]
 		changed, err = change(old)
 		return old, changed, err
 	})
@@ -105,12 +105,7 @@ func (e *Editor) put(old, h Host) error {
 	if old.Name == "" {
 		return e.Add(h)
 	}
-	if h.Name != old.Name {
-		if err := e.Rename(old.Name, h.Name); err != nil {
-			return err
-		}
-	}
-	return e.Replace(h)
+	return e.Replace(old.Name, h)
 }
 
 // Find returns the host that name means: the entry of that name; else the one with

@@ -66,15 +66,15 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	if err != nil {
 		return err
 	}
-	e := Editor{doc: doc}
+	e := Editor{doc}
 	if err := edit(&e); err != nil {
 		return err
 	}
-	if bytes.Equal(e.doc.text, doc.text) {
+	if bytes.Equal(e.text, doc.text) {
 		return nil
 	}
 	removeTemporary(folder, name)
-	if err := replace(real, e.doc, info); err != nil {
+	if err := replace(real, e.document, info); err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
