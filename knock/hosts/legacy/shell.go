@@ -9,22 +9,20 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// variable is the value that a script assigned to a name.
+type variable struct {
+	text    string
+	unknown error // why the text is not known without running the script
+}
+
 // word is a word of a command, with the variables in it replaced.
 type word struct {
-	text string
+	variable
 	line int
-	// unknown says why the text is not known without running the script.
-	unknown error
 }
 
 // is reports whether w is known to be s.
 func (w word) is(s string) bool { return w.unknown == nil && w.text == s }
-
-// variable is the value that a script assigned to a name.
-type variable struct {
-	text    string
-	unknown error
-}
 
 // Reasons why a word is not known.
 var (
@@ -277,8 +275,7 @@ func (r *shellReading) assign(a *syntax.Assign) {
 	case a.Value == nil:
 		r.vars[a.Name.Value] = variable{}
 	default:
-		w := r.expand(a.Value)
-		r.vars[a.Name.Value] = variable{w.text, w.unknown}
+		r.vars[a.Name.Value] = r.expand(a.Value).variable
 	}
 }
 
@@ -373,8 +370,7 @@ type variables struct{ r *shellReading }
 func (v variables) Get(name string) expand.Variable {
 	held := v.r.value(name)
 	if len(name) == 1 && name[0] >= '1' && name[0] <= '9' && int(name[0]-'0') < len(v.r.params) {
-		w := v.r.params[name[0]-'0']
-		held = variable{w.text, w.unknown}
+		held = v.r.params[name[0]-'0'].variable
 	}
 	if held.unknown != nil {
 		return expand.Variable{}

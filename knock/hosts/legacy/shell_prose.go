@@ -89,15 +89,11 @@ func newReading() *shellReading {
 // followUncalled follows the functions that the script never calls. The variables
 // that they set do not count.
 func (r *shellReading) followUncalled() {
-	vars := r.vars
 	for _, name := range slices.Sorted(maps.Keys(r.functions)) {
 		if f := r.functions[name]; !f.called {
-			r.isolated(func() {
-				r.follow(f, nil)
-			})
+			r.isolated(func() { r.follow(f, nil) })
 		}
 	}
-	r.vars = vars
 }
 
 // splitProse returns the lines of a text, with each command on a line of its own,

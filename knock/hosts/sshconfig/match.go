@@ -1,8 +1,11 @@
 package sshconfig
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os/user"
+	"slices"
 	"strings"
 
 	"rapport/knock"
@@ -44,7 +47,9 @@ func (c *reader) match(words []string) (block, error) {
 		case (met == yes) == negated:
 			result.holds = no
 		case !negated && (criterion == "host" || criterion == "originalhost"):
-			named = named || moreThanWildcards(words[i])
+			named = named || slices.ContainsFunc(strings.Split(words[i], ","), func(p string) bool {
+				return !strings.HasPrefix(p, "!") && strings.Trim(p, "*?") != ""
+			})
 		}
 	}
 	if len(words) == 0 {
@@ -68,23 +73,20 @@ func (c *reader) criterion(name, value string) (certainty, error) {
 	subject, fold := "", false
 	switch name {
 	case "host": // the HostName so far, if any
-		subject, fold = c.host, true
-		if c.hostName != "" {
-			host, err := expandTokens(c.hostName, c.name)
-			if err != nil {
-				return no, err
-			}
-			subject = host
+		fold = true
+		var err error
+		if subject, err = c.target(c.host); err != nil {
+			return no, err
 		}
 	case "originalhost":
 		subject, fold = c.name, true
 	case "user", "localuser":
-		remote, local, err := c.login()
+		u, err := user.Current()
 		if err != nil {
-			return no, err
+			return no, fmt.Errorf("cannot find the current user: %s", knock.Excerpt(err.Error()))
 		}
-		if subject = remote; name == "localuser" {
-			subject = local
+		if subject = u.Username; name == "user" {
+			subject = cmp.Or(c.user, subject) // the one that ssh logs in as, as far as the lines so far say
 		}
 	default:
 		return perhaps, nil
@@ -93,16 +95,6 @@ func (c *reader) criterion(name, value string) (certainty, error) {
 		return yes, nil
 	}
 	return no, nil
-}
-
-// moreThanWildcards reports whether one of the patterns of a list names hosts.
-func moreThanWildcards(list string) bool {
-	for _, p := range strings.Split(list, ",") {
-		if !strings.HasPrefix(p, "!") && strings.Trim(p, "*?") != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // matchList reports whether a list of patterns matches s. A pattern with '!' that
@@ -166,23 +158,17 @@ func splitMatch(line string) []string {
 			word, line = line, ""
 			return word, true
 		}
-		word, line = line[:end], line[end:]
-		rest := strings.TrimLeft(line, space)
-		if strings.HasPrefix(rest, "=") {
-			rest = strings.TrimLeft(rest[1:], space)
-		}
-		line = rest
+		word, line = line[:end], strings.TrimLeft(line[end:], space)
+		line = strings.TrimLeft(strings.TrimPrefix(line, "="), space)
 		return word, true
 	}
 	line = strings.TrimLeft(strings.TrimRight(line, space+"\f"), space)
 	var words []string
-	for keyword := true; ; keyword = false {
+	for {
 		word, more := next()
 		if !more || strings.HasPrefix(word, "#") {
-			return words
+			return words[min(1, len(words)):]
 		}
-		if !keyword {
-			words = append(words, word)
-		}
+		words = append(words, word)
 	}
 }

@@ -1,3 +1,15 @@
+// Package sshconfig reads from ~/.ssh/config (ssh_config(5)) which address and port
+// ssh connects to for a host, and writes the lines that make ssh use rapport.
+//
+// [Lookup] returns a [Host] for a name, as ssh -G would; tests compare the two. It
+// does not start ssh, run a command or resolve a name. Where a setting depends on
+// that, such as one below Match exec, the result does not contain it, and a line in
+// Host.Doubts says so for the user to check.
+//
+// A [Proxy] is rapport as ssh's ProxyCommand: as arguments of ssh, or as lines for
+// the configuration, quoted for the shell that ssh runs.
+//
+// [ExpandHome] expands a leading ~/ as ssh does, also for rapport's own files.
 package sshconfig
 
 import (
@@ -6,7 +18,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -56,10 +67,7 @@ func Lookup(path, name string) (Host, error) {
 	if err == nil && c.wantsFinal {
 		err = c.readAgain(path)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nothing, err
 	}
 	nothing.Doubts = c.doubts
@@ -75,15 +83,13 @@ func Lookup(path, name string) (Host, error) {
 
 // result returns the host that the values describe.
 func (c *reader) result() (Host, error) {
-	h := Host{Address: c.name, Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
+	h := Host{Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
 	var err error
-	if c.hostName != "" {
-		if h.Address, err = expandTokens(c.hostName, c.name); err != nil {
-			return h, err
-		}
-		if err := knock.CheckHost(h.Address); err != nil {
-			return h, fmt.Errorf("HostName: %w", err)
-		}
+	if h.Address, err = c.target(c.name); err != nil {
+		return h, err
+	}
+	if err := knock.CheckHost(h.Address); err != nil {
+		return h, fmt.Errorf("HostName: %w", err)
 	}
 	if c.port != "" {
 		if h.Port, err = strconv.Atoi(c.port); err != nil || h.Port < 1 || h.Port > 65535 {
@@ -96,12 +102,9 @@ func (c *reader) result() (Host, error) {
 // readAgain reads the configuration a second time, as ssh does for Match final:
 // Host lines now match the HostName, and values found before stay.
 func (c *reader) readAgain(path string) error {
-	if c.hostName != "" {
-		host, err := expandTokens(c.hostName, c.name)
-		if err != nil {
-			return err
-		}
-		c.host = host
+	var err error
+	if c.host, err = c.target(c.host); err != nil {
+		return err
 	}
 	if addr, err := netip.ParseAddr(c.host); err == nil {
 		c.host = addr.String()
@@ -113,25 +116,16 @@ func (c *reader) readAgain(path string) error {
 	return c.read(path, 0, block{holds: yes})
 }
 
-// expandTokens expands the tokens that HostName may contain: %h and %%.
-func expandTokens(s, name string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		i++
-		switch {
-		case i < len(s) && s[i] == 'h':
-			b.WriteString(name)
-		case i < len(s) && s[i] == '%':
-			b.WriteByte('%')
-		default:
-			return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", knock.Quote(s))
-		}
+// target returns the HostName so far, with its tokens %h and %% expanded, or else
+// what stands for it.
+func (c *reader) target(otherwise string) (string, error) {
+	if c.hostName == "" {
+		return otherwise, nil
 	}
-	return b.String(), nil
+	if strings.Contains(strings.NewReplacer("%%", "", "%h", "").Replace(c.hostName), "%") {
+		return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", knock.Quote(c.hostName))
+	}
+	return strings.NewReplacer("%%", "%", "%h", c.name).Replace(c.hostName), nil
 }
 
 // reader reads a configuration for one name.
@@ -251,15 +245,15 @@ func (c *reader) hostLine(patterns []string) (block, error) {
 	return b, nil
 }
 
-// login returns the user that ssh logs in as, as far as the lines so far say, and
-// the local user.
-func (c *reader) login() (remote, local string, err error) {
-	u, err := user.Current()
+// ExpandHome replaces a leading ~/ by the home folder.
+func ExpandHome(path string) (string, error) {
+	rest, ok := strings.CutPrefix(path, "~/")
+	if !ok {
+		return path, nil
+	}
+	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", "", fmt.Errorf("cannot find the current user: %s", knock.Excerpt(err.Error()))
+		return "", fmt.Errorf("cannot find the home folder that %s starts with: %s", knock.QuotePath(path), knock.Excerpt(err.Error()))
 	}
-	if c.user != "" {
-		return c.user, u.Username, nil
-	}
-	return u.Username, u.Username, nil
+	return filepath.Join(home, rest), nil
 }
