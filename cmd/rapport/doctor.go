@@ -92,8 +92,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 }
 
-// withKind returns an error of a kind that the exit code depends on. The summary may
-// begin with the kind's own text.
+// withKind returns an error of a kind, which decides the exit code, and names it once.
 func withKind(kind error, summary string) error {
 	return fmt.Errorf("%w: %s", kind, strings.TrimPrefix(summary, kind.Error()+": "))
 }
@@ -121,8 +120,7 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 	}
 }
 
-// print prints the text for a ticket if that was asked for, else checks, verdict
-// and causes, a line each.
+// print prints the text for a ticket if --report is given, else a line for each finding.
 func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
 	if o.report != "" {
 		fmt.Fprint(w, r.Text(o.report == "full"))

@@ -19,10 +19,6 @@ type planReport struct {
 	SYNs   int          `json:"syns"`
 }
 
-func newPlanReport(t knock.Target, p knock.Plan) planReport {
-	return planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}
-}
-
 // printPlan prints what would be sent, when, and why.
 func printPlan(w io.Writer, r planReport) {
 	rtt := "not known"

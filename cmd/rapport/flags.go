@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ type flags struct {
 	verbose    bool
 
 	environment string       // the value of RAPPORT_SECRET, which child processes do not inherit
-	log         *slog.Logger // of --verbose; discards without it
+	log         *slog.Logger // of --verbose; discards without it. Nothing logs a secret.
 
 	listed bool // the server has an entry in the hosts file
 }
@@ -56,13 +55,6 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
 	p.BoolVar(&f.verbose, "verbose", false, "write a log to standard error")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
-}
-
-// startLog makes the logger of --verbose. Nothing logs a secret.
-func (f *flags) startLog(w io.Writer) {
-	if f.verbose {
-		f.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
 }
 
 // Validate reports the flag whose value makes no sense for any server.
@@ -120,7 +112,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	_, f.listed = file.Host(h.Name)
-	for _, doubt := range h.Doubts() {
+	for _, doubt := range h.Doubts {
 		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", doubt)
 	}
 	if h, err = f.override(cmd, h); err != nil {
@@ -131,8 +123,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	return h, nil
 }
 
-// typed returns the host that a user means by name: a name in the hosts file as it
-// is, any other as an address.
+// typed returns the host that a user means: a name in the hosts file, or an address.
 func typed(file hosts.File, name string) (string, error) {
 	if _, listed := file.Host(name); listed {
 		return name, nil
@@ -164,8 +155,7 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (hosts.Host, error) {
 	return h, nil
 }
 
-// target returns what is known about HOST and its secret. The target is not pinned
-// to an address yet.
+// target returns what is known about HOST, with its secret and without its address.
 func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Target, error) {
 	h, err := f.server(cmd, name)
 	if err != nil {
@@ -200,8 +190,7 @@ func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.C
 	return client, nil
 }
 
-// deadline bounds the command by --timeout if that was given. Without it, scan and
-// doctor take the time they need.
+// deadline bounds scan and doctor by --timeout if given, else they take their time.
 func (f *flags) deadline(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	if !cmd.Flags().Changed("timeout") {
 		return cmd.Context(), func() {}
@@ -217,8 +206,7 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 	return o
 }
 
-// printChange prints how to apply a change: by flags, or for a server of the hosts
-// file by the command that stores it.
+// printChange prints the flags, or the command for the hosts file, that apply a change.
 func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
 	words := c.Flags()
 	if f.listed {
@@ -262,9 +250,8 @@ func oneHost(cmd *cobra.Command, args []string) error {
 // secretVariable is the environment variable that can hold the secret.
 const secretVariable = "RAPPORT_SECRET"
 
-// secret returns the secret of h from --secret-file, the hosts file, the environment,
-// or a prompt on the terminal, in this order. It is never an argument, which other
-// users could read in the process list.
+// secret returns the secret of h from --secret-file, the hosts file, the environment or a
+// prompt. It is never an argument, which other users could read in the process list.
 func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
 	if f.secretFile != "" {
 		return hosts.ReadSecretFile(f.secretFile)
@@ -286,14 +273,6 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 		return knock.Secret{}, err
 	}
 	return knock.ParseSecret(text)
-}
-
-// takeEnvironment returns the value of RAPPORT_SECRET and removes it from the
-// environment: child processes, such as ssh and secret_command, do not need it.
-func takeEnvironment() string {
-	text := os.Getenv(secretVariable)
-	_ = os.Unsetenv(secretVariable)
-	return text
 }
 
 func parseEnvironment(text string) (knock.Secret, error) {

@@ -194,8 +194,7 @@ func ownSecretFile(path string) (hosts.SecretRef, error) {
 	return hosts.SecretRef{Path: path}, err
 }
 
-// secret returns the secret of a new server: generated, of the environment, or from
-// the prompt.
+// secret returns a new server's secret: generated, of the environment, or prompted for.
 func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.Secret, error) {
 	if e.generate {
 		return hosts.Generate(), nil
@@ -215,8 +214,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	return knock.ParseSecret(text)
 }
 
-// report prints where the entry and its secret are stored, and how strong a new
-// secret is.
+// report prints where entry and secret are stored, and how strong a new secret is.
 func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
 	warnNarrow(w, h.Range)

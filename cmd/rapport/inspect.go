@@ -107,8 +107,7 @@ func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host st
 	return "", args[0]
 }
 
-// client returns what the client knows. Without a host it is what flags and
-// the environment say, and nobody is asked.
+// client returns what the client knows. Without a host, nobody is asked for a secret.
 func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s knock.Secret, err error) {
 	if host != "" {
 		if h, err = o.server(cmd, host); err == nil {

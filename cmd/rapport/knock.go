@@ -52,7 +52,8 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		options.Gaps = knock.Target{Gap: o.gap}.Gaps(o.attempts)
 	}
 	if o.explain {
-		return render(cmd, f.json, newPlanReport(t, new(knock.Client).Plan(t, options)), printPlan)
+		p := new(knock.Client).Plan(t, options)
+		return render(cmd, f.json, planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}, printPlan)
 	}
 	return check[knock.Report]{
 		empty: knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}},
@@ -84,8 +85,7 @@ func knockProgress(w io.Writer, attempts int) func(knock.Event) {
 	}
 }
 
-// printKnock prints each knock of a handshake, and what SSH answered. Of a repeated
-// attempt that stayed silent it prints one line.
+// printKnock prints each knock and SSH's answer; a repeated silent attempt is one line.
 func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {

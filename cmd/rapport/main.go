@@ -101,14 +101,12 @@ func run(args []string) int {
 	return exitUsage
 }
 
-// oneLine makes an error safe for a terminal and a log: the flag parser repeats
-// arguments unchanged.
+// oneLine makes an error safe for a terminal and a log: it may repeat arguments.
 func oneLine(err error) string {
 	return knock.Clean(strings.ReplaceAll(err.Error(), "\n", "; "), 4000)
 }
 
-// output is standard output. It remembers a failed write, which makes the command
-// fail.
+// output is standard output. A failed write, which it remembers, fails the command.
 type output struct {
 	w   io.Writer
 	err error
@@ -123,10 +121,10 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// newRoot returns the root command with its subcommands. The screens stop SIGINT
-// from reaching signals, since ctrl+c is a key there.
+// newRoot returns the root command. The screens stop SIGINT from reaching signals.
 func newRoot(signals chan<- os.Signal) *cobra.Command {
-	f := &flags{environment: takeEnvironment(), log: slog.New(slog.DiscardHandler)}
+	f := &flags{environment: os.Getenv(secretVariable), log: slog.New(slog.DiscardHandler)}
+	_ = os.Unsetenv(secretVariable) // child processes, such as ssh and secret_command, do not need it
 	cmd := &cobra.Command{
 		Use:   "rapport [HOST]",
 		Short: "Knock on a server's ports, see SSH open, and see why it did not",
@@ -135,11 +133,15 @@ ports computed every hour from the UTC date, the hour and a secret.
 
 With HOST, a name in the hosts file or any name or address, it opens the screens
 on that server; without HOST, on the list of servers.`,
-		Args:                       noCommand,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		Version:                    version(),
-		PersistentPreRun:           func(cmd *cobra.Command, _ []string) { f.startLog(cmd.ErrOrStderr()) },
+		Args:          noCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if f.verbose {
+				f.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+			}
+		},
 		RunE:                       func(cmd *cobra.Command, args []string) error { return screens(cmd, f, args, signals) },
 		ValidArgsFunction:          f.completeHosts,
 		SuggestionsMinimumDistance: 2,
@@ -158,8 +160,7 @@ on that server; without HOST, on the list of servers.`,
 	return cmd
 }
 
-// noCommand is the Args of the root command: more than one argument is a mistyped
-// command.
+// noCommand is the root's Args: more than one argument is a mistyped command.
 func noCommand(cmd *cobra.Command, args []string) error {
 	if len(args) < 2 {
 		return nil

@@ -53,8 +53,7 @@ func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
 	return tui.Config{Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor}, nil
 }
 
-// checkMistyped reports a word that looks like a mistyped command and is no known
-// host.
+// checkMistyped reports a word that looks like a mistyped command and is no known host.
 func (f *flags) checkMistyped(cmd *cobra.Command, word string) error {
 	near := cmd.SuggestionsFor(word)
 	if len(near) == 0 || strings.ContainsAny(word, ".:") {

@@ -68,8 +68,7 @@ func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	return render(cmd, f.json, newSeqReport(t, now, first, n), func(w io.Writer, r seqReport) { printSeq(w, r, t, paper) })
 }
 
-// newSeqReport returns the sequences of n hours, the first of them so many hours
-// after now.
+// newSeqReport returns the sequences of n hours, from so many hours after now on.
 func newSeqReport(t knock.Target, now time.Time, first, n int) seqReport {
 	r := seqReport{Schema: 1, Host: t.Host, Range: t.Range, Skew: t.Skew.Seconds()}
 	serverNow := now.Add(t.Skew)

@@ -77,8 +77,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 	return run(cmd.Context(), ssh, argv)
 }
 
-// login splits what ssh calls its destination into the user with its @, which may be
-// empty, and the host.
+// login splits ssh's destination into the user with its @, or nothing, and the host.
 func (f *flags) login(destination string) (user, host string, err error) {
 	file, err := f.load()
 	if err != nil {
@@ -99,8 +98,7 @@ func (f *flags) login(destination string) (user, host string, err error) {
 	return user, host, err
 }
 
-// proxyFlags are the flags that rapport proxy gets from the command that runs ssh.
-// The port it gets from ssh.
+// proxyFlags are the flags that rapport proxy gets from this one; the port comes from ssh.
 func proxyFlags() []string {
 	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config", "verbose"}
 }
@@ -141,8 +139,7 @@ func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, err
 	return sshconfig.Proxy{Words: words, Fdpass: fdpass}, nil
 }
 
-// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
-// there. flags are those of rapport proxy.
+// sshArgs returns ssh's arguments to reach h as name. flags are those of rapport proxy.
 func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
 	p, err := newProxyCommand(flags, canPass)
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// version returns the module's version and the revision it was built from, as
-// recorded by the Go tool.
+// version returns the module's version and revision, as recorded by the Go tool.
 func version() string {
 	v, revision, dirty := "development", "", ""
 	info, ok := debug.ReadBuildInfo()

@@ -18,8 +18,7 @@ var (
 	ErrNoHost = errors.New("no such host")
 )
 
-// Editor changes the text of a hosts file. Every byte that an edit does not
-// concern stays. See [Update].
+// Editor changes the text of a hosts file, and no byte that an edit does not concern.
 type Editor struct{ document }
 
 // Add appends a host. It wraps ErrExists if there is one of that name, and fails if

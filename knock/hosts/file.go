@@ -27,9 +27,8 @@ type File struct {
 // hostList is the hosts of a file, in its order.
 type hostList struct{ hosts []Host }
 
-// DefaultPath returns the hosts file of the user: hosts.toml below rapport/ in
-// the configuration folder ([os.UserConfigDir]). It fails where the
-// environment names no such folder.
+// DefaultPath returns the user's hosts file, rapport/hosts.toml in the configuration folder
+// ([os.UserConfigDir]). It fails where the environment names no such folder.
 func DefaultPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -38,8 +37,7 @@ func DefaultPath() (string, error) {
 	return filepath.Join(dir, "rapport", "hosts.toml"), nil
 }
 
-// ErrNotTrusted says that others could have written the hosts file, which may
-// name commands to run.
+// ErrNotTrusted says that others could have put commands into the hosts file.
 var ErrNotTrusted = errors.New("it is not trusted")
 
 // Load reads the hosts file at path. A missing file has no hosts. The first mistake
@@ -53,8 +51,7 @@ func Load(path string) (File, error) {
 	return File{path, doc.hostList}, err
 }
 
-// load reads the hosts file at path, and calls it shown in errors. info is nil
-// where there is no file.
+// load reads the file at path, and calls it shown. info is nil where there is no file.
 func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 	text, info, err := readText(path, shown)
 	if err != nil {
@@ -124,8 +121,7 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 // Hosts returns the hosts in the order of the file.
 func (l hostList) Hosts() []Host { return slices.Clone(l.hosts) }
 
-// Host returns the host with that name. Upper and lower case are the same, as
-// in DNS: ssh may pass names in lower case.
+// Host returns the host with that name, in any case, as in DNS: ssh may pass lower case.
 func (l hostList) Host(name string) (Host, bool) {
 	if i := l.index(name); i >= 0 {
 		return l.hosts[i], true

@@ -44,8 +44,7 @@ const (
 	// The window is netfilter's --seconds. After an hour the rules change.
 	minWindow = time.Second
 	maxWindow = time.Hour
-	// A gap is at most a quarter of the window, so that no phase ends between
-	// knocks.
+	// No phase must end between knocks: a gap is at most a quarter of the window.
 	minGap = time.Millisecond
 	maxGap = maxWindow / 4
 )
@@ -68,8 +67,9 @@ type Host struct {
 
 	Secret SecretRef // where the secret is
 
-	folder string   // the hosts file's, for a relative secret_file
-	doubts []string // see Doubts
+	Doubts []string // settings of ssh that may change address or port, as in [sshconfig.Host]
+
+	folder string // the hosts file's, for a relative secret_file
 }
 
 // NewHost returns a host with that name and the defaults for the rest.
@@ -85,10 +85,6 @@ func (h Host) withDefaults() Host {
 	}
 	return h
 }
-
-// Doubts returns, a line each, what in the ssh configuration may change the host's
-// address or port; see [sshconfig.Host].
-func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
 
 // Lookup returns the name or address to resolve: Address, or Name without one.
 func (h Host) Lookup() string { return cmp.Or(h.Address, h.Name) }
@@ -118,9 +114,8 @@ func (h Host) Equal(o Host) bool {
 		slices.Equal(h.NTP, o.NTP) && h.Secret.Equal(o.Secret)
 }
 
-// AsTyped returns the host name or address in an argument of the command line. An
-// address may be in brackets. It refuses a login, a port and a URL, and says how
-// to give them.
+// AsTyped returns the host in an argument, which may be an address in brackets. It refuses
+// a login, a port and a URL, and says how to give them.
 func AsTyped(s string) (string, error) {
 	fail := func(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("host %s: "+format, append([]any{knock.Quote(s)}, args...)...)
@@ -151,8 +146,7 @@ func AsTyped(s string) (string, error) {
 	return name, nil
 }
 
-// Change is a change of a host's entry after which the handshake should open the
-// gate. Zero fields change nothing.
+// Change is what to change in an entry so that the gate opens. Zero fields change nothing.
 type Change struct {
 	Skew       *time.Duration
 	Range      knock.Range

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,9 +30,6 @@ const (
 	maxText = 4096
 )
 
-// keys returns the keys of a host, in the order in which they are written.
-func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
-
 // field is a key that sets one field of a host. read checks a value, and write
 // turns it into TOML. The zero value and usual are defaults, which are not written.
 func field[T comparable](name string, at func(*Host) *T, read func(value) (T, error), write func(T) string, usual T) key {
@@ -49,8 +45,8 @@ func field[T comparable](name string, at func(*Host) *T, read func(value) (T, er
 	}}
 }
 
-// serverKeys say where a server is.
-func serverKeys() []key {
+// keys returns the keys of a host, in the order in which they are written.
+func keys() []key {
 	return []key{
 		{"address", func(h *Host, v value) (err error) {
 			if h.Address, err = v.text(); err == nil {
@@ -87,12 +83,6 @@ func serverKeys() []key {
 			}
 			return err
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
-	}
-}
-
-// gateKeys say how a server's gate differs from the usual one.
-func gateKeys() []key {
-	return []key{
 		field("strict", func(h *Host) *bool { return &h.Strict }, value.boolean, strconv.FormatBool, false),
 		field("gap", func(h *Host) *time.Duration { return &h.Gap }, within(minGap, maxGap), tomlDuration, 0),
 		field("sweep_guard", func(h *Host) *int { return &h.SweepGuard }, func(v value) (int, error) {
@@ -102,12 +92,6 @@ func gateKeys() []key {
 			}
 			return n, err
 		}, strconv.Itoa, 0),
-	}
-}
-
-// secretKeys say where the secret is.
-func secretKeys() []key {
-	return []key{
 		{"secret_command", func(h *Host, v value) (err error) {
 			h.Secret.Command, err = v.texts()
 			if err == nil && (len(h.Secret.Command) == 0 || h.Secret.Command[0] == "") {
@@ -115,13 +99,7 @@ func secretKeys() []key {
 			}
 			return err
 		}, func(h Host) string { return tomlStrings(h.Secret.Command) }},
-		field("secret_file", func(h *Host) *string { return &h.Secret.Path }, func(v value) (string, error) {
-			path, err := v.text()
-			if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
-				err = errors.New("secret_file is not a path")
-			}
-			return path, err
-		}, tomlString, ""),
+		field("secret_file", func(h *Host) *string { return &h.Secret.Path }, value.path, tomlString, ""),
 		field("keyring", func(h *Host) *bool { return &h.Secret.Keyring }, value.boolean, strconv.FormatBool, false),
 		field("secret", func(h *Host) *knock.Secret { return &h.Secret.Inline }, parsed(knock.ParseSecret), func(s knock.Secret) string { return tomlString(s.Reveal()) }, knock.Secret{}),
 	}
@@ -163,6 +141,14 @@ func (v value) text() (string, error) {
 		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.node.Data), maxText)
 	}
 	return string(v.node.Data), nil
+}
+
+func (v value) path() (string, error) {
+	path, err := v.text()
+	if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
+		err = fmt.Errorf("%s is not a path", v.key)
+	}
+	return path, err
 }
 
 func (v value) integer() (int, error) {

@@ -61,8 +61,7 @@ type parser struct {
 	at   map[string]int // a host's place in hosts, by lower-case name
 }
 
-// parse reads the text of a hosts file. Its errors are *positioned, and show no
-// value that may be a secret.
+// parse reads a hosts file. Its errors are *positioned, and show no possible secret.
 func parse(text []byte) (document, error) {
 	// The parser computes offsets from the capacity.
 	text = text[:len(text):len(text)]
@@ -110,9 +109,8 @@ func parts(keys unstable.Iterator) []part {
 
 func at(p part, err error) error { return &positioned{p.at.start, err} }
 
-// syntax turns an error of the TOML library into one with a place. The library
-// quotes single characters of the text; they are left out, for the text may be
-// a secret.
+// syntax adds a place to an error of the TOML library, and leaves out the characters that
+// it quotes, for the text may be a secret.
 func (p *parser) syntax(err error) error {
 	message, offset := "not valid TOML", 0
 	var pe *unstable.ParserError

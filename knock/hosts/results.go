@@ -22,8 +22,7 @@ type Result struct {
 // maxResults bounds the file of results, in bytes.
 const maxResults = 1 << 20
 
-// DefaultResultsPath returns the path of the results file. It is in the user's
-// cache folder, since results may be lost.
+// DefaultResultsPath returns a path in the user's cache folder: results may be lost.
 func DefaultResultsPath() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -32,8 +31,7 @@ func DefaultResultsPath() (string, error) {
 	return filepath.Join(dir, "rapport", "results.json"), nil
 }
 
-// LoadResults reads the results at path, by host name. A file that is missing or
-// invalid has none.
+// LoadResults reads the results by host name. A missing or invalid file has none.
 func LoadResults(path string) map[string]Result {
 	results := map[string]Result{}
 	b, err := lockedfile.Read(path)

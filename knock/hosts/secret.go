@@ -21,8 +21,7 @@ import (
 // SecretSource is the kind of place where a secret is stored.
 type SecretSource string
 
-// The sources. InFile and InKeyring are also where [Add] and [Edit] can store a
-// secret.
+// The sources. A secret can be stored InFile and InKeyring.
 const (
 	NoSecret    SecretSource = "none"
 	FromCommand SecretSource = "command"
@@ -31,8 +30,7 @@ const (
 	Inline      SecretSource = "inline"
 )
 
-// SecretRef says where a host's secret is, by one of its fields. The zero SecretRef
-// says nothing.
+// SecretRef says by one of its fields where a secret is. The zero one says nothing.
 type SecretRef struct {
 	Command []string     // a command, with its arguments, that prints the secret on its first line
 	Path    string       // a file; ~/ is the home folder, relative paths start at that of the hosts file
@@ -64,21 +62,18 @@ func (r SecretRef) Equal(o SecretRef) bool {
 var ErrNoSecret = errors.New("the hosts file does not say where the secret is")
 
 const (
-	// secretTimeout bounds how long a command or a keyring may take: it covers
-	// typing a passphrase.
+	// secretTimeout bounds how long a command or a keyring, and a passphrase, may take.
 	secretTimeout = 60 * time.Second
 	// secretGrace is how long a command may run after its interrupt.
 	secretGrace = 2 * time.Second
 )
 
-// ReadSecret fetches the host's secret from where the hosts file says, and
-// wraps ErrNoSecret if it does not say. It fails as [ReadSecretFile] does, and
-// wraps knock.ErrSecret where what it found cannot be a secret, or ctx's cause.
+// ReadSecret fetches the host's secret from where the hosts file says, and wraps
+// ErrNoSecret if it does not say. It fails as [ReadSecretFile] does, or with ctx's cause.
 //
-// A secret_command runs without a shell, for 60 seconds at most. The first line
-// that it prints is the secret: pass(1) has notes in the lines after it. It has
-// this process's standard error, and its standard input if that is a terminal,
-// to ask for a passphrase; it must not read from a pipe.
+// A secret_command runs without a shell, for 60 seconds at most. The first line that it
+// prints is the secret: pass(1) has notes in the lines after it. To ask for a passphrase
+// it has standard error, and standard input if that is a terminal, never a pipe.
 func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	switch h.Secret.Source() {
 	case FromCommand:
@@ -86,9 +81,12 @@ func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	case InKeyring:
 		return readKeyring(ctx, h.Name)
 	case InFile:
-		path, err := h.secretPath()
+		path, err := sshconfig.ExpandHome(h.Secret.Path)
 		if err != nil {
 			return knock.Secret{}, err
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(h.folder, path)
 		}
 		return ReadSecretFile(path)
 	case Inline:
@@ -97,16 +95,6 @@ func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
 }
 
-// secretPath returns the path of the host's secret file, ready to open.
-func (h Host) secretPath() (string, error) {
-	path, err := sshconfig.ExpandHome(h.Secret.Path)
-	if err == nil && !filepath.IsAbs(path) {
-		path = filepath.Join(h.folder, path)
-	}
-	return path, err
-}
-
-// commandSecret runs a secret_command.
 func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	fail := func(format string, args ...any) (knock.Secret, error) {
 		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{knock.Quote(argv[0])}, args...)...)
@@ -177,9 +165,8 @@ func (h *head) Write(b []byte) (int, error) {
 // ErrNoTerminal reports that there is no terminal to prompt on.
 var ErrNoTerminal = errors.New("there is no terminal to prompt on")
 
-// Ask prompts for a secret and reads one line from the terminal without echo. It
-// opens the terminal by name, since standard input and output may belong to ssh. The
-// error is [ErrNoTerminal] if there is none, or the cause of ctx's end.
+// Ask prompts for a secret, on the terminal without echo, whatever standard input is. It
+// returns [ErrNoTerminal] if there is none, or the cause of ctx's end.
 func Ask(ctx context.Context, prompt string) (string, error) {
 	name := "/dev/tty"
 	if runtime.GOOS == "windows" {

@@ -64,11 +64,9 @@ func ReadSecretFile(path string) (knock.Secret, error) {
 	return s, nil
 }
 
-// SaveSecretFile writes a secret to a new file NAME.secret beside the hosts file at
-// hostsPath, with mode 0600. If that exists, it may be the only copy of another
-// secret: then the file is NAME-2.secret, and so on. It returns the absolute path,
-// for [SecretFile]. Characters that do not belong in a file name are written as
-// %XX. It may be called inside [Update].
+// SaveSecretFile writes a secret to a new file NAME.secret beside the hosts file, with mode
+// 0600, or to NAME-2.secret and so on if that exists, for it may be the only copy of
+// another secret. It returns the absolute path. It may be called inside [Update].
 func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error) {
 	if err := knock.CheckHost(name); err != nil {
 		return "", err
@@ -105,8 +103,7 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 // maxSecretFiles bounds how many secret files a name can have.
 const maxSecretFiles = 1000
 
-// fileName encodes a host's name so that every file system accepts it and no two
-// hosts share one.
+// fileName encodes a host's name for every file system, so that no two hosts share one.
 func fileName(name string) string {
 	name = strings.ToLower(name)
 	var b strings.Builder
@@ -126,8 +123,7 @@ func fileName(name string) string {
 	return s
 }
 
-// reserved reports whether a file of that name is a device on Windows, whatever
-// follows the first dot.
+// reserved reports whether a file of that name, with any ending, is a device on Windows.
 func reserved(name string) bool {
 	base, _, _ := strings.Cut(name, ".")
 	switch base {

@@ -15,10 +15,9 @@ import (
 // socketTimeout is how long each end of a socket waits for the other.
 const socketTimeout = 5 * time.Second
 
-// ServeSecret serves a secret on a unix socket in a new folder that only the user
-// can open, and returns the socket's path. [ReadSecretFile] reads it like a file.
-// Programs that this one starts, and theirs, can thus read the secret without an
-// environment variable or a file. stop ends it, and removes socket and folder.
+// ServeSecret serves a secret on a unix socket in a new folder of the user alone, so that
+// programs that this one starts, and theirs, can read it with [ReadSecretFile]. It returns
+// the socket's path; stop ends it, and removes socket and folder.
 func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 	if secret.IsZero() {
 		return "", nil, fmt.Errorf("%w: it is empty", knock.ErrSecret)

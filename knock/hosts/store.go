@@ -45,10 +45,9 @@ func Edit(ctx context.Context, path, name string, change func(Host) (Host, error
 	})
 }
 
-// write stores an entry and its secret, and returns the entry as it is then. prepare
-// returns the entry before, without a name for a new one, and as it is to be. A
-// secret file is always a new one, so that nothing is lost if the hosts file never
-// refers to it.
+// write stores an entry and its secret. prepare returns the entry before, without a name
+// for a new one, and as it is to be. A secret file is always a new one, so that nothing
+// is lost if the hosts file never refers to it.
 func write(ctx context.Context, path string, secret knock.Secret, store SecretSource, prepare func(*Editor) (old, h Host, err error)) (h Host, err error) {
 	if store != "" && store != InFile && store != InKeyring {
 		return h, fmt.Errorf("a secret is stored in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(string(store)))
@@ -108,10 +107,9 @@ func (e *Editor) put(old, h Host) error {
 	return e.Replace(old.Name, h)
 }
 
-// Find returns the host that name means: the entry of that name; else the one with
-// that address, since ssh's %h may be an address; else what the ssh configuration
-// at sshConfig says; else an entry with the defaults. port, if not zero, selects
-// among entries with the same address.
+// Find returns the host that name means: the entry of that name; else the one with that
+// address, which ssh's %h may be, and with port unless that is zero; else what the ssh
+// configuration at sshConfig says; else an entry with the defaults.
 func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	if h, ok := f.Host(name); ok {
 		return h.throughSSH(sshConfig), nil
@@ -134,20 +132,19 @@ func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", knock.Quote(found[0].Name), knock.Quote(found[1].Name), knock.Quote(name))
 }
 
-// throughSSH fills in what the ssh configuration says about a host without an
-// address: HostName, and Port if the host has the default one.
+// throughSSH fills in HostName and Port of the ssh configuration, if h leaves them open.
 func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
 	known, err := sshconfig.Lookup(sshConfig, h.Name)
 	if err != nil {
-		h.doubts = []string{err.Error() + "; ssh may reach another address"}
+		h.Doubts = []string{err.Error() + "; ssh may reach another address"}
 	}
 	if err != nil || !known.Known {
 		return h
 	}
-	h.doubts = known.Doubts
+	h.Doubts = known.Doubts
 	if known.Address != h.Name {
 		h.Address = known.Address
 	}
@@ -167,8 +164,7 @@ func sameAddress(a, b string) bool {
 	return a != "" && strings.EqualFold(a, b)
 }
 
-// ReadScript reads an old script from a file, or from standard input where path
-// is "-"; see [legacy.ParseScript].
+// ReadScript reads an old script, from standard input for "-"; see [legacy.ParseScript].
 func ReadScript(path string) (legacy.Script, error) {
 	fail := func(err error) (legacy.Script, error) {
 		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))

@@ -16,14 +16,12 @@ const (
 	// guessesPerSecond is how many secrets an attacker tries: hashcat does 1.6e11 MD5
 	// a second on a card of 2022, and the division that follows costs a little.
 	guessesPerSecond = 1e11
-	// century is how long a strong secret resists one card. A thousand cards need
-	// about a month.
+	// century is how long a strong secret resists one card: a month for a thousand cards.
 	century = 100 * year
 	year    = 365 * 24 * time.Hour
 )
 
-// Strength says how long a secret resists an eavesdropper who has recorded a
-// handshake.
+// Strength says how long a secret resists one who has recorded a handshake.
 type Strength struct {
 	Bits     float64       // of the secret, for an attacker who guesses well
 	Seen     float64       // bits that one recorded handshake reveals about it
@@ -86,16 +84,13 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("about %d %s", n, name)
 }
 
-// alphabet has no letters and digits that look alike, and nothing that is
-// special to a shell, date(1) or TOML.
+// alphabet has nothing that looks alike, or is special to a shell, date(1) or TOML.
 const alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
 
-// generated is the length of a generated secret: 26 of 31 characters are 128.8
-// bits.
+// generated is how long a new secret is: 26 of 31 characters are 128.8 bits.
 const generated = 26
 
-// Generate returns a new random secret of more than 128 bits: letters and
-// digits that are safe in a shell and when read aloud. One in ten thousand looks
+// Generate returns a new random secret of more than 128 bits. One in ten thousand looks
 // like words to Estimate, and is discarded.
 func Generate() knock.Secret {
 	for {
@@ -206,8 +201,8 @@ func period(text []rune) int {
 	return len(text)
 }
 
-// steps returns the length of the run that text starts with: equal steps of -1, 0
-// or 1, or a row of the keyboard.
+// steps returns the length of the run at the start: equal steps of -1, 0 or 1, or a
+// row of the keyboard.
 func steps(text []rune) int {
 	n := 1
 	for n+1 < len(text) && text[n+1]-text[n] == text[1]-text[0] && text[1]-text[0] >= -1 && text[1]-text[0] <= 1 {
@@ -229,8 +224,7 @@ func steps(text []rune) int {
 // leet pairs each substitute with its letter.
 const leet = "0o1i3e4a5s7t@a$s!i"
 
-// letter returns the letter that c is or substitutes, 0 for none, and whether c is
-// a substitute.
+// letter returns the letter that c is or, leeted, stands for; 0 for none.
 func letter(c rune) (l rune, leeted bool) {
 	if i := strings.IndexRune(leet, c); i >= 0 && i%2 == 0 {
 		return rune(leet[i+1]), true
@@ -241,8 +235,7 @@ func letter(c rune) (l rune, leeted bool) {
 	return 0, false
 }
 
-// wordLike returns the length of the longest word-like piece at the start of the
-// text, and its cost; 0 if there is none.
+// wordLike returns length and cost of the longest word-like piece at the start, or 0.
 func wordLike(text []rune) (n int, bits float64) {
 	var before rune
 	var leeted int

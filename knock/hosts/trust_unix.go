@@ -27,8 +27,7 @@ const (
 // maxWalk bounds the parts of a path, with the links in it followed.
 const maxWalk = 4096
 
-// checkTrust returns an error if others may have written the opened hosts file at
-// path, or can replace it. Errors call it shown.
+// checkTrust refuses a file, called shown, that others may have written or can replace.
 func checkTrust(path string, info fs.FileInfo, shown string) error {
 	if err := checkFolders(path); err != nil {
 		return err
@@ -42,17 +41,18 @@ func checkTrust(path string, info fs.FileInfo, shown string) error {
 	return checkMode(info, theFile, shown, "600")
 }
 
-// checkFolders checks the folders of path as sshd does for its own files (sshd(8),
-// StrictModes): every folder and link must belong to root or the user, and no
-// folder may be writable by others. In a folder with the sticky bit others can
-// add files, but move none. Folders above the home folder are not checked, nor
-// missing ones.
+// checkFolders checks folders and links as sshd does for its own files (sshd(8),
+// StrictModes): they belong to root or the user, and others cannot write them. In a folder
+// with the sticky bit others can add files, but move none. Folders above the home folder
+// are not checked, nor missing ones.
 func checkFolders(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("cannot find hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
-	home, at, parts := homeFolder(), "/", strings.Split(path, "/")
+	home, _ := os.UserHomeDir() // without one, every folder is checked
+	home, _ = filepath.EvalSymlinks(home)
+	at, parts := "/", strings.Split(path, "/")
 	for n := 0; len(parts) > 0; n++ {
 		if n > maxWalk {
 			return fmt.Errorf("%s %s: too many symbolic links", theFile, knock.QuotePath(path))
@@ -91,18 +91,6 @@ func checkFolders(path string) error {
 		parts = append(strings.Split(target, "/"), parts...)
 	}
 	return nil
-}
-
-// homeFolder returns the home folder, without links in its path, or nothing.
-func homeFolder() string {
-	home, err := os.UserHomeDir()
-	if err == nil {
-		home, err = filepath.EvalSymlinks(home)
-	}
-	if err != nil {
-		return ""
-	}
-	return home
 }
 
 func checkFolder(at, home string) error {
@@ -150,8 +138,7 @@ func userName(uid int) string {
 	return knock.Excerpt(u.Username)
 }
 
-// unmapped reports whether uid is the number of all users unknown to a user
-// namespace, such as the machine's root; see user_namespaces(7).
+// unmapped reports whether uid is unknown to this user namespace; see user_namespaces(7).
 func unmapped(uid uint32) bool {
 	const overflow = 65534
 	if uid != overflow {
@@ -161,9 +148,8 @@ func unmapped(uid uint32) bool {
 	return err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
 }
 
-// asOwner switches root to the owner of the file at path while it edits it: new
-// files belong to the owner, and root writes nothing that the owner cannot. back
-// switches to root again.
+// asOwner makes root act as the owner of the file at path, so that it writes nothing that
+// the owner cannot. back ends it.
 func asOwner(path string) (back func() error, err error) {
 	root := func() error { return nil }
 	info, err := os.Stat(path)
@@ -182,8 +168,7 @@ func asOwner(path string) (back func() error, err error) {
 	return root, nil
 }
 
-// copyGroup sets the group of f to that of the file that it replaces, and reports
-// success.
+// copyGroup gives f the group of the file that it replaces, and reports success.
 func copyGroup(f *os.File, old fs.FileInfo) bool {
 	st, ok := old.Sys().(*syscall.Stat_t)
 	return ok && f.Chown(-1, int(st.Gid)) == nil

@@ -80,8 +80,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	return nil
 }
 
-// lockTimeout bounds the wait for other programs that edit the hosts file. An edit
-// takes milliseconds, unless the program was stopped.
+// lockTimeout bounds the wait for the lock. An edit takes milliseconds.
 const lockTimeout = 20 * time.Second
 
 // lock takes the lock at path.
@@ -120,8 +119,7 @@ func follow(path string) (string, error) {
 // temporary is the pattern of the names of files that are being written.
 func temporary(name string) string { return "." + name + ".*.tmp" }
 
-// removeTemporary removes the files of writers that were killed. The lock is held,
-// so nobody else is writing.
+// removeTemporary removes what killed writers left. The lock is held: nobody else writes.
 func removeTemporary(folder, name string) {
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
@@ -131,8 +129,7 @@ func removeTemporary(folder, name string) {
 	}
 }
 
-// replace writes the document to path, in one step and synced to disk. old is the
-// file that it replaces, or nil.
+// replace writes the document in the place of old, or nil, in one step, synced to disk.
 func replace(path string, doc document, old fs.FileInfo) (err error) {
 	folder, name := filepath.Dir(path), filepath.Base(path)
 	f, err := os.CreateTemp(folder, temporary(name)) // with mode 0600

@@ -175,8 +175,7 @@ func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 	return host, port
 }
 
-// netcatTarget returns the host and the port among the arguments of nc, as far as
-// they are known.
+// netcatTarget returns host and port of nc's arguments, as far as they are known.
 func netcatTarget(args []word) (host string, port int) {
 	for len(args) > 0 && strings.HasPrefix(args[0].text, "-") {
 		option, n := args[0].text, 1
@@ -235,8 +234,7 @@ func findAcceptPort(commands [][]word) int {
 	return fallback
 }
 
-// rulePort returns the destination port of an iptables rule, or 0, and whether it
-// is the accept rule.
+// rulePort returns an iptables rule's port, or 0, and whether it is the accept rule.
 func rulePort(args []word) (port int, accepts bool) {
 	for i, a := range args {
 		if isFirewall(a) {

@@ -342,8 +342,7 @@ func (r *shellReading) expand(w *syntax.Word) word {
 	return out
 }
 
-// literal returns w without the backslashes outside of quotes, which
-// [expand.Literal] does not remove, and with any tilde unchanged.
+// literal removes the backslashes outside of quotes, as [expand.Literal] does not.
 func literal(w *syntax.Word) *syntax.Word {
 	out := &syntax.Word{}
 	for _, part := range w.Parts {
@@ -362,8 +361,7 @@ func literal(w *syntax.Word) *syntax.Word {
 	return out
 }
 
-// variables are the variables that a word may contain; unknown ones count as
-// unset.
+// variables are what a word may contain; unknown ones count as unset.
 type variables struct{ r *shellReading }
 
 // Get implements [expand.Environ].

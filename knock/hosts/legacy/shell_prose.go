@@ -15,8 +15,7 @@ const (
 	maxParsed = 8 * MaxScript
 	// maxRestarts bounds how often parsing starts again after a syntax error.
 	maxRestarts = 400
-	// maxNesting bounds how deep a script nests: the parser's time grows with the
-	// square of it.
+	// maxNesting bounds how deep a script nests: the parser's time grows with its square.
 	maxNesting = 400
 )
 
@@ -86,8 +85,7 @@ func newReading() *shellReading {
 	return &shellReading{vars: map[string]variable{}, functions: map[string]*function{}}
 }
 
-// followUncalled follows the functions that the script never calls. The variables
-// that they set do not count.
+// followUncalled follows the functions that are never called, for their commands alone.
 func (r *shellReading) followUncalled() {
 	for _, name := range slices.Sorted(maps.Keys(r.functions)) {
 		if f := r.functions[name]; !f.called {
@@ -156,8 +154,7 @@ func splitCommands(line string) []string {
 	return append(lines, b.String())
 }
 
-// quoted returns the length of the quotation that s starts with, or 0 if it does
-// not end.
+// quoted returns the length of the quotation at the start of s, or 0 if it does not end.
 func quoted(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -170,8 +167,7 @@ func quoted(s string) int {
 	return 0
 }
 
-// startsCommand reports whether a word starts a command that such scripts use, or
-// ends a list of commands.
+// startsCommand reports whether a word starts a command of such scripts, or ends a list.
 func startsCommand(w string) bool {
 	switch strings.TrimRight(w, ";") {
 	case calcFunction, "}", "for", "while", "if", "then", "else", "fi", "do", "done", "echo", "exec",

@@ -11,8 +11,7 @@ import (
 	"rapport/knock"
 )
 
-// match evaluates the words of a Match line after the keyword, as far as that is
-// possible without running anything.
+// match evaluates a Match line, as far as possible without running anything.
 func (c *reader) match(words []string) (block, error) {
 	result := block{holds: yes}
 	var named bool
@@ -117,8 +116,7 @@ func matchList(s, list string, fold bool) bool {
 	return matched
 }
 
-// matchPattern reports whether a pattern matches all of s: '*' matches any text,
-// '?' any byte.
+// matchPattern matches all of s: '*' is any text, '?' any byte.
 func matchPattern(s, pattern string) bool {
 	star, resume := -1, 0 // the last '*', and where in s the rest was tried
 	i, j := 0, 0

@@ -20,8 +20,7 @@ const (
 	maxPattern = 1024
 )
 
-// read reads one file. depth counts the Includes above it, and outer is the block
-// that includes it.
+// read reads a file, depth Includes down, which the block outer includes.
 func (c *reader) read(path string, depth int, outer block) error {
 	fail := func(err error) error { return &fileError{path, err} }
 	c.files++

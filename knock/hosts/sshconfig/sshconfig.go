@@ -34,8 +34,7 @@ type Host struct {
 	Doubts  []string // settings that may apply too, a line each, with the reason
 }
 
-// DefaultPath returns the path of the user's ssh configuration,
-// ~/.ssh/config, or nothing if there is no home folder.
+// DefaultPath returns ~/.ssh/config, or nothing if there is no home folder.
 func DefaultPath() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -44,19 +43,14 @@ func DefaultPath() string {
 	return filepath.Join(home, ".ssh", "config")
 }
 
-// Lookup returns the address and port of a name in the ssh configuration at path
-// (ssh_config(5)), like ssh -G -F path: HostName with %h expanded, and Port, from
-// the Host and Match blocks that apply to the name and to the user that the
-// configuration sets. Include is followed, relative to the file's folder, and the
-// configuration is read a second time if there is Match final. If the result is
-// not Known, its address is the name itself.
+// Lookup returns the address and port of a name in the ssh configuration at path, like
+// ssh -G -F path: from the Host and Match blocks that apply to the name and to the user
+// that the configuration sets, with Include, relative to the file's folder, and with a
+// second pass if there is Match final. If the result is not Known, its address is name.
 //
-// Nothing is run and no name is resolved. Match exec and other criteria that only
-// ssh can evaluate, and CanonicalizeHostname, are skipped, with a line in Doubts
-// if they may change the address or the port.
-//
-// An error says why the configuration cannot be read or parsed. A missing
-// configuration is no error.
+// Criteria that only ssh can evaluate, such as Match exec, and CanonicalizeHostname are
+// skipped, with a line in Doubts if they may change the result. A missing configuration
+// is no error.
 func Lookup(path, name string) (Host, error) {
 	nothing := Host{Address: name, Port: knock.DefaultSSHPort}
 	if path == "" || knock.CheckHost(name) != nil {
@@ -116,8 +110,7 @@ func (c *reader) readAgain(path string) error {
 	return c.read(path, 0, block{holds: yes})
 }
 
-// target returns the HostName so far, with its tokens %h and %% expanded, or else
-// what stands for it.
+// target returns the HostName so far, with %h and %% expanded, or what stands for it.
 func (c *reader) target(otherwise string) (string, error) {
 	if c.hostName == "" {
 		return otherwise, nil
@@ -159,8 +152,7 @@ type block struct {
 	why   string // the reason for perhaps
 }
 
-// line reads line n of file, which belongs to block b. outer is the block that
-// includes the file.
+// line reads line n of file, in block b. outer is the block that includes the file.
 func (c *reader) line(file string, n int, line string, b *block, depth int, outer block) error {
 	words, err := splitWords(line)
 	if err != nil || len(words) == 0 {
