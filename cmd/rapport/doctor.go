@@ -17,7 +17,6 @@ import (
 	"rapport/knock/phrase"
 )
 
-// doctorOptions are the flags of doctor.
 type doctorOptions struct {
 	search
 	ntp    ntpFlag

@@ -73,7 +73,6 @@ func (f *flags) Validate() error {
 	return nil
 }
 
-// path returns where the hosts file is.
 func (f *flags) path() (string, error) {
 	if f.config != "" {
 		return f.config, nil
@@ -81,7 +80,6 @@ func (f *flags) path() (string, error) {
 	return hosts.DefaultPath()
 }
 
-// load reads the hosts file.
 func (f *flags) load() (hosts.File, error) {
 	path, err := f.path()
 	if err != nil {
@@ -218,7 +216,6 @@ func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
 	fmt.Fprintf(w, "to apply it: %s\n", strings.Join(words, " "))
 }
 
-// completeHosts completes HOST from the hosts file.
 func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	file, err := f.load()
 	if err != nil || len(args) > 0 {
@@ -231,7 +228,6 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// hostCommand returns a command that takes one HOST.
 func (f *flags) hostCommand(use, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,

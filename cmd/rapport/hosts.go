@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,6 @@ func newHosts(f *flags) *cobra.Command {
 	return cmd
 }
 
-// hostList is the JSON of hosts list.
 type hostList struct {
 	Schema int           `json:"schema"`
 	Path   string        `json:"path"`
@@ -106,7 +106,6 @@ func (e *entryFlags) registerStore(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{string(hosts.InFile), string(hosts.InKeyring)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// apply changes the entry as the flags say.
 func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Host, error) {
 	given := cmd.Flags().Changed
 	if given("address") {
@@ -251,11 +250,10 @@ func newHostsEdit(f *flags) *cobra.Command {
 			h.Secret, err = ownSecretFile(f.secretFile)
 			return h, err
 		}, secret, hosts.SecretSource(e.store))
-		if err != nil {
-			return err
+		if err == nil {
+			report(cmd.ErrOrStderr(), path, h, secret)
 		}
-		report(cmd.ErrOrStderr(), path, h, secret)
-		return nil
+		return err
 	})
 	e.register(cmd)
 	return cmd
@@ -293,9 +291,7 @@ entry; it is required if the script names no host.`,
 			}
 			h := hosts.NewHost(name)
 			h.Range = script.Range
-			if script.SSHPort != 0 {
-				h.SSHPort = script.SSHPort
-			}
+			h.SSHPort = cmp.Or(script.SSHPort, h.SSHPort)
 			if name != script.Host {
 				h.Address = script.Host
 			}

@@ -21,7 +21,6 @@ import (
 	"rapport/knock/solve"
 )
 
-// inspection is the flags of inspect.
 type inspection struct {
 	*flags
 	ports        string
@@ -124,7 +123,6 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 	return h, s, err
 }
 
-// inspect reads what there is to inspect, and has it judged.
 func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
 	if cmd.Flags().Changed("ports") {
 		if p.Secret.IsZero() {

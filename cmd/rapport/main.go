@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 	"rapport/knock/proxy"
 	"rapport/tui"
 	"rapport/tui/noquery"
@@ -112,7 +114,6 @@ type output struct {
 	err error
 }
 
-// Write implements [io.Writer].
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {
@@ -169,4 +170,55 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
 	}
 	return fmt.Errorf("there is no command %q; see rapport --help", args[0])
+}
+
+// check is a command that asks a server something and exits 0 for a yes, 1 for a no.
+type check[R any] struct {
+	empty R                              // what --json prints if HOST has no address
+	run   func(*knock.Client) (R, error) // the target is pinned by then
+	print func(io.Writer, R)             // as text
+	// partial: print is called beside an error too, for what was done before it.
+	partial bool
+	judge   func(R) error // the error that stands for a no, or nil
+}
+
+// do resolves h, pins t to its address, runs the check and prints what it found.
+func (c check[R]) do(cmd *cobra.Command, f *flags, h hosts.Host, t *knock.Target) error {
+	r := c.empty
+	client, err := f.pin(cmd, h, t)
+	if err == nil {
+		r, err = c.run(client)
+	}
+	if cmd.Context().Err() != nil {
+		return err
+	}
+	if f.json || err == nil || c.partial {
+		if err := render(cmd, f.json, r, c.print); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.judge(r)
+}
+
+// render prints r on standard output: as JSON, or as text by print.
+func render[R any](cmd *cobra.Command, asJSON bool, r R, print func(io.Writer, R)) error {
+	if asJSON {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	print(cmd.OutOrStdout(), r)
+	return nil
+}
+
+// unless returns nil for a yes, and else the no of a check with its reason.
+func unless(yes bool, why string) error {
+	if yes {
+		return nil
+	}
+	return errShut(why)
 }

@@ -44,10 +44,7 @@ begins; this also needs ProxyUseFdpass yes. rapport ssh-config HOST prints both.
 					return err
 				}
 			}
-			if err := runProxy(cmd, f, args[0], fdpass); err != nil {
-				return advise(err, args[0])
-			}
-			return nil
+			return advise(runProxy(cmd, f, args[0], fdpass), args[0])
 		},
 	}
 	cmd.Flags().BoolVar(&fdpass, "fdpass", false, "pass the connection to ssh, for ProxyUseFdpass yes")

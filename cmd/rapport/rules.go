@@ -12,7 +12,6 @@ import (
 	"rapport/knock/hosts"
 )
 
-// rulesOptions are the flags of rules.
 type rulesOptions struct {
 	script.Rules
 	format        string
@@ -123,7 +122,17 @@ func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		return err
 	}
 	if o.units || o.cron {
-		return o.printUnits(cmd.OutOrStdout())
+		check := o.Rules
+		check.Embed = false // units do not depend on the secret
+		if err := check.Validate(); err != nil {
+			return err
+		}
+		text := o.Systemd
+		if o.cron {
+			text = o.Cron
+		}
+		fmt.Fprint(cmd.OutOrStdout(), text())
+		return nil
 	}
 	if o.Embed {
 		if o.Secret, err = f.secret(cmd.Context(), h); err != nil {
@@ -136,21 +145,6 @@ func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 	o.warn(cmd.ErrOrStderr())
 	fmt.Fprint(cmd.OutOrStdout(), text)
-	return nil
-}
-
-// printUnits prints what runs the script on the server.
-func (o *rulesOptions) printUnits(w io.Writer) error {
-	check := o.Rules
-	check.Embed = false // units do not depend on the secret
-	if err := check.Validate(); err != nil {
-		return err
-	}
-	text := o.Systemd
-	if o.cron {
-		text = o.Cron
-	}
-	fmt.Fprint(w, text())
 	return nil
 }
 

@@ -134,7 +134,6 @@ func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
 	}
 }
 
-// printScan prints what a scan found, and what it cost.
 func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
 	fmt.Fprintln(w, r.Summary())

@@ -13,7 +13,6 @@ import (
 	"rapport/knock/phrase"
 )
 
-// seqReport is what seq prints.
 type seqReport struct {
 	Schema    int         `json:"schema"`
 	Host      string      `json:"host"`
@@ -33,7 +32,6 @@ type seqLine struct {
 // maxSeqHours limits --hours to a year.
 const maxSeqHours = 366 * 24
 
-// seqOptions are the flags of seq.
 type seqOptions struct {
 	hours int
 	at    string

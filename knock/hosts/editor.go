@@ -10,11 +10,9 @@ import (
 	"rapport/knock"
 )
 
-// Errors of an Editor that callers test for.
+// Errors of an Editor that callers test for: a name is taken, or is not there.
 var (
-	// ErrExists says that there is already a host of that name.
 	ErrExists = errors.New("host exists already")
-	// ErrNoHost says that there is no host of that name.
 	ErrNoHost = errors.New("no such host")
 )
 
@@ -190,7 +188,6 @@ func check(h Host) error {
 	return nil
 }
 
-// block writes a host.
 func (e *Editor) block(h Host) string {
 	nl := e.newline()
 	var b strings.Builder
@@ -221,7 +218,6 @@ func errShape(name string) error {
 		knock.Quote(name), tomlKey(knock.Excerpt(name)))
 }
 
-// newline is the line end that the file uses.
 func (e *Editor) newline() string {
 	if bytes.Contains(e.text, []byte("\r\n")) {
 		return "\r\n"

@@ -40,12 +40,10 @@ func DefaultPath() (string, error) {
 // ErrNotTrusted says that others could have put commands into the hosts file.
 var ErrNotTrusted = errors.New("it is not trusted")
 
-// Load reads the hosts file at path. A missing file has no hosts. The first mistake
-// in the text is an error that begins path:line:column. A file that others can
-// write or replace, or that belongs to neither root nor the user, is refused with
-// ErrNotTrusted, and one that holds a secret and that others can read with
-// ErrReadableByOthers. An invalid secret in it wraps knock.ErrSecret, and a file
-// that cannot be read wraps package os's errors.
+// Load reads the hosts file at path. A missing file has no hosts. The first mistake in
+// the text is an error that begins path:line:column. A file that others can write or
+// replace, or own, is refused with ErrNotTrusted, since it may name commands to run, and
+// one with a secret that others can read with ErrReadableByOthers.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
 	return File{path, doc.hostList}, err
@@ -58,7 +56,7 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 		return document{}, nil, err
 	}
 	// Windows editors may start a file with a byte order mark; TOML has none.
-	body := bytes.TrimPrefix(text, []byte(bom))
+	body := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if doc, err = parse(body); err != nil {
 		var p *positioned
 		if errors.As(err, &p) {
@@ -82,9 +80,6 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 func (d document) hasSecret() bool {
 	return slices.ContainsFunc(d.hosts, func(h Host) bool { return h.Secret.Source() == Inline })
 }
-
-// bom is UTF-8's byte order mark.
-const bom = "\xef\xbb\xbf"
 
 func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 	fail := func(err error) ([]byte, fs.FileInfo, error) {

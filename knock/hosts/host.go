@@ -4,15 +4,11 @@
 // # The hosts file
 //
 // [Load] reads the hosts file, a TOML file with a table [hosts.NAME] for each
-// server, into a [File] of [Host] values. It refuses a file that others can write,
-// since the file may name commands to run, and one that holds a secret and that
-// others can read. [File.Find] returns the entry for a name or an address, or what
-// ~/.ssh/config says about it.
-//
-// [Update] edits the file in place under a lock: an [Editor] changes single keys,
-// and comments, order and spacing of the rest stay. [Add] and [Edit] change one
-// entry together with its secret. A [Change] is a fix that the doctor or the
-// screens propose for an entry.
+// server, into a [File] of [Host] values. [File.Find] returns the entry for a name
+// or an address, or what ~/.ssh/config says about it. [Update] edits the file in
+// place: an [Editor] changes single keys, and the rest stays. [Add] and [Edit] change
+// one entry together with its secret. A [Change] is a fix that the doctor or the
+// screens propose.
 //
 // # Secrets
 //
@@ -168,9 +164,7 @@ func (c Change) Apply(h Host) Host {
 	}
 	h.Family = cmp.Or(c.Family, h.Family)
 	h.Strict = c.Strict || h.Strict
-	if c.SweepGuard > 0 {
-		h.SweepGuard = c.SweepGuard
-	}
+	h.SweepGuard = cmp.Or(c.SweepGuard, h.SweepGuard)
 	return h
 }
 

@@ -12,7 +12,6 @@ import (
 	"rapport/knock"
 )
 
-// keyringService is the service name of our entries in a keyring.
 const keyringService = "rapport"
 
 // ErrNoKeyring says that this machine has no keyring that can be used now.
@@ -30,7 +29,6 @@ func SaveKeyring(name string, secret knock.Secret) error {
 	return keyringError(name, secret.Reveal(), err)
 }
 
-// readKeyring reads a host's secret from the system's keyring.
 func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
 	text, err := waitKeyring(ctx, func() (string, error) {
 		return keyring.Get(keyringService, keyringUser(name))

@@ -105,7 +105,6 @@ func keys() []key {
 	}
 }
 
-// parsed reads a text with parse.
 func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
 	return func(v value) (x T, err error) {
 		s, err := v.text()
@@ -206,7 +205,6 @@ func (v value) texts() ([]string, error) {
 	return all, nil
 }
 
-// tomlString writes a TOML basic string.
 func tomlString(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -222,7 +220,6 @@ func tomlString(s string) string {
 	return `"` + b.String() + `"`
 }
 
-// tomlDuration writes a duration as TOML text.
 func tomlDuration(d time.Duration) string { return tomlString(phrase.Duration(d)) }
 
 // tomlStrings writes a TOML array on one line, or nothing for an empty list.

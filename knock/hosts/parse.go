@@ -53,7 +53,6 @@ type part struct {
 	at   span
 }
 
-// parser walks the expressions of a hosts file.
 type parser struct {
 	document
 	toml unstable.Parser
@@ -137,7 +136,6 @@ func (p *parser) syntax(err error) error {
 	return &positioned{offset, errors.New(knock.Clean(message, 160))}
 }
 
-// table reads a header in brackets.
 func (p *parser) table(path []part) error {
 	if err := p.checkPath(path); err != nil {
 		return err
@@ -246,7 +244,6 @@ func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) er
 	return p.set(i, path[2], v, whole, plain)
 }
 
-// set puts the value of a known key into host i.
 func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool) error {
 	h, s := &p.hosts[i], &p.sections[i]
 	if _, twice := s.keys[name.name]; twice {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 const (
@@ -62,26 +63,20 @@ func roughly(d time.Duration) string {
 	if d < time.Second {
 		return "less than a second"
 	}
-	unit, name := year, "years"
 	for _, u := range []struct {
 		upTo, unit time.Duration
 		name       string
 	}{
-		{2 * time.Minute, time.Second, "seconds"},
-		{2 * time.Hour, time.Minute, "minutes"},
-		{48 * time.Hour, time.Hour, "hours"},
-		{2 * year, 24 * time.Hour, "days"},
+		{2 * time.Minute, time.Second, "second"},
+		{2 * time.Hour, time.Minute, "minute"},
+		{48 * time.Hour, time.Hour, "hour"},
+		{2 * year, 24 * time.Hour, "day"},
 	} {
 		if d < u.upTo {
-			unit, name = u.unit, u.name
-			break
+			return "about " + phrase.Plural(int(d/u.unit), u.name)
 		}
 	}
-	n := int64(d / unit)
-	if n == 1 {
-		name = name[:len(name)-1]
-	}
-	return fmt.Sprintf("about %d %s", n, name)
+	return "about " + phrase.Plural(int(d/year), "year")
 }
 
 // alphabet has nothing that looks alike, or is special to a shell, date(1) or TOML.

@@ -141,11 +141,8 @@ func userName(uid int) string {
 // unmapped reports whether uid is unknown to this user namespace; see user_namespaces(7).
 func unmapped(uid uint32) bool {
 	const overflow = 65534
-	if uid != overflow {
-		return false
-	}
 	text, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
+	return uid == overflow && err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
 }
 
 // asOwner makes root act as the owner of the file at path, so that it writes nothing that

@@ -21,17 +21,15 @@ import (
 // maxLinks is how many symbolic links are followed, as on Linux.
 const maxLinks = 40
 
-// Update edits the hosts file at path. It waits for the lock that all programs that
-// use Update share, reads the file, calls edit, and replaces the file in one step:
-// readers see either the old file or the new one. If edit fails or changes
-// nothing, the file stays, and edit's error is returned unchanged. edit must not
-// wait for the user, who may need the lock elsewhere, nor call Update.
+// Update edits the hosts file at path under a lock that all who use Update share, and
+// replaces it in one step. If edit fails or changes nothing, the file stays, and edit's
+// error is returned unchanged. edit must not wait for the user, who may need the lock
+// elsewhere, nor call Update.
 //
-// A missing file or folder is created, for the user alone. A file keeps its owner
-// and mode, except that a file with a secret loses the bits that let others read
-// it; root edits a user's file as that user. A file that [Load] refuses is not
-// edited. A symbolic link stays, and its target is replaced. An empty lock file
-// stays beside the file.
+// A missing file or folder is created, for the user alone. A file keeps its owner and
+// mode, but with a secret in it nobody else may read it; root edits a user's file as
+// that user. A file that [Load] refuses is not edited. Of a symbolic link the target is
+// replaced. An empty lock file stays beside the file.
 func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
@@ -47,9 +45,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 		}
 	}()
 	folder, name := filepath.Split(real)
-	if folder == "" {
-		folder = "."
-	}
+	folder = cmp.Or(folder, ".")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(folder), knock.WithoutPath(err))
 	}

@@ -1,20 +1,16 @@
 // Package legacy reads the shell scripts in which the scheme was used before
 // rapport: the article's own, and what people made of them.
 //
-// [ParseScript] takes the text of a client's or a server's script and returns a
-// [Script]: the secret, the range, and, if the script names them, the host and the
-// SSH port. It looks for a call of the article's function,
+// [ParseScript] looks for a call of the article's function,
 //
 //	calc_knock_ports SECRET BOTTOM TOP
 //
 // whose arguments may be quoted, or variables that the script sets before. A copy
 // of the article from the web, with its prose and joined lines, works too.
 //
-// Nothing is ever run. The text is parsed with mvdan.cc/sh, and variables,
-// functions, branches and loops are followed as far as that is possible without
-// running a command. If a part of the call depends on more, such as a command
-// substitution, an argument of the script or a branch, the error says which part
-// and why. Errors never show an argument of the call, since it may be the secret.
+// Nothing is ever run: variables, functions, branches and loops are followed as far
+// as that is possible without. If a part of the call depends on more, the error says
+// which part and why, and never shows an argument, since it may be the secret.
 package legacy
 
 import (
@@ -84,7 +80,6 @@ func ParseScript(text []byte) (Script, error) {
 	return s, nil
 }
 
-// findCall finds the call of the function, which must be unique.
 func findCall(commands [][]word) (Script, error) {
 	var calls []Script
 	var bad error
@@ -143,7 +138,6 @@ func call(line int, args []word) (s Script, isCall bool, err error) {
 	return s, true, nil
 }
 
-// isFirewall reports whether w is a command that sets netfilter's rules.
 func isFirewall(w word) bool {
 	return slices.Contains([]string{"iptables", "ip6tables", "iptables-restore", "nft"}, path.Base(w.text))
 }

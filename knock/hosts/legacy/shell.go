@@ -73,7 +73,6 @@ type function struct {
 	called bool
 }
 
-// statements follows a list of statements.
 func (r *shellReading) statements(list []*syntax.Stmt) {
 	for _, s := range list {
 		r.statement(s)
@@ -279,7 +278,6 @@ func (r *shellReading) assign(a *syntax.Assign) {
 	}
 }
 
-// value returns the value of a variable.
 func (r *shellReading) value(name string) variable {
 	if v, ok := r.vars[name]; ok {
 		return v
@@ -364,7 +362,6 @@ func literal(w *syntax.Word) *syntax.Word {
 // variables are what a word may contain; unknown ones count as unset.
 type variables struct{ r *shellReading }
 
-// Get implements [expand.Environ].
 func (v variables) Get(name string) expand.Variable {
 	held := v.r.value(name)
 	if len(name) == 1 && name[0] >= '1' && name[0] <= '9' && int(name[0]-'0') < len(v.r.params) {

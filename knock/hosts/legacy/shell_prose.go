@@ -29,22 +29,16 @@ func readShell(text string) *shellReading {
 		r := newReading()
 		r.statements(file.Stmts)
 		r.followUncalled()
-		for _, words := range r.commands {
-			if words[0].is(calcFunction) {
-				return r
-			}
+		if slices.ContainsFunc(r.commands, func(words []word) bool { return words[0].is(calcFunction) }) {
+			return r
 		}
 	}
 	r := newReading()
-	lines, origin := splitProse(text)
-	r.origin = origin
-	offsets := make([]int, len(lines))
-	for i := 1; i < len(lines); i++ {
-		offsets[i] = offsets[i-1] + len(lines[i-1]) + 1
-	}
+	var lines []string
+	lines, r.origin = splitProse(text)
 	text = strings.Join(lines, "\n")
 	for parsed, n := 0, 0; r.base < len(lines) && parsed < maxParsed && n < maxRestarts; n++ {
-		rest := strings.NewReader(text[offsets[r.base]:])
+		rest := strings.NewReader(text)
 		end := 1 // the line where the last valid statement ends, or the first line
 		var err error
 		for s, failed := range parser.StmtsSeq(rest) {
@@ -58,6 +52,9 @@ func readShell(text string) *shellReading {
 		}
 		parsed += int(rest.Size()) - rest.Len()
 		r.base += end
+		for range end {
+			_, text, _ = strings.Cut(text, "\n")
+		}
 	}
 	r.followUncalled()
 	return r

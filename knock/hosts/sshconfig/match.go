@@ -61,7 +61,6 @@ func (c *reader) match(words []string) (block, error) {
 	return result, nil
 }
 
-// criterion evaluates one criterion and its value.
 func (c *reader) criterion(name, value string) (certainty, error) {
 	if len(value) > maxPattern {
 		return no, errors.New("a pattern is too long")
@@ -142,31 +141,25 @@ func matchPattern(s, pattern string) bool {
 // one equals sign, with double quotes around whole words, up to a comment.
 func splitMatch(line string) []string {
 	const space = " \t\r\n"
-	next := func() (word string, more bool) {
-		if line == "" {
-			return "", false
-		}
-		if rest, ok := strings.CutPrefix(line, `"`); ok {
-			word, line, more = strings.Cut(rest, `"`)
-			line = strings.TrimLeft(line, space)
-			return word, more
-		}
-		end := strings.IndexAny(line, space+"=")
-		if end < 0 {
-			word, line = line, ""
-			return word, true
-		}
-		word, line = line[:end], strings.TrimLeft(line[end:], space)
-		line = strings.TrimLeft(strings.TrimPrefix(line, "="), space)
-		return word, true
-	}
 	line = strings.TrimLeft(strings.TrimRight(line, space+"\f"), space)
 	var words []string
-	for {
-		word, more := next()
-		if !more || strings.HasPrefix(word, "#") {
-			return words[min(1, len(words)):]
+	for line != "" {
+		var word string
+		if rest, quoted := strings.CutPrefix(line, `"`); quoted {
+			var closed bool
+			if word, line, closed = strings.Cut(rest, `"`); !closed {
+				break
+			}
+			line = strings.TrimLeft(line, space)
+		} else {
+			end := strings.IndexAny(line+" ", space+"=")
+			word, line = line[:end], strings.TrimLeft(line[end:], space)
+			line = strings.TrimLeft(strings.TrimPrefix(line, "="), space)
+		}
+		if strings.HasPrefix(word, "#") {
+			break
 		}
 		words = append(words, word)
 	}
+	return words[min(1, len(words)):]
 }

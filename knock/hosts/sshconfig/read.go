@@ -72,7 +72,6 @@ func (e *fileError) Error() string {
 
 func (e *fileError) Unwrap() error { return e.err }
 
-// include reads the files of an Include line, in order.
 func (c *reader) include(args []string, depth int, outer block) error {
 	for _, pattern := range args {
 		pattern, err := ExpandHome(pattern)

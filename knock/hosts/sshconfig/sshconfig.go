@@ -2,14 +2,11 @@
 // ssh connects to for a host, and writes the lines that make ssh use rapport.
 //
 // [Lookup] returns a [Host] for a name, as ssh -G would; tests compare the two. It
-// does not start ssh, run a command or resolve a name. Where a setting depends on
-// that, such as one below Match exec, the result does not contain it, and a line in
-// Host.Doubts says so for the user to check.
+// does not start ssh, run a command or resolve a name: what depends on that is left
+// out, with a line in Host.Doubts for the user to check.
 //
 // A [Proxy] is rapport as ssh's ProxyCommand: as arguments of ssh, or as lines for
 // the configuration, quoted for the shell that ssh runs.
-//
-// [ExpandHome] expands a leading ~/ as ssh does, also for rapport's own files.
 package sshconfig
 
 import (
@@ -75,7 +72,6 @@ func Lookup(path, name string) (Host, error) {
 	return h, nil
 }
 
-// result returns the host that the values describe.
 func (c *reader) result() (Host, error) {
 	h := Host{Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
 	var err error
@@ -121,7 +117,6 @@ func (c *reader) target(otherwise string) (string, error) {
 	return strings.NewReplacer("%%", "%", "%h", c.name).Replace(c.hostName), nil
 }
 
-// reader reads a configuration for one name.
 type reader struct {
 	name   string // as given
 	host   string // what Host lines match: the name, or its HostName in the second pass
@@ -174,13 +169,10 @@ func (c *reader) line(file string, n int, line string, b *block, depth int, oute
 	case "include":
 		return c.include(args, depth, *b)
 	case "hostname", "port", "user", "canonicalizehostname":
-	default:
-		return nil
+		if len(args) > 0 && b.holds != no {
+			c.set(file, n, keyword, args[0], *b)
+		}
 	}
-	if len(args) == 0 || b.holds == no {
-		return nil
-	}
-	c.set(file, n, keyword, args[0], *b)
 	return nil
 }
 
