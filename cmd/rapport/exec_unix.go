@@ -29,8 +29,7 @@ func runChild(ctx context.Context, path string, argv []string) error {
 	}
 	pid := cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() {
-		var s signalled
-		if errors.As(context.Cause(ctx), &s) {
+		if s, ok := errors.AsType[signalled](context.Cause(ctx)); ok {
 			_ = syscall.Kill(pid, s.signal)
 		}
 	})

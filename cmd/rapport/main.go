@@ -71,8 +71,7 @@ func run(args []string) int {
 	out := &output{w: os.Stdout}
 	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
-	var ended errEnded
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[errEnded](err); ok {
 		return int(ended)
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -149,8 +148,7 @@ on that server; without HOST, on the list of servers.`,
 	}
 	cmd.SetVersionTemplate("rapport {{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		var value *pflag.InvalidValueError
-		if errors.As(err, &value) {
+		if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 			err = fmt.Errorf("--%s does not take %q", value.GetFlag().Name, value.GetValue())
 		}
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())

@@ -88,8 +88,7 @@ func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 
 // advise adds the command that finds out more, for a user who only typed ssh.
 func advise(err error, host string) error {
-	var shut errShut
-	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
+	if _, shut := errors.AsType[errShut](err); shut || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
 		return fmt.Errorf("%w; find out why: rapport doctor %s", err, phrase.ShellWord(host))
 	}
 	return err

@@ -176,8 +176,7 @@ func check(h Host) error {
 	var e Editor
 	doc, err := parse([]byte(e.block(h)))
 	if err != nil {
-		var p *positioned
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[*positioned](err); ok {
 			err = p.err
 		}
 		return fmt.Errorf("host %s: %w", knock.Quote(h.Name), err)

@@ -58,8 +58,7 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 	// Windows editors may start a file with a byte order mark; TOML has none.
 	body := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if doc, err = parse(body); err != nil {
-		var p *positioned
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[*positioned](err); ok {
 			line, column := lineColumn(body, p.offset)
 			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, 1024), line, column, p.err)
 		}

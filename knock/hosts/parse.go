@@ -112,15 +112,12 @@ func at(p part, err error) error { return &positioned{p.at.start, err} }
 // it quotes, for the text may be a secret.
 func (p *parser) syntax(err error) error {
 	message, offset := "not valid TOML", 0
-	var pe *unstable.ParserError
-	var de *toml.DecodeError
-	switch {
-	case errors.As(err, &pe):
+	if pe, ok := errors.AsType[*unstable.ParserError](err); ok {
 		message = pe.Message
 		if o := cap(p.text) - cap(pe.Highlight); o >= 0 && o <= len(p.text) {
 			offset = o
 		}
-	case errors.As(err, &de):
+	} else if de, ok := errors.AsType[*toml.DecodeError](err); ok {
 		message = strings.TrimPrefix(de.Error(), "toml: ")
 		row, column := de.Position()
 		for ; row > 1; row-- {

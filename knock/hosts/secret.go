@@ -144,8 +144,7 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 
 // plainExec removes the command's name from an error.
 func plainExec(err error) error {
-	var ee *exec.Error
-	if errors.As(err, &ee) {
+	if ee, ok := errors.AsType[*exec.Error](err); ok {
 		return ee.Err
 	}
 	return knock.WithoutPath(err)

@@ -50,8 +50,7 @@ func (c *reader) read(path string, depth int, outer block) error {
 	b := outer
 	for n, line := range bytes.Split(text, []byte("\n")) {
 		if err := c.line(path, n+1, string(line), &b, depth, outer); err != nil {
-			var included *fileError
-			if errors.As(err, &included) {
+			if _, included := errors.AsType[*fileError](err); included {
 				return err
 			}
 			return fail(fmt.Errorf("line %d: %w", n+1, err))
