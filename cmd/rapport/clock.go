@@ -14,8 +14,7 @@ import (
 	"rapport/knock/phrase"
 )
 
-// ntpFlag is the servers of --ntp: nil if it was not given, else they are asked in
-// place of those in the hosts file.
+// ntpFlag is the servers of --ntp, which replace the hosts file's; nil if not given.
 type ntpFlag []string
 
 func (n *ntpFlag) register(cmd *cobra.Command) {
@@ -85,15 +84,18 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 			case !r.Known: // standard output says why
 				return errShut("the server's clock is not known")
 			case !r.SameHour(now, h.Skew):
-				return errShut("the server is in another hour than expected" + skewNote(r))
+				why := "the server is in another hour than expected"
+				if skew, ok := r.RoundSkew(); ok {
+					why += "; its skew is " + phrase.Duration(skew)
+				}
+				return errShut(why)
 			}
 			return nil
 		},
 	}.do(cmd, f, h, &t)
 }
 
-// printClock prints what each source said, a line each, the result, and the flag or
-// command that sets the skew.
+// printClock prints a line for each source, the result, and what sets the skew.
 func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Time) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
 	fmt.Fprintf(w, "this machine's clock: %s, %s\n", r.Local.Time.UTC().Format("2006-01-02 15:04:05 UTC"), r.LocalSummary())
@@ -120,13 +122,4 @@ func printReadings(w io.Writer, r clock.Report, of clock.Side) {
 			fmt.Fprintf(w, "  %-8s  %s\n", s.Name, s.Text())
 		}
 	}
-}
-
-// skewNote names the server's skew if it is known well enough to be set.
-func skewNote(r clock.Report) string {
-	skew, ok := r.RoundSkew()
-	if !ok {
-		return ""
-	}
-	return "; its skew is " + phrase.Duration(skew)
 }

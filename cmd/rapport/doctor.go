@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,6 @@ import (
 	"rapport/knock/phrase"
 )
 
-// doctorOptions are the flags of doctor.
 type doctorOptions struct {
 	search
 	ntp    ntpFlag
@@ -49,22 +49,14 @@ Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 
 	return cmd
 }
 
-// Validate checks the flags.
-func (o *doctorOptions) Validate(asJSON bool) error {
+func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	switch {
-	case asJSON && o.report != "":
+	case f.json && o.report != "":
 		return errors.New("--json and --report both say what to print: use one of them")
 	case o.report != "" && o.report != "brief" && o.report != "full":
 		return fmt.Errorf("--report takes brief or full, not %q", knock.Clean(o.report, 40))
 	}
-	if err := o.ntp.Validate(); err != nil {
-		return err
-	}
-	return o.search.Validate()
-}
-
-func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if err := o.Validate(f.json); err != nil {
+	if err := cmp.Or(o.ntp.Validate(), o.search.Validate()); err != nil {
 		return err
 	}
 	h, t, err := f.target(cmd, name)
@@ -99,8 +91,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 }
 
-// withKind returns an error of a kind that the exit code depends on. The summary may
-// begin with the kind's own text.
+// withKind returns an error of a kind, which decides the exit code, and names it once.
 func withKind(kind error, summary string) error {
 	return fmt.Errorf("%w: %s", kind, strings.TrimPrefix(summary, kind.Error()+": "))
 }
@@ -128,8 +119,7 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 	}
 }
 
-// print prints the text for a ticket if that was asked for, else checks, verdict
-// and causes, a line each.
+// print prints the text for a ticket if --report is given, else a line for each finding.
 func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
 	if o.report != "" {
 		fmt.Fprint(w, r.Text(o.report == "full"))

@@ -14,15 +14,13 @@ import (
 // canPass reports whether a connected socket can be passed to ssh.
 const canPass = true
 
-// execProcess replaces this process with another program (execve(2)), which then
-// owns the exit code, the signals and the terminal.
+// execProcess replaces this process with another program; see execve(2).
 func execProcess(_ context.Context, path string, argv []string) error {
 	return fmt.Errorf("cannot run %s: %w", path, syscall.Exec(path, argv, os.Environ()))
 }
 
-// runChild runs another program on this terminal and returns its exit code as an
-// [errEnded]. Signals are forwarded to it. When it stops, as ssh does on ~^Z, this
-// process stops too.
+// runChild runs another program, forwards signals to it, and returns its exit code as an
+// [errEnded]. When it stops, as ssh does on ~^Z, this process stops too.
 func runChild(ctx context.Context, path string, argv []string) error {
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -31,8 +29,7 @@ func runChild(ctx context.Context, path string, argv []string) error {
 	}
 	pid := cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() {
-		var s signalled
-		if errors.As(context.Cause(ctx), &s) {
+		if s, ok := errors.AsType[signalled](context.Cause(ctx)); ok {
 			_ = syscall.Kill(pid, s.signal)
 		}
 	})

@@ -11,9 +11,7 @@ import (
 const canPass = false
 
 // execProcess runs another program and waits for it: Windows has no execve.
-func execProcess(ctx context.Context, path string, argv []string) error {
-	return runChild(ctx, path, argv)
-}
+var execProcess = runChild
 
 // runChild runs another program on this console and returns its exit code as an
 // [errEnded]. The console itself sends ctrl+c to both.
@@ -21,8 +19,7 @@ func runChild(_ context.Context, path string, argv []string) error {
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return errEnded(exit.ExitCode())
 	}
 	return err

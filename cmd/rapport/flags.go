@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +35,7 @@ type flags struct {
 	verbose    bool
 
 	environment string       // the value of RAPPORT_SECRET, which child processes do not inherit
-	log         *slog.Logger // of --verbose; discards without it
+	log         *slog.Logger // of --verbose; discards without it. Nothing logs a secret.
 
 	listed bool // the server has an entry in the hosts file
 }
@@ -56,13 +57,6 @@ func (f *flags) register(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
 }
 
-// startLog makes the logger of --verbose. Nothing logs a secret.
-func (f *flags) startLog(w io.Writer) {
-	if f.verbose {
-		f.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-}
-
 // Validate reports the flag whose value makes no sense for any server.
 func (f *flags) Validate() error {
 	switch {
@@ -79,7 +73,6 @@ func (f *flags) Validate() error {
 	return nil
 }
 
-// path returns where the hosts file is.
 func (f *flags) path() (string, error) {
 	if f.config != "" {
 		return f.config, nil
@@ -87,7 +80,6 @@ func (f *flags) path() (string, error) {
 	return hosts.DefaultPath()
 }
 
-// load reads the hosts file.
 func (f *flags) load() (hosts.File, error) {
 	path, err := f.path()
 	if err != nil {
@@ -118,7 +110,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 		return h, err
 	}
 	_, f.listed = file.Host(h.Name)
-	for _, doubt := range h.Doubts() {
+	for _, doubt := range h.Doubts {
 		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", doubt)
 	}
 	if h, err = f.override(cmd, h); err != nil {
@@ -129,8 +121,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	return h, nil
 }
 
-// typed returns the host that a user means by name: a name in the hosts file as it
-// is, any other as an address.
+// typed returns the host that a user means: a name in the hosts file, or an address.
 func typed(file hosts.File, name string) (string, error) {
 	if _, listed := file.Host(name); listed {
 		return name, nil
@@ -162,8 +153,7 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (hosts.Host, error) {
 	return h, nil
 }
 
-// target returns what is known about HOST and its secret. The target is not pinned
-// to an address yet.
+// target returns what is known about HOST, with its secret and without its address.
 func (f *flags) target(cmd *cobra.Command, name string) (hosts.Host, knock.Target, error) {
 	h, err := f.server(cmd, name)
 	if err != nil {
@@ -198,8 +188,7 @@ func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.C
 	return client, nil
 }
 
-// deadline bounds the command by --timeout if that was given. Without it, scan and
-// doctor take the time they need.
+// deadline bounds scan and doctor by --timeout if given, else they take their time.
 func (f *flags) deadline(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	if !cmd.Flags().Changed("timeout") {
 		return cmd.Context(), func() {}
@@ -215,8 +204,7 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 	return o
 }
 
-// printChange prints how to apply a change: by flags, or for a server of the hosts
-// file by the command that stores it.
+// printChange prints the flags, or the command for the hosts file, that apply a change.
 func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
 	words := c.Flags()
 	if f.listed {
@@ -228,7 +216,6 @@ func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
 	fmt.Fprintf(w, "to apply it: %s\n", strings.Join(words, " "))
 }
 
-// completeHosts completes HOST from the hosts file.
 func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	file, err := f.load()
 	if err != nil || len(args) > 0 {
@@ -241,7 +228,6 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// hostCommand returns a command that takes one HOST.
 func (f *flags) hostCommand(use, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
@@ -255,4 +241,40 @@ func oneHost(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("name one host: %s %s", cmd.Parent().CommandPath(), cmd.Use)
 	}
 	return nil
+}
+
+// secretVariable is the environment variable that can hold the secret.
+const secretVariable = "RAPPORT_SECRET"
+
+// secret returns the secret of h from --secret-file, the hosts file, the environment or a
+// prompt. It is never an argument, which other users could read in the process list.
+func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
+	if f.secretFile != "" {
+		return hosts.ReadSecretFile(f.secretFile)
+	}
+	s, err := h.ReadSecret(ctx)
+	if !errors.Is(err, hosts.ErrNoSecret) {
+		return s, err
+	}
+	if f.environment != "" {
+		return parseEnvironment(f.environment)
+	}
+	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
+	switch {
+	case errors.Is(err, hosts.ErrNoTerminal) && f.listed:
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
+	case errors.Is(err, hosts.ErrNoTerminal):
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
+	case err != nil:
+		return knock.Secret{}, err
+	}
+	return knock.ParseSecret(text)
+}
+
+func parseEnvironment(text string) (knock.Secret, error) {
+	s, err := knock.ParseSecret(text)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", secretVariable, err)
+	}
+	return s, err
 }

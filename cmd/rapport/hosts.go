@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,6 @@ func newHosts(f *flags) *cobra.Command {
 	return cmd
 }
 
-// hostList is the JSON of hosts list.
 type hostList struct {
 	Schema int           `json:"schema"`
 	Path   string        `json:"path"`
@@ -106,7 +106,6 @@ func (e *entryFlags) registerStore(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{string(hosts.InFile), string(hosts.InKeyring)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// apply changes the entry as the flags say.
 func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Host, error) {
 	given := cmd.Flags().Changed
 	if given("address") {
@@ -191,11 +190,10 @@ func ownSecretFile(path string) (hosts.SecretRef, error) {
 		return hosts.SecretRef{}, err
 	}
 	path, err := filepath.Abs(path)
-	return hosts.SecretFile(path), err
+	return hosts.SecretRef{Path: path}, err
 }
 
-// secret returns the secret of a new server: generated, of the environment, or from
-// the prompt.
+// secret returns a new server's secret: generated, of the environment, or prompted for.
 func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.Secret, error) {
 	if e.generate {
 		return hosts.Generate(), nil
@@ -215,8 +213,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	return knock.ParseSecret(text)
 }
 
-// report prints where the entry and its secret are stored, and how strong a new
-// secret is.
+// report prints where entry and secret are stored, and how strong a new secret is.
 func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
 	warnNarrow(w, h.Range)
@@ -226,7 +223,7 @@ func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	case h.Secret.Source() == hosts.InKeyring:
 		fmt.Fprintln(w, "rapport: its secret is in the keyring; the server needs the same")
 	default:
-		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path())
+		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path)
 	}
 	fmt.Fprintf(w, "rapport: it is %s\n", hosts.Estimate(secret, h.Range).Summary())
 }
@@ -253,11 +250,10 @@ func newHostsEdit(f *flags) *cobra.Command {
 			h.Secret, err = ownSecretFile(f.secretFile)
 			return h, err
 		}, secret, hosts.SecretSource(e.store))
-		if err != nil {
-			return err
+		if err == nil {
+			report(cmd.ErrOrStderr(), path, h, secret)
 		}
-		report(cmd.ErrOrStderr(), path, h, secret)
-		return nil
+		return err
 	})
 	e.register(cmd)
 	return cmd
@@ -295,9 +291,7 @@ entry; it is required if the script names no host.`,
 			}
 			h := hosts.NewHost(name)
 			h.Range = script.Range
-			if script.SSHPort != 0 {
-				h.SSHPort = script.SSHPort
-			}
+			h.SSHPort = cmp.Or(script.SSHPort, h.SSHPort)
 			if name != script.Host {
 				h.Address = script.Host
 			}

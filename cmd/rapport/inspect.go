@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,6 @@ import (
 	"rapport/knock/solve"
 )
 
-// inspection is the flags of inspect.
 type inspection struct {
 	*flags
 	ports        string
@@ -59,17 +59,13 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 }
 
 func (o *inspection) run(cmd *cobra.Command, args []string) error {
-	start, now := time.Now(), time.Now()
-	for name, n := range map[string]int{"past": o.past, "future": o.future} {
-		if n < 0 || n > solve.MaxHours {
-			return fmt.Errorf("--%s %d is not within 0-%d", name, n, solve.MaxHours)
-		}
+	start := time.Now()
+	if err := cmp.Or(checkHours("past", o.past), checkHours("future", o.future)); err != nil {
+		return err
 	}
-	if o.at != "" {
-		var err error
-		if now, err = parseAt(o.at); err != nil {
-			return err
-		}
+	now, err := parseAt(o.at)
+	if err != nil {
+		return err
 	}
 	file, host := o.arguments(cmd, args)
 	h, secret, err := o.client(cmd, host)
@@ -110,8 +106,7 @@ func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host st
 	return "", args[0]
 }
 
-// client returns what the client knows. Without a host it is what flags and
-// the environment say, and nobody is asked.
+// client returns what the client knows. Without a host, nobody is asked for a secret.
 func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s knock.Secret, err error) {
 	if host != "" {
 		if h, err = o.server(cmd, host); err == nil {
@@ -128,7 +123,6 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 	return h, s, err
 }
 
-// inspect reads what there is to inspect, and has it judged.
 func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
 	if cmd.Flags().Changed("ports") {
 		if p.Secret.IsZero() {

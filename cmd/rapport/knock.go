@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,6 @@ import (
 	"rapport/knock/phrase"
 )
 
-// knockOptions are the flags of knock.
 type knockOptions struct {
 	attempts int
 	gap      time.Duration // zero is the entry's gap, or else the plan's
@@ -38,14 +39,8 @@ Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no route to 
 	return cmd
 }
 
-// Validate reports an impossible number of attempts or gap.
-func (o *knockOptions) Validate() error {
-	_, err := knock.Gaps(o.attempts, o.gap)
-	return err
-}
-
 func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if err := o.Validate(); err != nil {
+	if _, err := knock.Gaps(o.attempts, o.gap); err != nil {
 		return err
 	}
 	h, t, err := f.target(cmd, name)
@@ -58,7 +53,8 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		options.Gaps = knock.Target{Gap: o.gap}.Gaps(o.attempts)
 	}
 	if o.explain {
-		return render(cmd, f.json, newPlanReport(t, new(knock.Client).Plan(t, options)), printPlan)
+		p := new(knock.Client).Plan(t, options)
+		return render(cmd, f.json, planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}, printPlan)
 	}
 	return check[knock.Report]{
 		empty: knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}},
@@ -90,8 +86,7 @@ func knockProgress(w io.Writer, attempts int) func(knock.Event) {
 	}
 }
 
-// printKnock prints each knock of a handshake, and what SSH answered. Of a repeated
-// attempt that stayed silent it prints one line.
+// printKnock prints each knock and SSH's answer; a repeated silent attempt is one line.
 func printKnock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {
@@ -132,4 +127,107 @@ func banner(s knock.SSH) string {
 		return after(s.RTT)
 	}
 	return ""
+}
+
+func newProbe(f *flags) *cobra.Command {
+	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
+at most four seconds; --timeout sets another limit.
+
+Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)
+}
+
+func runProbe(cmd *cobra.Command, f *flags, name string) error {
+	h, err := f.server(cmd, name)
+	if err != nil {
+		return err
+	}
+	t := h.Target()
+	return check[knock.ProbeReport]{
+		empty: knock.ProbeReport{Schema: 1, Host: t.Host},
+		run: func(client *knock.Client) (knock.ProbeReport, error) {
+			return client.Probe(cmd.Context(), t.Host, t.Addr, f.options(cmd))
+		},
+		partial: true,
+		print: func(w io.Writer, r knock.ProbeReport) {
+			if t.Addr.IsValid() {
+				fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, t.Addr, r.SSH.State, banner(r.SSH))
+			}
+		},
+		judge: func(r knock.ProbeReport) error { return unless(r.SSH.State == knock.SSHOpen, r.SSH.Summary()) },
+	}.do(cmd, f, h, &t)
+}
+
+// whole formats a duration of a plan in milliseconds.
+func whole(m knock.Millis) string { return fmt.Sprintf("%d ms", time.Duration(m).Milliseconds()) }
+
+// after formats a round trip that was measured, for the end of a line.
+func after(m knock.Measure) string {
+	if m == 0 {
+		return ""
+	}
+	return " after " + phrase.Millis(time.Duration(m))
+}
+
+type planReport struct {
+	Schema int        `json:"schema"`
+	Host   string     `json:"host"`
+	Hour   knock.Hour `json:"hour"`
+	knock.Plan
+	Length knock.Millis `json:"length_ms"`
+	SYNs   int          `json:"syns"`
+}
+
+// printPlan prints what would be sent, when, and why.
+func printPlan(w io.Writer, r planReport) {
+	rtt := "not known"
+	if r.RTT > 0 {
+		rtt = whole(knock.Millis(r.RTT))
+	}
+	fmt.Fprintf(w, "%s hour %s, round trip %s; ends as soon as SSH accepts a probe\n", r.Host, r.Hour, rtt)
+	fmt.Fprintf(w, "%8s  probes SSH before the first knock\n", whole(0))
+	for i, a := range r.Attempts {
+		fmt.Fprintf(w, "%8s  attempt %d: %s\n", whole(a.At), i+1, a.Why)
+		if n := len(a.Resets); n > 0 {
+			fmt.Fprintf(w, "%8s  %d SYNs to port %d, wrong in every phase, until %s\n", "", n, a.Resets[0].Port, whole(a.At+a.Resets[n-1].At))
+		}
+		hours, ports := portsByHour(a)
+		for _, hour := range hours {
+			of, twice := "", ""
+			if hour != r.Hour {
+				of = " of " + hour.String()
+			}
+			if a.Copies > 1 {
+				twice = ", each twice"
+			}
+			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", strings.Join(ports[hour], " "), of, whole(a.Gap), twice)
+		}
+		var probes []string
+		for _, l := range a.Probes {
+			probe := whole(a.At + l.At)
+			if l.IfRefused {
+				probe += " if refused"
+			}
+			probes = append(probes, probe)
+		}
+		pause := ""
+		if a.Pause > 0 {
+			pause = ", then sends nothing for " + whole(a.Pause)
+		}
+		fmt.Fprintf(w, "%8s  probes SSH at %s; waits %s%s\n", "", strings.Join(probes, ", at "), whole(a.Wait), pause)
+	}
+	fmt.Fprintf(w, "%8s  gives up, after %d SYNs\n", whole(r.Length), r.SYNs)
+}
+
+// portsByHour returns the hours whose knocks an attempt sends, and the ports of each.
+func portsByHour(a knock.PlannedAttempt) (hours []knock.Hour, ports map[knock.Hour][]string) {
+	ports = map[knock.Hour][]string{}
+	for _, k := range a.Knocks {
+		if !slices.Contains(hours, k.Hour) {
+			hours = append(hours, k.Hour)
+		}
+		if !k.Copy {
+			ports[k.Hour] = append(ports[k.Hour], fmt.Sprint(k.Port))
+		}
+	}
+	return hours, ports
 }

@@ -3,12 +3,220 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"os/signal"
+	"strings"
+	"syscall"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/knock/proxy"
+	"rapport/tui"
 	"rapport/tui/noquery"
 )
 
 func main() {
 	noquery.Restore()
 	os.Exit(run(os.Args[1:]))
+}
+
+// Exit codes; see also signalled.
+const (
+	exitShut    = 1 // the gate did not open, or the check says no
+	exitUsage   = 2 // usage or configuration
+	exitNetwork = 3 // name or network failure
+)
+
+// errShut is the no of a check, which exits 1; the text says why.
+type errShut string
+
+func (e errShut) Error() string { return string(e) }
+
+// errEnded is the exit code of a child process that has printed its own errors.
+type errEnded int
+
+func (e errEnded) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// signalled is the cause of a context that a signal ended.
+type signalled struct{ signal syscall.Signal }
+
+func (s signalled) Error() string { return s.signal.String() }
+
+// run is the program: it returns the exit code.
+func run(args []string) int {
+	denyTracing()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	go func() {
+		if s, ok := (<-signals).(syscall.Signal); ok {
+			cancel(signalled{s})
+			signal.Reset() // the next signal ends the process
+		}
+	}()
+
+	root := newRoot(signals)
+	root.SetArgs(args)
+	out := &output{w: os.Stdout}
+	root.SetOut(out)
+	cmd, err := root.ExecuteContextC(ctx)
+	if ended, ok := errors.AsType[errEnded](err); ok {
+		return int(ended)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	err = errors.Join(err, out.err)
+	var s signalled
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &s):
+		// The terminal shows ^C without a line end. In proxy it belongs to ssh.
+		if s.signal == syscall.SIGINT && cmd.Name() != "proxy" && term.IsTerminal(int(os.Stderr.Fd())) {
+			fmt.Fprintln(os.Stderr, "\nrapport: cancelled")
+		}
+		return 128 + int(s.signal)
+	case errors.Is(err, tui.ErrInterrupted):
+		return 128 + int(syscall.SIGINT)
+	}
+	fmt.Fprintf(os.Stderr, "rapport: %s\n", oneLine(err))
+	var shut errShut
+	switch {
+	case errors.As(err, &shut), out.err != nil:
+		return exitShut
+	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend), errors.Is(err, proxy.ErrLost):
+		return exitNetwork
+	}
+	return exitUsage
+}
+
+// oneLine makes an error safe for a terminal and a log: it may repeat arguments.
+func oneLine(err error) string {
+	return knock.Clean(strings.ReplaceAll(err.Error(), "\n", "; "), 4000)
+}
+
+// output is standard output. A failed write, which it remembers, fails the command.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("cannot write the result: %w", knock.WithoutPath(err))
+	}
+	return n, err
+}
+
+// newRoot returns the root command. The screens stop SIGINT from reaching signals.
+func newRoot(signals chan<- os.Signal) *cobra.Command {
+	f := &flags{environment: os.Getenv(secretVariable), log: slog.New(slog.DiscardHandler)}
+	_ = os.Unsetenv(secretVariable) // child processes, such as ssh and secret_command, do not need it
+	cmd := &cobra.Command{
+		Use:   "rapport [HOST]",
+		Short: "Knock on a server's ports, see SSH open, and see why it did not",
+		Long: `rapport is the terminal assistant for Roland Mas's port-knocking scheme: five
+ports computed every hour from the UTC date, the hour and a secret.
+
+With HOST, a name in the hosts file or any name or address, it opens the screens
+on that server; without HOST, on the list of servers.`,
+		Args:          noCommand,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			if f.verbose {
+				f.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+			}
+		},
+		RunE:                       func(cmd *cobra.Command, args []string) error { return screens(cmd, f, args, signals) },
+		ValidArgsFunction:          f.completeHosts,
+		SuggestionsMinimumDistance: 2,
+	}
+	cmd.SetVersionTemplate("rapport {{.Version}}\n")
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			err = fmt.Errorf("--%s does not take %q", value.GetFlag().Name, value.GetValue())
+		}
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
+	f.register(cmd)
+	cmd.AddCommand(newSeq(f), newKnock(f), newProbe(f), newProxy(f), newSSH(f), newSSHConfig(f), newHosts(f), newClock(f), newScan(f),
+		newDoctor(f), newRules(f), newInspect(f), newWatch(f, signals), newDemo(f, signals), newMan(), newVersion())
+	return cmd
+}
+
+// noCommand is the root's Args: more than one argument is a mistyped command.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fmt.Errorf("there is no command %q; see rapport --help", args[0])
+}
+
+// check is a command that asks a server something and exits 0 for a yes, 1 for a no.
+type check[R any] struct {
+	empty R                              // what --json prints if HOST has no address
+	run   func(*knock.Client) (R, error) // the target is pinned by then
+	print func(io.Writer, R)             // as text
+	// partial: print is called beside an error too, for what was done before it.
+	partial bool
+	judge   func(R) error // the error that stands for a no, or nil
+}
+
+// do resolves h, pins t to its address, runs the check and prints what it found.
+func (c check[R]) do(cmd *cobra.Command, f *flags, h hosts.Host, t *knock.Target) error {
+	r := c.empty
+	client, err := f.pin(cmd, h, t)
+	if err == nil {
+		r, err = c.run(client)
+	}
+	if cmd.Context().Err() != nil {
+		return err
+	}
+	if f.json || err == nil || c.partial {
+		if err := render(cmd, f.json, r, c.print); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.judge(r)
+}
+
+// render prints r on standard output: as JSON, or as text by print.
+func render[R any](cmd *cobra.Command, asJSON bool, r R, print func(io.Writer, R)) error {
+	if asJSON {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	print(cmd.OutOrStdout(), r)
+	return nil
+}
+
+// unless returns nil for a yes, and else the no of a check with its reason.
+func unless(yes bool, why string) error {
+	if yes {
+		return nil
+	}
+	return errShut(why)
 }

@@ -44,10 +44,7 @@ begins; this also needs ProxyUseFdpass yes. rapport ssh-config HOST prints both.
 					return err
 				}
 			}
-			if err := runProxy(cmd, f, args[0], fdpass); err != nil {
-				return advise(err, args[0])
-			}
-			return nil
+			return advise(runProxy(cmd, f, args[0], fdpass), args[0])
 		},
 	}
 	cmd.Flags().BoolVar(&fdpass, "fdpass", false, "pass the connection to ssh, for ProxyUseFdpass yes")
@@ -91,8 +88,7 @@ func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 
 // advise adds the command that finds out more, for a user who only typed ssh.
 func advise(err error, host string) error {
-	var shut errShut
-	if errors.As(err, &shut) || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
+	if _, shut := errors.AsType[errShut](err); shut || errors.Is(err, knock.ErrUnreachable) || errors.Is(err, knock.ErrName) || errors.Is(err, proxy.ErrLost) {
 		return fmt.Errorf("%w; find out why: rapport doctor %s", err, phrase.ShellWord(host))
 	}
 	return err

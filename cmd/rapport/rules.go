@@ -12,7 +12,6 @@ import (
 	"rapport/knock/hosts"
 )
 
-// rulesOptions are the flags of rules.
 type rulesOptions struct {
 	script.Rules
 	format        string
@@ -74,9 +73,9 @@ func (o *rulesOptions) register(cmd *cobra.Command) {
 	p.BoolVar(&o.cron, "cron", false, "print a cron file that runs the script instead")
 }
 
-// Validate reports flags that contradict each other. given reports whether a flag
-// was given.
-func (o *rulesOptions) Validate(given func(string) bool) error {
+// apply completes the rules, but for the secret, with what h and the flags say. It
+// reports flags that contradict each other.
+func (o *rulesOptions) apply(h hosts.Host, given func(string) bool) (err error) {
 	switch {
 	case o.units && o.cron:
 		return errors.New("--systemd and --cron are two ways to run the script: use one of them")
@@ -89,12 +88,6 @@ func (o *rulesOptions) Validate(given func(string) bool) error {
 	case o.Embed && given("secret-path") && !o.units && !o.cron:
 		return errors.New("--secret-path and --embed-secret both say where the secret is: use one of them")
 	}
-	return nil
-}
-
-// apply completes the rules with what h and the flags say. The secret is still
-// missing.
-func (o *rulesOptions) apply(h hosts.Host, given func(string) bool) (err error) {
 	o.Format, o.Host, o.Range, o.SSHPort, o.Window = script.Format(o.format), h.Name, h.Range, h.SSHPort, h.Window
 	switch {
 	case o.noSweepGuard:
@@ -125,15 +118,21 @@ func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return err
 	}
-	given := cmd.Flags().Changed
-	if err := o.Validate(given); err != nil {
-		return err
-	}
-	if err := o.apply(h, given); err != nil {
+	if err := o.apply(h, cmd.Flags().Changed); err != nil {
 		return err
 	}
 	if o.units || o.cron {
-		return o.printUnits(cmd.OutOrStdout())
+		check := o.Rules
+		check.Embed = false // units do not depend on the secret
+		if err := check.Validate(); err != nil {
+			return err
+		}
+		text := o.Systemd
+		if o.cron {
+			text = o.Cron
+		}
+		fmt.Fprint(cmd.OutOrStdout(), text())
+		return nil
 	}
 	if o.Embed {
 		if o.Secret, err = f.secret(cmd.Context(), h); err != nil {
@@ -146,21 +145,6 @@ func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 	o.warn(cmd.ErrOrStderr())
 	fmt.Fprint(cmd.OutOrStdout(), text)
-	return nil
-}
-
-// printUnits prints what runs the script on the server.
-func (o *rulesOptions) printUnits(w io.Writer) error {
-	check := o.Rules
-	check.Embed = false // units do not depend on the secret
-	if err := check.Validate(); err != nil {
-		return err
-	}
-	text := o.Systemd
-	if o.cron {
-		text = o.Cron
-	}
-	fmt.Fprint(w, text())
 	return nil
 }
 

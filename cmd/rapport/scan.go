@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,11 +36,8 @@ func (s *search) register(cmd *cobra.Command) {
 
 // Validate checks the hours and reads the ranges.
 func (s *search) Validate() error {
-	if s.past < 0 || s.past > solve.MaxHours {
-		return fmt.Errorf("--past %d is not within 0-%d", s.past, solve.MaxHours)
-	}
-	if s.future < 0 || s.future > solve.MaxHours {
-		return fmt.Errorf("--future %d is not within 0-%d", s.future, solve.MaxHours)
+	if err := cmp.Or(checkHours("past", s.past), checkHours("future", s.future)); err != nil {
+		return err
 	}
 	for _, text := range s.also {
 		r, err := knock.ParseRange(text)
@@ -47,6 +45,14 @@ func (s *search) Validate() error {
 			return fmt.Errorf("--also-range: %w", err)
 		}
 		s.ranges = append(s.ranges, r)
+	}
+	return nil
+}
+
+// checkHours checks the number of hours that a flag was given.
+func checkHours(flag string, n int) error {
+	if n < 0 || n > solve.MaxHours {
+		return fmt.Errorf("--%s %d is not within 0-%d", flag, n, solve.MaxHours)
 	}
 	return nil
 }
@@ -128,7 +134,6 @@ func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
 	}
 }
 
-// printScan prints what a scan found, and what it cost.
 func printScan(w io.Writer, r scan.Report, t knock.Target) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
 	fmt.Fprintln(w, r.Summary())

@@ -13,7 +13,6 @@ import (
 	"rapport/knock/phrase"
 )
 
-// seqReport is what seq prints.
 type seqReport struct {
 	Schema    int         `json:"schema"`
 	Host      string      `json:"host"`
@@ -33,7 +32,6 @@ type seqLine struct {
 // maxSeqHours limits --hours to a year.
 const maxSeqHours = 366 * 24
 
-// seqOptions are the flags of seq.
 type seqOptions struct {
 	hours int
 	at    string
@@ -49,25 +47,13 @@ paper, and a shell line that knocks by hand.`, o.run)
 	return cmd
 }
 
-// Validate checks the flags. given reports whether a flag was given.
-func (o *seqOptions) Validate(given func(string) bool) error {
-	if given("hours") && (o.hours < 1 || o.hours > maxSeqHours) {
+func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
+	if cmd.Flags().Changed("hours") && (o.hours < 1 || o.hours > maxSeqHours) {
 		return fmt.Errorf("--hours %d is not within 1-%d", o.hours, maxSeqHours)
 	}
-	if o.at == "" {
-		return nil
-	}
-	_, err := parseAt(o.at)
-	return err
-}
-
-func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if err := o.Validate(cmd.Flags().Changed); err != nil {
+	now, err := parseAt(o.at)
+	if err != nil {
 		return err
-	}
-	now := time.Now()
-	if o.at != "" {
-		now, _ = parseAt(o.at) // it is valid
 	}
 	_, t, err := f.target(cmd, name)
 	if err != nil {
@@ -80,8 +66,7 @@ func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	return render(cmd, f.json, newSeqReport(t, now, first, n), func(w io.Writer, r seqReport) { printSeq(w, r, t, paper) })
 }
 
-// newSeqReport returns the sequences of n hours, the first of them so many hours
-// after now.
+// newSeqReport returns the sequences of n hours, from so many hours after now on.
 func newSeqReport(t knock.Target, now time.Time, first, n int) seqReport {
 	r := seqReport{Schema: 1, Host: t.Host, Range: t.Range, Skew: t.Skew.Seconds()}
 	serverNow := now.Add(t.Skew)
@@ -100,8 +85,11 @@ func newSeqReport(t knock.Target, now time.Time, first, n int) seqReport {
 	return r
 }
 
-// parseAt reads an hour or an RFC 3339 time.
+// parseAt reads the value of --at, an hour or an RFC 3339 time; without one it is now.
 func parseAt(s string) (time.Time, error) {
+	if s == "" {
+		return time.Now(), nil
+	}
 	if h, err := knock.ParseHour(s); err == nil {
 		return h.Start(), nil
 	}

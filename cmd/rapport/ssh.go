@@ -77,8 +77,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 	return run(cmd.Context(), ssh, argv)
 }
 
-// login splits what ssh calls its destination into the user with its @, which may be
-// empty, and the host.
+// login splits ssh's destination into the user with its @, or nothing, and the host.
 func (f *flags) login(destination string) (user, host string, err error) {
 	file, err := f.load()
 	if err != nil {
@@ -99,8 +98,7 @@ func (f *flags) login(destination string) (user, host string, err error) {
 	return user, host, err
 }
 
-// proxyFlags are the flags that rapport proxy gets from the command that runs ssh.
-// The port it gets from ssh.
+// proxyFlags are the flags that rapport proxy gets from this one; the port comes from ssh.
 func proxyFlags() []string {
 	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config", "verbose"}
 }
@@ -141,8 +139,7 @@ func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, err
 	return sshconfig.Proxy{Words: words, Fdpass: fdpass}, nil
 }
 
-// sshArgs returns ssh's arguments, its name first, to reach h, which is called name
-// there. flags are those of rapport proxy.
+// sshArgs returns ssh's arguments to reach h as name. flags are those of rapport proxy.
 func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
 	p, err := newProxyCommand(flags, canPass)
 	if err != nil {
@@ -150,4 +147,38 @@ func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) 
 	}
 	options, err := p.Args(name, h.SSHPort)
 	return slices.Concat([]string{"ssh"}, options, args), err
+}
+
+func newSSHConfig(f *flags) *cobra.Command {
+	var master, plain bool
+	cmd := f.hostCommand("ssh-config HOST", "Print the stanza for ~/.ssh/config", `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
+git reach HOST through the gate by themselves:
+
+  rapport ssh-config myserver >>~/.ssh/config`, func(cmd *cobra.Command, f *flags, typed string) error {
+		h, err := f.server(cmd, typed)
+		if err != nil {
+			return err
+		}
+		name := typed
+		if !strings.EqualFold(name, h.Name) { // an address
+			if name, err = hosts.AsTyped(name); err != nil {
+				return err
+			}
+		}
+		flags := givenFlags(cmd)
+		delete(flags, "verbose") // for this run, not for every ssh from now on
+		p, err := newProxyCommand(flags, canPass && !plain)
+		if err != nil {
+			return err
+		}
+		stanza, err := p.Stanza(name, h.SSHPort, master)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(cmd.OutOrStdout(), stanza)
+		return nil
+	})
+	cmd.Flags().BoolVar(&master, "control-master", false, "let later sessions share the first session's connection, without a knock")
+	cmd.Flags().BoolVar(&plain, "no-fdpass", false, "carry the bytes instead of passing the connection to ssh")
+	return cmd
 }

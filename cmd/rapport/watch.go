@@ -75,8 +75,7 @@ func watchArgs(cmd *cobra.Command, args []string) error {
 // errOutputClosed ends a watch whose output nobody reads any more.
 var errOutputClosed = errors.New("output closed")
 
-// watchJSON prints one line for each event, until a signal arrives or the output is
-// closed.
+// watchJSON prints a line for each event, until a signal or the end of the output.
 func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)

@@ -10,72 +10,56 @@ import (
 	"rapport/knock"
 )
 
-// Errors of an Editor that callers test for.
+// Errors of an Editor that callers test for: a name is taken, or is not there.
 var (
-	// ErrExists says that there is already a host of that name.
 	ErrExists = errors.New("host exists already")
-	// ErrNoHost says that there is no host of that name.
 	ErrNoHost = errors.New("no such host")
 )
 
-// Editor changes the text of a hosts file. Every byte that an edit does not
-// concern stays. See [Update].
-type Editor struct {
-	doc document
-}
-
-// Hosts returns the hosts as they are now, in the order of the file.
-func (e *Editor) Hosts() []Host { return slices.Clone(e.doc.hosts) }
-
-// Host returns the host with that name, as it is now; see [File.Host].
-func (e *Editor) Host(name string) (Host, bool) { return find(e.doc.hosts, name) }
+// Editor changes the text of a hosts file, and no byte that an edit does not concern.
+type Editor struct{ document }
 
 // Add appends a host. It wraps ErrExists if there is one of that name, and fails if
 // the hosts file does not allow a value of h.
 func (e *Editor) Add(h Host) error {
 	if old, ok := e.Host(h.Name); ok {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(old.Name))
+		return errExists(old.Name)
 	}
-	nl := e.newline()
-	var block strings.Builder
-	if len(e.doc.text) > 0 {
-		block.WriteString(nl)
-	}
-	block.WriteString(e.block(h))
 	if err := check(h); err != nil {
 		return err
 	}
-	text := e.terminated()
-	if bytes.HasSuffix(text, []byte(nl+nl)) {
-		text = text[:len(text)-len(nl)]
+	text, nl := e.terminated(), e.newline()
+	if len(text) > 0 && !bytes.HasSuffix(text, []byte(nl+nl)) {
+		text = append(text, nl...)
 	}
-	text = append(text, block.String()...)
-	return e.replaceText(text, append(e.Hosts(), h))
+	return e.replaceText(append(text, e.block(h)...), append(e.Hosts(), h))
 }
 
-// Replace sets the values of the host of that name to those of h. Changed keys are
-// set in place, new ones follow the last key, and those that are back at their
-// default are removed. It wraps ErrNoHost if there is none.
-func (e *Editor) Replace(h Host) error {
-	i := index(e.doc.hosts, h.Name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(h.Name))
+// Replace sets the name and the values of the host called name to those of h. Changed
+// keys are set in place, new ones follow the last key, and those that are back at
+// their default are removed. It wraps ErrNoHost if there is none, and ErrExists if
+// another host has the new name.
+func (e *Editor) Replace(name string, h Host) error {
+	i, err := e.find(name)
+	if err != nil {
+		return err
 	}
-	old := e.doc.hosts[i]
-	h.Name = old.Name
+	if j := e.index(h.Name); j >= 0 && j != i {
+		return errExists(h.Name)
+	}
 	if err := check(h); err != nil {
 		return err
 	}
-	want := e.Hosts()
-	want[i] = h
+	old, s := e.hosts[i], e.sections[i]
 	if old.Equal(h) {
 		return nil
 	}
-	if !e.doc.sections[i].plain {
-		return errShape(h.Name)
+	if !s.plain {
+		return errShape(old.Name)
 	}
-	text := e.terminated()
-	s, nl := e.doc.sections[i], e.newline()
+	want := e.Hosts()
+	want[i] = h
+	text, nl := e.terminated(), e.newline()
 	end := lineEnd(text, s.header.end)
 	indent := ""
 	for _, k := range s.keys {
@@ -86,6 +70,10 @@ func (e *Editor) Replace(h Host) error {
 	}
 	var added strings.Builder
 	var edits []edit
+	if h.Name != old.Name {
+		edits = append(edits, edit{s.header, tomlKey(h.Name)})
+		old.Name = h.Name // a key that says the new name stays
+	}
 	for _, k := range keys() {
 		was, is := k.text(old), k.text(h)
 		at, there := s.keys[k.name]
@@ -105,36 +93,15 @@ func (e *Editor) Replace(h Host) error {
 	return e.replaceText(apply(text, edits), want)
 }
 
-// Rename changes a host's name, which is in its header alone. It wraps ErrNoHost if
-// there is none, and ErrExists if another host has the new name.
-func (e *Editor) Rename(name, to string) error {
-	i := index(e.doc.hosts, name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
-	}
-	if j := index(e.doc.hosts, to); j >= 0 && j != i {
-		return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(to))
-	}
-	if err := knock.CheckHost(to); err != nil {
-		return err
-	}
-	if !e.doc.sections[i].plain {
-		return errShape(name)
-	}
-	want := e.Hosts()
-	want[i].Name = to
-	return e.replaceText(apply(e.terminated(), []edit{{e.doc.sections[i].header, tomlKey(to)}}), want)
-}
-
 // Remove removes a host: its header, its keys, the comments among them and those
 // directly above the header. It wraps ErrNoHost if there is none.
 func (e *Editor) Remove(name string) error {
-	i := index(e.doc.hosts, name)
-	if i < 0 {
-		return fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+	i, err := e.find(name)
+	if err != nil {
+		return err
 	}
-	if !e.doc.sections[i].plain {
-		return errShape(e.doc.hosts[i].Name)
+	if !e.sections[i].plain {
+		return errShape(e.hosts[i].Name)
 	}
 	text := e.terminated()
 	cut := e.extent(text, i)
@@ -157,7 +124,7 @@ func (e *Editor) Remove(name string) error {
 
 // extent returns the lines that belong to a plain host.
 func (e *Editor) extent(text []byte, i int) span {
-	s := e.doc.sections[i]
+	s := e.sections[i]
 	x := span{lineStart(text, s.header.start), lineEnd(text, s.header.end)}
 	for _, k := range s.keys {
 		x.end = max(x.end, lineEnd(text, k.end))
@@ -197,7 +164,7 @@ func (e *Editor) replaceText(text []byte, want []Host) error {
 	for i := range doc.hosts {
 		doc.hosts[i].folder = want[i].folder
 	}
-	e.doc = doc
+	e.document = doc
 	return nil
 }
 
@@ -209,8 +176,7 @@ func check(h Host) error {
 	var e Editor
 	doc, err := parse([]byte(e.block(h)))
 	if err != nil {
-		var p *positioned
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[*positioned](err); ok {
 			err = p.err
 		}
 		return fmt.Errorf("host %s: %w", knock.Quote(h.Name), err)
@@ -221,7 +187,6 @@ func check(h Host) error {
 	return nil
 }
 
-// block writes a host.
 func (e *Editor) block(h Host) string {
 	nl := e.newline()
 	var b strings.Builder
@@ -234,14 +199,26 @@ func (e *Editor) block(h Host) string {
 	return b.String()
 }
 
+// find returns the index of a host, and wraps ErrNoHost if there is none.
+func (e *Editor) find(name string) (int, error) {
+	i := e.index(name)
+	if i < 0 {
+		return 0, fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+	}
+	return i, nil
+}
+
+func errExists(name string) error {
+	return fmt.Errorf("%w: %s is in the hosts file", ErrExists, knock.Quote(name))
+}
+
 func errShape(name string) error {
 	return fmt.Errorf("host %s is not written as [hosts.%s] with a key on each line, and is left alone; edit the hosts file by hand",
 		knock.Quote(name), tomlKey(knock.Excerpt(name)))
 }
 
-// newline is the line end that the file uses.
 func (e *Editor) newline() string {
-	if bytes.Contains(e.doc.text, []byte("\r\n")) {
+	if bytes.Contains(e.text, []byte("\r\n")) {
 		return "\r\n"
 	}
 	return "\n"
@@ -249,7 +226,7 @@ func (e *Editor) newline() string {
 
 // terminated returns a copy of the text, the last line with its line end.
 func (e *Editor) terminated() []byte {
-	text := slices.Clone(e.doc.text)
+	text := slices.Clone(e.text)
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		text = append(text, e.newline()...)
 	}

@@ -26,7 +26,7 @@ func TestAdd(t *testing.T) {
 	h := hosts.NewHost("b.example.org")
 	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, knocktest.ParseRange(t, "1-100"), knock.Family6
 	h.Skew, h.Window, h.NTP = -90*time.Minute, 2*time.Minute, []string{"x", "y"}
-	h.Secret = hosts.SecretFile(`~/a "quoted" \ path`)
+	h.Secret = hosts.SecretRef{Path: `~/a "quoted" \ path`}
 	const block = `[hosts."b.example.org"]
 address = "192.0.2.1"
 ssh_port = 2222
@@ -60,9 +60,9 @@ func TestAddRefuses(t *testing.T) {
 		"window":           {Name: "b", Window: -time.Second},
 		"family":           {Name: "b", Family: "ipx"},
 		"white space":      {Name: "b", Address: "a b"},
-		"names no command": {Name: "b", Secret: hosts.SecretCommand("")},
-		"not a path":       {Name: "b", Secret: hosts.SecretFile("a\nb")},
-		"invalid UTF-8":    {Name: "b", Secret: hosts.SecretFile("\xff")},
+		"names no command": {Name: "b", Secret: hosts.SecretRef{Command: []string{""}}},
+		"not a path":       {Name: "b", Secret: hosts.SecretRef{Path: "a\nb"}},
+		"invalid UTF-8":    {Name: "b", Secret: hosts.SecretRef{Path: "\xff"}},
 	} {
 		got, err := update(t, example, func(e *hosts.Editor) error { return e.Add(h) })
 		if err == nil || got != example {
@@ -85,8 +85,8 @@ func TestReplaceKeepsTheRest(t *testing.T) {
 	got, err := update(t, example, func(e *hosts.Editor) error {
 		h, _ := e.Host("myserver")
 		h.Address, h.SSHPort, h.Skew, h.NTP = "192.0.2.7", 22, 42*time.Minute, []string{"time.example.org"}
-		h.Secret = hosts.SecretKeyring()
-		return e.Replace(h)
+		h.Secret = hosts.SecretRef{Keyring: true}
+		return e.Replace(h.Name, h)
 	})
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -98,7 +98,7 @@ func TestReplace(t *testing.T) {
 		before, after string
 		change        func(*hosts.Host)
 	}{
-		{"[hosts.a] # c", "[hosts.a] # c\nkeyring = true\n", func(h *hosts.Host) { h.Secret = hosts.SecretKeyring() }},
+		{"[hosts.a] # c", "[hosts.a] # c\nkeyring = true\n", func(h *hosts.Host) { h.Secret = hosts.SecretRef{Keyring: true} }},
 		{"[hosts.a]\n\t# why\n\tssh_port=23\t# so\n# end\n[hosts.b]\n", "[hosts.a]\n\t# why\n\tssh_port=24\t# so\n\tskew = \"1s\"\n# end\n[hosts.b]\n",
 			func(h *hosts.Host) { h.SSHPort, h.Skew = 24, time.Second }},
 		{"[hosts.a]\nwindow = \"5s\" # as the article has it\n", "[hosts.a]\nwindow = \"5s\" # as the article has it\nssh_port = 23\n",
@@ -110,7 +110,7 @@ func TestReplace(t *testing.T) {
 		got, err := update(t, tt.before, func(e *hosts.Editor) error {
 			h, _ := e.Host("a")
 			tt.change(&h)
-			return e.Replace(h)
+			return e.Replace(h.Name, h)
 		})
 		if diff := cmp.Diff(tt.after, got); err != nil || diff != "" {
 			t.Errorf("%q: %v (-want +got):\n%s", tt.before, err, diff)
@@ -138,7 +138,7 @@ func TestRemove(t *testing.T) {
 
 func TestEditsOfNobody(t *testing.T) {
 	for name, edit := range map[string]func(*hosts.Editor) error{
-		"replace": func(e *hosts.Editor) error { return e.Replace(hosts.NewHost("nobody")) },
+		"replace": func(e *hosts.Editor) error { return e.Replace("nobody", hosts.NewHost("nobody")) },
 		"remove":  func(e *hosts.Editor) error { return e.Remove("nobody") },
 	} {
 		if got, err := update(t, example, edit); !errors.Is(err, hosts.ErrNoHost) || got != example {
@@ -156,8 +156,10 @@ func TestShapesThatAreLeftAlone(t *testing.T) {
 		"[hosts]\na = {}\n",
 	} {
 		for name, edit := range map[string]func(*hosts.Editor) error{
-			"replace": func(e *hosts.Editor) error { return e.Replace(hosts.Host{Name: "a", Secret: hosts.SecretKeyring()}) },
-			"remove":  func(e *hosts.Editor) error { return e.Remove("a") },
+			"replace": func(e *hosts.Editor) error {
+				return e.Replace("a", hosts.Host{Name: "a", Secret: hosts.SecretRef{Keyring: true}})
+			},
+			"remove": func(e *hosts.Editor) error { return e.Remove("a") },
 		} {
 			got, err := update(t, text, edit)
 			if err == nil || !strings.Contains(err.Error(), "left alone; edit the hosts file by hand") || got != text {
@@ -186,7 +188,7 @@ func TestSeveralEditsInOne(t *testing.T) {
 			t.Errorf("%d hosts", n)
 		}
 		h.SSHPort = 22
-		return e.Replace(h)
+		return e.Replace(h.Name, h)
 	})
 	if err != nil || strings.Contains(got, "[hosts.myserver]") || !strings.Contains(got, "[hosts.renamed]\naddress = \"server.example.org\"\nrange") {
 		t.Errorf("%v:\n%s", err, got)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -21,13 +20,15 @@ const maxFile = 1 << 20
 
 // File is a hosts file as [Load] read it. The zero File has no hosts.
 type File struct {
-	Path  string // as given to Load
-	hosts []Host
+	Path string // as given to Load
+	hostList
 }
 
-// DefaultPath returns the hosts file of the user: hosts.toml below rapport/ in
-// the configuration folder ([os.UserConfigDir]). It fails where the
-// environment names no such folder.
+// hostList is the hosts of a file, in its order.
+type hostList struct{ hosts []Host }
+
+// DefaultPath returns the user's hosts file, rapport/hosts.toml in the configuration folder
+// ([os.UserConfigDir]). It fails where the environment names no such folder.
 func DefaultPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -36,33 +37,28 @@ func DefaultPath() (string, error) {
 	return filepath.Join(dir, "rapport", "hosts.toml"), nil
 }
 
-// ErrNotTrusted says that others could have written the hosts file, which may
-// name commands to run.
+// ErrNotTrusted says that others could have put commands into the hosts file.
 var ErrNotTrusted = errors.New("it is not trusted")
 
-// Load reads the hosts file at path. A missing file has no hosts. The first mistake
-// in the text is an error that begins path:line:column. A file that others can
-// write or replace, or that belongs to neither root nor the user, is refused with
-// ErrNotTrusted, and one that holds a secret and that others can read with
-// ErrReadableByOthers. An invalid secret in it wraps knock.ErrSecret, and a file
-// that cannot be read wraps package os's errors.
+// Load reads the hosts file at path. A missing file has no hosts. The first mistake in
+// the text is an error that begins path:line:column. A file that others can write or
+// replace, or own, is refused with ErrNotTrusted, since it may name commands to run, and
+// one with a secret that others can read with ErrReadableByOthers.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
-	return File{Path: path, hosts: doc.hosts}, err
+	return File{path, doc.hostList}, err
 }
 
-// load reads the hosts file at path, and calls it shown in errors. info is nil
-// where there is no file.
+// load reads the file at path, and calls it shown. info is nil where there is no file.
 func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 	text, info, err := readText(path, shown)
 	if err != nil {
 		return document{}, nil, err
 	}
 	// Windows editors may start a file with a byte order mark; TOML has none.
-	body := bytes.TrimPrefix(text, []byte(bom))
+	body := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if doc, err = parse(body); err != nil {
-		var p *positioned
-		if errors.As(err, &p) {
+		if p, ok := errors.AsType[*positioned](err); ok {
 			line, column := lineColumn(body, p.offset)
 			err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(shown, 1024), line, column, p.err)
 		}
@@ -83,9 +79,6 @@ func load(path, shown string) (doc document, info fs.FileInfo, err error) {
 func (d document) hasSecret() bool {
 	return slices.ContainsFunc(d.hosts, func(h Host) bool { return h.Secret.Source() == Inline })
 }
-
-// bom is UTF-8's byte order mark.
-const bom = "\xef\xbb\xbf"
 
 func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 	fail := func(err error) ([]byte, fs.FileInfo, error) {
@@ -120,20 +113,44 @@ func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 }
 
 // Hosts returns the hosts in the order of the file.
-func (f File) Hosts() []Host { return slices.Clone(f.hosts) }
+func (l hostList) Hosts() []Host { return slices.Clone(l.hosts) }
 
-// Host returns the host with that name. Upper and lower case are the same, as
-// in DNS: ssh may pass names in lower case.
-func (f File) Host(name string) (Host, bool) { return find(f.hosts, name) }
-
-func find(hosts []Host, name string) (Host, bool) {
-	if i := index(hosts, name); i >= 0 {
-		return hosts[i], true
+// Host returns the host with that name, in any case, as in DNS: ssh may pass lower case.
+func (l hostList) Host(name string) (Host, bool) {
+	if i := l.index(name); i >= 0 {
+		return l.hosts[i], true
 	}
 	return Host{}, false
 }
 
-func index(hosts []Host, name string) int {
+// index returns the index of the host with that name, or -1.
+func (l hostList) index(name string) int {
 	name = strings.ToLower(name)
-	return slices.IndexFunc(hosts, func(h Host) bool { return strings.ToLower(h.Name) == name })
+	return slices.IndexFunc(l.hosts, func(h Host) bool { return strings.ToLower(h.Name) == name })
+}
+
+// Entry is a host as rapport hosts list --json prints it. It holds no secret.
+type Entry struct {
+	Name    string       `json:"name"`
+	Address string       `json:"address"`
+	SSHPort int          `json:"ssh_port"`
+	Range   knock.Range  `json:"range"`
+	Family  knock.Family `json:"family"`
+	Skew    float64      `json:"skew_s"`
+	Window  float64      `json:"window_s"`
+	NTP     []string     `json:"ntp"`
+	Strict  bool         `json:"strict"`
+	Gap     knock.Millis `json:"gap_ms"`
+	Guard   int          `json:"sweep_guard"`
+	Secret  SecretSource `json:"secret"` // where it is stored
+}
+
+// Entries returns the hosts of the file, in its order. It is never nil.
+func (f File) Entries() []Entry {
+	all := []Entry{}
+	for _, h := range f.hosts {
+		all = append(all, Entry{h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family, h.Skew.Seconds(), h.Window.Seconds(),
+			append([]string{}, h.NTP...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()})
+	}
+	return all
 }

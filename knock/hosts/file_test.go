@@ -49,11 +49,11 @@ func TestLoad(t *testing.T) {
 			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: knocktest.ParseRange(t, "20000-20999"),
 			Family: knock.Family4, Skew: 41 * time.Minute, Window: 10 * time.Second,
 			NTP: []string{"ntp.example.org", "192.0.2.1"}, Strict: true, Gap: 20 * time.Millisecond, SweepGuard: 30,
-			Secret: hosts.SecretCommand("pass", "show", "knock/myserver"),
+			Secret: hosts.SecretRef{Command: []string{"pass", "show", "knock/myserver"}},
 		},
 		{
 			Name: "alpha.example.org", SSHPort: 22, Range: knock.DefaultRange,
-			Family: knock.FamilyAuto, Window: 5 * time.Second, Secret: hosts.SecretKeyring(),
+			Family: knock.FamilyAuto, Window: 5 * time.Second, Secret: hosts.SecretRef{Keyring: true},
 		},
 	}
 	if diff := cmp.Diff(want, file.Hosts()); diff != "" {
@@ -71,7 +71,7 @@ func TestLoad(t *testing.T) {
 }
 
 func TestTarget(t *testing.T) {
-	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: hosts.InlineSecret(knocktest.NewSecret(t, "f00b4r")), Strict: true, Gap: time.Second, SweepGuard: 30}
+	h := hosts.Host{Name: "myserver", Address: "192.0.2.1", SSHPort: 2222, Skew: time.Hour, Secret: hosts.SecretRef{Inline: knocktest.NewSecret(t, "f00b4r")}, Strict: true, Gap: time.Second, SweepGuard: 30}
 	want := knock.Target{
 		Host: "myserver", Addr: netip.AddrPortFrom(netip.Addr{}, 2222), Range: knock.DefaultRange,
 		Skew: time.Hour, Window: 5 * time.Second, Strict: true, Gap: time.Second, SweepGuard: 30,

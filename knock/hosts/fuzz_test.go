@@ -59,7 +59,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		h := hosts.NewHost(name)
-		h.Secret = hosts.SecretFile("x")
+		h.Secret = hosts.SecretRef{Path: "x"}
 		if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
 			shown(t, err)
 			return
@@ -71,7 +71,7 @@ func FuzzLoad(f *testing.F) {
 		err = hosts.Update(t.Context(), path, func(e *hosts.Editor) error {
 			for _, old := range e.Hosts() {
 				old.Window *= 2
-				if err := e.Replace(old); err != nil {
+				if err := e.Replace(old.Name, old); err != nil {
 					shown(t, err)
 				}
 			}

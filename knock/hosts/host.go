@@ -1,6 +1,27 @@
+// Package hosts stores what a user knows about servers: the hosts file, where each
+// secret is, and the last result of each server.
+//
+// # The hosts file
+//
+// [Load] reads the hosts file, a TOML file with a table [hosts.NAME] for each
+// server, into a [File] of [Host] values. [File.Find] returns the entry for a name
+// or an address, or what ~/.ssh/config says about it. [Update] edits the file in
+// place: an [Editor] changes single keys, and the rest stays. [Add] and [Edit] change
+// one entry together with its secret. A [Change] is a fix that the doctor or the
+// screens propose.
+//
+// # Secrets
+//
+// A [SecretRef] says where a host's secret is. [Host.ReadSecret] fetches it, [Ask]
+// prompts for one, [SaveSecretFile] and [SaveKeyring] store one, and [ServeSecret]
+// passes one to child processes. [Generate] makes a new secret, and [Estimate] says
+// how long one resists an eavesdropper.
+//
+// No error of this package, and no way of printing its values, shows a secret.
 package hosts
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,6 +30,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 const (
@@ -18,8 +40,7 @@ const (
 	// The window is netfilter's --seconds. After an hour the rules change.
 	minWindow = time.Second
 	maxWindow = time.Hour
-	// A gap is at most a quarter of the window, so that no phase ends between
-	// knocks.
+	// No phase must end between knocks: a gap is at most a quarter of the window.
 	minGap = time.Millisecond
 	maxGap = maxWindow / 4
 )
@@ -42,8 +63,9 @@ type Host struct {
 
 	Secret SecretRef // where the secret is
 
-	folder string   // the hosts file's, for a relative secret_file
-	doubts []string // see Doubts
+	Doubts []string // settings of ssh that may change address or port, as in [sshconfig.Host]
+
+	folder string // the hosts file's, for a relative secret_file
 }
 
 // NewHost returns a host with that name and the defaults for the rest.
@@ -51,32 +73,17 @@ func NewHost(name string) Host { return Host{Name: name}.withDefaults() }
 
 // withDefaults fills in the fields that are zero.
 func (h Host) withDefaults() Host {
-	if h.SSHPort == 0 {
-		h.SSHPort = knock.DefaultSSHPort
-	}
+	h.SSHPort = cmp.Or(h.SSHPort, knock.DefaultSSHPort)
+	h.Family = cmp.Or(h.Family, knock.FamilyAuto)
+	h.Window = cmp.Or(h.Window, knock.DefaultWindow)
 	if !h.Range.IsValid() {
 		h.Range = knock.DefaultRange
-	}
-	if h.Family == "" {
-		h.Family = knock.FamilyAuto
-	}
-	if h.Window == 0 {
-		h.Window = knock.DefaultWindow
 	}
 	return h
 }
 
-// Doubts returns, a line each, what in the ssh configuration may change the host's
-// address or port; see [sshconfig.Host].
-func (h Host) Doubts() []string { return slices.Clone(h.doubts) }
-
 // Lookup returns the name or address to resolve: Address, or Name without one.
-func (h Host) Lookup() string {
-	if h.Address != "" {
-		return h.Address
-	}
-	return h.Name
-}
+func (h Host) Lookup() string { return cmp.Or(h.Address, h.Name) }
 
 // Target returns the target that h describes, with neither its address, which
 // is for [knock.Client.Resolve] to find, nor its secret.
@@ -103,13 +110,8 @@ func (h Host) Equal(o Host) bool {
 		slices.Equal(h.NTP, o.NTP) && h.Secret.Equal(o.Secret)
 }
 
-func errTwoSources(name string, a, b SecretRef) error {
-	return fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(name), a.key(), b.key())
-}
-
-// AsTyped returns the host name or address in an argument of the command line. An
-// address may be in brackets. It refuses a login, a port and a URL, and says how
-// to give them.
+// AsTyped returns the host in an argument, which may be an address in brackets. It refuses
+// a login, a port and a URL, and says how to give them.
 func AsTyped(s string) (string, error) {
 	fail := func(format string, args ...any) (string, error) {
 		return "", fmt.Errorf("host %s: "+format, append([]any{knock.Quote(s)}, args...)...)
@@ -138,4 +140,65 @@ func AsTyped(s string) (string, error) {
 		return fail("leave out %s", knock.Quote(s[len(s)-len(port)-1:]))
 	}
 	return name, nil
+}
+
+// Change is what to change in an entry so that the gate opens. Zero fields change nothing.
+type Change struct {
+	Skew       *time.Duration
+	Range      knock.Range
+	Family     knock.Family
+	Strict     bool // the server's rules are strict
+	SweepGuard int  // the guard in the server's rules
+}
+
+// IsZero reports whether there is nothing to change.
+func (c Change) IsZero() bool { return c == Change{} }
+
+// Apply makes the change to a host.
+func (c Change) Apply(h Host) Host {
+	if c.Skew != nil {
+		h.Skew = *c.Skew
+	}
+	if c.Range.IsValid() {
+		h.Range = c.Range
+	}
+	h.Family = cmp.Or(c.Family, h.Family)
+	h.Strict = c.Strict || h.Strict
+	h.SweepGuard = cmp.Or(c.SweepGuard, h.SweepGuard)
+	return h
+}
+
+// String returns the change in words: "skew -3h, range 10000-10998".
+func (c Change) String() string {
+	words, _ := c.describe()
+	return strings.Join(words, ", ")
+}
+
+// Flags returns the change as flags of the command line.
+func (c Change) Flags() []string {
+	_, flags := c.describe()
+	return flags
+}
+
+// describe returns the changed fields, in words and as flags.
+func (c Change) describe() (words, flags []string) {
+	add := func(word, flag, value string) {
+		words, flags = append(words, word+value), append(flags, flag+value)
+	}
+	if c.Skew != nil {
+		add("skew ", "--skew=", phrase.Duration(*c.Skew))
+	}
+	if c.Range.IsValid() {
+		add("range ", "--range=", c.Range.String())
+	}
+	if c.Family != "" {
+		add("IPv", "-", string(c.Family))
+	}
+	if c.Strict {
+		add("strict", "--strict", "")
+	}
+	if c.SweepGuard > 0 {
+		add("sweep guard ", "--sweep-guard=", strconv.Itoa(c.SweepGuard))
+	}
+	return words, flags
 }

@@ -12,16 +12,13 @@ import (
 	"rapport/knock"
 )
 
-// keyringService is the service name of our entries in a keyring.
 const keyringService = "rapport"
 
 // ErrNoKeyring says that this machine has no keyring that can be used now.
 var ErrNoKeyring = errors.New("no keyring can be used here")
 
-// SaveKeyring puts a host's secret into the system's keyring, and
-// replaces any that is there: Secret Service, macOS Keychain or Windows Credential
-// Manager; service rapport, user the host's name. It wraps ErrNoKeyring where
-// there is none.
+// SaveKeyring puts a host's secret into the system's keyring, in the place of any before:
+// service rapport, user the host's name. It wraps ErrNoKeyring where there is none.
 func SaveKeyring(name string, secret knock.Secret) error {
 	if secret.IsZero() {
 		return fmt.Errorf("host %s: %w: it is empty", knock.Quote(name), knock.ErrSecret)
@@ -32,7 +29,6 @@ func SaveKeyring(name string, secret knock.Secret) error {
 	return keyringError(name, secret.Reveal(), err)
 }
 
-// readKeyring reads a host's secret from the system's keyring.
 func readKeyring(ctx context.Context, name string) (knock.Secret, error) {
 	text, err := waitKeyring(ctx, func() (string, error) {
 		return keyring.Get(keyringService, keyringUser(name))
@@ -53,23 +49,13 @@ func keyringUser(name string) string { return strings.ToLower(name) }
 // errKeyringTimeout says that the keyring did not answer, or nobody unlocked it.
 var errKeyringTimeout = fmt.Errorf("the keyring did not answer within %v; unlock it, or store the secret in a file instead", secretTimeout)
 
-// waitKeyring waits for a keyring, which may ask its user to unlock it and
-// takes no context.
+// waitKeyring waits for a keyring, which may ask its user to unlock it.
 func waitKeyring(ctx context.Context, do func() (string, error)) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, secretTimeout, errKeyringTimeout)
 	defer cancel()
-	type result struct {
-		text string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		text, err := do()
-		done <- result{text, err}
-	}()
 	select {
-	case r := <-done:
-		return r.text, r.err
+	case r := <-async(do):
+		return r.value, r.err
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}

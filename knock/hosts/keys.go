@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"rapport/knock"
 	"rapport/knock/phrase"
@@ -29,9 +30,6 @@ const (
 	maxText = 4096
 )
 
-// keys returns the keys of a host, in the order in which they are written.
-func keys() []key { return slices.Concat(serverKeys(), gateKeys(), secretKeys()) }
-
 // field is a key that sets one field of a host. read checks a value, and write
 // turns it into TOML. The zero value and usual are defaults, which are not written.
 func field[T comparable](name string, at func(*Host) *T, read func(value) (T, error), write func(T) string, usual T) key {
@@ -47,18 +45,20 @@ func field[T comparable](name string, at func(*Host) *T, read func(value) (T, er
 	}}
 }
 
-// serverKeys say where a server is.
-func serverKeys() []key {
-	address := field("address", func(h *Host) *string { return &h.Address }, value.host, tomlString, "")
-	written := address.text
-	address.text = func(h Host) string {
-		if h.Address == h.Name {
-			return ""
-		}
-		return written(h)
-	}
+// keys returns the keys of a host, in the order in which they are written.
+func keys() []key {
 	return []key{
-		address,
+		{"address", func(h *Host, v value) (err error) {
+			if h.Address, err = v.text(); err == nil {
+				err = knock.CheckHost(h.Address)
+			}
+			return err
+		}, func(h Host) string {
+			if h.Lookup() == h.Name {
+				return ""
+			}
+			return tomlString(h.Address)
+		}},
 		field("ssh_port", func(h *Host) *int { return &h.SSHPort }, func(v value) (int, error) {
 			n, err := v.integer()
 			if err == nil && (n < 1 || n > 65535) {
@@ -83,12 +83,6 @@ func serverKeys() []key {
 			}
 			return err
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
-	}
-}
-
-// gateKeys say how a server's gate differs from the usual one.
-func gateKeys() []key {
-	return []key{
 		field("strict", func(h *Host) *bool { return &h.Strict }, value.boolean, strconv.FormatBool, false),
 		field("gap", func(h *Host) *time.Duration { return &h.Gap }, within(minGap, maxGap), tomlDuration, 0),
 		field("sweep_guard", func(h *Host) *int { return &h.SweepGuard }, func(v value) (int, error) {
@@ -98,59 +92,19 @@ func gateKeys() []key {
 			}
 			return n, err
 		}, strconv.Itoa, 0),
-	}
-}
-
-// secretKeys say where the secret is.
-func secretKeys() []key {
-	return []key{
-		{"secret_command", func(h *Host, v value) error {
-			argv, err := v.texts()
-			if err == nil && (len(argv) == 0 || argv[0] == "") {
+		{"secret_command", func(h *Host, v value) (err error) {
+			h.Secret.Command, err = v.texts()
+			if err == nil && (len(h.Secret.Command) == 0 || h.Secret.Command[0] == "") {
 				err = errors.New("secret_command names no command")
 			}
-			h.Secret = SecretCommand(argv...)
 			return err
-		}, func(h Host) string { return tomlStrings(h.Secret.command) }},
-		{"secret_file", func(h *Host, v value) error {
-			path, err := v.text()
-			if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
-				err = errors.New("secret_file is not a path")
-			}
-			h.Secret = SecretFile(path)
-			return err
-		}, func(h Host) string {
-			if h.Secret.path == "" {
-				return ""
-			}
-			return tomlString(h.Secret.path)
-		}},
-		{"keyring", func(h *Host, v value) error {
-			on, err := v.boolean()
-			if on {
-				h.Secret = SecretKeyring()
-			}
-			return err
-		}, func(h Host) string {
-			if h.Secret.source != InKeyring {
-				return ""
-			}
-			return "true"
-		}},
-		{"secret", func(h *Host, v value) error {
-			secret, err := parsed(knock.ParseSecret)(v)
-			h.Secret = InlineSecret(secret)
-			return err
-		}, func(h Host) string {
-			if h.Secret.source != Inline {
-				return ""
-			}
-			return tomlString(h.Secret.secret.Reveal())
-		}},
+		}, func(h Host) string { return tomlStrings(h.Secret.Command) }},
+		field("secret_file", func(h *Host) *string { return &h.Secret.Path }, value.path, tomlString, ""),
+		field("keyring", func(h *Host) *bool { return &h.Secret.Keyring }, value.boolean, strconv.FormatBool, false),
+		field("secret", func(h *Host) *knock.Secret { return &h.Secret.Inline }, parsed(knock.ParseSecret), func(s knock.Secret) string { return tomlString(s.Reveal()) }, knock.Secret{}),
 	}
 }
 
-// parsed reads a text with parse.
 func parsed[T any](parse func(string) (T, error)) func(value) (T, error) {
 	return func(v value) (x T, err error) {
 		s, err := v.text()
@@ -172,49 +126,35 @@ func within(low, high time.Duration) func(value) (time.Duration, error) {
 	}
 }
 
-// kind is what a TOML value is, as far as the hosts file needs it.
-type kind int
-
-const (
-	otherKind kind = iota
-	textKind
-	integerKind
-	boolKind
-	listKind
-)
-
-// value is a TOML value. Its errors never show it: it may be a secret.
+// value is the TOML value of a key. Its errors never show it: it may be a secret.
 type value struct {
 	key  string
-	kind kind
-	raw  string // decoded, for a text
-	list []value
+	node *unstable.Node
 }
 
 func (v value) text() (string, error) {
 	switch {
-	case v.kind != textKind:
+	case v.node.Kind != unstable.String:
 		return "", fmt.Errorf("%s must be text in quotes", v.key)
-	case len(v.raw) > maxText:
-		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.raw), maxText)
+	case len(v.node.Data) > maxText:
+		return "", fmt.Errorf("%s has %d bytes, at most %d are allowed", v.key, len(v.node.Data), maxText)
 	}
-	return v.raw, nil
+	return string(v.node.Data), nil
 }
 
-// host reads a host name or an address.
-func (v value) host() (string, error) {
-	s, err := v.text()
-	if err == nil {
-		err = knock.CheckHost(s)
+func (v value) path() (string, error) {
+	path, err := v.text()
+	if err == nil && (path == "" || strings.ContainsFunc(path, unicode.IsControl)) {
+		err = fmt.Errorf("%s is not a path", v.key)
 	}
-	return s, err
+	return path, err
 }
 
 func (v value) integer() (int, error) {
-	if v.kind != integerKind {
+	if v.node.Kind != unstable.Integer {
 		return 0, fmt.Errorf("%s must be a number without quotes", v.key)
 	}
-	n, err := strconv.ParseInt(v.raw, 0, 32)
+	n, err := strconv.ParseInt(string(v.node.Data), 0, 32)
 	if err != nil {
 		return 0, fmt.Errorf("%s is too large a number", v.key)
 	}
@@ -222,10 +162,10 @@ func (v value) integer() (int, error) {
 }
 
 func (v value) boolean() (bool, error) {
-	if v.kind != boolKind {
+	if v.node.Kind != unstable.Bool {
 		return false, fmt.Errorf("%s must be true or false, without quotes", v.key)
 	}
-	return v.raw == "true", nil
+	return string(v.node.Data) == "true", nil
 }
 
 func (v value) duration() (time.Duration, error) {
@@ -241,15 +181,18 @@ func (v value) duration() (time.Duration, error) {
 }
 
 func (v value) texts() ([]string, error) {
-	if v.kind != listKind {
+	if v.node.Kind != unstable.Array {
 		return nil, fmt.Errorf("%s must be a list of texts: [\"...\", \"...\"]", v.key)
 	}
-	if len(v.list) > maxList {
-		return nil, fmt.Errorf("%s has %d entries, at most %d are allowed", v.key, len(v.list), maxList)
+	var entries []value
+	for children := v.node.Children(); children.Next(); {
+		entries = append(entries, value{"each entry of " + v.key, children.Node()})
+	}
+	if len(entries) > maxList {
+		return nil, fmt.Errorf("%s has %d entries, at most %d are allowed", v.key, len(entries), maxList)
 	}
 	var all []string
-	for _, e := range v.list {
-		e.key = "each entry of " + v.key
+	for _, e := range entries {
 		s, err := e.text()
 		if err != nil {
 			return nil, err
@@ -262,26 +205,21 @@ func (v value) texts() ([]string, error) {
 	return all, nil
 }
 
-// tomlString writes a TOML basic string.
 func tomlString(s string) string {
 	var b strings.Builder
-	b.WriteByte('"')
 	for _, c := range s {
 		switch {
 		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(c)
+			b.WriteString(`\` + string(c))
 		case c < ' ' || c == 0x7f:
 			fmt.Fprintf(&b, `\u%04X`, c)
 		default:
 			b.WriteRune(c)
 		}
 	}
-	b.WriteByte('"')
-	return b.String()
+	return `"` + b.String() + `"`
 }
 
-// tomlDuration writes a duration as TOML text.
 func tomlDuration(d time.Duration) string { return tomlString(phrase.Duration(d)) }
 
 // tomlStrings writes a TOML array on one line, or nothing for an empty list.
@@ -298,10 +236,8 @@ func tomlStrings(all []string) string {
 
 // tomlKey writes a key, in quotes where it needs them.
 func tomlKey(s string) string {
-	bare := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
-	}
-	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !bare(c) }) < 0 {
+	const bare = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	if s != "" && strings.Trim(s, bare) == "" {
 		return s
 	}
 	return tomlString(s)
@@ -332,11 +268,10 @@ func distance(a, b string) int {
 	}
 	for i := 1; i <= len(a); i++ {
 		for j := 1; j <= len(b); j++ {
-			cost := 1
+			d[i][j] = 1 + min(d[i-1][j], d[i][j-1], d[i-1][j-1])
 			if a[i-1] == b[j-1] {
-				cost = 0
+				d[i][j] = d[i-1][j-1]
 			}
-			d[i][j] = min(d[i-1][j]+1, d[i][j-1]+1, d[i-1][j-1]+cost)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
 			}

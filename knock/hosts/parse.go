@@ -15,8 +15,8 @@ import (
 
 // document is a parsed hosts file: its hosts, and where they are in the text.
 type document struct {
-	text     []byte
-	hosts    []Host
+	text []byte
+	hostList
 	sections []section // of hosts, one for one
 }
 
@@ -53,7 +53,6 @@ type part struct {
 	at   span
 }
 
-// parser walks the expressions of a hosts file.
 type parser struct {
 	document
 	toml unstable.Parser
@@ -61,8 +60,7 @@ type parser struct {
 	at   map[string]int // a host's place in hosts, by lower-case name
 }
 
-// parse reads the text of a hosts file. Its errors are *positioned, and show no
-// value that may be a secret.
+// parse reads a hosts file. Its errors are *positioned, and show no possible secret.
 func parse(text []byte) (document, error) {
 	// The parser computes offsets from the capacity.
 	text = text[:len(text):len(text)]
@@ -110,20 +108,16 @@ func parts(keys unstable.Iterator) []part {
 
 func at(p part, err error) error { return &positioned{p.at.start, err} }
 
-// syntax turns an error of the TOML library into one with a place. The library
-// quotes single characters of the text; they are left out, for the text may be
-// a secret.
+// syntax adds a place to an error of the TOML library, and leaves out the characters that
+// it quotes, for the text may be a secret.
 func (p *parser) syntax(err error) error {
 	message, offset := "not valid TOML", 0
-	var pe *unstable.ParserError
-	var de *toml.DecodeError
-	switch {
-	case errors.As(err, &pe):
+	if pe, ok := errors.AsType[*unstable.ParserError](err); ok {
 		message = pe.Message
 		if o := cap(p.text) - cap(pe.Highlight); o >= 0 && o <= len(p.text) {
 			offset = o
 		}
-	case errors.As(err, &de):
+	} else if de, ok := errors.AsType[*toml.DecodeError](err); ok {
 		message = strings.TrimPrefix(de.Error(), "toml: ")
 		row, column := de.Position()
 		for ; row > 1; row-- {
@@ -139,7 +133,6 @@ func (p *parser) syntax(err error) error {
 	return &positioned{offset, errors.New(knock.Clean(message, 160))}
 }
 
-// table reads a header in brackets.
 func (p *parser) table(path []part) error {
 	if err := p.checkPath(path); err != nil {
 		return err
@@ -248,7 +241,6 @@ func (p *parser) place(path []part, v *unstable.Node, whole span, plain bool) er
 	return p.set(i, path[2], v, whole, plain)
 }
 
-// set puts the value of a known key into host i.
 func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool) error {
 	h, s := &p.hosts[i], &p.sections[i]
 	if _, twice := s.keys[name.name]; twice {
@@ -267,36 +259,13 @@ func (p *parser) set(i int, name part, v *unstable.Node, whole span, plain bool)
 		if k.name != name.name {
 			continue
 		}
-		if err := k.set(h, convert(k.name, v)); err != nil {
+		if err := k.set(h, value{k.name, v}); err != nil {
 			return &positioned{start, err}
 		}
 	}
-	if before.Source() != NoSecret && before.Source() != h.Secret.Source() {
-		return at(name, errTwoSources(h.Name, before, h.Secret))
+	if first := before.Source(); first != NoSecret && !before.Equal(h.Secret) {
+		keys := map[SecretSource]string{FromCommand: "secret_command", InFile: "secret_file", InKeyring: "keyring", Inline: "secret"}
+		return at(name, fmt.Errorf("host %s says twice where its secret is, %s and %s: keep one", knock.Quote(h.Name), keys[first], name.name))
 	}
 	return nil
-}
-
-// convert copies a value out of the parser.
-func convert(key string, n *unstable.Node) value {
-	v := value{key: key, raw: string(n.Data)}
-	switch n.Kind {
-	case unstable.String:
-		v.kind = textKind
-	case unstable.Integer:
-		v.kind = integerKind
-	case unstable.Bool:
-		v.kind = boolKind
-	case unstable.Array:
-		v.kind = listKind
-		for children := n.Children(); children.Next(); {
-			c := children.Node()
-			e := value{raw: string(c.Data)}
-			if c.Kind == unstable.String {
-				e.kind = textKind
-			}
-			v.list = append(v.list, e)
-		}
-	}
-	return v
 }

@@ -2,9 +2,7 @@ package hosts
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,8 +22,7 @@ type Result struct {
 // maxResults bounds the file of results, in bytes.
 const maxResults = 1 << 20
 
-// DefaultResultsPath returns the path of the results file. It is in the user's
-// cache folder, since results may be lost.
+// DefaultResultsPath returns a path in the user's cache folder: results may be lost.
 func DefaultResultsPath() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -34,8 +31,7 @@ func DefaultResultsPath() (string, error) {
 	return filepath.Join(dir, "rapport", "results.json"), nil
 }
 
-// LoadResults reads the results at path, by host name. A file that is missing or
-// invalid has none.
+// LoadResults reads the results by host name. A missing or invalid file has none.
 func LoadResults(path string) map[string]Result {
 	results := map[string]Result{}
 	b, err := lockedfile.Read(path)
@@ -47,20 +43,18 @@ func LoadResults(path string) map[string]Result {
 
 // SaveResult stores the last result of a host.
 func SaveResult(path, name string, r Result) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("cannot store the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
 		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 			f.Close()
 		}
+		err = lockedfile.Transform(path, func(old []byte) ([]byte, error) {
+			results := map[string]Result{}
+			_ = json.Unmarshal(old, &results) // an invalid file is replaced
+			results[name] = r
+			return json.Marshal(results)
+		})
 	}
-	err := lockedfile.Transform(path, func(old []byte) ([]byte, error) {
-		results := map[string]Result{}
-		_ = json.Unmarshal(old, &results) // an invalid file is replaced
-		results[name] = r
-		return json.Marshal(results)
-	})
 	if err != nil {
 		return fmt.Errorf("cannot store the result in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}

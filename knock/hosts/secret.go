@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/term"
@@ -16,53 +18,83 @@ import (
 	"rapport/knock/hosts/sshconfig"
 )
 
+// SecretSource is the kind of place where a secret is stored.
+type SecretSource string
+
+// The sources. A secret can be stored InFile and InKeyring.
+const (
+	NoSecret    SecretSource = "none"
+	FromCommand SecretSource = "command"
+	InFile      SecretSource = "file"
+	InKeyring   SecretSource = "keyring"
+	Inline      SecretSource = "inline"
+)
+
+// SecretRef says by one of its fields where a secret is. The zero one says nothing.
+type SecretRef struct {
+	Command []string     // a command, with its arguments, that prints the secret on its first line
+	Path    string       // a file; ~/ is the home folder, relative paths start at that of the hosts file
+	Keyring bool         // the entry with the host's name in the system's keyring
+	Inline  knock.Secret // the secret itself, in the hosts file
+}
+
+// Source returns the kind of place, NoSecret for the zero SecretRef.
+func (r SecretRef) Source() SecretSource {
+	switch {
+	case len(r.Command) > 0:
+		return FromCommand
+	case r.Path != "":
+		return InFile
+	case r.Keyring:
+		return InKeyring
+	case !r.Inline.IsZero():
+		return Inline
+	}
+	return NoSecret
+}
+
+// Equal reports whether both name the same place, and the same secret if inline.
+func (r SecretRef) Equal(o SecretRef) bool {
+	return slices.Equal(r.Command, o.Command) && r.Path == o.Path && r.Keyring == o.Keyring && r.Inline == o.Inline
+}
+
 // ErrNoSecret says that the hosts file does not say where a host's secret is.
 var ErrNoSecret = errors.New("the hosts file does not say where the secret is")
 
 const (
-	// secretTimeout bounds how long a command or a keyring may take: it covers
-	// typing a passphrase.
+	// secretTimeout bounds how long a command or a keyring, and a passphrase, may take.
 	secretTimeout = 60 * time.Second
 	// secretGrace is how long a command may run after its interrupt.
 	secretGrace = 2 * time.Second
 )
 
-// ReadSecret fetches the host's secret from where the hosts file says, and
-// wraps ErrNoSecret if it does not say. It fails as [ReadSecretFile] does, and
-// wraps knock.ErrSecret where what it found cannot be a secret, or ctx's cause.
+// ReadSecret fetches the host's secret from where the hosts file says, and wraps
+// ErrNoSecret if it does not say. It fails as [ReadSecretFile] does, or with ctx's cause.
 //
-// A secret_command runs without a shell, for 60 seconds at most. The first line
-// that it prints is the secret: pass(1) has notes in the lines after it. It has
-// this process's standard error, and its standard input if that is a terminal,
-// to ask for a passphrase; it must not read from a pipe.
+// A secret_command runs without a shell, for 60 seconds at most. The first line that it
+// prints is the secret: pass(1) has notes in the lines after it. To ask for a passphrase
+// it has standard error, and standard input if that is a terminal, never a pipe.
 func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	switch h.Secret.Source() {
 	case FromCommand:
-		return commandSecret(ctx, h.Secret.command)
+		return commandSecret(ctx, h.Secret.Command)
 	case InKeyring:
 		return readKeyring(ctx, h.Name)
 	case InFile:
-		path, err := h.secretPath()
+		path, err := sshconfig.ExpandHome(h.Secret.Path)
 		if err != nil {
 			return knock.Secret{}, err
 		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(h.folder, path)
+		}
 		return ReadSecretFile(path)
 	case Inline:
-		return h.Secret.secret, nil
+		return h.Secret.Inline, nil
 	}
 	return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
 }
 
-// secretPath returns the path of the host's secret file, ready to open.
-func (h Host) secretPath() (string, error) {
-	path, err := sshconfig.ExpandHome(h.Secret.path)
-	if err == nil && !filepath.IsAbs(path) {
-		path = filepath.Join(h.folder, path)
-	}
-	return path, err
-}
-
-// commandSecret runs a secret_command.
 func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	fail := func(format string, args ...any) (knock.Secret, error) {
 		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{knock.Quote(argv[0])}, args...)...)
@@ -112,8 +144,7 @@ func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 
 // plainExec removes the command's name from an error.
 func plainExec(err error) error {
-	var ee *exec.Error
-	if errors.As(err, &ee) {
+	if ee, ok := errors.AsType[*exec.Error](err); ok {
 		return ee.Err
 	}
 	return knock.WithoutPath(err)
@@ -128,4 +159,69 @@ type head struct{ text []byte }
 func (h *head) Write(b []byte) (int, error) {
 	h.text = append(h.text, b[:min(len(b), maxOutput-len(h.text))]...)
 	return len(b), nil
+}
+
+// ErrNoTerminal reports that there is no terminal to prompt on.
+var ErrNoTerminal = errors.New("there is no terminal to prompt on")
+
+// Ask prompts for a secret, on the terminal without echo, whatever standard input is. It
+// returns [ErrNoTerminal] if there is none, or the cause of ctx's end.
+func Ask(ctx context.Context, prompt string) (string, error) {
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CONIN$"
+	}
+	tty, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return "", ErrNoTerminal
+	}
+	defer tty.Close()
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the secret from the terminal: %w", err)
+	}
+	out := tty
+	if runtime.GOOS == "windows" { // CONIN$ is for reading alone
+		if screen, err := os.OpenFile("CONOUT$", os.O_RDWR, 0); err == nil {
+			defer screen.Close()
+			out = screen
+		}
+	}
+	fmt.Fprint(out, prompt)
+	defer fmt.Fprintln(out)
+	read := async(func() ([]byte, error) { return term.ReadPassword(fd) })
+	select {
+	case <-ctx.Done():
+		// Wait until ReadPassword has turned echo off, or it would do so afterwards.
+		for range 200 {
+			if now, err := term.GetState(fd); err != nil || *now != *before {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = term.Restore(fd, before)
+		return "", context.Cause(ctx)
+	case l := <-read:
+		if l.err != nil {
+			return "", fmt.Errorf("cannot read the secret from the terminal: %w", l.err)
+		}
+		return string(l.value), nil
+	}
+}
+
+// outcome is what a function returned.
+type outcome[T any] struct {
+	value T
+	err   error
+}
+
+// async runs a function that takes no context, and sends what it returns.
+func async[T any](do func() (T, error)) <-chan outcome[T] {
+	done := make(chan outcome[T], 1)
+	go func() {
+		value, err := do()
+		done <- outcome[T]{value, err}
+	}()
+	return done
 }

@@ -25,7 +25,7 @@ func player(t *testing.T, name string) hosts.Host {
 		t.Fatal(err)
 	}
 	t.Setenv(helperVariable, name)
-	return hosts.Host{Name: "a", Secret: hosts.SecretCommand(exe, "argument with spaces; $(touch x)")}
+	return hosts.Host{Name: "a", Secret: hosts.SecretRef{Command: []string{exe, "argument with spaces; $(touch x)"}}}
 }
 
 func TestSecretCommand(t *testing.T) {
@@ -74,7 +74,7 @@ func TestSecretCommandThatFails(t *testing.T) {
 		filepath.Join(t.TempDir(), "nothing"): "cannot run: ",
 		"\x1b[31m\n":                          `"?[31m?"`,
 	} {
-		_, err := hosts.Host{Name: "a", Secret: hosts.SecretCommand(command)}.ReadSecret(t.Context())
+		_, err := hosts.Host{Name: "a", Secret: hosts.SecretRef{Command: []string{command}}}.ReadSecret(t.Context())
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", command, err)
 		}
@@ -139,7 +139,7 @@ func TestSecretFile(t *testing.T) {
 		t.Errorf("gone: %v", err)
 	}
 	inline := knocktest.NewSecret(t, "f00b4r")
-	h = hosts.Host{Name: "inline", Secret: hosts.InlineSecret(inline)}
+	h = hosts.Host{Name: "inline", Secret: hosts.SecretRef{Inline: inline}}
 	if s, err := h.ReadSecret(t.Context()); err != nil || s != inline {
 		t.Errorf("inline: %v", err)
 	}
@@ -201,7 +201,7 @@ func TestKeyring(t *testing.T) {
 	if err := hosts.SaveKeyring("MyServer", knocktest.NewSecret(t, "f00b4r")); err != nil {
 		t.Fatal(err)
 	}
-	h := hosts.Host{Name: "myserver", Secret: hosts.SecretKeyring()}
+	h := hosts.Host{Name: "myserver", Secret: hosts.SecretRef{Keyring: true}}
 	if s, err := h.ReadSecret(t.Context()); err != nil || s.Reveal() != "f00b4r" {
 		t.Errorf("%v", err)
 	}
@@ -224,7 +224,7 @@ func TestKeyring(t *testing.T) {
 
 func TestKeyringErrors(t *testing.T) {
 	defer keyring.MockInit()
-	h := hosts.Host{Name: "a", Secret: hosts.SecretKeyring()}
+	h := hosts.Host{Name: "a", Secret: hosts.SecretRef{Keyring: true}}
 	for said, want := range map[string]string{
 		"The name org.freedesktop.secrets was not provided by any .service files": "no Secret Service",
 		`exec: "dbus-launch": executable file not found in $PATH`:                 "no Secret Service",

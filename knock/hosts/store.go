@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,13 +21,12 @@ import (
 // It returns the entry as it is then. If the name is taken, it wraps ErrExists and
 // changes nothing.
 func Add(ctx context.Context, path string, h Host, secret knock.Secret, store SecretSource) (Host, error) {
-	err := write(ctx, path, h.Name, &h, secret, store, func(e *Editor) error {
-		if _, taken := e.Host(h.Name); taken {
-			return e.Add(h)
+	return write(ctx, path, secret, store, func(e *Editor) (old, changed Host, err error) {
+		if taken, ok := e.Host(h.Name); ok {
+			err = errExists(taken.Name)
 		}
-		return nil
-	}, func(e *Editor) error { return e.Add(h) })
-	return h, err
+		return Host{}, h, err
+	})
 }
 
 // Edit changes the entry of that name by a function, which gets the current entry
@@ -34,39 +34,32 @@ func Add(ctx context.Context, path string, h Host, secret knock.Secret, store Se
 // says where the secret, new or old, is to be stored; empty, it stays where it is.
 // Edit returns the entry as it is then, and wraps ErrNoHost if there is none.
 func Edit(ctx context.Context, path, name string, change func(Host) (Host, error), secret knock.Secret, store SecretSource) (Host, error) {
-	var old, h Host
-	err := write(ctx, path, name, &h, secret, store, func(e *Editor) (err error) {
-		var ok bool
-		if old, ok = e.Host(name); !ok {
-			return e.Remove(name) // its error
+	return write(ctx, path, secret, store, func(e *Editor) (old, changed Host, err error) {
+		i, err := e.find(name)
+		if err != nil {
+			return old, changed, err
 		}
-		h, err = change(old)
-		return err
-	}, func(e *Editor) error {
-		if h.Name != old.Name {
-			if err := e.Rename(old.Name, h.Name); err != nil {
-				return err
-			}
-		}
-		return e.Replace(h)
+		old = e.hosts[i]
+		changed, err = change(old)
+		return old, changed, err
 	})
-	return h, err
 }
 
-// write updates the entry called name. prepare computes *h, then the secret is
-// stored, then place edits the file. A secret file is always a new one, so that
-// nothing is lost if the hosts file never refers to it.
-func write(ctx context.Context, path, name string, h *Host, secret knock.Secret, store SecretSource, prepare, place func(*Editor) error) error {
+// write stores an entry and its secret. prepare returns the entry before, without a name
+// for a new one, and as it is to be. A secret file is always a new one, so that nothing
+// is lost if the hosts file never refers to it.
+func write(ctx context.Context, path string, secret knock.Secret, store SecretSource, prepare func(*Editor) (old, h Host, err error)) (h Host, err error) {
 	if store != "" && store != InFile && store != InKeyring {
-		return fmt.Errorf("a secret is stored in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(string(store)))
+		return h, fmt.Errorf("a secret is stored in a %s or the %s, not in %s", InFile, InKeyring, knock.Quote(string(store)))
 	}
-	return Update(ctx, path, func(e *Editor) error {
-		if err := prepare(e); err != nil {
+	err = Update(ctx, path, func(e *Editor) (err error) {
+		var old Host
+		if old, h, err = prepare(e); err != nil {
 			return err
 		}
-		before, known := e.Host(name)
-		if !known {
-			before = *h
+		before := old
+		if old.Name == "" {
+			before = h
 		}
 		source := before.Secret.Source()
 		moves := store != "" && store != source && source != NoSecret
@@ -75,24 +68,20 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 			if source == FromCommand {
 				return fmt.Errorf("the secret of %s comes from its secret_command, and cannot be moved from there", knock.Quote(h.Name))
 			}
-			var err error
 			if secret, err = before.ReadSecret(ctx); err != nil {
 				return err
 			}
 		}
 		if secret.IsZero() {
-			return place(e)
+			return e.put(old, h)
 		}
-		if store == "" {
-			store = source
-		}
-		switch store {
+		switch cmp.Or(store, source) {
 		case Inline:
-			h.Secret = InlineSecret(secret)
-			return place(e)
+			h.Secret = SecretRef{Inline: secret}
+			return e.put(old, h)
 		case InKeyring:
-			h.Secret = SecretKeyring()
-			if err := place(e); err != nil {
+			h.Secret = SecretRef{Keyring: true}
+			if err := e.put(old, h); err != nil {
 				return err
 			}
 			return SaveKeyring(h.Name, secret)
@@ -101,18 +90,26 @@ func write(ctx context.Context, path, name string, h *Host, secret knock.Secret,
 		if err != nil {
 			return err
 		}
-		h.Secret = SecretFile(file)
-		if err := place(e); err != nil {
+		h.Secret = SecretRef{Path: file}
+		if err := e.put(old, h); err != nil {
 			return errors.Join(err, os.Remove(file))
 		}
 		return nil
 	})
+	return h, err
 }
 
-// Find returns the host that name means: the entry of that name; else the one with
-// that address, since ssh's %h may be an address; else what the ssh configuration
-// at sshConfig says; else an entry with the defaults. port, if not zero, selects
-// among entries with the same address.
+// put adds h, or changes the entry old to h.
+func (e *Editor) put(old, h Host) error {
+	if old.Name == "" {
+		return e.Add(h)
+	}
+	return e.Replace(old.Name, h)
+}
+
+// Find returns the host that name means: the entry of that name; else the one with that
+// address, which ssh's %h may be, and with port unless that is zero; else what the ssh
+// configuration at sshConfig says; else an entry with the defaults.
 func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	if h, ok := f.Host(name); ok {
 		return h.throughSSH(sshConfig), nil
@@ -135,20 +132,19 @@ func (f File) Find(name string, port int, sshConfig string) (Host, error) {
 	return Host{}, fmt.Errorf("the hosts %s and %s have the address %s: use one's name", knock.Quote(found[0].Name), knock.Quote(found[1].Name), knock.Quote(name))
 }
 
-// throughSSH fills in what the ssh configuration says about a host without an
-// address: HostName, and Port if the host has the default one.
+// throughSSH fills in HostName and Port of the ssh configuration, if h leaves them open.
 func (h Host) throughSSH(sshConfig string) Host {
 	if h.Address != "" {
 		return h
 	}
 	known, err := sshconfig.Lookup(sshConfig, h.Name)
 	if err != nil {
-		h.doubts = []string{err.Error() + "; ssh may reach another address"}
+		h.Doubts = []string{err.Error() + "; ssh may reach another address"}
 	}
 	if err != nil || !known.Known {
 		return h
 	}
-	h.doubts = known.Doubts
+	h.Doubts = known.Doubts
 	if known.Address != h.Name {
 		h.Address = known.Address
 	}
@@ -168,21 +164,23 @@ func sameAddress(a, b string) bool {
 	return a != "" && strings.EqualFold(a, b)
 }
 
-// ReadScript reads an old script from a file, or from standard input where path
-// is "-"; see [legacy.ParseScript].
+// ReadScript reads an old script, from standard input for "-"; see [legacy.ParseScript].
 func ReadScript(path string) (legacy.Script, error) {
+	fail := func(err error) (legacy.Script, error) {
+		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+	}
 	in := os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+			return fail(err)
 		}
 		defer f.Close()
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, legacy.MaxScript+1))
 	if err != nil {
-		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fail(err)
 	}
 	return legacy.ParseScript(text)
 }

@@ -4,6 +4,7 @@ package hosts
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -26,8 +27,7 @@ const (
 // maxWalk bounds the parts of a path, with the links in it followed.
 const maxWalk = 4096
 
-// checkTrust returns an error if others may have written the opened hosts file at
-// path, or can replace it. Errors call it shown.
+// checkTrust refuses a file, called shown, that others may have written or can replace.
 func checkTrust(path string, info fs.FileInfo, shown string) error {
 	if err := checkFolders(path); err != nil {
 		return err
@@ -41,17 +41,18 @@ func checkTrust(path string, info fs.FileInfo, shown string) error {
 	return checkMode(info, theFile, shown, "600")
 }
 
-// checkFolders checks the folders of path as sshd does for its own files (sshd(8),
-// StrictModes): every folder and link must belong to root or the user, and no
-// folder may be writable by others. In a folder with the sticky bit others can
-// add files, but move none. Folders above the home folder are not checked, nor
-// missing ones.
+// checkFolders checks folders and links as sshd does for its own files (sshd(8),
+// StrictModes): they belong to root or the user, and others cannot write them. In a folder
+// with the sticky bit others can add files, but move none. Folders above the home folder
+// are not checked, nor missing ones.
 func checkFolders(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("cannot find hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
-	home, at, parts := homeFolder(), "/", strings.Split(path, "/")
+	home, _ := os.UserHomeDir() // without one, every folder is checked
+	home, _ = filepath.EvalSymlinks(home)
+	at, parts := "/", strings.Split(path, "/")
 	for n := 0; len(parts) > 0; n++ {
 		if n > maxWalk {
 			return fmt.Errorf("%s %s: too many symbolic links", theFile, knock.QuotePath(path))
@@ -90,18 +91,6 @@ func checkFolders(path string) error {
 		parts = append(strings.Split(target, "/"), parts...)
 	}
 	return nil
-}
-
-// homeFolder returns the home folder, without links in its path, or nothing.
-func homeFolder() string {
-	home, err := os.UserHomeDir()
-	if err == nil {
-		home, err = filepath.EvalSymlinks(home)
-	}
-	if err != nil {
-		return ""
-	}
-	return home
 }
 
 func checkFolder(at, home string) error {
@@ -149,13 +138,35 @@ func userName(uid int) string {
 	return knock.Excerpt(u.Username)
 }
 
-// unmapped reports whether uid is the number of all users unknown to a user
-// namespace, such as the machine's root; see user_namespaces(7).
+// unmapped reports whether uid is unknown to this user namespace; see user_namespaces(7).
 func unmapped(uid uint32) bool {
 	const overflow = 65534
-	if uid != overflow {
-		return false
-	}
 	text, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
+	return uid == overflow && err == nil && !bytes.Equal(bytes.Join(bytes.Fields(text), []byte(" ")), []byte("0 0 4294967295"))
+}
+
+// asOwner makes root act as the owner of the file at path, so that it writes nothing that
+// the owner cannot. back ends it.
+func asOwner(path string) (back func() error, err error) {
+	root := func() error { return nil }
+	info, err := os.Stat(path)
+	if err != nil || os.Geteuid() != 0 {
+		return root, nil // no file, which is no error here
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 || unmapped(st.Uid) {
+		return root, nil
+	}
+	group := os.Getegid()
+	root = func() error { return errors.Join(syscall.Seteuid(0), syscall.Setegid(group)) }
+	if err := errors.Join(syscall.Setegid(int(st.Gid)), syscall.Seteuid(int(st.Uid))); err != nil {
+		return nil, errors.Join(err, root())
+	}
+	return root, nil
+}
+
+// copyGroup gives f the group of the file that it replaces, and reports success.
+func copyGroup(f *os.File, old fs.FileInfo) bool {
+	st, ok := old.Sys().(*syscall.Stat_t)
+	return ok && f.Chown(-1, int(st.Gid)) == nil
 }

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,22 +15,21 @@ import (
 	"rapport/knock"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
+	"github.com/rogpeppe/go-internal/robustio"
 )
 
 // maxLinks is how many symbolic links are followed, as on Linux.
 const maxLinks = 40
 
-// Update edits the hosts file at path. It waits for the lock that all programs that
-// use Update share, reads the file, calls edit, and replaces the file in one step:
-// readers see either the old file or the new one. If edit fails or changes
-// nothing, the file stays, and edit's error is returned unchanged. edit must not
-// wait for the user, who may need the lock elsewhere, nor call Update.
+// Update edits the hosts file at path under a lock that all who use Update share, and
+// replaces it in one step. If edit fails or changes nothing, the file stays, and edit's
+// error is returned unchanged. edit must not wait for the user, who may need the lock
+// elsewhere, nor call Update.
 //
-// A missing file or folder is created, for the user alone. A file keeps its owner
-// and mode, except that a file with a secret loses the bits that let others read
-// it; root edits a user's file as that user. A file that [Load] refuses is not
-// edited. A symbolic link stays, and its target is replaced. An empty lock file
-// stays beside the file.
+// A missing file or folder is created, for the user alone. A file keeps its owner and
+// mode, but with a secret in it nobody else may read it; root edits a user's file as
+// that user. A file that [Load] refuses is not edited. Of a symbolic link the target is
+// replaced. An empty lock file stays beside the file.
 func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
@@ -45,9 +45,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 		}
 	}()
 	folder, name := filepath.Split(real)
-	if folder == "" {
-		folder = "."
-	}
+	folder = cmp.Or(folder, ".")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(folder), knock.WithoutPath(err))
 	}
@@ -64,47 +62,37 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	if err != nil {
 		return err
 	}
-	e := Editor{doc: doc}
+	e := Editor{doc}
 	if err := edit(&e); err != nil {
 		return err
 	}
-	if bytes.Equal(e.doc.text, doc.text) {
+	if bytes.Equal(e.text, doc.text) {
 		return nil
 	}
 	removeTemporary(folder, name)
-	if err := replace(real, e.doc, info); err != nil {
+	if err := replace(real, e.document, info); err != nil {
 		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
 }
 
-// lockTimeout bounds the wait for other programs that edit the hosts file. An edit
-// takes milliseconds, unless the program was stopped.
+// lockTimeout bounds the wait for the lock. An edit takes milliseconds.
 const lockTimeout = 20 * time.Second
 
 // lock takes the lock at path.
 func lock(ctx context.Context, path string) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("end it, and try again"))
 	defer cancel()
-	type result struct {
-		unlock func()
-		err    error
-	}
-	done := make(chan result)
-	go func() {
-		unlock, err := lockedfile.MutexAt(path).Lock()
-		select {
-		case done <- result{unlock, err}:
-		case <-ctx.Done():
-			if err == nil { // too late
-				unlock()
-			}
-		}
-	}()
+	done := async(lockedfile.MutexAt(path).Lock)
 	select {
 	case r := <-done:
-		return r.unlock, r.err
+		return r.value, r.err
 	case <-ctx.Done():
+		go func() {
+			if late := <-done; late.err == nil {
+				late.value()
+			}
+		}()
 		return nil, fmt.Errorf("another program holds %s: %w", knock.QuotePath(path), context.Cause(ctx))
 	}
 }
@@ -127,8 +115,7 @@ func follow(path string) (string, error) {
 // temporary is the pattern of the names of files that are being written.
 func temporary(name string) string { return "." + name + ".*.tmp" }
 
-// removeTemporary removes the files of writers that were killed. The lock is held,
-// so nobody else is writing.
+// removeTemporary removes what killed writers left. The lock is held: nobody else writes.
 func removeTemporary(folder, name string) {
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
@@ -138,13 +125,9 @@ func removeTemporary(folder, name string) {
 	}
 }
 
-// replace writes the document to path, in one step and synced to disk. old is the
-// file that it replaces, or nil.
+// replace writes the document in the place of old, or nil, in one step, synced to disk.
 func replace(path string, doc document, old fs.FileInfo) (err error) {
-	folder, name := filepath.Split(path)
-	if folder == "" {
-		folder = "."
-	}
+	folder, name := filepath.Dir(path), filepath.Base(path)
 	f, err := os.CreateTemp(folder, temporary(name)) // with mode 0600
 	if err != nil {
 		return err
@@ -155,9 +138,6 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(doc.text); err != nil {
-		return err
-	}
 	perm := fs.FileMode(0o600)
 	if old != nil {
 		perm = old.Mode().Perm()
@@ -168,16 +148,15 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 			perm &= 0o707
 		}
 	}
-	if err = f.Chmod(perm); err != nil && runtime.GOOS != "windows" {
+	_, err = f.Write(doc.text)
+	if modeErr := f.Chmod(perm); runtime.GOOS != "windows" {
+		err = cmp.Or(err, modeErr)
+	}
+	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = rename(f.Name(), path); err != nil {
+	// Windows does not replace a file while someone reads it: Rename tries again.
+	if err = robustio.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	// Syncing the folder puts the new name on the disk. Some systems cannot do it.
@@ -186,15 +165,4 @@ func replace(path string, doc document, old fs.FileInfo) (err error) {
 		_ = d.Close()
 	}
 	return nil
-}
-
-// rename is os.Rename with retries: Windows does not replace a file while someone
-// reads it.
-func rename(from, to string) error {
-	err := os.Rename(from, to)
-	for i := 0; i < 50 && err != nil && runtime.GOOS == "windows"; i++ {
-		time.Sleep(10 * time.Millisecond)
-		err = os.Rename(from, to)
-	}
-	return err
 }

@@ -51,7 +51,7 @@ func TestUpdateTightensTheMode(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := hosts.NewHost("b")
-		h.Secret = hosts.InlineSecret(knocktest.NewSecret(t, "f00b4r"))
+		h.Secret = hosts.SecretRef{Inline: knocktest.NewSecret(t, "f00b4r")}
 		if err := hosts.Update(t.Context(), path, func(e *hosts.Editor) error { return e.Add(h) }); err != nil {
 			t.Fatal(err)
 		}

@@ -202,7 +202,7 @@ func (s *Screen) save() tea.Cmd {
 	s.Reload()
 	s.cursor = max(0, slices.IndexFunc(s.all, func(other hosts.Host) bool { return other.Name == h.Name }))
 	if !r.secret.IsZero() {
-		s.notice = "the secret of " + h.Name + " is in " + cmp.Or(h.Secret.Path(), "the keyring") + "; the server needs the same"
+		s.notice = "the secret of " + h.Name + " is in " + cmp.Or(h.Secret.Path, "the keyring") + "; the server needs the same"
 	}
 	if old == nil {
 		return s.unlock(h)

@@ -1,7 +1,21 @@
+// Package legacy reads the shell scripts in which the scheme was used before
+// rapport: the article's own, and what people made of them.
+//
+// [ParseScript] looks for a call of the article's function,
+//
+//	calc_knock_ports SECRET BOTTOM TOP
+//
+// whose arguments may be quoted, or variables that the script sets before. A copy
+// of the article from the web, with its prose and joined lines, works too.
+//
+// Nothing is ever run: variables, functions, branches and loops are followed as far
+// as that is possible without. If a part of the call depends on more, the error says
+// which part and why, and never shows an argument, since it may be the secret.
 package legacy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -31,11 +45,8 @@ var ErrNoCall = errors.New("there is no call calc_knock_ports SECRET BOTTOM TOP 
 const calcFunction = "calc_knock_ports"
 
 // ParseScript reads an old script in the article's style, a client's or a
-// server's: its call calc_knock_ports SECRET BOTTOM TOP, by the shell's rules
-// for quotes and for variables that were set before; the host that nc or
-// host=... names; and the SSH port of nc or --dport. It runs nothing. It
-// also reads a copy of the article from the web, with joined lines and text around
-// the script.
+// server's: its call calc_knock_ports SECRET BOTTOM TOP; the host that nc or
+// host=... names; and the SSH port of nc or --dport.
 //
 // It wraps ErrNoCall, or knock.ErrSecret if the secret is not valid. It fails if a
 // part of the call depends on running the script, if calls differ, or if text is
@@ -56,8 +67,8 @@ func ParseScript(text []byte) (Script, error) {
 		return Script{}, err
 	}
 	s.Gate = slices.ContainsFunc(script.commands, func(words []word) bool { return slices.ContainsFunc(words, isFirewall) })
-	var netcatPort int
-	s.Host, netcatPort = findNetcat(script.commands, s.Range)
+	host, port := findNetcat(script.commands, s.Range)
+	s.Host, s.SSHPort = host, cmp.Or(findAcceptPort(script.commands), port)
 	if s.Host == "" {
 		for _, name := range []string{"host", "HOST", "server", "SERVER"} {
 			if v := script.value(name); v.unknown == nil && isHost(v.text) {
@@ -66,13 +77,9 @@ func ParseScript(text []byte) (Script, error) {
 			}
 		}
 	}
-	if s.SSHPort = findAcceptPort(script.commands); s.SSHPort == 0 {
-		s.SSHPort = netcatPort
-	}
 	return s, nil
 }
 
-// findCall finds the call of the function, which must be unique.
 func findCall(commands [][]word) (Script, error) {
 	var calls []Script
 	var bad error
@@ -120,11 +127,9 @@ func call(line int, args []word) (s Script, isCall bool, err error) {
 			return fail("%s %w; write it into the call", what, err)
 		}
 	}
-	bottom, err1 := strconv.Atoi(args[1].text)
-	top, err2 := strconv.Atoi(args[2].text)
-	var err3 error
-	s.Range, err3 = knock.NewRange(bottom, top)
-	if err1 != nil || err2 != nil || err3 != nil {
+	bottom, errBottom := strconv.Atoi(args[1].text)
+	top, errTop := strconv.Atoi(args[2].text)
+	if s.Range, err = knock.NewRange(bottom, top); cmp.Or(errBottom, errTop, err) != nil {
 		return fail("the second and third argument of %s are not a range of ports, bottom below top, within 1-65535", calcFunction)
 	}
 	if s.Secret, err = knock.ParseSecret(args[0].text); err != nil {
@@ -133,13 +138,8 @@ func call(line int, args []word) (s Script, isCall bool, err error) {
 	return s, true, nil
 }
 
-// isFirewall reports whether w is a command that sets netfilter's rules.
 func isFirewall(w word) bool {
-	switch path.Base(w.text) {
-	case "iptables", "ip6tables", "iptables-restore", "nft":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"iptables", "ip6tables", "iptables-restore", "nft"}, path.Base(w.text))
 }
 
 // netcatOptions are the options of the various netcats that take an argument.
@@ -151,9 +151,7 @@ func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 	var all []string
 	for _, words := range commands {
 		for i, w := range words {
-			switch path.Base(w.text) {
-			case "nc", "ncat", "netcat":
-			default:
+			if !slices.Contains([]string{"nc", "ncat", "netcat"}, path.Base(w.text)) {
 				continue
 			}
 			to, n := netcatTarget(words[i+1:])
@@ -171,8 +169,7 @@ func findNetcat(commands [][]word, r knock.Range) (host string, port int) {
 	return host, port
 }
 
-// netcatTarget returns the host and the port among the arguments of nc, as far as
-// they are known.
+// netcatTarget returns host and port of nc's arguments, as far as they are known.
 func netcatTarget(args []word) (host string, port int) {
 	for len(args) > 0 && strings.HasPrefix(args[0].text, "-") {
 		option, n := args[0].text, 1
@@ -199,10 +196,8 @@ func netcatTarget(args []word) (host string, port int) {
 
 // isHost reports whether s looks like a host's name or address.
 func isHost(s string) bool {
-	other := func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._:-", c))
-	}
-	return knock.CheckHost(s) == nil && strings.IndexFunc(s, other) < 0 && strings.Trim(s, "._:-") != ""
+	const letters, marks = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "._:-"
+	return knock.CheckHost(s) == nil && strings.Trim(s, letters+marks) == "" && strings.Trim(s, marks) != ""
 }
 
 // findAcceptPort returns the port of a server script's accept rule, or else 22 if a
@@ -233,8 +228,7 @@ func findAcceptPort(commands [][]word) int {
 	return fallback
 }
 
-// rulePort returns the destination port of an iptables rule, or 0, and whether it
-// is the accept rule.
+// rulePort returns an iptables rule's port, or 0, and whether it is the accept rule.
 func rulePort(args []word) (port int, accepts bool) {
 	for i, a := range args {
 		if isFirewall(a) {

@@ -9,22 +9,20 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// variable is the value that a script assigned to a name.
+type variable struct {
+	text    string
+	unknown error // why the text is not known without running the script
+}
+
 // word is a word of a command, with the variables in it replaced.
 type word struct {
-	text string
+	variable
 	line int
-	// unknown says why the text is not known without running the script.
-	unknown error
 }
 
 // is reports whether w is known to be s.
 func (w word) is(s string) bool { return w.unknown == nil && w.text == s }
-
-// variable is the value that a script assigned to a name.
-type variable struct {
-	text    string
-	unknown error
-}
 
 // Reasons why a word is not known.
 var (
@@ -75,7 +73,6 @@ type function struct {
 	called bool
 }
 
-// statements follows a list of statements.
 func (r *shellReading) statements(list []*syntax.Stmt) {
 	for _, s := range list {
 		r.statement(s)
@@ -277,12 +274,10 @@ func (r *shellReading) assign(a *syntax.Assign) {
 	case a.Value == nil:
 		r.vars[a.Name.Value] = variable{}
 	default:
-		w := r.expand(a.Value)
-		r.vars[a.Name.Value] = variable{w.text, w.unknown}
+		r.vars[a.Name.Value] = r.expand(a.Value).variable
 	}
 }
 
-// value returns the value of a variable.
 func (r *shellReading) value(name string) variable {
 	if v, ok := r.vars[name]; ok {
 		return v
@@ -345,8 +340,7 @@ func (r *shellReading) expand(w *syntax.Word) word {
 	return out
 }
 
-// literal returns w without the backslashes outside of quotes, which
-// [expand.Literal] does not remove, and with any tilde unchanged.
+// literal removes the backslashes outside of quotes, as [expand.Literal] does not.
 func literal(w *syntax.Word) *syntax.Word {
 	out := &syntax.Word{}
 	for _, part := range w.Parts {
@@ -365,16 +359,13 @@ func literal(w *syntax.Word) *syntax.Word {
 	return out
 }
 
-// variables are the variables that a word may contain; unknown ones count as
-// unset.
+// variables are what a word may contain; unknown ones count as unset.
 type variables struct{ r *shellReading }
 
-// Get implements [expand.Environ].
 func (v variables) Get(name string) expand.Variable {
 	held := v.r.value(name)
 	if len(name) == 1 && name[0] >= '1' && name[0] <= '9' && int(name[0]-'0') < len(v.r.params) {
-		w := v.r.params[name[0]-'0']
-		held = variable{w.text, w.unknown}
+		held = v.r.params[name[0]-'0'].variable
 	}
 	if held.unknown != nil {
 		return expand.Variable{}

@@ -15,8 +15,7 @@ const (
 	maxParsed = 8 * MaxScript
 	// maxRestarts bounds how often parsing starts again after a syntax error.
 	maxRestarts = 400
-	// maxNesting bounds how deep a script nests: the parser's time grows with the
-	// square of it.
+	// maxNesting bounds how deep a script nests: the parser's time grows with its square.
 	maxNesting = 400
 )
 
@@ -30,22 +29,16 @@ func readShell(text string) *shellReading {
 		r := newReading()
 		r.statements(file.Stmts)
 		r.followUncalled()
-		for _, words := range r.commands {
-			if words[0].is(calcFunction) {
-				return r
-			}
+		if slices.ContainsFunc(r.commands, func(words []word) bool { return words[0].is(calcFunction) }) {
+			return r
 		}
 	}
 	r := newReading()
-	lines, origin := splitProse(text)
-	r.origin = origin
-	offsets := make([]int, len(lines))
-	for i := 1; i < len(lines); i++ {
-		offsets[i] = offsets[i-1] + len(lines[i-1]) + 1
-	}
+	var lines []string
+	lines, r.origin = splitProse(text)
 	text = strings.Join(lines, "\n")
 	for parsed, n := 0, 0; r.base < len(lines) && parsed < maxParsed && n < maxRestarts; n++ {
-		rest := strings.NewReader(text[offsets[r.base]:])
+		rest := strings.NewReader(text)
 		end := 1 // the line where the last valid statement ends, or the first line
 		var err error
 		for s, failed := range parser.StmtsSeq(rest) {
@@ -59,6 +52,9 @@ func readShell(text string) *shellReading {
 		}
 		parsed += int(rest.Size()) - rest.Len()
 		r.base += end
+		for range end {
+			_, text, _ = strings.Cut(text, "\n")
+		}
 	}
 	r.followUncalled()
 	return r
@@ -86,18 +82,13 @@ func newReading() *shellReading {
 	return &shellReading{vars: map[string]variable{}, functions: map[string]*function{}}
 }
 
-// followUncalled follows the functions that the script never calls. The variables
-// that they set do not count.
+// followUncalled follows the functions that are never called, for their commands alone.
 func (r *shellReading) followUncalled() {
-	vars := r.vars
 	for _, name := range slices.Sorted(maps.Keys(r.functions)) {
 		if f := r.functions[name]; !f.called {
-			r.isolated(func() {
-				r.follow(f, nil)
-			})
+			r.isolated(func() { r.follow(f, nil) })
 		}
 	}
-	r.vars = vars
 }
 
 // splitProse returns the lines of a text, with each command on a line of its own,
@@ -160,8 +151,7 @@ func splitCommands(line string) []string {
 	return append(lines, b.String())
 }
 
-// quoted returns the length of the quotation that s starts with, or 0 if it does
-// not end.
+// quoted returns the length of the quotation at the start of s, or 0 if it does not end.
 func quoted(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -174,8 +164,7 @@ func quoted(s string) int {
 	return 0
 }
 
-// startsCommand reports whether a word starts a command that such scripts use, or
-// ends a list of commands.
+// startsCommand reports whether a word starts a command of such scripts, or ends a list.
 func startsCommand(w string) bool {
 	switch strings.TrimRight(w, ";") {
 	case calcFunction, "}", "for", "while", "if", "then", "else", "fi", "do", "done", "echo", "exec",

@@ -1,15 +1,17 @@
 package sshconfig
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os/user"
+	"slices"
 	"strings"
 
 	"rapport/knock"
 )
 
-// match evaluates the words of a Match line after the keyword, as far as that is
-// possible without running anything.
+// match evaluates a Match line, as far as possible without running anything.
 func (c *reader) match(words []string) (block, error) {
 	result := block{holds: yes}
 	var named bool
@@ -44,7 +46,9 @@ func (c *reader) match(words []string) (block, error) {
 		case (met == yes) == negated:
 			result.holds = no
 		case !negated && (criterion == "host" || criterion == "originalhost"):
-			named = named || moreThanWildcards(words[i])
+			named = named || slices.ContainsFunc(strings.Split(words[i], ","), func(p string) bool {
+				return !strings.HasPrefix(p, "!") && strings.Trim(p, "*?") != ""
+			})
 		}
 	}
 	if len(words) == 0 {
@@ -57,7 +61,6 @@ func (c *reader) match(words []string) (block, error) {
 	return result, nil
 }
 
-// criterion evaluates one criterion and its value.
 func (c *reader) criterion(name, value string) (certainty, error) {
 	if len(value) > maxPattern {
 		return no, errors.New("a pattern is too long")
@@ -68,23 +71,20 @@ func (c *reader) criterion(name, value string) (certainty, error) {
 	subject, fold := "", false
 	switch name {
 	case "host": // the HostName so far, if any
-		subject, fold = c.host, true
-		if c.hostName != "" {
-			host, err := expandTokens(c.hostName, c.name)
-			if err != nil {
-				return no, err
-			}
-			subject = host
+		fold = true
+		var err error
+		if subject, err = c.target(c.host); err != nil {
+			return no, err
 		}
 	case "originalhost":
 		subject, fold = c.name, true
 	case "user", "localuser":
-		remote, local, err := c.login()
+		u, err := user.Current()
 		if err != nil {
-			return no, err
+			return no, fmt.Errorf("cannot find the current user: %s", knock.Excerpt(err.Error()))
 		}
-		if subject = remote; name == "localuser" {
-			subject = local
+		if subject = u.Username; name == "user" {
+			subject = cmp.Or(c.user, subject) // the one that ssh logs in as, as far as the lines so far say
 		}
 	default:
 		return perhaps, nil
@@ -93,16 +93,6 @@ func (c *reader) criterion(name, value string) (certainty, error) {
 		return yes, nil
 	}
 	return no, nil
-}
-
-// moreThanWildcards reports whether one of the patterns of a list names hosts.
-func moreThanWildcards(list string) bool {
-	for _, p := range strings.Split(list, ",") {
-		if !strings.HasPrefix(p, "!") && strings.Trim(p, "*?") != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // matchList reports whether a list of patterns matches s. A pattern with '!' that
@@ -125,8 +115,7 @@ func matchList(s, list string, fold bool) bool {
 	return matched
 }
 
-// matchPattern reports whether a pattern matches all of s: '*' matches any text,
-// '?' any byte.
+// matchPattern matches all of s: '*' is any text, '?' any byte.
 func matchPattern(s, pattern string) bool {
 	star, resume := -1, 0 // the last '*', and where in s the rest was tried
 	i, j := 0, 0
@@ -152,37 +141,25 @@ func matchPattern(s, pattern string) bool {
 // one equals sign, with double quotes around whole words, up to a comment.
 func splitMatch(line string) []string {
 	const space = " \t\r\n"
-	next := func() (word string, more bool) {
-		if line == "" {
-			return "", false
-		}
-		if rest, ok := strings.CutPrefix(line, `"`); ok {
-			word, line, more = strings.Cut(rest, `"`)
-			line = strings.TrimLeft(line, space)
-			return word, more
-		}
-		end := strings.IndexAny(line, space+"=")
-		if end < 0 {
-			word, line = line, ""
-			return word, true
-		}
-		word, line = line[:end], line[end:]
-		rest := strings.TrimLeft(line, space)
-		if strings.HasPrefix(rest, "=") {
-			rest = strings.TrimLeft(rest[1:], space)
-		}
-		line = rest
-		return word, true
-	}
 	line = strings.TrimLeft(strings.TrimRight(line, space+"\f"), space)
 	var words []string
-	for keyword := true; ; keyword = false {
-		word, more := next()
-		if !more || strings.HasPrefix(word, "#") {
-			return words
+	for line != "" {
+		var word string
+		if rest, quoted := strings.CutPrefix(line, `"`); quoted {
+			var closed bool
+			if word, line, closed = strings.Cut(rest, `"`); !closed {
+				break
+			}
+			line = strings.TrimLeft(line, space)
+		} else {
+			end := strings.IndexAny(line+" ", space+"=")
+			word, line = line[:end], strings.TrimLeft(line[end:], space)
+			line = strings.TrimLeft(strings.TrimPrefix(line, "="), space)
 		}
-		if !keyword {
-			words = append(words, word)
+		if strings.HasPrefix(word, "#") {
+			break
 		}
+		words = append(words, word)
 	}
+	return words[min(1, len(words)):]
 }

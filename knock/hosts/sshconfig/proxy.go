@@ -67,8 +67,7 @@ func (p Proxy) command(host string) (string, error) {
 	return line, nil
 }
 
-// sshWord quotes a word of a ProxyCommand: ssh expands % in it and passes it to the
-// user's shell.
+// sshWord quotes a word for ssh, which expands %, and for the shell that ssh runs.
 func sshWord(s string) string { return quoteWord(strings.ReplaceAll(s, "%", "%%")) }
 
 // quoteWord quotes a word for the shell that runs a ProxyCommand.

@@ -20,12 +20,9 @@ const (
 	maxPattern = 1024
 )
 
-// read reads one file. depth counts the Includes above it, and outer is the block
-// that includes it.
+// read reads a file, depth Includes down, which the block outer includes.
 func (c *reader) read(path string, depth int, outer block) error {
-	fail := func(err error) error {
-		return fmt.Errorf("ssh configuration %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
-	}
+	fail := func(err error) error { return &fileError{path, err} }
 	c.files++
 	if depth > maxDepth || c.files > maxFiles {
 		return fail(errors.New("too many files are included"))
@@ -53,9 +50,8 @@ func (c *reader) read(path string, depth int, outer block) error {
 	b := outer
 	for n, line := range bytes.Split(text, []byte("\n")) {
 		if err := c.line(path, n+1, string(line), &b, depth, outer); err != nil {
-			var included *includedError
-			if errors.As(err, &included) {
-				return included.err
+			if _, included := errors.AsType[*fileError](err); included {
+				return err
 			}
 			return fail(fmt.Errorf("line %d: %w", n+1, err))
 		}
@@ -63,12 +59,18 @@ func (c *reader) read(path string, depth int, outer block) error {
 	return nil
 }
 
-// includedError wraps an error that already names its file.
-type includedError struct{ err error }
+// fileError is why a file cannot be read.
+type fileError struct {
+	path string
+	err  error
+}
 
-func (e *includedError) Error() string { return e.err.Error() }
+func (e *fileError) Error() string {
+	return fmt.Sprintf("ssh configuration %s: %v", knock.QuotePath(e.path), knock.WithoutPath(e.err))
+}
 
-// include reads the files of an Include line, in order.
+func (e *fileError) Unwrap() error { return e.err }
+
 func (c *reader) include(args []string, depth int, outer block) error {
 	for _, pattern := range args {
 		pattern, err := ExpandHome(pattern)
@@ -87,11 +89,7 @@ func (c *reader) include(args []string, depth int, outer block) error {
 				continue // such as a folder that a wildcard matches
 			}
 			if err := c.read(p, depth+1, outer); err != nil {
-				var inner *includedError
-				if errors.As(err, &inner) {
-					return err
-				}
-				return &includedError{err}
+				return err
 			}
 		}
 	}

@@ -1,3 +1,12 @@
+// Package sshconfig reads from ~/.ssh/config (ssh_config(5)) which address and port
+// ssh connects to for a host, and writes the lines that make ssh use rapport.
+//
+// [Lookup] returns a [Host] for a name, as ssh -G would; tests compare the two. It
+// does not start ssh, run a command or resolve a name: what depends on that is left
+// out, with a line in Host.Doubts for the user to check.
+//
+// A [Proxy] is rapport as ssh's ProxyCommand: as arguments of ssh, or as lines for
+// the configuration, quoted for the shell that ssh runs.
 package sshconfig
 
 import (
@@ -6,7 +15,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,8 +31,7 @@ type Host struct {
 	Doubts  []string // settings that may apply too, a line each, with the reason
 }
 
-// DefaultPath returns the path of the user's ssh configuration,
-// ~/.ssh/config, or nothing if there is no home folder.
+// DefaultPath returns ~/.ssh/config, or nothing if there is no home folder.
 func DefaultPath() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -33,19 +40,14 @@ func DefaultPath() string {
 	return filepath.Join(home, ".ssh", "config")
 }
 
-// Lookup returns the address and port of a name in the ssh configuration at path
-// (ssh_config(5)), like ssh -G -F path: HostName with %h expanded, and Port, from
-// the Host and Match blocks that apply to the name and to the user that the
-// configuration sets. Include is followed, relative to the file's folder, and the
-// configuration is read a second time if there is Match final. If the result is
-// not Known, its address is the name itself.
+// Lookup returns the address and port of a name in the ssh configuration at path, like
+// ssh -G -F path: from the Host and Match blocks that apply to the name and to the user
+// that the configuration sets, with Include, relative to the file's folder, and with a
+// second pass if there is Match final. If the result is not Known, its address is name.
 //
-// Nothing is run and no name is resolved. Match exec and other criteria that only
-// ssh can evaluate, and CanonicalizeHostname, are skipped, with a line in Doubts
-// if they may change the address or the port.
-//
-// An error says why the configuration cannot be read or parsed. A missing
-// configuration is no error.
+// Criteria that only ssh can evaluate, such as Match exec, and CanonicalizeHostname are
+// skipped, with a line in Doubts if they may change the result. A missing configuration
+// is no error.
 func Lookup(path, name string) (Host, error) {
 	nothing := Host{Address: name, Port: knock.DefaultSSHPort}
 	if path == "" || knock.CheckHost(name) != nil {
@@ -56,10 +58,7 @@ func Lookup(path, name string) (Host, error) {
 	if err == nil && c.wantsFinal {
 		err = c.readAgain(path)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nothing, err
 	}
 	nothing.Doubts = c.doubts
@@ -73,17 +72,14 @@ func Lookup(path, name string) (Host, error) {
 	return h, nil
 }
 
-// result returns the host that the values describe.
 func (c *reader) result() (Host, error) {
-	h := Host{Address: c.name, Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
+	h := Host{Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
 	var err error
-	if c.hostName != "" {
-		if h.Address, err = expandTokens(c.hostName, c.name); err != nil {
-			return h, err
-		}
-		if err := knock.CheckHost(h.Address); err != nil {
-			return h, fmt.Errorf("HostName: %w", err)
-		}
+	if h.Address, err = c.target(c.name); err != nil {
+		return h, err
+	}
+	if err := knock.CheckHost(h.Address); err != nil {
+		return h, fmt.Errorf("HostName: %w", err)
 	}
 	if c.port != "" {
 		if h.Port, err = strconv.Atoi(c.port); err != nil || h.Port < 1 || h.Port > 65535 {
@@ -96,12 +92,9 @@ func (c *reader) result() (Host, error) {
 // readAgain reads the configuration a second time, as ssh does for Match final:
 // Host lines now match the HostName, and values found before stay.
 func (c *reader) readAgain(path string) error {
-	if c.hostName != "" {
-		host, err := expandTokens(c.hostName, c.name)
-		if err != nil {
-			return err
-		}
-		c.host = host
+	var err error
+	if c.host, err = c.target(c.host); err != nil {
+		return err
 	}
 	if addr, err := netip.ParseAddr(c.host); err == nil {
 		c.host = addr.String()
@@ -113,28 +106,17 @@ func (c *reader) readAgain(path string) error {
 	return c.read(path, 0, block{holds: yes})
 }
 
-// expandTokens expands the tokens that HostName may contain: %h and %%.
-func expandTokens(s, name string) (string, error) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		i++
-		switch {
-		case i < len(s) && s[i] == 'h':
-			b.WriteString(name)
-		case i < len(s) && s[i] == '%':
-			b.WriteByte('%')
-		default:
-			return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", knock.Quote(s))
-		}
+// target returns the HostName so far, with %h and %% expanded, or what stands for it.
+func (c *reader) target(otherwise string) (string, error) {
+	if c.hostName == "" {
+		return otherwise, nil
 	}
-	return b.String(), nil
+	if strings.Contains(strings.NewReplacer("%%", "", "%h", "").Replace(c.hostName), "%") {
+		return "", fmt.Errorf("HostName %s: only %%h and %%%% can be expanded", knock.Quote(c.hostName))
+	}
+	return strings.NewReplacer("%%", "%", "%h", c.name).Replace(c.hostName), nil
 }
 
-// reader reads a configuration for one name.
 type reader struct {
 	name   string // as given
 	host   string // what Host lines match: the name, or its HostName in the second pass
@@ -165,8 +147,7 @@ type block struct {
 	why   string // the reason for perhaps
 }
 
-// line reads line n of file, which belongs to block b. outer is the block that
-// includes the file.
+// line reads line n of file, in block b. outer is the block that includes the file.
 func (c *reader) line(file string, n int, line string, b *block, depth int, outer block) error {
 	words, err := splitWords(line)
 	if err != nil || len(words) == 0 {
@@ -188,13 +169,10 @@ func (c *reader) line(file string, n int, line string, b *block, depth int, oute
 	case "include":
 		return c.include(args, depth, *b)
 	case "hostname", "port", "user", "canonicalizehostname":
-	default:
-		return nil
+		if len(args) > 0 && b.holds != no {
+			c.set(file, n, keyword, args[0], *b)
+		}
 	}
-	if len(args) == 0 || b.holds == no {
-		return nil
-	}
-	c.set(file, n, keyword, args[0], *b)
 	return nil
 }
 
@@ -251,15 +229,15 @@ func (c *reader) hostLine(patterns []string) (block, error) {
 	return b, nil
 }
 
-// login returns the user that ssh logs in as, as far as the lines so far say, and
-// the local user.
-func (c *reader) login() (remote, local string, err error) {
-	u, err := user.Current()
+// ExpandHome replaces a leading ~/ by the home folder.
+func ExpandHome(path string) (string, error) {
+	rest, ok := strings.CutPrefix(path, "~/")
+	if !ok {
+		return path, nil
+	}
+	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", "", fmt.Errorf("cannot find the current user: %s", knock.Excerpt(err.Error()))
+		return "", fmt.Errorf("cannot find the home folder that %s starts with: %s", knock.QuotePath(path), knock.Excerpt(err.Error()))
 	}
-	if c.user != "" {
-		return c.user, u.Username, nil
-	}
-	return u.Username, u.Username, nil
+	return filepath.Join(home, rest), nil
 }

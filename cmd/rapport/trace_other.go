@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// denyTracing is for Linux.
-func denyTracing() {}
