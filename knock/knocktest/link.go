@@ -38,7 +38,7 @@ func newLink(t testing.TB) *link {
 		l := &link{net: outer, n: n, name: fmt.Sprintf("knock%d", n), last: 1}
 		// Without an address of its own a bridge has the lowest one of its ports,
 		// which would change with each new host.
-		err := ip("link", "add", l.name, "address", l.mac(1), "type", "bridge",
+		err := tryIP("link", "add", l.name, "address", l.mac(1).String(), "type", "bridge",
 			"stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
 		if err != nil && strings.Contains(err.Error(), "File exists") {
 			continue
@@ -46,25 +46,15 @@ func newLink(t testing.TB) *link {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := ip("link", "del", l.name); err != nil {
-				t.Error(err)
-			}
-		})
+		removeLink(t, l.name)
 		for _, setting := range ipv6Settings {
 			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting.name), []byte(setting.value), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, args := range [][]string{
-			{"addr", "add", l.addr4(1).String() + "/24", "dev", l.name},
-			{"addr", "add", l.addr6(1).String() + "/64", "dev", l.name, "nodad"},
-			{"link", "set", l.name, "up"},
-		} {
-			if err := ip(args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		ip(t, "addr", "add", l.addr4(1).String()+"/24", "dev", l.name)
+		ip(t, "addr", "add", l.addr6(1).String()+"/64", "dev", l.name, "nodad")
+		ip(t, "link", "set", l.name, "up")
 		return l
 	}
 	t.Fatal("more than 254 servers at a time")
@@ -110,22 +100,30 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 	h.Addr4, h.Addr6 = l.addr4(k), l.addr6(k)
 	port = fmt.Sprintf("%sp%d", l.name, k)
 	h.Run(t, "sh", "-c", configureHost, "configure", "before")
-	if err := ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k), "netns", fmt.Sprint(h.pid())); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k).String(), "netns", fmt.Sprint(h.pid()))
+	removeLink(t, port)
+	h.Run(t, "sh", "-c", configureHost, "configure", "after", h.Addr4.String(), h.Addr6.String())
+	ip(t, "link", "set", port, "master", l.name, "up")
+	h.awaitReached(t)
+	return port
+}
+
+// removeLink removes a device at the end of the test.
+func removeLink(t testing.TB, name string) {
 	t.Cleanup(func() {
-		if err := ip("link", "del", port); err != nil {
+		if err := tryIP("link", "del", name); err != nil {
 			t.Error(err)
 		}
 	})
-	h.Run(t, "sh", "-c", configureHost, "configure", "after", h.Addr4.String(), h.Addr6.String())
-	if err := ip("link", "set", port, "master", l.name, "up"); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// awaitReached returns once packets go both ways between the test process and the
+// host.
+func (h *Host) awaitReached(t testing.TB) {
+	t.Helper()
 	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
-		await(t, "a host is reached at "+a.String(), func() bool { return refuses(a) })
+		Eventually(t, "a host is reached at "+a.String(), func() bool { return refuses(a) })
 	}
-	return port
 }
 
 func (l *link) addr4(k int) netip.Addr {
@@ -138,7 +136,9 @@ func (l *link) addr6(k int) netip.Addr {
 
 // mac is derived from the addresses, so that a neighbour table with an earlier
 // host of the same address stays right.
-func (l *link) mac(k int) string { return fmt.Sprintf("02:%d:00:00:%02x:%02x", l.net, l.n, k) }
+func (l *link) mac(k int) net.HardwareAddr {
+	return net.HardwareAddr{2, l.net/10<<4 | l.net%10, 0, 0, byte(l.n), byte(k)}
+}
 
 // refuses reports whether the host refuses a connection, which proves that packets
 // reach it and come back.

@@ -43,10 +43,8 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 	h.Run(t, "sh", "-c", configureHost, "configure", "before")
 	begin := func() {}
 	if p == (Path{}) {
-		if err := ip("link", "add", "eth1", "address", r.inner.mac(1), "netns", fmt.Sprint(r.pid()),
-			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2), "netns", fmt.Sprint(h.pid())); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, "link", "add", "eth1", "address", r.inner.mac(1).String(), "netns", fmt.Sprint(r.pid()),
+			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2).String(), "netns", fmt.Sprint(h.pid()))
 	} else {
 		begin = p.relay(t, r.Host, h)
 	}
@@ -56,13 +54,9 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 		ip route add default via "$5"`, "configure", "after",
 		h.Addr4.String(), h.Addr6.String(), r.inner.addr4(1).String(), r.inner.addr6(1).String())
 	for _, args := range r.routes() {
-		if err := ip(args...); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, args...)
 	}
-	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
-		await(t, "a host behind a router is reached at "+a.String(), func() bool { return refuses(a) })
-	}
+	h.awaitReached(t)
 	begin()
 }
 
@@ -79,15 +73,8 @@ func (r *Router) routes() [2][]string {
 // address; only a reset comes from the server's.
 func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
 	t.Helper()
-	verdicts := map[Refusal][2]string{
-		Drop:            {"DROP", "DROP"},
-		Reset:           {"REJECT --reject-with tcp-reset", "REJECT --reject-with tcp-reset"},
-		PortUnreachable: {"REJECT --reject-with icmp-port-unreachable", "REJECT --reject-with icmp6-port-unreachable"},
-		AdminProhibited: {"REJECT --reject-with icmp-admin-prohibited", "REJECT --reject-with icmp6-adm-prohibited"},
-		HostUnreachable: {"REJECT --reject-with icmp-host-unreachable", "REJECT --reject-with icmp6-addr-unreachable"},
-	}[how]
-	for i, table := range tables {
-		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", table, ports, verdicts[i]))
+	for i, verdict := range [...]string{refusals[how].v4, refusals[how].v6} {
+		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", tables[i], ports, verdict))
 	}
 }
 

@@ -24,7 +24,7 @@ func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 	// A process that another test is starting has copies of all sockets until exec,
 	// also of a listener that was closed in the meantime.
 	err := open()
-	for deadline := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline); err = open() {
+	for deadline := time.Now().Add(Patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline); err = open() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err != nil {
@@ -92,9 +92,7 @@ func (h *Host) serveUDP(t testing.TB, port int, answer func([]byte) []byte) {
 
 // answerUDP answers every packet to conn, which it closes when the test is over.
 func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	background(t, conn, func() {
 		p := make([]byte, 1500)
 		for {
 			n, from, err := conn.ReadFrom(p)
@@ -108,10 +106,16 @@ func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
 				_, _ = conn.WriteTo(a, from) // UDP may lose it
 			}
 		}
-	}()
+	})
+}
+
+// background runs f beside the test. At the end of the test it closes c, which ends f.
+func background(t testing.TB, c io.Closer, f func()) {
+	var running sync.WaitGroup
+	running.Go(f)
 	t.Cleanup(func() {
-		conn.Close()
-		<-done
+		_ = c.Close()
+		running.Wait()
 	})
 }
 

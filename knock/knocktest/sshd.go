@@ -52,7 +52,7 @@ func (s *Server) StartSSHD(t testing.TB) {
 			s.endSSHD(t, syscall.SIGKILL)
 		}
 	})
-	await(t, "sshd listens", func() bool {
+	Eventually(t, "sshd listens", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("sshd ended:\n%s", s.SSHDLog())
@@ -85,7 +85,7 @@ func (s *Server) StopSSHD(t testing.TB) {
 
 func (s *Server) endSSHD(t testing.TB, sig syscall.Signal) {
 	t.Helper()
-	await(t, "sshd ends", func() bool {
+	Eventually(t, "sshd ends", func() bool {
 		// Each time: nsenter may not have forked at the first one.
 		_ = signalInside(s.sshd.cmd.Process.Pid, sig)
 		select {

@@ -12,30 +12,29 @@ import (
 func NewSecret(t testing.TB, text string) knock.Secret {
 	t.Helper()
 	s, err := knock.ParseSecret(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return valid(t, s, err)
 }
 
 // NewRange returns the range from bottom to top.
 func NewRange(t testing.TB, bottom, top int) knock.Range {
 	t.Helper()
 	r, err := knock.NewRange(bottom, top)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return valid(t, r, err)
 }
 
 // ParseRange returns the range of a valid text.
 func ParseRange(t testing.TB, text string) knock.Range {
 	t.Helper()
 	r, err := knock.ParseRange(text)
+	return valid(t, r, err)
+}
+
+func valid[T any](t testing.TB, v T, err error) T {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return v
 }
 
 // ClientAt returns a client whose clock starts at t.
