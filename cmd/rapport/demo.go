@@ -76,7 +76,7 @@ func runDemo(cmd *cobra.Command, f *flags, c tui.Config, server demo.Config, sig
 			return
 		}
 		select {
-		case events <- "demo: " + e.String():
+		case events <- fmt.Sprintf("demo: port %d: %v", e.Port, e.Err):
 		default: // the screens have ended
 		}
 	}

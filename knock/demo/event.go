@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -38,23 +37,4 @@ type Event struct {
 	Phase int // 1 to 5
 	Hour  knock.Hour
 	Err   error
-}
-
-// String returns the event as one line, without the time.
-func (e Event) String() string {
-	switch e.Kind {
-	case Entered:
-		return fmt.Sprintf("%v into phase %d by port %d", e.Addr, e.Phase, e.Port)
-	case Opened:
-		return fmt.Sprintf("ssh open for %v", e.Addr)
-	case Shut:
-		return fmt.Sprintf("ssh shut for %v", e.Addr)
-	case Refreshed:
-		return fmt.Sprintf("ports of %v", e.Hour)
-	case PortTaken:
-		return fmt.Sprintf("port %d: %v", e.Port, e.Err)
-	case Login:
-		return fmt.Sprintf("session from %v", e.Addr)
-	}
-	return fmt.Sprintf("event %d", int(e.Kind))
 }

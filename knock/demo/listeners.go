@@ -124,12 +124,7 @@ func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		_ = l.Close()
-		return nil, fmt.Errorf("%v is no TCP listener", l.Addr())
-	}
-	return tcp, nil
+	return l.(*net.TCPListener), nil
 }
 
 // listen listens on the ports of so many hours from this one on, and closes all
@@ -167,7 +162,7 @@ func (s *StandIn) listen(hours int) {
 		if err != nil {
 			s.taken[port] = true
 			if !was[port] {
-				s.emit(Event{Kind: PortTaken, Port: int(port), Err: reason(err)})
+				s.portTaken(port, err)
 			}
 			continue
 		}
@@ -175,13 +170,12 @@ func (s *StandIn) listen(hours int) {
 	}
 }
 
-// reason returns the short cause of a failed listen.
-func reason(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
+// portTaken reports a failed listen with its short cause: s.mu is held.
+func (s *StandIn) portTaken(port uint16, err error) {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		err = errno
 	}
-	return err
+	s.emit(Event{Kind: PortTaken, Port: int(port), Err: err})
 }
 
 // openSSH listens on the SSH port, unless the server is down: s.mu is held.
@@ -191,7 +185,7 @@ func (s *StandIn) openSSH() {
 	}
 	l, err := listenTCP(s.ssh)
 	if err != nil {
-		s.emit(Event{Kind: PortTaken, Port: int(s.ssh.Port()), Err: reason(err)})
+		s.portTaken(s.ssh.Port(), err)
 		return
 	}
 	s.listener = l
@@ -199,28 +193,22 @@ func (s *StandIn) openSSH() {
 }
 
 // accept admits l's connections until l is closed.
-func (s *StandIn) accept(l net.Listener) {
+func (s *StandIn) accept(l *net.TCPListener) {
 	for {
-		c, err := l.Accept()
+		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			s.admit(c, remote(c))
+			s.admit(c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			select {
-			case <-s.ctx.Done():
-				return
-			case <-time.After(backOff):
-			}
+			knock.Wait(s.ctx, backOff)
 		}
 	}
 }
 
 // remote returns the source address of c.
-func remote(c net.Conn) netip.Addr {
-	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
+func remote(c *net.TCPConn) netip.Addr {
+	addr, _ := c.RemoteAddr().(*net.TCPAddr)
+	return addr.AddrPort().Addr().Unmap()
 }

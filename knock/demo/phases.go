@@ -76,19 +76,12 @@ type stamp struct {
 	at   time.Time
 }
 
-func (r recent) index(addr netip.Addr) int {
-	return slices.IndexFunc(r, func(s stamp) bool { return s.addr == addr })
-}
-
 func (r recent) within(addr netip.Addr, now time.Time, window time.Duration) bool {
-	i := r.index(addr)
-	return i >= 0 && now.Sub(r[i].at) <= window
+	return slices.ContainsFunc(r, func(s stamp) bool { return s.addr == addr && now.Sub(s.at) <= window })
 }
 
 func (r *recent) remove(addr netip.Addr) {
-	if i := r.index(addr); i >= 0 {
-		*r = slices.Delete(*r, i, i+1)
-	}
+	*r = slices.DeleteFunc(*r, func(s stamp) bool { return s.addr == addr })
 }
 
 func (r *recent) set(addr netip.Addr, now time.Time) {

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ type StandIn struct {
 	knocks   map[uint16]*net.TCPListener // of this hour
 	taken    map[uint16]bool             // ports of this hour that are not free
 	open     map[netip.Addr]time.Time    // when SSH opened, for each address for which it is open
-	listener net.Listener                // of SSH, nil while shut
+	listener *net.TCPListener            // of SSH, nil while shut
 	conns    map[net.Conn]struct{}       // to the SSH port
 	events   chan Event                  // nil without OnEvent
 }
@@ -88,12 +89,8 @@ func Start(ctx context.Context, c Config) (*StandIn, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.Window == 0 {
-		c.Window = knock.DefaultWindow
-	}
-	if !c.Addr.IsValid() {
-		c.Addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
+	c.Window = cmp.Or(c.Window, knock.DefaultWindow)
+	c.Addr = cmp.Or(c.Addr, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err := check(c); err != nil {
 		return nil, err
 	}
