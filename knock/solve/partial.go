@@ -47,11 +47,7 @@ func FindPartial(p Query, sequences [][knock.Knocks]uint16) (best *PartialMatch)
 		return nil
 	}
 	hours := 0
-	for offset := -min(max(p.Past, 0), MaxHours); offset <= min(max(p.Future, 0), MaxHours); offset++ {
-		h := p.Hour.Add(offset)
-		if h.Sub(p.Hour) != offset {
-			continue // beyond four-digit years
-		}
+	for offset, h := range p.hours() {
 		hours++
 		made := knock.Derive(h, p.Range, p.Secret).Ports()
 		for _, ports := range sequences {

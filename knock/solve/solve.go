@@ -1,3 +1,15 @@
+// Package solve finds out what five ports were made with: which hour, which range,
+// and which variant of the secret.
+//
+// A [Candidate] names these three. The whole program uses it to say what made a
+// sequence. [Solve] takes a [Query], the ports and what the client knows, and
+// returns a [Solution]: every candidate within the query's hours that makes the
+// ports, the likeliest first. [Any] does so for several sequences,
+// [Empty] finds ports of an empty secret, and [FindPartial] finds the hour
+// that makes most of the ports where nothing makes all.
+//
+// A [Variant] is the secret with its newline, CR, spaces or case changed, as
+// happens on the way into a server's rules; [Variant.Fix] says how to undo it.
 package solve
 
 import (
@@ -5,6 +17,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/binary"
+	"iter"
 	"math/bits"
 	"slices"
 
@@ -62,7 +75,7 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 	if p.Secret.IsZero() {
 		return Solution{}, nil
 	}
-	return p.solve(ctx, variants(p.Secret))
+	return p.solve(ctx)
 }
 
 // Empty finds the hour and range for which an empty secret, or one of spaces
@@ -70,15 +83,16 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 // ports are so close together that chance may have made them. It fails only with
 // the cause of ctx.
 func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
-	texts := variants(knock.Secret{})
+	p.Secret = knock.Secret{}
+	texts := len(Variants(p.Secret))
 	for _, ports := range sequences {
 		span := float64(slices.Max(ports[:])) - float64(slices.Min(ports[:])) + 1
 		// Four of the ports are right by chance once in the size to the fourth.
-		if byChance := float64(len(texts)*(p.Past+p.Future+1)) / (3 * span * span * span); byChance > 0.01 {
+		if byChance := float64(texts*(p.Past+p.Future+1)) / (3 * span * span * span); byChance > 0.01 {
 			continue
 		}
 		p.Ports = ports
-		s, err := p.solve(ctx, texts)
+		s, err := p.solve(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -89,13 +103,13 @@ func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Can
 	return nil, nil
 }
 
-// solve is Solve for the texts of any secret.
-func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error) {
+// solve is Solve also for the zero secret.
+func (p Query) solve(ctx context.Context) (Solution, error) {
 	var s Solution
 	if slices.Contains(p.Ports[:], 0) {
 		return s, nil
 	}
-	numbers, origins := p.numbers(texts)
+	numbers, origins := p.numbers()
 	low, high := int64(slices.Min(p.Ports[:])), int64(slices.Max(p.Ports[:]))
 	first := int64(p.Ports[0])
 	step := int64(p.Ports[1]) - first
@@ -211,16 +225,24 @@ func (o *origin) makes(p *[knock.Knocks]uint16, n, rest uint64) bool {
 	return true
 }
 
-// numbers hashes every hour with every text.
-func (p Query) numbers(texts []variantText) (all []number, from []origin) {
-	past, future := min(max(p.Past, 0), MaxHours), min(max(p.Future, 0), MaxHours)
-	for offset := -past; offset <= future; offset++ {
-		h := p.Hour.Add(offset)
-		if h.Sub(p.Hour) != offset {
-			continue // beyond four-digit years
+// hours yields the hours of the query, each with its offset from the client's.
+func (p Query) hours() iter.Seq2[int, knock.Hour] {
+	return func(yield func(int, knock.Hour) bool) {
+		for offset := -min(max(p.Past, 0), MaxHours); offset <= min(max(p.Future, 0), MaxHours); offset++ {
+			h := p.Hour.Add(offset)
+			if h.Sub(p.Hour) == offset && !yield(offset, h) { // else beyond four-digit years
+				return
+			}
 		}
-		for _, v := range texts {
-			sum := md5.Sum([]byte(h.String() + "-" + v.text))
+	}
+}
+
+// numbers hashes every hour with every variant of the secret.
+func (p Query) numbers() (all []number, from []origin) {
+	secrets, texts := variants(p.Secret)
+	for offset, h := range p.hours() {
+		for v, text := range texts {
+			sum := md5.Sum([]byte(h.String() + "-" + text))
 			hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
 			var n number
 			for i := range n {
@@ -228,7 +250,7 @@ func (p Query) numbers(texts []variantText) (all []number, from []origin) {
 				lo = lo>>limbBits | hi<<(64-limbBits)
 				hi >>= limbBits
 			}
-			all, from = append(all, n), append(from, origin{sum, offset, v.Variant})
+			all, from = append(all, n), append(from, origin{sum, offset, secrets[v]})
 		}
 	}
 	return all, from

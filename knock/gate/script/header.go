@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -23,13 +24,13 @@ type Printed struct {
 
 // Words returns one line that says what the script would load.
 func (p Printed) Words() string {
-	s := "the script of rapport rules for " + string(p.Format) + ": it would load range " + p.Range.String() +
-		", window " + p.Window.String() + ", ssh port " + strconv.Itoa(p.SSHPort) + ", grace " + p.Grace.String()
+	s := fmt.Sprintf("the script of rapport rules for %s: it would load range %v, window %v, ssh port %d, grace %v",
+		p.Format, p.Range, p.Window, p.SSHPort, p.Grace)
 	if p.Guard > 0 {
-		s += ", replay guard " + strconv.Itoa(p.Guard)
+		s += fmt.Sprintf(", replay guard %d", p.Guard)
 	}
 	if p.Sweep > 0 {
-		s += ", sweep guard " + strconv.Itoa(p.Sweep)
+		s += fmt.Sprintf(", sweep guard %d", p.Sweep)
 	}
 	return s + ", and the hour as the server's clock has it"
 }

@@ -1,3 +1,15 @@
+// Package script writes the script that makes a Linux server a gate, and reads it
+// back.
+//
+// [Rules] describes the gate. [Rules.Script] returns one POSIX shell script for
+// iptables or nft, which computes the hour's ports on the server, with the actions
+// setup, confirm, refresh, status and remove. [Rules.Systemd] and [Rules.Cron]
+// return what runs it. [ReadPrinted] reads the configuration of such a script.
+//
+// Two guards are optional. A sweep guard ignores an address that hits too many
+// wrong ports of the range; [MaxSweepGuard] says how many it may forgive. A replay
+// guard limits how many addresses open the gate in an hour, so that an eavesdropper
+// cannot repeat a handshake. ATTACKS.md has the measured costs of attacks.
 package script
 
 import (
@@ -6,6 +18,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -22,6 +35,9 @@ const (
 	IPTables Format = "iptables" // the article's chains and lists, and the same for ip6tables
 	NFT      Format = "nft"      // one table of its own for both families
 )
+
+// InstallPath is where [Rules.Systemd] and [Rules.Cron] expect the script.
+const InstallPath = "/usr/local/sbin/rapport-gate"
 
 // Defaults of a server's script.
 const (
@@ -60,17 +76,13 @@ type Forward struct {
 
 // ParseForward parses the form PORT=ADDR:PORT: 8080=10.0.0.7:80, 8080=[fd00::7]:80.
 func ParseForward(s string) (Forward, error) {
-	bad := fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
 	port, to, _ := strings.Cut(s, "=")
-	p, err := netip.ParseAddrPort("0.0.0.0:" + port)
-	if err != nil {
-		return Forward{}, bad
+	from, errFrom := netip.ParseAddrPort("0.0.0.0:" + port)
+	addr, errTo := netip.ParseAddrPort(to)
+	if errFrom != nil || errTo != nil {
+		return Forward{}, fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
 	}
-	f := Forward{Port: int(p.Port())}
-	if f.To, err = netip.ParseAddrPort(to); err != nil {
-		return Forward{}, bad
-	}
-	return f, nil
+	return Forward{Port: int(from.Port()), To: addr}, nil
 }
 
 // Family returns "4" or "6".
@@ -83,6 +95,18 @@ func (f Forward) Family() string {
 
 // IP returns what nft calls the family's header: "ip" or "ip6".
 func (f Forward) IP() string { return strings.TrimSuffix("ip"+f.Family(), "4") }
+
+// ParseSeconds reads whole seconds of a grace or a window: 5 or 5s.
+func ParseSeconds(s string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("%q is not whole seconds, such as 5 or 5s", knock.Clean(s, 40))
+	}
+	return d, nil
+}
 
 // Rules describes a server's gate. [Rules.Script] writes it as one POSIX shell
 // script, for an administrator to read and then to run.
@@ -112,8 +136,14 @@ type Rules struct {
 	Secret     knock.Secret // only for Embed
 }
 
-//go:embed template/*.sh
-var ruleTexts embed.FS
+var (
+	//go:embed template/*.sh
+	ruleTexts embed.FS
+	//go:embed template/systemd.txt
+	systemd string
+	//go:embed template/cron.txt
+	cron string
+)
 
 // Validate returns what is wrong with the rules, in one line.
 func (r Rules) Validate() error {
@@ -183,6 +213,27 @@ func (r Rules) Script() (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// firewalls are the units whose start or reload flushes the rules of others.
+const firewalls = "nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service ufw.service"
+
+// Systemd returns the units that run the script: setup at boot and whenever a
+// firewall that flushes rules starts; refresh when one reloads, every minute, at
+// the end of the grace time, and when the clock is set. A comment above each unit
+// names its file.
+func (r Rules) Systemd() string {
+	calendar := "OnCalendar=*-*-* *:*:00\n"
+	if s := int(r.Grace.Seconds()) % 60; s > 0 {
+		calendar += fmt.Sprintf("OnCalendar=*-*-* *:%02d:%02d UTC\n", int(r.Grace.Minutes()), s)
+	}
+	return strings.NewReplacer("{calendar}", calendar, "{path}", InstallPath, "{firewalls}", firewalls).Replace(systemd)
+}
+
+// Cron returns a file for /etc/cron.d that runs the script: setup at boot, and
+// refresh every minute.
+func (r Rules) Cron() string {
+	return strings.NewReplacer("{path}", InstallPath).Replace(cron)
 }
 
 // MaxSweepGuard returns the most wrong ports a minute that a sweep guard may
