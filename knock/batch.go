@@ -55,7 +55,6 @@ type BatchReport struct {
 	// platform can drop a SYN-ACK, else those that were accepted before the first
 	// one was noticed.
 	Connections int
-	Elapsed     Millis
 }
 
 // SendBatch sends packets one after the other, each at its time or as soon after
@@ -72,9 +71,7 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []P
 	if o.Wait <= 0 || o.Wait > synWatch {
 		o.Wait = synWatch
 	}
-	if o.Sockets <= 0 {
-		o.Sockets = defaultSockets
-	}
+	o.Sockets = cmp.Or(o.Sockets, defaultSockets)
 	if on == nil {
 		on = func(PacketReport) {}
 	}
@@ -82,7 +79,6 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []P
 	b.engine.record, b.engine.poll = b.record, b.poll
 	err := b.run(ctx, packets)
 	err = errors.Join(err, b.finish())
-	b.report.Elapsed = Millis(time.Since(b.engine.start))
 	return b.report, err
 }
 

@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Errors that callers decide on.
@@ -70,6 +73,37 @@ func ParseFamily(s string) (Family, error) {
 	return "", fmt.Errorf("family %q is not one of auto, 4, 6", Clean(s, 40))
 }
 
+// DefaultSSHPort is the SSH port of a host that names none.
+const DefaultSSHPort = 22
+
+// maxHost bounds a host's name, in bytes: that of a domain name (RFC 1035).
+const maxHost = 255
+
+// CheckHost reports why s cannot be a host's name or address: it must be 1 to
+// 255 printable bytes of UTF-8 without white space, and not start with '-',
+// which ssh and others would take for an option.
+func CheckHost(s string) error {
+	switch {
+	case s == "":
+		return errors.New("a host's name is empty")
+	case len(s) > maxHost:
+		return fmt.Errorf("host name %s has %d bytes, at most %d are taken", Quote(s), len(s), maxHost)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("host name %s is not valid UTF-8", Quote(s))
+	case strings.HasPrefix(s, "-"):
+		return fmt.Errorf("host name %s starts with '-', as options do", Quote(s))
+	}
+	for _, c := range s {
+		switch {
+		case unicode.IsSpace(c):
+			return fmt.Errorf("host name %s holds white space", Quote(s))
+		case !unicode.IsPrint(c):
+			return fmt.Errorf("host name %s holds a character that does not print", Quote(s))
+		}
+	}
+	return nil
+}
+
 // Resolve returns one address of host, for the knocks and the connection alike:
 // resolved twice, a name may give two machines. Errors wrap ErrName, or are the
 // cause of ctx's end.
@@ -120,10 +154,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 // ends: Go's resolver would otherwise wait for seconds. The system's resolver,
 // where it is used, cannot be interrupted.
 func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	r := c.Resolver
-	if r == nil {
-		r = net.DefaultResolver
-	}
+	r := cmp.Or(c.Resolver, net.DefaultResolver)
 	dial := r.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -163,14 +194,11 @@ type Target struct {
 // Gaps returns the gaps of that many attempts: t.Gap for each where it is set,
 // else those of [DefaultGaps], with the widest repeated as needed.
 func (t Target) Gaps(attempts int) []time.Duration {
-	if t.Gap > 0 {
-		return slices.Repeat([]time.Duration{t.Gap}, attempts)
+	gaps := slices.Repeat([]time.Duration{cmp.Or(t.Gap, furtherGap)}, attempts)
+	if t.Gap == 0 {
+		copy(gaps, []time.Duration{firstGap, secondGap})
 	}
-	gaps := DefaultGaps()
-	for len(gaps) < attempts {
-		gaps = append(gaps, gaps[len(gaps)-1])
-	}
-	return gaps[:attempts]
+	return gaps
 }
 
 // Sequences returns the sequences that a handshake sends when this machine's

@@ -62,8 +62,11 @@ func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event))
 	if o.Timeout == 0 {
 		o.Timeout = max(DefaultTimeout, first.Length()+lastWait)
 	}
-	h := c.newHandshake(t, o, on)
-	h.report.Hour = first.Attempts[0].Knocks[0].Hour
+	h := &handshake{engine: c.newEngine(t.Addr.Addr()), target: t, on: on, report: Report{
+		Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Attempts: []Attempt{}, Hour: first.Attempts[0].Knocks[0].Hour,
+	}}
+	h.engine.record = h.record
+	h.deadline = h.engine.start.Add(o.Timeout)
 	if need := first.Attempts[0].length(); o.Timeout < need {
 		return h.report, fmt.Errorf("a timeout of %v is too short: the first attempt alone takes %v", o.Timeout, need)
 	}
@@ -96,18 +99,6 @@ type handshake struct {
 	rejects  bool          // a knock was answered: the server rejects instead of dropping
 	rtt      time.Duration // the longest that was measured
 	noRoute  bool
-}
-
-func (c *Client) newHandshake(t Target, o Options, on func(Event)) *handshake {
-	h := &handshake{
-		engine: c.newEngine(t.Addr.Addr()),
-		target: t,
-		on:     on,
-		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Attempts: []Attempt{}},
-	}
-	h.engine.record = h.record
-	h.deadline = h.engine.start.Add(o.Timeout)
-	return h
 }
 
 // run makes attempts until SSH has sent its banner or none is left. Each attempt

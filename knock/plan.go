@@ -55,13 +55,7 @@ const (
 )
 
 // DefaultGaps returns the gaps between knocks in each attempt of a handshake.
-func DefaultGaps() []time.Duration {
-	gaps := []time.Duration{firstGap, secondGap}
-	for len(gaps) <= len(waits) {
-		gaps = append(gaps, furtherGap)
-	}
-	return gaps
-}
+func DefaultGaps() []time.Duration { return Target{}.Gaps(len(waits) + 1) }
 
 // Plan is what a handshake sends, and when, as long as SSH stays shut. The
 // handshake ends as soon as SSH accepts.
@@ -168,32 +162,39 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
 	}
-	if f.Strict {
-		return strictPlan(sequences, gaps, f)
-	}
 	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
 	var at time.Duration
 	for i, gap := range gaps {
 		gap = max(min(gap, f.Window/4), minGap)
 		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
-		if i > 0 {
-			a.Copies = copies
+		var probe time.Duration
+		if f.Strict {
+			probe = a.planStrict(sequences, i, len(gaps), gap, f)
+		} else {
+			probe = a.plan(sequences, i, len(gaps), gap, f)
 		}
-		for k := range Knocks {
-			for c := range a.Copies {
-				sent := time.Duration(k)*gap + time.Duration(c)*gap/time.Duration(a.Copies)
-				for _, s := range sequences {
-					a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(sent), Hour: s.hour, Port: s.ports[k], Copy: c > 0})
-				}
-			}
-		}
-		probe := Knocks * gap
 		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
-		a.Why = why(i, len(gaps), f.RTT)
 		p.Attempts = append(p.Attempts, a)
 		at += a.whole()
 	}
 	return p
+}
+
+// plan plans the knocks of attempt i of n, and returns when they end.
+func (a *PlannedAttempt) plan(sequences []Sequence, i, n int, gap time.Duration, f Facts) time.Duration {
+	if i > 0 {
+		a.Copies = copies
+	}
+	for k := range Knocks {
+		for c := range a.Copies {
+			sent := time.Duration(k)*gap + time.Duration(c)*gap/time.Duration(a.Copies)
+			for _, s := range sequences {
+				a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(sent), Hour: s.hour, Port: s.ports[k], Copy: c > 0})
+			}
+		}
+	}
+	a.Why = why(i, n, f.RTT)
+	return Knocks * gap
 }
 
 // waitOf is how long attempt i of n waits for SSH. A known round trip decides

@@ -33,36 +33,25 @@ const (
 	maxPause = 11 * time.Second
 )
 
-// strictPlan plans one attempt for each gap against a gate that starts over.
-func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
-	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
-	var at time.Duration
-	for i, gap := range gaps {
-		gap = max(min(gap, f.Window/4), minGap)
-		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
-		var first time.Duration
-		if f.clears(i) {
-			for n := range time.Duration(Knocks) {
-				a.Resets = append(a.Resets, PlannedReset{At: Millis(n * gap), Port: f.Wrong})
-			}
-			first = (Knocks-1)*gap + max(gap, clearLead)
-		} else {
-			first = max(gap, clearLead) // after the last probe, of before the handshake or of the last attempt
+// planStrict plans the knocks of attempt i of n against a gate that starts over, and
+// returns when they end.
+func (a *PlannedAttempt) planStrict(sequences []Sequence, i, n int, gap time.Duration, f Facts) time.Duration {
+	first := max(gap, clearLead) // after the last probe, of before the handshake or of the last attempt
+	if f.clears(i) {
+		for n := range time.Duration(Knocks) {
+			a.Resets = append(a.Resets, PlannedReset{At: Millis(n * gap), Port: f.Wrong})
 		}
-		s := sequences[i%len(sequences)]
-		for k, port := range s.ports {
-			a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
-		}
-		probe := first + Knocks*gap
-		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
-		if last := lastRound(len(gaps), len(sequences)); i+1 == last && last < len(gaps) {
-			a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
-		}
-		a.Why = whyStrict(i, len(gaps), len(sequences))
-		p.Attempts = append(p.Attempts, a)
-		at += a.whole()
+		first += (Knocks - 1) * gap
 	}
-	return p
+	s := sequences[i%len(sequences)]
+	for k, port := range s.ports {
+		a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
+	}
+	if last := lastRound(n, len(sequences)); i+1 == last && last < n {
+		a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
+	}
+	a.Why = whyStrict(i, n, len(sequences))
+	return first + Knocks*gap
 }
 
 // lastRound is the attempt of n that begins after the pause; one attempt for each

@@ -72,19 +72,7 @@ func (r Range) Contains(port int) bool { return r.IsValid() && port >= r.Bottom(
 // String returns the form 10000-10999.
 func (r Range) String() string { return fmt.Sprintf("%d-%d", r.bottom, r.top) }
 
-// MarshalText implements [encoding.TextMarshaler] with the form of String.
-func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
 // MarshalJSON implements [encoding/json.Marshaler] with an object of both ports.
 func (r Range) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"bottom":%d,"top":%d}`, r.bottom, r.top), nil
-}
-
-// UnmarshalText implements [encoding.TextUnmarshaler]; see [ParseRange].
-func (r *Range) UnmarshalText(b []byte) error {
-	parsed, err := ParseRange(string(b))
-	if err == nil {
-		*r = parsed
-	}
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"unicode"
 	"unicode/utf8"
 	"unique"
@@ -83,9 +82,6 @@ func (s Secret) String() string { return redacted }
 
 // Format implements [fmt.Formatter] with the placeholder, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// LogValue implements [slog.LogValuer] with the placeholder.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText implements [encoding.TextMarshaler] with the placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

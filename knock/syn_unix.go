@@ -104,9 +104,9 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	r := reply{answer: answerOf(err), at: at}
 	r.noRoute = r.answer == Unreachable
 	_ = s.raw.Control(func(fd uintptr) {
-		if origin, ok := readICMP(int(fd)); ok {
-			r.answer, r.from = Unreachable, origin.from
-			r.noRoute = origin.noRoute && origin.from != target.WithZone("")
+		if from, noRoute, ok := readICMP(int(fd)); ok {
+			r.answer, r.from = Unreachable, from
+			r.noRoute = noRoute && from != target.WithZone("")
 		}
 	})
 	if r.answer == Pending { // an error that says nothing of the port, such as ECONNABORTED
@@ -185,4 +185,31 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error
 		sa6.ZoneId = uint32(iface.Index)
 	}
 	return syscall.AF_INET6, sa6, nil
+}
+
+// peek returns up to maxBanner bytes that wait in c, without taking them, as
+// soon as there are more than had; ended says that no more will come by the
+// connection's deadline.
+func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, c, true
+	}
+	buf := make([]byte, maxBanner)
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		var e error
+		n, _, e = syscall.Recvfrom(int(fd), buf, syscall.MSG_PEEK)
+		switch {
+		case e == syscall.EAGAIN || e == syscall.EINTR:
+			return false
+		case e != nil || n == 0:
+			ended = true
+			return true
+		}
+		// No more than the known bytes: wait for the next event. While they are
+		// unread, the end of the connection looks the same; the deadline decides.
+		return n > had
+	})
+	return buf[:max(n, 0)], c, ended || err != nil
 }

@@ -49,7 +49,9 @@ var faults = []fault{
 		return err == nil && f.Clock.Abs() <= maxClock
 	}},
 	{"range", "a range such as 10000-11000", func(f *Faults, value string) bool {
-		return f.Range.UnmarshalText([]byte(value)) == nil
+		var err error
+		f.Range, err = knock.ParseRange(value)
+		return err == nil
 	}},
 	{"sshd", "down, silent or refusing", func(f *Faults, value string) bool {
 		f.SSHD = SSHD(value)

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,13 +39,10 @@ func (s *StandIn) pickPorts() error {
 		return err
 	}
 	if c.Range.IsValid() || c.Faults.Range.IsValid() {
-		s.client, s.rules = c.Range, c.Range
+		s.client, s.rules = cmp.Or(c.Range, knock.DefaultRange), cmp.Or(c.Faults.Range, c.Range)
 		flag := "--range"
-		if !s.client.IsValid() {
-			s.client = knock.DefaultRange
-		}
 		if c.Faults.Range.IsValid() {
-			s.rules, flag = c.Faults.Range, "--fault range="
+			flag = "--fault range="
 		}
 		s.listen(1)
 		for _, port := range s.sequence(0).Ports() {

@@ -51,10 +51,10 @@ const (
 func (s *Server) Capture(t testing.TB) *Capture {
 	t.Helper()
 	var sn *sniffer
-	open := func() (err error) { sn, err = sniff(s.port); return err }
+	open := func() (err error) { sn, err = sniff(s.port, true, 0); return err }
 	if r := s.Router; r != nil {
 		open = func() error {
-			return r.enter(func() (err error) { sn, err = sniff("eth1"); return err })
+			return r.enter(func() (err error) { sn, err = sniff("eth1", true, 0); return err })
 		}
 	}
 	if err := open(); err != nil {

@@ -47,8 +47,9 @@ func newLink(t testing.TB) *link {
 			t.Fatal(err)
 		}
 		removeLink(t, l.name)
-		for _, setting := range ipv6Settings {
-			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting.name), []byte(setting.value), 0); err != nil {
+		// With duplicate address detection and router advertisements an address has to wait.
+		for _, setting := range []string{"disable_ipv6", "accept_ra", "accept_dad", "dad_transmits"} {
+			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting), []byte("0"), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -59,15 +60,6 @@ func newLink(t testing.TB) *link {
 	}
 	t.Fatal("more than 254 servers at a time")
 	return nil
-}
-
-// ipv6Settings disable duplicate address detection and router advertisements, for
-// which an address would have to wait.
-var ipv6Settings = [...]struct{ name, value string }{
-	{"disable_ipv6", "0"},
-	{"accept_ra", "0"},
-	{"accept_dad", "0"},
-	{"dad_transmits", "0"},
 }
 
 // configureHost is run on a new host, before and after eth0 is made. It turns the

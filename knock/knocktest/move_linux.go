@@ -46,12 +46,11 @@ func move() (code int, moved bool, err error) {
 			return 0, false, err
 		}
 		status := os.NewFile(statusFD, "status")
-		failed := setUp()
-		if failed == nil {
-			_, err = io.WriteString(status, "ok")
-		} else {
-			_, err = io.WriteString(status, failed.Error())
+		failed, said := setUp(), "ok"
+		if failed != nil {
+			said = failed.Error()
 		}
+		_, err = io.WriteString(status, said)
 		if err := errors.Join(failed, err, status.Close()); err != nil {
 			return 1, true, nil // the parent runs the tests
 		}
@@ -106,22 +105,18 @@ func moveTo(flags uintptr) (code int, moved bool, err error) {
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	defer func() {
+		signal.Stop(signals)
+		close(signals)
+	}()
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
 		return 0, false, err
 	}
-	done := make(chan struct{})
-	defer close(done)
 	go func() {
-		for {
-			select {
-			case s := <-signals:
-				_ = cmd.Process.Signal(s) // it may just have ended
-			case <-done:
-				return
-			}
+		for s := range signals {
+			_ = cmd.Process.Signal(s) // it may just have ended
 		}
 	}()
 

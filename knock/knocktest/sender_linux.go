@@ -58,7 +58,7 @@ func (s *Server) NewSender(t testing.TB) *Sender {
 		t.Fatal(err)
 	}
 	x := &Sender{t: t, s: s, nextPort: 1024}
-	if x.answers, err = sniffFor(s.port, synAcks[:]); err != nil {
+	if x.answers, err = sniff(s.port, false, flagSYN|flagACK); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = x.answers.Close() })
@@ -89,27 +89,6 @@ ip neigh replace "$1" lladdr "$3" dev eth0 nud permanent
 ip neigh replace "$2" lladdr "$3" dev eth0 nud permanent
 ip route replace default via "$1"
 ip -6 route replace default via "$2"`
-
-// synAcks matches packets of the server with SYN and ACK. Offsets count
-// from the IP header.
-var synAcks = [...]unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0xfffff000 + 4}, // packet type
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 13, K: unix.PACKET_OUTGOING},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0},
-	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0xf0},
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 4, K: 0x40},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9}, // IPv4: protocol
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 8, K: unix.IPPROTO_TCP},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 20 + 13},
-	{Code: unix.BPF_JMP | unix.BPF_JA, K: 3},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 6}, // IPv6: next header
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 4, K: unix.IPPROTO_TCP},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 40 + 13},
-	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: flagSYN | flagACK},
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: flagSYN | flagACK},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-}
 
 // ethernet is the length of a frame's header.
 const ethernet = 14

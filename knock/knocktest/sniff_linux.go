@@ -12,36 +12,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sniffer is a packet socket that receives the TCP packets which leave by one
-// device.
+// sniffer is a packet socket that receives TCP packets of one device.
 type sniffer struct {
 	file *os.File
 	conn syscall.RawConn
 }
 
-// onlyTCP matches TCP packets of both families that leave by the device: a socket
-// for all protocols sees both directions. Offsets count
-// from the IP header.
-var onlyTCP = [...]unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0xfffff000 + 4}, // packet type
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 9, K: unix.PACKET_OUTGOING},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0},
-	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0xf0},
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 2, K: 0x40},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9}, // IPv4: protocol
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 3, Jf: 4, K: unix.IPPROTO_TCP},
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 3, K: 0x60},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 6}, // IPv6: next header
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.IPPROTO_TCP},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+// tcpFilter matches TCP packets of both families that have all of the flags, and
+// leave by the device or come in by it: a socket for all protocols sees both. Offsets
+// count from the IP header.
+func tcpFilter(leaving bool, flags uint32) []unix.SockFilter {
+	direction := unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 13, K: unix.PACKET_OUTGOING}
+	if !leaving {
+		direction.Jt, direction.Jf = direction.Jf, 0
+	}
+	return []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0xfffff000 + 4}, // packet type
+		direction,
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0xf0},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 4, K: 0x40},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 9}, // IPv4: protocol
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 8, K: unix.IPPROTO_TCP},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 20 + 13},
+		{Code: unix.BPF_JMP | unix.BPF_JA, K: 3},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 6}, // IPv6: next header
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 4, K: unix.IPPROTO_TCP},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 40 + 13},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: flags},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+	}
 }
 
-// sniff opens a packet socket on the device, for the TCP packets that leave by it.
-func sniff(device string) (*sniffer, error) { return sniffFor(device, onlyTCP[:]) }
-
-// sniffFor is sniff with another filter.
-func sniffFor(device string, filter []unix.SockFilter) (*sniffer, error) {
+// sniff opens a packet socket on the device, for the TCP packets that leave by it or
+// come in by it and have all of the flags.
+func sniff(device string, leaving bool, flags uint32) (*sniffer, error) {
+	filter := tcpFilter(leaving, flags)
 	dev, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err

@@ -76,12 +76,3 @@ func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	}
 	return n
 }
-
-// ignoredEvent returns an event if the number of ignored addresses has changed.
-func (w *Watcher) ignoredEvent(n int, now time.Time) (events []Event) {
-	if n != w.ignoredCount {
-		events = append(events, Event{Kind: SourcesIgnored, Time: now, Ignored: n})
-	}
-	w.ignoredCount = n
-	return events
-}

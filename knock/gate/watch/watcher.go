@@ -144,7 +144,9 @@ func (w *Watcher) interval() time.Duration {
 
 // apply watches the gate of f from now on. Visits continue if its lists do.
 func (w *Watcher) apply(f gate.Findings) []Event {
-	w.key, w.lost = keyOf(f), false
+	key, listed := keysOf(f)
+	same := w.listed == listed
+	w.key, w.listed, w.lost = key, listed, false
 	w.gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
 		w.gate.Families = append(w.gate.Families, g.Family)
@@ -160,9 +162,6 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 			}
 		}
 	}
-	listed := listsOf(f)
-	same := w.listed == listed
-	w.listed = listed
 	w.applyLists(f)
 	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
@@ -181,23 +180,16 @@ func (w *Watcher) gateFound() []Event {
 	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
-// keyOf returns a key for the gates. It leaves out the ports and a replay guard's
-// lists, which change with the hour.
-func keyOf(f gate.Findings) (key string) {
+// keysOf returns a key for the gates, and one for their lists and what these lead to.
+// Both leave out the ports and a replay guard's lists, which change with the hour.
+func keysOf(f gate.Findings) (key, listed string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Accept, g.SSHPort, g.AcceptPorts)
+		lists := fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
+		key += fmt.Sprintln(lists, g.Windows, g.Accept)
+		listed += lists
 	}
-	return key
-}
-
-// listsOf returns a key for the lists and what they lead to.
-func listsOf(f gate.Findings) (key string) {
-	for _, g := range f.Gates {
-		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
-	}
-	return key
+	return key, listed
 }
 
 // applyLists applies what changes while the gate stays the same: its lists, and the
@@ -225,7 +217,7 @@ func (w *Watcher) applyLists(f gate.Findings) {
 
 // compareRules compares rules with those that are watched.
 func (w *Watcher) compareRules(f gate.Findings) []Event {
-	key := keyOf(f)
+	key, _ := keysOf(f)
 	switch {
 	case key == w.key && !w.lost:
 		w.next = key
@@ -281,14 +273,17 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
 	w.lastRead = began
-	events = append(events, w.ignoredEvent(w.countIgnored(f, s.Time), s.Time)...)
+	if n := w.countIgnored(f, s.Time); n != w.ignoredCount {
+		w.ignoredCount = n
+		events = append(events, Event{Kind: SourcesIgnored, Time: s.Time, Ignored: n})
+	}
 	return append(events, w.visits.Record(s)...)
 }
 
 // busy reports whether an address is inside.
 func (w *Watcher) busy() bool {
 	for _, v := range w.visits.all {
-		if v.State == VisitInside || v.State == VisitOpen {
+		if v.inside() {
 			return true
 		}
 	}
