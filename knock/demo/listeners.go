@@ -39,7 +39,7 @@ func (s *StandIn) pickPorts() error {
 		return err
 	}
 	if c.Range.IsValid() || c.Faults.Range.IsValid() {
-		s.client, s.rules = cmp.Or(c.Range, knock.DefaultRange), cmp.Or(c.Faults.Range, c.Range)
+		s.Range, s.rules = cmp.Or(c.Range, knock.DefaultRange), cmp.Or(c.Faults.Range, c.Range)
 		flag := "--range"
 		if c.Faults.Range.IsValid() {
 			flag = "--fault range="
@@ -55,17 +55,17 @@ func (s *StandIn) pickPorts() error {
 	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
 	// Stand-ins on one machine have different SSH ports, which give them different
 	// ranges: else one would see the knocks for another.
-	first := max(0, int(s.ssh.Port())-firstSSHPort) % ranges
+	first := max(0, int(s.SSHAddr.Port())-firstSSHPort) % ranges
 	for n := range ranges {
 		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
 		r, err := knock.NewRange(bottom, bottom+rangeSize-1)
 		if err != nil {
 			return err
 		}
-		if r.Contains(int(s.ssh.Port())) {
+		if r.Contains(int(s.SSHAddr.Port())) {
 			continue
 		}
-		s.client, s.rules = r, r
+		s.Range, s.rules = r, r
 		if s.listen(2); len(s.taken) == 0 {
 			return nil
 		}
@@ -78,7 +78,7 @@ func (s *StandIn) pickPorts() error {
 func (s *StandIn) pickSSHPort() error {
 	c := s.config
 	if c.SSHPort != 0 {
-		s.ssh = netip.AddrPortFrom(c.Addr, uint16(c.SSHPort))
+		s.SSHAddr = netip.AddrPortFrom(c.Addr, uint16(c.SSHPort))
 		if err := s.lockPort(); err != nil {
 			return fmt.Errorf("port %d is taken; choose another with --ssh-port", c.SSHPort)
 		}
@@ -88,7 +88,7 @@ func (s *StandIn) pickSSHPort() error {
 		if c.Range.Contains(port) || c.Faults.Range.Contains(port) {
 			continue
 		}
-		s.ssh = netip.AddrPortFrom(c.Addr, uint16(port))
+		s.SSHAddr = netip.AddrPortFrom(c.Addr, uint16(port))
 		if s.lockPort() == nil {
 			return nil
 		}
@@ -100,11 +100,11 @@ func (s *StandIn) pickSSHPort() error {
 // gate is closed, so that a second stand-in would find it free too. The UDP port of
 // the same number serves as a lock.
 func (s *StandIn) lockPort() error {
-	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.ssh.String())
+	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.SSHAddr.String())
 	if err != nil {
 		return err
 	}
-	l, err := listenTCP(s.ssh)
+	l, err := listenTCP(s.SSHAddr)
 	if err != nil {
 		_ = lock.Close()
 		return err
@@ -181,9 +181,9 @@ func (s *StandIn) openSSH() {
 	if s.listener != nil || s.config.Faults.SSHD == SSHDDown {
 		return
 	}
-	l, err := listenTCP(s.ssh)
+	l, err := listenTCP(s.SSHAddr)
 	if err != nil {
-		s.portTaken(s.ssh.Port(), err)
+		s.portTaken(s.SSHAddr.Port(), err)
 		return
 	}
 	s.listener = l

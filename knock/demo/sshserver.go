@@ -103,7 +103,7 @@ func (s *StandIn) serve(c *net.TCPConn, addr netip.Addr) {
 		}
 		if greet(ch) {
 			s.mu.Lock()
-			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.ssh.Port())})
+			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.SSHAddr.Port())})
 			s.mu.Unlock()
 			_ = c.SetDeadline(time.Now().Add(closeTime))
 		}

@@ -55,6 +55,38 @@ type Config struct {
 	OnEvent func(Event)
 }
 
+// EventKind is what an [Event] is about.
+type EventKind int
+
+// The kinds of events of a [StandIn].
+const (
+	// Entered: Addr entered Phase by a knock to Port.
+	Entered EventKind = iota + 1
+	// Opened: SSH is open for Addr from now on, for one window.
+	Opened
+	// Shut: the window of Addr is over, or a refresh ended it.
+	Shut
+	// Refreshed: the ports are those of Hour from now on.
+	Refreshed
+	// PortTaken: listening on Port failed with Err. The stand-in tries again every
+	// second; knocks to that port are lost until then.
+	PortTaken
+	// Login: a session from Addr was greeted.
+	Login
+)
+
+// Event is something that happened to a [StandIn]. Fields that do not concern its
+// kind are zero.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time // by the server's clock, faults included
+	Addr  netip.Addr
+	Port  int
+	Phase int // 1 to 5
+	Hour  knock.Hour
+	Err   error
+}
+
 // StandIn is a gate and its SSH server on loopback. It behaves as the article's
 // rules do, except for what a program cannot do without the kernel's firewall:
 //
@@ -67,10 +99,13 @@ type Config struct {
 //     Linux the order within 10 ms is not known: these count in the order of the
 //     sequence.
 type StandIn struct {
+	// Range is the range for clients. With a fault in the range, the rules have
+	// another. SSHAddr is the address of the SSH server. Both stay as Start has set them.
+	Range   knock.Range
+	SSHAddr netip.AddrPort
+
 	config   Config
-	client   knock.Range // the range for clients
 	rules    knock.Range // the range of the rules
-	ssh      netip.AddrPort
 	server   *ssh.ServerConfig
 	lock     net.PacketConn // see lockPort
 	ctx      context.Context
@@ -178,13 +213,6 @@ func check(c Config) error {
 	}
 	return nil
 }
-
-// Range returns the range for clients. With a fault in the range, the rules have
-// another.
-func (s *StandIn) Range() knock.Range { return s.client }
-
-// SSHAddr returns the address of the SSH server.
-func (s *StandIn) SSHAddr() netip.AddrPort { return s.ssh }
 
 // Close ends the stand-in and its sessions, and returns when all its goroutines have
 // ended and the last event is delivered. It returns nil, and may be called again.
@@ -294,7 +322,7 @@ func (s *StandIn) knock(b batch) {
 			// At once: the client's SYN to the SSH port follows within 1 ms.
 			s.open[a.addr] = at
 			s.openSSH()
-			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.ssh.Port())})
+			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.SSHAddr.Port())})
 		}
 	})
 	for _, e := range events {
@@ -314,7 +342,7 @@ func (s *StandIn) shut() {
 	for addr := range s.open {
 		if !s.phases.Open(addr, now) {
 			delete(s.open, addr)
-			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.ssh.Port())})
+			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.SSHAddr.Port())})
 		}
 	}
 	if len(s.open) == 0 && s.listener != nil {

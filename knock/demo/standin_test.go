@@ -74,7 +74,7 @@ func TestOpensGreetsAndShuts(t *testing.T) {
 	s.mu.Lock()
 	told := slices.Clone(s.events)
 	s.mu.Unlock()
-	ports, ssh := s.ports(0), int(s.SSHAddr().Port())
+	ports, ssh := s.ports(0), int(s.SSHAddr.Port())
 	me := netip.MustParseAddr("127.0.0.1")
 	for _, want := range []demo.Event{
 		{Kind: demo.Refreshed, Hour: knock.HourOf(s.config.Clock())},
@@ -188,7 +188,7 @@ func TestOrderIsThatOfSending(t *testing.T) {
 		}
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 		for _, port := range ports {
-			c, err := d.Dial("tcp", netip.AddrPortFrom(s.SSHAddr().Addr(), port).String())
+			c, err := d.Dial("tcp", netip.AddrPortFrom(s.SSHAddr.Addr(), port).String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -218,7 +218,7 @@ func TestOtherHoursPortsAreRefused(t *testing.T) {
 			if ports := s.ports(0); slices.Contains(ports[:], port) {
 				continue
 			}
-			if c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), port)); err == nil {
+			if c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), port)); err == nil {
 				c.Close()
 				t.Errorf("port %d of hour %+d accepts", port, hour)
 			}
@@ -255,7 +255,7 @@ func TestServesTheAddressThatKnockedOnly(t *testing.T) {
 	}
 	s := start(t, demo.Config{})
 	s.handshake(s.ports(0))
-	c, err := (&net.Dialer{LocalAddr: other}).Dial("tcp", s.SSHAddr().String())
+	c, err := (&net.Dialer{LocalAddr: other}).Dial("tcp", s.SSHAddr.String())
 	if err != nil {
 		return // the reset was faster
 	}
@@ -291,7 +291,7 @@ func TestHourChange(t *testing.T) {
 
 	opened := s.count(kind(demo.Opened))
 	s.knock(time.Millisecond, old[:]...)
-	if c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), old[0])); err == nil {
+	if c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), old[0])); err == nil {
 		c.Close()
 		t.Error("a port of the hour that ended still accepts")
 	}
@@ -333,8 +333,8 @@ func TestFaults(t *testing.T) {
 	t.Run("range", func(t *testing.T) {
 		r := freeRange(t, 300)
 		s := start(t, fault("range="+r.String()))
-		if s.Range() != knock.DefaultRange {
-			t.Errorf("clients are told %v", s.Range())
+		if s.Range != knock.DefaultRange {
+			t.Errorf("clients are told %v", s.Range)
 		}
 		ports := s.ports(0)
 		s.knock(time.Millisecond, ports[:]...)
@@ -380,8 +380,8 @@ func TestFaults(t *testing.T) {
 
 func TestTwoAtATimeTakeDifferentPorts(t *testing.T) {
 	a, b := start(t, demo.Config{}), launch(t, demo.Config{})
-	if a.SSHAddr() == b.SSHAddr() || a.Range() == b.Range() {
-		t.Errorf("both are at %v with %v", a.SSHAddr(), a.Range())
+	if a.SSHAddr == b.SSHAddr || a.Range == b.Range {
+		t.Errorf("both are at %v with %v", a.SSHAddr, a.Range)
 	}
 	a.handshake(a.ports(0))
 	b.mustRefuse("at the other one")
@@ -438,7 +438,7 @@ func TestNextHoursTakenPortIsToldAndComesFree(t *testing.T) {
 	s.has("refreshed", func(e demo.Event) bool { return e.Hour == knock.HourOf(s.config.Clock()) })
 	l.Close()
 	knocktest.Eventually(t, "the port that came free is listened on", func() bool {
-		c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), next[3]))
+		c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), next[3]))
 		if err == nil {
 			c.Close()
 		}
@@ -502,7 +502,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	s := start(t, demo.Config{Window: time.Minute})
 	conns := []net.Conn{s.handshake(s.ports(0))}
 	for range 20 {
-		c, err := dial(s.SSHAddr())
+		c, err := dial(s.SSHAddr)
 		if err != nil {
 			continue // reset
 		}
@@ -521,7 +521,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	conns[0].Close()
 	knocktest.Eventually(t, "a place comes free", func() bool {
-		c, err := dial(s.SSHAddr())
+		c, err := dial(s.SSHAddr)
 		if err != nil {
 			return false
 		}

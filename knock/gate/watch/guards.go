@@ -38,7 +38,7 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 	sets := f.Sets()
 	for _, l := range w.guards {
 		g := Guard{Family: l.Family}
-		if w.gate.Kind == gate.FromNFT {
+		if w.now.Gate.Kind == gate.FromNFT {
 			for _, e := range sets[l.Opened].Elements() {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
 					g.Opened = append(g.Opened, addr)
@@ -63,7 +63,7 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	sets := f.Sets()
 	for _, l := range w.ignored {
-		if w.gate.Kind == gate.FromNFT {
+		if w.now.Gate.Kind == gate.FromNFT {
 			n += len(sets[l.Set].Expiring())
 			continue
 		}

@@ -98,9 +98,9 @@ func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 		some, listening := ReadSockets(file, w.ports)
 		file.Close()
 		all = append(all, some...)
-		down = down && !slices.Contains(listening, w.gate.SSHPort)
+		down = down && !slices.Contains(listening, w.now.Gate.SSHPort)
 	}
-	if !w.gate.Ended || now.Before(w.conntrackDue) {
+	if !w.now.Gate.Ended || now.Before(w.conntrackDue) {
 		return all, down
 	}
 	w.conntrackDue = now.Add(conntrackInterval)

@@ -63,23 +63,17 @@ const (
 // Watcher follows addresses through the gate of this machine. It reads the rules
 // with iptables-save and nft list, the rest in /proc, and changes nothing.
 type Watcher struct {
-	gate   Gate
-	lists  []phaseList
-	ports  []int // of the accept rules
-	table  string
-	guards []gate.ReplayGuard
-	// ignored are the sets of the addresses that a sweep guard ignores, and
-	// ignoredCount is how many there are.
-	ignored      []gate.IgnoredList
-	ignoredCount int
-	local        bool   // the accept rules are for ports of this machine
-	listed       string // identifies the lists, and what they lead to
-	key          string // identifies the gate, whatever its ports
-	next         string // the key of rules that were read once: a change counts when it is read twice
-	lost         bool
-	down         bool
-	visits       *Visits
-	events       []Event // not yet passed on
+	now     Snapshot
+	lists   []phaseList
+	ports   []int // of the accept rules
+	table   string
+	guards  []gate.ReplayGuard
+	ignored []gate.IgnoredList // the sets of the addresses that a sweep guard ignores
+	local   bool               // the accept rules are for ports of this machine
+	listed  string             // identifies the lists, and what they lead to
+	key     string             // identifies the gate, whatever its ports
+	next    string             // the key of rules that were read once: a change counts when it is read twice
+	visits  *Visits
 
 	passed, dropped netfilter.Count
 	counted         time.Time
@@ -103,7 +97,7 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 		return nil, err
 	}
 	w := &Watcher{clock: jiffies{tick: jiffy()}}
-	w.events = w.apply(f)
+	w.now.Events = w.apply(f)
 	return w, nil
 }
 
@@ -113,12 +107,14 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
 		began := time.Now()
-		w.events = append(w.events, w.read(ctx)...)
+		w.now.Events = append(w.now.Events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Snapshot{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoredCount, Events: w.events})
-		w.events = nil
+		w.now.Time, w.now.Visits, w.now.Totals = began, w.visits.List(), w.visits.Totals
+		w.now.Down = w.now.Down && !w.now.Lost
+		on(w.now)
+		w.now.Events = nil
 		took := time.Since(began)
 		select {
 		case <-time.After(max(w.interval()-took, idleFactor*took)):
@@ -136,7 +132,7 @@ type phaseList struct {
 
 // interval returns the time between two readings.
 func (w *Watcher) interval() time.Duration {
-	if w.gate.Kind == gate.FromNFT && !w.lost {
+	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
 		return nftInterval
 	}
 	return recentInterval
@@ -146,15 +142,15 @@ func (w *Watcher) interval() time.Duration {
 func (w *Watcher) apply(f gate.Findings) []Event {
 	key, listed := keysOf(f)
 	same := w.listed == listed
-	w.key, w.listed, w.lost = key, listed, false
-	w.gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
+	w.key, w.listed, w.now.Lost = key, listed, false
+	w.now.Gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
-		w.gate.Families = append(w.gate.Families, g.Family)
+		w.now.Gate.Families = append(w.now.Gate.Families, g.Family)
 		if i == 0 {
 			lists, table := g.PhaseLists()
-			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Accept, table
-			w.gate.Windows = make([]time.Duration, len(lists))
-			copy(w.gate.Windows, g.Windows)
+			w.now.Gate.SSHPort, w.now.Gate.Door, w.table = g.SSHPort, g.Accept, table
+			w.now.Gate.Windows = make([]time.Duration, len(lists))
+			copy(w.now.Gate.Windows, g.Windows)
 		}
 		for _, p := range append(slices.Clone(g.AcceptPorts), g.SSHPort) {
 			if p > 0 && !slices.Contains(w.ports, p) {
@@ -163,11 +159,11 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 		}
 	}
 	w.applyLists(f)
-	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
+	w.now.Gate.Ended, w.now.Gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
-		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
+		w.visits = NewVisits(w.now.Gate.Windows, w.now.Gate.Door)
 	} else {
-		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
+		w.visits.GateChanged(w.now.Gate.Windows, w.now.Gate.Door, same)
 	}
 	w.stamps, w.conntrackDue = nil, time.Time{}
 	w.rulesDue = time.Now().Add(rulesInterval)
@@ -176,7 +172,7 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 
 // gateFound returns the event of the watched gate.
 func (w *Watcher) gateFound() []Event {
-	g := w.gate
+	g := w.now.Gate
 	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
@@ -219,17 +215,17 @@ func (w *Watcher) applyLists(f gate.Findings) {
 func (w *Watcher) compareRules(f gate.Findings) []Event {
 	key, _ := keysOf(f)
 	switch {
-	case key == w.key && !w.lost:
+	case key == w.key && !w.now.Lost:
 		w.next = key
 		w.applyLists(f)
 	case key != w.next:
 		w.next, w.rulesDue = key, time.Time{} // read it once more
-	case key == "" && !w.lost:
-		w.lost = true
+	case key == "" && !w.now.Lost:
+		w.now.Lost = true
 		w.visits.GateLost()
 		return []Event{{Kind: GateLost, Time: time.Now()}}
 	case key == w.key: // the gate is back, and with it perhaps its visits
-		w.lost = false
+		w.now.Lost = false
 		w.applyLists(f)
 		return w.gateFound()
 	case key != "":
@@ -242,12 +238,12 @@ func (w *Watcher) compareRules(f gate.Findings) []Event {
 // whatever shows a later step comes before what shows an earlier one.
 func (w *Watcher) read(ctx context.Context) (events []Event) {
 	began := time.Now()
-	s := Sample{Ended: w.gate.Ended}
+	s := Sample{Ended: w.now.Gate.Ended}
 	s.Connections, s.Down = w.readConnections(began)
-	w.down = s.Down
+	w.now.Down = s.Down
 	var f gate.Findings
 	found, listed := false, w.listed
-	if w.gate.Kind == gate.FromNFT && !w.lost {
+	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
 		if f, found = w.listTable(ctx); found {
 			s.On, s.Guards = w.readElements(f, began, time.Now()), w.readGuards(f)
 		}
@@ -256,9 +252,9 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 		s.Guards = w.readGuards(f)
 	}
 	switch {
-	case w.gate.Kind == gate.FromNFT && found:
+	case w.now.Gate.Kind == gate.FromNFT && found:
 		events = w.compareRules(f)
-	case !found && !w.lost, !began.Before(w.rulesDue):
+	case !found && !w.now.Lost, !began.Before(w.rulesDue):
 		w.rulesDue = began.Add(rulesInterval)
 		if w.busy() || !found {
 			w.rulesDue = began.Add(busyInterval)
@@ -273,8 +269,8 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
 	w.lastRead = began
-	if n := w.countIgnored(f, s.Time); n != w.ignoredCount {
-		w.ignoredCount = n
+	if n := w.countIgnored(f, s.Time); n != w.now.Ignored {
+		w.now.Ignored = n
 		events = append(events, Event{Kind: SourcesIgnored, Time: s.Time, Ignored: n})
 	}
 	return append(events, w.visits.Record(s)...)
