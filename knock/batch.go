@@ -52,17 +52,15 @@ type BatchReport struct {
 	// one-shot accept rule it is shut again.
 	SSH SSH
 	// Connections is how many connections to SSH were made: at most one where the
-	// platform can drop a SYN-ACK, else those that were accepted before the first
-	// one was noticed.
+	// platform can drop a SYN-ACK, else all before the first one was noticed.
 	Connections int
 }
 
-// SendBatch sends packets one after the other, each at its time or as soon after
-// it as possible, to knock with many sequences in one pass. The first probe that
-// finds SSH no longer shut ends the batch: all sockets are closed at once, and one
-// connection is made to read the banner. Where the platform can drop a SYN-ACK,
-// no probe before it completes a connection. on, if not nil, is called with every
-// event, on the caller's goroutine; it may cancel ctx to end the batch.
+// SendBatch sends packets one after the other, each at its time or soon after, to
+// knock with many sequences in one pass. The first probe that finds SSH no longer shut
+// ends the batch: all sockets are closed, and one connection is made to read the
+// banner. Where the platform can drop a SYN-ACK, no probe before it completes one. on,
+// if not nil, gets every event on the caller's goroutine; it may cancel ctx.
 //
 // The report holds what was done, even if there is an error. Errors wrap
 // [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.

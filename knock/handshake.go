@@ -25,9 +25,8 @@ const (
 	// before the handshake, until another probe is sent.
 	beforeWait = time.Second
 	// greetWait is how much longer than a round trip a banner is awaited before the
-	// handshake continues: the client's ACK may have been lost, and then the server
-	// learns of the connection a second later. Servers send their banner within
-	// tens of milliseconds.
+	// handshake continues. Servers send it within tens of milliseconds, but a lost ACK
+	// delays it by a second.
 	greetWait = 400 * time.Millisecond
 	// maxConnections is the most connections to SSH that one handshake makes: sshd
 	// counts those that close without a login.
@@ -47,12 +46,11 @@ func (c *Client) Plan(t Target, o Options) Plan {
 }
 
 // Knock sends the handshake to t and probes SSH, attempt after attempt until SSH
-// answers. The knocks leave strictly in order, one SYN each, and their answers are
-// awaited while the next ones are sent; one probe precedes the first knock. A
-// probe stays open during later attempts; at a strict gate it is closed within a
-// second, before the kernel repeats its SYN. The first one that SSH accepts closes
-// all others. An attempt starts only if it can end before the timeout. on, if not
-// nil, is called with every event, on the caller's goroutine.
+// answers. The knocks leave strictly in order, one SYN each; one probe precedes them.
+// Probes stay open during later attempts; at a strict gate they are closed before the
+// kernel repeats their SYN. The first one that SSH accepts closes all others. An
+// attempt starts only if it can end before the timeout. on, if not nil, is called
+// with every event, on the caller's goroutine.
 //
 // The report holds what was done, even if there is an error. That SSH stayed shut is
 // not an error. Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's

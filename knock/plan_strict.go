@@ -7,22 +7,19 @@ import (
 
 // A gate that starts over on a wrong or repeated packet needs another plan:
 //
-//   - For such a gate a copy of a knock, the knocks of another hour and a probe
-//     among the knocks are all wrong packets. So an attempt sends one hour's five
-//     knocks, each once; near the hour change the attempts alternate between the
-//     hours. The kernel may not repeat any SYN while another attempt follows.
+//   - A copy of a knock, a knock of another hour, a probe among the knocks and a SYN
+//     that the kernel repeats are all wrong packets. So an attempt sends one hour's
+//     five knocks, each once; near the hour change the attempts alternate.
 //   - The client does not know in which phase the last attempt left it. On some
-//     gates the first knock always starts over. On others a wrong packet is dropped
-//     and removes the client from the newest phase only: after a lost knock the
-//     first knock of the next attempt is that wrong packet. As many wrong SYNs as
-//     there are phases clear any of these states, and do no harm elsewhere. They go
-//     to a port of the range, because some gates watch no other, and precede the
-//     first knock by as much as Wi-Fi reorders.
+//     gates the first knock always starts over. On others a wrong packet, such as
+//     the first knock after a lost one, only removes the client from its newest
+//     phase. As many wrong SYNs as there are phases clear any such state. They go to
+//     a port of the range, because some gates watch no other, and precede the first
+//     knock by as much as Wi-Fi reorders.
 //   - After that every attempt is as good as the first one, so the next may begin
 //     as soon as an answer is overdue; an answer that comes later still counts.
-//   - Time clears the rest, on gates whose phases expire. So before the last round
-//     nothing is sent for longer than the window. Not sooner: at 10 % loss half of
-//     the attempts lose a packet.
+//   - Time clears the rest, on gates whose phases expire: before the last round
+//     nothing is sent for longer than the window.
 const (
 	// clearLead is how long the wrong SYNs precede the first knock.
 	clearLead = 30 * time.Millisecond

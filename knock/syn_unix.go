@@ -25,11 +25,10 @@ type syn struct {
 	end time.Time // the deadline in force
 }
 
-// sendSYN starts to connect to addr. Sockets and connect are called directly,
-// since net.Dialer does not tell when the SYN has left, and the order of the
-// SYNs is what counts in a handshake. With drop the connection must not be
-// completed: the syn only notes whether a SYN-ACK came, on platforms that can do
-// that. An error is one of this machine: no SYN has left.
+// sendSYN starts to connect to addr, by system calls: net.Dialer does not tell when
+// the SYN has left, and their order is what counts. With drop, where the platform can,
+// the connection is not completed: the syn only notes whether a SYN-ACK came. An
+// error is one of this machine: no SYN has left.
 func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {

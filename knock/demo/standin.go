@@ -46,8 +46,7 @@ type Config struct {
 	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
 	Faults  Faults
 	// Clock is the server's clock before faults; nil: time.Now. It only gives the
-	// hour: windows are measured by the monotonic clock, as in the kernel, so that
-	// setting the clock does not change them.
+	// hour: windows are measured by the monotonic clock, as in the kernel.
 	Clock func() time.Time
 	// OnEvent, if not nil, is called with every event in order, from one goroutine.
 	// Events are lost if it is more than 256 behind. It must not call Close, which

@@ -25,9 +25,9 @@ const (
 //
 //	func TestMain(m *testing.M) { knocktest.Main(m) }
 //
-// Main executes the test binary again, with the same arguments, and exits with its
-// code; if this process is killed, so is that one. Where namespaces cannot be made,
-// the tests run here, and [Need] skips those that need one. A goroutine that outlives the tests makes them fail.
+// Main executes the test binary again and exits with its code; if this process is
+// killed, so is that one. Where namespaces cannot be made, the tests run here, and
+// [Need] skips those that need one. A goroutine that outlives the tests makes them fail.
 func Main(m *testing.M) { os.Exit(Run(m)) }
 
 // Run is Main for a TestMain that has more to do: it returns the exit code.

@@ -1,12 +1,11 @@
 // Package solve finds out what five ports were made with: which hour, which range,
 // and which variant of the secret.
 //
-// A [Candidate] names these three. The whole program uses it to say what made a
-// sequence. [Solve] takes a [Query], the ports and what the client knows, and
-// returns a [Solution]: every candidate within the query's hours that makes the
-// ports, the likeliest first. [Any] does so for several sequences,
-// [Empty] finds ports of an empty secret, and [FindPartial] finds the hour
-// that makes most of the ports where nothing makes all.
+// A [Candidate] names these three, in the whole program. [Solve] takes a [Query], the
+// ports and what the client knows, and returns a [Solution]: every candidate within
+// the query's hours that makes the ports, the likeliest first. [Any] does so for
+// several sequences, [Empty] finds ports of an empty secret, and [FindPartial] the
+// hour that makes most of the ports where nothing makes all.
 //
 // A [Variant] is the secret with its newline, CR, spaces or case changed, as
 // happens on the way into a server's rules; [Variant.Fix] says how to undo it.
@@ -47,8 +46,7 @@ type Query struct {
 
 // Solution is the result of [Solve].
 type Solution struct {
-	// Candidates are all that make the ports, the likeliest first: with the
-	// client's range, with the secret as given, near in time. Several are
+	// Candidates are all that make the ports, the likeliest first. Several are
 	// possible only for narrow ranges.
 	Candidates []Candidate
 	More       int    // further candidates, beyond the first 100
@@ -172,8 +170,8 @@ type hit struct {
 }
 
 // filter returns the numbers whose two lowest digits in base n are step apart, and
-// the lowest of them within span of least. It does nearly all of the work. The race
-// detector would make it four times slower, and it shares no data.
+// the lowest within span of least. It does nearly all of the work and shares no data:
+// the race detector would only make it four times slower.
 //
 //go:norace
 func filter(numbers []number, n uint64, step int64, least, span uint64) (found []hit) {
