@@ -50,8 +50,8 @@ func (l *loopbacks) next() netip.Addr {
 // diagnose starts the demo and returns the doctor's report.
 func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	t.Helper()
-	faults, err := demo.ParseFault(d.fault)
-	if err != nil {
+	var faults demo.Faults
+	if err := faults.Set(d.fault); err != nil {
 		t.Fatal(err)
 	}
 	secret, err := knock.ParseSecret("f00b4r")

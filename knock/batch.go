@@ -75,8 +75,7 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []P
 	}
 	b := batch{engine: c.newEngine(addr.Addr()), sshPort: addr.Port(), options: o, on: on, report: BatchReport{Hit: -1}}
 	b.engine.record, b.engine.poll = b.record, b.poll
-	err := b.run(ctx, packets)
-	err = errors.Join(err, b.finish())
+	err := errors.Join(b.run(ctx, packets), b.finish())
 	return b.report, err
 }
 
@@ -182,7 +181,7 @@ func (b *batch) poll() {
 		if !s.probe || !s.connected() {
 			continue
 		}
-		if s.dropsSYNACK() {
+		if s.drop {
 			b.engine.log.Debug("SYN-ACK seen", "port", s.port, "rtt", time.Since(s.sent))
 			b.hit(s)
 		} else {

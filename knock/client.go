@@ -35,13 +35,6 @@ type Client struct {
 	Log *slog.Logger
 }
 
-func (c *Client) now() time.Time {
-	if c.Clock != nil {
-		return c.Clock()
-	}
-	return time.Now()
-}
-
 // Wait waits for d or until ctx ends, and reports whether d passed.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -63,6 +56,14 @@ const (
 	Family4    Family = "4"
 	Family6    Family = "6"
 )
+
+// FamilyOf returns the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return Family4
+	}
+	return Family6
+}
 
 // ParseFamily reads "auto", "4" or "6".
 func ParseFamily(s string) (Family, error) {

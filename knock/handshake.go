@@ -39,7 +39,11 @@ func (c *Client) Plan(t Target, o Options) Plan {
 	if o.Gaps == nil {
 		o.Gaps = t.Gaps(len(DefaultGaps()))
 	}
-	sequences := t.Sequences(c.now())
+	now := time.Now
+	if c.Clock != nil {
+		now = c.Clock
+	}
+	sequences := t.Sequences(now())
 	return NewPlan(sequences, o.Gaps, Facts{
 		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard,
 	})

@@ -19,7 +19,9 @@ type syn struct {
 	file *os.File
 	raw  syscall.RawConn
 	now  error // what connect itself answered
-	drop bool  // its SYN-ACK is dropped, see dropSYNACK
+	// drop says that the connection cannot be completed, see dropSYNACK: connected then
+	// means that a SYN-ACK came.
+	drop bool
 
 	mu  sync.Mutex
 	end time.Time // the deadline in force
@@ -113,10 +115,6 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	}
 	return r
 }
-
-// dropsSYNACK reports whether the connection cannot be completed: connected then
-// means that a SYN-ACK came.
-func (s *syn) dropsSYNACK() bool { return s.drop }
 
 // left reports whether the SYN has left: this machine had a route.
 func (s *syn) left() bool { return s.now == nil || answerOf(s.now) != Unreachable }

@@ -20,6 +20,7 @@ const (
 // syn is one connection attempt, made by the standard dialer.
 type syn struct {
 	sent   time.Time
+	drop   bool // never: every connection is completed
 	cancel context.CancelFunc
 	dialed chan struct{}
 	ended  chan struct{} // closed by expire
@@ -63,9 +64,6 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	r.at = time.Now()
 	return r
 }
-
-// dropsSYNACK reports false: every connection is completed.
-func (s *syn) dropsSYNACK() bool { return false }
 
 // left reports whether the SYN has left, which is not known here.
 func (s *syn) left() bool { return true }

@@ -67,17 +67,10 @@ var faults = []fault{
 	}},
 }
 
-// ParseFault parses one fault of the form NAME=VALUE: clock=+3h,
-// range=10000-11000, sshd=down (or silent, refusing), drop=3.
-func ParseFault(s string) (Faults, error) {
-	var f Faults
-	err := f.Set(s)
-	return f, err
-}
-
-// Set adds one fault in the form of [ParseFault] to f. A second value
-// for a name replaces the first, except for drop, which accumulates. The error names
-// the known faults, and f is unchanged.
+// Set adds one fault of the form NAME=VALUE to f: clock=+3h, range=10000-11000,
+// sshd=down (or silent, refusing), drop=3. A second value for a name replaces the
+// first, except for drop, which accumulates. The error names the known faults, and f
+// is unchanged.
 func (f *Faults) Set(s string) error {
 	name, value, _ := strings.Cut(s, "=")
 	i := slices.IndexFunc(faults, func(k fault) bool { return k.name == name })
@@ -96,7 +89,7 @@ func (f *Faults) Set(s string) error {
 	return nil
 }
 
-// List returns the faults in the form of [ParseFault], one each.
+// List returns the faults in the form of Set, one each.
 func (f Faults) List() (list []string) {
 	switch {
 	case f.Clock > 0:

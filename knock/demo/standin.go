@@ -190,16 +190,14 @@ func (s *StandIn) start() error {
 
 // check returns what is wrong with a configuration.
 func check(c Config) error {
-	if c.Secret.IsZero() {
+	switch {
+	case c.Secret.IsZero():
 		return errors.New("the stand-in needs a secret")
-	}
-	if c.Window < 0 {
+	case c.Window < 0:
 		return fmt.Errorf("window %v is negative; give one such as 5s", c.Window)
-	}
-	if !c.Addr.IsLoopback() {
+	case !c.Addr.IsLoopback():
 		return fmt.Errorf("address %v is not on loopback, and the stand-in is safe only there; use 127.0.0.1", c.Addr)
-	}
-	if c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535) {
+	case c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535):
 		return fmt.Errorf("ssh port %d is not within %d-65535; choose another with --ssh-port", c.SSHPort, firstUnprivileged)
 	}
 	for _, r := range [...]knock.Range{c.Range, c.Faults.Range} {

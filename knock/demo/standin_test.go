@@ -317,8 +317,8 @@ func TestHourChange(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	fault := func(text string) demo.Config {
-		f, err := demo.ParseFault(text)
-		if err != nil {
+		var f demo.Faults
+		if err := f.Set(text); err != nil {
 			t.Fatal(err)
 		}
 		return demo.Config{Faults: f}

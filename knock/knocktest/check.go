@@ -1,8 +1,10 @@
 package knocktest
 
 import (
+	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,13 +58,11 @@ func OneLine(t testing.TB, err error) {
 	}
 }
 
-// WriteFile writes a file.
+// WriteFile writes a file, and makes the folder for it.
 func WriteFile(t testing.TB, path, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
+	err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), mode), os.Chmod(path, mode))
+	if err != nil {
 		t.Fatal(err)
 	}
 }
@@ -78,13 +78,6 @@ func NewSecret(t testing.TB, text string) knock.Secret {
 func NewRange(t testing.TB, bottom, top int) knock.Range {
 	t.Helper()
 	r, err := knock.NewRange(bottom, top)
-	return valid(t, r, err)
-}
-
-// ParseRange returns the range of a valid text.
-func ParseRange(t testing.TB, text string) knock.Range {
-	t.Helper()
-	r, err := knock.ParseRange(text)
 	return valid(t, r, err)
 }
 

@@ -33,17 +33,15 @@ type Clocks struct {
 }
 
 // now is the time by the server's clock.
-func (c Clocks) now() time.Time {
-	if c.Clock == nil {
-		return time.Now().Add(c.Shift)
-	}
-	return c.Clock().Add(c.Shift)
-}
+func (c Clocks) now() time.Time { return c.Clock().Add(c.Shift) }
 
 // ServeClocks runs the services until the test ends, outside the gate. It can be
 // called again for other services.
 func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 	t.Helper()
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
 	var open openPorts
 	tcp := func(wanted bool, port int, handle func(net.Conn)) {
 		t.Helper()

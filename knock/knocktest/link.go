@@ -62,11 +62,12 @@ func newLink(t testing.TB) *link {
 	return nil
 }
 
-// configureHost is run on a new host, before and after eth0 is made. It turns the
-// rate limit of ICMP off, which is per peer and second: tests that knock twice
-// would meet it.
-const configureHost = `
-set -e
+// configure configures a new host before and after eth0 is made, or a router with
+// eth1. It turns the rate limit of ICMP off, which is per peer and second: tests that
+// knock twice would meet it.
+func (h *Host) configure(t testing.TB, args ...string) {
+	t.Helper()
+	h.Run(t, "sh", append([]string{"-ec", `
 case $1 in
 before)
 	cd /proc/sys/net/ipv6/conf/default
@@ -78,7 +79,14 @@ after)
 	ip addr add "$2/24" dev eth0
 	ip addr add "$3/64" dev eth0 nodad
 	ip link set eth0 up ;;
-esac`
+router)
+	echo 1 > /proc/sys/net/ipv4/ip_forward
+	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+	ip addr add "$2/24" dev eth1
+	ip addr add "$3/64" dev eth1 nodad
+	ip link set eth1 up ;;
+esac`, "configure"}, args...)...)
+}
 
 // attach gives the host the next addresses of the link, and returns the name of
 // its port on the bridge. It returns once packets go both ways.
@@ -91,10 +99,10 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 	}
 	h.Addr4, h.Addr6 = l.addr4(k), l.addr6(k)
 	port = fmt.Sprintf("%sp%d", l.name, k)
-	h.Run(t, "sh", "-c", configureHost, "configure", "before")
+	h.configure(t, "before")
 	ip(t, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k).String(), "netns", fmt.Sprint(h.pid()))
 	removeLink(t, port)
-	h.Run(t, "sh", "-c", configureHost, "configure", "after", h.Addr4.String(), h.Addr6.String())
+	h.configure(t, "after", h.Addr4.String(), h.Addr6.String())
 	ip(t, "link", "set", port, "master", l.name, "up")
 	h.awaitReached(t)
 	return port

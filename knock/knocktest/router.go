@@ -18,15 +18,6 @@ type Router struct {
 	inner link // towards the server: the router is 1 on it, the server 2
 }
 
-// route makes a host a router with eth1 as its other side.
-const route = `
-set -e
-echo 1 > /proc/sys/net/ipv4/ip_forward
-echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-ip addr add "$1/24" dev eth1
-ip addr add "$2/64" dev eth1 nodad
-ip link set eth1 up`
-
 // newRouter makes a router on the link, not yet joined to a server.
 func newRouter(t testing.TB, l *link) *Router {
 	t.Helper()
@@ -40,7 +31,7 @@ func newRouter(t testing.TB, l *link) *Router {
 func (r *Router) join(t testing.TB, h *Host, p Path) {
 	t.Helper()
 	h.Addr4, h.Addr6 = r.inner.addr4(2), r.inner.addr6(2)
-	h.Run(t, "sh", "-c", configureHost, "configure", "before")
+	h.configure(t, "before")
 	begin := func() {}
 	if p == (Path{}) {
 		ip(t, "link", "add", "eth1", "address", r.inner.mac(1).String(), "netns", fmt.Sprint(r.pid()),
@@ -48,11 +39,11 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 	} else {
 		begin = p.relay(t, r.Host, h)
 	}
-	r.Run(t, "sh", "-c", route, "route", r.inner.addr4(1).String(), r.inner.addr6(1).String())
-	h.Run(t, "sh", "-c", configureHost+`
-		ip route add default via "$4"
-		ip route add default via "$5"`, "configure", "after",
-		h.Addr4.String(), h.Addr6.String(), r.inner.addr4(1).String(), r.inner.addr6(1).String())
+	near4, near6 := r.inner.addr4(1).String(), r.inner.addr6(1).String()
+	r.configure(t, "router", near4, near6)
+	h.configure(t, "after", h.Addr4.String(), h.Addr6.String())
+	h.Run(t, "ip", "route", "add", "default", "via", near4)
+	h.Run(t, "ip", "route", "add", "default", "via", near6)
 	for _, args := range r.routes() {
 		ip(t, args...)
 	}

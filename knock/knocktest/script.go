@@ -53,11 +53,7 @@ func (c *Script) Install(t testing.TB, text string) {
 // Write writes a file of the script's folder.
 func (c *Script) Write(t testing.TB, name, text string, mode os.FileMode) {
 	t.Helper()
-	path := filepath.Join(c.Dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	WriteFile(t, path, text, mode)
+	WriteFile(t, filepath.Join(c.Dir, name), text, mode)
 }
 
 // SetClock sets the clock that the script reads.

@@ -148,15 +148,11 @@ func (x *Sender) tcp(b []byte, p Packet) []byte {
 		x.nextPort = max(1024, x.nextPort+1)
 		p.SourcePort = x.nextPort
 	}
-	return AppendTCP(b, p, x.s.addrLike(p.From))
-}
-
-// addrLike is the server's address of the same family.
-func (s *Server) addrLike(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return s.Addr4
+	to := x.s.Addr6
+	if p.From.Is4() {
+		to = x.s.Addr4
 	}
-	return s.Addr6
+	return AppendTCP(b, p, to)
 }
 
 // AppendTCP appends an IP packet with p, without options and with

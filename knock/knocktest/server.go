@@ -204,10 +204,6 @@ func (s *Server) Ports(t testing.TB, h knock.Hour) [knock.Knocks]uint16 {
 func (s *Server) gate(action string, at time.Time, open openPorts) error {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	cutOff := "no"
-	if s.options.CutOff {
-		cutOff = "yes"
-	}
 	cmd := s.Command(ctx, "sh", s.dir+"/gate.sh", action)
 	cmd.Env = append(cmd.Env,
 		"SECRET="+s.Secret.Reveal(), // the environment needs no quoting
@@ -221,7 +217,7 @@ func (s *Server) gate(action string, at time.Time, open openPorts) error {
 		"REFUSE="+s.options.Refusal.String(),
 		"OPEN_TCP="+strings.Join(open.tcp, ","),
 		"OPEN_UDP="+strings.Join(open.udp, ","),
-		"CUT_OFF="+cutOff,
+		fmt.Sprintf("CUT_OFF=%v", s.options.CutOff),
 	)
 	if s.options.Hashed != nil {
 		text := knock.HourOf(at).String() + "-" + s.Secret.Reveal() + "\n"
@@ -236,9 +232,3 @@ type openPorts struct{ tcp, udp []string }
 
 // file returns the path of one of the server's files.
 func (s *Server) file(name string) string { return s.dir + "/" + name }
-
-// write writes one of the server's files.
-func (s *Server) write(t testing.TB, name, text string) {
-	t.Helper()
-	WriteFile(t, s.file(name), text, 0o600)
-}

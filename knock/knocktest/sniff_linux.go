@@ -14,7 +14,7 @@ import (
 
 // sniffer is a packet socket that receives TCP packets of one device.
 type sniffer struct {
-	file *os.File
+	*os.File
 	conn syscall.RawConn
 }
 
@@ -117,9 +117,6 @@ func (s *sniffer) follow(take func()) {
 		return false
 	})
 }
-
-// Close closes the socket.
-func (s *sniffer) Close() error { return s.file.Close() }
 
 // stamp returns the time at which the kernel saw the packet.
 func stamp(oob []byte) time.Time {

@@ -29,7 +29,6 @@ const (
 	// maxMatches bounds the candidates of a solution. There are more than a few
 	// only for ranges of a handful of ports.
 	maxMatches = 100
-	minSize    = 2
 	// MaxSize is the size of the widest range.
 	MaxSize = 65535
 )
@@ -112,7 +111,7 @@ func (p Query) solve(ctx context.Context) (Solution, error) {
 	first := int64(p.Ports[0])
 	step := int64(p.Ports[1]) - first
 	// A range holds all five ports, and both its ends are ports.
-	for size := max(high-low+1, minSize); size <= MaxSize; size++ {
+	for size := max(high-low+1, 2); size <= MaxSize; size++ {
 		if size&0xff == 0 && ctx.Err() != nil {
 			return s, context.Cause(ctx)
 		}
@@ -267,22 +266,18 @@ func (s *Solution) add(p Query, o origin, bottom, size int) {
 func compare(p Query, a, b Candidate) int {
 	odd := func(m Candidate) (n int) {
 		if m.Range != p.Range {
-			n += 2
+			n += 4
 		}
 		if m.Variant != AsGiven {
+			n += 2
+		}
+		if m.Range.Bottom() != p.Range.Bottom() && m.Range.Top() != p.Range.Top() {
 			n++
 		}
 		return n
 	}
-	shared := func(m Candidate) int { // 0 if an end of the range is the client's
-		if m.Range.Bottom() == p.Range.Bottom() || m.Range.Top() == p.Range.Top() {
-			return 0
-		}
-		return 1
-	}
 	return cmp.Or(
 		cmp.Compare(odd(a), odd(b)),
-		cmp.Compare(shared(a), shared(b)),
 		cmp.Compare(max(a.Offset, -a.Offset), max(b.Offset, -b.Offset)),
 		cmp.Compare(a.Offset, b.Offset),
 	)

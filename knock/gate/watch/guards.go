@@ -22,7 +22,7 @@ type Guard struct {
 func refuses(all []Guard, addr netip.Addr) bool {
 	some := false
 	for _, g := range all {
-		if g.Family != familyOf(addr) {
+		if g.Family != knock.FamilyOf(addr) {
 			continue
 		}
 		if !g.Full || slices.Contains(g.Opened, addr) {

@@ -14,9 +14,8 @@ import (
 // Sighting is an address on a list of the gate, as one reading found it.
 type Sighting struct {
 	Addr  netip.Addr
-	Phase int // 1 to 5, or ThroughDoor
-	// Since is when it was last added, and Slack how far off that may be. A zero
-	// Since is not known.
+	Phase int // 1 to 5, or [Accepted]
+	// Since is when it was last added, zero if not known; Slack is how far off it may be.
 	Since time.Time
 	Slack time.Duration
 	// Stamp changes when the address is added again; 0 leaves that to Since.
@@ -129,8 +128,9 @@ const (
 // NewVisits returns an empty record of visits to a gate with these windows, one for
 // each phase, and this kind of accept rule.
 func NewVisits(windows []time.Duration, accept gate.AcceptKind) *Visits {
-	windows = windows[:min(len(windows), knock.Knocks)]
-	return &Visits{windows: windows, accept: accept, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	v := &Visits{all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	v.GateChanged(windows, accept, false)
+	return v
 }
 
 // GateChanged continues with another gate. With the same lists, visits continue;
@@ -183,7 +183,11 @@ func (v *Visits) Record(s Sample) (events []Event) {
 	events = append(events, v.recordCounter(s)...)
 	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down
-	v.dropOldest()
+	if len(v.all) > maxVisits {
+		for _, one := range v.List()[maxVisits:] {
+			delete(v.all, one.Addr)
+		}
+	}
 	return events
 }
 
@@ -361,16 +365,6 @@ func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	e := v.event(SharedHandshake, one, at, s)
 	e.Others = slices.Clone(others)
 	return append(events, e)
-}
-
-// dropOldest drops all but the newest maxVisits.
-func (v *Visits) dropOldest() {
-	if len(v.all) <= maxVisits {
-		return
-	}
-	for _, one := range v.List()[maxVisits:] {
-		delete(v.all, one.Addr)
-	}
 }
 
 // event returns an event of a visit.

@@ -115,9 +115,12 @@ func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 		w.now.Down = w.now.Down && !w.now.Lost
 		on(w.now)
 		w.now.Events = nil
-		took := time.Since(began)
+		interval, took := recentInterval, time.Since(began)
+		if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
+			interval = nftInterval
+		}
 		select {
-		case <-time.After(max(w.interval()-took, idleFactor*took)):
+		case <-time.After(max(interval-took, idleFactor*took)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -128,14 +131,6 @@ func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 type phaseList struct {
 	name  string
 	phase int
-}
-
-// interval returns the time between two readings.
-func (w *Watcher) interval() time.Duration {
-	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
-		return nftInterval
-	}
-	return recentInterval
 }
 
 // apply watches the gate of f from now on. Visits continue if its lists do.
