@@ -50,8 +50,8 @@ func (l *loopbacks) next() netip.Addr {
 // diagnose starts the demo and returns the doctor's report.
 func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	t.Helper()
-	faults, err := demo.ParseFault(d.fault)
-	if err != nil {
+	var faults demo.Faults
+	if err := faults.Set(d.fault); err != nil {
 		t.Fatal(err)
 	}
 	secret, err := knock.ParseSecret("f00b4r")
@@ -66,7 +66,7 @@ func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	}
 	defer g.Close()
 	h := hosts.NewHost("demo")
-	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range(), demoWindow
+	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range, demoWindow
 	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future, Log: d.log}
 	r, err := doctor.Run(t.Context(), h, secret, nil)
 	if err != nil {

@@ -17,11 +17,10 @@ import (
 func ExampleDoctor_Run() {
 	ctx := context.Background()
 	secret, _ := knock.ParseSecret("f00b4r")
-	faults, _ := demo.ParseFault("clock=-3h")
 	client := knocktest.ClientAt(time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC))
 	gate, err := demo.Start(ctx, demo.Config{
 		Secret: secret, Addr: netip.MustParseAddr("127.2.0.1"), SSHPort: 2222, Range: knock.DefaultRange,
-		Window: time.Second, Clock: client.Clock, Faults: faults,
+		Window: time.Second, Clock: client.Clock, Faults: demo.Faults{Clock: -3 * time.Hour},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -44,9 +44,9 @@ func shift(d time.Duration) time.Time { return morning.Add(d) }
 
 // matrix is every verdict, each by at least one real fault.
 func matrix(t *testing.T) []fault {
-	lesser, greater := knocktest.ParseRange(t, "10000-10998"), knocktest.ParseRange(t, "10000-11000")
-	higher, lower := knocktest.ParseRange(t, "10001-10999"), knocktest.ParseRange(t, "9999-10999")
-	far := knocktest.ParseRange(t, "20000-29999")
+	lesser, greater := knocktest.NewRange(t, 10000, 10998), knocktest.NewRange(t, 10000, 11000)
+	higher, lower := knocktest.NewRange(t, 10001, 10999), knocktest.NewRange(t, 9999, 10999)
+	far := knocktest.NewRange(t, 20000, 29999)
 	hashed := func(f func(string) string) knocktest.Options { return knocktest.Options{Hashed: f} }
 	standIn := func(handle func(net.Conn)) func(*testing.T, *knocktest.Server, *patient) {
 		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.ServeSSH(t, handle) }

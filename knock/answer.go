@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -58,6 +59,27 @@ type SSH struct {
 	// the connection, and to the banner.
 	Connect Measure `json:"connect_ms"`
 	Read    Measure `json:"banner_ms"`
+}
+
+// Summary says in one line what a probe found.
+func (s SSH) Summary() string {
+	switch s.State {
+	case SSHOpen:
+		return "SSH is open"
+	case SSHRefused:
+		return "SSH is refused: nothing listens, or a firewall rejects"
+	case SSHFiltered:
+		return "SSH is filtered: no answer"
+	case SSHSilent:
+		return "SSH accepts connections, but sends no banner"
+	case SSHRefusing:
+		return fmt.Sprintf("sshd refuses this address: %q", s.Banner)
+	case SSHNotSSH:
+		return fmt.Sprintf("something that is not SSH answers: %q", s.Banner)
+	case SSHUnreachable:
+		return "SSH is unreachable: the network or a firewall rejects it"
+	}
+	return "SSH has not been probed"
 }
 
 // Millis is a span of time that JSON gives in milliseconds.

@@ -134,8 +134,7 @@ func (h *handshake) probe(attempt int, deadline time.Time) (*socket, error) {
 
 // probeDeadline is until when a probe that is sent now stays open. In the last
 // attempt the kernel's repeat of its SYN is one more chance, and in the first it
-// shows that the answer takes longer. Between them it would only be one more
-// packet; to a strict gate it is a wrong one, so none may come after the wait.
+// shows that the answer takes longer. To a strict gate it is a wrong packet.
 func (h *handshake) probeDeadline(attempt int) time.Time {
 	switch {
 	case attempt == h.last:

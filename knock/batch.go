@@ -52,18 +52,15 @@ type BatchReport struct {
 	// one-shot accept rule it is shut again.
 	SSH SSH
 	// Connections is how many connections to SSH were made: at most one where the
-	// platform can drop a SYN-ACK, else those that were accepted before the first
-	// one was noticed.
+	// platform can drop a SYN-ACK, else all before the first one was noticed.
 	Connections int
-	Elapsed     Millis
 }
 
-// SendBatch sends packets one after the other, each at its time or as soon after
-// it as possible, to knock with many sequences in one pass. The first probe that
-// finds SSH no longer shut ends the batch: all sockets are closed at once, and one
-// connection is made to read the banner. Where the platform can drop a SYN-ACK,
-// no probe before it completes a connection. on, if not nil, is called with every
-// event, on the caller's goroutine; it may cancel ctx to end the batch.
+// SendBatch sends packets one after the other, each at its time or soon after, to
+// knock with many sequences in one pass. The first probe that finds SSH no longer shut
+// ends the batch: all sockets are closed, and one connection is made to read the
+// banner. Where the platform can drop a SYN-ACK, no probe before it completes one. on,
+// if not nil, gets every event on the caller's goroutine; it may cancel ctx.
 //
 // The report holds what was done, even if there is an error. Errors wrap
 // [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.
@@ -72,17 +69,13 @@ func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []P
 	if o.Wait <= 0 || o.Wait > synWatch {
 		o.Wait = synWatch
 	}
-	if o.Sockets <= 0 {
-		o.Sockets = defaultSockets
-	}
+	o.Sockets = cmp.Or(o.Sockets, defaultSockets)
 	if on == nil {
 		on = func(PacketReport) {}
 	}
 	b := batch{engine: c.newEngine(addr.Addr()), sshPort: addr.Port(), options: o, on: on, report: BatchReport{Hit: -1}}
 	b.engine.record, b.engine.poll = b.record, b.poll
-	err := b.run(ctx, packets)
-	err = errors.Join(err, b.finish())
-	b.report.Elapsed = Millis(time.Since(b.engine.start))
+	err := errors.Join(b.run(ctx, packets), b.finish())
 	return b.report, err
 }
 
@@ -188,7 +181,7 @@ func (b *batch) poll() {
 		if !s.probe || !s.connected() {
 			continue
 		}
-		if s.dropsSYNACK() {
+		if s.drop {
 			b.engine.log.Debug("SYN-ACK seen", "port", s.port, "rtt", time.Since(s.sent))
 			b.hit(s)
 		} else {

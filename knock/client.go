@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Errors that callers decide on.
@@ -30,13 +33,6 @@ type Client struct {
 	// Log gets a debug record for each SYN and each answer (port, answer, rtt);
 	// never the secret. Nil logs nothing.
 	Log *slog.Logger
-}
-
-func (c *Client) now() time.Time {
-	if c.Clock != nil {
-		return c.Clock()
-	}
-	return time.Now()
 }
 
 // Wait waits for d or until ctx ends, and reports whether d passed.
@@ -61,6 +57,14 @@ const (
 	Family6    Family = "6"
 )
 
+// FamilyOf returns the family of an address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return Family4
+	}
+	return Family6
+}
+
 // ParseFamily reads "auto", "4" or "6".
 func ParseFamily(s string) (Family, error) {
 	switch f := Family(s); f {
@@ -68,6 +72,37 @@ func ParseFamily(s string) (Family, error) {
 		return f, nil
 	}
 	return "", fmt.Errorf("family %q is not one of auto, 4, 6", Clean(s, 40))
+}
+
+// DefaultSSHPort is the SSH port of a host that names none.
+const DefaultSSHPort = 22
+
+// maxHost bounds a host's name, in bytes: that of a domain name (RFC 1035).
+const maxHost = 255
+
+// CheckHost reports why s cannot be a host's name or address: it must be 1 to
+// 255 printable bytes of UTF-8 without white space, and not start with '-',
+// which ssh and others would take for an option.
+func CheckHost(s string) error {
+	switch {
+	case s == "":
+		return errors.New("a host's name is empty")
+	case len(s) > maxHost:
+		return fmt.Errorf("host name %s has %d bytes, at most %d are taken", Quote(s), len(s), maxHost)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("host name %s is not valid UTF-8", Quote(s))
+	case strings.HasPrefix(s, "-"):
+		return fmt.Errorf("host name %s starts with '-', as options do", Quote(s))
+	}
+	for _, c := range s {
+		switch {
+		case unicode.IsSpace(c):
+			return fmt.Errorf("host name %s holds white space", Quote(s))
+		case !unicode.IsPrint(c):
+			return fmt.Errorf("host name %s holds a character that does not print", Quote(s))
+		}
+	}
+	return nil
 }
 
 // Resolve returns one address of host, for the knocks and the connection alike:
@@ -120,10 +155,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 // ends: Go's resolver would otherwise wait for seconds. The system's resolver,
 // where it is used, cannot be interrupted.
 func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	r := c.Resolver
-	if r == nil {
-		r = net.DefaultResolver
-	}
+	r := cmp.Or(c.Resolver, net.DefaultResolver)
 	dial := r.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -163,14 +195,11 @@ type Target struct {
 // Gaps returns the gaps of that many attempts: t.Gap for each where it is set,
 // else those of [DefaultGaps], with the widest repeated as needed.
 func (t Target) Gaps(attempts int) []time.Duration {
-	if t.Gap > 0 {
-		return slices.Repeat([]time.Duration{t.Gap}, attempts)
+	gaps := slices.Repeat([]time.Duration{cmp.Or(t.Gap, furtherGap)}, attempts)
+	if t.Gap == 0 {
+		copy(gaps, []time.Duration{firstGap, secondGap})
 	}
-	gaps := DefaultGaps()
-	for len(gaps) < attempts {
-		gaps = append(gaps, gaps[len(gaps)-1])
-	}
-	return gaps[:attempts]
+	return gaps
 }
 
 // Sequences returns the sequences that a handshake sends when this machine's

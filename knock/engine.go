@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,10 +105,7 @@ type engine struct {
 }
 
 func (c *Client) newEngine(addr netip.Addr) *engine {
-	log := c.Log
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	return &engine{addr: addr, log: log.With("address", addr), start: time.Now(), outcomes: make(chan outcome, 64)}
 }
 
@@ -237,9 +235,16 @@ func (o outcome) applyReply(start time.Time) {
 	s.state, s.ssh.RTT = stateAnswered, o.rtt()
 	switch o.answer {
 	case Open:
-		if s.probe {
-			s.connect(o.at.Sub(start))
+		if !s.probe {
+			return
 		}
+		s.conn, s.err = s.netConn()
+		s.close()
+		if s.err != nil {
+			s.state, s.ssh.State = stateFailed, SSHSilent
+			return
+		}
+		s.state, s.ssh.Connect = stateConnected, Measure(o.at.Sub(start))
 	case Refused:
 		s.ssh.State = SSHRefused
 	case Unreachable:
@@ -250,17 +255,6 @@ func (o outcome) applyReply(start time.Time) {
 	default:
 		s.ssh.State = SSHFiltered
 	}
-}
-
-// connect makes a connection of the socket that SSH accepted.
-func (s *socket) connect(after time.Duration) {
-	c, err := s.netConn()
-	s.close()
-	if err != nil {
-		s.state, s.ssh.State, s.err = stateFailed, SSHSilent, err
-		return
-	}
-	s.state, s.conn, s.ssh.Connect = stateConnected, c, Measure(after)
 }
 
 func unreachable(addr netip.Addr) error {

@@ -25,9 +25,8 @@ const (
 	// before the handshake, until another probe is sent.
 	beforeWait = time.Second
 	// greetWait is how much longer than a round trip a banner is awaited before the
-	// handshake continues: the client's ACK may have been lost, and then the server
-	// learns of the connection a second later. Servers send their banner within
-	// tens of milliseconds.
+	// handshake continues. Servers send it within tens of milliseconds, but a lost ACK
+	// delays it by a second.
 	greetWait = 400 * time.Millisecond
 	// maxConnections is the most connections to SSH that one handshake makes: sshd
 	// counts those that close without a login.
@@ -40,19 +39,22 @@ func (c *Client) Plan(t Target, o Options) Plan {
 	if o.Gaps == nil {
 		o.Gaps = t.Gaps(len(DefaultGaps()))
 	}
-	sequences := t.Sequences(c.now())
+	now := time.Now
+	if c.Clock != nil {
+		now = c.Clock
+	}
+	sequences := t.Sequences(now())
 	return NewPlan(sequences, o.Gaps, Facts{
 		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard,
 	})
 }
 
 // Knock sends the handshake to t and probes SSH, attempt after attempt until SSH
-// answers. The knocks leave strictly in order, one SYN each, and their answers are
-// awaited while the next ones are sent; one probe precedes the first knock. A
-// probe stays open during later attempts; at a strict gate it is closed within a
-// second, before the kernel repeats its SYN. The first one that SSH accepts closes
-// all others. An attempt starts only if it can end before the timeout. on, if not
-// nil, is called with every event, on the caller's goroutine.
+// answers. The knocks leave strictly in order, one SYN each; one probe precedes them.
+// Probes stay open during later attempts; at a strict gate they are closed before the
+// kernel repeats their SYN. The first one that SSH accepts closes all others. An
+// attempt starts only if it can end before the timeout. on, if not nil, is called
+// with every event, on the caller's goroutine.
 //
 // The report holds what was done, even if there is an error. That SSH stayed shut is
 // not an error. Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's
@@ -62,8 +64,11 @@ func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event))
 	if o.Timeout == 0 {
 		o.Timeout = max(DefaultTimeout, first.Length()+lastWait)
 	}
-	h := c.newHandshake(t, o, on)
-	h.report.Hour = first.Attempts[0].Knocks[0].Hour
+	h := &handshake{engine: c.newEngine(t.Addr.Addr()), target: t, on: on, report: Report{
+		Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Attempts: []Attempt{}, Hour: first.Attempts[0].Knocks[0].Hour,
+	}}
+	h.engine.record = h.record
+	h.deadline = h.engine.start.Add(o.Timeout)
 	if need := first.Attempts[0].length(); o.Timeout < need {
 		return h.report, fmt.Errorf("a timeout of %v is too short: the first attempt alone takes %v", o.Timeout, need)
 	}
@@ -96,18 +101,6 @@ type handshake struct {
 	rejects  bool          // a knock was answered: the server rejects instead of dropping
 	rtt      time.Duration // the longest that was measured
 	noRoute  bool
-}
-
-func (c *Client) newHandshake(t Target, o Options, on func(Event)) *handshake {
-	h := &handshake{
-		engine: c.newEngine(t.Addr.Addr()),
-		target: t,
-		on:     on,
-		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Attempts: []Attempt{}},
-	}
-	h.engine.record = h.record
-	h.deadline = h.engine.start.Add(o.Timeout)
-	return h
 }
 
 // run makes attempts until SSH has sent its banner or none is left. Each attempt

@@ -60,13 +60,4 @@ func (h Hour) String() string { return string(h.append(make([]byte, 0, len(hourL
 // MarshalText implements [encoding.TextMarshaler].
 func (h Hour) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (h *Hour) UnmarshalText(b []byte) error {
-	parsed, err := ParseHour(string(b))
-	if err == nil {
-		*h = parsed
-	}
-	return err
-}
-
 func (h Hour) append(b []byte) []byte { return h.Start().AppendFormat(b, hourLayout) }

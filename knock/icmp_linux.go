@@ -6,12 +6,6 @@ import (
 	"unsafe"
 )
 
-// icmpOrigin is where an ICMP error came from.
-type icmpOrigin struct {
-	from    netip.Addr
-	noRoute bool // no route to the network or host; false for a closed port or a policy
-}
-
 // askForICMP lets the socket queue ICMP errors in full, see IP_RECVERR in
 // ip(7): without it a rejecting firewall's port-unreachable looks like a RST.
 func askForICMP(fd, domain int) {
@@ -38,16 +32,15 @@ const (
 )
 
 // readICMP takes the ICMP error off the socket's error queue, if one is there.
-func readICMP(fd int) (icmpOrigin, bool) {
+// noRoute says that there is no route to the network or host; it is false for a
+// closed port or a policy.
+func readICMP(fd int) (from netip.Addr, noRoute, ok bool) {
 	var oob [256]byte
 	_, n, _, _, err := syscall.Recvmsg(fd, nil, oob[:], syscall.MSG_ERRQUEUE|syscall.MSG_DONTWAIT)
 	if err != nil {
-		return icmpOrigin{}, false
+		return from, false, false
 	}
-	messages, err := syscall.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return icmpOrigin{}, false
-	}
+	messages, _ := syscall.ParseSocketControlMessage(oob[:n])
 	const head = int(unsafe.Sizeof(sockExtendedErr{}))
 	for _, m := range messages {
 		if len(m.Data) < head {
@@ -57,12 +50,12 @@ func readICMP(fd int) (icmpOrigin, bool) {
 		addr := m.Data[head:]
 		switch {
 		case e.origin == originICMP && len(addr) >= 8: // struct sockaddr_in
-			from, _ := netip.AddrFromSlice(addr[4:8])
-			return icmpOrigin{from, e.typ == 3 && e.code <= 1}, true
+			from, _ = netip.AddrFromSlice(addr[4:8])
+			return from, e.typ == 3 && e.code <= 1, true
 		case e.origin == originICMP6 && len(addr) >= 24: // struct sockaddr_in6
-			from, _ := netip.AddrFromSlice(addr[8:24])
-			return icmpOrigin{from, e.typ == 1 && (e.code == 0 || e.code == 3)}, true
+			from, _ = netip.AddrFromSlice(addr[8:24])
+			return from, e.typ == 1 && (e.code == 0 || e.code == 3), true
 		}
 	}
-	return icmpOrigin{}, false
+	return from, false, false
 }

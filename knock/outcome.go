@@ -43,9 +43,8 @@ func (h *handshake) record(o outcome) {
 }
 
 // accept decides whether the handshake continues with a connection that was just
-// made. It then closes all other probes, so that sshd sees no more connections
-// than necessary. It closes the new one where another banner is being awaited, or
-// where there were enough.
+// made, and then closes all other probes, to spare sshd connections. It closes the new
+// one where another banner is being awaited, or where there were enough.
 func (h *handshake) accept(s *socket) bool {
 	h.accepted++
 	if h.greeting != nil || h.accepted > maxConnections || h.engine.ended && h.accepted > 1 {

@@ -11,31 +11,26 @@ const DefaultWindow = 5 * time.Second
 // These numbers were chosen by simulating thousands of handshakes and confirmed on
 // real gates behind lossy links; the README names both commands. The reasons:
 //
-//   - A gate's phases persist: an attempt continues from the phase that the previous
-//     one reached, and repeated knocks and wrong ports change nothing. So attempts
-//     may follow each other quickly.
-//   - A network card and a server may handle knocks to different ports on different
-//     cores. A gap of a millisecond keeps them in order. A good network needs no
-//     more, so the first attempt sends nothing twice.
-//   - The second attempt is needed because of loss far more often than because of
-//     reordering, and 10 ms cost little. Later either is likely: 30 ms is as much as
-//     Wi-Fi reorders, and well inside the window.
+//   - A gate's phases persist: an attempt continues where the previous one stopped,
+//     and repeated knocks and wrong ports change nothing. So attempts follow quickly.
+//   - Knocks to different ports may be handled on different cores. A gap of a
+//     millisecond keeps them in order, which is all that a good network needs.
+//   - A second attempt is needed because of loss far more often than because of
+//     reordering: 10 ms. Later either is likely: 30 ms is as much as Wi-Fi reorders.
 //   - With two copies of each knock an attempt survives 20 % loss in four of five
 //     cases instead of one of three. A third copy helps little.
-//   - The probe is lost most often, since it needs a packet each way: so there are
-//     two. The kernel's repeat after a second gains nothing where another attempt
-//     follows, so only those of the last attempt stay open to the end, and those of
+//   - The probe needs a packet each way and is lost most often: so there are two. The
+//     kernel repeats it after a second, which helps only in the last attempt, and in
 //     the first, since a round trip may take more than a second.
-//   - An eavesdropper learns the ports from the first attempt. Repeats tell nothing
-//     new, but make the handshake easier to notice: 12 SYNs an attempt instead of 6.
+//   - An eavesdropper learns nothing new from repeats, but 12 SYNs an attempt instead
+//     of 6 are easier to notice.
 var (
 	firstGap   = time.Millisecond
 	secondGap  = 10 * time.Millisecond
 	furtherGap = 30 * time.Millisecond
 
-	// waits are how long attempts wait for SSH where the round trip is not known.
-	// The first one covers 200 ms, so that networks without loss see no repeated
-	// knocks. The others may be shorter, since older probes stay open.
+	// waits are how long attempts wait for SSH where the round trip is not known. The
+	// first covers 200 ms. The others may be shorter, since older probes stay open.
 	waits = [...]time.Duration{250 * time.Millisecond, 150 * time.Millisecond, 150 * time.Millisecond,
 		200 * time.Millisecond, 300 * time.Millisecond, 500 * time.Millisecond, 800 * time.Millisecond}
 )
@@ -55,13 +50,7 @@ const (
 )
 
 // DefaultGaps returns the gaps between knocks in each attempt of a handshake.
-func DefaultGaps() []time.Duration {
-	gaps := []time.Duration{firstGap, secondGap}
-	for len(gaps) <= len(waits) {
-		gaps = append(gaps, furtherGap)
-	}
-	return gaps
-}
+func DefaultGaps() []time.Duration { return Target{}.Gaps(len(waits) + 1) }
 
 // Plan is what a handshake sends, and when, as long as SSH stays shut. The
 // handshake ends as soon as SSH accepts.
@@ -158,42 +147,47 @@ type Facts struct {
 	SweepGuard int    // wrong ports a minute that the gate forgives, zero if not known
 }
 
-// NewPlan plans one attempt for each gap. The knocks of several sequences are
-// interleaved: for the gate of one hour the others are wrong ports, which reset
-// nothing. Gaps are limited to between a millisecond and a quarter of the window,
-// so that every attempt stays well inside the windows. A strict gate starts over
-// on the other hour's knocks: there each attempt sends one sequence, and the
-// attempts alternate.
+// NewPlan plans one attempt for each gap, which is limited to between a millisecond
+// and a quarter of the window. The knocks of several sequences are interleaved: to
+// the gate of one hour the others are wrong ports, which reset nothing. A strict gate
+// starts over on them: there the attempts alternate between the sequences.
 func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
-	}
-	if f.Strict {
-		return strictPlan(sequences, gaps, f)
 	}
 	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
 	var at time.Duration
 	for i, gap := range gaps {
 		gap = max(min(gap, f.Window/4), minGap)
 		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
-		if i > 0 {
-			a.Copies = copies
+		var probe time.Duration
+		if f.Strict {
+			probe = a.planStrict(sequences, i, len(gaps), gap, f)
+		} else {
+			probe = a.plan(sequences, i, len(gaps), gap, f)
 		}
-		for k := range Knocks {
-			for c := range a.Copies {
-				sent := time.Duration(k)*gap + time.Duration(c)*gap/time.Duration(a.Copies)
-				for _, s := range sequences {
-					a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(sent), Hour: s.hour, Port: s.ports[k], Copy: c > 0})
-				}
-			}
-		}
-		probe := Knocks * gap
 		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
-		a.Why = why(i, len(gaps), f.RTT)
 		p.Attempts = append(p.Attempts, a)
 		at += a.whole()
 	}
 	return p
+}
+
+// plan plans the knocks of attempt i of n, and returns when they end.
+func (a *PlannedAttempt) plan(sequences []Sequence, i, n int, gap time.Duration, f Facts) time.Duration {
+	if i > 0 {
+		a.Copies = copies
+	}
+	for k := range Knocks {
+		for c := range a.Copies {
+			sent := time.Duration(k)*gap + time.Duration(c)*gap/time.Duration(a.Copies)
+			for _, s := range sequences {
+				a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(sent), Hour: s.hour, Port: s.ports[k], Copy: c > 0})
+			}
+		}
+	}
+	a.Why = why(i, n, f.RTT)
+	return Knocks * gap
 }
 
 // waitOf is how long attempt i of n waits for SSH. A known round trip decides

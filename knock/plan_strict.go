@@ -7,22 +7,19 @@ import (
 
 // A gate that starts over on a wrong or repeated packet needs another plan:
 //
-//   - For such a gate a copy of a knock, the knocks of another hour and a probe
-//     among the knocks are all wrong packets. So an attempt sends one hour's five
-//     knocks, each once; near the hour change the attempts alternate between the
-//     hours. The kernel may not repeat any SYN while another attempt follows.
+//   - A copy of a knock, a knock of another hour, a probe among the knocks and a SYN
+//     that the kernel repeats are all wrong packets. So an attempt sends one hour's
+//     five knocks, each once; near the hour change the attempts alternate.
 //   - The client does not know in which phase the last attempt left it. On some
-//     gates the first knock always starts over. On others a wrong packet is dropped
-//     and removes the client from the newest phase only: after a lost knock the
-//     first knock of the next attempt is that wrong packet. As many wrong SYNs as
-//     there are phases clear any of these states, and do no harm elsewhere. They go
-//     to a port of the range, because some gates watch no other, and precede the
-//     first knock by as much as Wi-Fi reorders.
+//     gates the first knock always starts over. On others a wrong packet, such as
+//     the first knock after a lost one, only removes the client from its newest
+//     phase. As many wrong SYNs as there are phases clear any such state. They go to
+//     a port of the range, because some gates watch no other, and precede the first
+//     knock by as much as Wi-Fi reorders.
 //   - After that every attempt is as good as the first one, so the next may begin
 //     as soon as an answer is overdue; an answer that comes later still counts.
-//   - Time clears the rest, on gates whose phases expire. So before the last round
-//     nothing is sent for longer than the window. Not sooner: at 10 % loss half of
-//     the attempts lose a packet.
+//   - Time clears the rest, on gates whose phases expire: before the last round
+//     nothing is sent for longer than the window.
 const (
 	// clearLead is how long the wrong SYNs precede the first knock.
 	clearLead = 30 * time.Millisecond
@@ -33,36 +30,25 @@ const (
 	maxPause = 11 * time.Second
 )
 
-// strictPlan plans one attempt for each gap against a gate that starts over.
-func strictPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
-	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
-	var at time.Duration
-	for i, gap := range gaps {
-		gap = max(min(gap, f.Window/4), minGap)
-		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
-		var first time.Duration
-		if f.clears(i) {
-			for n := range time.Duration(Knocks) {
-				a.Resets = append(a.Resets, PlannedReset{At: Millis(n * gap), Port: f.Wrong})
-			}
-			first = (Knocks-1)*gap + max(gap, clearLead)
-		} else {
-			first = max(gap, clearLead) // after the last probe, of before the handshake or of the last attempt
+// planStrict plans the knocks of attempt i of n against a gate that starts over, and
+// returns when they end.
+func (a *PlannedAttempt) planStrict(sequences []Sequence, i, n int, gap time.Duration, f Facts) time.Duration {
+	first := max(gap, clearLead) // after the last probe, of before the handshake or of the last attempt
+	if f.clears(i) {
+		for n := range time.Duration(Knocks) {
+			a.Resets = append(a.Resets, PlannedReset{At: Millis(n * gap), Port: f.Wrong})
 		}
-		s := sequences[i%len(sequences)]
-		for k, port := range s.ports {
-			a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
-		}
-		probe := first + Knocks*gap
-		a.Probes = []PlannedProbe{{At: Millis(probe)}, {At: Millis(probe + probeAgain), IfRefused: i == 0}}
-		if last := lastRound(len(gaps), len(sequences)); i+1 == last && last < len(gaps) {
-			a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
-		}
-		a.Why = whyStrict(i, len(gaps), len(sequences))
-		p.Attempts = append(p.Attempts, a)
-		at += a.whole()
+		first += (Knocks - 1) * gap
 	}
-	return p
+	s := sequences[i%len(sequences)]
+	for k, port := range s.ports {
+		a.Knocks = append(a.Knocks, PlannedKnock{At: Millis(first + time.Duration(k)*gap), Hour: s.hour, Port: port})
+	}
+	if last := lastRound(n, len(sequences)); i+1 == last && last < n {
+		a.Pause = Millis(min(f.Window+pauseExtra, maxPause))
+	}
+	a.Why = whyStrict(i, n, len(sequences))
+	return first + Knocks*gap
 }
 
 // lastRound is the attempt of n that begins after the pause; one attempt for each

@@ -9,10 +9,6 @@ import (
 // DefaultRange is the range of the article: 10000-10999.
 var DefaultRange = Range{bottom: 10000, top: 10999}
 
-// narrowSize is the size below which a range is called narrow: a client
-// can try so few ports even past a sweep guard.
-const narrowSize = 100
-
 // Range is the ports that a sequence is drawn from, bottom and top included.
 // The zero Range holds no port and is not valid; every other one came from
 // [NewRange] or [ParseRange] and has 1 <= bottom < top <= 65535.
@@ -63,8 +59,8 @@ func (r Range) Size() int {
 func (r Range) IsValid() bool { return r != Range{} }
 
 // IsNarrow reports whether r has fewer than 100 ports, few enough for others to
-// find the sequence by trying.
-func (r Range) IsNarrow() bool { return r.Size() < narrowSize }
+// find the sequence by trying, even past a sweep guard.
+func (r Range) IsNarrow() bool { return r.Size() < 100 }
 
 // Contains reports whether port lies in r.
 func (r Range) Contains(port int) bool { return r.IsValid() && port >= r.Bottom() && port <= r.Top() }
@@ -72,19 +68,7 @@ func (r Range) Contains(port int) bool { return r.IsValid() && port >= r.Bottom(
 // String returns the form 10000-10999.
 func (r Range) String() string { return fmt.Sprintf("%d-%d", r.bottom, r.top) }
 
-// MarshalText implements [encoding.TextMarshaler] with the form of String.
-func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
 // MarshalJSON implements [encoding/json.Marshaler] with an object of both ports.
 func (r Range) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"bottom":%d,"top":%d}`, r.bottom, r.top), nil
-}
-
-// UnmarshalText implements [encoding.TextUnmarshaler]; see [ParseRange].
-func (r *Range) UnmarshalText(b []byte) error {
-	parsed, err := ParseRange(string(b))
-	if err == nil {
-		*r = parsed
-	}
-	return err
 }

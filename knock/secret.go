@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"unicode"
 	"unicode/utf8"
 	"unique"
@@ -19,19 +18,18 @@ const redacted = "(secret)"
 // ErrSecret is wrapped by every error of [ParseSecret].
 var ErrSecret = errors.New("this secret cannot be used")
 
-// Secret is the seed text that client and server share. It never prints
-// itself: all verbs of fmt, the encoders and the loggers show a placeholder, even
-// for an unexported field of another struct, since the text is behind a handle. Secrets compare with ==. The zero Secret is no secret at all.
+// Secret is the seed text that client and server share. It never prints itself: fmt,
+// encoders and loggers show a placeholder, also for an unexported field, since the
+// text is behind a handle. Secrets compare with ==. The zero Secret is no secret.
 type Secret struct {
 	text unique.Handle[string]
 }
 
-// ParseSecret returns the secret with the text s, unchanged. It refuses texts
-// that the article's shell line date +%Y-%m-%d-%H-$secret would change: those
-// with white space (split into words) or '%' (a date format), NUL and the empty
-// one. It also refuses invisible characters, such as a byte order mark, which the
-// other side is unlikely to have. The error names the reason and never the text,
-// and wraps [ErrSecret]. The caller removes the newline that ends a file.
+// ParseSecret returns the secret with the text s, unchanged. It refuses texts that the
+// article's shell line date +%Y-%m-%d-%H-$secret would change, for white space, '%' or
+// NUL, and invisible characters, such as a byte order mark, which the other side is
+// unlikely to have. The error names the reason and never the text, and wraps
+// [ErrSecret]. The caller removes the newline that ends a file.
 func ParseSecret(s string) (Secret, error) {
 	switch {
 	case s == "":
@@ -83,9 +81,6 @@ func (s Secret) String() string { return redacted }
 
 // Format implements [fmt.Formatter] with the placeholder, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
-
-// LogValue implements [slog.LogValuer] with the placeholder.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText implements [encoding.TextMarshaler] with the placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

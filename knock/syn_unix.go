@@ -19,17 +19,18 @@ type syn struct {
 	file *os.File
 	raw  syscall.RawConn
 	now  error // what connect itself answered
-	drop bool  // its SYN-ACK is dropped, see dropSYNACK
+	// drop says that the connection cannot be completed, see dropSYNACK: connected then
+	// means that a SYN-ACK came.
+	drop bool
 
 	mu  sync.Mutex
 	end time.Time // the deadline in force
 }
 
-// sendSYN starts to connect to addr. Sockets and connect are called directly,
-// since net.Dialer does not tell when the SYN has left, and the order of the
-// SYNs is what counts in a handshake. With drop the connection must not be
-// completed: the syn only notes whether a SYN-ACK came, on platforms that can do
-// that. An error is one of this machine: no SYN has left.
+// sendSYN starts to connect to addr, by system calls: net.Dialer does not tell when
+// the SYN has left, and their order is what counts. With drop, where the platform can,
+// the connection is not completed: the syn only notes whether a SYN-ACK came. An
+// error is one of this machine: no SYN has left.
 func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {
@@ -104,9 +105,9 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	r := reply{answer: answerOf(err), at: at}
 	r.noRoute = r.answer == Unreachable
 	_ = s.raw.Control(func(fd uintptr) {
-		if origin, ok := readICMP(int(fd)); ok {
-			r.answer, r.from = Unreachable, origin.from
-			r.noRoute = origin.noRoute && origin.from != target.WithZone("")
+		if from, noRoute, ok := readICMP(int(fd)); ok {
+			r.answer, r.from = Unreachable, from
+			r.noRoute = noRoute && from != target.WithZone("")
 		}
 	})
 	if r.answer == Pending { // an error that says nothing of the port, such as ECONNABORTED
@@ -114,10 +115,6 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	}
 	return r
 }
-
-// dropsSYNACK reports whether the connection cannot be completed: connected then
-// means that a SYN-ACK came.
-func (s *syn) dropsSYNACK() bool { return s.drop }
 
 // left reports whether the SYN has left: this machine had a route.
 func (s *syn) left() bool { return s.now == nil || answerOf(s.now) != Unreachable }
@@ -185,4 +182,31 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error
 		sa6.ZoneId = uint32(iface.Index)
 	}
 	return syscall.AF_INET6, sa6, nil
+}
+
+// peek returns up to maxBanner bytes that wait in c, without taking them, as
+// soon as there are more than had; ended says that no more will come by the
+// connection's deadline.
+func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, c, true
+	}
+	buf := make([]byte, maxBanner)
+	n := 0
+	err = raw.Read(func(fd uintptr) bool {
+		var e error
+		n, _, e = syscall.Recvfrom(int(fd), buf, syscall.MSG_PEEK)
+		switch {
+		case e == syscall.EAGAIN || e == syscall.EINTR:
+			return false
+		case e != nil || n == 0:
+			ended = true
+			return true
+		}
+		// No more than the known bytes: wait for the next event. While they are
+		// unread, the end of the connection looks the same; the deadline decides.
+		return n > had
+	})
+	return buf[:max(n, 0)], c, ended || err != nil
 }

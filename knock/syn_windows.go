@@ -20,6 +20,7 @@ const (
 // syn is one connection attempt, made by the standard dialer.
 type syn struct {
 	sent   time.Time
+	drop   bool // never: every connection is completed
 	cancel context.CancelFunc
 	dialed chan struct{}
 	ended  chan struct{} // closed by expire
@@ -64,9 +65,6 @@ func (s *syn) wait(deadline time.Time, _ netip.Addr) reply {
 	return r
 }
 
-// dropsSYNACK reports false: every connection is completed.
-func (s *syn) dropsSYNACK() bool { return false }
-
 // left reports whether the SYN has left, which is not known here.
 func (s *syn) left() bool { return true }
 
@@ -96,4 +94,34 @@ func (s *syn) close() {
 	if s.c != nil {
 		s.c.Close()
 	}
+}
+
+// replayed is a connection whose first bytes were read ahead and are read again.
+type replayed struct {
+	net.Conn
+	first []byte
+}
+
+// Read reads the bytes read ahead, then the connection.
+func (r *replayed) Read(b []byte) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(b, r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	return r.Conn.Read(b)
+}
+
+// peek returns the bytes read ahead so far, with more than had of them unless
+// the connection ended or its deadline came. Go's poller cannot peek on Windows,
+// so the bytes are stored.
+func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
+	r, ok := c.(*replayed)
+	if !ok {
+		r = &replayed{Conn: c}
+	}
+	buf := make([]byte, maxBanner-had)
+	n, err := r.Conn.Read(buf)
+	r.first = append(r.first, buf[:n]...)
+	return r.first, r, err != nil
 }

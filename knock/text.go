@@ -28,20 +28,14 @@ func Clean(s string, n int) string {
 	return b.String()
 }
 
-// Limits of foreign text inside an error, in runes.
-const (
-	maxQuoted     = 80
-	maxQuotedPath = 1024 // which must stay usable
-)
-
 // Excerpt is [Clean] for text inside an error.
-func Excerpt(s string) string { return Clean(s, maxQuoted) }
+func Excerpt(s string) string { return Clean(s, 80) }
 
 // Quote is [Excerpt] between double quotes.
 func Quote(s string) string { return fmt.Sprintf("%q", Excerpt(s)) }
 
-// QuotePath is [Quote] for a path.
-func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, maxQuotedPath)) }
+// QuotePath is [Quote] for a path, which must stay usable.
+func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, 1024)) }
 
 // WithoutPath removes the operation and the path from an error of package os, for
 // a message that names them itself.

@@ -216,7 +216,7 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 	}
 	defer g.Close()
 	path := filepath.Join(t.TempDir(), "hosts.toml")
-	file := fmt.Sprintf("# mine\n[hosts.myserver]\naddress = %q\nssh_port = %d\nwindow = \"1s\"\n", g.SSHAddr().Addr(), g.SSHAddr().Port())
+	file := fmt.Sprintf("# mine\n[hosts.myserver]\naddress = %q\nssh_port = %d\nwindow = \"1s\"\n", g.SSHAddr.Addr(), g.SSHAddr.Port())
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -67,8 +67,8 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	*running = append(*running, g)
 	ts.Defer(func() { g.Close() })
-	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr().Port())))
-	ts.Setenv("RANGE", g.Range().String())
+	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr.Port())))
+	ts.Setenv("RANGE", g.Range.String())
 }
 
 // awayFromHourChange waits until the hour change and the grace after it have passed,

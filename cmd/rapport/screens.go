@@ -199,7 +199,7 @@ func runDemo(cmd *cobra.Command, f *flags, c tui.Config, server demo.Config, sig
 			return
 		}
 		select {
-		case events <- "demo: " + e.String():
+		case events <- fmt.Sprintf("demo: port %d: %v", e.Port, e.Err):
 		default: // the screens have ended
 		}
 	}
@@ -214,7 +214,7 @@ func runDemo(cmd *cobra.Command, f *flags, c tui.Config, server demo.Config, sig
 		c.Notes = append(c.Notes, "fault "+fault)
 	}
 	h := hosts.NewHost("demo")
-	h.Address, h.SSHPort, h.Range, h.Skew = g.SSHAddr().Addr().String(), int(g.SSHAddr().Port()), g.Range(), f.skew
+	h.Address, h.SSHPort, h.Range, h.Skew = g.SSHAddr.Addr().String(), int(g.SSHAddr.Port()), g.Range, f.skew
 	c.Host, c.Secret, c.Events = &h, server.Secret, events
 	return show(cmd, c, demoSSH, signals)
 }

@@ -27,9 +27,9 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 		{name: "further behind", server: knocktest.Options{At: morning.Add(-27 * time.Hour)}},
 		{name: "ahead, not asked for", server: knocktest.Options{At: morning.Add(time.Hour)}},
 		{name: "ahead", server: knocktest.Options{At: morning.Add(26 * time.Hour)}, scan: scan.Scan{Future: 26}, want: "+26 10000-10999 as-given"},
-		{name: "top port one less", server: knocktest.Options{Range: knocktest.ParseRange(t, "10000-10998")}, want: "+0 10000-10998 as-given"},
-		{name: "bottom port one more, and an hour behind", server: knocktest.Options{Range: knocktest.ParseRange(t, "10001-10999"), At: morning.Add(-time.Hour)}, want: "-1 10001-10999 as-given"},
-		{name: "a range of the user's list", server: knocktest.Options{Range: knocktest.ParseRange(t, "20000-29999")}, scan: scan.Scan{Also: []knock.Range{knocktest.ParseRange(t, "20000-29999")}}, want: "+0 20000-29999 as-given"},
+		{name: "top port one less", server: knocktest.Options{Range: knocktest.NewRange(t, 10000, 10998)}, want: "+0 10000-10998 as-given"},
+		{name: "bottom port one more, and an hour behind", server: knocktest.Options{Range: knocktest.NewRange(t, 10001, 10999), At: morning.Add(-time.Hour)}, want: "-1 10001-10999 as-given"},
+		{name: "a range of the user's list", server: knocktest.Options{Range: knocktest.NewRange(t, 20000, 29999)}, scan: scan.Scan{Also: []knock.Range{knocktest.NewRange(t, 20000, 29999)}}, want: "+0 20000-29999 as-given"},
 		{name: "secret in upper case", server: knocktest.Options{Secret: "F00B4R"}, want: "+0 10000-10999 upper-case"},
 		{name: "another secret", server: knocktest.Options{Secret: "other"}},
 		{name: "it rejects", server: knocktest.Options{At: morning.Add(-5 * time.Hour), Refusal: knocktest.Reset}, want: "-5 10000-10999 as-given"},
@@ -62,7 +62,7 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 // A small range has the same ports again and again: the gate may open before the
 // probe for its own candidate, and is found all the same.
 func TestScanOfSmallRange(t *testing.T) {
-	r := knocktest.ParseRange(t, "10000-10099")
+	r := knocktest.NewRange(t, 10000, 10099)
 	s := knocktest.NewServer(t, knocktest.Options{At: morning.Add(-7 * time.Hour), Range: r, Window: 2 * time.Second})
 	target := s.Target(t, s.Addr4)
 	target.Range = r

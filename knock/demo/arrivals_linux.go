@@ -11,12 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrivals accepts connections on many ports in the order in which they arrived. With
-// a goroutine for each port, chance would decide the order. The kernel appends a
-// listener to the ready list of an epoll set when a connection completes, on loopback
-// within the client's connect. Edge triggered, it is in the list once until it is
-// read, from the front. So the order of the first connections to each port is certain,
-// however late they are read; that of further ones to the same port is not.
+// arrivals accepts connections on many ports in the order in which they arrived: the
+// kernel appends a listener to the ready list of an epoll set when a connection
+// completes, on loopback within the client's connect. Edge triggered, it is in the
+// list once until it is read, from the front. So the order of the first connections to
+// each port is certain, however late they are read; that of further ones is not.
 type arrivals struct {
 	set  *os.File // the epoll set, itself polled by the runtime
 	conn syscall.RawConn

@@ -32,7 +32,9 @@ func (a *arrivals) add(port uint16, l *net.TCPListener) error {
 			case err == nil:
 				addr := remote(c)
 				_ = c.Close()
-				if !a.hand(arrival{addr, port}) {
+				select {
+				case a.accepted <- arrival{addr, port}:
+				case <-a.closed:
 					return
 				}
 			case errors.Is(err, net.ErrClosed):
@@ -43,15 +45,6 @@ func (a *arrivals) add(port uint16, l *net.TCPListener) error {
 		}
 	}()
 	return nil
-}
-
-func (a *arrivals) hand(k arrival) bool {
-	select {
-	case a.accepted <- k:
-		return true
-	case <-a.closed:
-		return false
-	}
 }
 
 // wait returns the next knocks, or an error once the set is closed.

@@ -17,11 +17,10 @@ func FuzzParseFault(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		faults, err := demo.ParseFault(s)
-		if err != nil {
+		var faults, again demo.Faults
+		if err := faults.Set(s); err != nil {
 			knocktest.Printable(t, err.Error())
 		}
-		var again demo.Faults
 		for _, fault := range faults.List() {
 			if err := again.Set(fault); err != nil {
 				t.Errorf("fault %q of %q: %v", fault, s, err)

@@ -48,8 +48,9 @@ func TestFaultsAccumulateAndPrint(t *testing.T) {
 			t.Errorf("%s read back is %v", tt.in, again)
 		}
 	}
-	if f, err := demo.ParseFault("range=10000-11000"); err != nil || f.Range.Size() != 1001 {
-		t.Errorf("ParseFault: %v, %v", f, err)
+	var f demo.Faults
+	if err := f.Set("range=10000-11000"); err != nil || f.Range.Size() != 1001 {
+		t.Errorf("Set: %v, %v", f, err)
 	}
 }
 

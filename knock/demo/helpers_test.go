@@ -114,7 +114,7 @@ func kind(k demo.EventKind) func(demo.Event) bool {
 
 // ports returns the sequence of the client's hour, off hours later.
 func (s *server) ports(off int) [knock.Knocks]uint16 {
-	return knock.Derive(knock.HourOf(s.config.Clock()).Add(off), s.Range(), s.config.Secret).Ports()
+	return knock.Derive(knock.HourOf(s.config.Clock()).Add(off), s.Range, s.config.Secret).Ports()
 }
 
 // knock knocks as a client does: it opens a connection to each port and takes
@@ -125,7 +125,7 @@ func (s *server) knock(gap time.Duration, ports ...uint16) {
 		if i > 0 {
 			time.Sleep(gap)
 		}
-		c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), port))
+		c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), port))
 		if err == nil {
 			defer c.Close()
 		}
@@ -143,7 +143,7 @@ func (s *server) handshake(ports [knock.Knocks]uint16) net.Conn {
 	for _, gap := range []time.Duration{1, 50, 100} {
 		s.knock(gap*time.Millisecond, ports[:]...)
 		for range 50 {
-			if c, err := dial(s.SSHAddr()); err == nil {
+			if c, err := dial(s.SSHAddr); err == nil {
 				s.t.Cleanup(func() { c.Close() })
 				_ = c.SetDeadline(time.Now().Add(knocktest.Patience))
 				return c
@@ -157,7 +157,7 @@ func (s *server) handshake(ports [knock.Knocks]uint16) net.Conn {
 
 // refuses reports that the SSH port does, now.
 func (s *server) refuses() bool {
-	c, err := dial(s.SSHAddr())
+	c, err := dial(s.SSHAddr)
 	if err == nil {
 		c.Close()
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,13 +39,10 @@ func (s *StandIn) pickPorts() error {
 		return err
 	}
 	if c.Range.IsValid() || c.Faults.Range.IsValid() {
-		s.client, s.rules = c.Range, c.Range
+		s.Range, s.rules = cmp.Or(c.Range, knock.DefaultRange), cmp.Or(c.Faults.Range, c.Range)
 		flag := "--range"
-		if !s.client.IsValid() {
-			s.client = knock.DefaultRange
-		}
 		if c.Faults.Range.IsValid() {
-			s.rules, flag = c.Faults.Range, "--fault range="
+			flag = "--fault range="
 		}
 		s.listen(1)
 		for _, port := range s.sequence(0).Ports() {
@@ -57,17 +55,17 @@ func (s *StandIn) pickPorts() error {
 	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
 	// Stand-ins on one machine have different SSH ports, which give them different
 	// ranges: else one would see the knocks for another.
-	first := max(0, int(s.ssh.Port())-firstSSHPort) % ranges
+	first := max(0, int(s.SSHAddr.Port())-firstSSHPort) % ranges
 	for n := range ranges {
 		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
 		r, err := knock.NewRange(bottom, bottom+rangeSize-1)
 		if err != nil {
 			return err
 		}
-		if r.Contains(int(s.ssh.Port())) {
+		if r.Contains(int(s.SSHAddr.Port())) {
 			continue
 		}
-		s.client, s.rules = r, r
+		s.Range, s.rules = r, r
 		if s.listen(2); len(s.taken) == 0 {
 			return nil
 		}
@@ -80,7 +78,7 @@ func (s *StandIn) pickPorts() error {
 func (s *StandIn) pickSSHPort() error {
 	c := s.config
 	if c.SSHPort != 0 {
-		s.ssh = netip.AddrPortFrom(c.Addr, uint16(c.SSHPort))
+		s.SSHAddr = netip.AddrPortFrom(c.Addr, uint16(c.SSHPort))
 		if err := s.lockPort(); err != nil {
 			return fmt.Errorf("port %d is taken; choose another with --ssh-port", c.SSHPort)
 		}
@@ -90,7 +88,7 @@ func (s *StandIn) pickSSHPort() error {
 		if c.Range.Contains(port) || c.Faults.Range.Contains(port) {
 			continue
 		}
-		s.ssh = netip.AddrPortFrom(c.Addr, uint16(port))
+		s.SSHAddr = netip.AddrPortFrom(c.Addr, uint16(port))
 		if s.lockPort() == nil {
 			return nil
 		}
@@ -102,11 +100,11 @@ func (s *StandIn) pickSSHPort() error {
 // gate is closed, so that a second stand-in would find it free too. The UDP port of
 // the same number serves as a lock.
 func (s *StandIn) lockPort() error {
-	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.ssh.String())
+	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.SSHAddr.String())
 	if err != nil {
 		return err
 	}
-	l, err := listenTCP(s.ssh)
+	l, err := listenTCP(s.SSHAddr)
 	if err != nil {
 		_ = lock.Close()
 		return err
@@ -124,12 +122,7 @@ func listenTCP(addr netip.AddrPort) (*net.TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		_ = l.Close()
-		return nil, fmt.Errorf("%v is no TCP listener", l.Addr())
-	}
-	return tcp, nil
+	return l.(*net.TCPListener), nil
 }
 
 // listen listens on the ports of so many hours from this one on, and closes all
@@ -167,7 +160,7 @@ func (s *StandIn) listen(hours int) {
 		if err != nil {
 			s.taken[port] = true
 			if !was[port] {
-				s.emit(Event{Kind: PortTaken, Port: int(port), Err: reason(err)})
+				s.portTaken(port, err)
 			}
 			continue
 		}
@@ -175,13 +168,12 @@ func (s *StandIn) listen(hours int) {
 	}
 }
 
-// reason returns the short cause of a failed listen.
-func reason(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
+// portTaken reports a failed listen with its short cause: s.mu is held.
+func (s *StandIn) portTaken(port uint16, err error) {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		err = errno
 	}
-	return err
+	s.emit(Event{Kind: PortTaken, Port: int(port), Err: err})
 }
 
 // openSSH listens on the SSH port, unless the server is down: s.mu is held.
@@ -189,9 +181,9 @@ func (s *StandIn) openSSH() {
 	if s.listener != nil || s.config.Faults.SSHD == SSHDDown {
 		return
 	}
-	l, err := listenTCP(s.ssh)
+	l, err := listenTCP(s.SSHAddr)
 	if err != nil {
-		s.emit(Event{Kind: PortTaken, Port: int(s.ssh.Port()), Err: reason(err)})
+		s.portTaken(s.SSHAddr.Port(), err)
 		return
 	}
 	s.listener = l
@@ -199,28 +191,22 @@ func (s *StandIn) openSSH() {
 }
 
 // accept admits l's connections until l is closed.
-func (s *StandIn) accept(l net.Listener) {
+func (s *StandIn) accept(l *net.TCPListener) {
 	for {
-		c, err := l.Accept()
+		c, err := l.AcceptTCP()
 		switch {
 		case err == nil:
-			s.admit(c, remote(c))
+			s.admit(c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			select {
-			case <-s.ctx.Done():
-				return
-			case <-time.After(backOff):
-			}
+			knock.Wait(s.ctx, backOff)
 		}
 	}
 }
 
 // remote returns the source address of c.
-func remote(c net.Conn) netip.Addr {
-	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
+func remote(c *net.TCPConn) netip.Addr {
+	addr, _ := c.RemoteAddr().(*net.TCPAddr)
+	return addr.AddrPort().Addr().Unmap()
 }

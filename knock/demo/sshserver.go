@@ -2,8 +2,7 @@ package demo
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,12 +35,9 @@ const (
 
 // newSSHServer returns a server with a new host key that accepts every login.
 func newSSHServer() (*ssh.ServerConfig, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("no host key for the demo's ssh server: %w", err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
+	_, key, err := ed25519.GenerateKey(nil)
+	signer, signerErr := ssh.NewSignerFromKey(key)
+	if err := errors.Join(err, signerErr); err != nil {
 		return nil, fmt.Errorf("no host key for the demo's ssh server: %w", err)
 	}
 	c := &ssh.ServerConfig{NoClientAuth: true, ServerVersion: version}
@@ -49,10 +45,11 @@ func newSSHServer() (*ssh.ServerConfig, error) {
 	return c, nil
 }
 
-// admit serves a connection to the SSH port if the gate is open for addr.
-func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
+// admit serves a connection to the SSH port if the gate is open for its source.
+func (s *StandIn) admit(c *net.TCPConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	addr := remote(c)
 	if s.closed || !s.phases.Open(addr, time.Now()) {
 		cutOff(c)
 		return
@@ -76,15 +73,13 @@ func (s *StandIn) admit(c net.Conn, addr netip.Addr) {
 
 // cutOff closes a connection with a reset: the kernel has accepted it, so that it can
 // no longer be refused.
-func cutOff(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
+func cutOff(c *net.TCPConn) {
+	_ = c.SetLinger(0)
 	_ = c.Close()
 }
 
 // serve serves one connection as the configured SSH server does.
-func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
+func (s *StandIn) serve(c *net.TCPConn, addr netip.Addr) {
 	_ = c.SetDeadline(time.Now().Add(handshakeTime))
 	switch s.config.Faults.SSHD {
 	case SSHDSilent:
@@ -92,7 +87,7 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 		return
 	case SSHDRefusing:
 		_, _ = io.WriteString(c, refusal)
-		s.drain(c)
+		drain(c)
 		return
 	}
 	conn, channels, requests, err := ssh.NewServerConn(c, s.server)
@@ -108,7 +103,7 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 		}
 		if greet(ch) {
 			s.mu.Lock()
-			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.ssh.Port())})
+			s.emit(Event{Kind: Login, Addr: addr, Port: int(s.SSHAddr.Port())})
 			s.mu.Unlock()
 			_ = c.SetDeadline(time.Now().Add(closeTime))
 		}
@@ -118,10 +113,8 @@ func (s *StandIn) serve(c net.Conn, addr netip.Addr) {
 
 // drain closes the sending half and waits briefly for the client to close: a close
 // with unread bytes would reset the connection, and the refusal could be lost.
-func (s *StandIn) drain(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.CloseWrite()
-	}
+func drain(c *net.TCPConn) {
+	_ = c.CloseWrite()
 	_ = c.SetDeadline(time.Now().Add(closeTime))
 	_, _ = io.Copy(io.Discard, c)
 }
@@ -143,7 +136,7 @@ func greet(nc ssh.NewChannel) bool {
 		case "shell", "exec":
 			_ = r.Reply(true, nil)
 			_, _ = io.WriteString(ch, text)
-			_, _ = ch.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, 0))
+			_, _ = ch.SendRequest("exit-status", false, make([]byte, 4)) // 0
 			return true
 		default:
 			_ = r.Reply(false, nil)

@@ -1,6 +1,17 @@
+// Package demo is a gate and an SSH server on loopback, in pure Go: for rapport demo
+// and for tests, without root and without a firewall.
+//
+// [Start] starts a [StandIn] from a [Config]. It follows the hour as a real server
+// does, and reports each [Event]. [Faults] are things that go wrong on real servers:
+// a wrong clock, another range, lost knocks, an SSH server that is down, silent or
+// refusing.
+//
+// [Phases] are the article's netfilter rules as a state machine without I/O and
+// clock. The documentation of StandIn says how it differs from a real gate.
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,13 +46,44 @@ type Config struct {
 	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
 	Faults  Faults
 	// Clock is the server's clock before faults; nil: time.Now. It only gives the
-	// hour: windows are measured by the monotonic clock, as in the kernel, so that
-	// setting the clock does not change them.
+	// hour: windows are measured by the monotonic clock, as in the kernel.
 	Clock func() time.Time
 	// OnEvent, if not nil, is called with every event in order, from one goroutine.
 	// Events are lost if it is more than 256 behind. It must not call Close, which
 	// waits for it.
 	OnEvent func(Event)
+}
+
+// EventKind is what an [Event] is about.
+type EventKind int
+
+// The kinds of events of a [StandIn].
+const (
+	// Entered: Addr entered Phase by a knock to Port.
+	Entered EventKind = iota + 1
+	// Opened: SSH is open for Addr from now on, for one window.
+	Opened
+	// Shut: the window of Addr is over, or a refresh ended it.
+	Shut
+	// Refreshed: the ports are those of Hour from now on.
+	Refreshed
+	// PortTaken: listening on Port failed with Err. The stand-in tries again every
+	// second; knocks to that port are lost until then.
+	PortTaken
+	// Login: a session from Addr was greeted.
+	Login
+)
+
+// Event is something that happened to a [StandIn]. Fields that do not concern its
+// kind are zero.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time // by the server's clock, faults included
+	Addr  netip.Addr
+	Port  int
+	Phase int // 1 to 5
+	Hour  knock.Hour
+	Err   error
 }
 
 // StandIn is a gate and its SSH server on loopback. It behaves as the article's
@@ -56,10 +98,13 @@ type Config struct {
 //     Linux the order within 10 ms is not known: these count in the order of the
 //     sequence.
 type StandIn struct {
+	// Range is the range for clients. With a fault in the range, the rules have
+	// another. SSHAddr is the address of the SSH server. Both stay as Start has set them.
+	Range   knock.Range
+	SSHAddr netip.AddrPort
+
 	config   Config
-	client   knock.Range // the range for clients
 	rules    knock.Range // the range of the rules
-	ssh      netip.AddrPort
 	server   *ssh.ServerConfig
 	lock     net.PacketConn // see lockPort
 	ctx      context.Context
@@ -77,7 +122,7 @@ type StandIn struct {
 	knocks   map[uint16]*net.TCPListener // of this hour
 	taken    map[uint16]bool             // ports of this hour that are not free
 	open     map[netip.Addr]time.Time    // when SSH opened, for each address for which it is open
-	listener net.Listener                // of SSH, nil while shut
+	listener *net.TCPListener            // of SSH, nil while shut
 	conns    map[net.Conn]struct{}       // to the SSH port
 	events   chan Event                  // nil without OnEvent
 }
@@ -88,12 +133,8 @@ func Start(ctx context.Context, c Config) (*StandIn, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.Window == 0 {
-		c.Window = knock.DefaultWindow
-	}
-	if !c.Addr.IsValid() {
-		c.Addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
+	c.Window = cmp.Or(c.Window, knock.DefaultWindow)
+	c.Addr = cmp.Or(c.Addr, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err := check(c); err != nil {
 		return nil, err
 	}
@@ -149,16 +190,14 @@ func (s *StandIn) start() error {
 
 // check returns what is wrong with a configuration.
 func check(c Config) error {
-	if c.Secret.IsZero() {
+	switch {
+	case c.Secret.IsZero():
 		return errors.New("the stand-in needs a secret")
-	}
-	if c.Window < 0 {
+	case c.Window < 0:
 		return fmt.Errorf("window %v is negative; give one such as 5s", c.Window)
-	}
-	if !c.Addr.IsLoopback() {
+	case !c.Addr.IsLoopback():
 		return fmt.Errorf("address %v is not on loopback, and the stand-in is safe only there; use 127.0.0.1", c.Addr)
-	}
-	if c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535) {
+	case c.SSHPort != 0 && (c.SSHPort < firstUnprivileged || c.SSHPort > 65535):
 		return fmt.Errorf("ssh port %d is not within %d-65535; choose another with --ssh-port", c.SSHPort, firstUnprivileged)
 	}
 	for _, r := range [...]knock.Range{c.Range, c.Faults.Range} {
@@ -171,13 +210,6 @@ func check(c Config) error {
 	}
 	return nil
 }
-
-// Range returns the range for clients. With a fault in the range, the rules have
-// another.
-func (s *StandIn) Range() knock.Range { return s.client }
-
-// SSHAddr returns the address of the SSH server.
-func (s *StandIn) SSHAddr() netip.AddrPort { return s.ssh }
 
 // Close ends the stand-in and its sessions, and returns when all its goroutines have
 // ended and the last event is delivered. It returns nil, and may be called again.
@@ -287,7 +319,7 @@ func (s *StandIn) knock(b batch) {
 			// At once: the client's SYN to the SSH port follows within 1 ms.
 			s.open[a.addr] = at
 			s.openSSH()
-			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.ssh.Port())})
+			events = append(events, Event{Kind: Opened, Addr: a.addr, Port: int(s.SSHAddr.Port())})
 		}
 	})
 	for _, e := range events {
@@ -307,7 +339,7 @@ func (s *StandIn) shut() {
 	for addr := range s.open {
 		if !s.phases.Open(addr, now) {
 			delete(s.open, addr)
-			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.ssh.Port())})
+			s.emit(Event{Kind: Shut, Addr: addr, Port: int(s.SSHAddr.Port())})
 		}
 	}
 	if len(s.open) == 0 && s.listener != nil {

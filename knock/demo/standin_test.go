@@ -71,24 +71,25 @@ func TestOpensGreetsAndShuts(t *testing.T) {
 	}
 	s.has("login", kind(demo.Login))
 
-	var told []string
 	s.mu.Lock()
-	for _, e := range s.events {
-		told = append(told, e.String())
-	}
+	told := slices.Clone(s.events)
 	s.mu.Unlock()
-	ports := s.ports(0)
-	for _, want := range []string{
-		"ports of " + knock.HourOf(s.config.Clock()).String(),
-		fmt.Sprintf("127.0.0.1 into phase 1 by port %d", ports[0]),
-		fmt.Sprintf("127.0.0.1 into phase 5 by port %d", ports[4]),
-		"ssh open for 127.0.0.1",
-		"ssh shut for 127.0.0.1",
-		"session from 127.0.0.1",
+	ports, ssh := s.ports(0), int(s.SSHAddr.Port())
+	me := netip.MustParseAddr("127.0.0.1")
+	for _, want := range []demo.Event{
+		{Kind: demo.Refreshed, Hour: knock.HourOf(s.config.Clock())},
+		{Kind: demo.Entered, Addr: me, Phase: 1, Port: int(ports[0])},
+		{Kind: demo.Entered, Addr: me, Phase: 5, Port: int(ports[4])},
+		{Kind: demo.Opened, Addr: me, Port: ssh},
+		{Kind: demo.Shut, Addr: me, Port: ssh},
+		{Kind: demo.Login, Addr: me, Port: ssh},
 	} {
-		i := slices.Index(told, want)
+		i := slices.IndexFunc(told, func(e demo.Event) bool {
+			want.Time = e.Time
+			return e == want
+		})
 		if i < 0 {
-			t.Fatalf("no %q, in this order, in:\n%s", want, strings.Join(told, "\n"))
+			t.Fatalf("no %v, in this order, in:\n%v", want, told)
 		}
 		told = told[i:]
 	}
@@ -187,7 +188,7 @@ func TestOrderIsThatOfSending(t *testing.T) {
 		}
 		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
 		for _, port := range ports {
-			c, err := d.Dial("tcp", netip.AddrPortFrom(s.SSHAddr().Addr(), port).String())
+			c, err := d.Dial("tcp", netip.AddrPortFrom(s.SSHAddr.Addr(), port).String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +218,7 @@ func TestOtherHoursPortsAreRefused(t *testing.T) {
 			if ports := s.ports(0); slices.Contains(ports[:], port) {
 				continue
 			}
-			if c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), port)); err == nil {
+			if c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), port)); err == nil {
 				c.Close()
 				t.Errorf("port %d of hour %+d accepts", port, hour)
 			}
@@ -254,7 +255,7 @@ func TestServesTheAddressThatKnockedOnly(t *testing.T) {
 	}
 	s := start(t, demo.Config{})
 	s.handshake(s.ports(0))
-	c, err := (&net.Dialer{LocalAddr: other}).Dial("tcp", s.SSHAddr().String())
+	c, err := (&net.Dialer{LocalAddr: other}).Dial("tcp", s.SSHAddr.String())
 	if err != nil {
 		return // the reset was faster
 	}
@@ -290,7 +291,7 @@ func TestHourChange(t *testing.T) {
 
 	opened := s.count(kind(demo.Opened))
 	s.knock(time.Millisecond, old[:]...)
-	if c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), old[0])); err == nil {
+	if c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), old[0])); err == nil {
 		c.Close()
 		t.Error("a port of the hour that ended still accepts")
 	}
@@ -316,8 +317,8 @@ func TestHourChange(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	fault := func(text string) demo.Config {
-		f, err := demo.ParseFault(text)
-		if err != nil {
+		var f demo.Faults
+		if err := f.Set(text); err != nil {
 			t.Fatal(err)
 		}
 		return demo.Config{Faults: f}
@@ -332,8 +333,8 @@ func TestFaults(t *testing.T) {
 	t.Run("range", func(t *testing.T) {
 		r := freeRange(t, 300)
 		s := start(t, fault("range="+r.String()))
-		if s.Range() != knock.DefaultRange {
-			t.Errorf("clients are told %v", s.Range())
+		if s.Range != knock.DefaultRange {
+			t.Errorf("clients are told %v", s.Range)
 		}
 		ports := s.ports(0)
 		s.knock(time.Millisecond, ports[:]...)
@@ -379,8 +380,8 @@ func TestFaults(t *testing.T) {
 
 func TestTwoAtATimeTakeDifferentPorts(t *testing.T) {
 	a, b := start(t, demo.Config{}), launch(t, demo.Config{})
-	if a.SSHAddr() == b.SSHAddr() || a.Range() == b.Range() {
-		t.Errorf("both are at %v with %v", a.SSHAddr(), a.Range())
+	if a.SSHAddr == b.SSHAddr || a.Range == b.Range {
+		t.Errorf("both are at %v with %v", a.SSHAddr, a.Range)
 	}
 	a.handshake(a.ports(0))
 	b.mustRefuse("at the other one")
@@ -437,7 +438,7 @@ func TestNextHoursTakenPortIsToldAndComesFree(t *testing.T) {
 	s.has("refreshed", func(e demo.Event) bool { return e.Hour == knock.HourOf(s.config.Clock()) })
 	l.Close()
 	knocktest.Eventually(t, "the port that came free is listened on", func() bool {
-		c, err := dial(netip.AddrPortFrom(s.SSHAddr().Addr(), next[3]))
+		c, err := dial(netip.AddrPortFrom(s.SSHAddr.Addr(), next[3]))
 		if err == nil {
 			c.Close()
 		}
@@ -501,7 +502,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	s := start(t, demo.Config{Window: time.Minute})
 	conns := []net.Conn{s.handshake(s.ports(0))}
 	for range 20 {
-		c, err := dial(s.SSHAddr())
+		c, err := dial(s.SSHAddr)
 		if err != nil {
 			continue // reset
 		}
@@ -520,7 +521,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	conns[0].Close()
 	knocktest.Eventually(t, "a place comes free", func() bool {
-		c, err := dial(s.SSHAddr())
+		c, err := dial(s.SSHAddr)
 		if err != nil {
 			return false
 		}

@@ -24,7 +24,7 @@ func update(t *testing.T, text string, edit func(*hosts.Editor) error) (string, 
 
 func TestAdd(t *testing.T) {
 	h := hosts.NewHost("b.example.org")
-	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, knocktest.ParseRange(t, "1-100"), knock.Family6
+	h.Address, h.SSHPort, h.Range, h.Family = "192.0.2.1", 2222, knocktest.NewRange(t, 1, 100), knock.Family6
 	h.Skew, h.Window, h.NTP = -90*time.Minute, 2*time.Minute, []string{"x", "y"}
 	h.Secret = hosts.SecretRef{Path: `~/a "quoted" \ path`}
 	const block = `[hosts."b.example.org"]

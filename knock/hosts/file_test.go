@@ -46,7 +46,7 @@ func TestLoad(t *testing.T) {
 	}
 	want := []hosts.Host{
 		{
-			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: knocktest.ParseRange(t, "20000-20999"),
+			Name: "myserver", Address: "server.example.org", SSHPort: 2222, Range: knocktest.NewRange(t, 20000, 20999),
 			Family: knock.Family4, Skew: 41 * time.Minute, Window: 10 * time.Second,
 			NTP: []string{"ntp.example.org", "192.0.2.1"}, Strict: true, Gap: 20 * time.Millisecond, SweepGuard: 30,
 			Secret: hosts.SecretRef{Command: []string{"pass", "show", "knock/myserver"}},

@@ -30,12 +30,9 @@ type Capture struct {
 	syns []SYN
 	err  error
 
-	asked     map[flow]bool  // by a SYN, and not connected yet
-	connected map[uint16]int // connections by the server's port
+	asked     map[[2]netip.AddrPort]bool // source and destination of a SYN, not connected yet
+	connected map[uint16]int             // connections by the server's port
 }
-
-// flow is one direction of a connection.
-type flow struct{ src, dst netip.AddrPort }
 
 // segment is a TCP packet.
 type segment struct {
@@ -54,25 +51,17 @@ const (
 func (s *Server) Capture(t testing.TB) *Capture {
 	t.Helper()
 	var sn *sniffer
-	open := func() (err error) { sn, err = sniff(s.port); return err }
+	open := func() (err error) { sn, err = sniff(s.port, true, 0); return err }
 	if r := s.Router; r != nil {
 		open = func() error {
-			return r.enter(func() (err error) { sn, err = sniff("eth1"); return err })
+			return r.enter(func() (err error) { sn, err = sniff("eth1", true, 0); return err })
 		}
 	}
 	if err := open(); err != nil {
 		t.Fatalf("no capture in front of the server: %v", err)
 	}
-	c := &Capture{t: t, sniffer: sn, asked: map[flow]bool{}, connected: map[uint16]int{}}
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		sn.follow(c.collect)
-	}()
-	t.Cleanup(func() {
-		_ = sn.Close()
-		<-followed
-	})
+	c := &Capture{t: t, sniffer: sn, asked: map[[2]netip.AddrPort]bool{}, connected: map[uint16]int{}}
+	background(t, sn, func() { sn.follow(c.collect) })
 	return c
 }
 
@@ -117,14 +106,14 @@ func (c *Capture) collect() {
 	defer c.mu.Unlock()
 	segments, err := c.sniffer.drain()
 	for _, s := range segments {
-		f := flow{s.Src, s.Dst}
+		flow := [...]netip.AddrPort{s.Src, s.Dst}
 		switch {
 		case s.flags&(flagSYN|flagACK) == flagSYN:
 			c.syns = append(c.syns, s.SYN)
-			c.asked[f] = true
-		case s.flags&(flagSYN|flagACK|flagRST) == flagACK && c.asked[f]:
-			delete(c.asked, f)
-			c.connected[f.dst.Port()]++
+			c.asked[flow] = true
+		case s.flags&(flagSYN|flagACK|flagRST) == flagACK && c.asked[flow]:
+			delete(c.asked, flow)
+			c.connected[s.Dst.Port()]++
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrClosed) && c.err == nil {

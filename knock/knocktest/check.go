@@ -1,16 +1,22 @@
 package knocktest
 
 import (
+	"errors"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"rapport/knock"
 )
 
-// Patience is how long a test waits for an event that must come.
-const Patience = 20 * time.Second
+// Patience bounds every wait of a test and of this package. Only a fault lets a wait
+// reach it, so it is far longer than a busy machine needs.
+const Patience = 30 * time.Second
 
 // Eventually waits until done, and fails the test after Patience.
 func Eventually(t testing.TB, what string, done func() bool) {
@@ -52,13 +58,46 @@ func OneLine(t testing.TB, err error) {
 	}
 }
 
-// WriteFile writes a file.
+// WriteFile writes a file, and makes the folder for it.
 func WriteFile(t testing.TB, path, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+	err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), mode), os.Chmod(path, mode))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, mode); err != nil {
+}
+
+// NewSecret returns the secret with a valid text.
+func NewSecret(t testing.TB, text string) knock.Secret {
+	t.Helper()
+	s, err := knock.ParseSecret(text)
+	return valid(t, s, err)
+}
+
+// NewRange returns the range from bottom to top.
+func NewRange(t testing.TB, bottom, top int) knock.Range {
+	t.Helper()
+	r, err := knock.NewRange(bottom, top)
+	return valid(t, r, err)
+}
+
+func valid[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	if err != nil {
 		t.Fatal(err)
 	}
+	return v
+}
+
+// ClientAt returns a client whose clock starts at t.
+func ClientAt(t time.Time) *knock.Client {
+	started := time.Now()
+	return &knock.Client{Clock: func() time.Time { return t.Add(time.Since(started)) }}
+}
+
+// Target is the server as a client is configured for it, without the server's
+// faults.
+func (s *Server) Target(t testing.TB, addr netip.Addr) knock.Target {
+	t.Helper()
+	return knock.Target{Host: "server", Addr: s.SSHAddr(addr), Range: knock.DefaultRange, Secret: NewSecret(t, DefaultSecret), Window: s.Window}
 }

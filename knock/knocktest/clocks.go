@@ -2,18 +2,13 @@ package knocktest
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -38,22 +33,20 @@ type Clocks struct {
 }
 
 // now is the time by the server's clock.
-func (c Clocks) now() time.Time {
-	if c.Clock == nil {
-		return time.Now().Add(c.Shift)
-	}
-	return c.Clock().Add(c.Shift)
-}
+func (c Clocks) now() time.Time { return c.Clock().Add(c.Shift) }
 
 // ServeClocks runs the services until the test ends, outside the gate. It can be
 // called again for other services.
 func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 	t.Helper()
-	var open ports
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	var open openPorts
 	tcp := func(wanted bool, port int, handle func(net.Conn)) {
 		t.Helper()
 		if wanted {
-			open.tcp = append(open.tcp, port)
+			open.tcp = append(open.tcp, fmt.Sprint(port))
 			serve(t, s.listen(t, port), handle)
 		}
 	}
@@ -69,19 +62,22 @@ func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 		_ = binary.Write(conn, binary.BigEndian, uint32(c.now().Unix()+since1900))
 	})
 	if c.HTTP {
-		open.tcp = append(open.tcp, 80)
-		serveHTTP(t, s.listen(t, 80), c.handler())
+		s.serveHTTP(t, 80, c.handler(), (*httptest.Server).Start)
+		open.tcp = append(open.tcp, "80")
 	}
 	if c.HTTPS {
-		open.tcp = append(open.tcp, 443)
-		config := &tls.Config{Certificates: []tls.Certificate{certificate(t, c.now())}}
-		serveHTTP(t, tls.NewListener(s.listen(t, 443), config), c.handler())
+		s.serveHTTP(t, 443, c.handler(), (*httptest.Server).StartTLS)
+		open.tcp = append(open.tcp, "443")
 	}
 	if c.NTP {
-		open.udp = append(open.udp, 123)
+		open.udp = append(open.udp, "123")
 		s.serveUDP(t, 123, c.ntp)
 	}
-	s.openPorts(t, open)
+	if err := s.gate("open", s.at, open); err != nil {
+		t.Fatal(err)
+	}
+	s.open.tcp = append(s.open.tcp, open.tcp...) // again at each refresh
+	s.open.udp = append(s.open.udp, open.udp...)
 }
 
 // handler answers every request.
@@ -100,37 +96,15 @@ func (c Clocks) handler() http.Handler {
 	})
 }
 
-// serveHTTP serves until the test is over.
-func serveHTTP(t testing.TB, l net.Listener, handler http.Handler) {
-	server := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(l) // an error: it was closed
-	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
-}
-
-// certificate returns a self-signed certificate that is valid today.
-func certificate(t testing.TB, now time.Time) tls.Certificate {
+// serveHTTP serves a port until the test is over.
+func (s *Server) serveHTTP(t testing.TB, port int, handler http.Handler, start func(*httptest.Server)) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	server := &httptest.Server{
+		Listener: s.listen(t, port),
+		Config:   &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)},
 	}
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotBefore:    now.Add(-12 * time.Hour), NotAfter: now.Add(12 * time.Hour),
-		DNSNames: []string{"server"},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	start(server)
+	t.Cleanup(server.Close)
 }
 
 // since1900 is the time from the epoch of RFC 868 and NTP to that of Unix, in

@@ -2,10 +2,9 @@
 // net/http/httptest: hosts in network namespaces of their own, the article's
 // netfilter rules loaded as printed, and a real sshd behind them.
 //
-// The TestMain of a package with such tests calls [Main], which moves the whole test
-// process into a new network namespace. The test process then is the client's host:
-// the code under test runs in it as usual, and reaches only hosts that the test
-// makes.
+// The TestMain of a package with such tests calls [Main], which moves the test process
+// into a new network namespace. It then is the client's host: the code under test runs
+// in it as usual, and reaches only hosts that the test makes.
 //
 //	func TestMain(m *testing.M) { knocktest.Main(m) }
 //
@@ -16,12 +15,10 @@
 //	}
 //
 // Servers may have faults, for programs that diagnose them. [Options] has those of
-// the server itself: rules made at another time or with another text, a family that
-// is shut or not guarded, a firewall that cuts connections off. ServeClocks adds
-// services that tell the time, ServeSSH replaces sshd. A [Router] blocks, intercepts
-// and translates, a [Path] delays, loses, duplicates and reorders packets, Lose
-// loses chosen SYNs, [Script] loads other rules than the article's, and
-// [NewResolver] resolves the test's names.
+// the server itself. ServeClocks adds services that tell the time, ServeSSH replaces
+// sshd. A [Router] blocks, intercepts and translates, a [Path] delays, loses,
+// duplicates and reorders packets, Lose loses chosen SYNs, [Script] loads other rules
+// than the article's, and [NewResolver] resolves the test's names.
 //
 // Everything is removed at the end of the test, and when the test process ends or
 // is killed: the first process of a host reads from a pipe of the test process, and

@@ -10,7 +10,7 @@
 # GATED and UNGUARDED (the families, of 46, in which the gate stands, and those in
 # which SSH is open to all; in what neither names it is shut), REFUSE (drop,
 # tcp-reset, port-unreachable, admin-prohibited, host-unreachable), OPEN_TCP and
-# OPEN_UDP (ports with commas that are open to all), CUT_OFF (yes: the firewall forgets what is
+# OPEN_UDP (ports with commas that are open to all), CUT_OFF (true: the firewall forgets what is
 # ESTABLISHED), and at will HASHED, which is hashed in place of hour and secret.
 
 set -eu
@@ -94,7 +94,7 @@ refresh_portknocking () {
 setup_rest_before () {
     iptables -P INPUT DROP
     iptables -A INPUT -i lo -j ACCEPT
-    test $CUT_OFF = yes || iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT
+    test $CUT_OFF = true || iptables -A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT
     for type in neighbour-solicitation neighbour-advertisement ; do
         command ip6tables -w -A INPUT -p icmpv6 --icmpv6-type $type -j ACCEPT
     done

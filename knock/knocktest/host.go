@@ -14,10 +14,6 @@ import (
 	"time"
 )
 
-// patience bounds every wait of this package. Only a fault lets a wait reach it, so
-// it is far longer than a busy machine needs.
-const patience = 30 * time.Second
-
 // Host is a host with a network and processes of its own. It shares the file
 // system with the test. Addresses are on eth0, a host's only interface unless it
 // is a router, which has the server behind eth1.
@@ -38,11 +34,10 @@ func newHost(t testing.TB) *Host {
 	Need(t, "cat", "ip", "nsenter", "sh")
 	h := &Host{holder: exec.Command(lookPath("cat"))}
 	isolate(h.holder)
-	stdin, err := h.holder.StdinPipe()
-	if err != nil {
+	var err error
+	if h.stdin, err = h.holder.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	h.stdin = stdin
 	if err := h.holder.Start(); err != nil {
 		t.Fatalf("no namespaces for a host: %v", err)
 	}
@@ -73,7 +68,7 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 // output. It fails the test, with all output, unless the exit code is 0.
 func (h *Host) Run(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	return run(t, h.Command(ctx, name, args...))
 }
@@ -98,23 +93,21 @@ func try(cmd *exec.Cmd) (string, error) {
 	return stdout.String(), nil
 }
 
-// ip runs an ip command in the test's own network namespace. It has a
-// context of its own, since clean-up runs after the end of the test's context.
-func ip(args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// ip runs an ip command in the test's own network namespace.
+func ip(t testing.TB, args ...string) {
+	t.Helper()
+	if err := tryIP(args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tryIP is ip for a command that may fail. It has a context of its own, since
+// clean-up runs after the end of the test's context.
+func tryIP(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	_, err := try(exec.CommandContext(ctx, lookPath("ip"), args...))
 	return err
-}
-
-// await waits until done, and fails the test after patience.
-func await(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: still not so after %v", what, patience)
-		}
-	}
 }
 
 // listens reports whether a socket of the host listens on the TCP port, in the

@@ -38,7 +38,7 @@ func newLink(t testing.TB) *link {
 		l := &link{net: outer, n: n, name: fmt.Sprintf("knock%d", n), last: 1}
 		// Without an address of its own a bridge has the lowest one of its ports,
 		// which would change with each new host.
-		err := ip("link", "add", l.name, "address", l.mac(1), "type", "bridge",
+		err := tryIP("link", "add", l.name, "address", l.mac(1).String(), "type", "bridge",
 			"stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
 		if err != nil && strings.Contains(err.Error(), "File exists") {
 			continue
@@ -46,45 +46,28 @@ func newLink(t testing.TB) *link {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := ip("link", "del", l.name); err != nil {
-				t.Error(err)
-			}
-		})
-		for _, setting := range ipv6Settings {
-			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting.name), []byte(setting.value), 0); err != nil {
+		removeLink(t, l.name)
+		// With duplicate address detection and router advertisements an address has to wait.
+		for _, setting := range []string{"disable_ipv6", "accept_ra", "accept_dad", "dad_transmits"} {
+			if err := os.WriteFile(filepath.Join("/proc/sys/net/ipv6/conf", l.name, setting), []byte("0"), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, args := range [][]string{
-			{"addr", "add", l.addr4(1).String() + "/24", "dev", l.name},
-			{"addr", "add", l.addr6(1).String() + "/64", "dev", l.name, "nodad"},
-			{"link", "set", l.name, "up"},
-		} {
-			if err := ip(args...); err != nil {
-				t.Fatal(err)
-			}
-		}
+		ip(t, "addr", "add", l.addr4(1).String()+"/24", "dev", l.name)
+		ip(t, "addr", "add", l.addr6(1).String()+"/64", "dev", l.name, "nodad")
+		ip(t, "link", "set", l.name, "up")
 		return l
 	}
 	t.Fatal("more than 254 servers at a time")
 	return nil
 }
 
-// ipv6Settings disable duplicate address detection and router advertisements, for
-// which an address would have to wait.
-var ipv6Settings = [...]struct{ name, value string }{
-	{"disable_ipv6", "0"},
-	{"accept_ra", "0"},
-	{"accept_dad", "0"},
-	{"dad_transmits", "0"},
-}
-
-// configureHost is run on a new host, before and after eth0 is made. It turns the
-// rate limit of ICMP off, which is per peer and second: tests that knock twice
-// would meet it.
-const configureHost = `
-set -e
+// configure configures a new host before and after eth0 is made, or a router with
+// eth1. It turns the rate limit of ICMP off, which is per peer and second: tests that
+// knock twice would meet it.
+func (h *Host) configure(t testing.TB, args ...string) {
+	t.Helper()
+	h.Run(t, "sh", append([]string{"-ec", `
 case $1 in
 before)
 	cd /proc/sys/net/ipv6/conf/default
@@ -96,7 +79,14 @@ after)
 	ip addr add "$2/24" dev eth0
 	ip addr add "$3/64" dev eth0 nodad
 	ip link set eth0 up ;;
-esac`
+router)
+	echo 1 > /proc/sys/net/ipv4/ip_forward
+	echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+	ip addr add "$2/24" dev eth1
+	ip addr add "$3/64" dev eth1 nodad
+	ip link set eth1 up ;;
+esac`, "configure"}, args...)...)
+}
 
 // attach gives the host the next addresses of the link, and returns the name of
 // its port on the bridge. It returns once packets go both ways.
@@ -109,23 +99,31 @@ func (l *link) attach(t testing.TB, h *Host) (port string) {
 	}
 	h.Addr4, h.Addr6 = l.addr4(k), l.addr6(k)
 	port = fmt.Sprintf("%sp%d", l.name, k)
-	h.Run(t, "sh", "-c", configureHost, "configure", "before")
-	if err := ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k), "netns", fmt.Sprint(h.pid())); err != nil {
-		t.Fatal(err)
-	}
+	h.configure(t, "before")
+	ip(t, "link", "add", port, "type", "veth", "peer", "name", "eth0", "address", l.mac(k).String(), "netns", fmt.Sprint(h.pid()))
+	removeLink(t, port)
+	h.configure(t, "after", h.Addr4.String(), h.Addr6.String())
+	ip(t, "link", "set", port, "master", l.name, "up")
+	h.awaitReached(t)
+	return port
+}
+
+// removeLink removes a device at the end of the test.
+func removeLink(t testing.TB, name string) {
 	t.Cleanup(func() {
-		if err := ip("link", "del", port); err != nil {
+		if err := tryIP("link", "del", name); err != nil {
 			t.Error(err)
 		}
 	})
-	h.Run(t, "sh", "-c", configureHost, "configure", "after", h.Addr4.String(), h.Addr6.String())
-	if err := ip("link", "set", port, "master", l.name, "up"); err != nil {
-		t.Fatal(err)
-	}
+}
+
+// awaitReached returns once packets go both ways between the test process and the
+// host.
+func (h *Host) awaitReached(t testing.TB) {
+	t.Helper()
 	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
-		await(t, "a host is reached at "+a.String(), func() bool { return refuses(a) })
+		Eventually(t, "a host is reached at "+a.String(), func() bool { return refuses(a) })
 	}
-	return port
 }
 
 func (l *link) addr4(k int) netip.Addr {
@@ -138,7 +136,9 @@ func (l *link) addr6(k int) netip.Addr {
 
 // mac is derived from the addresses, so that a neighbour table with an earlier
 // host of the same address stays right.
-func (l *link) mac(k int) string { return fmt.Sprintf("02:%d:00:00:%02x:%02x", l.net, l.n, k) }
+func (l *link) mac(k int) net.HardwareAddr {
+	return net.HardwareAddr{2, l.net/10<<4 | l.net%10, 0, 0, byte(l.n), byte(k)}
+}
 
 // refuses reports whether the host refuses a connection, which proves that packets
 // reach it and come back.

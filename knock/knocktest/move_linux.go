@@ -11,7 +11,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // statusFD is where the moved process reports that its namespaces are set up, or
@@ -45,12 +46,11 @@ func move() (code int, moved bool, err error) {
 			return 0, false, err
 		}
 		status := os.NewFile(statusFD, "status")
-		failed := setUp()
-		if failed == nil {
-			_, err = io.WriteString(status, "ok")
-		} else {
-			_, err = io.WriteString(status, failed.Error())
+		failed, said := setUp(), "ok"
+		if failed != nil {
+			said = failed.Error()
 		}
+		_, err = io.WriteString(status, said)
 		if err := errors.Join(failed, err, status.Close()); err != nil {
 			return 1, true, nil // the parent runs the tests
 		}
@@ -105,22 +105,18 @@ func moveTo(flags uintptr) (code int, moved bool, err error) {
 
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	defer func() {
+		signal.Stop(signals)
+		close(signals)
+	}()
 	err = cmd.Start()
 	theirs.Close()
 	if err != nil {
 		return 0, false, err
 	}
-	done := make(chan struct{})
-	defer close(done)
 	go func() {
-		for {
-			select {
-			case s := <-signals:
-				_ = cmd.Process.Signal(s) // it may just have ended
-			case <-done:
-				return
-			}
+		for s := range signals {
+			_ = cmd.Process.Signal(s) // it may just have ended
 		}
 	}()
 
@@ -158,19 +154,18 @@ func setUp() error {
 
 // loopbackUp does "ip link set lo up", also where ip is not installed.
 func loopbackUp() error {
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	defer syscall.Close(fd)
-	ifreq := struct {
-		name  [syscall.IFNAMSIZ]byte
-		flags uint16
-		_     [22]byte
-	}{flags: syscall.IFF_UP | syscall.IFF_RUNNING}
-	copy(ifreq.name[:], "lo")
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&ifreq))); errno != 0 {
-		return fmt.Errorf("lo does not go up: %w", errno)
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("lo does not go up: %w", err)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func openTUN(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 type sniffer struct{}
 
-func sniff(string) (*sniffer, error) { return nil, errors.ErrUnsupported }
+func sniff(string, bool, uint32) (*sniffer, error) { return nil, errors.ErrUnsupported }
 
 func (*sniffer) drain() ([]segment, error) { return nil, errors.ErrUnsupported }
 func (*sniffer) follow(func())             {}

@@ -1,7 +1,7 @@
 package knocktest
 
 import (
-	"container/heap"
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -132,7 +132,7 @@ type packet struct {
 // send writes packets when they are due, and drops the rest when the channel is
 // closed.
 func send(to *os.File, packets <-chan packet) {
-	var waiting queue
+	var waiting []packet // in the order in which they are due
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -141,28 +141,18 @@ func send(to *os.File, packets <-chan packet) {
 			if !ok {
 				return
 			}
-			heap.Push(&waiting, p)
+			i, _ := slices.BinarySearchFunc(waiting, p, func(a, b packet) int {
+				return cmp.Or(a.due.Compare(b.due), -1) // behind what is due at the same time
+			})
+			waiting = slices.Insert(waiting, i, p)
 		case <-timer.C:
 		}
 		for len(waiting) > 0 && time.Until(waiting[0].due) <= 0 {
-			_, _ = to.Write(heap.Pop(&waiting).(packet).data) // or lost: the device may be down
+			_, _ = to.Write(waiting[0].data) // or lost: the device may be down
+			waiting = waiting[1:]
 		}
 		if len(waiting) > 0 {
 			timer.Reset(time.Until(waiting[0].due))
 		}
 	}
-}
-
-// queue is a heap of packets. Those due at the same time have no order, and the
-// clock has steps of a nanosecond.
-type queue []packet
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(p any)        { *q = append(*q, p.(packet)) }
-func (q *queue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
 }

@@ -2,11 +2,12 @@ package knocktest
 
 import (
 	"context"
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // NewResolver returns a resolver that asks a name server on loopback, which
@@ -33,66 +34,36 @@ func NewResolver(t testing.TB, names map[string][]netip.Addr) *net.Resolver {
 	}
 }
 
-// Constants of RFC 1035 and 3596.
-const (
-	typeA, typeAAAA = 1, 28
-	classIN         = 1
-	flagsAnswer     = 0x8580 // an answer, authoritative, recursion desired and available
-	noSuchName      = 3
-)
-
-// answerDNS answers a query with one question, in the form of RFC 1035, section
-// 4. It returns nil if the query is not valid.
+// answerDNS answers a query with one question, nil if the query is not valid.
 func answerDNS(zone map[string][]netip.Addr, query []byte) []byte {
-	const header = 12
-	if len(query) < header || binary.BigEndian.Uint16(query[4:]) != 1 {
+	var m dnsmessage.Message
+	if m.Unpack(query) != nil || len(m.Questions) != 1 {
 		return nil
 	}
-	var labels []string
-	end := header
-	for {
-		if end >= len(query) || end+1+int(query[end]) > len(query) {
-			return nil
-		}
-		n := int(query[end])
-		end++
-		if n == 0 {
-			break
-		}
-		labels = append(labels, string(query[end:end+n]))
-		end += n
-	}
-	if end+4 > len(query) {
-		return nil
-	}
-	asked := binary.BigEndian.Uint16(query[end:])
-	addrs, known := zone[strings.ToLower(strings.Join(labels, "."))]
+	q := m.Questions[0]
+	addrs, known := zone[strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))]
 	if known && len(addrs) == 0 {
 		return nil
 	}
-
-	flags := uint16(flagsAnswer)
+	m.Response, m.Authoritative, m.RecursionAvailable, m.Additionals = true, true, true, nil
 	if !known {
-		flags |= noSuchName
+		m.RCode = dnsmessage.RCodeNameError
 	}
-	var records []byte
-	count := uint16(0)
 	for _, a := range addrs {
-		if a.Is4() && asked != typeA || a.Is6() && asked != typeAAAA {
+		record := dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 60}}
+		switch {
+		case a.Is4() && q.Type == dnsmessage.TypeA:
+			record.Body = &dnsmessage.AResource{A: a.As4()}
+		case a.Is6() && q.Type == dnsmessage.TypeAAAA:
+			record.Body = &dnsmessage.AAAAResource{AAAA: a.As16()}
+		default:
 			continue
 		}
-		count++
-		records = binary.BigEndian.AppendUint16(records, 0xc000|header) // the name: as in the question
-		records = binary.BigEndian.AppendUint16(records, asked)
-		records = binary.BigEndian.AppendUint16(records, classIN)
-		records = binary.BigEndian.AppendUint32(records, 60) // seconds to live
-		records = binary.BigEndian.AppendUint16(records, uint16(a.BitLen()/8))
-		records = append(records, a.AsSlice()...)
+		m.Answers = append(m.Answers, record)
 	}
-	a := append([]byte(nil), query[:2]...)
-	for _, word := range []uint16{flags, 1, count, 0, 0} { // one question, count answers, nothing else
-		a = binary.BigEndian.AppendUint16(a, word)
+	answer, err := m.Pack()
+	if err != nil {
+		return nil
 	}
-	a = append(a, query[header:end+4]...)
-	return append(a, records...)
+	return answer
 }

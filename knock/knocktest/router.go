@@ -18,15 +18,6 @@ type Router struct {
 	inner link // towards the server: the router is 1 on it, the server 2
 }
 
-// route makes a host a router with eth1 as its other side.
-const route = `
-set -e
-echo 1 > /proc/sys/net/ipv4/ip_forward
-echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-ip addr add "$1/24" dev eth1
-ip addr add "$2/64" dev eth1 nodad
-ip link set eth1 up`
-
 // newRouter makes a router on the link, not yet joined to a server.
 func newRouter(t testing.TB, l *link) *Router {
 	t.Helper()
@@ -40,29 +31,23 @@ func newRouter(t testing.TB, l *link) *Router {
 func (r *Router) join(t testing.TB, h *Host, p Path) {
 	t.Helper()
 	h.Addr4, h.Addr6 = r.inner.addr4(2), r.inner.addr6(2)
-	h.Run(t, "sh", "-c", configureHost, "configure", "before")
+	h.configure(t, "before")
 	begin := func() {}
 	if p == (Path{}) {
-		if err := ip("link", "add", "eth1", "address", r.inner.mac(1), "netns", fmt.Sprint(r.pid()),
-			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2), "netns", fmt.Sprint(h.pid())); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, "link", "add", "eth1", "address", r.inner.mac(1).String(), "netns", fmt.Sprint(r.pid()),
+			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2).String(), "netns", fmt.Sprint(h.pid()))
 	} else {
 		begin = p.relay(t, r.Host, h)
 	}
-	r.Run(t, "sh", "-c", route, "route", r.inner.addr4(1).String(), r.inner.addr6(1).String())
-	h.Run(t, "sh", "-c", configureHost+`
-		ip route add default via "$4"
-		ip route add default via "$5"`, "configure", "after",
-		h.Addr4.String(), h.Addr6.String(), r.inner.addr4(1).String(), r.inner.addr6(1).String())
+	near4, near6 := r.inner.addr4(1).String(), r.inner.addr6(1).String()
+	r.configure(t, "router", near4, near6)
+	h.configure(t, "after", h.Addr4.String(), h.Addr6.String())
+	h.Run(t, "ip", "route", "add", "default", "via", near4)
+	h.Run(t, "ip", "route", "add", "default", "via", near6)
 	for _, args := range r.routes() {
-		if err := ip(args...); err != nil {
-			t.Fatal(err)
-		}
+		ip(t, args...)
 	}
-	for _, a := range []netip.Addr{h.Addr4, h.Addr6} {
-		await(t, "a host behind a router is reached at "+a.String(), func() bool { return refuses(a) })
-	}
+	h.awaitReached(t)
 	begin()
 }
 
@@ -79,15 +64,8 @@ func (r *Router) routes() [2][]string {
 // address; only a reset comes from the server's.
 func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
 	t.Helper()
-	verdicts := map[Refusal][2]string{
-		Drop:            {"DROP", "DROP"},
-		Reset:           {"REJECT --reject-with tcp-reset", "REJECT --reject-with tcp-reset"},
-		PortUnreachable: {"REJECT --reject-with icmp-port-unreachable", "REJECT --reject-with icmp6-port-unreachable"},
-		AdminProhibited: {"REJECT --reject-with icmp-admin-prohibited", "REJECT --reject-with icmp6-adm-prohibited"},
-		HostUnreachable: {"REJECT --reject-with icmp-host-unreachable", "REJECT --reject-with icmp6-addr-unreachable"},
-	}[how]
-	for i, table := range tables {
-		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", table, ports, verdicts[i]))
+	for i, verdict := range [...]string{refusals[how].v4, refusals[how].v6} {
+		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", tables[i], ports, verdict))
 	}
 }
 
@@ -134,3 +112,27 @@ func Within(r knock.Range) Ports { return Ports{r.Bottom(), r.Top()} }
 
 // String writes them for iptables.
 func (p Ports) String() string { return fmt.Sprintf("%d:%d", p.First, p.Last) }
+
+// Loss says which of the SYNs that arrive at a host are lost.
+type Loss struct {
+	Ports Ports // the destination ports that count; all when zero
+	Nth   int   // the first that is lost, from 1
+	Every int   // and each that many later, at least Nth; only one when zero
+}
+
+// Lose loses SYNs that arrive at the host, before its other rules. It counts each
+// family separately, from the call on. On a router it works on forwarded SYNs. A
+// SYN that the sender repeats counts again.
+func (h *Host) Lose(t testing.TB, l Loss) {
+	t.Helper()
+	if l.Ports == (Ports{}) {
+		l.Ports = Ports{1, 65535}
+	}
+	if l.Every == 0 {
+		l.Every = 1 << 30 // more than any test sends
+	}
+	for _, table := range tables {
+		h.Run(t, table, "-w", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--syn", "--dport", l.Ports.String(),
+			"-m", "statistic", "--mode", "nth", "--every", fmt.Sprint(l.Every), "--packet", fmt.Sprint(l.Nth-1), "-j", "DROP")
+	}
+}

@@ -53,13 +53,7 @@ func (c *Script) Install(t testing.TB, text string) {
 // Write writes a file of the script's folder.
 func (c *Script) Write(t testing.TB, name, text string, mode os.FileMode) {
 	t.Helper()
-	path := filepath.Join(c.Dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
+	WriteFile(t, filepath.Join(c.Dir, name), text, mode)
 }
 
 // SetClock sets the clock that the script reads.
@@ -71,7 +65,7 @@ func (c *Script) SetClock(t testing.TB, to time.Time) {
 // Try runs the script on the server with an action such as setup, and returns its
 // standard output and standard error.
 func (c *Script) Try(action ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	args := slices.Concat(c.Shell[1:], []string{filepath.Join(c.Dir, "gate")}, action)
 	cmd := c.server.Command(ctx, c.Shell[0], args...)
@@ -106,9 +100,7 @@ func (s *Server) NewAddress(t testing.TB, a netip.Addr) netip.Addr {
 		// Only for sockets that are bound to it.
 		args = []string{"addr", "add", addr.String() + "/64", "dev", s.link.name, "nodad", "preferred_lft", "0"}
 	}
-	if err := ip(args...); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, args...)
 	return addr
 }
 
@@ -122,8 +114,6 @@ func (s *Server) MoveClient(t testing.TB, a netip.Addr) netip.Addr {
 		bits, metric = 64, "1" // before the kernel's own route
 	}
 	subnet := netip.PrefixFrom(addr, bits).Masked().String()
-	if err := ip("route", "replace", subnet, "dev", s.link.name, "src", addr.String(), "metric", metric); err != nil {
-		t.Fatal(err)
-	}
+	ip(t, "route", "replace", subnet, "dev", s.link.name, "src", addr.String(), "metric", metric)
 	return addr
 }

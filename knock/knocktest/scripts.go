@@ -44,9 +44,7 @@ func ArticleClient(t testing.TB, s *Server) string {
 		"range":  fmt.Sprintf("%d %d", s.Range.Bottom(), s.Range.Top()),
 		"at":     fmt.Sprintf("@%d", s.Hour.Start().Unix()),
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		WriteFile(t, filepath.Join(dir, name), text+"\n", 0o600)
 	}
 	path := filepath.Join(dir, "portknock.sh")
 	if err := os.Chmod(path, 0o700); err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -53,13 +52,13 @@ func (s *Server) NewSender(t testing.TB) *Sender {
 	if s.Router != nil {
 		t.Fatal("a sender needs a server without a router")
 	}
-	s.Run(t, "sh", "-c", answerAll, "answer", s.Client4.String(), s.Client6.String(), s.link.mac(1))
+	s.Run(t, "sh", "-c", answerAll, "answer", s.Client4.String(), s.Client6.String(), s.link.mac(1).String())
 	device, err := net.InterfaceByName(s.port)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x := &Sender{t: t, s: s, nextPort: 1024}
-	if x.answers, err = sniffFor(s.port, synAcks[:]); err != nil {
+	if x.answers, err = sniff(s.port, false, flagSYN|flagACK); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = x.answers.Close() })
@@ -72,12 +71,10 @@ func (s *Server) NewSender(t testing.TB) *Sender {
 	}
 	for i := range x.frames {
 		x.frames[i] = make([]byte, ethernet+1500)
-		iov := &unix.Iovec{Base: &x.frames[i][0]}
-		x.msgs[i].hdr.Iov = iov
+		x.msgs[i].hdr.Iov = &unix.Iovec{Base: &x.frames[i][0]}
 		x.msgs[i].hdr.SetIovlen(1)
-		if err := s.header(x.frames[i]); err != nil {
-			t.Fatal(err)
-		}
+		copy(x.frames[i], s.link.mac(int(s.Addr4.As4()[3])))
+		copy(x.frames[i][6:], s.link.mac(1))
 	}
 	return x
 }
@@ -93,44 +90,8 @@ ip neigh replace "$2" lladdr "$3" dev eth0 nud permanent
 ip route replace default via "$1"
 ip -6 route replace default via "$2"`
 
-// synAcks matches packets of the server with SYN and ACK. Offsets count
-// from the IP header.
-var synAcks = [...]syscall.SockFilter{
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0xfffff000 + 4}, // packet type
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jt: 13, K: syscall.PACKET_OUTGOING},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 0},
-	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: 0xf0},
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 4, K: 0x40},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 9}, // IPv4: protocol
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 8, K: syscall.IPPROTO_TCP},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 20 + 13},
-	{Code: syscall.BPF_JMP | syscall.BPF_JA, K: 3},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 6}, // IPv6: next header
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 4, K: syscall.IPPROTO_TCP},
-	{Code: syscall.BPF_LD | syscall.BPF_B | syscall.BPF_ABS, K: 40 + 13},
-	{Code: syscall.BPF_ALU | syscall.BPF_AND | syscall.BPF_K, K: flagSYN | flagACK},
-	{Code: syscall.BPF_JMP | syscall.BPF_JEQ | syscall.BPF_K, Jf: 1, K: flagSYN | flagACK},
-	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0xffff},
-	{Code: syscall.BPF_RET | syscall.BPF_K, K: 0},
-}
-
 // ethernet is the length of a frame's header.
 const ethernet = 14
-
-// header fills in an Ethernet frame's addresses.
-func (s *Server) header(frame []byte) error {
-	to, err := net.ParseMAC(s.link.mac(int(s.Addr4.As4()[3])))
-	if err != nil {
-		return err
-	}
-	from, err := net.ParseMAC(s.link.mac(1))
-	if err != nil {
-		return err
-	}
-	copy(frame, to)
-	copy(frame[6:], from)
-	return nil
-}
 
 // Send sends packets without pauses. When it returns the server has handled them,
 // unless its kernel is busy with others.
@@ -157,9 +118,9 @@ func (x *Sender) SendIP(packets ...[]byte) {
 
 // load prepares the frame in buffer i for flush.
 func (x *Sender) load(i int, frame []byte) {
-	binary.BigEndian.PutUint16(frame[12:], syscall.ETH_P_IP)
+	binary.BigEndian.PutUint16(frame[12:], unix.ETH_P_IP)
 	if frame[ethernet]>>4 == 6 {
-		binary.BigEndian.PutUint16(frame[12:], syscall.ETH_P_IPV6)
+		binary.BigEndian.PutUint16(frame[12:], unix.ETH_P_IPV6)
 	}
 	x.msgs[i].hdr.Iov.SetLen(len(frame))
 }
@@ -187,15 +148,11 @@ func (x *Sender) tcp(b []byte, p Packet) []byte {
 		x.nextPort = max(1024, x.nextPort+1)
 		p.SourcePort = x.nextPort
 	}
-	return AppendTCP(b, p, x.s.addrLike(p.From))
-}
-
-// addrLike is the server's address of the same family.
-func (s *Server) addrLike(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return s.Addr4
+	to := x.s.Addr6
+	if p.From.Is4() {
+		to = x.s.Addr4
 	}
-	return s.Addr6
+	return AppendTCP(b, p, to)
 }
 
 // AppendTCP appends an IP packet with p, without options and with
@@ -204,13 +161,13 @@ func AppendTCP(b []byte, p Packet, to netip.Addr) []byte {
 	start := len(b)
 	if to.Is4() {
 		from, to := p.From.As4(), to.As4()
-		b = append(b, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, syscall.IPPROTO_TCP, 0, 0)
+		b = append(b, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, unix.IPPROTO_TCP, 0, 0)
 		b = append(append(b, from[:]...), to[:]...)
 		binary.BigEndian.PutUint16(b[start+10:], checksum(b[start:], 0))
 		start += 12
 	} else {
 		from, to := p.From.As16(), to.As16()
-		b = append(b, 0x60, 0, 0, 0, 0, 20, syscall.IPPROTO_TCP, 64)
+		b = append(b, 0x60, 0, 0, 0, 0, 20, unix.IPPROTO_TCP, 64)
 		b = append(append(b, from[:]...), to[:]...)
 		start += 8
 	}
@@ -222,7 +179,7 @@ func AppendTCP(b []byte, p Packet, to netip.Addr) []byte {
 	b = binary.BigEndian.AppendUint16(b, p.Port)
 	b = append(b, 0, 0, 0, 1, 0, 0, 0, 0, 5<<4, p.Flags, 4, 0, 0, 0, 0, 0)
 	// The pseudo header is the addresses, the protocol and the length, RFC 9293, section 3.1.
-	binary.BigEndian.PutUint16(b[tcp+16:], checksum(b[start:], syscall.IPPROTO_TCP+20))
+	binary.BigEndian.PutUint16(b[tcp+16:], checksum(b[start:], unix.IPPROTO_TCP+20))
 	return b
 }
 

@@ -1,6 +1,7 @@
 package knocktest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // listen opens a TCP port of the host, on all addresses of both families, for
@@ -23,55 +23,34 @@ func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 	}
 	// A process that another test is starting has copies of all sockets until exec,
 	// also of a listener that was closed in the meantime.
-	err := open()
-	for deadline := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline); err = open() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	Eventually(t, fmt.Sprintf("port %d is free", port), func() bool {
+		err := open()
+		if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return l
 }
 
 // serve calls handle for every connection that l accepts, until the test ends. The
 // connection is closed when handle returns or the test ends.
 func serve(t testing.TB, l net.Listener, handle func(net.Conn)) {
-	var (
-		mu    sync.Mutex
-		open  = map[net.Conn]bool{}
-		ended bool
-		all   sync.WaitGroup
-	)
-	all.Go(func() {
+	background(t, l, func() {
+		var all sync.WaitGroup
+		defer all.Wait()
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return // closed
 			}
-			mu.Lock()
-			open[c] = true
-			if ended {
-				c.Close()
-			}
-			mu.Unlock()
 			all.Go(func() {
+				defer c.Close()
+				stop := context.AfterFunc(t.Context(), func() { _ = c.Close() })
+				defer stop()
 				handle(c)
-				c.Close()
-				mu.Lock()
-				delete(open, c)
-				mu.Unlock()
 			})
 		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		ended = true
-		for c := range open {
-			c.Close()
-		}
-		mu.Unlock()
-		all.Wait()
 	})
 }
 
@@ -92,9 +71,7 @@ func (h *Host) serveUDP(t testing.TB, port int, answer func([]byte) []byte) {
 
 // answerUDP answers every packet to conn, which it closes when the test is over.
 func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	background(t, conn, func() {
 		p := make([]byte, 1500)
 		for {
 			n, from, err := conn.ReadFrom(p)
@@ -108,10 +85,16 @@ func answerUDP(t testing.TB, conn net.PacketConn, answer func([]byte) []byte) {
 				_, _ = conn.WriteTo(a, from) // UDP may lose it
 			}
 		}
-	}()
+	})
+}
+
+// background runs f beside the test. At the end of the test it closes c, which ends f.
+func background(t testing.TB, c io.Closer, f func()) {
+	var running sync.WaitGroup
+	running.Go(f)
 	t.Cleanup(func() {
-		conn.Close()
-		<-done
+		_ = c.Close()
+		running.Wait()
 	})
 }
 

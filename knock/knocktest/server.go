@@ -1,12 +1,13 @@
 package knocktest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,19 +33,18 @@ const (
 	HostUnreachable // answer with ICMP host unreachable, in IPv6 address unreachable
 )
 
-func (r Refusal) String() string {
-	switch r {
-	case Reset:
-		return "tcp-reset"
-	case PortUnreachable:
-		return "port-unreachable"
-	case AdminProhibited:
-		return "admin-prohibited"
-	case HostUnreachable:
-		return "host-unreachable"
-	}
-	return "drop"
+// refusals say for each Refusal its name, and what rules of iptables and
+// ip6tables jump to.
+var refusals = [...]struct{ name, v4, v6 string }{
+	Drop:            {"drop", "DROP", "DROP"},
+	Reset:           {"tcp-reset", "REJECT --reject-with tcp-reset", "REJECT --reject-with tcp-reset"},
+	PortUnreachable: {"port-unreachable", "REJECT --reject-with icmp-port-unreachable", "REJECT --reject-with icmp6-port-unreachable"},
+	AdminProhibited: {"admin-prohibited", "REJECT --reject-with icmp-admin-prohibited", "REJECT --reject-with icmp6-adm-prohibited"},
+	HostUnreachable: {"host-unreachable", "REJECT --reject-with icmp-host-unreachable", "REJECT --reject-with icmp6-addr-unreachable"},
 }
+
+// String is how gate.sh calls it.
+func (r Refusal) String() string { return refusals[r].name }
 
 // Guard is what guards SSH in one IP family.
 type Guard int
@@ -101,7 +101,7 @@ type Server struct {
 	Router  *Router // nil unless asked for
 
 	options Options
-	open    ports // to everybody
+	open    openPorts
 	link    *link
 	port    string // the server's port on the bridge, unless behind a router
 	dir     string // scripts and keys
@@ -149,33 +149,21 @@ func NewServer(t testing.TB, o Options) *Server {
 // server returns the server to be made, defaults filled in.
 func (o Options) server(t testing.TB) *Server {
 	t.Helper()
-	if o.Secret == "" {
-		o.Secret = DefaultSecret
-	}
-	secret, err := knock.ParseSecret(o.Secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !o.Range.IsValid() {
-		o.Range = knock.DefaultRange
-	}
-	if o.Window == 0 {
-		o.Window = 5 * time.Second
-	}
+	o.Secret = cmp.Or(o.Secret, DefaultSecret)
+	o.Range = cmp.Or(o.Range, knock.DefaultRange)
+	o.Window = cmp.Or(o.Window, knock.DefaultWindow)
+	o.SSHPort = cmp.Or(o.SSHPort, knock.DefaultSSHPort)
 	if o.Window < time.Second || o.Window%time.Second != 0 {
 		t.Fatalf("window %v: the recent match counts whole seconds", o.Window)
 	}
 	if o.At.IsZero() {
 		o.At = time.Now()
 	}
-	if o.SSHPort == 0 {
-		o.SSHPort = 22
-	}
 	if o.NoGate {
 		o.V4, o.V6 = Unguarded, Unguarded
 	}
 	return &Server{
-		Secret: secret, Range: o.Range, Window: o.Window, Hour: knock.HourOf(o.At),
+		Secret: NewSecret(t, o.Secret), Range: o.Range, Window: o.Window, Hour: knock.HourOf(o.At),
 		SSHPort: o.SSHPort, options: o, at: o.At,
 	}
 }
@@ -213,13 +201,9 @@ func (s *Server) Ports(t testing.TB, h knock.Hour) [knock.Knocks]uint16 {
 }
 
 // gate runs an action of gate.sh on the server.
-func (s *Server) gate(action string, at time.Time, open ports) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (s *Server) gate(action string, at time.Time, open openPorts) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	cutOff := "no"
-	if s.options.CutOff {
-		cutOff = "yes"
-	}
 	cmd := s.Command(ctx, "sh", s.dir+"/gate.sh", action)
 	cmd.Env = append(cmd.Env,
 		"SECRET="+s.Secret.Reveal(), // the environment needs no quoting
@@ -231,9 +215,9 @@ func (s *Server) gate(action string, at time.Time, open ports) error {
 		"GATED="+s.options.families(Gated),
 		"UNGUARDED="+s.options.families(Unguarded),
 		"REFUSE="+s.options.Refusal.String(),
-		"OPEN_TCP="+open.tcp.String(),
-		"OPEN_UDP="+open.udp.String(),
-		"CUT_OFF="+cutOff,
+		"OPEN_TCP="+strings.Join(open.tcp, ","),
+		"OPEN_UDP="+strings.Join(open.udp, ","),
+		fmt.Sprintf("CUT_OFF=%v", s.options.CutOff),
 	)
 	if s.options.Hashed != nil {
 		text := knock.HourOf(at).String() + "-" + s.Secret.Reveal() + "\n"
@@ -243,13 +227,8 @@ func (s *Server) gate(action string, at time.Time, open ports) error {
 	return err
 }
 
+// openPorts are ports that everybody may use, at most 15 of each kind.
+type openPorts struct{ tcp, udp []string }
+
 // file returns the path of one of the server's files.
 func (s *Server) file(name string) string { return s.dir + "/" + name }
-
-// write writes one of the server's files.
-func (s *Server) write(t testing.TB, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(s.file(name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}

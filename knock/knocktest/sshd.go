@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,9 +24,6 @@ type sshd struct {
 func (s *Server) StartSSHD(t testing.TB) {
 	t.Helper()
 	Need(t, sshPrograms...)
-	if s.sshd.cmd != nil {
-		t.Fatal("sshd runs already")
-	}
 	s.keys.Do(func() { s.configureSSHD(t) })
 
 	log, err := os.OpenFile(s.file("sshd.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -52,7 +48,7 @@ func (s *Server) StartSSHD(t testing.TB) {
 			s.endSSHD(t, syscall.SIGKILL)
 		}
 	})
-	await(t, "sshd listens", func() bool {
+	Eventually(t, "sshd listens", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("sshd ended:\n%s", s.SSHDLog())
@@ -73,19 +69,16 @@ func (d *sshd) not(family string) bool {
 	return false
 }
 
-// StopSSHD stops the server's sshd, and returns once nothing listens. Open sessions
-// stay open.
+// StopSSHD stops the server's sshd, which runs, and returns once nothing listens. Open
+// sessions stay open.
 func (s *Server) StopSSHD(t testing.TB) {
 	t.Helper()
-	if s.sshd.cmd == nil {
-		t.Fatal("sshd does not run")
-	}
 	s.endSSHD(t, syscall.SIGTERM)
 }
 
 func (s *Server) endSSHD(t testing.TB, sig syscall.Signal) {
 	t.Helper()
-	await(t, "sshd ends", func() bool {
+	Eventually(t, "sshd ends", func() bool {
 		// Each time: nsenter may not have forked at the first one.
 		_ = signalInside(s.sshd.cmd.Process.Pid, sig)
 		select {
@@ -100,10 +93,7 @@ func (s *Server) endSSHD(t testing.TB, sig syscall.Signal) {
 
 // SSHDLog returns what sshd has logged so far. A test that fails shows it.
 func (s *Server) SSHDLog() string {
-	text, err := os.ReadFile(s.file("sshd.log"))
-	if err != nil {
-		return err.Error()
-	}
+	text, _ := os.ReadFile(s.file("sshd.log")) // none before the first start
 	return string(text)
 }
 
@@ -120,8 +110,8 @@ func (s *Server) configureSSHD(t testing.TB) {
 		}
 		return string(text)
 	}
-	s.write(t, "authorized_keys", public("client_key"))
-	s.write(t, "known_hosts", "knocktest "+public("host_key"))
+	WriteFile(t, s.file("authorized_keys"), public("client_key"), 0o600)
+	WriteFile(t, s.file("known_hosts"), "knocktest "+public("host_key"), 0o600)
 
 	var b strings.Builder
 	for _, line := range s.sshd.extra { // the first value of an option counts
@@ -138,10 +128,10 @@ func (s *Server) configureSSHD(t testing.TB) {
 	// With limits on connections without a login, tests would depend on each other.
 	b.WriteString("PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n" +
 		"PermitRootLogin prohibit-password\nPrintMotd no\nPrintLastLog no\nMaxStartups 1000\n")
-	s.write(t, "sshd_config", b.String())
+	WriteFile(t, s.file("sshd_config"), b.String(), 0o600)
 	const penalties = "PerSourcePenalties no\n" // since 9.8
 	if _, err := try(exec.Command(lookPath("sshd"), "-t", "-f", s.file("sshd_config"), "-o", penalties)); err == nil {
-		s.write(t, "sshd_config", b.String()+penalties)
+		WriteFile(t, s.file("sshd_config"), b.String()+penalties, 0o600)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -150,20 +140,15 @@ func (s *Server) configureSSHD(t testing.TB) {
 	})
 }
 
-// SSHArgs returns the arguments with which ssh logs in to the server, as the
-// user that runs the test. A host name and a command follow them; ssh
-// accepts the server's key under any name. A login needs real root; root in a user
-// namespace only gets the banner.
+// SSHArgs returns the arguments with which ssh logs in to the server as root. A host
+// name and a command follow them; ssh accepts the server's key under any name. A login
+// needs real root; root in a user namespace only gets the banner.
 func (s *Server) SSHArgs() []string {
-	name := "root"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
 	return []string{
 		"-F", "none",
 		"-i", s.file("client_key"),
 		"-p", fmt.Sprint(s.SSHPort),
-		"-l", name,
+		"-l", "root",
 		"-o", "IdentitiesOnly=yes",
 		"-o", "BatchMode=yes",
 		"-o", "StrictHostKeyChecking=yes",

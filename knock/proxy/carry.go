@@ -1,3 +1,6 @@
+// Package proxy is the end of ssh's ProxyCommand (ssh_config(5)): once a
+// handshake has opened SSH, [Carry] moves bytes between ssh and the connection,
+// or [PassTo] passes the connection itself to ssh (ProxyUseFdpass).
 package proxy
 
 import (
@@ -17,11 +20,12 @@ const carryBuffer = 512 << 10
 // silence the network is down.
 const drainTimeout = time.Minute
 
-// halfCloser is a connection that can end one direction before the other.
-type halfCloser interface{ CloseWrite() error }
-
-// ErrLost says that a connection broke while it was in use.
-var ErrLost = errors.New("the connection was lost")
+var (
+	// ErrLost says that a connection broke while it was in use.
+	ErrLost = errors.New("the connection was lost")
+	// ErrNoFdpass says that the connection cannot be passed to ssh.
+	ErrNoFdpass = errors.New("cannot pass the connection to ssh")
+)
 
 // Carry carries bytes between a connection and a program's standard input and
 // output, as a ProxyCommand of ssh must, until the connection ends. The end of in
@@ -35,7 +39,7 @@ func Carry(conn net.Conn, in io.Reader, out io.Writer) error {
 	sent := make(chan struct{})
 	go func() {
 		_, err := io.CopyBuffer(onlyWriter{conn}, onlyReader{in}, make([]byte, carryBuffer))
-		if half, ok := conn.(halfCloser); ok && err == nil {
+		if half, ok := conn.(interface{ CloseWrite() error }); ok && err == nil {
 			_ = half.CloseWrite() // the reader learns what is wrong
 		}
 		// The server may still send, as long as it does not pause for too long.

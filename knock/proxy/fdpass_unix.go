@@ -10,9 +10,6 @@ import (
 	"syscall"
 )
 
-// ErrNoFdpass says that the connection cannot be passed to ssh.
-var ErrNoFdpass = errors.New("cannot pass the connection to ssh")
-
 // PassTo passes conn to the program at the other end of the Unix socket sock, as
 // ssh expects with ProxyUseFdpass: one byte with the descriptor (SCM_RIGHTS, see
 // unix(7) and ssh_config(5)). It then closes its own copy of conn. The error
@@ -22,12 +19,7 @@ func PassTo(sock *os.File, conn net.Conn) error {
 	if !ok {
 		return fmt.Errorf("%w: it is not a plain TCP connection", ErrNoFdpass)
 	}
-	f, err := tcp.File()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoFdpass, err)
-	}
-	defer f.Close()
-	raw, err := f.SyscallConn()
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoFdpass, err)
 	}

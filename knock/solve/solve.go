@@ -1,3 +1,14 @@
+// Package solve finds out what five ports were made with: which hour, which range,
+// and which variant of the secret.
+//
+// A [Candidate] names these three, in the whole program. [Solve] takes a [Query], the
+// ports and what the client knows, and returns a [Solution]: every candidate within
+// the query's hours that makes the ports, the likeliest first. [Any] does so for
+// several sequences, [Empty] finds ports of an empty secret, and [FindPartial] the
+// hour that makes most of the ports where nothing makes all.
+//
+// A [Variant] is the secret with its newline, CR, spaces or case changed, as
+// happens on the way into a server's rules; [Variant.Fix] says how to undo it.
 package solve
 
 import (
@@ -5,6 +16,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/binary"
+	"iter"
 	"math/bits"
 	"slices"
 
@@ -17,7 +29,6 @@ const (
 	// maxMatches bounds the candidates of a solution. There are more than a few
 	// only for ranges of a handful of ports.
 	maxMatches = 100
-	minSize    = 2
 	// MaxSize is the size of the widest range.
 	MaxSize = 65535
 )
@@ -34,8 +45,7 @@ type Query struct {
 
 // Solution is the result of [Solve].
 type Solution struct {
-	// Candidates are all that make the ports, the likeliest first: with the
-	// client's range, with the secret as given, near in time. Several are
+	// Candidates are all that make the ports, the likeliest first. Several are
 	// possible only for narrow ranges.
 	Candidates []Candidate
 	More       int    // further candidates, beyond the first 100
@@ -62,7 +72,7 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 	if p.Secret.IsZero() {
 		return Solution{}, nil
 	}
-	return p.solve(ctx, variants(p.Secret))
+	return p.solve(ctx)
 }
 
 // Empty finds the hour and range for which an empty secret, or one of spaces
@@ -70,15 +80,16 @@ func Solve(ctx context.Context, p Query) (Solution, error) {
 // ports are so close together that chance may have made them. It fails only with
 // the cause of ctx.
 func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Candidate, error) {
-	texts := variants(knock.Secret{})
+	p.Secret = knock.Secret{}
+	texts := len(Variants(p.Secret))
 	for _, ports := range sequences {
 		span := float64(slices.Max(ports[:])) - float64(slices.Min(ports[:])) + 1
 		// Four of the ports are right by chance once in the size to the fourth.
-		if byChance := float64(len(texts)*(p.Past+p.Future+1)) / (3 * span * span * span); byChance > 0.01 {
+		if byChance := float64(texts*(p.Past+p.Future+1)) / (3 * span * span * span); byChance > 0.01 {
 			continue
 		}
 		p.Ports = ports
-		s, err := p.solve(ctx, texts)
+		s, err := p.solve(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -89,18 +100,18 @@ func Empty(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (*Can
 	return nil, nil
 }
 
-// solve is Solve for the texts of any secret.
-func (p Query) solve(ctx context.Context, texts []variantText) (Solution, error) {
+// solve is Solve also for the zero secret.
+func (p Query) solve(ctx context.Context) (Solution, error) {
 	var s Solution
 	if slices.Contains(p.Ports[:], 0) {
 		return s, nil
 	}
-	numbers, origins := p.numbers(texts)
+	numbers, origins := p.numbers()
 	low, high := int64(slices.Min(p.Ports[:])), int64(slices.Max(p.Ports[:]))
 	first := int64(p.Ports[0])
 	step := int64(p.Ports[1]) - first
 	// A range holds all five ports, and both its ends are ports.
-	for size := max(high-low+1, minSize); size <= MaxSize; size++ {
+	for size := max(high-low+1, 2); size <= MaxSize; size++ {
 		if size&0xff == 0 && ctx.Err() != nil {
 			return s, context.Cause(ctx)
 		}
@@ -158,8 +169,8 @@ type hit struct {
 }
 
 // filter returns the numbers whose two lowest digits in base n are step apart, and
-// the lowest of them within span of least. It does nearly all of the work. The race
-// detector would make it four times slower, and it shares no data.
+// the lowest within span of least. It does nearly all of the work and shares no data:
+// the race detector would only make it four times slower.
 //
 //go:norace
 func filter(numbers []number, n uint64, step int64, least, span uint64) (found []hit) {
@@ -211,16 +222,24 @@ func (o *origin) makes(p *[knock.Knocks]uint16, n, rest uint64) bool {
 	return true
 }
 
-// numbers hashes every hour with every text.
-func (p Query) numbers(texts []variantText) (all []number, from []origin) {
-	past, future := min(max(p.Past, 0), MaxHours), min(max(p.Future, 0), MaxHours)
-	for offset := -past; offset <= future; offset++ {
-		h := p.Hour.Add(offset)
-		if h.Sub(p.Hour) != offset {
-			continue // beyond four-digit years
+// hours yields the hours of the query, each with its offset from the client's.
+func (p Query) hours() iter.Seq2[int, knock.Hour] {
+	return func(yield func(int, knock.Hour) bool) {
+		for offset := -min(max(p.Past, 0), MaxHours); offset <= min(max(p.Future, 0), MaxHours); offset++ {
+			h := p.Hour.Add(offset)
+			if h.Sub(p.Hour) == offset && !yield(offset, h) { // else beyond four-digit years
+				return
+			}
 		}
-		for _, v := range texts {
-			sum := md5.Sum([]byte(h.String() + "-" + v.text))
+	}
+}
+
+// numbers hashes every hour with every variant of the secret.
+func (p Query) numbers() (all []number, from []origin) {
+	secrets, texts := variants(p.Secret)
+	for offset, h := range p.hours() {
+		for v, text := range texts {
+			sum := md5.Sum([]byte(h.String() + "-" + text))
 			hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
 			var n number
 			for i := range n {
@@ -228,7 +247,7 @@ func (p Query) numbers(texts []variantText) (all []number, from []origin) {
 				lo = lo>>limbBits | hi<<(64-limbBits)
 				hi >>= limbBits
 			}
-			all, from = append(all, n), append(from, origin{sum, offset, v.Variant})
+			all, from = append(all, n), append(from, origin{sum, offset, secrets[v]})
 		}
 	}
 	return all, from
@@ -247,22 +266,18 @@ func (s *Solution) add(p Query, o origin, bottom, size int) {
 func compare(p Query, a, b Candidate) int {
 	odd := func(m Candidate) (n int) {
 		if m.Range != p.Range {
-			n += 2
+			n += 4
 		}
 		if m.Variant != AsGiven {
+			n += 2
+		}
+		if m.Range.Bottom() != p.Range.Bottom() && m.Range.Top() != p.Range.Top() {
 			n++
 		}
 		return n
 	}
-	shared := func(m Candidate) int { // 0 if an end of the range is the client's
-		if m.Range.Bottom() == p.Range.Bottom() || m.Range.Top() == p.Range.Top() {
-			return 0
-		}
-		return 1
-	}
 	return cmp.Or(
 		cmp.Compare(odd(a), odd(b)),
-		cmp.Compare(shared(a), shared(b)),
 		cmp.Compare(max(a.Offset, -a.Offset), max(b.Offset, -b.Offset)),
 		cmp.Compare(a.Offset, b.Offset),
 	)

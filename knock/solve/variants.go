@@ -29,84 +29,37 @@ const (
 	FirstLower     Variant = "first-lower"
 )
 
-// Words says how the server changed the secret.
-func (v Variant) Words() string {
-	switch v {
-	case AsGiven:
-		return "as given"
-	case NoNewline:
-		return "without the newline at its end"
-	case TwoNewlines:
-		return "with a second newline at its end"
-	case CarriageReturn:
-		return "with a carriage return at its end"
-	case BareCR:
-		return "with a carriage return at its end, and no newline"
-	case BlankBefore:
-		return "with a space before it"
-	case BlankAfter:
-		return "with a space after it"
-	case BlanksAround:
-		return "with spaces around it"
-	case UpperCase:
-		return "in upper case"
-	case LowerCase:
-		return "in lower case"
-	case FirstUpper:
-		return "with its first letter in upper case"
-	case FirstLower:
-		return "with its first letter in lower case"
-	}
-	return string(v)
-}
-
-// Fix says what to change on the server, nothing for AsGiven. A client cannot make
-// up for it.
-func (v Variant) Fix() string {
-	switch v {
-	case AsGiven:
-		return ""
-	case NoNewline:
-		return "on the server, hash the line that date prints with its newline: date, not printf or echo -n"
-	case TwoNewlines:
-		return "on the server, remove the newline at the end of the secret's file: secret=$(cat FILE) does"
-	case CarriageReturn, BareCR:
-		return "on the server, remove the carriage return: sed -i 's/\\r$//' on the script or the secret's file"
-	case BlankBefore, BlankAfter, BlanksAround:
-		return "on the server, remove the spaces around the secret, in the script or the secret's file"
-	}
-	return "on the server, write the secret in the same case as here, or here as it is there"
-}
-
-// variantText is the text that is hashed behind the hour and its hyphen.
-type variantText struct {
+// spelling is what is known of a variant.
+type spelling struct {
 	Variant
-	text string
+	words string                     // how the server changed the secret
+	text  func(secret string) string // what is hashed behind the hour and its hyphen
+	fix   string
 }
 
-// variants returns the texts that may have been hashed, without duplicates, the
-// secret as given first.
-func variants(secret knock.Secret) (all []variantText) {
-	s := secret.Reveal()
-	for _, v := range []variantText{
-		{AsGiven, s + "\n"},
-		{NoNewline, s},
-		{TwoNewlines, s + "\n\n"},
-		{CarriageReturn, s + "\r\n"},
-		{BareCR, s + "\r"},
-		{BlankBefore, " " + s + "\n"},
-		{BlankAfter, s + " \n"},
-		{BlanksAround, " " + s + " \n"},
-		{UpperCase, strings.ToUpper(s) + "\n"},
-		{LowerCase, strings.ToLower(s) + "\n"},
-		{FirstUpper, firstCase(s, unicode.ToUpper) + "\n"},
-		{FirstLower, firstCase(s, unicode.ToLower) + "\n"},
-	} {
-		if !slices.ContainsFunc(all, func(o variantText) bool { return o.text == v.text }) {
-			all = append(all, v)
-		}
-	}
-	return all
+// What to change on the server.
+const (
+	fixCR     = "on the server, remove the carriage return: sed -i 's/\\r$//' on the script or the secret's file"
+	fixBlanks = "on the server, remove the spaces around the secret, in the script or the secret's file"
+	fixCase   = "on the server, write the secret in the same case as here, or here as it is there"
+)
+
+// spellings are those of all variants, as given first.
+var spellings = []spelling{
+	{AsGiven, "as given", func(s string) string { return s + "\n" }, ""},
+	{NoNewline, "without the newline at its end", func(s string) string { return s },
+		"on the server, hash the line that date prints with its newline: date, not printf or echo -n"},
+	{TwoNewlines, "with a second newline at its end", func(s string) string { return s + "\n\n" },
+		"on the server, remove the newline at the end of the secret's file: secret=$(cat FILE) does"},
+	{CarriageReturn, "with a carriage return at its end", func(s string) string { return s + "\r\n" }, fixCR},
+	{BareCR, "with a carriage return at its end, and no newline", func(s string) string { return s + "\r" }, fixCR},
+	{BlankBefore, "with a space before it", func(s string) string { return " " + s + "\n" }, fixBlanks},
+	{BlankAfter, "with a space after it", func(s string) string { return s + " \n" }, fixBlanks},
+	{BlanksAround, "with spaces around it", func(s string) string { return " " + s + " \n" }, fixBlanks},
+	{UpperCase, "in upper case", func(s string) string { return strings.ToUpper(s) + "\n" }, fixCase},
+	{LowerCase, "in lower case", func(s string) string { return strings.ToLower(s) + "\n" }, fixCase},
+	{FirstUpper, "with its first letter in upper case", func(s string) string { return firstCase(s, unicode.ToUpper) + "\n" }, fixCase},
+	{FirstLower, "with its first letter in lower case", func(s string) string { return firstCase(s, unicode.ToLower) + "\n" }, fixCase},
 }
 
 // firstCase changes the first letter of s.
@@ -118,22 +71,46 @@ func firstCase(s string, change func(rune) rune) string {
 	return string(change(first)) + s[n:]
 }
 
+// spelling returns what is known of v, only its name for an unknown one.
+func (v Variant) spelling() spelling {
+	i := slices.IndexFunc(spellings, func(s spelling) bool { return s.Variant == v })
+	if i < 0 {
+		return spelling{Variant: v, words: string(v)}
+	}
+	return spellings[i]
+}
+
+// Words says how the server changed the secret.
+func (v Variant) Words() string { return v.spelling().words }
+
+// Fix says what to change on the server, nothing for AsGiven. A client cannot make
+// up for it.
+func (v Variant) Fix() string { return v.spelling().fix }
+
+// variants returns the variants of a secret and the texts that they hash, [AsGiven]
+// first, without those that are the same text as an earlier one.
+func variants(secret knock.Secret) (all []Variant, texts []string) {
+	for _, v := range spellings {
+		if text := v.text(secret.Reveal()); !slices.Contains(texts, text) {
+			all, texts = append(all, v.Variant), append(texts, text)
+		}
+	}
+	return all, texts
+}
+
 // Variants returns the variants of a secret, [AsGiven] first, without those that
 // are the same text as an earlier one.
-func Variants(secret knock.Secret) (all []Variant) {
-	for _, v := range variants(secret) {
-		all = append(all, v.Variant)
-	}
+func Variants(secret knock.Secret) []Variant {
+	all, _ := variants(secret)
 	return all
 }
 
 // Ports returns the ports of an hour on a server with this variant of the secret:
 // those of [knock.Derive] for AsGiven, zeros for an unknown variant.
 func (v Variant) Ports(h knock.Hour, r knock.Range, secret knock.Secret) (p [knock.Knocks]uint16) {
-	for _, o := range variants(secret) {
-		if o.Variant == v && r.IsValid() {
-			return knock.PortsOf(md5.Sum([]byte(h.String()+"-"+o.text)), r)
-		}
+	s := v.spelling()
+	if s.text == nil || !r.IsValid() {
+		return p
 	}
-	return p
+	return knock.PortsOf(md5.Sum([]byte(h.String()+"-"+s.text(secret.Reveal()))), r)
 }

@@ -1,3 +1,15 @@
+// Package script writes the script that makes a Linux server a gate, and reads it
+// back.
+//
+// [Rules] describes the gate. [Rules.Script] returns one POSIX shell script for
+// iptables or nft, which computes the hour's ports on the server, with the actions
+// setup, confirm, refresh, status and remove. [Rules.Systemd] and [Rules.Cron]
+// return what runs it. [ReadPrinted] reads the configuration of such a script.
+//
+// Two guards are optional. A sweep guard ignores an address that hits too many
+// wrong ports of the range; [MaxSweepGuard] says how many it may forgive. A replay
+// guard limits how many addresses open the gate in an hour, so that an eavesdropper
+// cannot repeat a handshake. ATTACKS.md has the measured costs of attacks.
 package script
 
 import (
@@ -6,6 +18,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -22,6 +35,9 @@ const (
 	IPTables Format = "iptables" // the article's chains and lists, and the same for ip6tables
 	NFT      Format = "nft"      // one table of its own for both families
 )
+
+// InstallPath is where [Rules.Systemd] and [Rules.Cron] expect the script.
+const InstallPath = "/usr/local/sbin/rapport-gate"
 
 // Defaults of a server's script.
 const (
@@ -60,29 +76,32 @@ type Forward struct {
 
 // ParseForward parses the form PORT=ADDR:PORT: 8080=10.0.0.7:80, 8080=[fd00::7]:80.
 func ParseForward(s string) (Forward, error) {
-	bad := fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
 	port, to, _ := strings.Cut(s, "=")
-	p, err := netip.ParseAddrPort("0.0.0.0:" + port)
-	if err != nil {
-		return Forward{}, bad
+	from, errFrom := netip.ParseAddrPort("0.0.0.0:" + port)
+	addr, errTo := netip.ParseAddrPort(to)
+	if errFrom != nil || errTo != nil {
+		return Forward{}, fmt.Errorf("forward %q is not of the form 8080=10.0.0.7:80", knock.Clean(s, 60))
 	}
-	f := Forward{Port: int(p.Port())}
-	if f.To, err = netip.ParseAddrPort(to); err != nil {
-		return Forward{}, bad
-	}
-	return f, nil
+	return Forward{Port: int(from.Port()), To: addr}, nil
 }
 
-// Family returns "4" or "6".
-func (f Forward) Family() string {
-	if f.To.Addr().Is4() {
-		return "4"
-	}
-	return "6"
-}
+// Family returns the family of the address.
+func (f Forward) Family() knock.Family { return knock.FamilyOf(f.To.Addr()) }
 
 // IP returns what nft calls the family's header: "ip" or "ip6".
-func (f Forward) IP() string { return strings.TrimSuffix("ip"+f.Family(), "4") }
+func (f Forward) IP() string { return strings.TrimSuffix("ip"+string(f.Family()), "4") }
+
+// ParseSeconds reads whole seconds of a grace or a window: 5 or 5s.
+func ParseSeconds(s string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("%q is not whole seconds, such as 5 or 5s", knock.Clean(s, 40))
+	}
+	return d, nil
+}
 
 // Rules describes a server's gate. [Rules.Script] writes it as one POSIX shell
 // script, for an administrator to read and then to run.
@@ -112,8 +131,14 @@ type Rules struct {
 	Secret     knock.Secret // only for Embed
 }
 
-//go:embed template/*.sh
-var ruleTexts embed.FS
+var (
+	//go:embed template/*.sh
+	ruleTexts embed.FS
+	//go:embed template/systemd.txt
+	systemd string
+	//go:embed template/cron.txt
+	cron string
+)
 
 // Validate returns what is wrong with the rules, in one line.
 func (r Rules) Validate() error {
@@ -185,6 +210,27 @@ func (r Rules) Script() (string, error) {
 	return b.String(), nil
 }
 
+// firewalls are the units whose start or reload flushes the rules of others.
+const firewalls = "nftables.service netfilter-persistent.service iptables.service ip6tables.service firewalld.service ufw.service"
+
+// Systemd returns the units that run the script: setup at boot and whenever a
+// firewall that flushes rules starts; refresh when one reloads, every minute, at
+// the end of the grace time, and when the clock is set. A comment above each unit
+// names its file.
+func (r Rules) Systemd() string {
+	calendar := "OnCalendar=*-*-* *:*:00\n"
+	if s := int(r.Grace.Seconds()) % 60; s > 0 {
+		calendar += fmt.Sprintf("OnCalendar=*-*-* *:%02d:%02d UTC\n", int(r.Grace.Minutes()), s)
+	}
+	return strings.NewReplacer("{calendar}", calendar, "{path}", InstallPath, "{firewalls}", firewalls).Replace(systemd)
+}
+
+// Cron returns a file for /etc/cron.d that runs the script: setup at boot, and
+// refresh every minute.
+func (r Rules) Cron() string {
+	return strings.NewReplacer("{path}", InstallPath).Replace(cron)
+}
+
 // MaxSweepGuard returns the most wrong ports a minute that a sweep guard may
 // forgive in a range, at least 1. A pass over the range hits twice as many, so that
 // a sweep is ignored before its second pass.
@@ -225,3 +271,68 @@ func unseen() string {
 
 // shellQuote quotes s for a POSIX shell.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// Printed is the configuration at the top of a script of [Rules.Script]. The script
+// computes the ports from the hour.
+type Printed struct {
+	Format  Format
+	Range   knock.Range
+	SSHPort int
+	Window  time.Duration
+	Grace   time.Duration
+	Guard   int // addresses that may open in an hour; 0 is no replay guard
+	Sweep   int // the wrong ports a minute that the sweep guard forgives; 0 is none
+	OneShot bool
+}
+
+// Words returns one line that says what the script would load.
+func (p Printed) Words() string {
+	s := fmt.Sprintf("the script of rapport rules for %s: it would load range %v, window %v, ssh port %d, grace %v",
+		p.Format, p.Range, p.Window, p.SSHPort, p.Grace)
+	if p.Guard > 0 {
+		s += fmt.Sprintf(", replay guard %d", p.Guard)
+	}
+	if p.Sweep > 0 {
+		s += fmt.Sprintf(", sweep guard %d", p.Sweep)
+	}
+	return s + ", and the hour as the server's clock has it"
+}
+
+// ReadPrinted reads the variables of a script. ok is false for any other text.
+func ReadPrinted(lines []string) (p Printed, ok bool) {
+	if len(lines) == 0 || !strings.HasPrefix(lines[0], "#!") {
+		return p, false
+	}
+	values := map[string]int{}
+	p.Format = IPTables
+	for _, line := range lines {
+		switch {
+		case line == "table=portknock":
+			p.Format = NFT
+		case strings.Contains(line, "_PHASE5 --remove\""), strings.Contains(line, "delete @phase5_"):
+			p.OneShot = true
+		}
+		for _, word := range strings.Fields(line) { // bottom=10000 top=10999 # a comment
+			name, value, _ := strings.Cut(word, "=")
+			n, err := strconv.ParseUint(value, 10, 16)
+			if err != nil {
+				break
+			}
+			if _, known := values[name]; !known {
+				values[name] = int(n)
+			}
+		}
+	}
+	for _, name := range []string{"bottom", "top", "window", "grace", "ssh"} {
+		if _, known := values[name]; !known {
+			return p, false
+		}
+	}
+	r, err := knock.NewRange(values["bottom"], values["top"])
+	if err != nil || values["ssh"] == 0 || values["window"] == 0 {
+		return p, false
+	}
+	p.Range, p.SSHPort, p.Guard, p.Sweep = r, values["ssh"], values["guard"], values["sweep"]
+	p.Window, p.Grace = time.Duration(values["window"])*time.Second, time.Duration(values["grace"])*time.Second
+	return p, true
+}

@@ -15,7 +15,7 @@ func (v *Visits) accepted(on Sighting, s Sample) (events []Event) {
 		at = s.Time
 	}
 	one := v.all[on.Addr]
-	if one != nil && (one.State == VisitIn || one.State == VisitSSHDown) && (v.accept != gate.OneShot || at.Sub(one.gotIn) <= on.Slack) {
+	if one != nil && one.gotThrough() && (v.accept != gate.OneShot || at.Sub(one.gotIn) <= on.Slack) {
 		return nil // one more connection
 	}
 	if one == nil || one.State != VisitOpen {
@@ -71,7 +71,7 @@ func (v *Visits) recordConnections(s Sample) (events []Event) {
 func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample) []Event {
 	one, down := v.all[addr], s.Down && (v.down || !v.started)
 	switch open := one != nil && one.State == VisitOpen; {
-	case one != nil && (one.State == VisitIn || one.State == VisitSSHDown):
+	case one != nil && one.gotThrough():
 		return nil // one more connection
 	case open && down:
 		one.gotIn = at
@@ -109,7 +109,7 @@ func (v *Visits) recordCounter(s Sample) (events []Event) {
 	}
 	var could []*Visit
 	for _, one := range v.all {
-		if one.Phase == len(v.windows) && v.windowEnd(one.Phase, one.Entered[one.Phase-1]).After(since) &&
+		if one.Phase == len(v.windows) && v.end(one).After(since) &&
 			!(one.State == VisitIn && one.Changed.Before(since)) {
 			could = append(could, one)
 		}

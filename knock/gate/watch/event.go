@@ -126,7 +126,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Evidence: e.Evidence, Others: e.Others, Summary: e.Summary()}
 	if e.Addr.IsValid() {
 		age := float64(e.Age.Round(time.Millisecond).Milliseconds()) / 1000
-		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), familyOf(e.Addr), &e.Phase, &age
+		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), knock.FamilyOf(e.Addr), &e.Phase, &age
 	}
 	if e.Kind == SourcesIgnored {
 		line.Ignored = &e.Ignored
@@ -140,15 +140,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(line)
 }
 
-// gateJSON is a WatchedGate with its windows in seconds.
+// gateJSON is a Gate with its windows in seconds.
 type gateJSON struct {
 	Gate
 	Windows []float64 `json:"windows_s"`
-}
-
-func familyOf(a netip.Addr) knock.Family {
-	if a.Is4() {
-		return knock.Family4
-	}
-	return knock.Family6
 }

@@ -22,7 +22,7 @@ type Guard struct {
 func refuses(all []Guard, addr netip.Addr) bool {
 	some := false
 	for _, g := range all {
-		if g.Family != familyOf(addr) {
+		if g.Family != knock.FamilyOf(addr) {
 			continue
 		}
 		if !g.Full || slices.Contains(g.Opened, addr) {
@@ -38,7 +38,7 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 	sets := f.Sets()
 	for _, l := range w.guards {
 		g := Guard{Family: l.Family}
-		if w.gate.Kind == gate.FromNFT {
+		if w.now.Gate.Kind == gate.FromNFT {
 			for _, e := range sets[l.Opened].Elements() {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
 					g.Opened = append(g.Opened, addr)
@@ -63,7 +63,7 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 	sets := f.Sets()
 	for _, l := range w.ignored {
-		if w.gate.Kind == gate.FromNFT {
+		if w.now.Gate.Kind == gate.FromNFT {
 			n += len(sets[l.Set].Expiring())
 			continue
 		}
@@ -75,13 +75,4 @@ func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
 		}
 	}
 	return n
-}
-
-// ignoredEvent returns an event if the number of ignored addresses has changed.
-func (w *Watcher) ignoredEvent(n int, now time.Time) (events []Event) {
-	if n != w.ignoredCount {
-		events = append(events, Event{Kind: SourcesIgnored, Time: now, Ignored: n})
-	}
-	w.ignoredCount = n
-	return events
 }

@@ -1,7 +1,11 @@
 package watch
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -94,9 +98,9 @@ func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 		some, listening := ReadSockets(file, w.ports)
 		file.Close()
 		all = append(all, some...)
-		down = down && !slices.Contains(listening, w.gate.SSHPort)
+		down = down && !slices.Contains(listening, w.now.Gate.SSHPort)
 	}
-	if !w.gate.Ended || now.Before(w.conntrackDue) {
+	if !w.now.Gate.Ended || now.Before(w.conntrackDue) {
 		return all, down
 	}
 	w.conntrackDue = now.Add(conntrackInterval)
@@ -126,6 +130,86 @@ func ownAddresses() (all []netip.Addr) {
 		if p, err := netip.ParsePrefix(n.String()); err == nil {
 			all = append(all, p.Addr().Unmap())
 		}
+	}
+	return all
+}
+
+// maxProc bounds what is read of a file in /proc.
+const maxProc = 16 << 20
+
+// Connection is a TCP connection to a port of the accept rules. The rules have
+// accepted it: one that they drop is in no table.
+type Connection struct {
+	Client netip.AddrPort
+	Port   uint16
+}
+
+// ReadSockets reads /proc/net/tcp or tcp6 (proc(5)). It returns the connections from
+// other machines to the ports, also those about to close, and the ports that have a
+// listener beyond loopback.
+func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
+	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		if len(words) < 4 || words[3] == "02" { // SYN_SENT: this machine connects
+			continue
+		}
+		own, port, ok := procAddr(words[1])
+		if words[3] == "0A" {
+			if ok && !own.IsLoopback() && slices.Contains(ports, int(port)) {
+				listening = append(listening, int(port))
+			}
+			continue
+		}
+		client, from, ok2 := procAddr(words[2])
+		if ok && ok2 && slices.Contains(ports, int(port)) && !client.IsLoopback() && from != 0 {
+			all = append(all, Connection{netip.AddrPortFrom(client, from), port})
+		}
+	}
+	return all, listening
+}
+
+// procAddr parses 0100007F:0016: words of 32 bits in this machine's byte order.
+func procAddr(s string) (addr netip.Addr, port uint16, ok bool) {
+	a, p, _ := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(a)
+	n, err2 := strconv.ParseUint(p, 16, 16)
+	if err != nil || err2 != nil || len(raw)%4 != 0 {
+		return addr, 0, false
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+	}
+	addr, ok = netip.AddrFromSlice(raw)
+	return addr.Unmap(), uint16(n), ok
+}
+
+// ReadConntrack reads /proc/net/nf_conntrack. It returns the connections to the ports
+// of this machine, whose addresses are own, including those that closed lately.
+//
+//	ipv4     2 tcp      6 119 TIME_WAIT src=10.0.0.2 dst=10.0.0.1 sport=50030 dport=22 src=...
+func ReadConntrack(r io.Reader, ports []int, own []netip.Addr) (all []Connection) {
+	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		if len(words) < 10 || words[2] != "tcp" {
+			continue
+		}
+		first := map[string]string{} // of each key: the original direction's
+		for _, w := range words[4:] {
+			if k, v, ok := strings.Cut(w, "="); ok && first[k] == "" {
+				first[k] = v
+			}
+		}
+		src, err := netfilter.ParseAddr(first["src"])
+		dst, err2 := netfilter.ParseAddr(first["dst"])
+		from, err3 := strconv.ParseUint(first["sport"], 10, 16)
+		port, err4 := strconv.ParseUint(first["dport"], 10, 16)
+		if err != nil || err2 != nil || err3 != nil || err4 != nil || !slices.Contains(ports, int(port)) ||
+			slices.Contains(own, src) || !slices.Contains(own, dst) {
+			continue
+		}
+		all = append(all, Connection{netip.AddrPortFrom(src, uint16(from)), uint16(port)})
 	}
 	return all
 }

@@ -14,9 +14,8 @@ import (
 // Sighting is an address on a list of the gate, as one reading found it.
 type Sighting struct {
 	Addr  netip.Addr
-	Phase int // 1 to 5, or ThroughDoor
-	// Since is when it was last added, and Slack how far off that may be. A zero
-	// Since is not known.
+	Phase int // 1 to 5, or [Accepted]
+	// Since is when it was last added, zero if not known; Slack is how far off it may be.
 	Since time.Time
 	Slack time.Duration
 	// Stamp changes when the address is added again; 0 leaves that to Since.
@@ -129,8 +128,9 @@ const (
 // NewVisits returns an empty record of visits to a gate with these windows, one for
 // each phase, and this kind of accept rule.
 func NewVisits(windows []time.Duration, accept gate.AcceptKind) *Visits {
-	windows = windows[:min(len(windows), knock.Knocks)]
-	return &Visits{windows: windows, accept: accept, all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	v := &Visits{all: map[netip.Addr]*Visit{}, conns: map[Connection]time.Time{}}
+	v.GateChanged(windows, accept, false)
+	return v
 }
 
 // GateChanged continues with another gate. With the same lists, visits continue;
@@ -142,7 +142,7 @@ func (v *Visits) GateChanged(windows []time.Duration, accept gate.AcceptKind, sa
 	if !same || len(windows) != len(v.windows) {
 		v.sightings, v.started = nil, false
 		for _, one := range v.all {
-			if one.State == VisitInside || one.State == VisitOpen {
+			if one.inside() {
 				one.State = VisitCut
 			}
 		}
@@ -153,7 +153,7 @@ func (v *Visits) GateChanged(windows []time.Duration, accept gate.AcceptKind, sa
 // GateLost records that the rules hold no gate any more.
 func (v *Visits) GateLost() {
 	for _, one := range v.all {
-		one.gateChanged = one.gateChanged || one.State == VisitInside || one.State == VisitOpen
+		one.gateChanged = one.gateChanged || one.inside()
 	}
 }
 
@@ -183,7 +183,11 @@ func (v *Visits) Record(s Sample) (events []Event) {
 	events = append(events, v.recordCounter(s)...)
 	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down
-	v.dropOldest()
+	if len(v.all) > maxVisits {
+		for _, one := range v.List()[maxVisits:] {
+			delete(v.all, one.Addr)
+		}
+	}
 	return events
 }
 
@@ -233,6 +237,9 @@ func (v *Visits) windowEnd(phase int, t time.Time) time.Time {
 	return t.Add(v.windows[phase-1])
 }
 
+// end returns the end of a visit's window.
+func (v *Visits) end(one *Visit) time.Time { return v.windowEnd(one.Phase, one.Entered[one.Phase-1]) }
+
 // enter records a knock.
 func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	at := on.Since
@@ -246,7 +253,7 @@ func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	one := v.all[on.Addr]
 	last := len(v.windows)
 	switch {
-	case one == nil, one.ended(), (one.State == VisitIn || one.State == VisitSSHDown) && (one.Phase < last || on.Phase < last || v.accept != gate.Sliding):
+	case one == nil, !one.inside() && !one.gotThrough(), one.gotThrough() && (one.Phase < last || on.Phase < last || v.accept != gate.Sliding):
 	case one.State == VisitInside && one.Phase > on.Phase, one.Phase == on.Phase && on.Phase < last:
 		// A repeated knock; the handshake continues.
 		one.Entered[on.Phase-1], one.Changed = at, at
@@ -264,14 +271,12 @@ func (v *Visits) enter(on Sighting, s Sample) (events []Event) {
 	return append(events, v.advance(one, on.Phase, at, s)...)
 }
 
-// ended reports whether the visit is over.
-func (v *Visit) ended() bool {
-	switch v.State {
-	case VisitStuck, VisitRefused, VisitCut, VisitPast:
-		return true
-	}
-	return false
-}
+// inside reports whether the visit's window is open, and it has not got in.
+func (v *Visit) inside() bool { return v.State == VisitInside || v.State == VisitOpen }
+
+// gotThrough reports whether a connection was accepted, or would have been if
+// something had listened.
+func (v *Visit) gotThrough() bool { return v.State == VisitIn || v.State == VisitSSHDown }
 
 // begin starts a new visit of an address.
 func (v *Visits) begin(addr netip.Addr, at time.Time) *Visit {
@@ -289,7 +294,7 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 	for _, one := range v.all {
 		switch one.State {
 		case VisitOpen:
-			end := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
+			end := v.end(one)
 			one.sshUp = one.sshUp || !s.Down
 			switch {
 			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
@@ -302,13 +307,13 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 				due = append(due, one)
 			}
 		case VisitInside:
-			if s.Time.After(v.windowEnd(one.Phase, one.Entered[one.Phase-1]).Add(readLag)) {
+			if s.Time.After(v.end(one).Add(readLag)) {
 				due = append(due, one)
 			}
 		}
 	}
 	slices.SortFunc(due, func(a, b *Visit) int {
-		return cmp.Or(v.windowEnd(a.Phase, a.Entered[a.Phase-1]).Compare(v.windowEnd(b.Phase, b.Entered[b.Phase-1])), a.Addr.Compare(b.Addr))
+		return cmp.Or(v.end(a).Compare(v.end(b)), a.Addr.Compare(b.Addr))
 	})
 	for _, one := range due {
 		events = append(events, v.close(one, s)...)
@@ -318,10 +323,10 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 
 // close ends a visit that did not get in.
 func (v *Visits) close(one *Visit, s Sample) (events []Event) {
-	if one.State != VisitInside && one.State != VisitOpen {
+	if !one.inside() {
 		return nil
 	}
-	at := v.windowEnd(one.Phase, one.Entered[one.Phase-1])
+	at := v.end(one)
 	if at.After(s.Time) {
 		at = s.Time
 	}
@@ -344,7 +349,7 @@ func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 		return events
 	}
 	v.Totals.Stuck[one.Phase-1]++
-	others := partners(one, v.all, v.longest())
+	others := partners(one, v.all, slices.Max(v.windows))
 	if len(others) == 0 && (one.Phase < len(v.windows) || one.dropped == 0) {
 		return events
 	}
@@ -360,19 +365,6 @@ func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	e := v.event(SharedHandshake, one, at, s)
 	e.Others = slices.Clone(others)
 	return append(events, e)
-}
-
-// longest returns the longest window.
-func (v *Visits) longest() time.Duration { return slices.Max(append(v.windows, 0)) }
-
-// dropOldest drops all but the newest maxVisits.
-func (v *Visits) dropOldest() {
-	if len(v.all) <= maxVisits {
-		return
-	}
-	for _, one := range v.List()[maxVisits:] {
-		delete(v.all, one.Addr)
-	}
 }
 
 // event returns an event of a visit.

@@ -1,3 +1,19 @@
+// Package watch follows client addresses through the gate of the machine it runs
+// on, live.
+//
+// [NewWatcher] finds the gate, which needs root on Linux, and [Watcher.Run] reads
+// the gate's sets, the connections and the rules' counters several times a second.
+// It changes nothing. After each reading it passes on a [Snapshot]: the visits, the
+// totals, and the [Event] values since the one before.
+//
+// A [Visits] concludes what happened from one [Sample] to the next, without any
+// I/O, for tests and the Watcher alike. An address enters phases, and then it got
+// in, is stuck, or was refused.
+//
+// Times come from the kernel: a list of the recent match holds jiffies, which are
+// converted by observation, and an element of an nft set holds what is left of its
+// timeout. A connection that is over is seen in /proc/net/nf_conntrack, or by the
+// counter of the accept rule.
 package watch
 
 import (
@@ -47,23 +63,17 @@ const (
 // Watcher follows addresses through the gate of this machine. It reads the rules
 // with iptables-save and nft list, the rest in /proc, and changes nothing.
 type Watcher struct {
-	gate   Gate
-	lists  []phaseList
-	ports  []int // of the accept rules
-	table  string
-	guards []gate.ReplayGuard
-	// ignored are the sets of the addresses that a sweep guard ignores, and
-	// ignoredCount is how many there are.
-	ignored      []gate.IgnoredList
-	ignoredCount int
-	local        bool   // the accept rules are for ports of this machine
-	listed       string // identifies the lists, and what they lead to
-	key          string // identifies the gate, whatever its ports
-	next         string // the key of rules that were read once: a change counts when it is read twice
-	lost         bool
-	down         bool
-	visits       *Visits
-	events       []Event // not yet passed on
+	now     Snapshot
+	lists   []phaseList
+	ports   []int // of the accept rules
+	table   string
+	guards  []gate.ReplayGuard
+	ignored []gate.IgnoredList // the sets of the addresses that a sweep guard ignores
+	local   bool               // the accept rules are for ports of this machine
+	listed  string             // identifies the lists, and what they lead to
+	key     string             // identifies the gate, whatever its ports
+	next    string             // the key of rules that were read once: a change counts when it is read twice
+	visits  *Visits
 
 	passed, dropped netfilter.Count
 	counted         time.Time
@@ -87,7 +97,7 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 		return nil, err
 	}
 	w := &Watcher{clock: jiffies{tick: jiffy()}}
-	w.events = w.apply(f)
+	w.now.Events = w.apply(f)
 	return w, nil
 }
 
@@ -97,15 +107,20 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
 		began := time.Now()
-		w.events = append(w.events, w.read(ctx)...)
+		w.now.Events = append(w.now.Events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		on(Snapshot{Time: began, Gate: w.gate, Lost: w.lost, Down: w.down && !w.lost, Visits: w.visits.List(), Totals: w.visits.Totals, Ignored: w.ignoredCount, Events: w.events})
-		w.events = nil
-		took := time.Since(began)
+		w.now.Time, w.now.Visits, w.now.Totals = began, w.visits.List(), w.visits.Totals
+		w.now.Down = w.now.Down && !w.now.Lost
+		on(w.now)
+		w.now.Events = nil
+		interval, took := recentInterval, time.Since(began)
+		if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
+			interval = nftInterval
+		}
 		select {
-		case <-time.After(max(w.interval()-took, idleFactor*took)):
+		case <-time.After(max(interval-took, idleFactor*took)):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -118,25 +133,19 @@ type phaseList struct {
 	phase int
 }
 
-// interval returns the time between two readings.
-func (w *Watcher) interval() time.Duration {
-	if w.gate.Kind == gate.FromNFT && !w.lost {
-		return nftInterval
-	}
-	return recentInterval
-}
-
 // apply watches the gate of f from now on. Visits continue if its lists do.
 func (w *Watcher) apply(f gate.Findings) []Event {
-	w.key, w.lost = keyOf(f), false
-	w.gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
+	key, listed := keysOf(f)
+	same := w.listed == listed
+	w.key, w.listed, w.now.Lost = key, listed, false
+	w.now.Gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
-		w.gate.Families = append(w.gate.Families, g.Family)
+		w.now.Gate.Families = append(w.now.Gate.Families, g.Family)
 		if i == 0 {
 			lists, table := g.PhaseLists()
-			w.gate.SSHPort, w.gate.Door, w.table = g.SSHPort, g.Accept, table
-			w.gate.Windows = make([]time.Duration, len(lists))
-			copy(w.gate.Windows, g.Windows)
+			w.now.Gate.SSHPort, w.now.Gate.Door, w.table = g.SSHPort, g.Accept, table
+			w.now.Gate.Windows = make([]time.Duration, len(lists))
+			copy(w.now.Gate.Windows, g.Windows)
 		}
 		for _, p := range append(slices.Clone(g.AcceptPorts), g.SSHPort) {
 			if p > 0 && !slices.Contains(w.ports, p) {
@@ -144,15 +153,12 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 			}
 		}
 	}
-	listed := listsOf(f)
-	same := w.listed == listed
-	w.listed = listed
 	w.applyLists(f)
-	w.gate.Ended, w.gate.Counted = hasConntrack(), w.dropped.Known
+	w.now.Gate.Ended, w.now.Gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
-		w.visits = NewVisits(w.gate.Windows, w.gate.Door)
+		w.visits = NewVisits(w.now.Gate.Windows, w.now.Gate.Door)
 	} else {
-		w.visits.GateChanged(w.gate.Windows, w.gate.Door, same)
+		w.visits.GateChanged(w.now.Gate.Windows, w.now.Gate.Door, same)
 	}
 	w.stamps, w.conntrackDue = nil, time.Time{}
 	w.rulesDue = time.Now().Add(rulesInterval)
@@ -161,27 +167,20 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 
 // gateFound returns the event of the watched gate.
 func (w *Watcher) gateFound() []Event {
-	g := w.gate
+	g := w.now.Gate
 	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
-// keyOf returns a key for the gates. It leaves out the ports and a replay guard's
-// lists, which change with the hour.
-func keyOf(f gate.Findings) (key string) {
+// keysOf returns a key for the gates, and one for their lists and what these lead to.
+// Both leave out the ports and a replay guard's lists, which change with the hour.
+func keysOf(f gate.Findings) (key, listed string) {
 	for _, g := range f.Gates {
 		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.Windows, g.Accept, g.SSHPort, g.AcceptPorts)
+		lists := fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
+		key += fmt.Sprintln(lists, g.Windows, g.Accept)
+		listed += lists
 	}
-	return key
-}
-
-// listsOf returns a key for the lists and what they lead to.
-func listsOf(f gate.Findings) (key string) {
-	for _, g := range f.Gates {
-		_, table := g.PhaseLists()
-		key += fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
-	}
-	return key
+	return key, listed
 }
 
 // applyLists applies what changes while the gate stays the same: its lists, and the
@@ -209,19 +208,19 @@ func (w *Watcher) applyLists(f gate.Findings) {
 
 // compareRules compares rules with those that are watched.
 func (w *Watcher) compareRules(f gate.Findings) []Event {
-	key := keyOf(f)
+	key, _ := keysOf(f)
 	switch {
-	case key == w.key && !w.lost:
+	case key == w.key && !w.now.Lost:
 		w.next = key
 		w.applyLists(f)
 	case key != w.next:
 		w.next, w.rulesDue = key, time.Time{} // read it once more
-	case key == "" && !w.lost:
-		w.lost = true
+	case key == "" && !w.now.Lost:
+		w.now.Lost = true
 		w.visits.GateLost()
 		return []Event{{Kind: GateLost, Time: time.Now()}}
 	case key == w.key: // the gate is back, and with it perhaps its visits
-		w.lost = false
+		w.now.Lost = false
 		w.applyLists(f)
 		return w.gateFound()
 	case key != "":
@@ -234,12 +233,12 @@ func (w *Watcher) compareRules(f gate.Findings) []Event {
 // whatever shows a later step comes before what shows an earlier one.
 func (w *Watcher) read(ctx context.Context) (events []Event) {
 	began := time.Now()
-	s := Sample{Ended: w.gate.Ended}
+	s := Sample{Ended: w.now.Gate.Ended}
 	s.Connections, s.Down = w.readConnections(began)
-	w.down = s.Down
+	w.now.Down = s.Down
 	var f gate.Findings
 	found, listed := false, w.listed
-	if w.gate.Kind == gate.FromNFT && !w.lost {
+	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
 		if f, found = w.listTable(ctx); found {
 			s.On, s.Guards = w.readElements(f, began, time.Now()), w.readGuards(f)
 		}
@@ -248,9 +247,9 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 		s.Guards = w.readGuards(f)
 	}
 	switch {
-	case w.gate.Kind == gate.FromNFT && found:
+	case w.now.Gate.Kind == gate.FromNFT && found:
 		events = w.compareRules(f)
-	case !found && !w.lost, !began.Before(w.rulesDue):
+	case !found && !w.now.Lost, !began.Before(w.rulesDue):
 		w.rulesDue = began.Add(rulesInterval)
 		if w.busy() || !found {
 			w.rulesDue = began.Add(busyInterval)
@@ -265,14 +264,17 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
 	w.lastRead = began
-	events = append(events, w.ignoredEvent(w.countIgnored(f, s.Time), s.Time)...)
+	if n := w.countIgnored(f, s.Time); n != w.now.Ignored {
+		w.now.Ignored = n
+		events = append(events, Event{Kind: SourcesIgnored, Time: s.Time, Ignored: n})
+	}
 	return append(events, w.visits.Record(s)...)
 }
 
 // busy reports whether an address is inside.
 func (w *Watcher) busy() bool {
 	for _, v := range w.visits.all {
-		if v.State == VisitInside || v.State == VisitOpen {
+		if v.inside() {
 			return true
 		}
 	}
