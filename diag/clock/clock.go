@@ -1,13 +1,31 @@
+// Package clock finds out how far a server's clock is off, without a login.
+//
+// [Clocks.Read] asks all sources, which are in the files source_*.go, in parallel:
+// the Date of a web server (HTTP and HTTPS), NTP, the greeting of a mail server, the
+// daytime and time services, and ICMP timestamps. NTP servers that the user names are
+// asked for this machine's own clock. Each answer is a [Reading]: an offset from this
+// machine's clock, and how far it may be off, or why there is none.
+//
+// A [Report] combines the readings of each [Side] by a vote ([Intersect]) and marks
+// the outvoted ones. [Report.Summary] says what that means for the scheme: which
+// hour's sequence the server expects, and when that changes. A gate that opened is
+// a source too: see [FromKnock] and [Report.Add].
+//
+// All times are measured with the monotonic clock, so a step of this machine's
+// clock during Read does no harm. What a server sends is limited in length and
+// cleaned before it is shown.
 package clock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
+
+	"rapport/knock"
 )
 
 // DefaultTimeout is the usual limit for [Clocks.Read]: it leaves time to find the
@@ -28,10 +46,11 @@ var (
 // larger sums overflow.
 const maxOffset = 150 * 365 * 24 * time.Hour
 
-// Ports are where a host's services listen. Zero is the usual port of each.
-type Ports struct {
-	HTTP, HTTPS, NTP, SMTP, Daytime, Time uint16
-}
+// Ports are where a host's services listen, by the names of the sources. A service
+// that is not in it has its usual port.
+type Ports map[string]uint16
+
+var usualPorts = Ports{SourceHTTP: 80, SourceHTTPS: 443, SourceNTP: 123, SourceSMTP: 25, SourceDaytime: 13, SourceTime: 37}
 
 // Clocks reads the clocks of a server and of this machine. The zero value is ready
 // to use.
@@ -54,45 +73,25 @@ type Clocks struct {
 // A source that fails says so in its reading. The error is ctx's cause
 // if ctx ended; the report holds what was learnt by then.
 func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (Report, error) {
-	timeout := c.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
 
 	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
 	sources := a.sources(c.NTP)
 	report := Report{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
 	report.Sources = make([]Reading, len(sources))
-
-	type numbered struct {
-		n int
-		Reading
-	}
-	readings := make(chan numbered)
+	answered := make(chan int)
 	for n, s := range sources {
 		go func() {
-			start := time.Now()
-			r := Reading{Name: s.name, Of: s.of, period: s.period}
-			i, note, err := s.ask(ctx)
-			if err == nil {
-				err = believable(i)
-			}
-			if r.Err = explain(ctx, err); r.Err == nil {
-				r.Offset, r.Uncertainty, r.Note = i.Middle(), i.HalfWidth(), note
-			}
-			r.Elapsed = time.Since(start)
-			readings <- numbered{n, r}
+			report.Sources[n] = s.read(ctx)
+			answered <- n
 		}()
 	}
 	// Every source ends with ctx, so that all of them are waited for.
 	for range sources {
-		r := <-readings
-		report.Sources[r.n] = r.Reading
-		if on != nil {
-			on(r.Reading)
+		if r := report.Sources[<-answered]; on != nil {
+			on(r)
 		}
 	}
 	report.vote()
@@ -126,15 +125,30 @@ type source struct {
 	ask    func(context.Context) (Interval, string, error)
 }
 
+// read asks the source.
+func (s source) read(ctx context.Context) Reading {
+	start := time.Now()
+	r := Reading{Name: s.name, Of: s.of, period: s.period}
+	i, note, err := s.ask(ctx)
+	if err == nil {
+		err = believable(i)
+	}
+	if r.Err = explain(ctx, err); r.Err == nil {
+		r.Offset, r.Uncertainty, r.Note = i.Middle(), i.HalfWidth(), note
+	}
+	r.Elapsed = time.Since(start)
+	return r
+}
+
 // sources lists the sources, local NTP servers first.
 func (a *asker) sources(local []string) []source {
 	var all []source
 	for _, name := range local {
-		all = append(all, source{name: localName(name), of: Local, ask: func(ctx context.Context) (Interval, string, error) { return a.localNTP(ctx, name) }})
+		all = append(all, source{name: SourceNTP + " " + knock.Clean(name, 80), of: Local, ask: func(ctx context.Context) (Interval, string, error) { return a.localNTP(ctx, name) }})
 	}
 	return append(all,
-		source{name: SourceHTTP, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, false) }},
-		source{name: SourceHTTPS, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, true) }},
+		source{name: SourceHTTP, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, SourceHTTP) }},
+		source{name: SourceHTTPS, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, SourceHTTPS) }},
 		source{name: SourceNTP, of: Server, ask: a.serverNTP},
 		source{name: SourceSMTP, of: Server, ask: a.smtp},
 		source{name: SourceDaytime, of: Server, ask: a.daytime},
@@ -143,12 +157,12 @@ func (a *asker) sources(local []string) []source {
 	)
 }
 
-// address returns the host's address with port, or with the usual one if port is 0.
-func (a *asker) address(port, usual uint16) string {
-	if port == 0 {
-		port = usual
-	}
-	return net.JoinHostPort(a.addr.String(), strconv.Itoa(int(port)))
+// port is where the host's service for a source listens.
+func (a *asker) port(source string) uint16 { return cmp.Or(a.ports[source], usualPorts[source]) }
+
+// address is the host's address with that port.
+func (a *asker) address(source string) string {
+	return netip.AddrPortFrom(a.addr, a.port(source)).String()
 }
 
 // withinSecond returns the offsets that a time in whole seconds allows, if it was

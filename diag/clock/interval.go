@@ -20,11 +20,11 @@ func (i Interval) HalfWidth() time.Duration { return (i.High - i.Low) / 2 }
 // Contains reports whether d is in the interval.
 func (i Interval) Contains(d time.Duration) bool { return i.Low <= d && d <= i.High }
 
-// covers reports whether all of j is in i.
-func (i Interval) covers(j Interval) bool { return i.Low <= j.Low && j.High <= i.High }
-
-// overlaps reports whether i and j have an offset in common.
-func (i Interval) overlaps(j Interval) bool { return i.Low <= j.High && j.Low <= i.High }
+// common returns the offsets of both intervals. Its ends are reversed if there are
+// none.
+func (i Interval) common(j Interval) Interval {
+	return Interval{max(i.Low, j.Low), min(i.High, j.High)}
+}
 
 // Intersect returns the offsets that most intervals contain, like Marzullo's
 // algorithm and NTP's selection (RFC 5905, 11.2.1), and which intervals agree with
@@ -59,11 +59,11 @@ func Intersect(all []Interval) (best Interval, agree []bool, ok bool) {
 	for _, s := range spans {
 		best = Interval{min(best.Low, s.Low), max(best.High, s.High)}
 	}
-	if len(spans) > 1 && !slices.ContainsFunc(all, func(i Interval) bool { return i.covers(best) }) {
+	if len(spans) > 1 && !slices.ContainsFunc(all, func(i Interval) bool { return i.common(best) == best }) {
 		return Interval{}, agree, false
 	}
 	for i, a := range all {
-		agree[i] = a.Low <= a.High && a.overlaps(best)
+		agree[i] = a.Low <= a.High && a.Low <= best.High && best.Low <= a.High
 	}
 	return best, agree, true
 }

@@ -16,7 +16,7 @@ const (
 	Server Side = "server"
 )
 
-// Names of sources. Those of this machine's clock are "ntp NAME".
+// Names of sources. Those that read this machine's clock are "ntp NAME".
 const (
 	SourceHTTP    = "http"
 	SourceHTTPS   = "https"
@@ -63,8 +63,7 @@ func (r Reading) Interval() Interval {
 func (r Reading) MarshalJSON() ([]byte, error) {
 	var message *string
 	if r.Err != nil {
-		s := r.Err.Error()
-		message = &s
+		message = new(r.Err.Error())
 	}
 	return json.Marshal(struct {
 		Name        string        `json:"name"`
@@ -83,8 +82,7 @@ func millis(d time.Duration, known bool) *knock.Millis {
 	if !known {
 		return nil
 	}
-	m := knock.Millis(d)
-	return &m
+	return new(knock.Millis(d))
 }
 
 // LocalClock is this machine's clock.
@@ -150,7 +148,6 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 		if r.Of != of || r.Err != nil {
 			continue
 		}
-		all[i].Outvoted = false
 		voters = append(voters, i)
 		if r.period == 0 {
 			whole = append(whole, r.Interval())
@@ -164,25 +161,17 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 		spans = append(spans, all[i].Interval())
 	}
 	best, agree, known := Intersect(spans)
-	if !known {
-		return 0, 0, false
-	}
 	for n, i := range voters {
-		all[i].Outvoted = !agree[n]
+		all[i].Outvoted = known && !agree[n]
 	}
-	return best.Middle(), best.HalfWidth(), true
+	return best.Middle(), best.HalfWidth(), known
 }
 
 // MarshalJSON implements [encoding/json.Marshaler]. What is not known is null.
 func (r Report) MarshalJSON() ([]byte, error) {
 	var offset *int
 	if r.Known {
-		k := HourOffset(r.Local.Time, r.Skew)
-		offset = &k
-	}
-	sources := r.Sources
-	if sources == nil {
-		sources = []Reading{}
+		offset = new(HourOffset(r.Local.Time, r.Skew))
 	}
 	return json.Marshal(struct {
 		Schema      int           `json:"schema"`
@@ -193,5 +182,5 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Skew        *knock.Millis `json:"skew_ms"`
 		Uncertainty *knock.Millis `json:"uncertainty_ms"`
 		HourOffset  *int          `json:"hour_offset"`
-	}{r.Schema, r.Host, r.Address, r.Local, sources, millis(r.Skew, r.Known), millis(r.Uncertainty, r.Known), offset})
+	}{r.Schema, r.Host, r.Address, r.Local, append([]Reading{}, r.Sources...), millis(r.Skew, r.Known), millis(r.Uncertainty, r.Known), offset})
 }

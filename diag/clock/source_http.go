@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,8 +27,8 @@ const (
 // web reads the Date of the host's web server, and then the fraction of a second.
 // It speaks HTTP/1.1 on a connection of its own: no proxies, no redirects, and no
 // goroutine that outlives it.
-func (a *asker) web(ctx context.Context, secure bool) (Interval, string, error) {
-	w := webClock{asker: a, ctx: ctx, secure: secure, method: http.MethodHead}
+func (a *asker) web(ctx context.Context, source string) (Interval, string, error) {
+	w := webClock{asker: a, ctx: ctx, source: source, method: http.MethodHead}
 	defer w.close()
 	first, err := w.first()
 	if err != nil {
@@ -43,7 +42,7 @@ func (a *asker) web(ctx context.Context, secure bool) (Interval, string, error) 
 type webClock struct {
 	*asker
 	ctx    context.Context
-	secure bool
+	source string // SourceHTTP or SourceHTTPS
 	method string
 	query  bool // ask for what no cache has
 
@@ -62,8 +61,6 @@ type dated struct {
 
 func (d dated) interval() Interval { return withinSecond(d.date, d.from, d.to) }
 
-var errNoDate = errors.New("no Date in its answer")
-
 // first gets the first answer: by HEAD, else by GET, since some servers lack HEAD;
 // and with a random query if a cache answered.
 func (w *webClock) first() (dated, error) {
@@ -71,11 +68,7 @@ func (w *webClock) first() (dated, error) {
 	if err != nil && w.ctx.Err() == nil && w.conn != nil {
 		w.close()
 		w.method = http.MethodGet
-		var again error
-		if d, again = w.ask(); again != nil {
-			return d, again
-		}
-		err = nil
+		d, err = w.ask()
 	}
 	if err != nil {
 		return d, err
@@ -173,7 +166,7 @@ func (w *webClock) ask() (dated, error) {
 	d.reuse = err == nil && !resp.Close && n < maxBody && w.in.Buffered() == 0
 	text := resp.Header.Get("Date")
 	if text == "" {
-		return d, errNoDate
+		return d, errors.New("no Date in its answer")
 	}
 	if d.date, err = http.ParseTime(text); err != nil {
 		return d, fmt.Errorf("its Date is none: %q", knock.Clean(text, 60))
@@ -200,15 +193,11 @@ func (w *webClock) response() (*http.Response, error) {
 }
 
 func (w *webClock) connect() error {
-	address := w.address(w.ports.HTTP, 80)
-	if w.secure {
-		address = w.address(w.ports.HTTPS, 443)
-	}
-	conn, err := dial(w.ctx, "tcp", address)
+	conn, err := dial(w.ctx, "tcp", w.address(w.source))
 	if err != nil {
 		return err
 	}
-	if w.secure {
+	if w.source == SourceHTTPS {
 		// Only the clock is read, so the server's identity does not matter; and a
 		// wrong clock makes valid certificates fail.
 		c := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, NextProtos: []string{"http/1.1"}}
@@ -234,16 +223,12 @@ func (w *webClock) use(conn net.Conn) {
 }
 
 func (w *webClock) request() *http.Request {
-	port, usual := w.ports.HTTP, uint16(80)
-	if w.secure {
-		port, usual = w.ports.HTTPS, 443
-	}
 	host := w.host
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		host = "[" + ip.WithZone("").String() + "]"
 	}
-	if port != 0 && port != usual {
-		host += ":" + strconv.Itoa(int(port))
+	if port := w.port(w.source); port != usualPorts[w.source] {
+		host = fmt.Sprintf("%s:%d", host, port)
 	}
 	r := &http.Request{
 		Method: w.method,

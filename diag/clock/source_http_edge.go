@@ -11,11 +11,10 @@ import (
 
 // How the start of the server's second is found.
 const (
-	edgeTime = 2500 * time.Millisecond // address most; two edges pass in it for certain
-	edgeAsks = 16                      // address most; about 8 are usual
+	edgeTime = 2500 * time.Millisecond // at most; two edges pass in it for certain
+	edgeAsks = 16                      // at most; about 8 are usual
 	edgeGoal = 15 * time.Millisecond   // what is left between two questions at the edge
-	// edgeRest is the time left for the last answer.
-	edgeRest = 50 * time.Millisecond
+	edgeRest = 50 * time.Millisecond   // what is left for the last answer
 )
 
 // refine finds the fraction of a second: it asks again around the moments at which
@@ -29,11 +28,10 @@ func (w *webClock) refine(first dated) (Interval, error) {
 	}
 	known := first.interval()
 	rtt := first.to.Sub(first.from)
-	blur := func() time.Duration { return rtt + coarse } // the part of a second that no answer can resolve
 	var step time.Duration
 	moved := false // the Date, at least once
 	for n, fresh := 1, true; n < edgeAsks && first.reuse; n++ {
-		left := known.High - known.Low - blur()
+		left := known.High - known.Low - rtt - coarse // no answer can resolve the rest
 		if left <= edgeGoal {
 			break
 		}
@@ -53,36 +51,24 @@ func (w *webClock) refine(first dated) (Interval, error) {
 			break
 		}
 		rtt = min(rtt, d.to.Sub(d.from))
-		i := d.interval()
-		fresh = i.Low > known.Low
+		fresh = d.interval().Low > known.Low
 		moved = moved || !d.date.Equal(first.date)
-		if known = (Interval{max(known.Low, i.Low), min(known.High, i.High)}); known.Low > known.High {
+		if known = known.common(d.interval()); known.Low > known.High {
 			return known, contradiction(first, d)
 		}
 		if !d.reuse {
 			break
 		}
 	}
-	if moved {
-		return known, nil
-	}
-	return w.askLater(first, known, end)
-}
-
-// askLater asks once more, over a second later, and checks that the Date has
-// advanced.
-func (w *webClock) askLater(first dated, known Interval, end time.Time) (Interval, error) {
+	// A Date that never moved is asked for once more, over a second after the first.
 	at := first.to.Add(time.Second + 2*coarse + first.to.Sub(first.from))
-	if at.After(end) || !knock.Wait(w.ctx, at.Sub(w.now())) {
+	if moved || at.After(end) || !knock.Wait(w.ctx, at.Sub(w.now())) {
 		return known, nil
 	}
-	d, err := w.ask()
-	if err != nil {
-		return known, nil
-	}
-	i := d.interval()
-	if known = (Interval{max(known.Low, i.Low), min(known.High, i.High)}); known.Low > known.High {
-		return known, contradiction(first, d)
+	if d, err := w.ask(); err == nil {
+		if known = known.common(d.interval()); known.Low > known.High {
+			return known, contradiction(first, d)
+		}
 	}
 	return known, nil
 }

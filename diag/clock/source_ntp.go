@@ -13,9 +13,6 @@ import (
 	"rapport/knock"
 )
 
-// localName is the source's name for an NTP server.
-func localName(server string) string { return SourceNTP + " " + knock.Clean(server, 80) }
-
 // localNTP asks an NTP server for the true time. Its uncertainty is the distance
 // to its own source that it reports, and half the round trip.
 func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, error) {
@@ -39,7 +36,7 @@ func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, 
 // serverNTP asks the host itself. Its clock is read as it is, right or wrong: the
 // distance to its own source does not matter.
 func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
-	r, err := a.queryNTP(ctx, a.address(a.ports.NTP, 123))
+	r, err := a.queryNTP(ctx, a.address(SourceNTP))
 	if err != nil {
 		return Interval{}, "", err
 	}

@@ -26,11 +26,15 @@ func (r Report) Summary(now time.Time) string {
 	span := r.Interval()
 	low, high := HourOffset(now, span.Low), HourOffset(now, span.High)
 	skew := r.Skew.Round(time.Second)
+	changing := ""
+	if low != high {
+		changing = "; its hour changes about now"
+	}
 	switch {
 	case r.Uncertainty > vague:
 		return fmt.Sprintf("the server expects the sequence of %s: its clock is %s", hours(now, low, high), between(span))
 	case r.Skew.Abs() < agreement:
-		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing(low, high))
+		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing)
 	}
 
 	text := "the server is " + phrase.Ahead(skew)
@@ -45,10 +49,10 @@ func (r Report) Summary(now time.Time) string {
 	case change == 0:
 		text += ": it expects the sequence of " + hours(now, here, here)
 	default:
-		next := short(knock.HourOf(now.Add(skew)).Add(1))
-		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(change, change))
+		next := knock.HourOf(now).Add(here + 1)
+		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), ShortHour(next), past(change, change))
 	}
-	return text + changing(low, high)
+	return text + changing
 }
 
 // LocalSummary says in a few words what is known of this machine's own clock.
@@ -102,14 +106,6 @@ func (r Reading) Text() string {
 	return text
 }
 
-// changing adds a remark if the server's hour changes about now.
-func changing(low, high int) string {
-	if low == high {
-		return ""
-	}
-	return "; its hour changes about now"
-}
-
 // whyUnknown says why there is no skew.
 func (r Report) whyUnknown() string {
 	var offsets, names []string
@@ -139,7 +135,7 @@ func hours(now time.Time, low, high int) string {
 		if offset < -23 || offset > 23 {
 			return h.String()
 		}
-		return short(h)
+		return ShortHour(h)
 	}
 	switch high - low {
 	case 0:
@@ -150,8 +146,8 @@ func hours(now time.Time, low, high int) string {
 	return name(low) + " to " + name(high)
 }
 
-// short returns an hour as 05h.
-func short(h knock.Hour) string { return h.Start().Format("15h") }
+// ShortHour returns an hour as 05h.
+func ShortHour(h knock.Hour) string { return h.Start().Format("15h") }
 
 // past writes a time past the hour: :19, or :18:40 where change has seconds.
 func past(d, change time.Duration) string {
