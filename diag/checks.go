@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,52 +17,48 @@ import (
 )
 
 // resolve finds the address to probe, and one of the other family if there is one.
-func (x *run) resolve(ctx context.Context) (other netip.Addr, err error) {
+func (x *run) resolve(ctx context.Context) error {
 	lookup := x.host.Lookup()
 	s := x.begin(CheckName, "looking up "+knock.Clean(lookup, 80))
 	ctx2, cancel := context.WithTimeout(ctx, nameLimit)
 	defer cancel()
-	addr, err := x.client.Resolve(ctx2, lookup, x.host.Family)
+	addr, err := x.Client.Resolve(ctx2, lookup, x.host.Family)
 	if ctx.Err() != nil {
-		return other, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	if err != nil {
 		x.e.nameErr = err
 		s.end(Fail, err.Error(), nil)
-		return other, nil
+		return nil
 	}
 	x.e.target.Addr = netip.AddrPortFrom(addr, x.e.target.Addr.Port())
 	summary, short := addr.String(), addr.String()
 	if _, e := netip.ParseAddr(lookup); e != nil {
-		x.e.others = x.otherAddresses(ctx2, lookup, addr)
+		all, _ := x.Client.Resolver.LookupNetIP(ctx2, "ip"+string(familyOf(addr)), lookup)
+		for _, a := range all {
+			if a = a.Unmap(); a != addr {
+				x.e.others = append(x.e.others, a)
+			}
+		}
 		family := knock.Family4
 		if addr.Is4() {
 			family = knock.Family6
 		}
-		if other, e = x.client.Resolve(ctx2, lookup, family); e == nil {
-			x.e.otherFamily = family
+		if other, err := x.Client.Resolve(ctx2, lookup, family); err == nil {
+			x.e.otherAddr = other
 			summary += " and " + other.String()
 			short += ", v" + string(family) + " too"
 		}
-		if n := len(x.e.others); n > 0 {
-			summary += fmt.Sprintf(", and %s that %s not tried", phrase.Plural(n, "address"), map[bool]string{true: "is", false: "are"}[n == 1])
+		switch n := len(x.e.others); n {
+		case 0:
+		case 1:
+			summary += ", and 1 address that is not tried"
+		default:
+			summary += fmt.Sprintf(", and %d addresses that are not tried", n)
 		}
 	}
 	s.end(OK, summary, func(r *Report) { r.Address = addr.String() }, short)
-	return other, nil
-}
-
-// otherAddresses returns the other addresses of a name in the family of addr.
-func (x *run) otherAddresses(ctx context.Context, name string, addr netip.Addr) []netip.Addr {
-	resolver := x.client.Resolver
-	if resolver == nil {
-		resolver = net.DefaultResolver
-	}
-	all, _ := resolver.LookupNetIP(ctx, "ip"+string(familyOf(addr)), name)
-	for i, a := range all {
-		all[i] = a.Unmap()
-	}
-	return slices.DeleteFunc(all, func(a netip.Addr) bool { return a == addr })
+	return nil
 }
 
 // readClocks starts to read the clocks, beside the other checks.
@@ -73,14 +67,10 @@ func (x *run) readClocks(ctx context.Context) {
 		// A time service here has this machine's clock, not a stand-in's.
 		x.skip(CheckLocal, "loopback: there is only one clock")
 		x.skip(CheckServer, "loopback: there is only one clock")
-		x.asked.report.Local.Time = x.e.now
+		x.clock.Local.Time = x.e.now
 		return
 	}
-	c := x.Clocks
-	if c.Now == nil {
-		c.Now = x.now
-	}
-	c.NTP = append(slices.Clone(c.NTP), x.host.NTP...)
+	c := clock.Clocks{Now: x.Client.Clock, NTP: x.host.NTP}
 	local := step{}
 	if len(c.NTP) > 0 {
 		local = x.begin(CheckLocal, "asking")
@@ -96,7 +86,7 @@ func (x *run) readClocks(ctx context.Context) {
 			shown := so
 			x.update(func(r *Report) { r.Clock = &shown })
 		})
-		x.asked = clockAnswer{r, err}
+		x.clock, x.clockErr = r, err
 		byNTP := phrase.Offset(-r.Local.Offset) + " by NTP"
 		switch l := r.Local; {
 		case len(c.NTP) == 0:
@@ -162,7 +152,7 @@ func (x *run) readRules(ctx context.Context) error {
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	s := x.begin(CheckBefore, "probing SSH without a knock")
 	probe := func(limit time.Duration) (knock.SSH, error) {
-		r, err := x.client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
+		r, err := x.Client.Probe(ctx, x.host.Name, x.e.target.Addr, knock.Options{Timeout: limit})
 		if errors.Is(err, knock.ErrUnreachable) {
 			x.e.noRouteErr, err = err, nil
 		}
@@ -172,7 +162,8 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	if x.e.before, err = probe(beforeLimit); err != nil {
 		return false, err
 	}
-	if state := x.e.before.State; state == knock.SSHOpen || state == knock.SSHSilent {
+	now := x.e.before
+	if now.State == knock.SSHOpen || now.State == knock.SSHSilent {
 		// The window of an earlier handshake may still be open. SSHSilent may be a
 		// path that is too slow for a banner within the limit.
 		s.progress("SSH's port accepts: waiting for the window to end")
@@ -182,10 +173,9 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		if x.e.beforeAgain, err = probe(againLimit); err != nil {
 			return false, err
 		}
-	}
-	now := x.e.before
-	if x.e.beforeAgain.State != knock.SSHUnknown {
-		now = x.e.beforeAgain
+		if x.e.beforeAgain.State != knock.SSHUnknown {
+			now = x.e.beforeAgain
+		}
 	}
 	switch {
 	case x.e.noRouteErr != nil:
@@ -203,7 +193,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		short := fmt.Sprintf("SSH is %s", now.State)
 		summary := short + " without a knock"
 		if now.RTT > 0 {
-			summary += fmt.Sprintf(", after %.1f ms", time.Duration(now.RTT).Seconds()*1000)
+			summary += ", after " + phrase.Millis(time.Duration(now.RTT))
 		}
 		s.end(OK, summary, nil, short)
 	}
@@ -220,7 +210,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 			rep.Handshake = r
 		}
 	}
-	r, err := x.client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
+	r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
 		x.update(func(rep *Report) { record(rep, &e.Report) })
 	})
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
@@ -250,10 +240,8 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 // [Check.Short].
 func handshakeWords(r knock.Report) (summary string, short []string) {
 	var answers []knock.Answer
-	for _, a := range r.Attempts {
-		for _, k := range a.Knocks {
-			answers = append(answers, k.Answer)
-		}
+	for _, k := range knocksOf(&r) {
+		answers = append(answers, k.Answer)
 	}
 	answered := fmt.Sprintf("%s, SSH %s", answerList(answers), stateText(r.SSH.State))
 	summary = "knocks " + answered
@@ -271,12 +259,4 @@ func (x *run) explained() bool {
 	h := x.e.handshake
 	open, _ := answered(h, knock.Open)
 	return h.Opened || len(open) > 0 && !x.e.target.Addr.Addr().IsLoopback() || x.e.behindTheGate(h) != nil
-}
-
-// otherFamily makes the same handshake over the other family.
-func (x *run) otherFamily(ctx context.Context, addr netip.Addr) (done bool, err error) {
-	t := x.e.target
-	t.Addr = netip.AddrPortFrom(addr, t.Addr.Port())
-	x.e.other, err = x.knock(ctx, CheckFamily, t, x.gaps()[:1])
-	return err == nil && x.e.other.Opened, err
 }

@@ -3,12 +3,11 @@ package diag
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"slices"
 	"time"
 
 	"rapport/diag/scan"
 	"rapport/knock"
-	"rapport/knock/solve"
 )
 
 // gaps are the times between the knocks of each attempt of the handshake.
@@ -28,39 +27,28 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		return false, nil // it had all of them
 	}
 	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
-	r, err := x.client.Knock(ctx, x.e.target, o, nil)
+	r, err := x.Client.Knock(ctx, x.e.target, o, nil)
 	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that
 		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
-		r, err = x.client.Knock(ctx, x.e.target, o, nil)
+		r, err = x.Client.Knock(ctx, x.e.target, o, nil)
 	}
 	if err != nil || r.Before.State.Connected() {
 		return false, err
 	}
 	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
 	r.Before = first.Before
-	r.Attempts = append(append([]knock.Attempt{}, first.Attempts...), r.Attempts...)
+	r.Attempts = slices.Concat(first.Attempts, r.Attempts)
 	r.OpenedBy += len(first.Attempts)
 	x.e.handshake = &r
 	x.update(func(rep *Report) { rep.Handshake = &r })
 	return x.explained(), nil
 }
 
-// sent is how many knocks a handshake sent.
-func sent(r *knock.Report) (n int) {
-	if r == nil {
-		return 0
-	}
-	for _, a := range r.Attempts {
-		n += len(a.Knocks)
-	}
-	return n
-}
-
 // scan tries other hours, ranges and secret variants. Where that finds nothing, it
 // tries the other IP family too.
-func (x *run) scan(ctx context.Context, other netip.Addr) error {
+func (x *run) scan(ctx context.Context) error {
 	if x.e.rules != nil && x.e.rules.OtherSecret() {
 		x.skip(CheckScan, "the rules are made with another secret")
 		return nil
@@ -71,7 +59,7 @@ func (x *run) scan(ctx context.Context, other netip.Addr) error {
 		shut = knock.SSHFiltered
 	}
 	var err error
-	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: sent(x.e.handshake), Between: x.repeat}); err != nil {
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: len(knocksOf(x.e.handshake)), Between: x.repeat}); err != nil {
 		return err
 	}
 	last := x.e.scan
@@ -79,10 +67,8 @@ func (x *run) scan(ctx context.Context, other netip.Addr) error {
 		s.end(Warn, "the same handshake opens it when it is repeated", func(rep *Report) { rep.Scan = last })
 		return nil
 	}
-	if last.Opened == nil && other.IsValid() && !x.e.other.Before.State.Connected() {
-		t := x.e.target
-		t.Addr = netip.AddrPortFrom(other, t.Addr.Port())
-		if x.e.otherScan, err = x.scanOne(ctx, s, t, scan.Scan{Shut: x.e.other.Before.State, Spent: sent(x.e.other)}); err != nil {
+	if last.Opened == nil && x.e.otherAddr.IsValid() && !x.e.other.Before.State.Connected() {
+		if x.e.otherScan, err = x.scanOne(ctx, s, x.e.otherTarget(), scan.Scan{Shut: x.e.other.Before.State, Spent: len(knocksOf(x.e.other))}); err != nil {
 			return err
 		}
 		last = x.e.otherScan
@@ -97,12 +83,12 @@ func (x *run) scan(ctx context.Context, other netip.Addr) error {
 
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
-	job.Client, job.Past, job.Future, job.Also, job.Clock = x.client, x.Past, x.Future, x.Also, x.e.clock
+	job.Client, job.Past, job.Future, job.Also, job.Clock = x.Client, x.Past, x.Future, x.Also, x.e.clock
 	job.RTT = time.Duration(x.e.before.RTT)
-	if i := x.e.rules; i != nil && i.Candidate() != nil {
-		job.First, job.NoRefill = []solve.Candidate{*i.Candidate()}, true
+	if i := x.e.rules; i != nil {
+		job.Proven = i.Candidate()
+		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
 	}
-	job.Unguarded = x.e.rules != nil && x.e.rules.Gate != nil && t.SweepGuard == 0
 	r, err := job.Run(ctx, t, func(r scan.Report) {
 		if r.Packets == 0 {
 			x.log.Debug("scan begins", "sends", r.Announce)

@@ -22,7 +22,7 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
 			g.ports, g.answer = ports, a
-			g.mixed = a == knock.Refused && len(ports) < len(knocked(x.e.handshake))
+			g.mixed = a == knock.Refused && slices.ContainsFunc(knocksOf(x.e.handshake), func(k knock.SentKnock) bool { return !slices.Contains(ports, k.Port) })
 			break
 		}
 	}
@@ -42,15 +42,17 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 		packets = append(packets, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
 		g.control = append(g.control, knock.Silent)
 	}
-	n := len(g.control)
+	n := len(packets)
 	// The handshake does not say who rejects the knocks; this packet does.
 	packets = append(packets, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
-	_, err = x.client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+	_, err = x.Client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
 		case r.Index < n:
 			g.control[r.Index] = r.Answer
-			g.host = shorter(g.host, time.Duration(r.RTT))
+			if rtt := time.Duration(r.RTT); g.host == 0 || rtt > 0 && rtt < g.host {
+				g.host = rtt
+			}
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)
 		}
@@ -61,27 +63,15 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g.fromHere = g.from.IsValid() && isOwn(g.from)
 	x.e.egress = g
 	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, answerList(g.control))
-	if x.e.blocked() {
-		if g.fromOther(x.e.target.Addr.Addr()) {
-			summary += fmt.Sprintf("; %s rejects them", g.from)
-		}
-		s.end(Fail, summary, nil)
-		return true, nil
+	if !x.e.blocked() {
+		s.end(OK, summary, nil)
+		return false, nil
 	}
-	s.end(OK, summary, nil)
-	return false, nil
-}
-
-// knocked returns the ports of a handshake, each once.
-func knocked(h *knock.Report) (ports []uint16) {
-	for _, a := range h.Attempts {
-		for _, k := range a.Knocks {
-			if !slices.Contains(ports, k.Port) {
-				ports = append(ports, k.Port)
-			}
-		}
+	if g.fromOther(x.e.target.Addr.Addr()) {
+		summary += fmt.Sprintf("; %s rejects them", g.from)
 	}
-	return ports
+	s.end(Fail, summary, nil)
+	return true, nil
 }
 
 // isOwn reports whether addr is one of this machine's.
@@ -91,14 +81,6 @@ func isOwn(addr netip.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
 		return err == nil && p.Addr() == addr
 	})
-}
-
-// shorter returns the shorter of two round trips that are known.
-func shorter(a, b time.Duration) time.Duration {
-	if a == 0 || b > 0 && b < a {
-		return b
-	}
-	return a
 }
 
 // controls are ports near the range and outside it, below and above.

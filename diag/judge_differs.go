@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"fmt"
 
 	"rapport/knock"
@@ -17,7 +18,7 @@ func (e evidence) differs(o opening) []explanation {
 	}
 	found = append(found, e.otherSettings(o)...)
 	if len(found) == 0 { // the very handshake that failed
-		return e.lossy(len(e.handshake.Attempts) + 1)
+		return lossy(len(e.handshake.Attempts) + 1)
 	}
 	first := &found[0]
 	main := 0
@@ -37,7 +38,7 @@ func (e evidence) differs(o opening) []explanation {
 	}
 	if f := e.behindTheGate(&knock.Report{SSH: o.ssh, Before: knock.Before{State: e.handshake.Before.State}}); f != nil {
 		f[0].Likelihood = 0.5 // it comes next
-		first.summary += "; and then " + f[0].summary
+		first.Summary += "; and then " + f[0].Summary
 		found = append(found, f...)
 	}
 	return found
@@ -45,46 +46,29 @@ func (e evidence) differs(o opening) []explanation {
 
 // otherSettings explains what differs besides the hour.
 func (e evidence) otherSettings(o opening) (found []explanation) {
+	add := func(v Verdict) { found = append(found, explanation{Verdict: v, Likelihood: 0.95}) }
 	if o.Range != e.target.Range {
-		found = append(found, explanation{
-			Cause:   Cause{RangeMismatch, 0.95, nil},
-			summary: fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.target.Range),
-			fix:     fmt.Sprintf("apply range %v here", o.Range),
-			detail:  Detail{ServerRange: o.Range},
-			change:  hosts.Change{Range: o.Range},
-		})
+		add(Verdict{RangeMismatch, fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.target.Range),
+			fmt.Sprintf("apply range %v here", o.Range), Detail{ServerRange: o.Range}, hosts.Change{Range: o.Range}})
 	}
 	if o.Variant != solve.AsGiven {
-		found = append(found, explanation{
-			Cause:   Cause{SecretVariant, 0.95, nil},
-			summary: fmt.Sprintf("the server has the secret %s", o.Variant.Words()),
-			fix:     "on the server: write the secret again, in one line, exactly as it is here",
-			detail:  Detail{Variant: o.Variant},
-		})
+		add(Verdict{SecretVariant, "the server has the secret " + o.Variant.Words(),
+			"on the server: write the secret again, in one line, exactly as it is here", Detail{Variant: o.Variant}, hosts.Change{}})
 	}
 	if o.family != e.family() {
-		found = append(found, explanation{
-			Cause:   Cause{FamilyMismatch, 0.95, nil},
-			summary: fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
-			fix:     fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()),
-			detail:  Detail{Works: o.family},
-			change:  hosts.Change{Family: o.family},
-		})
+		add(Verdict{FamilyMismatch, fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
+			fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()), Detail{Works: o.family}, hosts.Change{Family: o.family}})
 	}
 	return found
 }
 
 // merge adds another thing that differs to the verdict's texts and change.
 func (x *explanation) merge(f explanation) {
-	x.summary += "; and " + f.summary
-	x.fix += "; " + f.fix
-	if f.change.Range.IsValid() {
-		x.change.Range, x.detail.ServerRange = f.change.Range, f.detail.ServerRange
-	}
-	if f.change.Family != "" {
-		x.change.Family, x.detail.Works = f.change.Family, f.detail.Works
-	}
-	if f.detail.Variant != "" {
-		x.detail.Variant = f.detail.Variant
-	}
+	x.Summary += "; and " + f.Summary
+	x.Fix += "; " + f.Fix
+	x.Change.Range = cmp.Or(f.Change.Range, x.Change.Range)
+	x.Change.Family = cmp.Or(f.Change.Family, x.Change.Family)
+	x.Detail.ServerRange = cmp.Or(f.Detail.ServerRange, x.Detail.ServerRange)
+	x.Detail.Works = cmp.Or(f.Detail.Works, x.Detail.Works)
+	x.Detail.Variant = cmp.Or(f.Detail.Variant, x.Detail.Variant)
 }

@@ -39,7 +39,7 @@ func (e evidence) otherHour(o opening) []explanation {
 	}
 	if k := e.target.Skew; k != 0 && j.hours == 0 {
 		f := j.explain(j.pick(HourBehind, HourAhead), 0.95, fmt.Sprintf("the skew set here, %s, is wrong: the server is in this machine's own hour", phrase.Duration(k)), "", "without that skew the handshake opens")
-		f.fix = "set the skew here to " + phrase.Duration(j.skew)
+		f.Fix = "set the skew here to " + phrase.Duration(j.skew)
 		return []explanation{f}
 	}
 	if !j.known {
@@ -83,7 +83,7 @@ func (j hourJudge) clientClock() (explanation, bool) {
 	if !j.known && knock.HourOf(j.now.Add(l.Offset.Round(time.Second))) == j.Hour {
 		j.skew = l.Offset.Round(time.Second)
 	}
-	return j.explain(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %s", phrase.Ahead(-l.Offset.Round(time.Second)), shortHour(j.Hour)),
+	return j.explain(code, 0.95, fmt.Sprintf("this machine's clock is %s: the server's hour is %s", phrase.Ahead(-l.Offset.Round(time.Second)), clock.ShortHour(j.Hour)),
 		"set this machine's clock: timedatectl set-ntp true; ", "by NTP it is off by "+phrase.Offset(-l.Offset)), true
 }
 
@@ -111,23 +111,19 @@ func (j hourJudge) pick(earlier, later Code) Code {
 // explain returns an explanation with the skew that opens the gate. fix ends
 // with "; " or is empty.
 func (j hourJudge) explain(code Code, likelihood float64, summary, fix string, evidence ...string) explanation {
-	skew, offset := j.skew, j.Offset
-	until := "until then apply skew " + phrase.Duration(skew) + " here"
+	until := "until then apply skew " + phrase.Duration(j.skew) + " here"
 	switch code {
 	case RulesStale:
-		until = fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(skew))
+		until = fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(j.skew))
 	case HourAhead, HourBehind:
 		until += ", which is known to the hour only: a zone with half hours needs another"
 	}
-	return explanation{Cause{code, likelihood, evidence}, summary, fix + until, Detail{HourOffset: &offset, Skew: &skew}, hosts.Change{Skew: &skew}}
+	return explanation{Verdict{code, summary, fix + until, Detail{HourOffset: &j.Offset, Skew: new(Seconds(j.skew))}, hosts.Change{Skew: &j.skew}}, likelihood, evidence}
 }
 
 func (j hourJudge) expects() string {
-	return "it expects the sequence of " + shortHour(j.Hour)
+	return "it expects the sequence of " + clock.ShortHour(j.Hour)
 }
-
-// shortHour returns an hour as 05h.
-func shortHour(h knock.Hour) string { return h.Start().Format("15h") }
 
 // clockEvidence says how far the server's clock is off, and which sources say so.
 func (j hourJudge) clockEvidence() string {

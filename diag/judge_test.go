@@ -83,7 +83,7 @@ func TestJudge(t *testing.T) {
 		{"a secret variant", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
 		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
 		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
-		{"the other family", evidence{handshake: shut(knock.Silent), otherFamily: knock.Family6, other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
+		{"the other family", evidence{handshake: shut(knock.Silent), otherAddr: netip.MustParseAddr("2001:db8::9"), other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
 		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksIntercepted, "", "", "proxy"},
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
 		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "a rule on the way"},

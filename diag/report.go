@@ -56,32 +56,29 @@ type Report struct {
 	Checks  []Check      `json:"checks"` // those that have begun or were skipped
 	Elapsed knock.Millis `json:"elapsed_ms"`
 
-	// At is this machine's time when the diagnosis began.
-	At time.Time `json:"-"`
-	// Done says that the run has ended and the verdict is set.
-	Done bool `json:"-"`
-	// What was learnt; each is nil until it is.
-	Clock     *clock.Report `json:"-"`
-	Handshake *knock.Report `json:"-"`
-	Other     *knock.Report `json:"-"` // over the other IP family
-	Scan      *scan.Report  `json:"-"`
-	// Rules are the server's, compared with what this client has.
-	Rules *gate.Inspection `json:"-"`
+	At   time.Time `json:"-"` // this machine's time when the diagnosis began
+	Done bool      `json:"-"` // the run has ended and the verdict is set
+	// What was learnt; each is nil until it is, and what it points to never changes.
+	Clock     *clock.Report    `json:"-"`
+	Handshake *knock.Report    `json:"-"`
+	Other     *knock.Report    `json:"-"` // over the other IP family
+	Scan      *scan.Report     `json:"-"`
+	Rules     *gate.Inspection `json:"-"` // the server's, compared with what this client has
 }
 
 // Check returns the check with that ID, and whether it has begun.
 func (r Report) Check(id string) (Check, bool) {
-	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
-	if i < 0 {
-		return Check{ID: id}, false
+	if c := r.check(id); c != nil {
+		return *c, true
 	}
-	return r.Checks[i], true
+	return Check{ID: id}, false
 }
 
-// clone copies r so that later progress does not change the copy. The values
-// behind its pointers are never changed.
-func (r Report) clone() Report {
-	r.Checks = slices.Clone(r.Checks)
-	r.Causes = slices.Clone(r.Causes)
-	return r
+// check returns the check with that ID, nil if it has not begun.
+func (r Report) check(id string) *Check {
+	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &r.Checks[i]
 }

@@ -54,35 +54,23 @@ type Verdict struct {
 
 // Detail holds the figures of a verdict. Only those that its code needs are set.
 type Detail struct {
-	HourOffset  *int           // the hour that opens it, in hours from the client's
-	Skew        *time.Duration // server's clock minus this machine's; for client-clock codes, true time minus this machine's
-	ServerRange knock.Range
-	Variant     solve.Variant
-	Works       knock.Family // the one over which it opens
-	Loss        float64      // the estimated share of lost handshakes
-	Ports       []uint16     // knocks that were rejected or accepted
-	Answer      knock.Answer
-	Text        string // what sshd said
+	HourOffset  *int          `json:"hour_offset,omitempty"` // the hour that opens it, in hours from the client's
+	Skew        *Seconds      `json:"skew_s,omitempty"`      // server's clock minus this machine's; for client-clock codes, true time minus this machine's
+	ServerRange knock.Range   `json:"server_range,omitzero"`
+	Variant     solve.Variant `json:"variant,omitempty"`
+	Works       knock.Family  `json:"works,omitempty"` // the one over which it opens
+	Loss        float64       `json:"loss,omitempty"`  // the estimated share of lost handshakes
+	Ports       []uint16      `json:"ports,omitempty"` // knocks that were rejected or accepted
+	Answer      knock.Answer  `json:"answer,omitempty"`
+	Text        string        `json:"text,omitempty"` // what sshd said
 }
 
+// Seconds is a span of time that JSON gives in seconds, to the millisecond.
+type Seconds time.Duration
+
 // MarshalJSON implements [json.Marshaler].
-func (d Detail) MarshalJSON() ([]byte, error) {
-	out := struct {
-		HourOffset  *int          `json:"hour_offset,omitempty"`
-		Skew        *float64      `json:"skew_s,omitempty"`
-		ServerRange knock.Range   `json:"server_range,omitzero"`
-		Variant     solve.Variant `json:"variant,omitempty"`
-		Works       knock.Family  `json:"works,omitempty"`
-		Loss        float64       `json:"loss,omitempty"`
-		Ports       []uint16      `json:"ports,omitempty"`
-		Answer      knock.Answer  `json:"answer,omitempty"`
-		Text        string        `json:"text,omitempty"`
-	}{HourOffset: d.HourOffset, ServerRange: d.ServerRange, Variant: d.Variant, Works: d.Works, Loss: d.Loss, Ports: d.Ports, Answer: d.Answer, Text: d.Text}
-	if d.Skew != nil {
-		s := d.Skew.Round(time.Millisecond).Seconds()
-		out.Skew = &s
-	}
-	return json.Marshal(out)
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(s).Round(time.Millisecond).Seconds())
 }
 
 // Cause is one possible cause, with the evidence for and against it.

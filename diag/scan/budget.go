@@ -25,15 +25,14 @@ const (
 type budget struct {
 	guard int // tokens a minute, and the size of the bucket
 	spent float64
-	at    time.Time // when spent was computed
+	at    time.Time // when spent was computed, and the last knock sent
 	total int       // knocks in all
-	last  time.Time // when the last one was sent
 }
 
 // spend records n knocks.
 func (b *budget) spend(n int, now time.Time) {
 	b.spent = b.owed(now) + float64(n)
-	b.at, b.last = now, now
+	b.at = now
 	b.total += n
 }
 
@@ -71,15 +70,17 @@ type stage struct {
 // right one costs nothing. Then come the other hours, which cost nothing if range
 // and secret are right: twice, since one lost packet hides the right one, but
 // once on loopback. The rest comes last.
-func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
-	var own, slips, rest []solve.Candidate
-	out := slices.Clone(first)
+func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages []stage) {
+	var first, own, slips, rest []solve.Candidate
+	if s.Proven != nil {
+		first = append(first, *s.Proven)
+	}
 	for _, h := range all {
 		mine := h.Range == t.Range && h.Variant == solve.AsGiven
 		switch {
-		case slices.Contains(first, h):
-		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && spent == 0):
-			out = append(out, h) // unless the caller has just sent that sequence
+		case s.Proven != nil && h == *s.Proven:
+		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0):
+			first = append(first, h) // unless the caller has just sent that sequence
 		case mine:
 			own = append(own, h)
 		case h.Offset == likely && slipRank(h, t) >= 0:
@@ -89,30 +90,35 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 		}
 	}
 	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	add := func(lists ...[]solve.Candidate) {
+		var next stage
+		for _, h := range slices.Concat(lists...) {
+			next.of = append(next.of, len(out))
+			out = append(out, h)
+		}
+		stages = append(stages, next)
+	}
 	if t.SweepGuard > 0 {
 		for len(own) > 0 || len(slips) > 0 {
 			n, m := min(1, len(own)), min(1, len(slips))
-			out = append(append(out, slips[:m]...), own[:n]...)
+			first = append(append(first, slips[:m]...), own[:n]...)
 			own, slips = own[n:], slips[m:]
 		}
-		out = append(out, rest...)
-		return out, []stage{{of: indices(0, len(out))}}
+		add(first, rest)
+		return out, stages
 	}
-	n := min(max((script.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
-	out = append(out, slips[:n]...)
-	stages := []stage{{of: indices(0, len(out))}}
+	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
+	add(first, slips[:n])
 	for _, hours := range splitHours(own) {
-		stages = append(stages, stage{of: indices(len(out), len(out)+len(hours))})
-		out = append(out, hours...)
+		add(hours)
 	}
 	stages[len(stages)-1].after = true
 	if !t.Addr.Addr().IsLoopback() {
 		stages = append(stages, stages[1:]...)
 		stages[len(stages)-1].after = false
 	}
-	before := len(out)
-	out = append(append(out, slips[n:]...), rest...)
-	return out, append(stages, stage{of: indices(before, len(out))})
+	add(slips[n:], rest)
+	return out, stages
 }
 
 // ownHours is how many hours around the server's have ports that the guard does
@@ -139,14 +145,6 @@ func splitHours(hours []solve.Candidate) [][]solve.Candidate {
 		return [][]solve.Candidate{hours}
 	}
 	return [][]solve.Candidate{near, past, future}
-}
-
-// indices returns the numbers from from to to-1.
-func indices(from, to int) (all []int) {
-	for i := from; i < to; i++ {
-		all = append(all, i)
-	}
-	return all
 }
 
 // slipRank ranks a range or variant that is not the client's: the lower, the
