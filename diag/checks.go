@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/phrase"
@@ -20,7 +22,7 @@ import (
 func (x *run) resolve(ctx context.Context) error {
 	lookup := x.host.Lookup()
 	s := x.begin(CheckName, "looking up "+knock.Clean(lookup, 80))
-	ctx2, cancel := context.WithTimeout(ctx, nameLimit)
+	ctx2, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	addr, err := x.Client.Resolve(ctx2, lookup, x.host.Family)
 	if ctx.Err() != nil {
@@ -159,18 +161,18 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		x.log.Debug("probed SSH", "address", x.e.target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 		return r.SSH, err
 	}
-	if x.e.before, err = probe(beforeLimit); err != nil {
+	if x.e.before, err = probe(time.Second); err != nil {
 		return false, err
 	}
 	now := x.e.before
 	if now.State == knock.SSHOpen || now.State == knock.SSHSilent {
 		// The window of an earlier handshake may still be open. SSHSilent may be a
 		// path that is too slow for a banner within the limit.
-		s.progress("SSH's port accepts: waiting for the window to end")
+		x.update(func(r *Report) { r.check(s.id).Summary = "SSH's port accepts: waiting for the window to end" })
 		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
 			return false, context.Cause(ctx)
 		}
-		if x.e.beforeAgain, err = probe(againLimit); err != nil {
+		if x.e.beforeAgain, err = probe(4 * time.Second); err != nil { // its banner may be slow
 			return false, err
 		}
 		if x.e.beforeAgain.State != knock.SSHUnknown {
@@ -203,42 +205,35 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 // knock makes a handshake. No route to the host is evidence, not an error.
 func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
 	s := x.begin(id, "five knocks")
-	record := func(rep *Report, r *knock.Report) {
-		if id == CheckFamily {
-			rep.Other = r
-		} else {
-			rep.Handshake = r
+	record := func(r *knock.Report) func(*Report) {
+		return func(rep *Report) {
+			if id == CheckFamily {
+				rep.Other = r
+			} else {
+				rep.Handshake = r
+			}
 		}
 	}
-	r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) {
-		x.update(func(rep *Report) { record(rep, &e.Report) })
-	})
+	r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) { x.update(record(&e.Report)) })
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		if id == CheckHandshake {
 			x.e.noRouteErr = fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 		}
-		s.end(Fail, "no route to host", func(rep *Report) { record(rep, &r) })
+		s.end(Fail, "no route to host", record(&r))
 		return &r, nil
 	}
 	if err != nil {
 		return &r, err
 	}
-	status := Fail
-	switch {
-	case r.Opened && r.OpenedBy == 0:
-		status = OK
-	case r.Opened:
-		status = Warn
-	}
-	summary, short := handshakeWords(r)
-	s.end(status, summary, func(rep *Report) { record(rep, &r) }, short...)
+	status, summary, short := handshakeResult(r)
+	s.end(status, summary, record(&r), short...)
 	return &r, nil
 }
 
-// handshakeWords says how the knocks and SSH were answered; short is for
+// handshakeResult says how the knocks and SSH were answered; short is for
 // [Check.Short].
-func handshakeWords(r knock.Report) (summary string, short []string) {
+func handshakeResult(r knock.Report) (status Status, summary string, short []string) {
 	var answers []knock.Answer
 	for _, k := range knocksOf(&r) {
 		answers = append(answers, k.Answer)
@@ -246,12 +241,15 @@ func handshakeWords(r knock.Report) (summary string, short []string) {
 	answered := fmt.Sprintf("%s, SSH %s", answerList(answers), stateText(r.SSH.State))
 	summary = "knocks " + answered
 	short = []string{summary, answered}
-	if n := len(r.Attempts); n > 1 && !r.Opened {
+	switch n := len(r.Attempts); {
+	case r.Opened && r.OpenedBy == 0:
+		return OK, summary, short
+	case r.Opened:
+		return Warn, summary + fmt.Sprintf(", by attempt %d", r.OpenedBy+1), short
+	case n > 1:
 		summary += fmt.Sprintf(", after %d attempts", n)
-	} else if r.Opened && r.OpenedBy > 0 {
-		summary += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
 	}
-	return summary, short
+	return Fail, summary, short
 }
 
 // explained reports whether the handshake alone leads to a verdict.
@@ -259,4 +257,96 @@ func (x *run) explained() bool {
 	h := x.e.handshake
 	open, _ := answered(h, knock.Open)
 	return h.Opened || len(open) > 0 && !x.e.target.Addr.Addr().IsLoopback() || x.e.behindTheGate(h) != nil
+}
+
+// gaps are the times between the knocks of each attempt of the handshake.
+func (x *run) gaps() []time.Duration {
+	gaps := knock.DefaultGaps()
+	for i := range gaps {
+		gaps[i] = max(gaps[i], x.e.target.Gap)
+	}
+	return gaps
+}
+
+// repeat makes the handshake with the attempts that the first one left out. The
+// report covers all of them.
+func (x *run) repeat(ctx context.Context) (done bool, err error) {
+	first := x.e.handshake
+	if len(first.Attempts) > 1 {
+		return false, nil // it had all of them
+	}
+	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.before.RTT)}
+	r, err := x.Client.Knock(ctx, x.e.target, o, nil)
+	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that
+		if !knock.Wait(ctx, x.e.target.Window+time.Second) {
+			return false, context.Cause(ctx)
+		}
+		r, err = x.Client.Knock(ctx, x.e.target, o, nil)
+	}
+	if err != nil || r.Before.State.Connected() {
+		return false, err
+	}
+	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
+	r.Before = first.Before
+	r.Attempts = slices.Concat(first.Attempts, r.Attempts)
+	r.OpenedBy += len(first.Attempts)
+	x.e.handshake = &r
+	x.update(func(rep *Report) { rep.Handshake = &r })
+	return x.explained(), nil
+}
+
+// scan tries other hours, ranges and secret variants. Where that finds nothing, it
+// tries the other IP family too.
+func (x *run) scan(ctx context.Context) error {
+	if x.e.rules != nil && x.e.rules.OtherSecret() {
+		x.skip(CheckScan, "the rules are made with another secret")
+		return nil
+	}
+	s := x.begin(CheckScan, "")
+	shut := x.e.handshake.Before.State
+	if shut.Connected() {
+		shut = knock.SSHFiltered
+	}
+	var err error
+	if x.e.scan, err = x.scanOne(ctx, s, x.e.target, scan.Scan{Shut: shut, Spent: len(knocksOf(x.e.handshake)), Between: x.repeat}); err != nil {
+		return err
+	}
+	last := x.e.scan
+	if x.e.handshake.Opened {
+		s.end(Warn, "the same handshake opens it when it is repeated", func(rep *Report) { rep.Scan = last })
+		return nil
+	}
+	if last.Opened == nil && x.e.otherAddr.IsValid() && !x.e.other.Before.State.Connected() {
+		if x.e.otherScan, err = x.scanOne(ctx, s, x.e.otherTarget(), scan.Scan{Shut: x.e.other.Before.State, Spent: len(knocksOf(x.e.other))}); err != nil {
+			return err
+		}
+		last = x.e.otherScan
+	}
+	status := OK
+	if last.Opened == nil || !last.Confirmed {
+		status = Warn
+	}
+	s.end(status, last.Summary(), func(rep *Report) { rep.Scan = last })
+	return nil
+}
+
+// scanOne scans one address. No route to the host is a result, not an error.
+func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
+	job.Client, job.Past, job.Future, job.Also, job.Clock = x.Client, x.Past, x.Future, x.Also, &x.e.clock
+	job.RTT = time.Duration(x.e.before.RTT)
+	if i := x.e.rules; i != nil {
+		job.Proven = i.Candidate()
+		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
+	}
+	r, err := job.Run(ctx, t, func(r scan.Report) {
+		if r.Packets == 0 {
+			x.log.Debug("scan begins", "sends", r.Announce)
+		}
+		x.update(func(rep *Report) { rep.Scan, rep.check(s.id).Summary = &r, r.Progress() })
+	})
+	x.log.Debug("scanned", "address", t.Addr, "candidates", r.Candidates, "packets", r.Packets, "connections", r.Connections, "result", r.Summary(), "error", err)
+	if errors.Is(err, knock.ErrUnreachable) {
+		r.Stopped, r.NoRoute, err = "no route to host", true, nil
+	}
+	return &r, err
 }

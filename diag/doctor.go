@@ -12,7 +12,7 @@
 // first. Evidence that does not tell two causes apart has a code of its own, and
 // [Unexplained] names the evidence that is missing.
 //
-// Facts are gathered in the check files (checks*.go, egress.go), collected in
+// Facts are gathered in the check files (checks.go, egress.go), collected in
 // evidence.go, and judged in judge*.go, which send nothing. Package clock reads
 // clocks, and package scan tries candidates.
 //
@@ -48,13 +48,6 @@ type Doctor struct {
 	Rules *gate.Findings
 }
 
-// Time limits of the checks. The handshake has its own.
-const (
-	nameLimit   = 5 * time.Second
-	beforeLimit = time.Second
-	againLimit  = 4 * time.Second // something accepts: its banner may be slow
-)
-
 // Run diagnoses a server. Cheap and harmless checks come first, and their results
 // decide which others follow. on, if not nil, is called with the report so far
 // after every change, never concurrently. When ctx's deadline passes, Run judges
@@ -70,38 +63,39 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
 	err := x.checks(ctx)
 	x.clocks.Wait()
-	switch {
-	case err == nil:
-	case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-		x.e.noRouteErr, err = err, nil // this machine has no route to the host
-		x.endEarly("this machine cannot send to the host")
-	case errors.Is(err, context.DeadlineExceeded):
-		err = nil
-		x.endEarly("out of time")
+	if err != nil {
+		why := "ended early"
+		switch {
+		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
+			x.e.noRouteErr, err = err, nil // this machine has no route to the host
+			why = "this machine cannot send to the host"
+		case errors.Is(err, context.DeadlineExceeded):
+			err, why = nil, "out of time"
+		}
+		x.update(func(r *Report) {
+			for i, c := range r.Checks {
+				if c.Status == Running {
+					r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
+				}
+			}
+		})
 	}
 	if err != nil {
-		x.endEarly("ended early")
 		return x.report, err
 	}
 	verdict, causes := x.e.judge()
 	x.log.Debug("verdict", "code", verdict.Code, "summary", verdict.Summary)
-	x.skipRest(verdict)
+	if x.Rules == nil {
+		x.skip(CheckRules, "the server's rules were not given", "not given")
+	}
+	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
+		x.skip(id, "not needed: "+string(verdict.Code))
+	}
 	x.update(func(r *Report) {
 		r.Verdict, r.Causes, r.Done = verdict, causes, true
 		r.Clock = x.e.withKnock(r.Clock)
 	})
 	return x.report, nil
-}
-
-// endEarly marks the checks under way as skipped.
-func (x *run) endEarly(why string) {
-	x.update(func(r *Report) {
-		for i := range r.Checks {
-			if r.Checks[i].Status == Running {
-				r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
-			}
-		}
-	})
 }
 
 // run is one call of Run.
@@ -159,11 +153,7 @@ func (s step) end(status Status, summary string, change func(*Report), short ...
 	})
 }
 
-// progress sets what the check is doing now.
-func (s step) progress(doing string) {
-	s.x.update(func(r *Report) { r.check(s.id).Summary = doing })
-}
-
+// skip says why a check is not made, unless it has begun or was skipped before.
 func (x *run) skip(id, why string, short ...string) {
 	x.update(func(r *Report) {
 		if r.check(id) == nil {
@@ -171,17 +161,6 @@ func (x *run) skip(id, why string, short ...string) {
 			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
 		}
 	})
-}
-
-// skipRest says why the remaining checks were not made.
-func (x *run) skipRest(v Verdict) {
-	why := "not needed: " + string(v.Code)
-	if x.Rules == nil {
-		x.skip(CheckRules, "the server's rules were not given", "not given")
-	}
-	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
-		x.skip(id, why)
-	}
 }
 
 func (x *run) checks(ctx context.Context) error {
@@ -213,7 +192,7 @@ func (x *run) checks(ctx context.Context) error {
 	if x.clockErr != nil {
 		return x.clockErr
 	}
-	x.e.clock = &x.clock
+	x.e.clock = x.clock
 	if x.explained() {
 		return nil
 	}

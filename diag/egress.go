@@ -11,10 +11,6 @@ import (
 	"rapport/knock"
 )
 
-// probeGap is the time between the SYNs of the comparison, so that answers come
-// in order.
-const probeGap = 20 * time.Millisecond
-
 // compareEgress compares rejected knocks with ports outside the range. done says
 // that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
@@ -36,13 +32,17 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 		x.skip(CheckEgress, "loopback: there is nothing on the way", "loopback")
 		return false, nil
 	}
+	const probeGap = 20 * time.Millisecond // so that answers come in order
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
 	var packets []knock.Packet
-	for i, port := range controls(x.e.target.Range) {
-		packets = append(packets, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
-		g.control = append(g.control, knock.Silent)
+	r := x.e.target.Range
+	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
+		if port >= 1024 && port <= 65535 {
+			packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * probeGap, Port: uint16(port)})
+		}
 	}
 	n := len(packets)
+	g.control = slices.Repeat([]knock.Answer{knock.Silent}, n)
 	// The handshake does not say who rejects the knocks; this packet does.
 	packets = append(packets, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
 	_, err = x.Client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
@@ -81,14 +81,4 @@ func isOwn(addr netip.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
 		return err == nil && p.Addr() == addr
 	})
-}
-
-// controls are ports near the range and outside it, below and above.
-func controls(r knock.Range) (all []uint16) {
-	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
-		if port >= 1024 && port <= 65535 {
-			all = append(all, uint16(port))
-		}
-	}
-	return all
 }

@@ -29,7 +29,7 @@ type evidence struct {
 
 	handshake *knock.Report
 	scan      *scan.Report
-	clock     *clock.Report
+	clock     clock.Report // zero until the clocks were read
 	egress    *egress
 
 	// The same over the other IP family, where the name has an address of it.

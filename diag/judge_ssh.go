@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,7 +14,7 @@ import (
 // enough for the handshake to fail later in the hour.
 func (e evidence) opens() []explanation {
 	f := certain(Opens, "the handshake opens SSH as it should", "", Detail{}, fmt.Sprintf("SSH was %s before the handshake, and open after it", stateText(e.shutState())))
-	if hours := hoursSent(e.handshake); len(hours) > 1 && (e.clock == nil || !e.clock.Known) {
+	if hours := hoursSent(e.handshake); len(hours) > 1 && !e.clock.Known {
 		f[0].Evidence = append(f[0].Evidence, fmt.Sprintf("near the hour change the knocks of %v and %v are both sent: it is not known which opened it; run it again after :02", hours[0], hours[1]))
 	}
 	if skew, ok := e.wrongSkew(); ok {
@@ -28,11 +29,7 @@ func (e evidence) opens() []explanation {
 // by more than a handshake covers around the hour change.
 func (e evidence) wrongSkew() (time.Duration, bool) {
 	const covered = 30 * time.Second
-	if e.clock == nil || !e.clock.Known {
-		return 0, false
-	}
-	i := e.clock.Interval()
-	if i.Low-covered <= e.target.Skew && e.target.Skew <= i.High+covered {
+	if i := e.clock.Interval(); i.Low-covered <= e.target.Skew && e.target.Skew <= i.High+covered {
 		return 0, false
 	}
 	return e.clock.RoundSkew()
@@ -40,21 +37,10 @@ func (e evidence) wrongSkew() (time.Duration, bool) {
 
 // shutState is what SSH answered without a knock, after any earlier window ended.
 func (e evidence) shutState() knock.SSHState {
-	switch {
-	case e.beforeAgain.State != knock.SSHUnknown:
-		return e.beforeAgain.State
-	case e.before.State != knock.SSHUnknown:
-		return e.before.State
-	}
-	return e.handshake.Before.State
+	return cmp.Or(e.beforeAgain.State, e.before.State, e.handshake.Before.State)
 }
 
-func stateText(s knock.SSHState) string {
-	if s == knock.SSHUnknown {
-		return "not probed"
-	}
-	return string(s)
-}
+func stateText(s knock.SSHState) string { return cmp.Or(string(s), "not probed") }
 
 // lossy is a handshake that opens only when it is repeated.
 func lossy(attempts int) []explanation {

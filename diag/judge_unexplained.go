@@ -23,17 +23,16 @@ func (e evidence) unexplained() []explanation {
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
 		f.Summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
 	}
-	f.Evidence = append(append(e.sshEvidence(), e.scanEvidence()...), e.missing()...)
+	f.Evidence = slices.Concat(e.sshEvidence(), e.scanEvidence(), e.missing())
 	return e.alternatives(f)
 }
 
 // sshEvidence says what the knocks and SSH answered.
-func (e evidence) sshEvidence() (all []string) {
+func (e evidence) sshEvidence() []string {
 	h := e.handshake
+	all := []string{"SSH is " + stateText(h.SSH.State) + " before and after the handshake"}
 	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
-		all = append(all, "all knocks stay silent, as at a gate, and SSH is "+stateText(h.SSH.State))
-	} else {
-		all = append(all, fmt.Sprintf("SSH is %s before and after the handshake", stateText(h.SSH.State)))
+		all[0] = "all knocks stay silent, as at a gate, and SSH is " + stateText(h.SSH.State)
 	}
 	rejected, _ := answered(h, knock.Refused)
 	sshAlone := h.SSH.State == knock.SSHRefused && len(rejected) == 0
@@ -82,7 +81,7 @@ func (e evidence) missing() (all []string) {
 	if e.future == 0 {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
-	if e.clock == nil || !e.clock.Known {
+	if !e.clock.Known {
 		all = append(all, "missing: no source tells the server's clock")
 	}
 	if e.rules == nil {

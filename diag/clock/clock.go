@@ -21,8 +21,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"rapport/knock"
@@ -34,17 +39,10 @@ const DefaultTimeout = 3 * time.Second
 
 // Errors of readings that callers test for.
 var (
-	// ErrRefused says that nothing listens there, or that a firewall rejects.
-	ErrRefused = errors.New("refused")
-	// ErrNoAnswer says that no answer came in time.
-	ErrNoAnswer = errors.New("no answer")
-	// ErrNeedsRoot says that the source needs a raw socket, which only root may open.
-	ErrNeedsRoot = errors.New("needs root")
+	ErrRefused   = errors.New("refused")    // nothing listens there, or a firewall rejects
+	ErrNoAnswer  = errors.New("no answer")  // none came in time
+	ErrNeedsRoot = errors.New("needs root") // which alone may open a raw socket
 )
-
-// maxOffset is the largest offset that is accepted: no clock is further off, and
-// larger sums overflow.
-const maxOffset = 150 * 365 * 24 * time.Hour
 
 // Ports are where a host's services listen, by the names of the sources. A service
 // that is not in it has its usual port.
@@ -55,9 +53,7 @@ var usualPorts = Ports{SourceHTTP: 80, SourceHTTPS: 443, SourceNTP: 123, SourceS
 // Clocks reads the clocks of a server and of this machine. The zero value is ready
 // to use.
 type Clocks struct {
-	// Now is this machine's clock; nil is time.Now. Time that passes while the
-	// sources are asked is measured with the monotonic clock.
-	Now   func() time.Time
+	Now   func() time.Time // this machine's clock; nil is time.Now
 	Ports Ports
 	// NTP are the servers to ask for this machine's clock, each a name or an
 	// address, with a port if it is not 123. None are asked where it is empty.
@@ -101,10 +97,11 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 // steady returns a clock that starts at now and follows the monotonic clock: a
 // step of this machine's clock would make every reading wrong.
 func steady(now func() time.Time) func() time.Time {
-	if now == nil {
-		now = time.Now
+	start := time.Now()
+	base := start.Round(0)
+	if now != nil {
+		base = now().Round(0)
 	}
-	base, start := now().Round(0), time.Now()
 	return func() time.Time { return base.Add(time.Since(start)) }
 }
 
@@ -157,12 +154,9 @@ func (a *asker) sources(local []string) []source {
 	)
 }
 
-// port is where the host's service for a source listens.
-func (a *asker) port(source string) uint16 { return cmp.Or(a.ports[source], usualPorts[source]) }
-
-// address is the host's address with that port.
-func (a *asker) address(source string) string {
-	return netip.AddrPortFrom(a.addr, a.port(source)).String()
+// address is where the host's service for a source listens.
+func (a *asker) address(source string) netip.AddrPort {
+	return netip.AddrPortFrom(a.addr, cmp.Or(a.ports[source], usualPorts[source]))
 }
 
 // withinSecond returns the offsets that a time in whole seconds allows, if it was
@@ -215,10 +209,58 @@ func (b *boundConn) SetDeadline(time.Time) error      { return nil }
 func (b *boundConn) SetReadDeadline(time.Time) error  { return nil }
 func (b *boundConn) SetWriteDeadline(time.Time) error { return nil }
 
-// believable fails for offsets that no clock has.
+// believable fails for offsets that no clock has, and whose sums overflow.
 func believable(i Interval) error {
+	const maxOffset = 150 * 365 * day
 	if i.Low < -maxOffset || i.High > maxOffset {
 		return fmt.Errorf("its time is more than %d years from this machine's", maxOffset/(365*day))
 	}
 	return nil
+}
+
+// explain returns an error that says in a few words why a source did not answer.
+func explain(ctx context.Context, err error) error {
+	var timeout net.Error
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case err == nil, errors.Is(err, ErrNeedsRoot):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return context.Cause(ctx)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return errors.New("no such host")
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return ErrNoAnswer
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
+		return ErrRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable), errors.Is(err, wsaHostUnreachable):
+		return errors.New("unreachable")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("a firewall on this machine forbids it")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, wsaReset):
+		return errors.New("closed without an answer")
+	case errors.As(err, &op): // the last part says what: dial tcp 192.0.2.7:80: socket: too many open files
+		return cleaned(op.Err)
+	}
+	return cleaned(err)
+}
+
+// The numbers of winsock: package syscall's own are not what connections fail
+// with on Windows. Elsewhere no error has them.
+const (
+	wsaAccess          = syscall.Errno(10013)
+	wsaNetUnreachable  = syscall.Errno(10051)
+	wsaReset           = syscall.Errno(10054)
+	wsaRefused         = syscall.Errno(10061)
+	wsaHostUnreachable = syscall.Errno(10065)
+)
+
+// cleaned makes an error one safe line: some quote what a server sent.
+func cleaned(err error) error {
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if clean := knock.Clean(text, 200); clean != err.Error() {
+		return fmt.Errorf("%s", clean)
+	}
+	return err
 }

@@ -9,18 +9,22 @@ import (
 	"rapport/knock/phrase"
 )
 
-// agreement is the largest offset between clocks that count as equal.
-const agreement = time.Second
-
-// vague is the uncertainty above which no minutes are shown. A knock is known to
-// the hour alone.
-const vague = time.Minute
+const (
+	agreement = time.Second // the largest offset between clocks that count as equal
+	vague     = time.Minute // the uncertainty above which no minutes are shown
+)
 
 // Summary says in one lower-case line how far the server's clock is off: which
 // hour's sequence it expects at this machine's time now, and when that changes.
 func (r Report) Summary(now time.Time) string {
-	if !r.Known {
-		return "the server's clock is not known: " + r.whyUnknown()
+	switch names, answered := r.asked(Server); {
+	case r.Known:
+	case len(answered) > 0:
+		return "the server's clock is not known: its sources contradict each other: " + strings.Join(answered, ", ")
+	case len(names) > 0:
+		return "the server's clock is not known: none of " + strings.Join(names, ", ") + " gave it"
+	default:
+		return "the server's clock is not known: nothing was asked"
 	}
 	now = now.UTC()
 	span := r.Interval()
@@ -57,20 +61,12 @@ func (r Report) Summary(now time.Time) string {
 
 // LocalSummary says in a few words what is known of this machine's own clock.
 func (r Report) LocalSummary() string {
-	var asked, answered int
-	for _, s := range r.Sources {
-		if s.Of == Local {
-			asked++
-			if s.Err == nil {
-				answered++
-			}
-		}
-	}
+	asked, answered := r.asked(Local)
 	offset := r.Local.Offset.Round(time.Second)
 	switch {
-	case asked == 0:
+	case len(asked) == 0:
 		return "not compared with NTP: no server was named"
-	case answered == 0:
+	case len(answered) == 0:
 		return "not compared with NTP: no server gave the time"
 	case !r.Local.Known:
 		return "not compared with NTP: the servers contradict each other"
@@ -106,25 +102,18 @@ func (r Reading) Text() string {
 	return text
 }
 
-// whyUnknown says why there is no skew.
-func (r Report) whyUnknown() string {
-	var offsets, names []string
+// asked returns the names of a side's sources, and of those that answered with
+// their offsets.
+func (r Report) asked(of Side) (names, answered []string) {
 	for _, s := range r.Sources {
-		if s.Of != Server {
-			continue
+		if s.Of == of {
+			names = append(names, s.Name)
+			if s.Err == nil {
+				answered = append(answered, s.Name+" "+phrase.Offset(s.Offset))
+			}
 		}
-		if s.Err == nil {
-			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, phrase.Offset(s.Offset)))
-		}
-		names = append(names, s.Name)
 	}
-	switch {
-	case len(offsets) > 0:
-		return "its sources contradict each other: " + strings.Join(offsets, ", ")
-	case len(names) > 0:
-		return "none of " + strings.Join(names, ", ") + " gave it"
-	}
-	return "nothing was asked"
+	return names, answered
 }
 
 // hours names one hour, or the first and the last of several, by their offsets:

@@ -11,11 +11,8 @@ import (
 )
 
 const (
-	// guardTime is how long a gate ignores a source that went over its guard.
-	guardTime = time.Minute
-	// maxRefill bounds how long a scan without a deadline waits for its budget in
-	// all.
-	maxRefill = 5 * time.Minute
+	guardTime = time.Minute     // how long a gate ignores a source that went over its guard
+	maxRefill = 5 * time.Minute // how long a scan without a deadline waits for its budget in all
 )
 
 // budget counts the wrong ports that a gate's sweep guard still forgives: a token
@@ -54,15 +51,10 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
 }
 
-// stage is a list of candidates that are tried together.
-type stage struct {
-	of []int // indices
-	// after says that [Scan.Between] is called after this stage.
-	after bool
-}
-
-// inStages returns the candidates in the order in which they are tried, and the
-// stages. likely is the hour offset that the clocks show, or 0.
+// inStages returns the candidates in the order in which they are tried, and in stages
+// the indices of those that are tried together. [Scan.Between] is called after the
+// stage with the index between, if there is one. likely is the hour offset that the
+// clocks show, or 0.
 //
 // With a known guard, other hours and slips in range or secret take turns, all in
 // one stage that the budget paces. Without one, the first stage holds the slips
@@ -70,7 +62,7 @@ type stage struct {
 // right one costs nothing. Then come the other hours, which cost nothing if range
 // and secret are right: twice, since one lost packet hides the right one, but
 // once on loopback. The rest comes last.
-func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages []stage) {
+func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, between int) {
 	var first, own, slips, rest []solve.Candidate
 	if s.Proven != nil {
 		first = append(first, *s.Proven)
@@ -91,9 +83,9 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 	}
 	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
 	add := func(lists ...[]solve.Candidate) {
-		var next stage
+		var next []int
 		for _, h := range slices.Concat(lists...) {
-			next.of = append(next.of, len(out))
+			next = append(next, len(out))
 			out = append(out, h)
 		}
 		stages = append(stages, next)
@@ -105,20 +97,19 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 			own, slips = own[n:], slips[m:]
 		}
 		add(first, rest)
-		return out, stages
+		return out, stages, -1
 	}
 	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
 	add(first, slips[:n])
 	for _, hours := range splitHours(own) {
 		add(hours)
 	}
-	stages[len(stages)-1].after = true
+	between = len(stages) - 1
 	if !t.Addr.Addr().IsLoopback() {
 		stages = append(stages, stages[1:]...)
-		stages[len(stages)-1].after = false
 	}
 	add(slips[n:], rest)
-	return out, stages
+	return out, stages, between
 }
 
 // ownHours is how many hours around the server's have ports that the guard does

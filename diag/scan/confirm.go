@@ -9,13 +9,12 @@ import (
 )
 
 const (
-	maxPasses        = 3 // of the candidates that fit one hit
-	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
+	maxPasses        = 3  // of the candidates that fit one hit
+	maxConfirmations = 6  // candidates that fit a hit and get a handshake of their own
+	maxUnconfirmed   = 10 // hits that may fail to repeat: each costs a window
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
 	maxLate = 12
-	// maxUnconfirmed bounds how many hits may fail to repeat: each costs a window.
-	maxUnconfirmed = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond

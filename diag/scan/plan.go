@@ -55,11 +55,9 @@ type scanPlan struct {
 	window  time.Duration
 }
 
-// newScanPlan tries candidates in rounds: port 1 of all of them, then all ports 2,
-// 3 and 4, then one by one port 5 and a probe of SSH. Wrong ports reset nothing.
-// In a round each knock comes well within a window of the one before it. A small
-// range gets small rounds, so that few gates open by the ports of other
-// candidates before a probe. A strict gate gets one candidate a round.
+// newScanPlan tries candidates in rounds, as the package's documentation says. In a
+// round each knock comes well within a window of the one before it. A small range
+// gets small rounds, so that few gates open by the ports of other candidates.
 func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
 	budget := max(t.Window-time.Second, t.Window/2) - stagePause

@@ -32,16 +32,12 @@ import (
 	"rapport/knock/solve"
 )
 
-// bannerTimeout is how long the banner of what accepts is waited for.
-const bannerTimeout = 4 * time.Second
-
 // Scan finds out which hour, range and secret variant open a gate. The zero Scan
 // tries this hour.
 type Scan struct {
 	Client *knock.Client
 	// Past and Future are how many hours before and after the client's are tried,
-	// usually DefaultPast and 0. An eavesdropper can replay the knocks of future
-	// hours when they come.
+	// usually DefaultPast and 0. Knocks of future hours can be replayed later.
 	Past, Future int
 	Also         []knock.Range // further ranges to try
 	Clock        *clock.Report // what is known of the server's clock, or nil
@@ -53,9 +49,8 @@ type Scan struct {
 	Proven *solve.Candidate
 	// Spent is how many knocks at ports of the client's own sequence were sent
 	// right before: a sweep guard counts them, if range or secret is wrong.
-	Spent int
-	// Unguarded says that the gate is known to have no sweep guard.
-	Unguarded bool
+	Spent     int
+	Unguarded bool // the gate is known to have no sweep guard
 	// Between, if not nil, is called after the hours of the client's own range and
 	// secret, unless the sweep guard is known. If it returns true, the scan ends.
 	Between func(context.Context) (bool, error)
@@ -84,29 +79,22 @@ type Report struct {
 	Address string `json:"address"`
 	// Opened is what opened the gate; Confirmed says that a handshake of its own
 	// did so again once the window was over.
-	Opened     *solve.Candidate `json:"opened"`
-	Confirmed  bool             `json:"confirmed"`
-	Candidates int              `json:"hypotheses"`
-	Packets    int              `json:"packets"`
-
-	Connections int          `json:"connections"` // to SSH
-	Elapsed     knock.Millis `json:"elapsed_ms"`
-	// Stopped says why the scan ended before all was tried; empty otherwise.
-	Stopped string `json:"stopped,omitempty"`
-	// WrongPorts is how many knocks were sent that a sweep guard may count as wrong
-	// ports.
-	WrongPorts int `json:"wrong_ports"`
+	Opened      *solve.Candidate `json:"opened"`
+	Confirmed   bool             `json:"confirmed"`
+	Candidates  int              `json:"hypotheses"`
+	Packets     int              `json:"packets"`
+	Connections int              `json:"connections"` // to SSH
+	Elapsed     knock.Millis     `json:"elapsed_ms"`
+	Stopped     string           `json:"stopped,omitempty"` // why the scan ended before all was tried
+	WrongPorts  int              `json:"wrong_ports"`       // knocks that a sweep guard may count as wrong ports
 	// BeyondGuard is how many candidates were tried after the usual guard's budget
 	// was spent: a guarded gate ignored them, unless range and secret are right.
-	BeyondGuard int `json:"beyond_guard,omitempty"`
-	// Untried is how many candidates were not tried for lack of time.
-	Untried int `json:"untried,omitempty"`
-	// Unconfirmed are hits that did not repeat.
-	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"`
+	BeyondGuard int               `json:"beyond_guard,omitempty"`
+	Untried     int               `json:"untried,omitempty"`   // candidates, for lack of time
+	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"` // hits that did not repeat
 	// Announce says what is sent, and what that reveals to an eavesdropper. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
-
 	// Pass is the time until the hit was known or all was tried, without the first
 	// probe and the confirmation.
 	Pass knock.Millis `json:"pass_ms"`
@@ -164,10 +152,9 @@ var (
 )
 
 // Run scans t. on, if not nil, is called with the report so far, on Run's own
-// goroutine: first before anything is sent, then during the scan. It is no error
-// if nothing opens the gate. The report holds what was done, also when there is
-// an error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
-// of ctx's end.
+// goroutine, before anything is sent too. It is no error if nothing opens the gate.
+// The report holds what was done, also when there is an error, which wraps
+// [knock.ErrUnreachable] or [knock.ErrSend] or is the cause of ctx's end.
 func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
 	now := time.Now()
@@ -181,25 +168,20 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	}
 	r.budget.spend(s.Spent, r.start)
 	low, high := clockOffsets(now, t, s.Clock)
-	all, stages := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
+	all, stages, between := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
 	r.report.Candidates, r.report.Announce = len(all), announce(all)
 	for _, h := range all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
 	r.notify(true)
-	err := r.run(ctx, stages)
-	r.finish()
-	return r.report, err
-}
-
-// finish completes the report.
-func (r *scanRun) finish() {
+	err := r.run(ctx, stages, between)
 	r.report.Confirming, r.report.Pausing = false, false
 	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped == "" {
 		r.report.Untried = r.report.Candidates - r.report.Tried()
 	}
 	r.notify(true)
+	return r.report, err
 }
 
 // scanRun is one call of Run.
@@ -218,17 +200,17 @@ type scanRun struct {
 	report      Report
 }
 
-func (r *scanRun) run(ctx context.Context, stages []stage) error {
+func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 	if r.shut == knock.SSHUnknown {
 		if err := r.probeFirst(ctx); err != nil || r.report.Stopped != "" {
 			return err
 		}
 	}
-	for _, stage := range stages {
-		if found, err := r.search(ctx, stage.of); found || err != nil || r.report.Stopped != "" {
+	for i, stage := range stages {
+		if found, err := r.search(ctx, stage); found || err != nil || r.report.Stopped != "" {
 			return err
 		}
-		if stage.after && r.Between != nil {
+		if i == between && r.Between != nil {
 			if done, err := r.Between(ctx); done || err != nil {
 				return err
 			}
@@ -352,7 +334,7 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	r.report.Connections += v.Connections
 	if errors.Is(err, errRejects) {
 		// A neighbour that does not answer causes the same; a probe shows it after 3 s.
-		if _, e := r.Client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: bannerTimeout}); errors.Is(e, knock.ErrUnreachable) {
+		if _, e := r.Client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: 4 * time.Second}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}
 	}
@@ -362,12 +344,10 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	return v, err
 }
 
-// progressInterval is the least time between two calls of on.
-const progressInterval = 30 * time.Millisecond
-
 // notify passes a copy of the report to on: always, or if the last call is at
 // least progressInterval ago.
 func (r *scanRun) notify(always bool) {
+	const progressInterval = 30 * time.Millisecond
 	r.report.Elapsed = knock.Millis(time.Since(r.start))
 	if r.on == nil || !always && time.Since(r.notified) < progressInterval {
 		return
