@@ -1,6 +1,27 @@
+// Package diag finds out why a server's gate does not open.
+//
+// [Doctor.Run] makes checks, the cheap and harmless ones first: it resolves the name,
+// reads the server's rules if they are given, probes SSH without a knock, reads
+// clocks, makes a handshake, compares the answers of other ports and of the other IP
+// family, and scans other hours, ranges and secret variants. It stops as soon as the
+// evidence suffices.
+//
+// The result is a [Report]. Its [Verdict] has a [Code], a summary, a fix in words,
+// and a Change for the entry in the hosts file if the fix is on this side. Causes
+// lists every possible [Cause] with its likelihood and evidence, the verdict's
+// first. Evidence that does not tell two causes apart has a code of its own, and
+// [Unexplained] names the evidence that is missing.
+//
+// Facts are gathered in the check files (checks.go, egress.go), collected in
+// evidence.go, and judged in judge*.go, which send nothing. Package clock reads
+// clocks, and package scan tries candidates.
+//
+// A diagnosis sends knocks of past hours, which are useless to an eavesdropper.
+// Those of future hours are sent only if Doctor.Future asks for it.
 package diag
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -14,30 +35,18 @@ import (
 	"rapport/knock/hosts"
 )
 
-// Doctor finds out why a server does not open. The zero Doctor tries this hour
-// alone.
+// Doctor finds out why a server does not open.
 type Doctor struct {
-	Client *knock.Client // nil is the zero Client
-	// Clocks ask for the time. A nil Now is the client's clock. The NTP servers of
-	// the host are asked too.
-	Clocks clock.Clocks
+	// Client sends everything. Its Log gets debug records of each check too: its
+	// begin and end, what was sent and what came back. They may hold banners, never
+	// the secret.
+	Client *knock.Client
 	// Past, Future and Also are what the scan tries; see [scan.Scan].
 	Past, Future int
 	Also         []knock.Range
 	// Rules are the server's, where they are known.
 	Rules *gate.Findings
-	// Log gets debug records of each check: its begin and end, what was sent and
-	// what came back. They may hold banners, never the secret. Nil logs nothing.
-	// Client.Log gets one for each packet.
-	Log *slog.Logger
 }
-
-// Time limits of the checks. The handshake has its own.
-const (
-	nameLimit   = 5 * time.Second
-	beforeLimit = time.Second
-	againLimit  = 4 * time.Second // something accepts: its banner may be slow
-)
 
 // Run diagnoses a server. Cheap and harmless checks come first, and their results
 // decide which others follow. on, if not nil, is called with the report so far
@@ -45,36 +54,43 @@ const (
 // by what it knows. When ctx is cancelled, the error is its cause, and the report
 // holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
-	client := d.Client
-	if client == nil {
-		client = &knock.Client{Log: d.Log}
-	}
-	x := &run{Doctor: d, client: client, host: h, on: on, start: time.Now(), log: d.Log}
-	if x.log == nil {
-		x.log = slog.New(slog.DiscardHandler)
-	}
-	x.e.target, x.e.past, x.e.future = h.Target(), d.Past, d.Future
+	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
+	x.e = evidence{now: x.start, target: h.Target(), past: d.Past, future: d.Future}
 	x.e.target.Secret = secret
-	x.e.now = x.now()
+	if d.Client.Clock != nil {
+		x.e.now = d.Client.Clock()
+	}
 	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
 	err := x.checks(ctx)
 	x.clocks.Wait()
-	switch {
-	case err == nil:
-	case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-		x.e.noRouteErr, err = err, nil // this machine has no route to the host
-		x.endEarly("this machine cannot send to the host")
-	case errors.Is(err, context.DeadlineExceeded):
-		err = nil
-		x.endEarly("out of time")
+	if err != nil {
+		why := "ended early"
+		switch {
+		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
+			x.e.noRouteErr, err = err, nil // this machine has no route to the host
+			why = "this machine cannot send to the host"
+		case errors.Is(err, context.DeadlineExceeded):
+			err, why = nil, "out of time"
+		}
+		x.update(func(r *Report) {
+			for i, c := range r.Checks {
+				if c.Status == Running {
+					r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
+				}
+			}
+		})
 	}
 	if err != nil {
-		x.endEarly("ended early")
 		return x.report, err
 	}
 	verdict, causes := x.e.judge()
 	x.log.Debug("verdict", "code", verdict.Code, "summary", verdict.Summary)
-	x.skipRest(verdict)
+	if x.Rules == nil {
+		x.skip(CheckRules, "the server's rules were not given", "not given")
+	}
+	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
+		x.skip(id, "not needed: "+string(verdict.Code))
+	}
 	x.update(func(r *Report) {
 		r.Verdict, r.Causes, r.Done = verdict, causes, true
 		r.Clock = x.e.withKnock(r.Clock)
@@ -82,43 +98,21 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	return x.report, nil
 }
 
-// endEarly marks the checks under way as skipped.
-func (x *run) endEarly(why string) {
-	x.update(func(r *Report) {
-		for i := range r.Checks {
-			if r.Checks[i].Status == Running {
-				r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
-			}
-		}
-	})
-}
-
 // run is one call of Run.
 type run struct {
 	*Doctor
-	client *knock.Client
-	host   hosts.Host
-	on     func(Report)
-	start  time.Time
-	e      evidence
-	clocks sync.WaitGroup // for the goroutine that reads the clocks
-	asked  clockAnswer
+	host  hosts.Host
+	on    func(Report)
+	start time.Time
+	log   *slog.Logger
+	e     evidence
+
+	clocks   sync.WaitGroup // for the goroutine that reads the clocks, and sets these
+	clock    clock.Report
+	clockErr error
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report Report
-	log    *slog.Logger
-}
-
-type clockAnswer struct {
-	report clock.Report
-	err    error
-}
-
-func (x *run) now() time.Time {
-	if x.client.Clock != nil {
-		return x.client.Clock()
-	}
-	return time.Now()
 }
 
 // update changes the report and passes a copy to on.
@@ -127,8 +121,10 @@ func (x *run) update(change func(*Report)) {
 	defer x.mu.Unlock()
 	change(&x.report)
 	x.report.Elapsed = knock.Millis(time.Since(x.start))
-	if x.on != nil {
-		x.on(x.report.clone())
+	if x.on != nil { // later progress must not change what it gets
+		copied := x.report
+		copied.Checks, copied.Causes = slices.Clone(copied.Checks), slices.Clone(copied.Causes)
+		x.on(copied)
 	}
 }
 
@@ -150,45 +146,25 @@ func (x *run) begin(id, doing string) step {
 func (s step) end(status Status, summary string, change func(*Report), short ...string) {
 	s.x.log.Debug("check ends", "check", s.id, "status", status, "summary", summary, "elapsed", time.Since(s.start))
 	s.x.update(func(r *Report) {
-		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
-		r.Checks[i] = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
+		*r.check(s.id) = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
 		if change != nil {
 			change(r)
 		}
 	})
 }
 
-// progress sets what the check is doing now.
-func (s step) progress(doing string) {
-	s.x.update(func(r *Report) {
-		i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == s.id })
-		r.Checks[i].Summary = doing
-	})
-}
-
+// skip says why a check is not made, unless it has begun or was skipped before.
 func (x *run) skip(id, why string, short ...string) {
 	x.update(func(r *Report) {
-		if _, begun := r.Check(id); !begun {
+		if r.check(id) == nil {
 			x.log.Debug("check skipped", "check", id, "why", why)
 			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
 		}
 	})
 }
 
-// skipRest says why the remaining checks were not made.
-func (x *run) skipRest(v Verdict) {
-	why := "not needed: " + string(v.Code)
-	if x.Rules == nil {
-		x.skip(CheckRules, "the server's rules were not given", "not given")
-	}
-	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
-		x.skip(id, why)
-	}
-}
-
 func (x *run) checks(ctx context.Context) error {
-	others, err := x.resolve(ctx)
-	if err != nil || x.e.nameErr != nil {
+	if err := x.resolve(ctx); err != nil || x.e.nameErr != nil {
 		return err
 	}
 	clocks, stop := context.WithCancel(ctx)
@@ -207,27 +183,29 @@ func (x *run) checks(ctx context.Context) error {
 	if !x.e.target.Addr.Addr().IsLoopback() {
 		gaps = gaps[:1]
 	}
+	var err error
 	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, gaps)
 	if err != nil || x.e.noRouteErr != nil {
 		return err
 	}
 	x.clocks.Wait()
-	if x.asked.err != nil {
-		return x.asked.err
+	if x.clockErr != nil {
+		return x.clockErr
 	}
-	x.e.clock = &x.asked.report
+	x.e.clock = x.clock
 	if x.explained() {
 		return nil
 	}
 	if done, err := x.compareEgress(ctx); err != nil || done {
 		return err
 	}
-	if others.IsValid() {
-		if done, err := x.otherFamily(ctx, others); err != nil || done {
+	if x.e.otherAddr.IsValid() {
+		x.e.other, err = x.knock(ctx, CheckFamily, x.e.otherTarget(), x.gaps()[:1])
+		if err != nil || x.e.other.Opened {
 			return err
 		}
 	} else {
 		x.skip(CheckFamily, "there is no address of the other family", "no address to compare with")
 	}
-	return x.scan(ctx, others)
+	return x.scan(ctx)
 }

@@ -11,10 +11,6 @@ import (
 	"rapport/knock"
 )
 
-// probeGap is the time between the SYNs of the comparison, so that answers come
-// in order.
-const probeGap = 20 * time.Millisecond
-
 // compareEgress compares rejected knocks with ports outside the range. done says
 // that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
@@ -22,7 +18,7 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, _ := answered(x.e.handshake, a); len(ports) > 0 {
 			g.ports, g.answer = ports, a
-			g.mixed = a == knock.Refused && len(ports) < len(knocked(x.e.handshake))
+			g.mixed = a == knock.Refused && slices.ContainsFunc(knocksOf(x.e.handshake), func(k knock.SentKnock) bool { return !slices.Contains(ports, k.Port) })
 			break
 		}
 	}
@@ -36,21 +32,27 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 		x.skip(CheckEgress, "loopback: there is nothing on the way", "loopback")
 		return false, nil
 	}
+	const probeGap = 20 * time.Millisecond // so that answers come in order
 	s := x.begin(CheckEgress, "comparing with ports outside the range")
 	var packets []knock.Packet
-	for i, port := range controls(x.e.target.Range) {
-		packets = append(packets, knock.Packet{At: time.Duration(i) * probeGap, Port: port})
-		g.control = append(g.control, knock.Silent)
+	r := x.e.target.Range
+	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
+		if port >= 1024 && port <= 65535 {
+			packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * probeGap, Port: uint16(port)})
+		}
 	}
-	n := len(g.control)
+	n := len(packets)
+	g.control = slices.Repeat([]knock.Answer{knock.Silent}, n)
 	// The handshake does not say who rejects the knocks; this packet does.
 	packets = append(packets, knock.Packet{At: time.Duration(n) * probeGap, Port: g.ports[0]})
-	_, err = x.client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+	_, err = x.Client.SendBatch(ctx, x.e.target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		switch {
 		case r.Answer == knock.Pending:
 		case r.Index < n:
 			g.control[r.Index] = r.Answer
-			g.host = shorter(g.host, time.Duration(r.RTT))
+			if rtt := time.Duration(r.RTT); g.host == 0 || rtt > 0 && rtt < g.host {
+				g.host = rtt
+			}
 		default:
 			g.from, g.rejected = r.From, time.Duration(r.RTT)
 		}
@@ -61,27 +63,15 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g.fromHere = g.from.IsValid() && isOwn(g.from)
 	x.e.egress = g
 	summary := fmt.Sprintf("knocks %s, ports outside the range %s", g.answer, answerList(g.control))
-	if x.e.blocked() {
-		if g.fromOther(x.e.target.Addr.Addr()) {
-			summary += fmt.Sprintf("; %s rejects them", g.from)
-		}
-		s.end(Fail, summary, nil)
-		return true, nil
+	if !x.e.blocked() {
+		s.end(OK, summary, nil)
+		return false, nil
 	}
-	s.end(OK, summary, nil)
-	return false, nil
-}
-
-// knocked returns the ports of a handshake, each once.
-func knocked(h *knock.Report) (ports []uint16) {
-	for _, a := range h.Attempts {
-		for _, k := range a.Knocks {
-			if !slices.Contains(ports, k.Port) {
-				ports = append(ports, k.Port)
-			}
-		}
+	if g.fromOther(x.e.target.Addr.Addr()) {
+		summary += fmt.Sprintf("; %s rejects them", g.from)
 	}
-	return ports
+	s.end(Fail, summary, nil)
+	return true, nil
 }
 
 // isOwn reports whether addr is one of this machine's.
@@ -91,22 +81,4 @@ func isOwn(addr netip.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
 		return err == nil && p.Addr() == addr
 	})
-}
-
-// shorter returns the shorter of two round trips that are known.
-func shorter(a, b time.Duration) time.Duration {
-	if a == 0 || b > 0 && b < a {
-		return b
-	}
-	return a
-}
-
-// controls are ports near the range and outside it, below and above.
-func controls(r knock.Range) (all []uint16) {
-	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
-		if port >= 1024 && port <= 65535 {
-			all = append(all, uint16(port))
-		}
-	}
-	return all
 }

@@ -29,53 +29,21 @@ type evidence struct {
 
 	handshake *knock.Report
 	scan      *scan.Report
-	clock     *clock.Report
+	clock     clock.Report // zero until the clocks were read
 	egress    *egress
 
 	// The same over the other IP family, where the name has an address of it.
-	otherFamily knock.Family
-	other       *knock.Report
-	otherScan   *scan.Report
+	otherAddr netip.Addr
+	other     *knock.Report
+	otherScan *scan.Report
 
 	rules *gate.Inspection // nil unless rules were given
 }
 
-// egress compares the answers of knock ports with those of other ports.
-type egress struct {
-	ports    []uint16 // knocks that were rejected
-	answer   knock.Answer
-	mixed    bool // other ports of the handshake were rejected in no attempt
-	from     netip.Addr
-	fromHere bool           // from is an address of this machine
-	control  []knock.Answer // of ports outside the range
-	// The round trips of a rejected knock and to the host; zero if not known.
-	rejected, host time.Duration
-}
-
-// fromOther reports whether another machine than the host sent the rejection.
-func (g egress) fromOther(host netip.Addr) bool {
-	return g.from.IsValid() && g.from != host.WithZone("")
-}
-
-// tooSoon reports whether the knocks are rejected sooner than the host could.
-func (g egress) tooSoon() bool {
-	const measurable = 4 * time.Millisecond
-	return g.rejected > 0 && g.host > measurable && g.rejected < g.host/4
-}
-
-// rangeOnly reports whether ports outside the range are answered differently.
-// Hosts limit the ICMP errors that they send, so silence next to ICMP errors
-// proves nothing.
-func (g egress) rangeOnly() bool {
-	if len(g.control) == 0 {
-		return false
-	}
-	for _, a := range g.control {
-		if a == g.answer || a == knock.Silent && g.answer == knock.Unreachable {
-			return false
-		}
-	}
-	return true
+// otherTarget is the server over the other IP family.
+func (e evidence) otherTarget() knock.Target {
+	e.target.Addr = netip.AddrPortFrom(e.otherAddr, e.target.Addr.Port())
+	return e.target
 }
 
 // family is the IP family of the target.
@@ -101,13 +69,13 @@ type opening struct {
 func (e evidence) opened() (opening, bool) {
 	hour := knock.HourOf(e.now.Add(e.target.Skew))
 	if e.other != nil && e.other.Opened {
-		return opening{solve.Candidate{Hour: hour, Offset: 0, Range: e.target.Range, Variant: solve.AsGiven}, e.otherFamily, true,
-			fmt.Sprintf("the same handshake opens SSH over IPv%s", e.otherFamily), e.other.SSH}, true
+		f := familyOf(e.otherAddr)
+		return opening{solve.Candidate{Hour: hour, Range: e.target.Range, Variant: solve.AsGiven}, f, true, "the same handshake opens SSH over IPv" + string(f), e.other.SSH}, true
 	}
 	for _, s := range []struct {
 		*scan.Report
 		family knock.Family
-	}{{e.scan, e.family()}, {e.otherScan, e.otherFamily}} {
+	}{{e.scan, e.family()}, {e.otherScan, familyOf(e.otherAddr)}} {
 		// An sshd that refuses this address was reached: there is no confirmation.
 		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
@@ -118,10 +86,9 @@ func (e evidence) opened() (opening, bool) {
 		}
 		return opening{*s.Opened, s.family, s.Confirmed, how, s.SSH}, true
 	}
-	if e.rules != nil && e.rules.Candidate() != nil && e.rules.Others() == 0 {
-		h := *e.rules.Candidate()
-		if (h != solve.Candidate{Hour: hour, Offset: 0, Range: e.target.Range, Variant: solve.AsGiven}) {
-			return opening{h, e.family(), false, "the server's rules were made with " + e.rules.Candidate().Made(), knock.SSH{}}, true
+	if e.rules != nil && e.rules.Others() == 0 {
+		if h := e.rules.Candidate(); h != nil && !h.IsClients(e.target.Range) {
+			return opening{*h, e.family(), false, "the server's rules were made with " + h.Made(), knock.SSH{}}, true
 		}
 	}
 	return opening{}, false
@@ -133,19 +100,11 @@ func (e evidence) withKnock(c *clock.Report) *clock.Report {
 	if e.handshake == nil {
 		return c
 	}
-	hour := knock.HourOf(e.now.Add(e.target.Skew))
-	first, last := hour, hour
-	if e.handshake.Opened {
-		for _, h := range hoursSent(e.handshake) {
-			if h.Sub(first) < 0 {
-				first = h
-			}
-			if h.Sub(last) > 0 {
-				last = h
-			}
-		}
-	} else if o, found := e.opened(); found {
-		first, last = o.Hour, o.Hour
+	var hours []knock.Hour
+	if o, found := e.opened(); e.handshake.Opened {
+		hours = append(hoursSent(e.handshake), knock.HourOf(e.now.Add(e.target.Skew)))
+	} else if found {
+		hours = append(hours, o.Hour)
 	} else {
 		return c
 	}
@@ -154,8 +113,9 @@ func (e evidence) withKnock(c *clock.Report) *clock.Report {
 		with = *c
 		with.Sources = slices.Clone(c.Sources)
 	}
-	now := knock.HourOf(e.now)
-	with.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.Interval{Low: clock.FromKnock(e.now, first.Sub(now)).Low, High: clock.FromKnock(e.now, last.Sub(now)).High}))
+	allowed := func(h knock.Hour) clock.Interval { return clock.FromKnock(e.now, h.Sub(knock.HourOf(e.now))) }
+	first, last := slices.MinFunc(hours, knock.Hour.Sub), slices.MaxFunc(hours, knock.Hour.Sub)
+	with.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.Interval{Low: allowed(first).Low, High: allowed(last).High}))
 	return &with
 }
 
@@ -163,11 +123,19 @@ func (e evidence) withKnock(c *clock.Report) *clock.Report {
 // change, of which either may have opened the gate.
 func hoursSent(h *knock.Report) []knock.Hour {
 	all := []knock.Hour{h.Hour}
-	for _, a := range h.Attempts {
-		for _, k := range a.Knocks {
-			if k.Hour != nil && !slices.Contains(all, *k.Hour) {
-				all = append(all, *k.Hour)
-			}
+	for _, k := range knocksOf(h) {
+		if k.Hour != nil && !slices.Contains(all, *k.Hour) {
+			all = append(all, *k.Hour)
+		}
+	}
+	return all
+}
+
+// knocksOf returns the knocks of all attempts of a handshake, none for nil.
+func knocksOf(h *knock.Report) (all []knock.SentKnock) {
+	if h != nil {
+		for _, a := range h.Attempts {
+			all = append(all, a.Knocks...)
 		}
 	}
 	return all

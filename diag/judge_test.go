@@ -73,17 +73,17 @@ func TestJudge(t *testing.T) {
 		{"refused now, filtered before", evidence{handshake: &knock.Report{Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHRefused}}}, SSHDown, "", "", "nothing listens"},
 		{"an earlier hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
 		{"a later hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
-		{"an earlier hour, as its clock has it", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
-		{"the same, and this clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
-		{"the same, and this clock is wrong", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
-		{"an earlier hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
-		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true), clock: serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
-		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, solve.AsGiven, true), clock: serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
+		{"an earlier hour, as its clock has it", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
+		{"the same, and this clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
+		{"the same, and this clock is wrong", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
+		{"an earlier hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
+		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true), clock: *serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
+		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, solve.AsGiven, true), clock: *serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
 		{"a range", evidence{handshake: shut(knock.Silent), scan: hit(0, other, solve.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
 		{"a secret variant", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
 		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
 		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
-		{"the other family", evidence{handshake: shut(knock.Silent), otherFamily: knock.Family6, other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
+		{"the other family", evidence{handshake: shut(knock.Silent), otherAddr: netip.MustParseAddr("2001:db8::9"), other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
 		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksIntercepted, "", "", "proxy"},
 		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
 		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "a rule on the way"},
@@ -96,15 +96,13 @@ func TestJudge(t *testing.T) {
 		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{Guarded: true}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
 		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
 		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
-		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
+		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: *serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
 		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.e.now = noon
 			tt.e.target = knock.Target{Host: "server", Range: own, Addr: netip.MustParseAddrPort("192.0.2.9:22")}
-			if tt.e.clock != nil {
-				tt.e.clock.Local.Time = noon
-			}
+			tt.e.clock.Local.Time = noon
 			v, causes := tt.e.judge()
 			if v.Code != tt.want || v.Change.String() != tt.change || !strings.Contains(v.Summary, tt.summary) {
 				t.Errorf("%s, change %q: %s; want %s, %q, %q", v.Code, v.Change, v.Summary, tt.want, tt.change, tt.summary)

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"fmt"
+	"slices"
 
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -13,26 +14,25 @@ import (
 // unexplained is the verdict when no cause was found: it says what speaks for
 // which cause, and which evidence is missing.
 func (e evidence) unexplained() []explanation {
-	f := explanation{Cause: Cause{Unexplained, 0.6, nil}}
-	f.summary = "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive"
-	f.fix = fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.target.Addr.Port())
+	f := explanation{Verdict: Verdict{Code: Unexplained}, Likelihood: 0.6}
+	f.Summary = "none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive"
+	f.Fix = fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.target.Addr.Port())
 	if e.scan == nil && (e.rules == nil || !e.rules.OtherSecret()) {
-		f.summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
+		f.Summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
 	if s := e.scan; s != nil && s.BeyondGuard+s.Untried > 0 {
-		f.summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
+		f.Summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
 	}
-	f.Evidence = append(append(e.sshEvidence(), e.scanEvidence()...), e.missing()...)
+	f.Evidence = slices.Concat(e.sshEvidence(), e.scanEvidence(), e.missing())
 	return e.alternatives(f)
 }
 
 // sshEvidence says what the knocks and SSH answered.
-func (e evidence) sshEvidence() (all []string) {
+func (e evidence) sshEvidence() []string {
 	h := e.handshake
+	all := []string{"SSH is " + stateText(h.SSH.State) + " before and after the handshake"}
 	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
-		all = append(all, "all knocks stay silent, as at a gate, and SSH is "+stateText(h.SSH.State))
-	} else {
-		all = append(all, fmt.Sprintf("SSH is %s before and after the handshake", stateText(h.SSH.State)))
+		all[0] = "all knocks stay silent, as at a gate, and SSH is " + stateText(h.SSH.State)
 	}
 	rejected, _ := answered(h, knock.Refused)
 	sshAlone := h.SSH.State == knock.SSHRefused && len(rejected) == 0
@@ -81,7 +81,7 @@ func (e evidence) missing() (all []string) {
 	if e.future == 0 {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
-	if e.clock == nil || !e.clock.Known {
+	if !e.clock.Known {
 		all = append(all, "missing: no source tells the server's clock")
 	}
 	if e.rules == nil {
@@ -94,7 +94,7 @@ func (e evidence) missing() (all []string) {
 func (e evidence) alternatives(f explanation) []explanation {
 	found := []explanation{f}
 	add := func(code Code, likelihood float64, evidence string) {
-		found = append(found, explanation{Cause: Cause{code, likelihood, []string{evidence}}})
+		found = append(found, explanation{Verdict{Code: code}, likelihood, []string{evidence}})
 	}
 	if len(e.openedOnce()) > 0 {
 		add(LossyPath, 0.25, "something opened the gate once and not again: packets get lost, or someone else knocked")
@@ -122,30 +122,27 @@ func (e evidence) unexplainedByRules(found []explanation, r *gate.Inspection) []
 	case r.OtherSecret():
 		f.Evidence = append(f.Evidence, "the server's rules are made with another secret: no hour or range fits")
 		f.Likelihood = 0.95
-		f.summary = "the server's rules are made with another secret"
-		f.fix = "use the same secret on both sides"
+		f.Summary = "the server's rules are made with another secret"
+		f.Fix = "use the same secret on both sides"
 		return found[:1]
 	case r.Candidate() == nil:
 		return found
 	}
 	f.Evidence = append(f.Evidence, "the server's rules expect the very sequence that was sent")
-	f.summary = "the server's rules expect what was sent, so the knocks do not arrive, or not from this address"
-	f.fix = "on the server rapport watch, or tcpdump, shows whether the knocks arrive, and from which address"
-	for _, p := range r.Problems {
-		if p.Severity == gate.SeverityError {
-			f.Likelihood = 0.9
-			f.summary, f.fix = p.Summary, p.Fix
-			f.Evidence = append(f.Evidence, p.Summary)
-			return found
-		}
+	f.Summary = "the server's rules expect what was sent, so the knocks do not arrive, or not from this address"
+	f.Fix = "on the server rapport watch, or tcpdump, shows whether the knocks arrive, and from which address"
+	if i := slices.IndexFunc(r.Problems, func(p gate.Problem) bool { return p.Severity == gate.SeverityError }); i >= 0 {
+		f.Likelihood, f.Summary, f.Fix = 0.9, r.Problems[i].Summary, r.Problems[i].Fix
+		f.Evidence = append(f.Evidence, f.Summary)
+		return found
 	}
 	if r.Gate.Guarded {
 		f.Likelihood = 0.25
-		found = append(found, explanation{
-			Cause:   Cause{SequenceUsed, 0.7, []string{"the rules have a replay guard, and expect the very sequence that was sent"}},
-			summary: "this hour's handshake was used up: the replay guard lets in only addresses that made it already",
-			fix:     "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N",
-		})
+		found = append(found, explanation{Verdict{
+			Code:    SequenceUsed,
+			Summary: "this hour's handshake was used up: the replay guard lets in only addresses that made it already",
+			Fix:     "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N",
+		}, 0.7, []string{"the rules have a replay guard, and expect the very sequence that was sent"}})
 	}
 	return found
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"rapport/diag"
-	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
@@ -363,7 +362,7 @@ func TestHealthyServer(t *testing.T) {
 			h := hosts.NewHost("server")
 			h.Window = s.Window
 			h.Address = []string{s.Addr4.String(), s.Addr6.String()}[n%3%2]
-			d := diag.Doctor{Client: client, Past: scan.DefaultPast, Clocks: clock.Clocks{Timeout: 1500 * time.Millisecond}}
+			d := diag.Doctor{Client: client, Past: scan.DefaultPast}
 			for range times {
 				r, err := d.Run(t.Context(), h, s.Secret, nil)
 				if err != nil {

@@ -1,13 +1,36 @@
+// Package clock finds out how far a server's clock is off, without a login.
+//
+// [Clocks.Read] asks all sources, which are in the files source_*.go, in parallel:
+// the Date of a web server (HTTP and HTTPS), NTP, the greeting of a mail server, the
+// daytime and time services, and ICMP timestamps. NTP servers that the user names are
+// asked for this machine's own clock. Each answer is a [Reading]: an offset from this
+// machine's clock, and how far it may be off, or why there is none.
+//
+// A [Report] combines the readings of each [Side] by a vote ([Intersect]) and marks
+// the outvoted ones. [Report.Summary] says what that means for the scheme: which
+// hour's sequence the server expects, and when that changes. A gate that opened is
+// a source too: see [FromKnock] and [Report.Add].
+//
+// All times are measured with the monotonic clock, so a step of this machine's
+// clock during Read does no harm. What a server sends is limited in length and
+// cleaned before it is shown.
 package clock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/netip"
-	"strconv"
+	"os"
+	"strings"
+	"syscall"
 	"time"
+
+	"rapport/knock"
 )
 
 // DefaultTimeout is the usual limit for [Clocks.Read]: it leaves time to find the
@@ -16,29 +39,21 @@ const DefaultTimeout = 3 * time.Second
 
 // Errors of readings that callers test for.
 var (
-	// ErrRefused says that nothing listens there, or that a firewall rejects.
-	ErrRefused = errors.New("refused")
-	// ErrNoAnswer says that no answer came in time.
-	ErrNoAnswer = errors.New("no answer")
-	// ErrNeedsRoot says that the source needs a raw socket, which only root may open.
-	ErrNeedsRoot = errors.New("needs root")
+	ErrRefused   = errors.New("refused")    // nothing listens there, or a firewall rejects
+	ErrNoAnswer  = errors.New("no answer")  // none came in time
+	ErrNeedsRoot = errors.New("needs root") // which alone may open a raw socket
 )
 
-// maxOffset is the largest offset that is accepted: no clock is further off, and
-// larger sums overflow.
-const maxOffset = 150 * 365 * 24 * time.Hour
+// Ports are where a host's services listen, by the names of the sources. A service
+// that is not in it has its usual port.
+type Ports map[string]uint16
 
-// Ports are where a host's services listen. Zero is the usual port of each.
-type Ports struct {
-	HTTP, HTTPS, NTP, SMTP, Daytime, Time uint16
-}
+var usualPorts = Ports{SourceHTTP: 80, SourceHTTPS: 443, SourceNTP: 123, SourceSMTP: 25, SourceDaytime: 13, SourceTime: 37}
 
 // Clocks reads the clocks of a server and of this machine. The zero value is ready
 // to use.
 type Clocks struct {
-	// Now is this machine's clock; nil is time.Now. Time that passes while the
-	// sources are asked is measured with the monotonic clock.
-	Now   func() time.Time
+	Now   func() time.Time // this machine's clock; nil is time.Now
 	Ports Ports
 	// NTP are the servers to ask for this machine's clock, each a name or an
 	// address, with a port if it is not 123. None are asked where it is empty.
@@ -54,45 +69,25 @@ type Clocks struct {
 // A source that fails says so in its reading. The error is ctx's cause
 // if ctx ended; the report holds what was learnt by then.
 func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func(Reading)) (Report, error) {
-	timeout := c.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
 
 	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
 	sources := a.sources(c.NTP)
 	report := Report{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
 	report.Sources = make([]Reading, len(sources))
-
-	type numbered struct {
-		n int
-		Reading
-	}
-	readings := make(chan numbered)
+	answered := make(chan int)
 	for n, s := range sources {
 		go func() {
-			start := time.Now()
-			r := Reading{Name: s.name, Of: s.of, period: s.period}
-			i, note, err := s.ask(ctx)
-			if err == nil {
-				err = believable(i)
-			}
-			if r.Err = explain(ctx, err); r.Err == nil {
-				r.Offset, r.Uncertainty, r.Note = i.Middle(), i.HalfWidth(), note
-			}
-			r.Elapsed = time.Since(start)
-			readings <- numbered{n, r}
+			report.Sources[n] = s.read(ctx)
+			answered <- n
 		}()
 	}
 	// Every source ends with ctx, so that all of them are waited for.
 	for range sources {
-		r := <-readings
-		report.Sources[r.n] = r.Reading
-		if on != nil {
-			on(r.Reading)
+		if r := report.Sources[<-answered]; on != nil {
+			on(r)
 		}
 	}
 	report.vote()
@@ -102,10 +97,11 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 // steady returns a clock that starts at now and follows the monotonic clock: a
 // step of this machine's clock would make every reading wrong.
 func steady(now func() time.Time) func() time.Time {
-	if now == nil {
-		now = time.Now
+	start := time.Now()
+	base := start.Round(0)
+	if now != nil {
+		base = now().Round(0)
 	}
-	base, start := now().Round(0), time.Now()
 	return func() time.Time { return base.Add(time.Since(start)) }
 }
 
@@ -126,15 +122,30 @@ type source struct {
 	ask    func(context.Context) (Interval, string, error)
 }
 
+// read asks the source.
+func (s source) read(ctx context.Context) Reading {
+	start := time.Now()
+	r := Reading{Name: s.name, Of: s.of, period: s.period}
+	i, note, err := s.ask(ctx)
+	if err == nil {
+		err = believable(i)
+	}
+	if r.Err = explain(ctx, err); r.Err == nil {
+		r.Offset, r.Uncertainty, r.Note = i.Middle(), i.HalfWidth(), note
+	}
+	r.Elapsed = time.Since(start)
+	return r
+}
+
 // sources lists the sources, local NTP servers first.
 func (a *asker) sources(local []string) []source {
 	var all []source
 	for _, name := range local {
-		all = append(all, source{name: localName(name), of: Local, ask: func(ctx context.Context) (Interval, string, error) { return a.localNTP(ctx, name) }})
+		all = append(all, source{name: SourceNTP + " " + knock.Clean(name, 80), of: Local, ask: func(ctx context.Context) (Interval, string, error) { return a.localNTP(ctx, name) }})
 	}
 	return append(all,
-		source{name: SourceHTTP, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, false) }},
-		source{name: SourceHTTPS, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, true) }},
+		source{name: SourceHTTP, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, SourceHTTP) }},
+		source{name: SourceHTTPS, of: Server, ask: func(ctx context.Context) (Interval, string, error) { return a.web(ctx, SourceHTTPS) }},
 		source{name: SourceNTP, of: Server, ask: a.serverNTP},
 		source{name: SourceSMTP, of: Server, ask: a.smtp},
 		source{name: SourceDaytime, of: Server, ask: a.daytime},
@@ -143,12 +154,9 @@ func (a *asker) sources(local []string) []source {
 	)
 }
 
-// address returns the host's address with port, or with the usual one if port is 0.
-func (a *asker) address(port, usual uint16) string {
-	if port == 0 {
-		port = usual
-	}
-	return net.JoinHostPort(a.addr.String(), strconv.Itoa(int(port)))
+// address is where the host's service for a source listens.
+func (a *asker) address(source string) netip.AddrPort {
+	return netip.AddrPortFrom(a.addr, cmp.Or(a.ports[source], usualPorts[source]))
 }
 
 // withinSecond returns the offsets that a time in whole seconds allows, if it was
@@ -201,10 +209,58 @@ func (b *boundConn) SetDeadline(time.Time) error      { return nil }
 func (b *boundConn) SetReadDeadline(time.Time) error  { return nil }
 func (b *boundConn) SetWriteDeadline(time.Time) error { return nil }
 
-// believable fails for offsets that no clock has.
+// believable fails for offsets that no clock has, and whose sums overflow.
 func believable(i Interval) error {
+	const maxOffset = 150 * 365 * day
 	if i.Low < -maxOffset || i.High > maxOffset {
 		return fmt.Errorf("its time is more than %d years from this machine's", maxOffset/(365*day))
 	}
 	return nil
+}
+
+// explain returns an error that says in a few words why a source did not answer.
+func explain(ctx context.Context, err error) error {
+	var timeout net.Error
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case err == nil, errors.Is(err, ErrNeedsRoot):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return context.Cause(ctx)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return errors.New("no such host")
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return ErrNoAnswer
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
+		return ErrRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable), errors.Is(err, wsaHostUnreachable):
+		return errors.New("unreachable")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("a firewall on this machine forbids it")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, wsaReset):
+		return errors.New("closed without an answer")
+	case errors.As(err, &op): // the last part says what: dial tcp 192.0.2.7:80: socket: too many open files
+		return cleaned(op.Err)
+	}
+	return cleaned(err)
+}
+
+// The numbers of winsock: package syscall's own are not what connections fail
+// with on Windows. Elsewhere no error has them.
+const (
+	wsaAccess          = syscall.Errno(10013)
+	wsaNetUnreachable  = syscall.Errno(10051)
+	wsaReset           = syscall.Errno(10054)
+	wsaRefused         = syscall.Errno(10061)
+	wsaHostUnreachable = syscall.Errno(10065)
+)
+
+// cleaned makes an error one safe line: some quote what a server sent.
+func cleaned(err error) error {
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	if clean := knock.Clean(text, 200); clean != err.Error() {
+		return fmt.Errorf("%s", clean)
+	}
+	return err
 }

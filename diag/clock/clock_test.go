@@ -111,16 +111,16 @@ func TestAllSources(t *testing.T) {
 	quit := make(chan string, 1)
 	c := clock.Clocks{
 		Ports: clock.Ports{
-			HTTP:  portOf(web.Listener.Addr().String()),
-			HTTPS: portOf(tls.Listener.Addr().String()),
-			NTP:   serveNTP(t, ntpServer{skew: skew}),
-			SMTP: serve(t, func(c net.Conn) {
+			clock.SourceHTTP:  portOf(web.Listener.Addr().String()),
+			clock.SourceHTTPS: portOf(tls.Listener.Addr().String()),
+			clock.SourceNTP:   serveNTP(t, ntpServer{skew: skew}),
+			clock.SourceSMTP: serve(t, func(c net.Conn) {
 				fmt.Fprintf(c, "220 mail.example.org ESMTP Exim 4.96 %s\r\n", there(time.RFC1123Z)())
 				b, _ := io.ReadAll(c)
 				quit <- string(b)
 			}),
-			Daytime: serve(t, says(there("Mon Jan _2 15:04:05 2006 UTC\r\n"))),
-			Time: serve(t, func(c net.Conn) {
+			clock.SourceDaytime: serve(t, says(there("Mon Jan _2 15:04:05 2006 UTC\r\n"))),
+			clock.SourceTime: serve(t, func(c net.Conn) {
 				s := uint32(time.Now().Add(skew).Unix() + 2208988800)
 				c.Write([]byte{byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)})
 			}),
@@ -192,7 +192,7 @@ func TestSilence(t *testing.T) {
 	defer web.Close()
 	before := runtime.NumGoroutine()
 	c := clock.Clocks{
-		Ports:   clock.Ports{HTTP: portOf(web.Listener.Addr().String()), HTTPS: silent, NTP: portOf(udp.LocalAddr().String()), SMTP: silent, Daytime: silent, Time: silent},
+		Ports:   clock.Ports{clock.SourceHTTP: portOf(web.Listener.Addr().String()), clock.SourceHTTPS: silent, clock.SourceNTP: portOf(udp.LocalAddr().String()), clock.SourceSMTP: silent, clock.SourceDaytime: silent, clock.SourceTime: silent},
 		Timeout: 1500 * time.Millisecond,
 	}
 	start := time.Now()
@@ -228,7 +228,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 	start := time.Now()
-	c := clock.Clocks{Ports: clock.Ports{HTTP: silent}, Timeout: time.Minute}
+	c := clock.Clocks{Ports: clock.Ports{clock.SourceHTTP: silent}, Timeout: time.Minute}
 	r, err := c.Read(ctx, "localhost", loopback, nil)
 	if !errors.Is(err, cause) || time.Since(start) > 5*time.Second {
 		t.Errorf("Read ends with %v after %v", err, time.Since(start))
@@ -242,7 +242,7 @@ func TestCancelled(t *testing.T) {
 func TestOtherNow(t *testing.T) {
 	c := clock.Clocks{
 		Now:   func() time.Time { return time.Now().Add(-90 * time.Minute) },
-		Ports: clock.Ports{NTP: serveNTP(t, ntpServer{})},
+		Ports: clock.Ports{clock.SourceNTP: serveNTP(t, ntpServer{})},
 	}
 	r := read(t, c, "localhost")
 	right(t, source(t, r, clock.SourceNTP), 90*time.Minute, 50*time.Millisecond)
@@ -277,7 +277,7 @@ func TestDaysOff(t *testing.T) {
 	knocktest.Need(t)
 	web := httptest.NewServer(dated(-72 * time.Hour))
 	defer web.Close()
-	r := read(t, clock.Clocks{Ports: clock.Ports{HTTP: portOf(web.Listener.Addr().String())}}, "localhost")
+	r := read(t, clock.Clocks{Ports: clock.Ports{clock.SourceHTTP: portOf(web.Listener.Addr().String())}}, "localhost")
 	right(t, source(t, r, clock.SourceICMP), -72*time.Hour, 50*time.Millisecond)
 	if !r.Known || r.Skew.Round(time.Second) != -72*time.Hour {
 		t.Errorf("skew %v (%v), want three days", r.Skew, r.Known)

@@ -58,7 +58,7 @@ func TestHostileServices(t *testing.T) {
 			t.Parallel()
 			port := serve(t, handle)
 			c := clock.Clocks{
-				Ports:   clock.Ports{HTTP: port, HTTPS: port, SMTP: port, Daytime: port, Time: port},
+				Ports:   clock.Ports{clock.SourceHTTP: port, clock.SourceHTTPS: port, clock.SourceSMTP: port, clock.SourceDaytime: port, clock.SourceTime: port},
 				Timeout: time.Second,
 			}
 			var before, after runtime.MemStats
@@ -162,6 +162,6 @@ func TestNTPFromElsewhere(t *testing.T) {
 			}
 		}
 	}()
-	c := clock.Clocks{Ports: clock.Ports{NTP: portOf(asked.LocalAddr().String())}, Timeout: 500 * time.Millisecond}
+	c := clock.Clocks{Ports: clock.Ports{clock.SourceNTP: portOf(asked.LocalAddr().String())}, Timeout: 500 * time.Millisecond}
 	fails(t, source(t, read(t, c, "localhost"), clock.SourceNTP), "no answer")
 }

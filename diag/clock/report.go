@@ -2,6 +2,7 @@ package clock
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"rapport/knock"
@@ -16,7 +17,7 @@ const (
 	Server Side = "server"
 )
 
-// Names of sources. Those of this machine's clock are "ntp NAME".
+// Names of sources. Those that read this machine's clock are "ntp NAME".
 const (
 	SourceHTTP    = "http"
 	SourceHTTPS   = "https"
@@ -35,17 +36,12 @@ type Reading struct {
 	// Offset is that clock minus this machine's, or true time minus this
 	// machine's for a local source. It is off by Uncertainty at most.
 	Offset, Uncertainty time.Duration
-	// Note is a remark in a few words, such as "not synchronised".
-	Note string
-	// Err says why there is no offset, in one line of lower case.
-	Err error
-	// Outvoted says that most other sources agree on another offset.
-	Outvoted bool
-	Elapsed  time.Duration // until the answer
 
-	// period is after how long the source's time repeats: ICMP has the time of day,
-	// but not the day.
-	period time.Duration
+	Note     string        // a remark in a few words, such as "not synchronised"
+	Err      error         // why there is no offset, in one line of lower case
+	Outvoted bool          // most other sources agree on another offset
+	Elapsed  time.Duration // until the answer
+	period   time.Duration // after which the source's time repeats: ICMP has the time of day alone
 }
 
 // NewReading returns a reading with the offsets of an interval.
@@ -63,8 +59,7 @@ func (r Reading) Interval() Interval {
 func (r Reading) MarshalJSON() ([]byte, error) {
 	var message *string
 	if r.Err != nil {
-		s := r.Err.Error()
-		message = &s
+		message = new(r.Err.Error())
 	}
 	return json.Marshal(struct {
 		Name        string        `json:"name"`
@@ -83,8 +78,7 @@ func millis(d time.Duration, known bool) *knock.Millis {
 	if !known {
 		return nil
 	}
-	m := knock.Millis(d)
-	return &m
+	return new(knock.Millis(d))
 }
 
 // LocalClock is this machine's clock.
@@ -123,8 +117,7 @@ type Report struct {
 	Known             bool
 }
 
-// Interval returns the skews that the report allows; it means nothing unless
-// Known.
+// Interval returns the skews that the report allows, if Known.
 func (r Report) Interval() Interval {
 	return Interval{r.Skew - r.Uncertainty, r.Skew + r.Uncertainty}
 }
@@ -150,7 +143,6 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 		if r.Of != of || r.Err != nil {
 			continue
 		}
-		all[i].Outvoted = false
 		voters = append(voters, i)
 		if r.period == 0 {
 			whole = append(whole, r.Interval())
@@ -164,25 +156,17 @@ func vote(all []Reading, of Side) (offset, uncertainty time.Duration, known bool
 		spans = append(spans, all[i].Interval())
 	}
 	best, agree, known := Intersect(spans)
-	if !known {
-		return 0, 0, false
-	}
 	for n, i := range voters {
-		all[i].Outvoted = !agree[n]
+		all[i].Outvoted = known && !agree[n]
 	}
-	return best.Middle(), best.HalfWidth(), true
+	return best.Middle(), best.HalfWidth(), known
 }
 
 // MarshalJSON implements [encoding/json.Marshaler]. What is not known is null.
 func (r Report) MarshalJSON() ([]byte, error) {
 	var offset *int
 	if r.Known {
-		k := HourOffset(r.Local.Time, r.Skew)
-		offset = &k
-	}
-	sources := r.Sources
-	if sources == nil {
-		sources = []Reading{}
+		offset = new(HourOffset(r.Local.Time, r.Skew))
 	}
 	return json.Marshal(struct {
 		Schema      int           `json:"schema"`
@@ -193,5 +177,79 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Skew        *knock.Millis `json:"skew_ms"`
 		Uncertainty *knock.Millis `json:"uncertainty_ms"`
 		HourOffset  *int          `json:"hour_offset"`
-	}{r.Schema, r.Host, r.Address, r.Local, sources, millis(r.Skew, r.Known), millis(r.Uncertainty, r.Known), offset})
+	}{r.Schema, r.Host, r.Address, r.Local, append([]Reading{}, r.Sources...), millis(r.Skew, r.Known), millis(r.Uncertainty, r.Known), offset})
+}
+
+// Interval is a range of offsets of a clock from this machine's. Both ends belong
+// to it.
+type Interval struct{ Low, High time.Duration }
+
+// Middle returns the middle of the interval.
+func (i Interval) Middle() time.Duration { return i.Low + i.HalfWidth() }
+
+// HalfWidth returns how far the ends are from the middle, rounded down.
+func (i Interval) HalfWidth() time.Duration { return (i.High - i.Low) / 2 }
+
+// Contains reports whether d is in the interval.
+func (i Interval) Contains(d time.Duration) bool { return i.Low <= d && d <= i.High }
+
+// common returns the offsets of both intervals. Its ends are reversed if there are
+// none.
+func (i Interval) common(j Interval) Interval {
+	return Interval{max(i.Low, j.Low), min(i.High, j.High)}
+}
+
+// Intersect returns the offsets that most intervals contain, like Marzullo's
+// algorithm and NTP's selection (RFC 5905, 11.2.1), and which intervals agree with
+// them. Spans with equally many votes count as one if an interval covers them all;
+// else ok is false. An interval whose ends are reversed agrees with nothing.
+func Intersect(all []Interval) (best Interval, agree []bool, ok bool) {
+	agree = make([]bool, len(all))
+	var spans []Interval // those with the most votes, from low to high
+	votes := 1
+	for _, a := range all {
+		// A span of most votes starts where an interval starts.
+		span, n := Interval{a.Low, a.High}, 0
+		for _, b := range all {
+			if b.Contains(a.Low) {
+				n++
+				span.High = min(span.High, b.High)
+			}
+		}
+		switch {
+		case n < votes || slices.Contains(spans, span):
+		case n > votes:
+			votes, spans = n, []Interval{span}
+		default:
+			spans = append(spans, span)
+		}
+	}
+	if len(spans) == 0 {
+		return Interval{}, agree, false
+	}
+	best = spans[0]
+	for _, s := range spans {
+		best = Interval{min(best.Low, s.Low), max(best.High, s.High)}
+	}
+	if len(spans) > 1 && !slices.ContainsFunc(all, func(i Interval) bool { return i.common(best) == best }) {
+		return Interval{}, agree, false
+	}
+	for i, a := range all {
+		agree[i] = a.Low <= a.High && a.Low <= best.High && best.Low <= a.High
+	}
+	return best, agree, true
+}
+
+// FromKnock returns the offsets of the server's clock that an opened gate allows.
+// x seconds into this machine's hour, hour offset k opens the gate while the skew
+// is within [3600k - x, 3600(k+1) - x). now is this machine's time, without skew.
+func FromKnock(now time.Time, hourOffset int) Interval {
+	start := knock.HourOf(now).Add(hourOffset).Start().Sub(now)
+	return Interval{start, start + time.Hour - 1}
+}
+
+// HourOffset returns how many hours the server's hour is later than this
+// machine's at its time now, if the server's clock is ahead by skew.
+func HourOffset(now time.Time, skew time.Duration) int {
+	return knock.HourOf(now.Add(skew)).Sub(knock.HourOf(now))
 }

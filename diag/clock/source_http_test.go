@@ -25,7 +25,7 @@ func askWeb(t *testing.T, h http.Handler) clock.Reading {
 
 func askHTTP(t *testing.T, port uint16) clock.Reading {
 	t.Helper()
-	return source(t, read(t, clock.Clocks{Ports: clock.Ports{HTTP: port}}, "server.example.org"), clock.SourceHTTP)
+	return source(t, read(t, clock.Clocks{Ports: clock.Ports{clock.SourceHTTP: port}}, "server.example.org"), clock.SourceHTTP)
 }
 
 // with adds header lines to answers with the right Date.
@@ -82,7 +82,7 @@ func TestWebOnce(t *testing.T) {
 
 	s := httptest.NewServer(dated(skew))
 	defer s.Close()
-	c := clock.Clocks{Ports: clock.Ports{HTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
+	c := clock.Clocks{Ports: clock.Ports{clock.SourceHTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
 	right(t, source(t, read(t, c, "localhost"), clock.SourceHTTP), skew, time.Second)
 }
 
@@ -245,6 +245,6 @@ func TestWebHostile(t *testing.T) {
 func TestWebNoTLS(t *testing.T) {
 	s := httptest.NewServer(dated(0))
 	defer s.Close()
-	c := clock.Clocks{Ports: clock.Ports{HTTPS: portOf(s.Listener.Addr().String())}}
+	c := clock.Clocks{Ports: clock.Ports{clock.SourceHTTPS: portOf(s.Listener.Addr().String())}}
 	fails(t, source(t, read(t, c, "localhost"), clock.SourceHTTPS), "no TLS")
 }

@@ -85,8 +85,7 @@ func readTimestampReply(b []byte, request [icmpTimestampLen]byte, from, to time.
 	}
 	received, sent := binary.BigEndian.Uint32(b[12:]), binary.BigEndian.Uint32(b[16:])
 	// The high bit marks times that are not milliseconds since midnight UTC.
-	limit := uint32(day.Milliseconds())
-	if received >= limit || sent >= limit {
+	if int64(max(received, sent)) >= day.Milliseconds() {
 		return Interval{}, errOtherTime
 	}
 	// Each time was cut to a millisecond, and some kernels read one a tick old.
@@ -99,10 +98,7 @@ func readTimestampReply(b []byte, request [icmpTimestampLen]byte, from, to time.
 }
 
 // sinceMidnight returns the time of the day in UTC.
-func sinceMidnight(t time.Time) time.Duration {
-	t = t.UTC()
-	return t.Sub(time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC))
-}
+func sinceMidnight(t time.Time) time.Duration { return t.Sub(t.Truncate(day)) }
 
 // wrap returns the offset within half a day that differs from d by whole days.
 func wrap(d time.Duration) time.Duration { return d - d.Round(day) }

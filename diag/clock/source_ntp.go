@@ -13,17 +13,13 @@ import (
 	"rapport/knock"
 )
 
-// localName is the source's name for an NTP server.
-func localName(server string) string { return SourceNTP + " " + knock.Clean(server, 80) }
-
 // localNTP asks an NTP server for the true time. Its uncertainty is the distance
 // to its own source that it reports, and half the round trip.
 func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, error) {
-	address := server
 	if _, _, err := net.SplitHostPort(server); err != nil {
-		address = net.JoinHostPort(strings.Trim(server, "[]"), "123")
+		server = net.JoinHostPort(strings.Trim(server, "[]"), "123")
 	}
-	r, err := a.queryNTP(ctx, address)
+	r, err := a.queryNTP(ctx, server)
 	if err != nil {
 		return Interval{}, "", err
 	}
@@ -39,7 +35,7 @@ func (a *asker) localNTP(ctx context.Context, server string) (Interval, string, 
 // serverNTP asks the host itself. Its clock is read as it is, right or wrong: the
 // distance to its own source does not matter.
 func (a *asker) serverNTP(ctx context.Context) (Interval, string, error) {
-	r, err := a.queryNTP(ctx, a.address(a.ports.NTP, 123))
+	r, err := a.queryNTP(ctx, a.address(SourceNTP).String())
 	if err != nil {
 		return Interval{}, "", err
 	}

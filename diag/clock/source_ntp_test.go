@@ -98,7 +98,7 @@ func TestServerNTP(t *testing.T) {
 		"short":               {server: ntpServer{short: true}, fails: "invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := source(t, read(t, clock.Clocks{Ports: clock.Ports{NTP: serveNTP(t, tt.server)}}, "localhost"), clock.SourceNTP)
+			r := source(t, read(t, clock.Clocks{Ports: clock.Ports{clock.SourceNTP: serveNTP(t, tt.server)}}, "localhost"), clock.SourceNTP)
 			if tt.fails != "" {
 				fails(t, r, tt.fails)
 				return

@@ -3,6 +3,7 @@ package clock
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,24 +22,29 @@ const maxGreeting = 1024
 // smtp reads the greeting of the host's mail server, which holds the time with
 // Exim, Sendmail and others.
 func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
+	return a.overTCP(ctx, SourceSMTP, readGreeting, func(greeting string, conn io.Writer) (time.Time, error) {
+		// A client that leaves without QUIT is logged as a fault.
+		_, _ = io.WriteString(conn, "QUIT\r\n")
+		return greetingTime(greeting)
+	})
+}
+
+// overTCP connects to a service that tells the time unasked. read reads its answer,
+// and told finds the time in it.
+func (a *asker) overTCP(ctx context.Context, source string, read func(io.Reader) (string, error), told func(string, io.Writer) (time.Time, error)) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.address(a.ports.SMTP, 25))
+	conn, err := dial(ctx, "tcp", a.address(source).String())
 	if err != nil {
 		return Interval{}, "", err
 	}
 	defer conn.Close()
-	greeting, err := readGreeting(conn)
+	answer, err := read(conn)
 	to := a.now()
 	if err != nil {
 		return Interval{}, "", err
 	}
-	// A client that leaves without QUIT is logged as a fault.
-	_, _ = io.WriteString(conn, "QUIT\r\n")
-	sent, err := greetingTime(greeting)
-	if err != nil {
-		return Interval{}, "", err
-	}
-	return withinSecond(sent, from, to), "", nil
+	sent, err := told(answer, conn)
+	return withinSecond(sent, from, to), "", err
 }
 
 // readGreeting reads a reply of one or more lines, the last of which has a
@@ -110,26 +116,18 @@ func zoneOffset(zone string) (time.Duration, bool) {
 
 // daytime asks the daytime service (RFC 867) over TCP.
 func (a *asker) daytime(ctx context.Context) (Interval, string, error) {
-	from := a.now()
-	conn, err := dial(ctx, "tcp", a.address(a.ports.Daytime, 13))
-	if err != nil {
-		return Interval{}, "", err
+	read := func(r io.Reader) (string, error) {
+		in := bufio.NewReader(io.LimitReader(r, maxGreeting))
+		text, err := in.ReadString('\n')
+		for err == nil && strings.TrimSpace(text) == "" { // NIST's begins with an empty line
+			text, err = in.ReadString('\n')
+		}
+		if text != "" && errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return text, err
 	}
-	defer conn.Close()
-	in := bufio.NewReader(io.LimitReader(conn, maxGreeting))
-	text, err := in.ReadString('\n')
-	for err == nil && strings.TrimSpace(text) == "" { // NIST's begins with an empty line
-		text, err = in.ReadString('\n')
-	}
-	to := a.now()
-	if err != nil && (text == "" || !errors.Is(err, io.EOF)) {
-		return Interval{}, "", err
-	}
-	sent, err := daytimeTime(text)
-	if err != nil {
-		return Interval{}, "", err
-	}
-	return withinSecond(sent, from, to), "", nil
+	return a.overTCP(ctx, SourceDaytime, read, func(text string, _ io.Writer) (time.Time, error) { return daytimeTime(text) })
 }
 
 // daytimeLayouts are the layouts of daytime services, without the zone. RFC 867
@@ -186,4 +184,26 @@ func daytimeTime(answer string) (time.Time, error) {
 		return t.Add(-offset), nil
 	}
 	return time.Time{}, fmt.Errorf("no time in %q", knock.Clean(text, 60))
+}
+
+// time37 asks the time service (RFC 868) over TCP.
+func (a *asker) time37(ctx context.Context) (Interval, string, error) {
+	read := func(r io.Reader) (string, error) {
+		var answer [4]byte
+		_, err := io.ReadFull(r, answer[:])
+		return string(answer[:]), err
+	}
+	return a.overTCP(ctx, SourceTime, read, func(answer string, _ io.Writer) (time.Time, error) {
+		return time37Time([4]byte([]byte(answer)), a.now()), nil
+	})
+}
+
+// time37Time reads the seconds since 1900. They restart every 136 years, next in
+// 2036, so it returns the time nearest to near.
+func time37Time(answer [4]byte, near time.Time) time.Time {
+	const cycle = int64(1) << 32
+	seconds := time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC).Unix() + int64(binary.BigEndian.Uint32(answer[:]))
+	// Since 1970 no machine's clock is more than half a cycle behind the first.
+	cycles := (near.Unix() - seconds + cycle/2) / cycle
+	return time.Unix(seconds+cycles*cycle, 0).UTC()
 }

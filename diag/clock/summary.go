@@ -9,28 +9,36 @@ import (
 	"rapport/knock/phrase"
 )
 
-// agreement is the largest offset between clocks that count as equal.
-const agreement = time.Second
-
-// vague is the uncertainty above which no minutes are shown. A knock is known to
-// the hour alone.
-const vague = time.Minute
+const (
+	agreement = time.Second // the largest offset between clocks that count as equal
+	vague     = time.Minute // the uncertainty above which no minutes are shown
+)
 
 // Summary says in one lower-case line how far the server's clock is off: which
 // hour's sequence it expects at this machine's time now, and when that changes.
 func (r Report) Summary(now time.Time) string {
-	if !r.Known {
-		return "the server's clock is not known: " + r.whyUnknown()
+	switch names, answered := r.asked(Server); {
+	case r.Known:
+	case len(answered) > 0:
+		return "the server's clock is not known: its sources contradict each other: " + strings.Join(answered, ", ")
+	case len(names) > 0:
+		return "the server's clock is not known: none of " + strings.Join(names, ", ") + " gave it"
+	default:
+		return "the server's clock is not known: nothing was asked"
 	}
 	now = now.UTC()
 	span := r.Interval()
 	low, high := HourOffset(now, span.Low), HourOffset(now, span.High)
 	skew := r.Skew.Round(time.Second)
+	changing := ""
+	if low != high {
+		changing = "; its hour changes about now"
+	}
 	switch {
 	case r.Uncertainty > vague:
 		return fmt.Sprintf("the server expects the sequence of %s: its clock is %s", hours(now, low, high), between(span))
 	case r.Skew.Abs() < agreement:
-		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing(low, high))
+		return fmt.Sprintf("the server's clock agrees with this machine's (%+.3f s)%s", r.Skew.Seconds(), changing)
 	}
 
 	text := "the server is " + phrase.Ahead(skew)
@@ -45,28 +53,20 @@ func (r Report) Summary(now time.Time) string {
 	case change == 0:
 		text += ": it expects the sequence of " + hours(now, here, here)
 	default:
-		next := short(knock.HourOf(now.Add(skew)).Add(1))
-		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), next, past(change, change))
+		next := knock.HourOf(now).Add(here + 1)
+		text += fmt.Sprintf(": it expects the sequence of %s, and of %s from %s", hours(now, here, here), ShortHour(next), past(change, change))
 	}
-	return text + changing(low, high)
+	return text + changing
 }
 
 // LocalSummary says in a few words what is known of this machine's own clock.
 func (r Report) LocalSummary() string {
-	var asked, answered int
-	for _, s := range r.Sources {
-		if s.Of == Local {
-			asked++
-			if s.Err == nil {
-				answered++
-			}
-		}
-	}
+	asked, answered := r.asked(Local)
 	offset := r.Local.Offset.Round(time.Second)
 	switch {
-	case asked == 0:
+	case len(asked) == 0:
 		return "not compared with NTP: no server was named"
-	case answered == 0:
+	case len(answered) == 0:
 		return "not compared with NTP: no server gave the time"
 	case !r.Local.Known:
 		return "not compared with NTP: the servers contradict each other"
@@ -102,33 +102,18 @@ func (r Reading) Text() string {
 	return text
 }
 
-// changing adds a remark if the server's hour changes about now.
-func changing(low, high int) string {
-	if low == high {
-		return ""
-	}
-	return "; its hour changes about now"
-}
-
-// whyUnknown says why there is no skew.
-func (r Report) whyUnknown() string {
-	var offsets, names []string
+// asked returns the names of a side's sources, and of those that answered with
+// their offsets.
+func (r Report) asked(of Side) (names, answered []string) {
 	for _, s := range r.Sources {
-		if s.Of != Server {
-			continue
+		if s.Of == of {
+			names = append(names, s.Name)
+			if s.Err == nil {
+				answered = append(answered, s.Name+" "+phrase.Offset(s.Offset))
+			}
 		}
-		if s.Err == nil {
-			offsets = append(offsets, fmt.Sprintf("%s %s", s.Name, phrase.Offset(s.Offset)))
-		}
-		names = append(names, s.Name)
 	}
-	switch {
-	case len(offsets) > 0:
-		return "its sources contradict each other: " + strings.Join(offsets, ", ")
-	case len(names) > 0:
-		return "none of " + strings.Join(names, ", ") + " gave it"
-	}
-	return "nothing was asked"
+	return names, answered
 }
 
 // hours names one hour, or the first and the last of several, by their offsets:
@@ -139,7 +124,7 @@ func hours(now time.Time, low, high int) string {
 		if offset < -23 || offset > 23 {
 			return h.String()
 		}
-		return short(h)
+		return ShortHour(h)
 	}
 	switch high - low {
 	case 0:
@@ -150,8 +135,8 @@ func hours(now time.Time, low, high int) string {
 	return name(low) + " to " + name(high)
 }
 
-// short returns an hour as 05h.
-func short(h knock.Hour) string { return h.Start().Format("15h") }
+// ShortHour returns an hour as 05h.
+func ShortHour(h knock.Hour) string { return h.Start().Format("15h") }
 
 // past writes a time past the hour: :19, or :18:40 where change has seconds.
 func past(d, change time.Duration) string {

@@ -11,11 +11,8 @@ import (
 )
 
 const (
-	// guardTime is how long a gate ignores a source that went over its guard.
-	guardTime = time.Minute
-	// maxRefill bounds how long a scan without a deadline waits for its budget in
-	// all.
-	maxRefill = 5 * time.Minute
+	guardTime = time.Minute     // how long a gate ignores a source that went over its guard
+	maxRefill = 5 * time.Minute // how long a scan without a deadline waits for its budget in all
 )
 
 // budget counts the wrong ports that a gate's sweep guard still forgives: a token
@@ -25,15 +22,14 @@ const (
 type budget struct {
 	guard int // tokens a minute, and the size of the bucket
 	spent float64
-	at    time.Time // when spent was computed
+	at    time.Time // when spent was computed, and the last knock sent
 	total int       // knocks in all
-	last  time.Time // when the last one was sent
 }
 
 // spend records n knocks.
 func (b *budget) spend(n int, now time.Time) {
 	b.spent = b.owed(now) + float64(n)
-	b.at, b.last = now, now
+	b.at = now
 	b.total += n
 }
 
@@ -55,15 +51,10 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
 }
 
-// stage is a list of candidates that are tried together.
-type stage struct {
-	of []int // indices
-	// after says that [Scan.Between] is called after this stage.
-	after bool
-}
-
-// inStages returns the candidates in the order in which they are tried, and the
-// stages. likely is the hour offset that the clocks show, or 0.
+// inStages returns the candidates in the order in which they are tried, and in stages
+// the indices of those that are tried together. [Scan.Between] is called after the
+// stage with the index between, if there is one. likely is the hour offset that the
+// clocks show, or 0.
 //
 // With a known guard, other hours and slips in range or secret take turns, all in
 // one stage that the budget paces. Without one, the first stage holds the slips
@@ -71,15 +62,17 @@ type stage struct {
 // right one costs nothing. Then come the other hours, which cost nothing if range
 // and secret are right: twice, since one lost packet hides the right one, but
 // once on loopback. The rest comes last.
-func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []solve.Candidate) ([]solve.Candidate, []stage) {
-	var own, slips, rest []solve.Candidate
-	out := slices.Clone(first)
+func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, between int) {
+	var first, own, slips, rest []solve.Candidate
+	if s.Proven != nil {
+		first = append(first, *s.Proven)
+	}
 	for _, h := range all {
 		mine := h.Range == t.Range && h.Variant == solve.AsGiven
 		switch {
-		case slices.Contains(first, h):
-		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && spent == 0):
-			out = append(out, h) // unless the caller has just sent that sequence
+		case s.Proven != nil && h == *s.Proven:
+		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0):
+			first = append(first, h) // unless the caller has just sent that sequence
 		case mine:
 			own = append(own, h)
 		case h.Offset == likely && slipRank(h, t) >= 0:
@@ -89,30 +82,34 @@ func inStages(all []solve.Candidate, t knock.Target, likely, spent int, first []
 		}
 	}
 	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	add := func(lists ...[]solve.Candidate) {
+		var next []int
+		for _, h := range slices.Concat(lists...) {
+			next = append(next, len(out))
+			out = append(out, h)
+		}
+		stages = append(stages, next)
+	}
 	if t.SweepGuard > 0 {
 		for len(own) > 0 || len(slips) > 0 {
 			n, m := min(1, len(own)), min(1, len(slips))
-			out = append(append(out, slips[:m]...), own[:n]...)
+			first = append(append(first, slips[:m]...), own[:n]...)
 			own, slips = own[n:], slips[m:]
 		}
-		out = append(out, rest...)
-		return out, []stage{{of: indices(0, len(out))}}
+		add(first, rest)
+		return out, stages, -1
 	}
-	n := min(max((script.DefaultSweepGuard-spent)/knock.Knocks+1-len(out), 0), len(slips))
-	out = append(out, slips[:n]...)
-	stages := []stage{{of: indices(0, len(out))}}
+	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
+	add(first, slips[:n])
 	for _, hours := range splitHours(own) {
-		stages = append(stages, stage{of: indices(len(out), len(out)+len(hours))})
-		out = append(out, hours...)
+		add(hours)
 	}
-	stages[len(stages)-1].after = true
+	between = len(stages) - 1
 	if !t.Addr.Addr().IsLoopback() {
 		stages = append(stages, stages[1:]...)
-		stages[len(stages)-1].after = false
 	}
-	before := len(out)
-	out = append(append(out, slips[n:]...), rest...)
-	return out, append(stages, stage{of: indices(before, len(out))})
+	add(slips[n:], rest)
+	return out, stages, between
 }
 
 // ownHours is how many hours around the server's have ports that the guard does
@@ -139,14 +136,6 @@ func splitHours(hours []solve.Candidate) [][]solve.Candidate {
 		return [][]solve.Candidate{hours}
 	}
 	return [][]solve.Candidate{near, past, future}
-}
-
-// indices returns the numbers from from to to-1.
-func indices(from, to int) (all []int) {
-	for i := from; i < to; i++ {
-		all = append(all, i)
-	}
-	return all
 }
 
 // slipRank ranks a range or variant that is not the client's: the lower, the

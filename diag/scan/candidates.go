@@ -94,12 +94,6 @@ func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high
 	return low, high
 }
 
-// likelyOffset is the hour offset that the clocks show, or 0.
-func likelyOffset(now time.Time, t knock.Target, clock *clock.Report) int {
-	low, high := clockOffsets(now, t, clock)
-	return (low + high) / 2
-}
-
 // neighbours returns the ranges with one end or both off by one.
 func neighbours(r knock.Range) (all []knock.Range) {
 	for _, d := range [][2]int{{0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, -1}} {
@@ -112,20 +106,15 @@ func neighbours(r knock.Range) (all []knock.Range) {
 
 // announce says what a scan sends, and what that reveals to an eavesdropper.
 func announce(all []solve.Candidate) string {
-	hours, ranges := map[knock.Hour]bool{}, map[knock.Range]bool{}
-	var first, last solve.Candidate
-	for i, h := range all {
-		hours[h.Hour], ranges[h.Range] = true, true
-		if i == 0 || h.Offset < first.Offset {
-			first = h
-		}
-		if i == 0 || h.Offset > last.Offset {
-			last = h
-		}
-	}
-	if len(hours) == 0 {
+	if len(all) == 0 {
 		return "nothing to try"
 	}
+	hours, ranges := map[knock.Hour]bool{}, map[knock.Range]bool{}
+	for _, h := range all {
+		hours[h.Hour], ranges[h.Range] = true, true
+	}
+	byOffset := func(a, b solve.Candidate) int { return cmp.Compare(a.Offset, b.Offset) }
+	first, last := slices.MinFunc(all, byOffset), slices.MaxFunc(all, byOffset)
 	s := fmt.Sprintf("trying %d candidates: %s, %s", len(all), phrase.Plural(len(hours), "hour"), phrase.Plural(len(ranges), "range"))
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)

@@ -6,20 +6,15 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate/script"
 )
 
 const (
-	// maxPasses bounds how often the candidates that fit one hit are scanned.
-	maxPasses = 3
-	// maxConfirmations bounds how many candidates that fit a hit get a handshake of
-	// their own.
-	maxConfirmations = 6
+	maxPasses        = 3  // of the candidates that fit one hit
+	maxConfirmations = 6  // candidates that fit a hit and get a handshake of their own
+	maxUnconfirmed   = 10 // hits that may fail to repeat: each costs a window
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
 	maxLate = 12
-	// maxUnconfirmed bounds how many hits may fail to repeat: each costs a window.
-	maxUnconfirmed = 10
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond
@@ -30,7 +25,7 @@ const (
 // search continues: someone else's handshake, or a mix of several candidates'
 // ports, can open a gate too.
 func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error) {
-	for len(todo) > 0 && !found && r.report.Stopped == "" {
+	for len(todo) > 0 && r.report.Stopped == "" {
 		n, err := r.afford(ctx, len(todo))
 		if err != nil || n == 0 {
 			return false, err
@@ -51,7 +46,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations)]
-		if found, err = r.confirmFirst(ctx, confirmed); found || err != nil || r.report.Stopped != "" {
+		if found, err := r.confirmFirst(ctx, confirmed); found || err != nil || r.report.Stopped != "" {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -60,23 +55,24 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		// A candidate that fits but got no handshake of its own stays to be tried.
 		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
-		if r.recordUnconfirmed(confirmed); len(r.unconfirmed) >= maxUnconfirmed {
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed {
 			r.report.Stopped = "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
 		}
 	}
-	return found, nil
+	return false, nil
 }
 
 // recordUnconfirmed records a hit that did not repeat, also one that no candidate
 // explains.
 func (r *scanRun) recordUnconfirmed(fits []int) {
-	best := -1
-	if len(fits) > 0 {
-		best = fits[0]
-		r.report.Unconfirmed = append(r.report.Unconfirmed, r.all[best])
-		r.report.Cells[best].State = Tried
+	if len(fits) == 0 {
+		r.unexplained++
+	} else {
+		best := &r.report.Cells[fits[0]]
+		best.State = Tried
+		r.unconfirmed = append(r.unconfirmed, fits[0])
+		r.report.Unconfirmed = append(r.report.Unconfirmed, best.Candidate)
 	}
-	r.unconfirmed = append(r.unconfirmed, best)
 	r.report.Opened, r.report.Confirming = nil, false
 	r.notify(true)
 }
@@ -85,9 +81,9 @@ func (r *scanRun) recordUnconfirmed(fits []int) {
 func (r *scanRun) plan(of []int) scanPlan {
 	ports := make([][knock.Knocks]uint16, len(of))
 	for n, i := range of {
-		ports[n] = r.ports[i]
+		ports[n] = r.ports(i)
 	}
-	return newScanPlan(ports, r.target, paceTo(r.target.Addr.Addr()))
+	return newScanPlan(ports, r.target, r.pace)
 }
 
 // filter returns the candidates that fit a hit, the best first. Many of thousands
@@ -101,8 +97,8 @@ func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		if len(fits) <= maxConfirmations || pass == maxPasses || r.target.SweepGuard > 0 {
 			return fits, nil
 		}
-		if !knock.Wait(ctx, r.target.Window+time.Second) {
-			return nil, context.Cause(ctx)
+		if err := r.windowOver(ctx); err != nil {
+			return nil, err
 		}
 		again := r.plan(fits)
 		n, err := r.try(ctx, again, fits)
@@ -117,26 +113,21 @@ func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]
 // until one opens the gate.
 func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	if len(fits) == 0 {
-		if !knock.Wait(ctx, r.target.Window+time.Second) {
-			return false, context.Cause(ctx)
-		}
-		return false, nil
+		return false, r.windowOver(ctx)
 	}
-	found := r.all[fits[0]]
-	r.report.Opened, r.report.Confirming = &found, true
+	r.report.Opened, r.report.Confirming = new(r.report.Cells[fits[0]].Candidate), true
 	r.report.Cells[fits[0]].State = Hit
 	r.notify(true)
 	if r.report.SSH.State == knock.SSHRefusing {
 		r.report.Stopped = r.report.SSH.Summary()
 		return false, nil
 	}
-	if !knock.Wait(ctx, r.target.Window+time.Second) {
-		return false, context.Cause(ctx)
-	}
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
 		// A stand-in may open late: the next handshake must not get the credit.
-		if n > 0 && r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, r.target.Window+time.Second) {
-			return false, context.Cause(ctx)
+		if n == 0 || r.target.Addr.Addr().IsLoopback() {
+			if err := r.windowOver(ctx); err != nil {
+				return false, err
+			}
 		}
 		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
 			return opened, err
@@ -148,16 +139,13 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 // confirmAgain makes the handshakes of unconfirmed hits again, after a sweep guard
 // that may have ignored them has forgotten this address.
 func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
-	aside := slices.DeleteFunc(slices.Clone(r.unconfirmed), func(i int) bool { return i < 0 })
-	if len(aside) == 0 {
+	if len(r.unconfirmed) == 0 {
 		return false, nil
 	}
-	if b := r.budget; r.target.SweepGuard == 0 && !r.Unguarded && b.total > script.DefaultSweepGuard && !r.target.Addr.Addr().IsLoopback() {
-		if !knock.Wait(ctx, guardTime+time.Second-time.Since(b.last)) {
-			return false, context.Cause(ctx)
-		}
+	if r.beyondGuard() && !r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, guardTime+time.Second-time.Since(r.budget.at)) {
+		return false, context.Cause(ctx)
 	}
-	for _, i := range aside[:min(len(aside), maxConfirmations)] {
+	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
 		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
 			return opened, err
 		}
@@ -168,12 +156,11 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // confirm makes the handshake of one candidate between two probes of SSH, and
 // records it if it opens the gate.
 func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
-	var packets []knock.Packet
 	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
 		return false, err
 	}
-	packets = append(packets, knock.Packet{Probe: true})
-	for k, port := range r.ports[i] {
+	packets := []knock.Packet{{Probe: true}}
+	for k, port := range r.ports(i) {
 		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
@@ -186,9 +173,8 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 			return false, err
 		}
 		if v.Hit > 0 {
-			found := r.all[i]
 			r.report.SSH = v.SSH
-			r.report.Opened, r.report.Confirmed = &found, true
+			r.report.Opened, r.report.Confirmed = new(r.report.Cells[i].Candidate), true
 			for n, c := range r.report.Cells {
 				if c.State == Hit {
 					r.report.Cells[n].State = Tried
@@ -197,8 +183,8 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 			r.report.Cells[i].State = Hit
 			return true, nil
 		}
-		if !knock.Wait(ctx, r.target.Window+time.Second) {
-			return false, context.Cause(ctx)
+		if err := r.windowOver(ctx); err != nil {
+			return false, err
 		}
 	}
 	return false, nil
@@ -216,7 +202,7 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case r.target.SweepGuard < knock.Knocks,
-		r.NoRefill && wait > 0,
+		r.Proven != nil && wait > 0,
 		bounded && now.Add(wait).After(deadline),
 		!bounded && r.refillWait+wait > maxRefill:
 		return 0, nil

@@ -11,18 +11,13 @@ import (
 
 // pace is how fast a scan goes.
 type pace struct {
-	// knock is the time from one knock to the next of the first four ports.
-	knock time.Duration
+	knock time.Duration // from one knock to the next of the first four ports
 	// fifth is the time from one fifth knock to the next; SSH is probed half of it
-	// later. All sockets are closed as soon as one probe is accepted, so fifth does
-	// not depend on the round trip: it only has to exceed the time that this
-	// machine takes to close them.
-	fifth time.Duration
-	// answer is how long an answer may take.
-	answer time.Duration
-	// trail is how long after the last probe SSH is probed once more, for a gate
-	// that is late; zero for none.
-	trail time.Duration
+	// later. All sockets are closed as soon as one probe is accepted, so fifth only
+	// has to exceed the time that this machine takes to close them.
+	fifth  time.Duration
+	answer time.Duration // how long an answer may take
+	trail  time.Duration // from the last probe to one more, for a gate that is late; zero for none
 }
 
 // stagePause is the least time between the knocks of one phase and the next, so
@@ -44,16 +39,11 @@ func paceTo(addr netip.Addr) pace {
 
 // onLink reports whether addr is in a network of this machine.
 func onLink(addr netip.Addr) bool {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return false
-	}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.Contains(addr.WithZone("").AsSlice()) {
-			return true
-		}
-	}
-	return false
+	all, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.Contains(addr.WithZone("").AsSlice())
+	})
 }
 
 // scanPlan is what a scan sends, and when. It is plain data, from which a hit is
@@ -65,11 +55,9 @@ type scanPlan struct {
 	window  time.Duration
 }
 
-// newScanPlan tries candidates in rounds: port 1 of all of them, then all ports 2,
-// 3 and 4, then one by one port 5 and a probe of SSH. Wrong ports reset nothing.
-// In a round each knock comes well within a window of the one before it. A small
-// range gets small rounds, so that few gates open by the ports of other
-// candidates before a probe. A strict gate gets one candidate a round.
+// newScanPlan tries candidates in rounds, as the package's documentation says. In a
+// round each knock comes well within a window of the one before it. A small range
+// gets small rounds, so that few gates open by the ports of other candidates.
 func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
 	budget := max(t.Window-time.Second, t.Window/2) - stagePause
@@ -98,17 +86,6 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 		p.packets = append(p.packets, knock.Packet{At: at + speed.trail, Probe: true})
 	}
 	return p
-}
-
-// knocksTo returns the knocks to each port, in order.
-func (p scanPlan) knocksTo() map[uint16][]int {
-	to := map[uint16][]int{}
-	for i, s := range p.packets {
-		if !s.Probe {
-			to[s.Port] = append(to[s.Port], i)
-		}
-	}
-	return to
 }
 
 // opens returns the index of the packet that opens a gate with these ports, -1 for
@@ -159,8 +136,13 @@ func (p scanPlan) explain(hit int) (fits []int) {
 	if n < 0 {
 		return nil
 	}
-	const late = 3 // probes
-	to := p.knocksTo()
+	const late = 3           // probes
+	to := map[uint16][]int{} // the knocks to each port, in order
+	for i, s := range p.packets {
+		if !s.Probe {
+			to[s.Port] = append(to[s.Port], i)
+		}
+	}
 	for _, forgets := range []bool{true, false} {
 		opened := make([]int, len(p.ports))
 		for i, ports := range p.ports {

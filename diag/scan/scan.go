@@ -1,3 +1,21 @@
+// Package scan finds the hour, range and secret variant that open a gate, by trying
+// many candidates in one pass.
+//
+// [Candidates] lists what is worth trying, the likeliest first. [Scan.Run] tries them
+// in rounds. Wrong ports do not reset the article's gate, so a round sends port 1 of
+// all its candidates, then all ports 2, 3 and 4, then one by one port 5 and a probe of
+// SSH. The first probe that is answered names the candidate; where several fit,
+// handshakes of their own decide. A hit counts as confirmed if its handshake opens the
+// gate once more after the window. A strict gate gets one candidate a round.
+//
+// A gate may have a sweep guard, which ignores an address after too many wrong ports
+// a minute. If the guard is known (knock.Target.SweepGuard), the scan never exceeds
+// it and waits; if it is not, the likeliest candidates come within the usual guard,
+// and [Report].BeyondGuard counts the others.
+//
+// Knocks of past hours are useless to an eavesdropper. Knocks of future hours are
+// not, and are sent only if Scan.Future asks for it; [Report].Announce says so before
+// the first packet.
 package scan
 
 import (
@@ -5,7 +23,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -15,32 +32,25 @@ import (
 	"rapport/knock/solve"
 )
 
-// bannerTimeout is how long the banner of what accepts is waited for.
-const bannerTimeout = 4 * time.Second
-
 // Scan finds out which hour, range and secret variant open a gate. The zero Scan
 // tries this hour.
 type Scan struct {
-	Client *knock.Client // nil is the zero Client
+	Client *knock.Client
 	// Past and Future are how many hours before and after the client's are tried,
-	// usually DefaultPast and 0. An eavesdropper can replay the knocks of future
-	// hours when they come.
+	// usually DefaultPast and 0. Knocks of future hours can be replayed later.
 	Past, Future int
 	Also         []knock.Range // further ranges to try
 	Clock        *clock.Report // what is known of the server's clock, or nil
 	// Shut is what SSH answers while the gate is shut; SSHUnknown probes first.
 	Shut knock.SSHState
 	RTT  time.Duration // the path's round trip, zero if it is not known
-	// First are candidates to try before all others.
-	First []solve.Candidate
+	// Proven is what the server's rules show that they are made with, if they do: it
+	// is tried first, and then only what a sweep guard forgives at once.
+	Proven *solve.Candidate
 	// Spent is how many knocks at ports of the client's own sequence were sent
 	// right before: a sweep guard counts them, if range or secret is wrong.
-	Spent int
-	// Unguarded says that the gate is known to have no sweep guard.
-	Unguarded bool
-	// NoRefill limits the scan to what a sweep guard forgives at once, as for a
-	// server whose rules show what they are made with.
-	NoRefill bool
+	Spent     int
+	Unguarded bool // the gate is known to have no sweep guard
 	// Between, if not nil, is called after the hours of the client's own range and
 	// secret, unless the sweep guard is known. If it returns true, the scan ends.
 	Between func(context.Context) (bool, error)
@@ -69,50 +79,31 @@ type Report struct {
 	Address string `json:"address"`
 	// Opened is what opened the gate; Confirmed says that a handshake of its own
 	// did so again once the window was over.
-	Opened     *solve.Candidate `json:"opened"`
-	Confirmed  bool             `json:"confirmed"`
-	Candidates int              `json:"hypotheses"`
-	Packets    int              `json:"packets"`
-	// Connections is how many connections to SSH were made.
-	Connections int          `json:"connections"`
-	Elapsed     knock.Millis `json:"elapsed_ms"`
-	// Stopped says why the scan ended before all was tried; empty otherwise.
-	Stopped string `json:"stopped,omitempty"`
-	// WrongPorts is how many knocks were sent that a sweep guard may count as wrong
-	// ports.
-	WrongPorts int `json:"wrong_ports"`
+	Opened      *solve.Candidate `json:"opened"`
+	Confirmed   bool             `json:"confirmed"`
+	Candidates  int              `json:"hypotheses"`
+	Packets     int              `json:"packets"`
+	Connections int              `json:"connections"` // to SSH
+	Elapsed     knock.Millis     `json:"elapsed_ms"`
+	Stopped     string           `json:"stopped,omitempty"` // why the scan ended before all was tried
+	WrongPorts  int              `json:"wrong_ports"`       // knocks that a sweep guard may count as wrong ports
 	// BeyondGuard is how many candidates were tried after the usual guard's budget
 	// was spent: a guarded gate ignored them, unless range and secret are right.
-	BeyondGuard int `json:"beyond_guard,omitempty"`
-	// Untried is how many candidates were not tried for lack of time.
-	Untried int `json:"untried,omitempty"`
-	// Unconfirmed are hits that did not repeat.
-	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"`
+	BeyondGuard int               `json:"beyond_guard,omitempty"`
+	Untried     int               `json:"untried,omitempty"`   // candidates, for lack of time
+	Unconfirmed []solve.Candidate `json:"put_aside,omitempty"` // hits that did not repeat
 	// Announce says what is sent, and what that reveals to an eavesdropper. It is
 	// known before the first packet leaves.
 	Announce string `json:"announce"`
-
 	// Pass is the time until the hit was known or all was tried, without the first
 	// probe and the confirmation.
 	Pass knock.Millis `json:"pass_ms"`
 
-	// SSH is the result of the probe that was answered.
-	SSH knock.SSH `json:"-"`
-	// Cells are all candidates, in the order in which they are tried.
-	Cells []Cell `json:"-"`
-	// Confirming says that a hit is awaiting its confirmation.
-	Confirming bool `json:"-"`
-	// Pausing says that the scan waits until the gate's sweep guard forgives more.
-	Pausing bool `json:"-"`
-
-	// NoRoute says that there was no route to the host.
-	NoRoute bool `json:"-"`
-}
-
-// clone copies r so that later progress does not change the copy.
-func (r Report) clone() Report {
-	r.Cells, r.Unconfirmed = slices.Clone(r.Cells), slices.Clone(r.Unconfirmed)
-	return r
+	SSH        knock.SSH `json:"-"` // of the probe that was answered
+	Cells      []Cell    `json:"-"` // all candidates, in the order in which they are tried
+	Confirming bool      `json:"-"` // a hit is awaiting its confirmation
+	Pausing    bool      `json:"-"` // until the gate's sweep guard forgives more
+	NoRoute    bool      `json:"-"` // to the host; Run's caller sets it
 }
 
 // Tried returns how many candidates were tried so far.
@@ -161,85 +152,65 @@ var (
 )
 
 // Run scans t. on, if not nil, is called with the report so far, on Run's own
-// goroutine: first before anything is sent, then during the scan. It is no error
-// if nothing opens the gate. The report holds what was done, also when there is
-// an error, which wraps [knock.ErrUnreachable] or [knock.ErrSend] or is the cause
-// of ctx's end.
+// goroutine, before anything is sent too. It is no error if nothing opens the gate.
+// The report holds what was done, also when there is an error, which wraps
+// [knock.ErrUnreachable] or [knock.ErrSend] or is the cause of ctx's end.
 func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
-	client := s.Client
-	if client == nil {
-		client = &knock.Client{}
-	}
-	if t.Window == 0 {
-		t.Window = knock.DefaultWindow
-	}
-	now := time.Now
-	if client.Clock != nil {
-		now = client.Clock
+	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
+	now := time.Now()
+	if s.Client.Clock != nil {
+		now = s.Client.Clock()
 	}
 	r := scanRun{
-		Scan: s, client: client, target: t, on: on, start: time.Now(), shut: s.Shut,
+		Scan: s, target: t, on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr()),
 		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
 		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
 	r.budget.spend(s.Spent, r.start)
-	r.all, r.stages = inStages(Candidates(now(), t, s.Past, s.Future, s.Also, s.Clock), t, likelyOffset(now(), t, s.Clock), s.Spent, s.First)
-	r.report.Candidates, r.report.Announce = len(r.all), announce(r.all)
-	for _, h := range r.all {
+	low, high := clockOffsets(now, t, s.Clock)
+	all, stages, between := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
+	r.report.Candidates, r.report.Announce = len(all), announce(all)
+	for _, h := range all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
 	r.notify(true)
-	err := r.run(ctx)
-	r.finish()
-	return r.report, err
-}
-
-// finish completes the report.
-func (r *scanRun) finish() {
+	err := r.run(ctx, stages, between)
 	r.report.Confirming, r.report.Pausing = false, false
 	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped == "" {
-		for _, c := range r.report.Cells {
-			if c.State == Waiting {
-				r.report.Untried++
-			}
-		}
+		r.report.Untried = r.report.Candidates - r.report.Tried()
 	}
 	r.notify(true)
+	return r.report, err
 }
 
 // scanRun is one call of Run.
 type scanRun struct {
 	*Scan
-	client      *knock.Client
 	target      knock.Target
+	pace        pace
 	on          func(Report)
 	start       time.Time
 	notified    time.Time
 	shut        knock.SSHState
-	all         []solve.Candidate
-	ports       [][knock.Knocks]uint16 // of each
-	stages      []stage
 	budget      budget
 	refillWait  time.Duration // for the budget
-	unconfirmed []int         // hits that did not repeat; -1 for one that no candidate explains
+	unconfirmed []int         // candidates whose hit did not repeat
+	unexplained int           // hits that no candidate explains
 	report      Report
 }
 
-func (r *scanRun) run(ctx context.Context) error {
+func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 	if r.shut == knock.SSHUnknown {
 		if err := r.probeFirst(ctx); err != nil || r.report.Stopped != "" {
 			return err
 		}
 	}
-	for _, h := range r.all {
-		r.ports = append(r.ports, h.Variant.Ports(h.Hour, h.Range, r.target.Secret))
-	}
-	for _, stage := range r.stages {
-		if found, err := r.search(ctx, stage.of); found || err != nil || r.report.Stopped != "" {
+	for i, stage := range stages {
+		if found, err := r.search(ctx, stage); found || err != nil || r.report.Stopped != "" {
 			return err
 		}
-		if stage.after && r.Between != nil {
+		if i == between && r.Between != nil {
 			if done, err := r.Between(ctx); done || err != nil {
 				return err
 			}
@@ -249,21 +220,26 @@ func (r *scanRun) run(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case len(r.unconfirmed) == 0:
-	case len(r.report.Unconfirmed) == 0:
+	case len(r.unconfirmed) > 0:
+		first := &r.report.Cells[r.unconfirmed[0]]
+		r.report.Opened, first.State = &first.Candidate, Hit
+	case r.unexplained > 0:
 		r.report.Stopped = "SSH opened, but by none of the candidates: someone else's handshake, or a gate that works in another way"
-	default:
-		r.report.Opened = &r.report.Unconfirmed[0]
-		r.report.Cells[slices.Index(r.all, *r.report.Opened)].State = Hit
 	}
 	return nil
+}
+
+// ports are those of a candidate.
+func (r *scanRun) ports(i int) [knock.Knocks]uint16 {
+	c := r.report.Cells[i]
+	return c.Variant.Ports(c.Hour, c.Range, r.target.Secret)
 }
 
 // probeFirst finds out what SSH answers while the gate is shut. Where it is open,
 // perhaps by an earlier window, it probes again after a window.
 func (r *scanRun) probeFirst(ctx context.Context) error {
 	for again := range 2 {
-		p, err := r.client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: paceTo(r.target.Addr.Addr()).answer})
+		p, err := r.Client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: r.pace.answer})
 		r.report.Packets++
 		r.shut, r.report.SSH = p.SSH.State, p.SSH
 		if r.shut.Connected() {
@@ -272,14 +248,23 @@ func (r *scanRun) probeFirst(ctx context.Context) error {
 		if err != nil || !r.shut.Connected() {
 			return err
 		}
-		if again == 0 && r.shut == knock.SSHOpen && !knock.Wait(ctx, r.target.Window+time.Second) {
-			return context.Cause(ctx)
-		}
-		if r.shut != knock.SSHOpen {
+		if again == 1 || r.shut != knock.SSHOpen {
 			break
+		}
+		if err := r.windowOver(ctx); err != nil {
+			return err
 		}
 	}
 	r.report.Stopped = "SSH's port accepts connections without a knock: " + r.report.SSH.Summary()
+	return nil
+}
+
+// windowOver waits until a window that is open now is over. It fails with the cause
+// of ctx's end.
+func (r *scanRun) windowOver(ctx context.Context) error {
+	if !knock.Wait(ctx, r.target.Window+time.Second) {
+		return context.Cause(ctx)
+	}
 	return nil
 }
 
@@ -290,7 +275,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	for n, packet := range p.probes {
 		probes[packet] = of[n]
 	}
-	o := knock.BatchOptions{Shut: r.shut, Wait: paceTo(r.target.Addr.Addr()).answer}
+	o := knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}
 	if r.RTT > 0 {
 		o.Wait = 3*r.RTT + 100*time.Millisecond
 	}
@@ -299,7 +284,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		if i, ok := probes[packet]; ok {
 			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
-			if first && r.target.SweepGuard == 0 && !r.Unguarded && r.budget.total > script.DefaultSweepGuard {
+			if first && r.beyondGuard() {
 				r.report.BeyondGuard++
 			}
 		}
@@ -311,6 +296,12 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	return v.Hit, err
 }
 
+// beyondGuard reports whether the usual guard, if the gate has it, ignores this
+// address.
+func (r *scanRun) beyondGuard() bool {
+	return r.target.SweepGuard == 0 && !r.Unguarded && r.budget.total > script.DefaultSweepGuard
+}
+
 // send sends packets. An answer after which a scan makes no sense ends it, and is
 // recorded in the report.
 func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.BatchOptions, sent func(packet int)) (knock.BatchReport, error) {
@@ -318,7 +309,7 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	rejected := 0
-	v, err := r.client.SendBatch(ctx, r.target.Addr, packets, o, func(s knock.PacketReport) {
+	v, err := r.Client.SendBatch(ctx, r.target.Addr, packets, o, func(s knock.PacketReport) {
 		switch {
 		case s.Answer == knock.Pending:
 			if !packets[s.Index].Probe {
@@ -331,7 +322,11 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 			stop(errOpenKnock)
 		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:
 			if rejected++; rejected == 3 {
-				stop(fmt.Errorf("%w%s", errRejects, sender(s.From)))
+				who := ""
+				if s.From.IsValid() {
+					who = ", as " + s.From.String() + " says"
+				}
+				stop(fmt.Errorf("%w%s", errRejects, who))
 			}
 		}
 	})
@@ -339,7 +334,7 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	r.report.Connections += v.Connections
 	if errors.Is(err, errRejects) {
 		// A neighbour that does not answer causes the same; a probe shows it after 3 s.
-		if _, e := r.client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: bannerTimeout}); errors.Is(e, knock.ErrUnreachable) {
+		if _, e := r.Client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: 4 * time.Second}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}
 	}
@@ -349,24 +344,16 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	return v, err
 }
 
-// sender names who sent an ICMP error.
-func sender(from netip.Addr) string {
-	if !from.IsValid() {
-		return ""
-	}
-	return ", as " + from.String() + " says"
-}
-
-// progressInterval is the least time between two calls of on.
-const progressInterval = 30 * time.Millisecond
-
 // notify passes a copy of the report to on: always, or if the last call is at
 // least progressInterval ago.
 func (r *scanRun) notify(always bool) {
+	const progressInterval = 30 * time.Millisecond
 	r.report.Elapsed = knock.Millis(time.Since(r.start))
 	if r.on == nil || !always && time.Since(r.notified) < progressInterval {
 		return
 	}
 	r.notified = time.Now()
-	r.on(r.report.clone())
+	copied := r.report
+	copied.Cells, copied.Unconfirmed = slices.Clone(copied.Cells), slices.Clone(copied.Unconfirmed)
+	r.on(copied)
 }
