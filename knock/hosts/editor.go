@@ -59,15 +59,8 @@ func (e *Editor) Replace(name string, h Host) error {
 	}
 	want := e.Hosts()
 	want[i] = h
-	text, nl := e.terminated(), e.newline()
-	end := lineEnd(text, s.header.end)
-	indent := ""
-	for _, k := range s.keys {
-		if after := lineEnd(text, k.end); after > end {
-			end = after
-			indent = string(text[lineStart(text, k.start):k.start])
-		}
-	}
+	text := e.terminated()
+	end, indent := s.lastKey(text)
 	var added strings.Builder
 	var edits []edit
 	if h.Name != old.Name {
@@ -86,11 +79,22 @@ func (e *Editor) Replace(name string, h Host) error {
 		case there:
 			edits = append(edits, edit{s.values[k.name], is})
 		default:
-			added.WriteString(indent + k.name + " = " + is + nl)
+			added.WriteString(indent + k.name + " = " + is + e.newline())
 		}
 	}
 	edits = append(edits, edit{span{end, end}, added.String()})
 	return e.replaceText(apply(text, edits), want)
+}
+
+// lastKey returns the end of the line of the last key, and how it is indented.
+func (s section) lastKey(text []byte) (end int, indent string) {
+	end = lineEnd(text, s.header.end)
+	for _, k := range s.keys {
+		if after := lineEnd(text, k.end); after > end {
+			end, indent = after, string(text[lineStart(text, k.start):k.start])
+		}
+	}
+	return end, indent
 }
 
 // Remove removes a host: its header, its keys, the comments among them and those
