@@ -106,3 +106,22 @@ func TestInspectOnTheServer(t *testing.T) {
 	match(`(?m)^error v6-without-gate: `, out)
 	match(`IPv6 has no gate and accepts everybody at port 22`, said)
 }
+
+// A file may be the text of nft list ruleset or its JSON: inspect says the same.
+func TestInspectReadsJSON(t *testing.T) {
+	t.Parallel()
+	rapport := build(t)
+	said := map[string]string{}
+	for _, form := range []string{"txt", "json"} {
+		cmd := exec.CommandContext(t.Context(), rapport, "inspect", "../../knock/netfilter/testdata/dumps/native."+form, "--at", "2026-11-22-08", "--config", t.TempDir()+"/hosts.toml")
+		cmd.Env = append(cmd.Environ(), "RAPPORT_SECRET=f00b4r")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", form, err)
+		}
+		said[form], _, _ = strings.Cut(string(out), "searched ") // and how long it took
+	}
+	if said["txt"] != said["json"] || !strings.Contains(said["json"], "made with: hour 2026-11-22-08, range 10000-10999") {
+		t.Errorf("text:\n%s\nJSON:\n%s", said["txt"], said["json"])
+	}
+}

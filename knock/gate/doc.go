@@ -14,6 +14,10 @@
 // [Inspection.Report] is its JSON. [InspectPorts] does it for five ports without
 // rules, [Findings.Problems] for rules without a secret.
 //
+// [Findings.Trace] plays packets through the rules and returns, for each, the rules
+// that it met and the one that decided. [Gate.Play] is a server in virtual time, on
+// which [rapport/knock/gate/audit] plays attacks and accidents.
+//
 // The other methods of Gate name its sets and counters, for
 // [rapport/knock/gate/watch]. Package [rapport/knock/gate/script] writes rules.
 package gate

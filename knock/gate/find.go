@@ -1,325 +1,283 @@
 package gate
 
 import (
-	"cmp"
+	"net/netip"
 	"slices"
-	"time"
 
-	"rapport/knock/netfilter"
+	"rapport/knock"
+	"rapport/knock/netfilter/machine"
 )
 
-// edge is a rule by which a knock moves an address from one set to the next.
-type edge struct {
-	from, to string // sets; from is empty for the first phase
-	port     int
-	window   time.Duration // after the knock before it, at most
-	hit      int
-	chain    string
-	byDest   bool // the set holds destinations
-}
+// maxWorlds bounds the clients that are tried where a gate is for some sources or
+// interfaces only.
+const maxWorlds = 24
 
-const (
-	// minEdges is how many knocks in a row make a gate, even a broken one. Fewer
-	// are something else, such as a limit on logins.
-	minEdges = 3
-	maxPaths = 64
-	// sshPort is preferred where the accept rule has several ports.
-	sshPort = 22
-	maxPath = 12
-)
-
-// findGate finds the gate in the path of one family.
-func findGate(path netfilter.Path) (Gate, bool) {
-	edges := edgesOf(path)
-	if len(edges) < minEdges {
-		return Gate{}, false
+// findGate finds the gate that packets of a family meet in the tables of nft, or in
+// those of iptables. It asks a client from anywhere first; then one for whom nothing
+// but the gate decides; then those for whom the rules make exceptions; then the
+// chains that no packet reaches.
+func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate, ok bool) {
+	knocks, goals := candidates(rules)
+	if len(knocks) < 2 {
+		return g, false
 	}
-	var best []string
-	accept := -1
-	var accepts []int
-	for i, s := range path.Hits {
-		c, ok := acceptMatch(s)
-		if !ok {
+	for _, c := range clients(rules, family, native) {
+		found := c.search(knocks, goals)
+		i := slices.IndexFunc(found, func(r route) bool { return len(r.opens) > 0 })
+		if i < 0 {
+			if len(found) > 0 && !ok { // perhaps another client gets further
+				if g, ok = c.gate(found, found[0]); ok {
+					g.native = native
+				}
+			}
 			continue
 		}
-		for _, phases := range phasePaths(edges, c.Set) {
-			accepts = append(accepts, i)
-			if accept < 0 || better(phases, best, s, path.Hits[accept]) {
-				best, accept = phases, i
+		if g, found := c.gate(found, found[i]); found {
+			g.native = native
+			return g, true
+		}
+	}
+	if ok {
+		return g, true
+	}
+	for _, c := range clients(rules, family, native) {
+		if c.skip == nil {
+			continue
+		}
+		if g, ok = c.broken(knocks); ok {
+			g.native = native
+			return g, true
+		}
+	}
+	return g, false
+}
+
+// clients returns the clients to try, in this order.
+func clients(rules *machine.Ruleset, family knock.Family, native bool) (all []*client) {
+	plain := newClient(rules, family)
+	plain.include = func(t *machine.Table) bool { return t.Native() == native }
+	all = append(all, plain)
+	with := func(base *client, change func(*client)) {
+		c := *base
+		change(&c)
+		if len(all) < maxWorlds {
+			all = append(all, &c)
+		}
+	}
+	bare := unrelated(rules)
+	with(plain, func(c *client) { c.member = machine.Yes })
+	var sources []netip.Addr
+	var ifaces []string
+	remembers := remembering(rules)
+	for r := range rules.Rules {
+		drops := r.Verdict == machine.Drop || r.Verdict == machine.Reject
+		if !drops && !leads(r, remembers) {
+			continue
+		}
+		for _, a := range r.Sources(drops) {
+			if a.Is4() == (family == knock.Family4) && !slices.Contains(sources, a) {
+				sources = append(sources, a)
+				with(plain, func(c *client) { c.src = a })
+			}
+		}
+		for _, name := range r.Interfaces(drops) {
+			if !slices.Contains(ifaces, name) {
+				ifaces = append(ifaces, name)
+				with(plain, func(c *client) { c.in = name })
 			}
 		}
 	}
-	g := Gate{acceptHit: accept, Chain: edges[0].chain}
-	if len(best) < minEdges || len(best) < len(listsOf(edges)) && len(listsOf(edges)) >= minEdges && len(best) != 5 {
-		// The phases do not lead to the accept rule: take the order of the rules.
-		g.edges = firstEdges(edges)
-		best = nil
+	with(plain, func(c *client) { c.skip = bare })
+	for _, c := range unreached(rules, family, native) {
+		with(plain, func(w *client) { w.entry, w.skip = c, bare })
 	}
-	for i := range best {
-		g.edges = append(g.edges, edgesBetween(edges, best, i)[0])
-	}
-	g.ordered = best != nil
-	following := 0
-	for _, e := range g.edges {
-		if e.from != "" {
-			following++
-		}
-	}
-	if !g.ordered && (len(g.edges) < minEdges || following < minEdges-1) {
-		return Gate{}, false
-	}
-	g.describe(path, edges, best, accepts)
-	g.Guarded = slices.ContainsFunc(path.Hits, isReplayGuard)
-	return g, true
+	return all
 }
 
-// isReplayGuard reports whether a knock counts only for addresses in a set by
-// destination, or in one without a timeout, as a replay guard has it.
-func isReplayGuard(s netfilter.Hit) bool {
-	if s.Port() == 0 {
-		return false
-	}
-	forgets := func(n netfilter.SetUpdate) bool { return n.Timeout > 0 }
-	return slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.ByDest }) ||
-		slices.ContainsFunc(s.Updates, forgets) && slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return !forgets(n) })
-}
-
-// better reports whether the accept rule s at the end of phases is more like the
-// scheme's than the one found before.
-func better(phases, best []string, s, accept netfilter.Hit) bool {
-	rank := func(phases []string, s netfilter.Hit) (n int) {
-		if len(phases) == 5 {
-			n += 8
-		}
-		if s.Verdict == netfilter.Accept || s.Verdict == netfilter.Drop || s.Verdict == netfilter.Return {
-			n += 4
-		}
-		if s.Port() != 0 {
-			n += 2
-		}
-		return n
-	}
-	return cmp.Or(cmp.Compare(rank(phases, s), rank(best, accept)), cmp.Compare(len(phases), len(best))) > 0
-}
-
-// edgesOf returns the knocks of a path, in the order of the rules.
-func edgesOf(path netfilter.Path) (all []edge) {
-	stays := map[string]time.Duration{}
-	for _, s := range path.Hits {
-		for _, n := range s.Updates {
-			if n.Timeout > 0 {
-				stays[n.Set] = n.Timeout
-			}
-		}
-	}
-	for i, s := range path.Hits {
-		port := s.Port()
-		if port == 0 || s.Verdict == netfilter.Accept || slices.ContainsFunc(s.Checks, func(c netfilter.SetMatch) bool { return c.Partial }) {
-			continue // a set of partial addresses is the overflow of a full phase
-		}
-		for _, n := range s.Updates {
-			if n.Partial {
+// unrelated returns a function that selects the rules that decide about packets
+// without asking what the firewall remembers of their source.
+func unrelated(rules *machine.Ruleset) func(*machine.Rule, machine.Verdict) bool {
+	asked := map[*machine.Chain]bool{} // chains that a rule leads to which asks
+	for changed := true; changed; {
+		changed = false
+		for r := range rules.Rules {
+			if !asked[r.Chain()] && len(r.Checks()) == 0 {
 				continue
 			}
-			e := edge{to: n.Set, port: port, hit: i, chain: s.Chain, byDest: n.ByDest}
-			for _, c := range s.Checks {
-				if c.Negated || c.ByDest {
-					continue
+			for _, to := range r.Targets() {
+				changed = changed || !asked[to]
+				asked[to] = true
+			}
+		}
+	}
+	return func(r *machine.Rule, v machine.Verdict) bool {
+		if r.Redirect != nil || asked[r.Chain()] {
+			return false
+		}
+		gates := func(c machine.Check) bool { return c.Negated || v == machine.Accept }
+		return !slices.ContainsFunc(r.Checks(), gates) // a drop for those on a list is a ban
+	}
+}
+
+// unreached returns the chains that remember sources and that no packet gets to, the
+// callers before what they call.
+func unreached(rules *machine.Ruleset, family knock.Family, native bool) (all []*machine.Chain) {
+	reached := map[*machine.Chain]bool{}
+	called := map[*machine.Chain]bool{}
+	var reach func(c *machine.Chain)
+	reach = func(c *machine.Chain) {
+		if reached[c] {
+			return
+		}
+		reached[c] = true
+		for _, r := range c.Rules {
+			for _, to := range r.Targets() {
+				reach(to)
+			}
+		}
+	}
+	remembers := remembering(rules)
+	var rest []*machine.Chain
+	for _, t := range rules.Tables {
+		if t.Native() != native || family == knock.Family4 && !t.V4 || family == knock.Family6 && !t.V6 {
+			continue
+		}
+		for _, c := range t.Chains {
+			if c.Hook != machine.NoHook {
+				reach(c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+	}
+	for _, c := range rest {
+		for _, r := range c.Rules {
+			for _, to := range r.Targets() {
+				if to != c {
+					called[to] = true
 				}
-				e.from, e.window = c.Set, cmp.Or(stays[c.Set], c.Within)
-				all = append(all, e)
 			}
-			if e.from == "" {
-				all = append(all, e)
-			}
+		}
+	}
+	for _, c := range rest {
+		if !reached[c] && !called[c] && remembers[c] {
+			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// listsOf returns the sets that edges lead to, in the order of the rules.
-func listsOf(edges []edge) (all []string) {
-	for _, e := range edges {
-		if !slices.Contains(all, e.to) {
-			all = append(all, e.to)
-		}
+// gate describes the gate that a route leads through. It fails for what is none.
+func (c *client) gate(found []route, r route) (g Gate, ok bool) {
+	knocks, _ := r.knocks(0)
+	if len(knocks) < minKnocks {
+		return g, false
 	}
-	return all
-}
-
-// firstEdges returns the first edge to each set. It skips further sets that the
-// same knock leads to.
-func firstEdges(edges []edge) (all []edge) {
-	for _, e := range edges {
-		if !slices.ContainsFunc(all, func(o edge) bool { return o.to == e.to || o.hit == e.hit || o.port == e.port && o.from == e.from }) {
-			all = append(all, e)
-		}
-	}
-	if len(all) > 0 && all[0].from != "" && all[len(all)-1].from == "" {
-		slices.Reverse(all) // the rules start with the last phase
-	}
-	return all
-}
-
-// acceptMatch returns the check by which s accepts packets, or drops all others.
-func acceptMatch(s netfilter.Hit) (netfilter.SetMatch, bool) {
-	for _, c := range s.Checks {
-		through := s.Verdict == netfilter.Accept || s.Verdict == netfilter.Return && !s.Resumes || s.Verdict == netfilter.DNAT
-		if !c.ByDest && (through && !c.Negated || s.Verdict == netfilter.Drop && c.Negated) {
-			return c, true
-		}
-	}
-	return netfilter.SetMatch{}, false
-}
-
-// phasePaths returns the chains of sets, in order, that end with the set to.
-func phasePaths(edges []edge, to string) (all [][]string) {
-	var back func(phases []string)
-	back = func(phases []string) {
-		var froms []string
-		for _, e := range edges {
-			if e.to == phases[0] && !slices.Contains(froms, e.from) && !slices.Contains(phases, e.from) {
-				froms = append(froms, e.from)
+	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept}
+	g.Ports = ports(knocks)
+	g.describeWays(c, r)
+	for _, o := range found {
+		for i := range maxSequencesFound {
+			more, ok := o.knocks(i)
+			if !ok || len(more) != len(knocks) || len(o.opens) == 0 {
+				break
 			}
-		}
-		for _, f := range froms {
-			switch {
-			case len(all) >= maxPaths:
-				return
-			case f == "":
-				all = append(all, phases)
-			case len(phases) < maxPath:
-				back(append([]string{f}, phases...))
+			if p := ports(more); !slices.Equal(p, g.Ports) && !slices.ContainsFunc(g.Also, func(o []uint16) bool { return slices.Equal(o, p) }) {
+				g.Also = append(g.Also, p)
 			}
 		}
 	}
-	back([]string{to})
-	return all
-}
-
-// edgesBetween returns the edges of phase i, in the order of the rules.
-func edgesBetween(edges []edge, phases []string, i int) (all []edge) {
-	from := ""
-	if i > 0 {
-		from = phases[i-1]
-	}
-	for _, e := range edges {
-		if e.from == from && e.to == phases[i] {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// describe fills in the exported fields of the gate.
-func (g *Gate) describe(path netfilter.Path, edges []edge, phases []string, accepts []int) {
-	g.Ports = portsOf(g.edges)
-	for i, e := range g.edges {
-		g.Lists = append(g.Lists, netfilter.ShortName(e.to))
-		if i > 0 {
-			g.Windows = append(g.Windows, e.window)
-		}
-		if n := path.Sets[e.to].Size; n > 0 && (g.size == 0 || n < g.size) {
-			g.size = n
-		}
-	}
-	g.addAlternatives(edges, phases, accepts, path)
-	if g.acceptHit < 0 {
-		return
-	}
-	s := path.Hits[g.acceptHit]
-	c, _ := acceptMatch(s)
-	window := c.Within
-	for _, o := range path.Hits {
-		for _, n := range o.Updates {
-			if n.Set == c.Set && n.Timeout > 0 {
-				window = n.Timeout
-			}
-		}
-	}
-	g.Windows = append(g.Windows, window)
-	if p := s.FewPorts(); len(p) > 0 {
-		g.SSHPort = p[0]
-		if slices.Contains(p, sshPort) {
-			g.SSHPort = sshPort
-		}
-	}
-	g.Accept = acceptKind(path, g.acceptHit, c, g.SSHPort)
-	for _, i := range accepts {
-		for _, p := range path.Hits[i].FewPorts() {
-			if !slices.Contains(g.AcceptPorts, p) {
+	if g.opens {
+		for _, p := range r.opens {
+			if p != 0 {
 				g.AcceptPorts = append(g.AcceptPorts, p)
 			}
 		}
+		switch {
+		case slices.Contains(r.opens, 0): // all ports
+			g.AcceptPorts = nil
+		case slices.Contains(r.opens, sshPort):
+			g.SSHPort = sshPort
+		default:
+			g.SSHPort = r.opens[0]
+		}
+		g.measure()
+	} else {
+		for i := range len(g.knocks) - 1 {
+			g.Windows = append(g.Windows, g.window(i))
+		}
+	}
+	return g, true
+}
+
+// ports returns the ports of knocks, 0 for those that a script computes.
+func ports(knocks []knockAt) (all []uint16) {
+	for _, k := range knocks {
+		all = append(all, uint16(max(0, k.port)))
+	}
+	return all
+}
+
+// describeWays fills in the lists of the phases and the chain of the first.
+func (g *Gate) describeWays(c *client, r route) {
+	g.steps = make([]Step, len(g.knocks))
+	for i, k := range g.knocks {
+		s := &g.steps[i]
+		for _, h := range c.trace(r.states[i], k) {
+			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.ReadsPort() && len(s.Lists) == 0 {
+				s.Rule = h.Rule
+			}
+			for _, change := range h.Changes {
+				if change.Verb != "remove" && !slices.Contains(s.Lists, change.List) && !byDest(h.Rule, change.List) {
+					s.Lists = append(s.Lists, change.List)
+				}
+			}
+		}
+		if s.Rule != nil && i == 0 {
+			g.Chain = s.Rule.Chain().Name
+		}
+	}
+	for i := range g.steps {
+		var checked []string // by what comes next
+		if i+1 < len(g.steps) {
+			checked = asked(c.trace(r.states[i+1], g.knocks[i+1]))
+		} else if g.opens {
+			m := r.states[i+1].m.Clone()
+			m.Tracing = true
+			port := sshPort
+			if !slices.Contains(r.opens, sshPort) && !slices.Contains(r.opens, 0) {
+				port = r.opens[0]
+			}
+			a := c.connect(m, port)
+			checked = asked(a.Trace)
+		}
+		name := ""
+		for _, l := range g.steps[i].Lists {
+			if name == "" || slices.Contains(checked, l) && !slices.Contains(checked, name) {
+				name = l
+			}
+		}
+		g.steps[i].List = name
+		g.Lists = append(g.Lists, machine.ShortName(name))
 	}
 }
 
-// acceptKind returns what happens to an address that is accepted: by the accept
-// rule itself, or by a rule before it that the same packets meet.
-func acceptKind(path netfilter.Path, accept int, c netfilter.SetMatch, port int) AcceptKind {
-	if c.Mode != "rcheck" {
-		return AcceptKind(c.Mode)
-	}
-	for i := path.Bases[path.Hits[accept].Base].First; i <= accept; i++ {
-		s := path.Hits[i]
-		if !slices.ContainsFunc(s.Checks, func(o netfilter.SetMatch) bool { return o.Set == c.Set && o.Negated == c.Negated }) && i != accept ||
-			port != 0 && !s.MatchesPort(port) { // a sweep guard removes an address that hits wrong ports
+// asked returns the lists on which the rules that matched ask for the source.
+func asked(trace []machine.Hit) (all []string) {
+	for _, h := range trace {
+		if h.Rule == nil {
 			continue
 		}
-		if slices.Contains(s.Removes, c.Set) {
-			return OneShot
-		}
-		if slices.ContainsFunc(s.Updates, func(n netfilter.SetUpdate) bool { return n.Set == c.Set }) {
-			return Sliding
-		}
-	}
-	for _, o := range path.Hits[accept].Checks {
-		if o.Set == c.Set && o.Mode != "rcheck" && !o.ByDest {
-			return AcceptKind(o.Mode)
-		}
-	}
-	return Fixed
-}
-
-// addAlternatives collects the sequences besides the first: further rules between
-// the same sets, and other sets that lead to an accept rule.
-func (g *Gate) addAlternatives(edges []edge, phases []string, accepts []int, path netfilter.Path) {
-	add := func(phases []string, i int) {
-		var e []edge
-		for k := range phases {
-			// A replay guard has two rules for one knock.
-			options := slices.CompactFunc(edgesBetween(edges, phases, k), func(a, b edge) bool { return a.port == b.port })
-			if i >= len(options) {
-				return
-			}
-			e = append(e, options[i])
-		}
-		p := portsOf(e)
-		if !slices.Equal(p, g.Ports) && !slices.ContainsFunc(g.Also, func(o []uint16) bool { return slices.Equal(o, p) }) && len(g.Also) < maxPaths {
-			g.Also = append(g.Also, p)
-		}
-	}
-	if phases == nil {
-		return
-	}
-	all := [][]string{phases}
-	for _, d := range accepts {
-		c, _ := acceptMatch(path.Hits[d])
-		all = append(all, phasePaths(edges, c.Set)...)
-	}
-	for _, p := range all {
-		for i := range maxPaths {
-			if len(p) == len(phases) {
-				add(p, i)
+		for _, check := range h.Rule.Checks() {
+			if (h.Outcome == machine.Yes) != check.Negated {
+				all = append(all, check.List)
 			}
 		}
 	}
+	return all
 }
 
-// portsOf returns the ports of edges, 0 for those that a script computes.
-func portsOf(edges []edge) (p []uint16) {
-	for _, e := range edges {
-		p = append(p, uint16(max(0, e.port)))
-	}
-	return p
+// byDest reports whether a rule adds the destination to a list, not the source.
+func byDest(r *machine.Rule, list string) bool {
+	return r != nil && slices.ContainsFunc(r.Updates(), func(u machine.Update) bool { return u.List == list && u.ByDest })
 }

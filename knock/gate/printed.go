@@ -12,7 +12,7 @@ import (
 func fromPrinted(p script.Printed) Findings {
 	f := Findings{Kind: FromScript, Printed: &p}
 	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),
-		Accept: Fixed, SSHPort: p.SSHPort, AcceptPorts: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, ordered: true, swept: true}
+		Accept: Fixed, SSHPort: p.SSHPort, AcceptPorts: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, opens: true, swept: true}
 	if p.Sweep == 0 {
 		g.passes = knock.Knocks
 	}

@@ -9,7 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
-	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 	"rapport/knock/solve"
 )
 
@@ -59,8 +59,7 @@ const (
 func (f Findings) Problems(k Facts) []Problem {
 	all := []Problem{}
 	if len(f.Gates) == 0 {
-		return append(all, Problem{"no-gate", SeverityError, "these rules hold no gate",
-			"set the gate up on the server; rapport rules HOST prints a script for it"})
+		return append(all, f.other.problem())
 	}
 	var found []Problem
 	if k.Empty != nil {
@@ -68,19 +67,15 @@ func (f Findings) Problems(k Facts) []Problem {
 	}
 	found = append(found, f.checkTwoGates()...)
 	for _, g := range f.Gates {
-		path := g.path
-		if len(f.Other) > 0 {
-			path = path.Only(g.native) // checkTwoGates reports what the other gate drops
-		}
 		found = append(found, g.checkPhases(k)...)
-		if f.Kind != FromScript {
-			found = append(found, g.checkSurroundings(path)...)
+		if f.Printed == nil && f.Kind != FromScript {
+			found = append(found, g.checkSurroundings(len(f.Other) > 0)...)
 		}
 		r := k.sweepRange(f.Printed)
 		if p, ok := g.Sweep(r).problem(g, r); ok {
 			found = append(found, p)
 		}
-		found = append(found, g.checkPackets(path)...)
+		found = append(found, g.checkPackets()...)
 	}
 	found = append(found, f.checkFamilies()...)
 	found = append(found, f.checkRefresh(k)...)
@@ -102,15 +97,17 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 		all = append(all, Problem{code, s, summary, fix})
 	}
 	switch {
-	case g.acceptHit < 0:
+	case g.apart != "" && g.SSHPort != 0:
+		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the accept rule: "+g.apart,
+			"let each phase check the list of the phase before it, and the accept rule that of the fifth")
+	case !g.opens:
 		add("no-door", SeverityError, "no rule accepts a client that has made the handshake",
 			fmt.Sprintf("accept new connections to the SSH port from addresses on the last list (%s)", g.Lists[len(g.Lists)-1]))
-	case !g.ordered:
-		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the accept rule: "+g.firstBreak(),
-			"let each phase check the list of the phase before it, and the accept rule that of the fifth")
-	case len(g.Ports) != knock.Knocks:
-		add("phases-out-of-order", SeverityError, fmt.Sprintf("the gate opens after %d knocks, and a client sends %d", len(g.Ports), knock.Knocks),
-			"make five phases, and let the accept rule check the list of the fifth")
+	case len(g.knocks) != 0 && len(g.knocks) != knock.Knocks:
+		add("phases-out-of-order", SeverityError, fmt.Sprintf("the gate opens after %d knocks, and a client sends %d", len(g.knocks), knock.Knocks),
+			"make five phases, each of which checks the list of the one before, and let the accept rule check that of the fifth")
+	case slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.udp }):
+		add("knocks-udp", SeverityError, "the gate is knocked at with UDP, and a client sends TCP SYNs", "make its rules match TCP SYNs, or use the client that belongs to it")
 	}
 	if w := g.Window(); w > 0 && w < shortWindow {
 		severity := SeverityWarning
@@ -119,7 +116,7 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 		}
 		add("window-short", severity, fmt.Sprintf("a window is %v: a knock that is lost or waits comes too late", w), "set --seconds 5, or the sets' timeout to 5s")
 	}
-	if g.ordered && slices.Contains(g.Windows, 0) && !slices.Contains(g.Ports, 0) {
+	if g.opens && slices.Contains(g.Windows, 0) && !slices.Contains(g.Ports, 0) {
 		add("window-endless", SeverityWarning, "a window has no end: an address that knocked once stays in its phase for as long as the list holds it", "add --seconds 5, or a timeout of 5s to the sets")
 	}
 	if p, ok := g.Sequence(); ok && repeats(p) {
@@ -156,38 +153,23 @@ func emptySecret(m solve.Candidate) Problem {
 }
 
 // checkPackets judges which packets count as knocks.
-func (g Gate) checkPackets(path netfilter.Path) (all []Problem) {
+func (g Gate) checkPackets() (all []Problem) {
 	if g.Strict {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
 	}
-	for _, e := range g.edges {
-		s := path.Hits[e.hit]
-		if s.States != 0 && s.States&netfilter.StateStray == 0 || path.Decide(netfilter.StrayACK(e.port), e.hit).Hit != e.hit {
-			continue
-		}
-		return append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portText(e.port)),
+	if g.client == nil || g.knocks[0].udp || g.client.entry != nil && !g.partial() {
+		return all
+	}
+	c := g.anybody()
+	c.entry = g.client.entry
+	p := c.packet(g.knocks[0])
+	p.Flags = machine.ACK
+	if r := c.machine().Deliver(p, gap); changes(r, g.steps[0].List) {
+		all = append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portText(g.knocks[0].port)),
 			"ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn"})
 	}
 	return all
-}
-
-// firstBreak says which phase does not follow the one before it.
-func (g Gate) firstBreak() string {
-	for i, e := range g.edges {
-		want := ""
-		if i > 0 {
-			want = g.edges[i-1].to
-		}
-		switch {
-		case e.from == want:
-		case e.from == "":
-			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portText(e.port))
-		default:
-			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portText(e.port), netfilter.ShortName(e.from))
-		}
-	}
-	return "the accept rule checks another list than the last phase fills"
 }
 
 // portText returns a port as text, if it is known.
@@ -201,54 +183,6 @@ func portText(p int) string {
 func repeats(p [knock.Knocks]uint16) bool {
 	s := slices.Sorted(slices.Values(p[:]))
 	return len(slices.Compact(s)) < len(p)
-}
-
-// checkSurroundings judges the place of the gate among the other rules.
-func (g Gate) checkSurroundings(path netfilter.Path) (all []Problem) {
-	add := func(code string, summary, fix string) {
-		all = append(all, Problem{code, SeverityError, summary, fix})
-	}
-	if g.edges[0].hit >= path.Hooked {
-		if path.Hooked > 0 || path.Complete {
-			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
-		}
-		return all
-	}
-	for _, e := range g.edges {
-		if e.port <= 0 {
-			continue
-		}
-		if f := path.Decide(netfilter.SYN(e.port), e.hit); f.Hit != e.hit {
-			what, code := "dropped", "gate-after-drop"
-			if f.Verdict != netfilter.Drop {
-				what, code = "accepted", "gate-after-accept"
-			}
-			add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", e.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
-			break
-		}
-	}
-	ssh := cmp.Or(g.SSHPort, 22)
-	if g.acceptHit < 0 || g.acceptHit >= path.Hooked || path.Hits[g.acceptHit].Verdict == netfilter.DNAT {
-		return all
-	}
-	fresh := path.Decide(netfilter.SYN(ssh), -1)
-	if f := path.Decide(netfilter.SYN(ssh), g.acceptHit); f.Hit != g.acceptHit && f.Verdict == netfilter.Drop {
-		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped before the accept rule", ssh), "move the accept rule before the one that drops")
-	} else if f.Hit != g.acceptHit && f.Verdict == netfilter.Accept {
-		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or limit it to single sources")
-	} else if fresh.Verdict == netfilter.Accept && fresh.Hit >= 0 {
-		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or drop them before it")
-	} else if fresh.Verdict == netfilter.Accept {
-		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
-	}
-	walks := path.Decide(netfilter.Established(ssh), g.edges[0].hit).Hit == g.edges[0].hit
-	switch f := path.Decide(netfilter.Established(ssh), -1); {
-	case f.Verdict == netfilter.Drop:
-		add("no-established", "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT")
-	case walks && f.Verdict == netfilter.Accept && f.Hit > g.edges[0].hit && path.Hits[f.Hit].States&netfilter.StateEstablished != 0:
-		all = append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
-	}
-	return all
 }
 
 // checkTwoGates judges gates of iptables and nft that the same packets meet.
@@ -276,7 +210,7 @@ func (f Findings) checkTwoGates() (all []Problem) {
 // families whose gates differ.
 func (f Findings) checkFamilies() (all []Problem) {
 	if len(f.Gates) == 2 {
-		if a, b := f.Gates[0], f.Gates[1]; a.ordered && b.ordered && !slices.Equal(a.Ports, b.Ports) {
+		if a, b := f.Gates[0], f.Gates[1]; a.opens && b.opens && len(a.Ports) == len(b.Ports) && !slices.Equal(a.Ports, b.Ports) {
 			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
 		}
 		// Only scripts count: iptables-save always prints a mask.
@@ -293,14 +227,19 @@ func (f Findings) checkFamilies() (all []Problem) {
 	if g.Family == knock.Family6 {
 		other, code, name = knock.Family4, "v4-without-gate", "IPv4"
 	}
-	path := f.paths[other]
-	if other == knock.Family6 && f.Kind == FromIPTables && !f.local && !path.Shown {
+	v6 := other == knock.Family6
+	shown := f.Printed != nil || f.rules.Shown(v6)
+	if v6 && f.Kind == FromIPTables && !f.local && !shown {
 		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
 			"give what ip6tables-save prints too, behind the rest"})
 	}
-	ssh := cmp.Or(g.SSHPort, 22)
-	if f.Kind == FromScript || !path.Shown || path.Decide(netfilter.SYN(ssh), -1).Verdict != netfilter.Accept {
-		return all // not shown, or closed to everybody
+	ssh := cmp.Or(g.SSHPort, sshPort)
+	if f.Kind == FromScript || !shown {
+		return all
+	}
+	c := newClient(f.rules, other)
+	if !c.connect(c.machine(), ssh).Opens() {
+		return all // closed to everybody
 	}
 	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and accepts everybody at port %d: no knock is needed there if sshd listens", name, ssh),
 		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
@@ -332,8 +271,8 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)})
 	}
 	for _, g := range f.Gates {
-		if g.size > 0 && g.size < enoughListTotal {
-			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not recorded", g.size),
+		if n := g.setSize(); n > 0 && n < enoughListTotal {
+			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not recorded", n),
 				"give the sets a size of 65535"})
 		}
 	}

@@ -1,15 +1,16 @@
 package gate
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 )
 
 const (
@@ -82,15 +83,38 @@ type Gate struct {
 	// is no sweep guard.
 	SweepGuard int
 
-	path      netfilter.Path // of its family, all of it
-	edges     []edge
-	acceptHit int  // index of the accept rule in path.Hits, -1 without one
-	ordered   bool // the phases lead to the accept rule
-	size      int  // of the smallest set; 0 is unknown
-	native    bool // is in a native table of nft
-	swept     bool // passes is known
-	passes    int  // of a sweep until it opens; 0 is never
+	rules  *machine.Ruleset
+	client *client   // for whom it was found
+	knocks []knockAt // of Ports
+	steps  []Step
+	opens  bool    // the knocks open something
+	apart  string  // where the phases do not follow from each other, empty if they do
+	accept attempt // by which they do
+	native bool    // is in a native table of nft
+	swept  bool    // passes is known
+	passes int     // of a sweep until it opens; 0 is never
 }
+
+// Step is what a knock of the gate does.
+type Step struct {
+	Rule  *machine.Rule // that looks at its port, nil where none does
+	Lists []string      // to which it adds the source
+	List  string        // the one of them that the next step asks
+}
+
+// Steps returns what the knocks of the gate do, in order.
+func (g Gate) Steps() []Step { return g.steps }
+
+// Rules returns the rules that the gate was found in, nil for a script that computes
+// them.
+func (g Gate) Rules() *machine.Ruleset { return g.rules }
+
+// Opens reports whether the knocks lead to an accept rule, also where other rules are
+// in the way.
+func (g Gate) Opens() bool { return g.opens }
+
+// Accepted returns what became of the SYN to SSH behind the handshake.
+func (g Gate) Accepted() machine.Result { return g.accept.Result }
 
 // Window returns the shortest window, zero if all are endless or unknown.
 func (g Gate) Window() time.Duration {
@@ -134,19 +158,21 @@ type Findings struct {
 	// computes them.
 	Printed *script.Printed
 
-	local   bool                            // these are all rules of this machine
-	paths   map[knock.Family]netfilter.Path // what a packet of each family meets
-	cleared []string                        // what a script's refresh empties
-	cut     []string                        // lists that a script makes with a mask of IPv4
+	local   bool // these are all rules of this machine
+	rules   *machine.Ruleset
+	text    []byte
+	other   noGate   // what stands there instead of a gate
+	cleared []string // what a script's refresh empties
+	cut     []string // lists that a script makes with a mask of IPv4
 }
 
 // ReadRules reads rules and finds the gate in them, whatever its chains and sets
 // are called. It reads the output of iptables-save, iptables -S and nft list
-// ruleset, also one after the other (iptables-save and ip6tables-save belong
+// ruleset, as text or in JSON, also one after the other (iptables-save and ip6tables-save belong
 // together), shell scripts that call iptables, and the script that
 // [script.Rules.Script] writes. Rules without a gate are no error. Its errors are
-// those of the reader, [netfilter.ErrLongRules], [netfilter.ErrNoRules] and
-// [netfilter.ErrOpaqueRules].
+// those of the reader, [netfilter.ErrLongRules], [netfilter.ErrNoRules],
+// [netfilter.ErrJSONRules] and [netfilter.ErrOpaqueRules].
 func ReadRules(r io.Reader) (Findings, error) {
 	text, err := io.ReadAll(io.LimitReader(r, netfilter.MaxText+1))
 	if err != nil {
@@ -165,7 +191,7 @@ func (f *Findings) tryOut() {
 	for _, gates := range [][]Gate{f.Gates, f.Other} {
 		for i := range gates {
 			if g := &gates[i]; f.Printed == nil {
-				g.tryOut(g.path.Only(g.native))
+				g.tryOut()
 			}
 		}
 	}
@@ -174,15 +200,19 @@ func (f *Findings) tryOut() {
 // Find is ReadRules without trying the gates out, for a text of any length: it is
 // cheap enough for a watch. Strict, SweepGuard and [Gate.Sweep] stay unknown.
 func Find(text []byte) (Findings, error) {
-	lines := netfilter.CleanLines(text)
-	if p, ok := script.ReadPrinted(lines); ok {
-		return fromPrinted(p), nil
+	if bytes.HasPrefix(text, []byte("#!")) {
+		if p, ok := script.ReadPrinted(netfilter.CleanLines(text)); ok {
+			return fromPrinted(p), nil
+		}
 	}
-	rules, err := netfilter.Parse(lines)
+	rules, err := netfilter.Parse(text)
 	if err != nil {
+		if kind, other := foreignText(netfilter.CleanLines(text)); kind != "" {
+			return Findings{Kind: kind, other: other}, nil
+		}
 		return Findings{}, err
 	}
-	f := Findings{Kind: FromNFT}
+	f := Findings{Kind: FromNFT, text: text}
 	f.find(rules)
 	switch {
 	case rules.Script:
@@ -193,22 +223,26 @@ func Find(text []byte) (Findings, error) {
 	if rules.Opaque && len(f.Gates) == 0 && !rules.IPTables {
 		return Findings{}, netfilter.ErrOpaqueRules
 	}
+	if len(f.Gates) == 0 {
+		f.other = foreignRules(rules)
+		if kind, other := foreignText(netfilter.CleanLines(text)); rules.Script && kind != "" {
+			f.Kind, f.other = kind, other
+		}
+	}
 	f.cut = rules.MaskedLists
 	f.recordCleared(rules.FlushedChains, rules.EmptiedLists)
 	return f, nil
 }
 
-// find finds the gates in the path of each family. It looks at iptables and at
+// find finds the gates that packets of each family meet. It looks at iptables and at
 // native tables of nft separately: they share no set.
-func (f *Findings) find(rules netfilter.Ruleset) {
-	f.paths = map[knock.Family]netfilter.Path{}
+func (f *Findings) find(rules *machine.Ruleset) {
+	f.rules = rules
+	rules.Link()
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		path := rules.Path(family)
-		f.paths[family] = path
 		for kind, native := range []bool{false, true} {
-			if g, ok := findGate(path.Only(native)); ok {
-				g.Family, g.native, g.path = family, native, path
+			if g, ok := findGate(rules, family, native); ok {
 				gates[kind] = append(gates[kind], g)
 			}
 		}
@@ -224,12 +258,12 @@ func (f *Findings) recordCleared(flushes, empties []string) {
 		if f.Kind != FromScript {
 			return
 		}
-		for _, e := range g.edges {
-			if slices.Contains(flushes, e.chain) {
-				f.cleared = append(f.cleared, "chain "+e.chain)
+		for _, s := range g.steps {
+			if s.Rule != nil && slices.Contains(flushes, s.Rule.Chain().Name) {
+				f.cleared = append(f.cleared, "chain "+s.Rule.Chain().Name)
 			}
-			if slices.Contains(empties, e.to) {
-				f.cleared = append(f.cleared, "list "+e.to)
+			if slices.Contains(empties, s.List) {
+				f.cleared = append(f.cleared, "list "+s.List)
 			}
 		}
 	}
@@ -245,11 +279,13 @@ func (f Findings) Gate() (g Gate, ok bool) {
 	return f.Gates[0], true
 }
 
-// Sets returns the nft sets in the rules, by their names.
-func (f Findings) Sets() map[string]netfilter.Set {
-	all := map[string]netfilter.Set{}
-	for _, path := range f.paths {
-		maps.Copy(all, path.Sets)
+// Set returns a set of nft by its name with the table's in front, the zero Set if
+// there is none.
+func (f Findings) Set(name string) machine.Set {
+	if f.rules != nil {
+		if s := f.rules.Set(name); s != nil {
+			return *s
+		}
 	}
-	return all
+	return machine.Set{}
 }

@@ -115,7 +115,7 @@ func TestReadRulesTellsDoorsApart(t *testing.T) {
 	}{
 		{"rcheck", save, gate.Fixed},
 		{"update", strings.Replace(save, accept, "--update --seconds 5 --name PK_PHASE5", 1), gate.Sliding},
-		{"remove", strings.Replace(save, accept, "--remove --name PK_PHASE5", 1), gate.OneShot},
+		{"remove", strings.NewReplacer(" -m tcp --dport 22 -j portknock_accept", " -j portknock_accept", "-m recent "+accept, "-m tcp --dport 22 -m recent --remove --name PK_PHASE5").Replace(save), gate.OneShot},
 		{"remove in the chain", strings.Replace(save, "-A portknock_accept -j ACCEPT",
 			"-A portknock_accept -m recent --remove --name PK_PHASE5 --mask 255.255.255.255 --rsource\n-A portknock_accept -j ACCEPT", 1), gate.OneShot},
 		{"all others dropped", strings.Replace(save, accept, "! --rcheck --seconds 5 --name PK_PHASE5", 1) + "", gate.Fixed},

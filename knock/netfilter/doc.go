@@ -1,20 +1,15 @@
-// Package netfilter holds a Linux firewall as data, and plays packets through it.
+// Package netfilter reads a Linux firewall into a [machine.Ruleset], which can be
+// asked what its rules mention, and can be executed packet by packet.
 //
-// [Parse] reads the output of iptables-save, iptables -S and nft list ruleset, and
-// shell scripts that call iptables, into a [Ruleset] of tables, chains and rules.
-// [SavedRules] and [RunTool] get such output from the machine itself.
+// [Parse] reads the output of iptables-save, iptables -S and nft list ruleset, that as
+// text or in JSON, also one after the other, and shell scripts that call iptables. [CleanLines] prepares
+// the text for it; who reads a text from outside bounds it by [MaxText]. A match or
+// statement that is not known becomes a [machine.Unmodelled], which is never guessed.
 //
-// [Ruleset.Path] follows the jumps and returns the [Path] of one address family:
-// its hits are all rules that a packet to the machine may meet, in their order.
-// [Path.Play] sends a [Packet] along it and returns the [Decision]; a [Source]
-// holds what the rules remember of the sender between packets, such as the sets
-// that it is in. A rule with a condition that this package does not know matches
-// no packet.
+// Of the machine that the program runs on, [SavedRules] and [RunTool] get such
+// texts, [RecentEntries] reads a list of the recent match in /proc, and
+// [RecentListTotal] how many addresses one holds.
 //
-// [ReadRecent] and [RecentEntries] read the lists of the recent match in /proc,
-// [Set.Elements] those of an nft set, and a [Count] is the packet counter of a
-// rule.
-//
-// Names of sets: a list of the recent match has its own name, a set of nft has its
-// table's name and a space in front, such as "inet filter phase1".
+// What iptables and nft call values stands in names.go; a match of iptables is a row
+// of the tables in iptables_rule.go, one of nft a row of that in nft_field.go.
 package netfilter

@@ -4,11 +4,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"rapport/knock/netfilter/machine"
 )
 
 // dump is the state of the reader of iptables-save, iptables -S and scripts.
 type dump struct {
-	tables  []*Table
+	tables  []*machine.Table
 	script  bool
 	flushes []string        // chains that a script flushes
 	empties []string        // lists that a script empties in /proc
@@ -17,17 +19,20 @@ type dump struct {
 
 	legacy bool // the text is of the backend that keeps its rules apart from nft's
 
-	current    *Table
+	at         int // the line that is read, from 1
+	current    *machine.Table
 	family6    bool // as the text has said so far
 	familyTold bool // the text says which family
 	words      []string
+	six        map[*machine.Table]bool // tables with an address of IPv6
 }
 
 // readIPTables reads iptables-save, iptables -S and scripts, and skips the rest.
 func readIPTables(lines []string) *dump {
-	d := &dump{named: map[string]bool{}}
+	d := &dump{named: map[string]bool{}, six: map[*machine.Table]bool{}}
 	whole := false
 	for i := 0; i < len(lines); i++ {
+		d.at = i + 1
 		line := strings.TrimSpace(lines[i])
 		for strings.HasSuffix(line, `\`) && i+1 < len(lines) {
 			i++
@@ -63,63 +68,71 @@ func readIPTables(lines []string) *dump {
 
 // others returns the tables of nft without those that iptables printed too:
 // iptables-nft stores its tables in nft, which lists them in its own form.
-func (d *dump) others(nft []*Table) []*Table {
-	return slices.DeleteFunc(nft, func(n *Table) bool {
-		return !d.script && slices.ContainsFunc(d.tables, func(t *Table) bool {
-			return !t.legacy && (t.v4 && n.Name == "ip "+t.Name || t.v6 && n.Name == "ip6 "+t.Name)
+func (d *dump) others(nft []*machine.Table) []*machine.Table {
+	return slices.DeleteFunc(nft, func(n *machine.Table) bool {
+		return !d.script && slices.ContainsFunc(d.tables, func(t *machine.Table) bool {
+			return !t.Legacy && (t.V4 && n.Name == "ip "+t.Name || t.V6 && n.Name == "ip6 "+t.Name)
 		})
 	})
 }
 
 // start begins a table. A table that came already begins another dump: that of
 // IPv6, unless the text names the family.
-func (d *dump) start(name string, whole bool) *Table {
-	if !d.familyTold && slices.ContainsFunc(d.tables, func(t *Table) bool { return t.Name == name && t.v6 == d.family6 }) {
+func (d *dump) start(name string, whole bool) *machine.Table {
+	if !d.familyTold && slices.ContainsFunc(d.tables, func(t *machine.Table) bool { return t.Name == name && t.V6 == d.family6 }) {
 		d.family6 = true
 	}
-	d.current = newTable(name)
-	d.current.v6, d.current.v4, d.current.whole = d.family6, !d.family6, whole
-	d.current.legacy = d.legacy
+	for _, t := range d.tables {
+		if d.familyTold && t.Name == name && t.V6 == d.family6 && t.Legacy == d.legacy {
+			d.current = t
+			return t
+		}
+	}
+	d.current = machine.NewTable(name)
+	d.current.V6, d.current.V4, d.current.Whole = d.family6, !d.family6, whole
+	d.current.Legacy = d.legacy
 	d.tables = append(d.tables, d.current)
 	return d.current
 }
 
 // filter returns the current table, which is filter in a text that names none.
-func (d *dump) filter() *Table {
+func (d *dump) filter() *machine.Table {
 	if d.current == nil {
 		return d.start("filter", false)
 	}
 	return d.current
 }
 
+// chain returns a chain of the current table, which is built in or a user's.
+func (d *dump) chain(name string) *machine.Chain {
+	c := d.filter().Chain(name)
+	c.Hook, c.Priority = builtin(d.current.Name, name)
+	c.NAT = d.current.Name == "nat"
+	return c
+}
+
 // policy records a chain, and its policy if it is built in.
 func (d *dump) policy(name, policy string) {
-	c := d.filter().chain(name)
-	c.Hook, c.Priority = builtin(d.current.Name, name)
-	if c.Hook == NoHook {
+	c := d.chain(name)
+	if c.Hook == machine.NoHook {
 		return
 	}
 	switch policy {
 	case "ACCEPT":
-		c.Policy = Accept
+		c.Policy = machine.Accept
 	case "DROP":
-		c.Policy = Drop
+		c.Policy = machine.Drop
 	}
 }
 
 // builtin returns the hook and the priority of a chain that comes with its table.
-func builtin(table, chain string) (Hook, int) {
+func builtin(table, chain string) (machine.Hook, int) {
 	priority := map[string]int{"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}[table]
-	switch chain {
-	case "PREROUTING":
-		return Prerouting, priority
-	case "INPUT":
-		if table == "nat" {
-			priority = 100
-		}
-		return Input, priority
+	hook := map[string]machine.Hook{"PREROUTING": machine.Prerouting, "INPUT": machine.Input, "FORWARD": machine.Forward, "OUTPUT": machine.Output, "POSTROUTING": machine.Postrouting}[chain]
+	if table == "nat" && (hook == machine.Input || hook == machine.Postrouting) {
+		priority = 100
 	}
-	return NoHook, 0
+	return hook, priority
 }
 
 // line reads a command: with counters before it, or behind the name of the tool
@@ -129,7 +142,7 @@ func (d *dump) line(line string) {
 	if d.procWrite(words) {
 		return
 	}
-	at := slices.IndexFunc(words, isCommand)
+	at := slices.IndexFunc(words, func(w string) bool { return slices.Contains(commands, w) })
 	if at < 0 || at+1 >= len(words) {
 		return
 	}
@@ -143,10 +156,8 @@ func (d *dump) line(line string) {
 		if w == "-t" && i+1 < at {
 			name = words[i+1]
 		}
-		if strings.HasSuffix(w, "ip6tables") {
-			d.family6, d.familyTold = true, true
-		} else if strings.HasSuffix(w, "iptables") {
-			d.family6, d.familyTold = false, true
+		if v6 := strings.HasSuffix(w, "ip6tables"); v6 || strings.HasSuffix(w, "iptables") {
+			d.family6, d.familyTold = v6, true
 		}
 	}
 	if called {
@@ -155,27 +166,33 @@ func (d *dump) line(line string) {
 	chainName, rest := words[at+1], words[at+2:]
 	switch words[at] {
 	case "-P", "--policy":
-		if d.current != nil && !d.current.whole && !d.script {
-			if c := d.current.byName[chainName]; c != nil && c.Policy != Next {
-				d.start("filter", false) // another dump begins
-			}
+		if t := d.current; t != nil && !t.Whole && !d.script && t.Chain(chainName).Policy != machine.Next {
+			d.start("filter", false) // another dump begins
 		}
 		if len(rest) > 0 {
 			d.policy(chainName, rest[0])
 		}
 	case "-N", "--new-chain":
-		d.filter().chain(chainName)
+		d.filter().Chain(chainName)
 	case "-F", "--flush":
 		d.flushes = append(d.flushes, chainName)
 	case "-A", "--append", "-I", "--insert":
-		d.append(chainName, words[at], rest, counted(words[0]))
+		d.append(chainName, words[at], rest, counted(words[0]), strings.Join(words[at:], " "))
 	}
 }
 
+// counted parses the [packets:bytes] that iptables-save -c prints before a rule.
+func counted(word string) machine.Count {
+	packets, _, ok := strings.Cut(strings.TrimPrefix(word, "["), ":")
+	if !ok || !strings.HasPrefix(word, "[") {
+		return machine.Count{}
+	}
+	return parseCount(packets)
+}
+
 // append reads the rule of an append or insert command.
-func (d *dump) append(chain, command string, w []string, count Count) {
-	c := d.filter().chain(chain)
-	c.Hook, c.Priority = builtin(d.current.Name, chain)
+func (d *dump) append(chain, command string, w []string, count machine.Count, line string) {
+	c := d.chain(chain)
 	place := len(c.Rules)
 	if command == "-I" || command == "--insert" {
 		place = 0
@@ -186,7 +203,7 @@ func (d *dump) append(chain, command string, w []string, count Count) {
 		}
 	}
 	r := d.rule(w)
-	r.Count = count
+	r.Line, r.Text, r.Count = d.at, line, count
 	c.Rules = slices.Insert(c.Rules, place, r)
 }
 
@@ -210,17 +227,12 @@ func isIPTables(w string) bool {
 	return strings.Contains(w, "tables") || strings.HasPrefix(w, "$ip") || strings.HasPrefix(w, "ipt")
 }
 
-func isCommand(w string) bool {
-	switch w {
-	case "-A", "--append", "-I", "--insert", "-P", "--policy", "-N", "--new-chain", "-F", "--flush":
-		return true
-	}
-	return false
-}
+// commands are the options that name what a call of iptables does.
+var commands = []string{"-A", "--append", "-I", "--insert", "-P", "--policy", "-N", "--new-chain", "-F", "--flush"}
 
 // pick makes a table the current one, and starts it if it is new.
 func (d *dump) pick(name string) {
-	i := slices.IndexFunc(d.tables, func(t *Table) bool { return t.Name == name && t.v6 == d.family6 })
+	i := slices.IndexFunc(d.tables, func(t *machine.Table) bool { return t.Name == name && t.V6 == d.family6 })
 	if i >= 0 {
 		d.current = d.tables[i]
 		return
@@ -232,17 +244,101 @@ func (d *dump) pick(name string) {
 // masks and addresses give it away.
 func (d *dump) families() {
 	for _, t := range d.tables {
-		for _, c := range t.Chains {
-			for _, r := range c.Rules {
-				if !d.familyTold && r.not4 {
-					t.v4, t.v6 = false, true
-				}
-			}
-		}
-		for _, c := range t.Chains {
-			for i := range c.Rules {
-				c.Rules[i].not4, c.Rules[i].not6 = false, false
-			}
+		if !d.familyTold && d.six[t] {
+			t.V4, t.V6 = false, true
 		}
 	}
+}
+
+// sees records that the current table is one of IPv6 if text holds such an address.
+func (d *dump) sees(text string) {
+	if strings.Contains(text, ":") {
+		d.six[d.current] = true
+	}
+}
+
+// name records a list at its first use: the kernel creates it then, with the mask
+// of that rule.
+func (d *dump) name(list, mask string) {
+	if d.named[list] {
+		return
+	}
+	d.named[list] = true
+	if strings.Contains(mask, ".") {
+		d.cut = append(d.cut, list)
+	}
+}
+
+// ports parses 22, 22:25, ssh and lists of these.
+func (d *dump) ports(s string) []machine.Range {
+	all := []machine.Range{}
+	for part := range strings.SplitSeq(s, ",") {
+		first, last, isRun := strings.Cut(part, ":")
+		a := d.port(first)
+		b := a
+		if isRun {
+			b = d.port(last)
+			if last == "" {
+				b = 65535
+			}
+		}
+		all = append(all, machine.Range{From: machine.Number(a), To: machine.Number(b)})
+	}
+	return all
+}
+
+// port parses one port. It numbers other words, as -1, -2 and so on.
+func (d *dump) port(s string) int {
+	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+		return int(n)
+	}
+	if s == "ssh" {
+		return 22
+	}
+	if s == "" {
+		return 0
+	}
+	i := slices.Index(d.words, s)
+	if i < 0 {
+		i = len(d.words)
+		d.words = append(d.words, s)
+	}
+	return -1 - i
+}
+
+// split splits a line into words, with the quotes of iptables and the shell.
+func split(line string) (words []string) {
+	var word strings.Builder
+	var quote rune
+	inWord, escaped := false, false
+	for _, c := range line {
+		switch {
+		case escaped:
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, inWord = true, true
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '"' || c == '\'':
+			quote, inWord = c, true
+		case c == '#' && !inWord:
+			return words
+		case c == ' ' || c == ';':
+			if inWord {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(c)
+			inWord = true
+		}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words
 }

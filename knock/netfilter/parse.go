@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/netfilter/machine"
 )
 
 const (
@@ -26,17 +27,6 @@ var (
 	ErrLongRules = errors.New("rules of more than 4 MiB are not read")
 )
 
-// Ruleset is a firewall, as a text shows it.
-type Ruleset struct {
-	Tables        []*Table
-	IPTables      bool     // some tables were printed by iptables
-	Opaque        bool     // nft could not print a recent match
-	Script        bool     // a shell script that calls iptables
-	FlushedChains []string // chains that a script flushes
-	EmptiedLists  []string // recent lists that a script empties in /proc
-	MaskedLists   []string // recent lists that a script creates with an IPv4 mask
-}
-
 // CleanLines splits text into lines that are safe to print.
 func CleanLines(text []byte) (lines []string) {
 	for line := range strings.Lines(string(text)) {
@@ -46,16 +36,24 @@ func CleanLines(text []byte) (lines []string) {
 	return lines
 }
 
-// Parse reads the output of iptables-save, iptables -S and nft list ruleset, also
-// one after the other, and shell scripts that call iptables. Its error is
-// ErrNoRules. A condition that it does not know makes a rule match nothing.
-func Parse(lines []string) (Ruleset, error) {
+// Parse reads the output of iptables-save, iptables -S and nft list ruleset, that as
+// text or in JSON, also one after the other, and shell scripts that call iptables. Its
+// errors are ErrNoRules and ErrJSONRules. A condition that it does not know is kept as
+// one that is unknown.
+func Parse(text []byte) (*machine.Ruleset, error) {
+	dumps, text, err := cutJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	lines := CleanLines(text)
 	dump := readIPTables(lines)
 	nft, opaque := readNFT(lines)
+	listed, hidden := readNFTJSON(dumps)
+	nft, opaque = append(nft, listed...), opaque || hidden
 	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
-		return Ruleset{}, ErrNoRules
+		return nil, ErrNoRules
 	}
-	r := Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), IPTables: len(dump.tables) > 0, Opaque: opaque,
+	r := &machine.Ruleset{Tables: slices.Concat(dump.tables, dump.others(nft)), IPTables: len(dump.tables) > 0, Opaque: opaque,
 		Script: dump.script, FlushedChains: dump.flushes, EmptiedLists: dump.empties}
 	if dump.script {
 		r.MaskedLists = dump.cut

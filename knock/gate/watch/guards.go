@@ -35,11 +35,10 @@ func refuses(all []Guard, addr netip.Addr) bool {
 
 // readGuards reads the lists of the replay guards; those of nft are in f.
 func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
-	sets := f.Sets()
 	for _, l := range w.guards {
 		g := Guard{Family: l.Family}
 		if w.now.Gate.Kind == gate.FromNFT {
-			for _, e := range sets[l.Opened].Elements() {
+			for _, e := range f.Set(l.Opened).Elements {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
 					g.Opened = append(g.Opened, addr)
 				}
@@ -61,10 +60,10 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 // countIgnored counts the addresses that the sweep guard ignores; those of nft are
 // in f.
 func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
-	sets := f.Sets()
 	for _, l := range w.ignored {
 		if w.now.Gate.Kind == gate.FromNFT {
-			n += len(sets[l.Set].Expiring())
+			ignored := f.Set(l.Set)
+			n += len(ignored.Expiring())
 			continue
 		}
 		entries, _ := netfilter.RecentEntries(l.Set)

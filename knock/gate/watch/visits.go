@@ -8,7 +8,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 )
 
 // Sighting is an address on a list of the gate, as one reading found it.
@@ -37,7 +37,7 @@ type Sample struct {
 	Ended       bool
 	// Passed and Dropped are how many SYNs to the SSH port were accepted and dropped
 	// until the time Counted.
-	Passed, Dropped netfilter.Count
+	Passed, Dropped machine.Count
 	Counted         time.Time
 	Guards          []Guard // the gate's replay guards
 	Down            bool    // nothing listens on the SSH port
@@ -75,12 +75,12 @@ type Visit struct {
 	Earlier bool
 
 	start       time.Time
-	gotIn       time.Time       // when it last got in, perhaps by an earlier handshake
-	drops       netfilter.Count // when SSH had just opened for it
-	dropped     uint64          // since then
-	refused     bool            // a replay guard was full when it entered the phase before the last
-	sshUp       bool            // something listened while SSH was open for it
-	gateChanged bool            // the gate changed during the visit
+	gotIn       time.Time     // when it last got in, perhaps by an earlier handshake
+	drops       machine.Count // when SSH had just opened for it
+	dropped     uint64        // since then
+	refused     bool          // a replay guard was full when it entered the phase before the last
+	sshUp       bool          // something listened while SSH was open for it
+	gateChanged bool          // the gate changed during the visit
 }
 
 // Totals are counts since the watch began.
@@ -105,7 +105,7 @@ type Visits struct {
 	started   bool
 	down      bool      // in the sample before
 	counted   time.Time // when passed was read
-	passed    netfilter.Count
+	passed    machine.Count
 }
 
 // sightingKey identifies a sighting from sample to sample.

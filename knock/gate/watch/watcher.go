@@ -25,6 +25,7 @@ import (
 
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 )
 
 // ErrNoGate says that this machine's rules hold no gate.
@@ -67,7 +68,7 @@ type Watcher struct {
 	lists   []phaseList
 	ports   []int // of the accept rules
 	table   string
-	guards  []gate.ReplayGuard
+	guards  []ReplayGuard
 	ignored []gate.IgnoredList // the sets of the addresses that a sweep guard ignores
 	local   bool               // the accept rules are for ports of this machine
 	listed  string             // identifies the lists, and what they lead to
@@ -75,7 +76,7 @@ type Watcher struct {
 	next    string             // the key of rules that were read once: a change counts when it is read twice
 	visits  *Visits
 
-	passed, dropped netfilter.Count
+	passed, dropped machine.Count
 	counted         time.Time
 	rulesDue        time.Time
 	conntrackDue    time.Time
@@ -142,7 +143,7 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 	for i, g := range f.Gates {
 		w.now.Gate.Families = append(w.now.Gate.Families, g.Family)
 		if i == 0 {
-			lists, table := g.PhaseLists()
+			lists, table := phaseLists(g)
 			w.now.Gate.SSHPort, w.now.Gate.Door, w.table = g.SSHPort, g.Accept, table
 			w.now.Gate.Windows = make([]time.Duration, len(lists))
 			copy(w.now.Gate.Windows, g.Windows)
@@ -175,7 +176,7 @@ func (w *Watcher) gateFound() []Event {
 // Both leave out the ports and a replay guard's lists, which change with the hour.
 func keysOf(f gate.Findings) (key, listed string) {
 	for _, g := range f.Gates {
-		_, table := g.PhaseLists()
+		_, table := phaseLists(g)
 		lists := fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
 		key += fmt.Sprintln(lists, g.Windows, g.Accept)
 		listed += lists
@@ -187,15 +188,15 @@ func keysOf(f gate.Findings) (key, listed string) {
 // counters of its rules.
 func (w *Watcher) applyLists(f gate.Findings) {
 	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
-	w.passed, w.dropped, w.counted = netfilter.Count{Known: true}, netfilter.Count{Known: true}, time.Now()
+	w.passed, w.dropped, w.counted = machine.Count{Known: true}, machine.Count{Known: true}, time.Now()
 	for _, g := range f.Gates {
-		w.passed, w.dropped = w.passed.Plus(g.Passed()), w.dropped.Plus(g.Dropped())
-		w.guards, w.ignored = append(w.guards, g.ReplayGuards()...), append(w.ignored, g.IgnoredLists()...)
-		w.local = w.local && g.AcceptsLocally()
-		for _, name := range g.OpenedLists() {
+		w.passed, w.dropped = w.passed.Plus(passed(g)), w.dropped.Plus(dropped(g))
+		w.guards, w.ignored = append(w.guards, replayGuards(g)...), append(w.ignored, g.IgnoredLists()...)
+		w.local = w.local && acceptsLocally(g)
+		for _, name := range openedLists(g) {
 			w.lists = append(w.lists, phaseList{name, Accepted})
 		}
-		lists, _ := g.PhaseLists()
+		lists, _ := phaseLists(g)
 		for p, names := range lists {
 			for _, name := range names {
 				if l := (phaseList{name, p + 1}); !slices.Contains(w.lists, l) {
@@ -284,10 +285,9 @@ func (w *Watcher) busy() bool {
 // readElements returns the addresses in the nft sets, read between a and b. An
 // element with 3 s left of 5 s was added 2 s ago.
 func (w *Watcher) readElements(f gate.Findings, a, b time.Time) (all []Sighting) {
-	lists := f.Sets()
 	const rounding = 10 * time.Millisecond // a jiffy
 	for _, p := range w.lists {
-		l := lists[p.name]
+		l := f.Set(p.name)
 		for _, e := range l.Expiring() {
 			addr, err := netfilter.ParseAddr(e.Addr)
 			timeout := e.Timeout

@@ -16,6 +16,7 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 )
 
 // at is the time by the clocks of these tests.
@@ -93,7 +94,7 @@ func seconds(s float64) time.Time {
 func (s sample) reading() watch.Sample {
 	reading := watch.Sample{Time: seconds(s.after), Counted: seconds(s.after),
 		Down:   s.down,
-		Passed: netfilter.Count{Known: true, Packets: s.passed}, Dropped: netfilter.Count{Known: true, Packets: s.dropped}}
+		Passed: machine.Count{Known: true, Packets: s.passed}, Dropped: machine.Count{Known: true, Packets: s.dropped}}
 	for _, w := range strings.Fields(s.on) { // a3@1.5
 		var phase int
 		var since float64

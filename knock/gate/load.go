@@ -3,10 +3,14 @@ package gate
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 
+	"rapport/knock"
 	"rapport/knock/netfilter"
 )
 
@@ -17,7 +21,7 @@ var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
 var ErrNoRulesLoaded = errors.New("there are none")
 
 // ReadLocal reads the rules of this machine, and xt_recent's ip_list_tot, 0 where
-// that is not known. It needs root, runs iptables-save, ip6tables-save and nft list
+// that is not known. It needs root, runs iptables-save, ip6tables-save and nft -j list
 // ruleset, and changes nothing. Its errors are ErrNoLocalRules, the reader's, and
 // the cause of ctx.
 func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
@@ -32,7 +36,7 @@ func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
-	listed, nftErr := netfilter.RunTool(ctx, "nft", "list", "ruleset")
+	listed, nftErr := listNFT(ctx)
 	if ctx.Err() != nil {
 		return f, 0, context.Cause(ctx)
 	}
@@ -59,4 +63,31 @@ func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 		listTotal = netfilter.RecentListTotal()
 	}
 	return f, listTotal, nil
+}
+
+// listNFT returns the rules of nft in JSON, whose format is documented, or as text
+// where nft was built without JSON, or where the JSON is too long. In JSON, times
+// are cut to whole seconds.
+func listNFT(ctx context.Context) ([]byte, error) {
+	listed, err := netfilter.RunTool(ctx, "nft", "-j", "list", "ruleset")
+	if err == nil && len(listed) <= netfilter.MaxText && json.Valid(listed) {
+		return listed, nil
+	}
+	return netfilter.RunTool(ctx, "nft", "list", "ruleset")
+}
+
+// ReadRulesFile is [ReadRules] on a file. Its errors name the file.
+func ReadRulesFile(path string) (Findings, error) {
+	in, err := os.Open(path)
+	if err == nil {
+		defer in.Close()
+		var f Findings
+		if f, err = ReadRules(in); err == nil {
+			return f, nil
+		}
+	}
+	if pe := new(fs.PathError); errors.As(err, &pe) { // without the system call
+		return Findings{}, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(pe.Path, 200), pe.Err)
+	}
+	return Findings{}, fmt.Errorf("%s: %w", knock.Clean(path, 200), err)
 }

@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"net/netip"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/netfilter/machine"
+)
+
+const (
+	// gap is the time between two packets of a question.
+	gap = time.Millisecond
+	// firstSource is the source port of the first connection.
+	firstSource = 40000
+	// unusedPort is one that no rule is expected to name.
+	unusedPort = 61234
+)
+
+// client sends packets to a machine that executes rules, and asks what they do.
+type client struct {
+	rules    *machine.Ruleset
+	family   knock.Family
+	src, dst netip.Addr
+	in       string        // the interface that its packets come by, "" the one to the Internet
+	member   machine.Truth // whether it is in sets whose contents are not shown
+	entry    *machine.Chain
+	skip     func(*machine.Rule, machine.Verdict) bool
+	include  func(*machine.Table) bool
+	source   int // the last source port
+}
+
+// newClient returns a client from somewhere on the Internet: from an address that
+// the rules do not name.
+func newClient(rules *machine.Ruleset, family knock.Family) *client {
+	c := &client{rules: rules, family: family, source: firstSource}
+	hosts := []string{"84.23.151.77", "151.101.65.140", "45.142.120.9", "190.211.254.18"}
+	c.dst = netip.MustParseAddr("84.23.151.2")
+	if family == knock.Family6 {
+		hosts = []string{"2a01:4f8:c17:b8f::77", "2600:1f18:4a3:6900::9", "2804:14c:65d6::18"}
+		c.dst = netip.MustParseAddr("2a01:4f8:c17:b8f::2")
+	}
+	for _, h := range hosts {
+		if c.src = netip.MustParseAddr(h); !rules.Names(c.src) {
+			break
+		}
+	}
+	return c
+}
+
+// machine returns a machine in which nothing has happened.
+func (c *client) machine() *machine.Machine {
+	m := c.rules.NewMachine()
+	m.Assume, m.Member, m.Entry, m.Skip, m.Include = machine.No, c.member, c.entry, c.skip, c.include
+	return m
+}
+
+// packet returns a packet of a new connection.
+func (c *client) packet(k knockAt) machine.Packet {
+	c.source++
+	p := machine.Packet{Proto: machine.TCP, Src: c.src, Dst: c.dst, SrcPort: firstSource + (c.source-firstSource)%20000, DstPort: k.port, In: c.in, Flags: machine.SYN}
+	if k.udp {
+		p.Proto, p.Flags = machine.UDP, 0
+	}
+	return p
+}
+
+// knockAt is a knock: a SYN to a port, or a UDP packet.
+type knockAt struct {
+	port int
+	udp  bool
+}
+
+// send sends a knock now.
+func (c *client) send(m *machine.Machine, k knockAt) machine.Result {
+	return m.Deliver(c.packet(k), m.Now()+gap)
+}
+
+// attempt is an attempt to connect.
+type attempt struct {
+	machine.Result // of the SYN
+	// Answered: the answer to the SYN got out.
+	Answered bool
+	session  machine.Packet // a packet of the connection
+}
+
+// Opens reports whether a connection came about.
+func (a attempt) Opens() bool { return a.Verdict == machine.Accept && a.Answered }
+
+// connect makes a connection now, to the first data packet.
+func (c *client) connect(m *machine.Machine, port int) attempt {
+	p := c.packet(knockAt{port: port})
+	a := attempt{Result: m.Deliver(p, m.Now()+gap)}
+	if a.Verdict != machine.Accept {
+		return a
+	}
+	a.session = p
+	a.session.Flags = machine.ACK
+	if !a.Forwarded { // another machine's answers are not those of these rules
+		answer := a.Packet
+		answer.Src, answer.Dst, answer.SrcPort, answer.DstPort = answer.Dst, answer.Src, answer.DstPort, answer.SrcPort
+		answer.Flags, answer.In, answer.Out = machine.SYN|machine.ACK, "", c.in
+		if v := m.Send(answer, m.Now()+gap).Verdict; v == machine.Drop || v == machine.Reject {
+			return a
+		}
+	}
+	a.Answered = true
+	m.Deliver(a.session, m.Now()+gap)
+	return a
+}
+
+// after plays knocks on a new machine, the pause before each one as given.
+func (c *client) after(knocks []knockAt, pauses ...time.Duration) *machine.Machine {
+	m := c.machine()
+	for i, k := range knocks {
+		at := m.Now() + gap
+		if i > 0 && i <= len(pauses) {
+			at += pauses[i-1]
+		}
+		m.Deliver(c.packet(k), at)
+	}
+	return m
+}

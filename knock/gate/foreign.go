@@ -1,0 +1,95 @@
+package gate
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"rapport/knock"
+	"rapport/knock/netfilter/machine"
+)
+
+// Kinds of texts that hold no rules, but say that a gate of another scheme stands.
+const (
+	FromKnockd Kind = "knockd" // the configuration of knockd
+	FromClient Kind = "client" // a script that knocks
+)
+
+// noGate is what rules that hold no gate of this scheme hold in its place, in words,
+// and what to do.
+type noGate struct{ summary, fix string }
+
+// problem returns the problem of rules without a gate.
+func (n noGate) problem() Problem {
+	if n.summary == "" {
+		n = noGate{"these rules hold no gate", "set the gate up on the server; rapport rules HOST prints a script for it"}
+	}
+	return Problem{"no-gate", SeverityError, n.summary, n.fix}
+}
+
+const ownClient = "use the client that belongs to it: rapport knocks at gates made of netfilter rules alone, with five SYNs"
+
+var (
+	knockdSection  = regexp.MustCompile(`(?m)^\s*\[[A-Za-z0-9_ -]+\]\s*$`)
+	knockdSequence = regexp.MustCompile(`(?m)^\s*(one_time_sequences|sequence)\s*=`)
+	clientCommand  = regexp.MustCompile(`(?m)^\s*([A-Za-z0-9_=/. -]*/)?(nc|ncat|netcat|nmap|hping3?|knock|telnet)\s+[^#\n]*\d`)
+)
+
+// foreignText recognises texts that hold no rules.
+func foreignText(lines []string) (Kind, noGate) {
+	text := strings.Join(lines, "\n")
+	switch {
+	case knockdSection.MatchString(text) && knockdSequence.MatchString(text):
+		return FromKnockd, noGate{"this is the configuration of knockd, a daemon that listens for knocks: the gate stands, and it is not made of rules", ownClient}
+	case clientCommand.MatchString(text):
+		return FromClient, noGate{"this is a script of a client: it sends knocks, and holds no rules of a server", "give the server's rules: the output of iptables-save or nft list ruleset there"}
+	}
+	return "", noGate{}
+}
+
+// foreignRules recognises gates of other kinds in rules in which no sequence of
+// knocks was found.
+func foreignRules(rules *machine.Ruleset) noGate {
+	if rules.Uses("pknock") {
+		return noGate{"these rules hold a gate of xt_pknock, which counts knocks in its own way", ownClient}
+	}
+	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
+		c := newClient(rules, family)
+		if c.connect(c.machine(), sshPort).Opens() {
+			continue
+		}
+		for _, list := range rules.Asked() {
+			m := c.machine()
+			m.Put(list, c.src)
+			if !c.connect(m, sshPort).Opens() {
+				continue
+			}
+			name := machine.ShortName(list)
+			from := rules.Filling(list)
+			if len(from) == 0 {
+				return noGate{fmt.Sprintf("SSH is let in for addresses in the set %s, which no rule here fills: a daemon does, or an administrator", name), ownClient}
+			}
+			return noGate{fmt.Sprintf("SSH is let in for addresses on the list %s, which %s: this is a gate of another kind", name, filledBy(from)), ownClient}
+		}
+	}
+	return noGate{}
+}
+
+// filledBy says what puts an address on a list.
+func filledBy(rules []*machine.Rule) string {
+	r := rules[0]
+	unknown := r.Unmodelled()
+	isString := func(s string) bool {
+		return strings.Contains(s, "string") || strings.Contains(s, "u32") || strings.Contains(s, "bpf")
+	}
+	switch {
+	case slices.ContainsFunc(unknown, func(s string) bool { return strings.Contains(s, "ICMP") || strings.Contains(s, "length") }):
+		return fmt.Sprintf("a ping of a certain kind fills (line %d)", r.Line)
+	case slices.ContainsFunc(unknown, isString):
+		return fmt.Sprintf("a packet with a certain content fills (line %d)", r.Line)
+	case len(unknown) > 0:
+		return fmt.Sprintf("a rule with %s fills (line %d)", unknown[0], r.Line)
+	}
+	return fmt.Sprintf("fewer than %d knocks fill (line %d)", minKnocks, r.Line)
+}

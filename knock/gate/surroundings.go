@@ -1,0 +1,126 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"rapport/knock/netfilter/machine"
+)
+
+// anybody returns a client from anywhere that meets all rules.
+func (g *Gate) anybody() *client {
+	c := newClient(g.rules, g.Family)
+	c.src, c.in, c.member = g.client.src, g.client.in, g.client.member
+	return c
+}
+
+// checkSurroundings judges the place of the gate among the other rules, by playing
+// its handshake through all of them; alone leaves out the tables of the other tool.
+func (g Gate) checkSurroundings(alone bool) (all []Problem) {
+	add := func(code string, summary, fix string) {
+		all = append(all, Problem{code, SeverityError, summary, fix})
+	}
+	if g.client.entry != nil {
+		if !g.partial() {
+			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
+		}
+		return all
+	}
+	c := g.anybody()
+	if alone { // checkTwoGates reports what the other gate drops
+		c.include = g.client.include
+	}
+	m := c.machine()
+	for _, k := range g.knocks {
+		if k.port <= 0 || g.apart != "" {
+			continue
+		}
+		r := c.send(m, k)
+		if len(r.Changes) > 0 {
+			continue
+		}
+		what, code := "dropped", "gate-after-drop"
+		if r.Verdict == machine.Accept {
+			what, code = "accepted", "gate-after-accept"
+		}
+		add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", k.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
+		break
+	}
+	return append(all, g.checkSSH(c, m, len(all) == 0)...)
+}
+
+// checkSSH judges what becomes of connections to SSH: without a knock, behind the
+// handshake that m has seen, and once its window is over.
+func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Problem) {
+	add := func(code string, summary, fix string) {
+		all = append(all, Problem{code, SeverityError, summary, fix})
+	}
+	ssh := cmp.Or(g.SSHPort, sshPort)
+	stranger := newClient(g.rules, g.Family)
+	stranger.include = c.include
+	fresh := stranger.connect(stranger.machine(), ssh)
+	after := c.connect(m.Clone(), ssh)
+	computed := slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.port <= 0 })
+	switch {
+	case !g.opens && g.SSHPort == 0:
+	case fresh.Opens() && !fresh.Forwarded:
+		switch rule := fresh.Rule; {
+		case rule == nil:
+			add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
+		case g.before(rule):
+			add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or limit it to single sources")
+		default:
+			add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or drop them before it")
+		}
+	case !g.opens || !arrived || computed || after.Verdict == machine.Undecided:
+	case after.Verdict != machine.Accept:
+		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped although the handshake was made: by %s", ssh, where(after.Result)), "move the accept rule before the one that drops, and accept the port in every base chain")
+	case !after.Answered:
+		add("answers-dropped", fmt.Sprintf("SSH at port %d is let in, but its answers are dropped on their way out", ssh), "accept established and related connections in OUTPUT, and in every chain of that hook")
+	}
+	return append(all, g.checkSession(c, after)...)
+}
+
+// before reports whether the rule is met before the accept rule by a client that has
+// made the handshake.
+func (g Gate) before(rule *machine.Rule) bool {
+	c := g.anybody()
+	m := c.after(g.knocks)
+	return c.connect(m, cmp.Or(g.SSHPort, sshPort)).Rule == rule
+}
+
+// where names what decided about a packet.
+func where(r machine.Result) string {
+	switch {
+	case r.Rule != nil && r.Rule.Line > 0:
+		return fmt.Sprintf("the rule in line %d, chain %s", r.Rule.Line, r.Rule.Chain().Name)
+	case r.Chain != nil:
+		return "the policy of chain " + r.Chain.Name
+	}
+	return "no rule"
+}
+
+// checkSession judges what becomes of a session once its window is over.
+func (g Gate) checkSession(c *client, a attempt) (all []Problem) {
+	if a.Forwarded || !g.opens {
+		return nil
+	}
+	late := c.machine()
+	p := c.packet(knockAt{port: cmp.Or(g.SSHPort, sshPort)})
+	late.Establish(p)
+	p.Flags = machine.ACK
+	late.Tracing = true
+	late.Wait(endless)
+	r := late.Deliver(p, late.Now())
+	switch r.Verdict {
+	case machine.Drop, machine.Reject:
+		return append(all, Problem{"no-established", SeverityError, "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT"})
+	case machine.Accept:
+		walks := slices.ContainsFunc(r.Trace, func(h machine.Hit) bool { return g.steps[0].Rule != nil && h.Rule == g.steps[0].Rule })
+		if walks && r.Rule != nil && r.Rule.ReadsState() {
+			return append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
+		}
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package netfilter
+
+import (
+	"cmp"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"rapport/knock/netfilter/machine"
+)
+
+// protocol matches a protocol by its name or number.
+func (r *ruleReader) protocol(name string) machine.Part {
+	name = strings.ToLower(name)
+	if name == "ipv6-icmp" || name == "icmpv6" {
+		r.d.six[r.d.current] = true
+	}
+	v, ok := named(machine.Protocol, name)
+	if !ok {
+		n, err := strconv.ParseUint(name, 10, 8)
+		if name == "all" || err == nil && n == 0 {
+			return machine.Fixed{Is: !r.negate, Text: "any protocol"}
+		}
+		if err != nil {
+			return machine.Unmodelled{Text: "the protocol " + name}
+		}
+		v = machine.Number(n)
+	}
+	return &machine.Compare{Field: machine.Field{Subject: machine.Protocol}, In: []machine.Range{machine.One(v)}, Negate: r.negate}
+}
+
+// address matches a list of addresses, prefixes or ranges.
+func (r *ruleReader) address(dest bool) {
+	a := &machine.AddrMatch{Dest: dest, Negate: r.negate}
+	for one := range strings.SplitSeq(r.next(), ",") {
+		r.d.sees(one)
+		in, ok := parsePrefix(one)
+		if !ok {
+			r.addHead(machine.Unmodelled{Text: "the address " + one})
+			return
+		}
+		a.In = append(a.In, in)
+		a.Own = a.Own || ownAddress(one)
+	}
+	r.addHead(a)
+}
+
+// ownAddress reports whether a prefix may be an address of the machine: not
+// multicast, broadcast or loopback.
+func ownAddress(s string) bool {
+	s, _, _ = strings.Cut(s, "/")
+	s, _, _ = strings.Cut(s, "-")
+	a, err := netip.ParseAddr(s)
+	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
+}
+
+func (r *ruleReader) iface(out bool) {
+	r.addHead(&machine.IfaceMatch{Out: out, Names: []string{r.next()}, Negate: r.negate})
+}
+
+// tcpFlags matches SYNs and the like.
+func (r *ruleReader) tcpFlags(mask, flags string) {
+	r.masked(machine.Field{Subject: machine.TCPFlags, Need: machine.TCP}, flagBits(flags), flagBits(mask))
+}
+
+// flagBits parses FIN,SYN, ALL and NONE.
+func flagBits(s string) machine.Value {
+	var f machine.Flags
+	for name := range strings.SplitSeq(strings.ToLower(s), ",") {
+		if name == "all" {
+			return machine.Number(machine.FIN | machine.SYN | machine.RST | machine.PSH | machine.ACK | machine.URG)
+		}
+		f |= flagNames[name]
+	}
+	return machine.Number(f)
+}
+
+// stateBits parses states of conntrack, by name or by number.
+func stateBits(names string) machine.Value {
+	var all machine.State
+	for name := range strings.SplitSeq(strings.ToLower(names), ",") {
+		if s, ok := stateNames[strings.TrimSpace(name)]; ok {
+			all |= s
+		} else if n, err := strconv.ParseUint(name, 0, 16); err == nil {
+			all |= kernelState(n)
+		}
+	}
+	return machine.Number(all)
+}
+
+// statusBits parses what iptables calls the status of a connection.
+func statusBits(names string) machine.Value {
+	var all machine.Status
+	for name := range strings.SplitSeq(strings.ToLower(names), ",") {
+		all |= statusNames[strings.ReplaceAll(name, "_", "-")]
+	}
+	return machine.Number(all)
+}
+
+func (r *ruleReader) direction(name string) {
+	v := machine.Value{}
+	if name == "REPLY" {
+		v = machine.Number(1)
+	}
+	r.compare(machine.ConnDirection, machine.One(v))
+}
+
+func (r *ruleReader) mark() {
+	f := machine.Field{Subject: machine.Mark}
+	if r.module == "connmark" {
+		f.Subject = machine.ConnMark
+	}
+	v, mask := valueMask(r.next())
+	r.masked(f, machine.Number(v), machine.Number(mask))
+}
+
+// addrType matches the type of the source or the destination.
+func (r *ruleReader) addrType(s machine.Subject, types string) {
+	var in []machine.Range
+	for name := range strings.SplitSeq(strings.ToLower(types), ",") {
+		if v, ok := named(s, name); ok {
+			in = append(in, machine.One(v))
+		}
+	}
+	r.compare(s, in...)
+}
+
+// memberMatch matches a set of ipset, given its name and what it holds.
+func (r *ruleReader) memberMatch(set, holds string) {
+	if holds != "src" {
+		r.unmodelled("the set " + set)
+		return
+	}
+	r.add(&machine.MemberMatch{Set: set, Negate: r.negate})
+}
+
+func (r *ruleReader) policy() {
+	r.fixed(r.values["--pol"] == "none" != r.flags["--pol"], "no IPsec")
+}
+
+// rpfilter passes packets whose way back is the way they came.
+func (r *ruleReader) rpfilter() {
+	_, inverted := r.values["--invert"]
+	r.fixed(!inverted, "it comes the way back leads")
+}
+
+func (r *ruleReader) recentMatch() {
+	m := &machine.Recent{List: r.values["--name"], Within: time.Duration(atoi(r.values["--seconds"])) * time.Second, Hits: atoi(r.values["--hitcount"])}
+	mask := r.values["--mask"]
+	m.Mask, _ = netip.ParseAddr(mask)
+	r.d.sees(mask)
+	if m.List == "" {
+		m.List = "DEFAULT"
+	}
+	_, m.ByDest = r.values["--rdest"]
+	for _, mode := range []machine.Mode{machine.ModeCheck, machine.ModeUpdate, machine.ModeRemove, machine.ModeSet} {
+		if _, ok := r.values["--"+string(mode)]; ok {
+			m.Mode, m.Negate = mode, r.flags["--"+string(mode)]
+		}
+	}
+	if m.Mode != "" {
+		r.d.name(m.List, mask)
+		r.add(m)
+	}
+}
+
+func (r *ruleReader) limitMatch() {
+	rate, ok := parseRate(cmp.Or(r.values["--limit"], "3/hour"), r.values["--limit-burst"], r.flags["--limit"])
+	if !ok {
+		r.unmodelled("the limit")
+		return
+	}
+	r.add(&machine.Limit{Rate: rate})
+}
+
+func (r *ruleReader) hashlimitMatch() {
+	text, over := r.values["--hashlimit-above"], true
+	for _, option := range []string{"--hashlimit", "--hashlimit-upto"} {
+		if v := r.values[option]; v != "" {
+			text, over = v, r.flags[option]
+		}
+	}
+	rate, ok := parseRate(text, r.values["--hashlimit-burst"], over != r.flags["--hashlimit-above"])
+	if !ok {
+		r.unmodelled("the limit " + text)
+		return
+	}
+	h := &machine.HashLimit{Rate: rate, Table: r.values["--hashlimit-name"], Most: atoi(r.values["--hashlimit-htable-max"]),
+		Expire: time.Duration(atoi(r.values["--hashlimit-htable-expire"])) * time.Millisecond}
+	if h.Expire == 0 {
+		h.Expire = max(10*time.Second, rate.Per*time.Duration(rate.Burst))
+	}
+	for mode := range strings.SplitSeq(r.values["--hashlimit-mode"], ",") {
+		switch mode {
+		case "srcip":
+			h.Fields = append(h.Fields, addrKey(machine.SourceAddr, r.values["--hashlimit-srcmask"]))
+		case "dstip":
+			h.Fields = append(h.Fields, addrKey(machine.DestAddr, r.values["--hashlimit-dstmask"]))
+		case "srcport":
+			h.Fields = append(h.Fields, machine.Field{Subject: machine.SourcePort})
+		case "dstport":
+			h.Fields = append(h.Fields, machine.Field{Subject: machine.Port})
+		}
+	}
+	r.add(h)
+}
+
+// addrKey is an address of which the first bits count.
+func addrKey(s machine.Subject, bits string) machine.Field {
+	f := machine.Field{Subject: s}
+	if n, err := strconv.Atoi(bits); err == nil {
+		if f.Prefix = n; n <= 0 {
+			f.Mask = &machine.Value{}
+		}
+	}
+	return f
+}
+
+func (r *ruleReader) connlimitMatch() {
+	if _, byDest := r.values["--connlimit-daddr"]; byDest {
+		r.unmodelled("--connlimit-daddr")
+		return
+	}
+	most, upto := r.values["--connlimit-above"], r.flags["--connlimit-above"]
+	if v, ok := r.values["--connlimit-upto"]; ok {
+		most, upto = v, !r.flags["--connlimit-upto"]
+	}
+	c := &machine.ConnLimit{Most: atoi(most), Negate: upto, Prefix: 128}
+	if v := r.values["--connlimit-mask"]; v != "" {
+		c.Prefix = atoi(v)
+	}
+	r.add(c)
+}

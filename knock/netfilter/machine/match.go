@@ -1,0 +1,217 @@
+package machine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Compare matches a field with values and ranges.
+type Compare struct {
+	Field
+	In     []Range
+	Negate bool
+	Bits   bool // matches if a bit of In is set
+}
+
+func (c *Compare) eval(m *Machine) Truth {
+	v, t := c.read(m)
+	if t != Yes {
+		return t
+	}
+	return truth(c.has(v)).not(c.Negate)
+}
+
+func (c *Compare) has(v Value) bool {
+	for _, r := range c.In {
+		if c.Bits && (v.And(r.From) != Value{}) || !c.Bits && r.has(v) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Compare) why(m *Machine) string {
+	v, t := c.read(m)
+	switch t {
+	case No:
+		return "no " + string(c.Subject) + " in this packet"
+	case Unknown:
+		return string(c.Subject) + " is not known"
+	}
+	return fmt.Sprintf("%s is %s", c.Subject, c.show(v))
+}
+
+// EitherPort matches the source or the destination port.
+type EitherPort struct {
+	In     []Range
+	Negate bool
+}
+
+func (e *EitherPort) eval(m *Machine) Truth {
+	p := &m.x.p
+	return truth(slices.ContainsFunc(e.In, func(r Range) bool {
+		return r.has(Number(p.SrcPort)) || r.has(Number(p.DstPort))
+	})).not(e.Negate)
+}
+
+func (e *EitherPort) why(*Machine) string { return "other ports" }
+
+// AddrMatch matches the source or the destination. Destinations in rules for
+// incoming packets are taken for the machine's own, unless they cannot be.
+type AddrMatch struct {
+	Dest   bool
+	In     []Range
+	Own    bool // In may hold an address of this machine
+	Negate bool
+}
+
+func (a *AddrMatch) eval(m *Machine) Truth {
+	addr, self := m.x.p.Src, m.x.hook == Output
+	if a.Dest {
+		addr, self = m.x.p.Dst, !m.x.hook.outbound()
+	}
+	if self && a.Own {
+		return Yes.not(a.Negate)
+	}
+	v := AddrValue(addr)
+	return truth(slices.ContainsFunc(a.In, func(r Range) bool { return r.has(v) })).not(a.Negate)
+}
+
+func (a *AddrMatch) why(m *Machine) string {
+	if a.Dest {
+		return "to " + m.x.p.Dst.String()
+	}
+	return "from " + m.x.p.Src.String()
+}
+
+// IfaceMatch matches an interface by its name. The packets of a client come in by
+// the interface that leads to the Internet, whatever its name.
+type IfaceMatch struct {
+	Out    bool
+	Names  []string
+	Negate bool
+}
+
+func (i *IfaceMatch) eval(m *Machine) Truth {
+	name, applies := m.x.p.In, !m.x.hook.outbound()
+	if i.Out {
+		name, applies = m.x.p.Out, m.x.hook >= Forward
+	}
+	if !applies {
+		return No.not(i.Negate)
+	}
+	return truth(slices.ContainsFunc(i.Names, func(n string) bool { return ifaceIs(n, name) })).not(i.Negate)
+}
+
+func (i *IfaceMatch) why(m *Machine) string {
+	if m.x.p.In != "" {
+		return "comes by " + m.x.p.In
+	}
+	return "comes by the interface to the Internet"
+}
+
+// ifaceIs reports whether the pattern of a rule fits an interface; a name "" is that
+// of the Internet's.
+func ifaceIs(pattern, name string) bool {
+	if name == "" {
+		return isUplink(pattern)
+	}
+	for _, wild := range []string{"+", "*"} {
+		if p, ok := strings.CutSuffix(pattern, wild); ok {
+			return strings.HasPrefix(name, p)
+		}
+	}
+	return pattern == name
+}
+
+// isUplink guesses from an interface's name whether it leads to the Internet.
+func isUplink(iface string) bool {
+	for _, p := range []string{"eth", "en", "wl", "ww", "ppp", "venet", "bond", "em", "p1p"} {
+		if strings.HasPrefix(iface, p) {
+			return true
+		}
+	}
+	return iface == "+" || iface == "*"
+}
+
+// memberList is the name under which the machine keeps what rules add to such a set.
+func memberList(set string) string { return "set " + set }
+
+// MemberMatch asks a set whose contents the text does not show, such as one of
+// ipset. Rules may add to it.
+type MemberMatch struct {
+	Set    string
+	Negate bool
+	id     int
+}
+
+func (s *MemberMatch) link(p *program, _ *Table) {
+	s.id, p.unmodelled = p.list(memberList(s.Set)), true
+}
+
+func (s *MemberMatch) eval(m *Machine) Truth {
+	if m.lists[s.id].entries[AddrValue(m.x.p.Src)] != nil {
+		return Yes.not(s.Negate)
+	}
+	return m.Member.not(s.Negate)
+}
+
+func (s *MemberMatch) why(*Machine) string { return "what the set " + s.Set + " holds is not known" }
+
+// MemberUpdate adds to such a set, or removes from it.
+type MemberUpdate struct {
+	always
+	Set    string
+	Remove bool
+	id     int
+}
+
+func (s *MemberUpdate) link(p *program, _ *Table) { s.id = p.list(memberList(s.Set)) }
+
+func (s *MemberUpdate) eval(m *Machine) Truth {
+	l, addr := &m.lists[s.id], AddrValue(m.x.p.Src)
+	e := l.entries[addr]
+	switch {
+	case s.Remove && e != nil:
+		l.remove(e)
+		m.change(memberList(s.Set), "remove")
+	case !s.Remove && e == nil:
+		l.add(addr, m.now, 1<<16)
+		m.change(memberList(s.Set), "add")
+	}
+	return Yes
+}
+
+// SetMark sets the mark of the packet or of the connection.
+type SetMark struct {
+	always
+	Conn        bool
+	Value, Keep uint32 // the new mark is the old one's bits in Keep, XOR Value
+	Copies      bool   // from the other mark
+}
+
+func (s *SetMark) eval(m *Machine) Truth {
+	x := &m.x
+	mark, other := &x.mark, new(uint32)
+	if x.conn != nil {
+		other = &x.conn.mark
+	}
+	if s.Conn {
+		mark, other = other, mark
+	}
+	if s.Copies {
+		*mark = *other
+	} else {
+		*mark = *mark&s.Keep ^ s.Value
+	}
+	return Yes
+}
+
+// Notrack keeps conntrack from looking at the packet.
+type Notrack struct{ always }
+
+func (Notrack) eval(m *Machine) Truth {
+	m.x.notrack = m.x.notrack || !m.x.tracked
+	return Yes
+}

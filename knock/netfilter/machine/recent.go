@@ -1,0 +1,208 @@
+package machine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Mode is what a [Recent] does with an address.
+type Mode string
+
+// The modes.
+const (
+	ModeSet    Mode = "set"    // adds it, and matches
+	ModeCheck  Mode = "rcheck" // matches if the list has it
+	ModeUpdate Mode = "update" // the same, and stamps it
+	ModeRemove Mode = "remove" // the same, and removes it
+)
+
+// Recent is the recent match (xt_recent.c, recent_mt).
+type Recent struct {
+	List   string
+	Mode   Mode
+	Within time.Duration // that ModeCheck and ModeUpdate look back; zero is without end
+	Hits   int           // stamps that they ask for
+	Negate bool
+	ByDest bool
+	Mask   netip.Addr // of the addresses on the list; the zero Addr keeps them
+	id     int
+}
+
+// asks reports whether the match depends on the time.
+func (r *Recent) asks() bool { return r.Mode == ModeCheck || r.Mode == ModeUpdate }
+
+func (r *Recent) link(p *program, _ *Table) {
+	r.id = p.list(r.List)
+	i := p.lists[r.id]
+	all := PrefixMask(128, false)
+	if i.mask4 == (Value{}) { // the first rule makes the list
+		i.mask4, i.mask6 = all, all
+		if r.Mask.Is4() {
+			i.mask4 = AddrMask(r.Mask)
+		}
+	}
+	if i.mask6 == all && r.Mask.Is6() {
+		i.mask6 = AddrMask(r.Mask)
+	}
+	i.hits, i.longest = max(i.hits, r.Hits), max(i.longest, r.Within)
+	i.endless = i.endless || r.Within == 0 && r.asks()
+	for i.stamps < i.hits {
+		i.stamps *= 2
+	}
+}
+
+// address returns the address that the list knows the packet by.
+func (r *Recent) address(m *Machine) Value {
+	a, mask := m.x.p.Src, m.prog.lists[r.id].mask4
+	if r.ByDest {
+		a = m.x.p.Dst
+	}
+	if m.x.p.v6() {
+		mask = m.prog.lists[r.id].mask6
+	}
+	return AddrValue(a).And(mask)
+}
+
+func (r *Recent) eval(m *Machine) Truth {
+	l := &m.lists[r.id]
+	addr := r.address(m)
+	e := l.entries[addr]
+	if e == nil {
+		if r.Mode != ModeSet {
+			return truth(r.Negate)
+		}
+		l.add(addr, m.now, m.ListTotal)
+		m.change(r.List, "add")
+		return truth(!r.Negate)
+	}
+	if e.doubt && r.Mode != ModeSet {
+		return Unknown
+	}
+	hit := r.Mode == ModeSet || r.Mode == ModeRemove || r.stamps(e, m.now) >= max(1, r.Hits)
+	result := hit != r.Negate
+	if r.Hits > 1 && hit && result && m.Exceeded == 0 && r.asks() {
+		m.Exceeded = max(1, int(time.Duration(r.Hits)*time.Minute/max(r.Within, time.Second)))
+	}
+	switch {
+	case r.Mode == ModeRemove:
+		l.remove(e)
+		m.change(r.List, "remove")
+	case r.Mode == ModeSet, r.Mode == ModeUpdate && result:
+		l.update(e, m.now, m.prog.lists[r.id].stamps)
+		e.doubt = false
+		m.change(r.List, "update")
+	}
+	return truth(result)
+}
+
+// stamps returns how many stamps of an entry count.
+func (r *Recent) stamps(e *recentEntry, now time.Duration) (n int) {
+	for _, s := range e.stamps {
+		if r.Within == 0 || now-s <= r.Within {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *Recent) why(m *Machine) string {
+	e := m.lists[r.id].entries[r.address(m)]
+	switch {
+	case r.Mode == ModeRemove && !r.Negate, e == nil:
+		return "not on the list " + r.List
+	case e.doubt:
+		return "whether it is on the list " + r.List + " is not known"
+	case r.Negate:
+		return "on the list " + r.List
+	case r.Hits > 1:
+		return fmt.Sprintf("%d of %d times on the list %s", r.stamps(e, m.now), r.Hits, r.List)
+	}
+	return fmt.Sprintf("seconds %d: last seen on the list %s %s ago", r.Within/time.Second, r.List, seconds(m.now-e.stamps[len(e.stamps)-1]))
+}
+
+// seconds rounds a time for a reader.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// recentList is a list of the recent match (xt_recent.c).
+type recentList struct {
+	entries map[Value]*recentEntry
+	// oldest and newest end the order in which entries were last updated.
+	oldest, newest *recentEntry
+}
+
+// recentEntry is an address on a list.
+type recentEntry struct {
+	addr       Value
+	stamps     []time.Duration // when it was added, the newest last
+	doubt      bool            // whether it is there depends on what is not modelled
+	prev, next *recentEntry
+}
+
+func (l *recentList) unlink(e *recentEntry) {
+	if e.prev == nil {
+		l.oldest = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		l.newest = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+}
+
+func (l *recentList) push(e *recentEntry) {
+	e.prev, e.next = l.newest, nil
+	if l.newest == nil {
+		l.oldest = e
+	} else {
+		l.newest.next = e
+	}
+	l.newest = e
+}
+
+// add creates an entry; a full list loses the oldest.
+func (l *recentList) add(addr Value, at time.Duration, total int) *recentEntry {
+	if l.entries == nil {
+		l.entries = map[Value]*recentEntry{}
+	}
+	if len(l.entries) >= total {
+		l.remove(l.oldest)
+	}
+	e := &recentEntry{addr: addr, stamps: []time.Duration{at}}
+	l.entries[addr] = e
+	l.push(e)
+	return e
+}
+
+// update stamps an entry. It stores as many stamps as the rules of the list ask for.
+func (l *recentList) update(e *recentEntry, at time.Duration, stamps int) {
+	if len(e.stamps) >= stamps {
+		copy(e.stamps, e.stamps[1:])
+		e.stamps[len(e.stamps)-1] = at
+	} else {
+		e.stamps = append(e.stamps, at)
+	}
+	l.unlink(e)
+	l.push(e)
+}
+
+func (l *recentList) remove(e *recentEntry) {
+	delete(l.entries, e.addr)
+	l.unlink(e)
+}
+
+func (l *recentList) clone() (c recentList) {
+	if len(l.entries) == 0 {
+		return c
+	}
+	c.entries = make(map[Value]*recentEntry, len(l.entries))
+	for e := l.oldest; e != nil; e = e.next {
+		n := &recentEntry{addr: e.addr, stamps: slices.Clone(e.stamps), doubt: e.doubt}
+		c.entries[n.addr] = n
+		c.push(n)
+	}
+	return c
+}

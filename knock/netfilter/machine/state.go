@@ -1,0 +1,191 @@
+package machine
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Clone returns a copy that lives on independently.
+func (m *Machine) Clone() *Machine {
+	c := *m
+	c.lists = make([]recentList, len(m.lists))
+	for i := range m.lists {
+		c.lists[i] = m.lists[i].clone()
+	}
+	c.sets, c.buckets, c.hashes = cloneMaps(m.sets), slices.Clone(m.buckets), cloneMaps(m.hashes)
+	c.conns = maps.Clone(m.conns)
+	for k, o := range c.conns {
+		if k == o.orig {
+			n := *o
+			c.conns[n.orig], c.conns[n.reply] = &n, &n
+		}
+	}
+	c.choices = slices.Clone(m.choices)
+	return &c
+}
+
+// cloneMaps copies maps with what they point to.
+func cloneMaps[E any](all []map[key]*E) []map[key]*E {
+	copies := make([]map[key]*E, len(all))
+	for i, from := range all {
+		if len(from) > 0 {
+			copies[i] = make(map[key]*E, len(from))
+			for k, e := range from {
+				n := *e
+				copies[i][k] = &n
+			}
+		}
+	}
+	return copies
+}
+
+// numbers returns the values of an element that are no addresses.
+func (k *key) numbers() (s string) {
+	for _, v := range k.f[:k.n] {
+		if v.Hi == 0 && v.Lo < 1<<16 {
+			s += " . " + strconv.FormatUint(v.Lo, 10)
+		}
+	}
+	return s
+}
+
+// Member is an entry of a list or set.
+type Member struct {
+	List string // the name, for nft with the table's in front and a port behind
+	Hits int    // how often it was added, as far as rules count it
+}
+
+// Members returns the lists and sets in which something was recorded of a source, in
+// the order of their names. Entries that rules cannot see any more are left out.
+func (m *Machine) Members() (all []Member) {
+	for i := range m.lists {
+		info := m.prog.lists[i]
+		for _, e := range m.lists[i].entries {
+			n := 0
+			for _, s := range e.stamps {
+				if info.longest == 0 || m.now-s <= info.longest {
+					n++
+				}
+			}
+			if n > 0 {
+				all = append(all, Member{info.name, min(n, max(1, info.hits))})
+			}
+		}
+	}
+	for i, s := range m.sets {
+		for k, e := range s {
+			if !e.expired(m.now) {
+				all = append(all, Member{m.prog.sets[i].Name + k.numbers(), 1})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Member) int { return cmp.Or(cmp.Compare(a.List, b.List), cmp.Compare(a.Hits, b.Hits)) })
+	return all
+}
+
+// Fingerprint identifies what lists and sets hold, without the times.
+func (m *Machine) Fingerprint() string {
+	var b strings.Builder
+	for _, e := range m.Members() {
+		b.WriteString(e.List)
+		b.WriteByte(' ')
+		b.WriteString(strconv.Itoa(e.Hits))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// differ marks the entries that differ from another outcome's as doubtful.
+func (m *Machine) differ(o *Machine) {
+	for i := range m.lists {
+		l, other := &m.lists[i], &o.lists[i]
+		for a, e := range l.entries {
+			if f := other.entries[a]; f == nil || !slices.Equal(e.stamps, f.stamps) {
+				e.doubt = true
+			}
+		}
+		for a, f := range other.entries {
+			if l.entries[a] == nil {
+				l.add(a, f.stamps[len(f.stamps)-1], m.ListTotal).doubt = true
+			}
+		}
+	}
+	for i := range m.sets {
+		for k, e := range m.sets[i] {
+			if f := o.sets[i][k]; f == nil || f.until != e.until {
+				e.doubt = true
+			}
+		}
+		for k, f := range o.sets[i] {
+			if m.sets[i][k] == nil {
+				n := *f
+				n.doubt = true
+				m.store(i, k, &n)
+			}
+		}
+	}
+}
+
+// Put puts a source on a list or into a set of addresses, as if a rule had done it
+// now. It does nothing for other sets, and for a name that rules do not use.
+func (m *Machine) Put(list string, src netip.Addr) {
+	if i, ok := m.prog.listID[list]; ok && m.lists[i].entries[AddrValue(src)] == nil {
+		m.lists[i].add(AddrValue(src), m.now, m.ListTotal)
+	}
+	if i := slices.IndexFunc(m.prog.sets, func(s *Set) bool { return s.Name == list }); i >= 0 {
+		e := &element{}
+		if stay := m.prog.sets[i].Timeout; stay > 0 {
+			e.until = m.now + stay
+		}
+		k := key{n: 1}
+		k.f[0] = AddrValue(src)
+		m.store(i, k, e)
+	}
+}
+
+// Inherit gives the machine what a kernel keeps when rules are replaced: the time,
+// connections, and the entries of lists and sets of the same name.
+func (m *Machine) Inherit(before *Machine) {
+	o := before.Clone()
+	m.now, m.conns = o.now, o.conns
+	for name, id := range m.prog.listID {
+		if from, ok := o.prog.listID[name]; ok {
+			m.lists[id] = o.lists[from]
+		}
+	}
+	for id, s := range m.prog.sets {
+		if from := slices.IndexFunc(o.prog.sets, func(t *Set) bool { return t.Name == s.Name }); from >= 0 {
+			m.sets[id] = o.sets[from]
+		}
+	}
+}
+
+// Holds reports whether an address is on a list or in a set, as far as rules can
+// still see it.
+func (m *Machine) Holds(list string, a netip.Addr) bool {
+	v := AddrValue(a)
+	if id, ok := m.prog.listID[list]; ok {
+		info := m.prog.lists[id]
+		keep := info.mask4
+		if a.Is6() {
+			keep = info.mask6
+		}
+		e := m.lists[id].entries[v.And(keep)]
+		return e != nil && (info.longest == 0 || m.now-e.stamps[len(e.stamps)-1] <= info.longest)
+	}
+	for id, s := range m.prog.sets {
+		if s.Name != list {
+			continue
+		}
+		for k, e := range m.sets[id] {
+			if !e.expired(m.now) && slices.Contains(k.f[:k.n], v) {
+				return true
+			}
+		}
+	}
+	return false
+}
