@@ -16,6 +16,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/audit"
 	"rapport/knock/hosts"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
@@ -34,7 +35,7 @@ func newInspect(f *flags) *cobra.Command {
 		Use:   "inspect [FILE|-] [HOST]",
 		Short: "Read a server's rules: which hour and range they have, and what is wrong",
 		Long: `inspect reads the output of iptables-save (with ip6tables-save behind it), iptables -S
-or nft list ruleset, all of them one after the other too, the script of rapport rules,
+or nft list ruleset (with -j too), all of them one after the other too, the script of rapport rules,
 or another one that calls iptables, and finds the gate in it. With a
 secret it finds out which hour, range and secret variant the ports were made with.
 Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
@@ -43,10 +44,10 @@ asked for only if there is a HOST.
 
 Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 2 || cmd.Flags().Changed("ports") && len(args) > 1 {
-				return fmt.Errorf("too many arguments: rapport %s", cmd.Use)
+			if cmd.Flags().Changed("ports") && len(args) > 1 {
+				return errors.New("too many arguments: with --ports there is no FILE")
 			}
-			return nil
+			return fileAndHost(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
@@ -58,29 +59,21 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 	return cmd
 }
 
+// fileAndHost is the Args of commands that take FILE and HOST, both optional.
+func fileAndHost(cmd *cobra.Command, args []string) error {
+	if len(args) > 2 {
+		return fmt.Errorf("too many arguments: rapport %s", cmd.Use)
+	}
+	return nil
+}
+
 func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	start := time.Now()
-	if err := cmp.Or(checkHours("past", o.past), checkHours("future", o.future)); err != nil {
-		return err
-	}
-	now, err := parseAt(o.at)
+	seen, err := o.read(cmd, args)
 	if err != nil {
 		return err
 	}
-	file, host := o.arguments(cmd, args)
-	h, secret, err := o.client(cmd, host)
-	if err != nil {
-		return err
-	}
-	t := h.Target()
-	p := solve.Query{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
-	if host == "" && secret.IsZero() && !cmd.Flags().Changed("range") {
-		p.Range = knock.Range{} // nobody has said it
-	}
-	i, err := o.inspect(cmd, p, file, h, host)
-	if err != nil {
-		return err
-	}
+	i := seen.Inspection
 	r := i.Report()
 	r.Elapsed = knock.Millis(time.Since(start))
 	if err := render(cmd, o.json, r, func(w io.Writer, r gate.Report) { printInspect(w, i, r) }); err != nil {
@@ -88,6 +81,47 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	}
 	no := mismatch(i)
 	return unless(no == "", no)
+}
+
+// read reads rules, or ports, and compares them with what the client knows.
+func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, err error) {
+	if err := cmp.Or(checkHours("past", o.past), checkHours("future", o.future)); err != nil {
+		return r, err
+	}
+	now, err := parseAt(o.at)
+	if err != nil {
+		return r, err
+	}
+	file, host := o.arguments(cmd, args)
+	h, secret, err := o.client(cmd, host)
+	if err != nil {
+		return r, err
+	}
+	t := h.Target()
+	q := solve.Query{Secret: secret, Range: t.Range, Hour: knock.HourOf(now.Add(t.Skew)), Past: o.past, Future: o.future}
+	if host == "" && secret.IsZero() && !cmd.Flags().Changed("range") {
+		q.Range = knock.Range{} // nobody has said it
+	}
+	if cmd.Flags().Changed("ports") {
+		r.Inspection, err = o.inspectPorts(cmd, q)
+		return r, err
+	}
+	found, total, err := readRules(cmd, file)
+	if err != nil {
+		return r, err
+	}
+	known := gate.Facts{ListTotal: total}
+	if host != "" || cmd.Flags().Changed("ssh-port") {
+		known.SSHPort = h.SSHPort
+	}
+	if host != "" {
+		known.Window = h.Window
+	}
+	i, err := gate.Inspect(cmd.Context(), found, q, known)
+	if host == "" && !cmd.Flags().Changed("range") {
+		q.Range = knock.Range{}
+	}
+	return audit.Request{Findings: found, Inspection: i, Range: q.Range, Secret: secret, Hour: q.Hour, SSHPort: known.SSHPort, ListTotal: total}, err
 }
 
 // arguments tells FILE and HOST apart.
@@ -123,28 +157,14 @@ func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s kn
 	return h, s, err
 }
 
-func (o *inspection) inspect(cmd *cobra.Command, p solve.Query, file string, h hosts.Host, host string) (i gate.Inspection, err error) {
-	if cmd.Flags().Changed("ports") {
-		if p.Secret.IsZero() {
-			return i, fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
-		}
-		if p.Ports, err = solve.ParsePorts(o.ports); err != nil {
-			return i, fmt.Errorf("--ports: %w", err)
-		}
-		return gate.InspectPorts(cmd.Context(), p)
+func (o *inspection) inspectPorts(cmd *cobra.Command, q solve.Query) (i gate.Inspection, err error) {
+	if q.Secret.IsZero() {
+		return i, fmt.Errorf("--ports needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
 	}
-	found, total, err := readRules(cmd, file)
-	if err != nil {
-		return i, err
+	if q.Ports, err = solve.ParsePorts(o.ports); err != nil {
+		return i, fmt.Errorf("--ports: %w", err)
 	}
-	known := gate.Facts{ListTotal: total}
-	if host != "" || cmd.Flags().Changed("ssh-port") {
-		known.SSHPort = h.SSHPort
-	}
-	if host != "" {
-		known.Window = h.Window
-	}
-	return gate.Inspect(cmd.Context(), found, p, known)
+	return gate.InspectPorts(cmd.Context(), q)
 }
 
 // readRules reads a file, standard input, or the machine's own rules.
@@ -159,7 +179,7 @@ func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int,
 	case runtime.GOOS != "linux":
 		return f, 0, errors.New("give FILE: the output of iptables-save or nft list ruleset on the server")
 	case os.Geteuid() != 0:
-		return f, 0, errors.New("reading this machine's rules takes root: sudo rapport inspect; or give FILE, the output of iptables-save on the server")
+		return f, 0, errors.New("reading this machine's rules takes root: run it with sudo; or give FILE, the output of iptables-save on the server")
 	}
 	return gate.ReadLocal(cmd.Context())
 }

@@ -155,7 +155,7 @@ on that server; without HOST, on the list of servers.`,
 	})
 	f.register(cmd)
 	cmd.AddCommand(newSeq(f), newKnock(f), newProbe(f), newProxy(f), newSSH(f), newSSHConfig(f), newHosts(f), newClock(f), newScan(f),
-		newDoctor(f), newRules(f), newInspect(f), newWatch(f, signals), newDemo(f, signals), newMan(), newVersion())
+		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newDemo(f, signals), newMan(), newVersion())
 	return cmd
 }
 

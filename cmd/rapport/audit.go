@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+	"rapport/knock/gate/audit"
+	"rapport/knock/solve"
+)
+
+func newAudit(f *flags) *cobra.Command {
+	o := inspection{flags: f, past: solve.DefaultHours, future: solve.DefaultHours}
+	var names []string
+	var rate int
+	cmd := &cobra.Command{
+		Use:   "audit [FILE|-] [HOST]",
+		Short: "Play attacks and accidents against a server's rules, and say what each would cost",
+		Long: `audit reads rules as rapport inspect does, and plays attacks and accidents through them:
+handshakes that are late, doubled or reordered, replays, sweeps, floods, spoofed knocks,
+sessions, missed refreshes. No packet leaves this machine. With HOST it knows the range
+and the sequences of other hours.
+
+Each line is a check: ok, warn, FAIL, or ? for what rules alone do not tell, with its
+cost in packets, seconds and chance; --verbose adds the fix of a warning. The checks are:
+  ` + strings.Join(audit.Names()[:8], ", ") + ",\n  " + strings.Join(audit.Names()[8:], ", ") + `.
+
+Exit status: 0 nothing fails, 1 something does, 2 usage.`,
+		Args: fileAndHost,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			start := time.Now()
+			if rate < 0 || rate > 1_000_000 {
+				return fmt.Errorf("--rate %d is not within 1-1000000", rate)
+			}
+			r, err := o.read(cmd, args)
+			if err != nil {
+				return err
+			}
+			r.Names, r.Rate = names, rate
+			report, err := audit.Run(cmd.Context(), r)
+			if err != nil {
+				return err
+			}
+			report.Elapsed = knock.Millis(time.Since(start))
+			if err := render(cmd, o.json, report, func(w io.Writer, r audit.Report) { r.Print(w, o.verbose) }); err != nil {
+				return err
+			}
+			failed := report.Failed()
+			return unless(len(failed) == 0, "failed: "+strings.Join(failed, ", "))
+		},
+	}
+	p := cmd.Flags()
+	p.StringSliceVar(&names, "attack", nil, "run only the check with this `name`; repeatable")
+	p.IntVar(&rate, "rate", 0, "play sweeps and floods with `N` SYNs a second")
+	p.StringVar(&o.at, "at", "", "the `time` at which the rules were read, if not now: 2026-11-22-08, or RFC 3339")
+	return cmd
+}

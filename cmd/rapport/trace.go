@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts"
+)
+
+type tracing struct {
+	inspection
+	packets    []string
+	hour, from string
+	gap        time.Duration
+}
+
+func newTrace(f *flags) *cobra.Command {
+	o := tracing{inspection: inspection{flags: f}}
+	cmd := &cobra.Command{
+		Use:   "trace [FILE|-] [HOST]",
+		Short: "Play a handshake through a server's rules: which rule decided what",
+		Long: `trace reads rules as rapport inspect does, and plays packets through them. No packet
+leaves this machine. It plays the handshake of HOST in this hour, followed by a SYN to
+the SSH port; without HOST the knocks that the gate in the rules expects; with --packet
+the given packets instead, each a millisecond after the one before:
+
+  rapport trace rules.save myserver --gap 1s
+  rapport trace rules.save --packet tcp/10247 --packet tcp/22@+7s --packet udp/53@203.0.113.9
+
+For each packet it prints the time, the port, the phase of its source before and after,
+the verdict, and the rule that decided. --verbose adds every rule that the packet met,
+and why it did not match.
+
+Exit status: 0 SSH opened, or --packet was given; 1 it did not open; 2 usage.`,
+		Args: fileAndHost,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	p := cmd.Flags()
+	p.StringArrayVar(&o.packets, "packet", nil, "play this `packet` in place of a handshake: tcp/22, tcp/22@+7s, udp/53@203.0.113.9; repeatable")
+	p.StringVar(&o.hour, "hour", "", "play the handshake of this `hour`: 2026-11-22-08")
+	p.StringVar(&o.from, "from", "", "the source `address` of the packets")
+	p.DurationVar(&o.gap, "gap", time.Millisecond, "the time between two packets")
+	return cmd
+}
+
+func (o *tracing) run(cmd *cobra.Command, args []string) error {
+	file, host := o.arguments(cmd, args)
+	r, err := o.request(cmd, host)
+	if err != nil {
+		return err
+	}
+	found, _, err := readRules(cmd, file)
+	if err != nil {
+		return err
+	}
+	t, err := found.Trace(r)
+	if err != nil {
+		return err
+	}
+	if err := render(cmd, o.json, t, func(w io.Writer, t gate.Trace) { t.Print(w, o.verbose) }); err != nil {
+		return err
+	}
+	return unless(t.Opened || len(o.packets) > 0, "SSH did not open")
+}
+
+// request returns what to play. Without a handshake to compute nobody is asked for a
+// secret.
+func (o *tracing) request(cmd *cobra.Command, host string) (r gate.TraceRequest, err error) {
+	if r, err = gate.NewTraceRequest(o.packets, o.from, o.gap); err != nil {
+		return r, err
+	}
+	h, secret := hosts.NewHost(""), knock.Secret{}
+	switch {
+	case host != "" && len(o.packets) == 0:
+		h, secret, err = o.client(cmd, host)
+	case host != "":
+		h, err = o.server(cmd, host)
+	default:
+		h, err = o.override(cmd, h)
+	}
+	if err != nil {
+		return r, err
+	}
+	r.Family = h.Family
+	if host != "" || cmd.Flags().Changed("ssh-port") {
+		r.SSHPort = h.SSHPort
+	}
+	if secret.IsZero() {
+		return r, nil
+	}
+	hour := knock.HourOf(time.Now().Add(h.Skew))
+	if o.hour != "" {
+		if hour, err = knock.ParseHour(o.hour); err != nil {
+			return r, fmt.Errorf("--hour: %w", err)
+		}
+	}
+	r.Packets = gate.Handshake(knock.Derive(hour, h.Range, secret).Ports(), h.SSHPort, o.gap)
+	return r, nil
+}

@@ -1,0 +1,264 @@
+// Package audit plays attacks and accidents against the gate in a server's rules, and
+// says what each would cost. No packet leaves the machine: all of it happens on a
+// [machine.Machine], in virtual time.
+//
+// [Run] returns a [Report], which is its own JSON and prints itself as text. [Names]
+// are the checks.
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/netfilter/machine"
+)
+
+// Status is the result of a check.
+type Status string
+
+// The results, the best first.
+const (
+	OK      Status = "ok"
+	Unknown Status = "unknown" // the rules alone do not tell
+	Warn    Status = "warn"    // it works, but not always, or at a price
+	Fail    Status = "fail"    // the gate opens to others, or not to its owner
+)
+
+// rank orders results, the best first.
+var rank = []Status{OK, Unknown, Warn, Fail}
+
+// Cost is what an attack takes, or what an accident costs. Zero is nothing.
+type Cost struct {
+	Packets int     `json:"packets"`
+	Seconds float64 `json:"seconds"`
+	Chance  float64 `json:"chance"` // that it succeeds
+}
+
+// Check is the result of one check.
+type Check struct {
+	ID      string      `json:"id"`
+	Status  Status      `json:"status"`
+	Summary string      `json:"summary"`
+	Fix     string      `json:"fix"` // empty where nothing is wrong
+	Cost    Cost        `json:"cost"`
+	Trace   *gate.Trace `json:"trace,omitempty"` // of a handshake that does not open
+}
+
+// Report is what an audit found. Its names are a contract: others read them.
+type Report struct {
+	Schema  int                `json:"schema"` // 1
+	Gate    *gate.ReportedGate `json:"gate"`   // nil where there is none
+	Checks  []Check            `json:"checks"`
+	Elapsed knock.Millis       `json:"elapsed_ms"` // left to the caller
+}
+
+// Failed returns the names of the checks that failed.
+func (r Report) Failed() (ids []string) {
+	for _, c := range r.Checks {
+		if c.Status == Fail {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// Request says what to audit. Fields that are zero are not known.
+type Request struct {
+	Findings   gate.Findings
+	Inspection gate.Inspection // of them
+	Range      knock.Range     // that the server's ports are drawn from
+	Secret     knock.Secret
+	Hour       knock.Hour // of now, with Secret
+	SSHPort    int
+	ListTotal  int // the machine's ip_list_tot
+	Rate       int // packets a second, in place of the usual ones
+	Names      []string
+}
+
+// check is an entry of the table of checks.
+type check struct {
+	id    string
+	run   func(*stage) Check   // at the gate of each family
+	whole func(*Request) Check // at all rules, in place of run
+}
+
+// checks is the table, in the order in which results are printed.
+var checks = []check{
+	{"no-knock", nil, noKnock},
+	{"handshake", handshake, nil},
+	{"spread", spread, nil},
+	{"doubled", doubled, nil},
+	{"reordered", reordered, nil},
+	{"hour-change", hourChange, nil},
+	{"partial", partial, nil},
+	{"wrong", wrongSequences, nil},
+	{"replay", replay, nil},
+	{"sweep", sweep, nil},
+	{"flood", flood, nil},
+	{"spoofed", spoofed, nil},
+	{"session", session, nil},
+	{"earlier-session", earlierSession, nil},
+	{"refresh-missed", refreshMissed, nil},
+	{"reboot", nil, reboot},
+}
+
+// Names returns the names of all checks.
+func Names() (all []string) {
+	for _, c := range checks {
+		all = append(all, c.id)
+	}
+	return all
+}
+
+// ErrName is wrapped by the error of Run for a check that does not exist.
+var ErrName = errors.New("no such attack")
+
+// Run runs the checks that the request names, or all. It fails when ctx ends, and for
+// unknown names.
+func Run(ctx context.Context, r Request) (Report, error) {
+	report := Report{Schema: 1, Gate: r.Inspection.Report().Gate, Checks: []Check{}}
+	for _, name := range r.Names {
+		if !slices.Contains(Names(), name) {
+			return report, fmt.Errorf("%w as %q: give one of %s", ErrName, knock.Clean(name, 40), strings.Join(Names(), ", "))
+		}
+	}
+	if made := r.Inspection.Range(); made.IsValid() {
+		r.Range = made // what the rules were made with, whatever the client has
+	}
+	var stages []*stage
+	for i := range r.Findings.Gates {
+		stages = append(stages, newStage(&r, &r.Findings.Gates[i]))
+	}
+	for _, c := range checks {
+		if len(r.Names) > 0 && !slices.Contains(r.Names, c.id) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return report, context.Cause(ctx)
+		}
+		report.Checks = append(report.Checks, r.one(c, stages))
+	}
+	return report, nil
+}
+
+// one runs a check at the gates of all families.
+func (r *Request) one(c check, stages []*stage) Check {
+	var o Check
+	switch {
+	case c.whole != nil:
+		o = c.whole(r)
+	case len(stages) == 0:
+		o = unknown("these rules hold no gate", "set the gate up on the server; rapport rules HOST prints a script for it")
+	default:
+		var all []Check
+		for _, s := range stages {
+			all = append(all, s.judge(c))
+		}
+		o = merge(stages, all)
+	}
+	o.ID = c.id
+	return o
+}
+
+// judge runs a check where it has a meaning.
+func (s *stage) judge(c check) Check {
+	switch {
+	case !s.gate.Played():
+		return unknown("this is the script of rapport rules, which computes its rules", "give what iptables-save and ip6tables-save, or nft list ruleset, print after its setup")
+	case c.id == "handshake":
+	case s.free == machine.Yes:
+		return unknown("SSH is open without a knock", "see no-knock")
+	case s.opens != machine.Yes:
+		return unknown("the handshake does not open SSH in these rules", "see handshake")
+	}
+	return c.run(s)
+}
+
+// merge returns the worst of the results of the families, with its family where the
+// results differ.
+func merge(stages []*stage, all []Check) Check {
+	worst := 0
+	differ := false
+	for i, c := range all {
+		differ = differ || c.Status != all[0].Status
+		if slices.Index(rank, c.Status) > slices.Index(rank, all[worst].Status) {
+			worst = i
+		}
+	}
+	o := all[worst]
+	if differ {
+		o.Summary = fmt.Sprintf("IPv%s: %s", stages[worst].gate.Family, o.Summary)
+	}
+	return o
+}
+
+func unknown(summary, fix string) Check { return Check{Status: Unknown, Summary: summary, Fix: fix} }
+
+// noKnock connects to SSH without a knock, in both families, from sources and by
+// interfaces that rules name.
+func noKnock(r *Request) Check {
+	port := cmp.Or(r.SSHPort, knock.DefaultSSHPort)
+	if g, ok := r.Findings.Gate(); ok {
+		port = cmp.Or(g.SSHPort, port)
+	}
+	var open, allowed, unshown []string
+	tried := 0
+	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
+		strangers, shown := strangers(r.Findings, family, port)
+		if !shown {
+			unshown = append(unshown, "IPv"+string(family))
+		}
+		for _, s := range strangers {
+			tried++
+			anybody := !s.Source.IsValid() && s.Interface == ""
+			switch {
+			case s.Opened == machine.Unknown:
+				unshown = append(unshown, who(s))
+			case s.Opened == machine.Yes && anybody:
+				open = append(open, who(s))
+			case s.Opened == machine.Yes:
+				allowed = append(allowed, who(s))
+			}
+		}
+	}
+	switch {
+	case len(open) > 0:
+		return Check{Status: Fail, Summary: fmt.Sprintf("SSH at port %d opens without a knock: %s", port, strings.Join(open, "; ")),
+			Fix: fmt.Sprintf("drop new connections to port %d behind the accept rule, in both families", port), Cost: Cost{1, 0, 1}}
+	case len(allowed) > 0:
+		return Check{Status: Warn, Summary: fmt.Sprintf("SSH at port %d needs no knock for some: %s", port, strings.Join(allowed, "; ")), Fix: "if that is not meant, remove the rules that accept them", Cost: Cost{1, 0, 1}}
+	case len(unshown) > 0:
+		return unknown("whether SSH needs a knock is not shown for "+strings.Join(slices.Compact(unshown), ", "), "give the whole output of iptables-save and of ip6tables-save, one behind the other")
+	}
+	return Check{Status: OK, Summary: fmt.Sprintf("SSH at port %d is closed without a knock, in %d ways to connect", port, tried)}
+}
+
+// who describes a stranger who got in.
+func who(s stranger) string {
+	text := "IPv" + string(s.Family)
+	if s.Source.IsValid() {
+		text += " from " + s.Source.String()
+	}
+	if s.Interface != "" {
+		text += " by " + s.Interface
+	}
+	if s.Line > 0 && s.Opened == machine.Yes {
+		text += fmt.Sprintf(" (line %d)", s.Line)
+	}
+	return text
+}
+
+// reboot says what is there before setup has run.
+func reboot(r *Request) Check {
+	const fix = "run setup at boot, before sshd: rapport rules HOST --systemd or --cron"
+	if r.Findings.Kind == gate.FromScript {
+		return Check{Status: Warn, Summary: "after a reboot SSH is open to all until this script has run, unless another firewall is loaded by then", Fix: fix}
+	}
+	return unknown("what a reboot leaves until setup has run does not show in rules", fix)
+}

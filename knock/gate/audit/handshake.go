@@ -1,0 +1,131 @@
+package audit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/netfilter/machine"
+	"rapport/knock/phrase"
+)
+
+// handshake plays the handshake at once.
+func handshake(s *stage) Check {
+	switch s.opened(s.knocks) {
+	case machine.Yes:
+		return Check{Status: OK, Summary: fmt.Sprintf("%s at once open SSH", phrase.Plural(len(s.knocks), "knock")), Cost: Cost{len(s.knocks), float64(len(s.knocks)-1) * pace.Seconds(), 1}}
+	case machine.Unknown:
+		return unknown("whether the handshake opens SSH depends on rules that are not shown or not modelled", "give the whole output of iptables-save and ip6tables-save, or of nft list ruleset; rapport trace names the rules")
+	}
+	c := Check{Status: Fail, Summary: "the handshake does not open SSH", Fix: "rapport trace shows the rule that decides about each knock"}
+	if t, err := s.Findings.Trace(gate.TraceRequest{Gap: pace, Family: s.gate.Family, From: s.owner}); err == nil {
+		c.Trace = &t
+	}
+	return c
+}
+
+// spread plays the handshake with pauses almost as long as the windows.
+func spread(s *stage) Check {
+	var pauses []time.Duration
+	var all time.Duration
+	for i := range len(s.knocks) - 1 {
+		pauses = append(pauses, s.window(i)*9/10)
+		all += pauses[i]
+	}
+	cost := Cost{len(s.knocks), all.Seconds(), 1}
+	if s.opened(s.knocks, pauses...) == machine.Yes {
+		return Check{Status: OK, Summary: fmt.Sprintf("knocks spread over %s open SSH", phrase.Seconds(all)), Cost: cost}
+	}
+	return Check{Status: Warn, Summary: fmt.Sprintf("knocks spread over %s do not open SSH", phrase.Seconds(all)), Fix: "make each phase last a window from the knock before, not from the first", Cost: cost}
+}
+
+// doubled plays the handshake with each knock twice, as a lost answer makes a client
+// do.
+func doubled(s *stage) Check {
+	var twice []int
+	for _, k := range s.knocks {
+		twice = append(twice, k, k)
+	}
+	if s.opened(twice) == machine.Yes {
+		return Check{Status: OK, Summary: "knocks that arrive twice open SSH", Cost: Cost{len(twice), 0, 1}}
+	}
+	return Check{Status: Warn, Summary: "knocks that arrive twice do not open SSH: a SYN that is sent again breaks the handshake", Fix: "set strict = true in the hosts entry, or use a sweep guard in place of the strict gate", Cost: Cost{len(twice), 0, 1}}
+}
+
+// reordered plays the handshake with two neighbours exchanged, and then again as it is
+// to be.
+func reordered(s *stage) Check {
+	late := 0
+	for i := range len(s.knocks) - 1 {
+		swapped := slices.Clone(s.knocks)
+		swapped[i], swapped[i+1] = swapped[i+1], swapped[i]
+		if slices.Equal(swapped, s.knocks) {
+			continue
+		}
+		p := s.play()
+		send(p, s.owner, swapped)
+		if p.Opens(s.owner) == machine.Yes {
+			return Check{Status: Fail, Summary: fmt.Sprintf("knocks %d and %d exchanged open SSH too", i+1, i+2), Fix: "let each phase check the list of the one before", Cost: Cost{len(swapped), 0, 1}}
+		}
+		if send(p, s.owner, s.knocks); p.Opens(s.owner) != machine.Yes {
+			late++
+		}
+	}
+	cost := Cost{Packets: 2 * len(s.knocks), Chance: 1}
+	if late > 0 {
+		return Check{Status: Warn, Summary: "two knocks that overtake each other lose the handshake, and the next one too", Fix: "let a first knock begin the handshake anew", Cost: cost}
+	}
+	return Check{Status: OK, Summary: "two knocks that overtake each other lose the handshake; the next one opens", Cost: cost}
+}
+
+// partial plays the handshake with one knock left out.
+func partial(s *stage) Check {
+	if n := len(s.knocks); n < knock.Knocks {
+		return Check{Status: Fail, Summary: fmt.Sprintf("SSH opens after %d knocks of %d", n, knock.Knocks), Fix: "make five phases, each of which checks the list of the one before", Cost: Cost{n, 0, 1}}
+	}
+	for i := range s.knocks {
+		if s.opened(slices.Delete(slices.Clone(s.knocks), i, i+1)) == machine.Yes {
+			return Check{Status: Fail, Summary: fmt.Sprintf("SSH opens without knock %d", i+1), Fix: "let each phase check the list of the one before", Cost: Cost{len(s.knocks) - 1, 0, 1}}
+		}
+	}
+	return Check{Status: OK, Summary: fmt.Sprintf("%d of %d knocks do not open SSH", len(s.knocks)-1, len(s.knocks))}
+}
+
+// wrongTries is how many sequences are drawn.
+const wrongTries = 500
+
+// wrongSequences plays sequences of the gate's own and of other ports, drawn with a
+// fixed seed.
+func wrongSequences(s *stage) Check {
+	random := rand.New(rand.NewPCG(1, 2))
+	pool := append(slices.Clone(s.knocks), s.wrong()...)
+	for range wrongTries {
+		var tried []int
+		for range s.knocks {
+			tried = append(tried, pool[random.IntN(len(pool))])
+		}
+		if slices.Equal(tried, s.knocks) || s.accepts(tried) {
+			continue
+		}
+		if s.opened(tried) == machine.Yes {
+			return Check{Status: Fail, Summary: fmt.Sprintf("the wrong sequence %v opens SSH", tried), Fix: "let each phase check the list of the one before", Cost: Cost{len(tried), 0, 1}}
+		}
+	}
+	r, _ := s.span()
+	chance := 1.0
+	for range s.knocks {
+		chance /= float64(r.Size())
+	}
+	return Check{Status: OK, Summary: fmt.Sprintf("%d wrong sequences do not open SSH", wrongTries), Cost: Cost{len(s.knocks), 0, chance}}
+}
+
+// accepts reports whether the gate accepts a sequence at the same time, such as that of
+// the hour before.
+func (s *stage) accepts(ports []int) bool {
+	return slices.ContainsFunc(s.gate.Also, func(also []uint16) bool {
+		return slices.EqualFunc(also, ports, func(a uint16, b int) bool { return int(a) == b })
+	})
+}

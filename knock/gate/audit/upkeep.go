@@ -1,0 +1,91 @@
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"rapport/knock/gate"
+	"rapport/knock/netfilter/machine"
+)
+
+// hourChange begins a handshake before the hour change and ends it behind it: with the
+// rules of the new hour, and with the old ones where no refresh has run.
+func hourChange(s *stage) Check {
+	next, ok := s.otherSequence(1)
+	var refreshed *gate.Gate
+	if ok {
+		refreshed, ok = s.Findings.Refreshed(s.gate, next)
+	}
+	if ok {
+		p := s.play()
+		p.Reload(refreshed)
+		send(p, s.owner, next)
+		ok = p.Opens(s.owner) == machine.Yes
+	}
+	if !ok {
+		return unknown("how a refresh changes these rules does not show in them", "give what iptables-save or nft list ruleset prints on the server")
+	}
+	p := s.play()
+	send(p, s.owner, s.knocks[:3])
+	p.Reload(refreshed)
+	send(p, s.owner, s.knocks[3:])
+	under := p.Opens(s.owner)
+	send(p, s.owner, next)
+	cost := Cost{Packets: len(next), Chance: 1}
+	switch again := p.Opens(s.owner); {
+	case under == machine.Yes:
+		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH", Cost: cost}
+	case again != machine.Yes:
+		return Check{Status: Fail, Summary: "a handshake under way at the hour change is lost, and the next one too", Fix: "let a first knock begin the handshake anew", Cost: cost}
+	}
+	return Check{Status: Warn, Summary: "a handshake under way at the hour change is lost, unless the refresh keeps the old ports for a while; the next one opens",
+		Fix: "let the refresh accept the last hour's sequence too for a minute, as rapport rules HOST --grace 60 does", Cost: cost}
+}
+
+// missedHours is for how long the refresh has not run.
+const missedHours = 3
+
+// refreshMissed plays the sequence of three hours later through the rules as they are.
+func refreshMissed(s *stage) Check {
+	later, ok := s.otherSequence(missedHours)
+	if !ok {
+		return unknown("the ports of another hour do not show in these rules", "give what iptables-save or nft list ruleset prints on the server")
+	}
+	if s.opened(later) == machine.Yes {
+		return Check{Status: Fail, Summary: "these rules accept the sequence of another hour too", Fix: "let each phase name one port"}
+	}
+	return Check{Status: Warn, Summary: fmt.Sprintf("when the refresh does not run for %d hours, the old sequence opens SSH and the new one does not", missedHours),
+		Fix: "run the refresh every minute, and watch that it does; rapport scan HOST finds the hour from outside", Cost: Cost{Seconds: (missedHours * time.Hour).Seconds()}}
+}
+
+// session makes a connection and keeps it for longer than any window.
+func session(s *stage) Check {
+	p := s.play()
+	send(p, s.owner, s.knocks)
+	c := p.Connect(s.owner)
+	p.Wait(s.longest() + time.Hour)
+	return survived(p.Continue(c), "a session goes on when its window is over", "a session freezes when its window is over")
+}
+
+// earlierSession continues a session that was made before the rules were loaded.
+func earlierSession(s *stage) Check {
+	p := s.play()
+	c := survived(p.Continue(p.Earlier(s.owner, true)), "a session from before setup goes on", "a session from before setup freezes")
+	if c.Status == OK && p.Continue(p.Earlier(s.source(0), false)) == machine.No {
+		c.Status = Warn
+		c.Summary = "a session from before setup goes on if conntrack knows it; if nothing tracked connections by then, it freezes"
+		c.Fix = "load rules for established connections, so that conntrack runs, a while before the gate"
+	}
+	return c
+}
+
+// survived judges what became of a session.
+func survived(t machine.Truth, yes, no string) Check {
+	switch t {
+	case machine.Yes:
+		return Check{Status: OK, Summary: yes}
+	case machine.Unknown:
+		return unknown("whether a session goes on depends on rules that are not shown", "give the whole output of iptables-save and ip6tables-save, or of nft list ruleset")
+	}
+	return Check{Status: Fail, Summary: no, Fix: "accept established and related connections as the first rule of INPUT", Cost: Cost{Chance: 1}}
+}

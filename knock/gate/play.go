@@ -1,0 +1,227 @@
+package gate
+
+import (
+	"bytes"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
+	"rapport/knock/solve"
+)
+
+// Play is a server in virtual time: the rules around a gate, what they remember, and
+// packets from any address. It is how [rapport/knock/gate/audit] asks what would
+// happen.
+type Play struct {
+	gate *Gate
+	c    client
+	m    *machine.Machine
+}
+
+// Play returns a server on which nothing has happened yet. A list of the recent match
+// holds so many addresses; 0 is the usual number.
+func (g *Gate) Play(listTotal int) *Play {
+	p := &Play{gate: g, c: *g.player()}
+	p.m = p.c.machine()
+	if listTotal > 0 {
+		p.m.ListTotal = listTotal
+	}
+	return p
+}
+
+// player returns a client that meets all rules. Where the text shows chains without
+// what calls them, it starts in the gate's.
+func (g *Gate) player() *client {
+	c := g.anybody()
+	if g.partial() {
+		c.entry = g.client.entry
+	}
+	return c
+}
+
+// Owner returns the address of a client that the gate opens to.
+func (g *Gate) Owner() netip.Addr { return g.client.src }
+
+// Knocks returns the ports of the gate in order. One that a script computes is a
+// number below 0.
+func (g *Gate) Knocks() (all []int) {
+	for _, k := range g.knocks {
+		all = append(all, k.port)
+	}
+	return all
+}
+
+// Played reports whether the rules of the gate are known, so that packets can be
+// played through them.
+func (g *Gate) Played() bool { return g.rules != nil }
+
+// Wrong returns ports between those of the gate that are none of them.
+func (g *Gate) Wrong() (all []int) {
+	own := g.own()
+	for port := g.wrong(); len(all) < 8 && port < solve.MaxSize; port++ {
+		if !slices.Contains(own, port) {
+			all = append(all, port)
+		}
+	}
+	return all
+}
+
+// SetSize returns how many addresses the smallest set of the phases holds, and
+// whether it is one of nft; 0 is not known.
+func (g *Gate) SetSize() (size int, nft bool) { return g.setSize(), g.native }
+
+// Now returns the time.
+func (p *Play) Now() time.Duration { return p.m.Now() }
+
+// Clone returns a copy that lives on independently.
+func (p *Play) Clone() *Play {
+	o := *p
+	o.m = p.m.Clone()
+	return &o
+}
+
+// Knock sends a SYN to a port, or a UDP packet where the gate is knocked at with UDP.
+// It reports whether the last phase remembers the source of it now, or did again.
+func (p *Play) Knock(src netip.Addr, port int, at time.Duration) (last bool) {
+	p.c.src = src
+	r := p.m.Deliver(p.c.packet(knockAt{port, p.gate.knocks[0].udp}), at)
+	steps := p.gate.steps
+	final := steps[len(steps)-1]
+	return slices.ContainsFunc(r.Changes, func(c machine.Change) bool {
+		return c.Verb != "remove" && (final.List == c.List || len(final.List) == 0)
+	})
+}
+
+// Met returns how many rules a SYN to a port meets now.
+func (p *Play) Met(port int) int {
+	return p.m.Clone().Deliver(p.c.packet(knockAt{port: port}), p.m.Now()).Met
+}
+
+// Wait lets time pass.
+func (p *Play) Wait(d time.Duration) { p.m.Wait(d) }
+
+// Session is a connection to the SSH port, or the attempt to make one.
+type Session struct {
+	Opened machine.Truth // Unknown depends on what is not modelled or not shown
+	packet machine.Packet
+}
+
+// Connect connects to the SSH port now.
+func (p *Play) Connect(src netip.Addr) Session {
+	p.c.src = src
+	a := p.c.connect(p.m, p.gate.port())
+	return Session{opened(a), a.session}
+}
+
+// Opens reports whether SSH is open to an address now, without connecting.
+func (p *Play) Opens(src netip.Addr) machine.Truth { return p.Clone().Connect(src).Opened }
+
+func opened(a attempt) machine.Truth {
+	switch {
+	case a.Opens():
+		return machine.Yes
+	case a.Verdict == machine.Undecided:
+		return machine.Unknown
+	}
+	return machine.No
+}
+
+// Continue sends a packet of a session now, and reports whether it arrives.
+func (p *Play) Continue(s Session) machine.Truth {
+	switch p.m.Deliver(s.packet, p.m.Now()+gap).Verdict {
+	case machine.Accept:
+		return machine.Yes
+	case machine.Undecided:
+		return machine.Unknown
+	}
+	return machine.No
+}
+
+// Earlier returns a session that was made before these rules were loaded. Conntrack
+// knows it if it tracked connections by then.
+func (p *Play) Earlier(src netip.Addr, tracked bool) Session {
+	p.c.src = src
+	s := Session{packet: p.c.packet(knockAt{port: p.gate.port()})}
+	if tracked {
+		p.m.Establish(s.packet)
+	}
+	s.packet.Flags = machine.ACK
+	return s
+}
+
+// Reload replaces the rules by those of another gate and keeps what a kernel keeps: a
+// refresh.
+func (p *Play) Reload(refreshed *Gate) {
+	m := refreshed.Play(p.m.ListTotal).m
+	m.Inherit(p.m)
+	p.gate, p.c.rules, p.m = refreshed, refreshed.rules, m
+}
+
+// Refreshed returns the gate as its rules would be with other ports, which the
+// refresh of an hour gives them. ok is false where they are computed, or stand
+// elsewhere than in the rules, or where one occurs twice.
+func (f Findings) Refreshed(g *Gate, ports []int) (next *Gate, ok bool) {
+	own := slices.Clone(g.Ports)
+	slices.Sort(own)
+	twice := len(slices.Compact(own)) < len(g.Ports)                   // a line does not say which phase it is
+	isJSON := g.native && bytes.Contains(f.text, []byte(`"nftables"`)) // without lines
+	if isJSON || len(ports) != len(g.knocks) || slices.Contains(g.Ports, 0) || twice {
+		return nil, false
+	}
+	lines := netfilter.CleanLines(f.text)
+	remembers := remembering(f.rules)
+	for r := range f.rules.Rules {
+		if named := r.Ports(); leads(r, remembers) && r.Line > 0 && r.Line <= len(lines) && len(named) > 0 && len(named) <= len(g.knocks) {
+			lines[r.Line-1] = g.withPorts(lines[r.Line-1], ports)
+		}
+	}
+	rules, err := netfilter.Parse([]byte(strings.Join(lines, "\n")))
+	if err != nil {
+		return nil, false
+	}
+	rules.Link()
+	o := *g
+	c := *g.client
+	c.rules, o.rules, o.client = rules, rules, &c
+	o.knocks = nil
+	for _, p := range ports {
+		o.knocks = append(o.knocks, knockAt{p, g.knocks[0].udp})
+	}
+	return &o, c.entry == nil
+}
+
+// withPorts returns a line with the ports of the gate replaced, each by the one of the
+// same phase.
+func (g *Gate) withPorts(line string, ports []int) string {
+	return regexp.MustCompile(`[0-9]+`).ReplaceAllStringFunc(line, func(number string) string {
+		i := slices.IndexFunc(g.knocks, func(k knockAt) bool { return portText(k.port) == number })
+		if i < 0 {
+			return number
+		}
+		return portText(ports[i])
+	})
+}
+
+// Rules returns the rules, nil for a script that computes them. local says that they
+// are all rules of this machine.
+func (f Findings) Rules() (rules *machine.Ruleset, local bool) { return f.rules, f.local }
+
+// Connect connects to a port without a knock, from an address, the zero Addr being
+// one that the rules do not name, and by an interface, "" being the one to the Internet.
+// line is that of the rule that decides; 0 is a policy.
+func (f Findings) Connect(family knock.Family, src netip.Addr, iface string, port int) (open machine.Truth, line int) {
+	c := newClient(f.rules, family)
+	if c.in = iface; src.IsValid() {
+		c.src = src
+	}
+	a := c.connect(c.machine(), port)
+	if a.Rule != nil {
+		line = a.Rule.Line
+	}
+	return opened(a), line
+}

@@ -1,0 +1,59 @@
+package gate
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"rapport/knock/netfilter/machine"
+)
+
+// Print prints a packet in a line, and the rules that decided about it in lines of their
+// own; verbose prints every rule that it met.
+func (t Trace) Print(w io.Writer, verbose bool) {
+	for _, p := range t.Packets {
+		fmt.Fprintf(w, "%10s  %-9s  phase %d -> %d  %s\n", fmt.Sprintf("%.3f s", time.Duration(p.At).Seconds()), fmt.Sprintf("%s/%d", p.Proto, p.Port), p.PhaseBefore, p.PhaseAfter, p.Verdict)
+		if verbose {
+			for _, r := range p.Hits {
+				printRule(w, r, true)
+			}
+			continue
+		}
+		if p.PhaseAfter <= p.PhaseBefore && p.Verdict != machine.Accept {
+			for _, r := range p.Missed {
+				printRule(w, r, true)
+			}
+		}
+		if p.Decided != nil {
+			printRule(w, *p.Decided, false)
+		}
+	}
+	for _, u := range t.Unmodelled {
+		fmt.Fprintf(w, "not modelled, line %d: %s\n    %s\n", u.Line, u.Why, u.Text)
+	}
+	switch {
+	case t.Opened:
+		fmt.Fprintln(w, "SSH opened")
+	case t.Unanswered:
+		fmt.Fprintln(w, "SSH did not open: the SYN is accepted, and its answer is dropped on its way out")
+	default:
+		fmt.Fprintln(w, "SSH did not open")
+	}
+}
+
+// printRule prints a rule; judged adds whether it matched.
+func printRule(w io.Writer, r TracedRule, judged bool) {
+	why := ""
+	switch {
+	case !judged:
+	case r.Outcome == machine.Yes.String():
+		why = ", matches"
+	default:
+		why = fmt.Sprintf(", %s: %s", map[string]string{"no": "does not match", "unknown": "may match"}[r.Outcome], r.Reason)
+	}
+	if r.Line == 0 {
+		fmt.Fprintf(w, "    %s of chain %s, table %s%s\n", r.Text, r.Chain, r.Table, why)
+		return
+	}
+	fmt.Fprintf(w, "    line %d, chain %s%s\n      %s\n", r.Line, r.Chain, why, r.Text)
+}
