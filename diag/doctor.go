@@ -9,8 +9,9 @@
 // The result is a [Report]. Its [Verdict] has a [Code], a summary, a fix in words,
 // and a Change for the entry in the hosts file if the fix is on this side. Causes
 // lists every possible [Cause] with its likelihood and evidence, the verdict's
-// first. Evidence that does not tell two causes apart has a code of its own, and
-// [Unexplained] names the evidence that is missing.
+// first. Where the evidence fits two causes alike there is a code for just that,
+// such as [HourAhead]. The evidence of an [Unexplained] verdict says what is
+// missing.
 //
 // Facts are gathered in the check files (checks.go, egress.go), collected in
 // evidence.go, and judged in judge*.go, which send nothing. Package clock reads

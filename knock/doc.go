@@ -1,7 +1,8 @@
-// Package knock is the client of Roland Mas's port-knocking scheme of 2008. A
-// gate, the server's netfilter rules, accepts SSH from an address for a few
-// seconds (the window) after it has sent five knocks in order. A knock is one SYN
-// to one of five ports, and the ports change every UTC hour.
+// Package knock is the client of the port-knocking scheme that Roland Mas published
+// in 2008, in an article that all packages call the article. A gate, the server's
+// netfilter rules, accepts SSH from an address for a few seconds (the window) after
+// it has sent five knocks in order. A knock is one SYN to one of five ports, and the
+// ports change every UTC hour.
 //
 // # Sequences
 //

@@ -1,6 +1,6 @@
-// Package tui runs the screens: [Run] those of a client, [Watch] the one of a server.
-// It and its inner packages are the only ones that use a terminal. What the screens
-// show is computed elsewhere; they draw snapshots of it.
+// Package tui runs the screens: [Run] shows the client's screens, [Watch] the
+// server's one. It and its inner packages are the only ones that use a terminal.
+// What the screens show is computed elsewhere; they draw snapshots of it.
 //
 // The root model, here, receives every message, draws the header and the key bar,
 // and shows one screen between them. Each screen is a package with one component:

@@ -1,5 +1,7 @@
 // Command rapport is the terminal assistant for a port-knocking scheme that
-// needs no daemon: it previews sequences, knocks, and proves that SSH opened.
+// needs no daemon: it previews sequences, knocks, proves that SSH opened, and finds
+// out why it did not. It also writes, inspects, traces, audits and watches a
+// server's rules.
 package main
 
 import (

@@ -1,10 +1,11 @@
 // Package clock finds out how far a server's clock is off, without a login.
 //
-// [Clocks.Read] asks all sources, which are in the files source_*.go, in parallel:
-// the Date of a web server (HTTP and HTTPS), NTP, the greeting of a mail server, the
-// daytime and time services, and ICMP timestamps. NTP servers that the user names are
-// asked for this machine's own clock. Each answer is a [Reading]: an offset from this
-// machine's clock, and how far it may be off, or why there is none.
+// [Clocks.Read] asks all sources in parallel, each a file source_*.go and a row in
+// clock.go: the Date of a web server (HTTP and HTTPS), NTP, the greeting of a mail
+// server, the daytime and time services, and ICMP timestamps. NTP servers that the
+// user names are asked for this machine's own clock. Each source yields a [Reading]:
+// the offset from this machine's clock with its uncertainty, or the reason why there
+// is no offset.
 //
 // A [Report] combines the readings of each [Side] by a vote ([Intersect]) and marks
 // the outvoted ones. [Report.Summary] says what that means for the scheme: which

@@ -3,10 +3,11 @@
 //
 // [Candidates] lists what is worth trying, the likeliest first. [Scan.Run] tries them
 // in rounds. Wrong ports do not reset the article's gate, so a round sends port 1 of
-// all its candidates, then all ports 2, 3 and 4, then one by one port 5 and a probe of
-// SSH. The first probe that is answered names the candidate; where several fit,
-// handshakes of their own decide. A hit counts as confirmed if its handshake opens the
-// gate once more after the window. A strict gate gets one candidate a round.
+// all its candidates, then all ports 2, 3 and 4, then one by one port 5 and a probe
+// of SSH. The first probe that is answered names the candidate; if several
+// candidates could have opened the gate, each gets a handshake of its own. A hit is
+// confirmed when such a handshake opens the gate again after the window has ended. A
+// strict gate gets one candidate a round.
 //
 // A gate may have a sweep guard, which ignores an address after too many wrong ports
 // a minute. If the guard is known (knock.Target.SweepGuard), the scan never exceeds

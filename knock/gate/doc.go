@@ -8,11 +8,12 @@
 // set to set, one knock at a time, and an accept rule for the last set. Strict and
 // SweepGuard are found by playing knocks and sweeps through the rules.
 //
-// [Inspect] adds what the client knows. It solves for the hour, range and secret
-// variant of the ports (see [rapport/knock/solve]) and returns an [Inspection]:
-// what differs between server and client, and the problems, each with a fix.
-// [Inspection.Report] is its JSON. [InspectPorts] does it for five ports without
-// rules, [Findings.Problems] for rules without a secret.
+// [Inspect] compares the findings with what the client knows. It solves for the
+// hour, range and secret variant of the ports (see [rapport/knock/solve]) and
+// returns an [Inspection]: what differs between server and client, and the problems,
+// each with a fix. [Inspection.Report] is its JSON. [InspectPorts] does the same for
+// five ports alone. [Findings.Problems] judges the rules alone, when no secret is
+// known.
 //
 // [Findings.Trace] plays packets through the rules and returns, for each, the rules
 // that it met and the one that decided. [Gate.Play] is a server in virtual time, on

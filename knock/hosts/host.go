@@ -5,10 +5,10 @@
 //
 // [Load] reads the hosts file, a TOML file with a table [hosts.NAME] for each
 // server, into a [File] of [Host] values. [File.Find] returns the entry for a name
-// or an address, or what ~/.ssh/config says about it. [Update] edits the file in
-// place: an [Editor] changes single keys, and the rest stays. [Add] and [Edit] change
-// one entry together with its secret. A [Change] is a fix that the doctor or the
-// screens propose.
+// or an address, or what ~/.ssh/config says about it. [Update] changes the file: an
+// [Editor] changes single keys in its text and leaves the rest, and the new text
+// replaces the file in one step. [Add] and [Edit] change one entry together with its
+// secret. A [Change] is a fix that the doctor or the screens propose.
 //
 // # Secrets
 //

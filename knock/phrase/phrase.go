@@ -1,4 +1,4 @@
-// Package phrase writes counts, durations and words of a shell, the same way
+// Package phrase writes counts, durations and quoted shell words, the same way
 // wherever the program shows them.
 package phrase
 

@@ -2,7 +2,8 @@
 // text measured in cells, [Pane] and frame, [Keys] with their help, [Scroll], the
 // [Axis] and [Timeline] charts, and [Job]. Widths are terminal cells throughout.
 //
-// What libraries do is theirs; the rest is done by hand because they do not do it:
+// Where a library does the job it is used. These are done by hand, for these
+// reasons:
 //   - Borders of Lip Gloss v1 take no text on their edges, and cannot be faint.
 //   - bubbles/help sets bindings in columns, which do not fit into 60 cells.
 //   - bubbles/viewport keeps a copy of the text and a size of its own, while a screen

@@ -117,7 +117,7 @@ func Names() (all []string) {
 }
 
 // ErrName is wrapped by the error of Run for a check that does not exist.
-var ErrName = errors.New("no such attack")
+var ErrName = errors.New("no such check")
 
 // Run runs the checks that the request names, or all. It fails when ctx ends, and for
 // unknown names.

@@ -6,9 +6,9 @@
 // It changes nothing. After each reading it passes on a [Snapshot]: the visits, the
 // totals, and the [Event] values since the one before.
 //
-// A [Visits] concludes what happened from one [Sample] to the next, without any
-// I/O, for tests and the Watcher alike. An address enters phases, and then it got
-// in, is stuck, or was refused.
+// [Visits] takes one [Sample] after the other and concludes what happened in
+// between. It does no I/O. An address enters phase after phase; in the end it got
+// in, got stuck, or was refused.
 //
 // Times come from the kernel: a list of the recent match holds jiffies, which are
 // converted by observation, and an element of an nft set holds what is left of its

@@ -9,8 +9,9 @@
 // of the article from the web, with its prose and joined lines, works too.
 //
 // Nothing is ever run: variables, functions, branches and loops are followed as far
-// as that is possible without. If a part of the call depends on more, the error says
-// which part and why, and never shows an argument, since it may be the secret.
+// as that is possible without running anything. If an argument cannot be found that
+// way, the error says which one and why, and never shows it, since it may be the
+// secret.
 package legacy
 
 import (

@@ -2,8 +2,8 @@
 // ssh connects to for a host, and writes the lines that make ssh use rapport.
 //
 // [Lookup] returns a [Host] for a name, as ssh -G would; tests compare the two. It
-// does not start ssh, run a command or resolve a name: what depends on that is left
-// out, with a line in Host.Doubts for the user to check.
+// does not start ssh, run a command or resolve a name: a setting that depends on any
+// of these is left out, with a line in Host.Doubts for the user to check.
 //
 // A [Proxy] is rapport as ssh's ProxyCommand: as arguments of ssh, or as lines for
 // the configuration, quoted for the shell that ssh runs.

@@ -1,0 +1,182 @@
+package knocking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"rapport/knock"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// sshPane says whether SSH is open, and what to do next.
+func (s *Screen) sshPane(w int) ui.Pane {
+	headline, tone, about := s.sshState()
+	p := ui.Pane{Title: "ssh"}
+	if r := s.Report; r != nil && r.Before.State != knock.SSHUnknown {
+		p.Note = "before the handshake: " + string(r.Before.State)
+	}
+	first := " " + tone.Render(" "+headline+" ")
+	if left := s.windowLeft(); left > 0 {
+		bar := s.Theme.Bar(float64(left)/float64(s.Window()), max(0, min(40, w-len(headline)-24)))
+		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + s.Theme.Good.Render(bar)
+	}
+	p.Add(first)
+	p.Add(ui.Paragraph(s.Theme.Plain, about, " ", w-1)...)
+	const fixed = 3 // lines, so that what is below does not move
+	p.Fill(fixed)
+	p.Lines = p.Lines[:fixed]
+	if p.Lines[fixed-1] == "" && !s.Size.Framed() { // without a frame there is no edge for notes
+		p.Lines[fixed-1] = " " + s.Theme.Dim.Render(s.notes(p.Note))
+	}
+	return p
+}
+
+// sshState returns the headline, its style, and one line about it.
+func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string) {
+	switch {
+	case s.WaitFor != nil:
+		left := s.WaitFor.Start().Add(refreshDelay).Sub(s.Now.Add(s.Target.Skew))
+		return "WAITING", s.Theme.Badge, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", session.ClockHour(*s.WaitFor), minutes(left))
+	case s.Stage != Idle:
+		headline, about = s.underWay()
+		return headline, s.Theme.Badge, about
+	}
+	return s.outcome()
+}
+
+// underWay returns the headline of the job under way, and one line about it.
+func (s *Screen) underWay() (headline, about string) {
+	since := ""
+	if s.Report != nil {
+		since = fmt.Sprintf("attempt %d, %.1f s elapsed", len(s.Report.Attempts), s.elapsed().Seconds())
+	}
+	switch {
+	case s.Stage == Resolving:
+		return "RESOLVING", "asking for the address of " + s.Target.Host
+	case s.Stage == Probing:
+		return "PROBING", "probing SSH without knocking"
+	case s.Report != nil && s.Report.SSH.Connect > 0:
+		return "SSH ACCEPTED", "waiting for its banner"
+	case s.Stage == AwaitingSSH:
+		return "PROBING SSH", "the knocks are sent, " + since
+	}
+	return "KNOCKING", since
+}
+
+// outcome returns the headline of the last job, its style, and one line about it.
+func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) {
+	good, bad, plain := s.Theme.Good.Reverse(true), s.Theme.Bad.Reverse(true), s.Theme.Badge
+	r := s.Report
+	switch {
+	case errors.Is(s.Failure, context.Canceled):
+		return "CANCELLED", plain, "k knocks again"
+	case s.Failure != nil && r != nil && r.SSH.State != knock.SSHUnknown:
+		return stateHeadline(r.SSH.State), bad, s.Failure.Error()
+	case s.Failure != nil:
+		return "NOT DONE", bad, s.Failure.Error()
+	case s.probe != nil && s.probe.SSH.State == knock.SSHOpen:
+		return stateHeadline(knock.SSHOpen), good, s.probe.SSH.Banner + "   (no knock was sent)"
+	case s.probe != nil:
+		return stateHeadline(s.probe.SSH.State), plain, s.probe.SSH.Summary()
+	case r == nil:
+		return "READY", plain, "k knocks; p probes SSH without knocking"
+	case !r.Opened:
+		return stateHeadline(r.SSH.State), bad, r.Summary()
+	case r.Before.State == knock.SSHOpen && !s.stillOpen():
+		return "SSH IS OPEN", good, r.SSH.Banner + "   " + r.Summary()
+	case s.windowLeft() == 0:
+		return "WINDOW OVER", plain, r.SSH.Banner + "   opened, and should be shut again: p probes"
+	case s.stillOpen():
+		return "SSH IS OPEN", good, s.summary() + "   " + r.SSH.Banner
+	}
+	return "SSH IS OPEN", good, r.SSH.Banner
+}
+
+// stateHeadline returns a state as a headline; empty for an unknown one.
+func stateHeadline(s knock.SSHState) string {
+	return map[knock.SSHState]string{
+		knock.SSHOpen:        "SSH IS OPEN",
+		knock.SSHRefused:     "SSH REFUSED",
+		knock.SSHFiltered:    "SSH FILTERED",
+		knock.SSHSilent:      "SSH IS SILENT",
+		knock.SSHRefusing:    "SSHD REFUSED US",
+		knock.SSHNotSSH:      "SSH IS NOT SSH",
+		knock.SSHUnreachable: "SSH UNREACHABLE",
+	}[s]
+}
+
+// notes returns what the edges of the frames would say, for a screen without frames.
+func (s *Screen) notes(before string) string {
+	note := "range " + s.Target.Range.String()
+	if s.Target.Skew != 0 {
+		note += ", skew " + ui.Signed(s.Target.Skew)
+	}
+	if r := s.Report; r != nil && len(r.Attempts) > 0 {
+		note = fmt.Sprintf("attempt %d", len(r.Attempts))
+	}
+	if before != "" {
+		note += ", " + before
+	}
+	return note
+}
+
+// windowLeft returns how much of the window is left: zero where this program did not
+// open SSH, and when the window is over.
+func (s *Screen) windowLeft() time.Duration {
+	if s.Report == nil || !s.Report.Opened || s.Stage != Idle || s.probe != nil {
+		return 0
+	}
+	return s.left(s.openSince())
+}
+
+// left returns how much is left of a window that began at since; zero if since is.
+func (s *Screen) left(since time.Time) time.Duration {
+	if since.IsZero() {
+		return 0
+	}
+	// The monotonic clock stops while a machine sleeps, and the wall clock may be
+	// set back: the one that is further ahead counts.
+	end := since.Add(s.Window())
+	return max(0, min(end.Sub(s.Now), end.Round(0).Sub(s.Now.Round(0))))
+}
+
+// openSince returns when this program opened the window, zero if it did not. A
+// handshake into a window that is still open may not have extended it.
+func (s *Screen) openSince() time.Time {
+	if s.Report != nil && s.Report.Opened && s.Report.Before.State != knock.SSHOpen {
+		return s.Report.At
+	}
+	return s.opened
+}
+
+// stillOpenSince returns when the handshake was sent whose window may be open now,
+// zero for none. After the window's end, a handshake that was sent into it may have
+// extended it.
+func (s *Screen) stillOpenSince() time.Time {
+	if since := s.openSince(); s.left(since) > 0 {
+		return since
+	}
+	if s.stillOpen() && s.left(s.Report.At) > 0 {
+		return s.Report.At
+	}
+	return time.Time{}
+}
+
+// stillOpen reports whether the newest handshake found SSH open because an earlier
+// one of this program had opened it.
+func (s *Screen) stillOpen() bool {
+	return !s.opened.IsZero() && s.Report != nil && s.Report.Opened && s.Report.Before.State == knock.SSHOpen
+}
+
+// summary says how the newest handshake ended.
+func (s *Screen) summary() string {
+	if s.stillOpen() {
+		return fmt.Sprintf("still open from the handshake %.0f s ago", s.Now.Sub(s.opened).Seconds())
+	}
+	return s.Report.Summary()
+}
