@@ -9,10 +9,10 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/watch"
 	"rapport/knock/hosts"
-	"rapport/tui/compare"
 	"rapport/tui/diagnose"
 	"rapport/tui/hostlist"
 	"rapport/tui/knocking"
+	"rapport/tui/rules"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 	"rapport/tui/watching"
@@ -31,7 +31,7 @@ type app struct {
 	hosts    *hostlist.Screen
 	knock    *knocking.Screen
 	diagnose *diagnose.Screen
-	compare  *compare.Screen
+	rules    *rules.Screen
 }
 
 // newRoot returns the root model without a screen.
@@ -79,15 +79,15 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 // onServer changes the screens to a server.
 func (a *app) onServer(h hosts.Host, secret knock.Secret) {
 	a.Wire.Leave()
-	if a.compare != nil {
-		a.compare.Forget()
+	if a.rules != nil {
+		a.rules.Forget()
 	}
 	a.Server = session.Server{Host: h, Target: h.Target()}
 	a.Target.Secret = secret
 	a.knock = &knocking.Screen{Session: a.Session}
 	a.diagnose = &diagnose.Screen{Session: a.Session}
-	a.compare = &compare.Screen{Session: a.Session}
-	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.compare}
+	a.rules = &rules.Screen{Session: a.Session}
+	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.rules}
 	a.shown, a.help = a.knock, false
 }
 
@@ -102,8 +102,8 @@ func (a *app) open(p session.Page) tea.Cmd {
 	case session.ToDiagnose:
 		a.shown = a.diagnose
 		return a.diagnose.Start(0)
-	case session.ToCompare:
-		a.shown = a.compare
+	case session.ToRules:
+		a.shown = a.rules
 	case session.ToHosts:
 		a.onServer(hosts.Host{}, knock.Secret{})
 		a.hosts.Reload()

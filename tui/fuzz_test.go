@@ -14,11 +14,11 @@ import (
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
-	"rapport/tui/compare"
+	"rapport/tui/rules"
 	"rapport/tui/ui"
 )
 
-// FuzzPaste pastes any text into the Compare screen, at once or key by key: every screen
+// FuzzPaste pastes any text into the Rules screen, at once or key by key: every screen
 // that follows fits, and has no control characters.
 func FuzzPaste(f *testing.F) {
 	f.Add("10247 10363 10357 10858 10938", true)
@@ -69,13 +69,14 @@ func FuzzPaste(f *testing.F) {
 		}
 		m = fits(m)
 		q := solve.Query{Secret: secret, Range: knock.DefaultRange, Hour: knock.HourOf(noon), Past: 1, Future: 1}
-		i, err := compare.Inspect(t.Context(), "", []byte(text), q, gate.Facts{SSHPort: 22})
+		i, err := rules.Request{Text: []byte(text), Query: q, Facts: gate.Facts{SSHPort: 22}}.Inspect(t.Context())
 		job := &ui.Job{Cancel: func() {}}
-		m.compare.Step, m.compare.Job, m.compare.Began = compare.Comparing, job, noon
+		m.rules.Step, m.rules.Job, m.rules.Began = rules.Comparing, job, noon
 		if err == nil {
-			m = tell(m, ui.JobEvent{Job: job, Event: compare.Inspected{Inspection: i}})
+			m = tell(m, ui.JobEvent{Job: job, Event: i})
 		}
 		m = fits(tell(m, ui.JobDone{Job: job, Err: err}))
-		fits(tell(m, press("m")))
+		m = fits(tell(m, press("m")))
+		fits(tell(m, tea.KeyMsg{Type: tea.KeyTab}))
 	})
 }

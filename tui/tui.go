@@ -8,7 +8,7 @@
 //   - hostlist: the servers of the hosts file
 //   - knocking: sequences, handshake and SSH
 //   - diagnose: the doctor
-//   - compare: the server's rules beside this client
+//   - rules: the server's rules beside this client, played with the machine, and audited
 //   - watching: the gate of this machine
 //
 // What the screens share, the terminal, the time and the server, is in package

@@ -62,13 +62,13 @@ func (s *Screen) Keys() ui.Keys {
 	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
 	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
 	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnose))
-	compare := ui.NewKey("c", "compare", "compare rules", open(session.ToCompare))
+	rules := ui.NewKey("c", "rules", "its rules", open(session.ToRules))
 	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToHosts)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
-	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {probe}, {ssh}, {wait}, {diagnose, compare}, {list}, {mask, copies}, {cancel}}}
+	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {probe}, {ssh}, {wait}, {diagnose, rules}, {list}, {mask, copies}, {cancel}}}
 	k.Legend = [][2]string{
 		{"silent", "no answer, as a real gate has it"},
 		{"refused", "a RST: something rejects the knock"},
@@ -83,7 +83,7 @@ func (s *Screen) Keys() ui.Keys {
 		cancel = cancel.If(false)
 	}
 	wait = wait.If(s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear)
-	k.Bar = []ui.Key{cancel, knocks, ssh, wait, diagnose, compare, list, mask, probe.If(idle), copies}
+	k.Bar = []ui.Key{cancel, knocks, ssh, wait, diagnose, rules, list, mask, probe.If(idle), copies}
 	return k
 }
 

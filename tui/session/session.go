@@ -55,7 +55,7 @@ const (
 	ToKnock                 // the Knock screen
 	ToHandshake             // the Knock screen, where a handshake begins
 	ToDiagnose              // the Diagnose screen
-	ToCompare               // the Compare screen
+	ToRules                 // the Rules screen
 )
 
 // Config is what the user started the screens with.

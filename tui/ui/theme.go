@@ -36,13 +36,14 @@ type Glyphs struct {
 	Begin, Inside, End, Point string // of an interval on an axis; a point is one of a single cell
 	Tried, Untried            string // of cells that are tried one by one
 	Tick                      string // where a unit begins on an axis
+	More                      string // where a text is cut
 }
 
 // unicodeGlyphs are one cell wide in every locale that is not East Asian.
-var unicodeGlyphs = Glyphs{lipgloss.NormalBorder(), "█", "░", "✓", "✗", "·", "├", "┤", "╴", "┣", "━", "┫", "┃", "░", "·", "·"}
+var unicodeGlyphs = Glyphs{lipgloss.NormalBorder(), "█", "░", "✓", "✗", "·", "├", "┤", "╴", "┣", "━", "┫", "┃", "░", "·", "·", "…"}
 
 // asciiGlyphs are for terminals and locales without UTF-8.
-var asciiGlyphs = Glyphs{lipgloss.ASCIIBorder(), "#", ".", "v", "x", ".", "|", "|", "-", "[", "~", "]", "*", "=", "_", "|"}
+var asciiGlyphs = Glyphs{lipgloss.ASCIIBorder(), "#", ".", "v", "x", ".", "|", "|", "-", "[", "~", "]", "*", "=", "_", "|", "~"}
 
 // NewTheme returns the theme for a renderer.
 func NewTheme(r *lipgloss.Renderer, ascii bool) Theme {

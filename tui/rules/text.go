@@ -1,0 +1,205 @@
+package rules
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/netfilter"
+	"rapport/knock/phrase"
+	"rapport/knock/solve"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// TextEnd asks whether the text is complete: it is unless more has come since.
+type TextEnd struct{ Number int }
+
+// textKeys are the keys while text is collected. A terminal without bracketed paste
+// sends a paste key by key, so every letter is text, except an l as the first.
+func (s *Screen) textKeys() ui.Keys {
+	empty := len(s.Text.Bytes) == 0
+	load := ui.NewKey("l", "load a file", "", func() tea.Cmd { return s.nameFile("") }).If(empty)
+	done := ui.NewKey("ctrl+d", "done", "", func() tea.Cmd { return s.compare("") }).If(!empty)
+	clear := ui.NewKey("ctrl+u", "clear", "", ui.Act(func() {
+		s.Text, s.failure = collected{Number: s.Text.Number + 1}, ""
+	})).If(!empty)
+	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.Open(session.ToKnock) })
+	return ui.ModalKeys(load, done, clear, back)
+}
+
+// collect adds a key to the text. An empty line ends the text only if nothing
+// follows soon: rules have empty lines too.
+func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
+	text := &s.Text
+	switch {
+	case k.Type == tea.KeyRunes && k.Paste:
+		text.add(s.Now, strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(k.Runes)), true)
+	case k.Type == tea.KeyRunes, k.Type == tea.KeySpace:
+		text.add(s.Now, string(k.Runes), false)
+	case k.Type == tea.KeyTab:
+		text.add(s.Now, "\t", false)
+	case k.Type == tea.KeyBackspace:
+		text.backspace()
+	case (k.Type == tea.KeyEnter || k.Type == tea.KeyCtrlJ) && len(text.Bytes) > 0:
+		ends := text.ends()
+		text.judged = false
+		text.add(s.Now, "\n", false)
+		if ends {
+			n := text.Number
+			return tea.Tick(pasteGap, func(time.Time) tea.Msg { return TextEnd{Number: n} })
+		}
+	default:
+		return nil
+	}
+	s.failure = ""
+	return nil
+}
+
+// pasteGap is longer than the time between the keys of one paste, and shorter than
+// that between two pastes by hand.
+const pasteGap = 300 * time.Millisecond
+
+// maxText is the most that is collected, in bytes: one more than rules may have.
+const maxText = 4<<20 + 1
+
+// collected is text as it is typed or pasted.
+type collected struct {
+	Bytes  []byte
+	whole  bool      // the last of it was one bracketed paste
+	last   time.Time // when text was last added
+	Number int       // of changes, so that an end is dropped when more text follows
+	judged bool      // comparing it failed: what comes next is a new text
+}
+
+// add appends what was typed or pasted.
+func (c *collected) add(now time.Time, s string, whole bool) {
+	if c.judged {
+		*c = collected{Number: c.Number}
+	}
+	if whole && !c.atLineStart() && now.Sub(c.last) > pasteGap {
+		s = "\n" + s // a second paste begins a new line
+	}
+	c.Bytes = append(c.Bytes, s[:min(len(s), maxText-len(c.Bytes))]...)
+	c.whole, c.last = whole, now
+	c.Number++
+}
+
+func (c *collected) backspace() {
+	_, size := utf8.DecodeLastRune(c.Bytes)
+	c.Bytes = c.Bytes[:len(c.Bytes)-size]
+	c.whole, c.judged = false, false
+	c.Number++
+}
+
+func (c *collected) atLineStart() bool {
+	return len(c.Bytes) == 0 || c.Bytes[len(c.Bytes)-1] == '\n'
+}
+
+// isPorts reports whether the text so far has only digits and separators. Only such
+// text is shown: a script may hold its secret.
+func (c *collected) isPorts() bool {
+	const most = 200
+	return len(c.Bytes) < most && len(bytes.Trim(c.Bytes, "0123456789, \t\n")) == 0
+}
+
+// ends reports whether a newline completes the text, which is not empty: on an empty
+// line, after a bracketed paste, and after five ports.
+func (c *collected) ends() bool {
+	_, err := solve.ParsePorts(string(c.Bytes))
+	return c.whole || c.atLineStart() || c.isPorts() && err == nil
+}
+
+// size writes the text's size, in lines and bytes.
+func (c *collected) size() string {
+	n, lines := len(c.Bytes), bytes.Count(c.Bytes, []byte("\n"))
+	if !c.atLineStart() {
+		lines++
+	}
+	s := phrase.Plural(lines, "line")
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%s, %.1f MiB", s, float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%s, %.1f KiB", s, float64(n)/(1<<10))
+	}
+	return s + ", " + phrase.Plural(n, "byte")
+}
+
+// Request is a text to inspect, and the client that it is compared with.
+type Request struct {
+	Path   string // of a file in place of the text; may be empty
+	Text   []byte
+	Query  solve.Query
+	Facts  gate.Facts
+	Family knock.Family  // of the traced handshake
+	Gap    time.Duration // between its knocks
+}
+
+// Inspected is the event that a comparison is done.
+type Inspected struct {
+	gate.Inspection
+	Findings gate.Findings // none where ports alone were inspected
+	Trace    gate.Trace    // of the client's handshake, where the rules hold a gate
+	untraced error         // why there is no trace
+	listed   bool          // the hosts file has the server
+}
+
+// Inspect compares the rules with the client, and plays its handshake through them.
+func (r Request) Inspect(ctx context.Context) (i Inspected, err error) {
+	text, q := r.Text, r.Query
+	if r.Path != "" {
+		if text, err = readText(r.Path); err != nil {
+			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(r.Path, 200), knock.WithoutPath(err))
+		}
+	}
+	if len(bytes.Trim(text, "0123456789, \t\r\n")) == 0 {
+		if q.Ports, err = solve.ParsePorts(string(text)); err != nil {
+			return i, err
+		}
+		i.Inspection, err = gate.InspectPorts(ctx, q)
+		return i, err
+	}
+	if i.Findings, err = gate.ReadRules(bytes.NewReader(text)); err != nil {
+		return i, err
+	}
+	if i.Inspection, err = gate.Inspect(ctx, i.Findings, q, r.Facts); err != nil || i.Gate == nil {
+		return i, err
+	}
+	trace := gate.TraceRequest{Gap: r.Gap, Family: r.Family, SSHPort: r.Facts.SSHPort}
+	if len(i.Gate.Ports) != knock.Knocks || !slices.Contains(i.Gate.Ports, 0) { // else a script computes them: its own are played
+		trace.Packets = gate.Handshake(knock.Derive(q.Hour, q.Range, q.Secret).Ports(), r.Facts.SSHPort, r.Gap)
+	}
+	i.Trace, i.untraced = i.Findings.Trace(trace)
+	return i, nil
+}
+
+// readText reads a file that is no longer than rules may be; a ~/ in path is the home
+// folder.
+func readText(path string) ([]byte, error) {
+	path, err := sshconfig.ExpandHome(path)
+	if err != nil {
+		return nil, err
+	}
+	// Opening a named pipe would wait for a writer.
+	switch s, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !s.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case s.Size() >= maxText:
+		return nil, netfilter.ErrLongRules
+	}
+	return os.ReadFile(path)
+}

@@ -1,0 +1,161 @@
+package rules
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"rapport/knock/netfilter/machine"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+const (
+	lineColumn  = 7   // the width of the cursor and the line number
+	widestRule  = 115 // the most cells that a rule gets in a row
+	withVerdict = 110 // the width of a screen with room for verdicts
+)
+
+// traceLines draws the trace.
+func (s *Screen) traceLines() (lines []string, most int) {
+	m := s.trace
+	if len(m.rows) == 0 {
+		why := "the handshake meets no rule"
+		if s.seen.untraced != nil {
+			why = s.seen.untraced.Error()
+		}
+		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Plain, s.withoutPorts(why))}), 0
+	}
+	note := fmt.Sprintf("knocks of hour %s: %s", s.Result.Query.Hour, m.conclusion())
+	l := listing{list: ui.Pane{Title: "trace", Note: note, Lines: s.traceHeads()}}
+	text, cell := s.traceColumns()
+	for _, r := range m.rows {
+		number := ""
+		if r.Line > 0 {
+			number = strconv.Itoa(r.Line)
+		}
+		line := fmt.Sprintf(" %5s ", number) + s.cut(s.withoutPorts(r.short()), text-1) + " "
+		for k := range r.hits {
+			sign, style, _ := s.judge(r, k)
+			line += style.Render(ui.Fit(sign, cell))
+		}
+		l.rows = append(l.rows, line)
+	}
+	r := m.rows[s.at(len(m.rows))]
+	title := "chain " + r.Chain + ", table " + r.Table
+	if r.Line > 0 {
+		title = fmt.Sprintf("line %d, %s", r.Line, title)
+	}
+	l.chosen = ui.Pane{Title: s.withoutPorts(title), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
+	return s.listLines(l)
+}
+
+// traceColumns are the widths of a rule and of a packet's cell.
+func (s *Screen) traceColumns() (text, cell int) {
+	w, cell := s.Size.Width, 5
+	if s.Size.Framed() {
+		w, cell = w-2, 6
+	}
+	if s.Size.Width >= withVerdict {
+		cell = 8
+	}
+	return min(widestRule, w-lineColumn-cell*len(s.trace.Packets)), cell
+}
+
+// traceHeads are the lines above the rules.
+func (s *Screen) traceHeads() (lines []string) {
+	text, cell := s.traceColumns()
+	head := func(label string, of func(packet int) string) {
+		line := ui.Fit("", lineColumn) + ui.Fit(label, text)
+		for k := range s.trace.Packets {
+			line += ui.Fit(of(k), cell)
+		}
+		lines = append(lines, s.Theme.Dim.Render(line))
+	}
+	if !s.Size.Framed() {
+		head(s.trace.conclusion(), packetName)
+		return lines
+	}
+	head("", packetName)
+	head("port", func(k int) string {
+		if p := s.trace.Packets[k].Port; p > 0 {
+			return s.withoutPorts(strconv.Itoa(p))
+		}
+		return "?" // a script computes it
+	})
+	if s.Size.Width >= withVerdict {
+		head("phase before and after", func(k int) string {
+			return fmt.Sprintf("%d-%d", s.trace.Packets[k].PhaseBefore, s.trace.Packets[k].PhaseAfter)
+		})
+		head("verdict", func(k int) string { return string(s.trace.Packets[k].Verdict) })
+	}
+	return lines
+}
+
+// packetName names a packet of the handshake.
+func packetName(packet int) string {
+	names := session.Ordinals()
+	return append(names[:], "ssh")[packet]
+}
+
+// judge says by a sign and in words what a rule did to a packet. A * marks the rule that
+// decided.
+func (s *Screen) judge(r *ruleRow, packet int) (sign string, style lipgloss.Style, why string) {
+	th, p := s.Theme, s.trace.Packets[packet]
+	switch hit := r.hits[packet]; {
+	case hit == nil:
+		return "", th.Plain, "not met"
+	case hit == p.Decided:
+		return th.Yes + "*", th.Strong, fmt.Sprintf("decides: %s", p.Verdict)
+	case hit.Outcome == machine.Yes.String():
+		return th.Yes, th.Plain, "matches"
+	case r.unsure:
+		return "?", th.Warn, "may match: " + hit.Reason
+	default:
+		return "-", th.Dim, hit.Reason
+	}
+}
+
+// reasons say why a rule matched each packet or did not: a line for those that share a
+// reason, or else two columns.
+func (s *Screen) reasons(r *ruleRow) []string {
+	most := (len(r.hits) + 1) / 2
+	var order []string
+	packets := map[string]string{}
+	named := 0
+	for k := range r.hits {
+		sign, style, why := s.judge(r, k)
+		why = style.Render(ui.Fit(sign, 3)) + s.withoutPorts(why)
+		if packets[why] == "" {
+			order = append(order, why)
+		}
+		packets[why] = strings.TrimSpace(packets[why] + " " + packetName(k))
+		named = max(named, len(packets[why]))
+	}
+	rows, w := len(order), s.Size.Width-3
+	if rows > most {
+		rows, w = most, w/2
+	}
+	p := ui.Pane{}
+	for i := range rows {
+		line := " "
+		for k := i; k < len(order); k += rows {
+			line += s.cut(ui.Fit(packets[order[k]], named)+" "+order[k], w-1) + " "
+		}
+		p.Add(line)
+	}
+	p.Fill(most)
+	return p.Lines
+}
+
+// traceLegend explains the signs of the trace.
+func (s *Screen) traceLegend() [][2]string {
+	return [][2]string{
+		{s.Theme.Yes + "   -", "the rule matches the packet; does not"},
+		{"?", "it may: a match is not modelled"},
+		{"", "blank: the packet did not meet it"},
+		{s.Theme.Yes + "*", "it decided what became of the packet"},
+	}
+}

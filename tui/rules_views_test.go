@@ -1,0 +1,189 @@
+package tui
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+
+	"rapport/knock"
+	"rapport/knock/gate/script"
+	"rapport/tui/ui"
+)
+
+var (
+	tab  = tea.KeyMsg{Type: tea.KeyTab}
+	esc  = tea.KeyMsg{Type: tea.KeyEsc}
+	home = tea.KeyMsg{Type: tea.KeyHome}
+	down = tea.KeyMsg{Type: tea.KeyDown}
+)
+
+// articleRules returns what iptables-save prints of the article's gate, in the hour of
+// all golden screens.
+func articleRules(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../knock/gate/testdata/rules/article.save")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// withRules returns the Rules screen with the findings about a text.
+func withRules(t *testing.T, text string, change func(*Config)) *app {
+	t.Helper()
+	now := noon
+	m := tell(newScreen(t, &now, change), tea.WindowSizeMsg{Width: 80, Height: 24}, press("c"), paste(text))
+	m = unfold(t, m, enter)
+	now = now.Add(5 * time.Second) // what comes now is no rest of the paste
+	return m
+}
+
+func TestTraceAndAuditGoldenScreens(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		text string
+		tabs int // to the view
+		then []tea.Msg
+	}{
+		{"trace", articleRules(t), 1, slices.Repeat([]tea.Msg{down}, 5)},
+		{"trace-stale", rulesOf(t, knock.HourOf(noon).Add(-3), knock.DefaultRange), 1, nil},
+		{"audit", articleRules(t), 2, slices.Repeat([]tea.Msg{down}, 9)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := tell(withRules(t, tt.text, nil), tab)
+			if tt.tabs == 2 {
+				m = unfold(t, m, tab)
+			}
+			m = tell(m, tt.then...)
+			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}, {Width: 200, Height: 50}} {
+				golden(t, fmt.Sprintf("rules-%s-%dx%d", tt.name, size.Width, size.Height), tell(m, size).View())
+			}
+			fits(t, m)
+			m.Theme = ui.NewTheme(lipgloss.NewRenderer(io.Discard), true)
+			golden(t, "rules-"+tt.name+"-ascii-80x24", tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}).View())
+		})
+	}
+}
+
+// notModelled returns rules whose first one has a match that is not modelled.
+func notModelled(rules string) string {
+	return strings.Replace(rules, "-A INPUT -i lo -j ACCEPT", "-A INPUT -m geoip --source-country FR -j DROP", 1)
+}
+
+// The foot of the trace says of the chosen rule what it did to each packet, and why.
+func TestTraceSaysWhy(t *testing.T) {
+	article := articleRules(t)
+	screens := map[string]*app{}
+	for _, text := range []string{article, notModelled(article)} {
+		screens[text] = tell(withRules(t, text, nil), tab)
+	}
+	for _, tt := range []struct {
+		name string
+		text string
+		down int
+		want []string
+	}{
+		{"a jump", article, 2, []string{"line 13, chain INPUT, table filter", "1st 2nd 3rd 4th 5th ssh ✓ matches"}},
+		{"a knock", article, 3, []string{"1st ✓ matches", "2nd - port is 10363", "ssh - port is 22"}},
+		{"a chain of one phase", article, 4, []string{"-A portknock_into_phase1 -m recent --set", "1st ✓ matches", "2nd 3rd 4th 5th ssh not met"}},
+		{"the accept rule", article, 18, []string{"line 14", "4th - not on the list PK_PHASE5", "5th - port is 10938", "ssh ✓ matches"}},
+		{"the last rule", article, 20, []string{"-A portknock_accept -j ACCEPT", "1st 2nd 3rd 4th 5th not met", "ssh ✓* decides: accept"}},
+		{"the policy", article, 99, []string{"policy drop of INPUT", "1st 2nd 3rd 4th 5th ✓* decides: drop", "ssh not met"}},
+		{"what is not modelled", notModelled(article), 0,
+			[]string{"1st 2nd 3rd 4th 5th ssh ? may match: -m geoip is not modelled", "not known"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := tell(screens[tt.text], home)
+			m = tell(m, slices.Repeat([]tea.Msg{down}, tt.down)...)
+			shows(t, m, tt.want...)
+		})
+	}
+}
+
+// The views follow each other; a text without a gate has only findings.
+func TestRulesSwitchesViews(t *testing.T) {
+	m := withRules(t, articleRules(t), nil)
+	shows(t, m, "findings", "tab trace")
+	m = tell(m, tab)
+	shows(t, m, "SSH opens", "tab audit")
+	m = unfold(t, m, tab)
+	shows(t, m, "failed: replay, sweep", "tab findings")
+	m = tell(m, tab)
+	shows(t, m, "findings")
+	m = tell(m, tab, tab) // the audit is kept
+	shows(t, m, "failed: replay, sweep")
+
+	for name, text := range map[string]string{"ports": "10247 10363 10357 10858 10938", "no gate": "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"} {
+		m := withRules(t, text, nil)
+		if tabbed := tell(m, tab).View(); strings.Contains(tabbed, "tab trace") || !strings.Contains(tabbed, "findings") {
+			t.Errorf("%s: tab leads to\n%s", name, tabbed)
+		}
+	}
+}
+
+// esc cancels the audit, which begins again when it is shown again.
+func TestAuditCancels(t *testing.T) {
+	m := tell(withRules(t, articleRules(t), nil), tab, tab)
+	job := m.rules.Job
+	if job == nil {
+		t.Fatal("no audit is under way")
+	}
+	shows(t, m, "playing 16 attacks", "esc cancel")
+	if m = tell(m, esc); m.rules.Job != nil || m.shown != m.rules {
+		t.Fatal("not cancelled")
+	}
+	shows(t, m, "SSH opens", "esc back")
+	m = unfold(t, m, tab)
+	shows(t, m, "failed: replay, sweep")
+	if m = tell(m, esc); m.shown != m.knock {
+		t.Error("esc does not go back")
+	}
+}
+
+// While the screens are masked no view shows a knock port.
+func TestRulesMasksAllViews(t *testing.T) {
+	m := tell(withRules(t, articleRules(t), nil), press("m"), tea.WindowSizeMsg{Width: 120, Height: 40}, tab)
+	views := m.View()
+	for range 20 {
+		m = tell(m, down)
+		views += m.View()
+	}
+	m = unfold(t, m, tab)
+	for range 16 {
+		views += m.View()
+		m = tell(m, down)
+	}
+	for _, port := range m.Sequence(m.Hour()).Ports() {
+		if strings.Contains(views, fmt.Sprint(port)) {
+			t.Errorf("port %d shows", port)
+		}
+	}
+	shows(t, tell(m, tab, tab), "--dport *****")
+}
+
+// A script computes its ports: its own knocks are played, and nothing of its secret shows.
+func TestTraceOfAScript(t *testing.T) {
+	text, err := os.ReadFile("../knock/gate/testdata/rules/refresh.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := tell(withRules(t, string(text), nil), tab)
+	for range 30 {
+		if strings.Contains(m.View(), "f00b4r") {
+			t.Fatalf("the secret shows:\n%s", m.View())
+		}
+		m = tell(m, down)
+	}
+	shows(t, m, "1st 2nd 3rd 4th 5th ssh")
+
+	m = tell(withRules(t, scriptOf(t, script.IPTables), nil), tab)
+	shows(t, m, "the script of rapport rules, which computes its rules")
+	shows(t, unfold(t, m, tab), "unknown")
+}
