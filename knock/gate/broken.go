@@ -110,7 +110,7 @@ func lineOf(r *machine.Rule) int {
 // portRule returns the last rule that looked at the port and matched.
 func portRule(trace []machine.Hit) (last *machine.Rule) {
 	for _, h := range trace {
-		if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.ReadsPort() {
+		if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Reads(machine.Port) {
 			last = h.Rule
 		}
 	}

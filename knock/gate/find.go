@@ -224,7 +224,7 @@ func (g *Gate) describeWays(c *client, r route) {
 	for i, k := range g.knocks {
 		s := &g.steps[i]
 		for _, h := range c.trace(r.states[i], k) {
-			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.ReadsPort() && len(s.Lists) == 0 {
+			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Reads(machine.Port) && len(s.Lists) == 0 {
 				s.Rule = h.Rule
 			}
 			for _, change := range h.Changes {

@@ -51,7 +51,11 @@ func foreignText(lines []string) (Kind, noGate) {
 // foreignRules recognises gates of other kinds in rules in which no sequence of
 // knocks was found.
 func foreignRules(rules *machine.Ruleset) noGate {
-	if rules.Uses("pknock") {
+	pknock := func(text string) bool { return strings.Contains(text, "pknock") }
+	for r := range rules.Rules {
+		if !slices.ContainsFunc(r.Unmodelled(), pknock) {
+			continue
+		}
 		return noGate{"these rules hold a gate of xt_pknock, which counts knocks in its own way", ownClient}
 	}
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
@@ -59,8 +63,8 @@ func foreignRules(rules *machine.Ruleset) noGate {
 		if c.connect(c.machine(), sshPort).Opens() {
 			continue
 		}
-		for _, list := range rules.Asked() {
-			m := c.machine()
+		for _, check := range rules.Asked() {
+			list, m := check.List, c.machine()
 			m.Put(list, c.src)
 			if !c.connect(m, sshPort).Opens() {
 				continue

@@ -58,9 +58,9 @@ func (g Gate) IgnoredLists() (all []IgnoredList) {
 			break
 		}
 	}
-	for _, list := range added {
-		if stay, ok := g.rules.Asks(list); ok {
-			all = append(all, IgnoredList{list, stay})
+	for _, c := range g.rules.Asked() {
+		if slices.Contains(added, c.List) && !c.Negated && c.Mode == machine.ModeCheck {
+			all = append(all, IgnoredList{c.List, c.Within})
 		}
 	}
 	return all

@@ -153,8 +153,7 @@ func (g *Gate) works() bool {
 
 // partial reports whether the text shows chains of a firewall without what calls them.
 func (g *Gate) partial() bool {
-	v6 := g.Family == knock.Family6
-	return !g.rules.Hooked(v6) && !g.rules.Complete(v6)
+	return g.rules.Partial(g.Family == knock.Family6)
 }
 
 // opensTo reports whether SSH opens to a client that sends these knocks.

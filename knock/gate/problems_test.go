@@ -88,6 +88,8 @@ func TestProblems(t *testing.T) {
 		{"nothing drops SSH", edit(both, "INPUT DROP", "INPUT ACCEPT"), usual, []string{"ssh-not-dropped"}},
 		{"nft, nothing drops SSH", edit(nft, "policy drop", "policy accept"), usual, []string{"ssh-not-dropped"}},
 		{"the gate after a drop", edit(both, call, "-A INPUT -p tcp -j DROP\n"+call), usual, []string{"gate-after-drop"}},
+		{"the gate after a goto to a chain that drops", edit(both, call, "-A INPUT -p tcp -g DROPS\n-A DROPS -p udp -j ACCEPT\n-A DROPS -j DROP\n"+call), usual, []string{"gate-after-drop"}},
+		{"nft, the gate after a goto to a chain that drops", edit(edit(nft, "ct state new jump knocks", "tcp dport != 80 goto drops\nct state new jump knocks"), "table inet knocking {\n", "table inet knocking {\n\tchain drops {\n\t\tdrop\n\t}\n"), usual, []string{"gate-after-drop"}},
 		{"the gate after a reject of its ports", edit(both, call, "-A INPUT -p tcp -m tcp --dport 10000:65535 -j REJECT --reject-with tcp-reset\n"+call), usual, []string{"gate-after-drop"}},
 		{"the accept rule after a drop", edit(both, call, call+"-A INPUT -p tcp -m tcp --dport 22 -j DROP\n"), usual, []string{"gate-after-drop", "no-established"}[:1]},
 		{"nft, the gate after a drop", edit(nft, "ct state new jump knocks", "tcp dport != 80 drop\nct state new jump knocks"), usual, []string{"gate-after-drop"}},

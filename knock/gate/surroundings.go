@@ -118,7 +118,7 @@ func (g Gate) checkSession(c *client, a attempt) (all []Problem) {
 		return append(all, Problem{"no-established", SeverityError, "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT"})
 	case machine.Accept:
 		walks := slices.ContainsFunc(r.Trace, func(h machine.Hit) bool { return g.steps[0].Rule != nil && h.Rule == g.steps[0].Rule })
-		if walks && r.Rule != nil && r.Rule.ReadsState() {
+		if walks && r.Rule != nil && r.Rule.Reads(machine.ConnState) {
 			return append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
 		}
 	}

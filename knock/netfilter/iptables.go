@@ -67,13 +67,24 @@ func readIPTables(lines []string) *dump {
 }
 
 // others returns the tables of nft without those that iptables printed too:
-// iptables-nft stores its tables in nft, which lists them in its own form.
-func (d *dump) others(nft []*machine.Table) []*machine.Table {
-	return slices.DeleteFunc(nft, func(n *machine.Table) bool {
-		return !d.script && slices.ContainsFunc(d.tables, func(t *machine.Table) bool {
-			return !t.Legacy && (t.V4 && n.Name == "ip "+t.Name || t.V6 && n.Name == "ip6 "+t.Name)
+// iptables-nft stores its tables in nft, which lists them in its own form, in the
+// order in which they were made. Other tables of iptables count as made last.
+func (d *dump) others(nft []*machine.Table) (all []*machine.Table) {
+	for _, t := range d.tables {
+		t.Rank = len(nft)
+	}
+	for i, n := range nft {
+		n.Rank = i
+		same := slices.IndexFunc(d.tables, func(t *machine.Table) bool {
+			return !d.script && !t.Legacy && (t.V4 && n.Name == "ip "+t.Name || t.V6 && n.Name == "ip6 "+t.Name)
 		})
-	})
+		if same < 0 {
+			all = append(all, n)
+		} else {
+			d.tables[same].Rank = i
+		}
+	}
+	return all
 }
 
 // start begins a table. A table that came already begins another dump: that of

@@ -154,6 +154,7 @@ func (r *ruleReader) recentMatch() {
 		m.List = "DEFAULT"
 	}
 	_, m.ByDest = r.values["--rdest"]
+	_, m.Reap = r.values["--reap"]
 	for _, mode := range []machine.Mode{machine.ModeCheck, machine.ModeUpdate, machine.ModeRemove, machine.ModeSet} {
 		if _, ok := r.values["--"+string(mode)]; ok {
 			m.Mode, m.Negate = mode, r.flags["--"+string(mode)]
@@ -186,11 +187,10 @@ func (r *ruleReader) hashlimitMatch() {
 		r.unmodelled("the limit " + text)
 		return
 	}
-	h := &machine.HashLimit{Rate: rate, Table: r.values["--hashlimit-name"], Most: atoi(r.values["--hashlimit-htable-max"]),
-		Expire: time.Duration(atoi(r.values["--hashlimit-htable-expire"])) * time.Millisecond}
-	if h.Expire == 0 {
-		h.Expire = max(10*time.Second, rate.Per*time.Duration(rate.Burst))
-	}
+	h := &machine.HashLimit{Rate: rate, Table: r.values["--hashlimit-name"],
+		Most:   tableMax(atoi(r.values["--hashlimit-htable-max"]), atoi(r.values["--hashlimit-htable-size"])),
+		Expire: cmp.Or(time.Duration(atoi(r.values["--hashlimit-htable-expire"]))*time.Millisecond, unitOf(text)),
+		Every:  cmp.Or(time.Duration(atoi(r.values["--hashlimit-htable-gcinterval"]))*time.Millisecond, time.Second)}
 	for mode := range strings.SplitSeq(r.values["--hashlimit-mode"], ",") {
 		switch mode {
 		case "srcip":
@@ -204,6 +204,13 @@ func (r *ruleReader) hashlimitMatch() {
 		}
 	}
 	r.add(h)
+}
+
+// tableMax returns how many entries a table of hashlimit may have: at least one for
+// each of its buckets, which are 8192 on a machine with 1 GiB or more (htable_create).
+func tableMax(most, size int) int {
+	size = cmp.Or(size, 8192)
+	return max(cmp.Or(most, 8*size), size)
 }
 
 // addrKey is an address of which the first bits count.
@@ -226,7 +233,7 @@ func (r *ruleReader) connlimitMatch() {
 	if v, ok := r.values["--connlimit-upto"]; ok {
 		most, upto = v, !r.flags["--connlimit-upto"]
 	}
-	c := &machine.ConnLimit{Most: atoi(most), Negate: upto, Prefix: 128}
+	c := &machine.ConnLimit{Count: machine.ConnCount{Most: atoi(most), Over: !upto}, Prefix: 128}
 	if v := r.values["--connlimit-mask"]; v != "" {
 		c.Prefix = atoi(v)
 	}

@@ -59,8 +59,10 @@ func (r *ruleReader) setMark(conn bool) {
 			s.Value, s.Keep = v, ^v
 		case "--and-mark":
 			s.Keep = v
-		case "--save-mark", "--restore-mark":
+		case "--save-mark":
 			s.Copies = true
+		case "--restore-mark":
+			s.Copies, s.Conn = true, false
 		}
 	}
 	r.add(s)

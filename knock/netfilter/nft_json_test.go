@@ -91,7 +91,7 @@ func sameRules(t *testing.T, text, json []byte) {
 	m, n := a.NewMachine(), b.NewMachine()
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 600 {
-		p, at := packet(random), time.Duration(i)*300*time.Millisecond
+		p, at := randomPacket(random), time.Duration(i)*300*time.Millisecond
 		v, w := m.Deliver(p, at), n.Deliver(p, at)
 		if x, y := outcome(v), outcome(w); x != y {
 			t.Fatalf("packet %d, %+v: the text says %s, the JSON %s", i, p, x, y)
@@ -136,7 +136,7 @@ func outcome(r machine.Result) string {
 }
 
 // packet returns one that rules of the tests are likely to ask for.
-func packet(r *rand.Rand) machine.Packet {
+func randomPacket(r *rand.Rand) machine.Packet {
 	pick := func(all ...string) string { return all[r.IntN(len(all))] }
 	ports := []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 22, 23, 24, 25, 53, 80, 99, 123, 150, 222, 443, 8080, 10247, 10363, 10357, 10858, 10938, 65000}
 	p := machine.Packet{Proto: machine.TCP, DstPort: ports[r.IntN(len(ports))], SrcPort: 11 + r.IntN(40), In: pick("", "", "lo", "tun0", "br-a.1")}
@@ -244,7 +244,7 @@ func FuzzNFTJSON(f *testing.F) {
 		knocktest.Printable(t, describe(r))
 		m, random := r.NewMachine(), rand.New(rand.NewPCG(1, 2))
 		for range 5 {
-			m.Deliver(packet(random), 0)
+			m.Deliver(randomPacket(random), 0)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func (r *nftRule) compare(f machine.Field, in []machine.Range, relation string) 
 		if r.took("/") {
 			c.Mask = bitsOf(f.Subject, r.list())
 		} else {
-			c.Bits = f.Mask == nil && relation != "==" && relation != "eq" && !(c.Negate && f.Subject == machine.TCPFlags)
+			c.Bits = f.Mask == nil && relation != "==" && relation != "eq" && !(relation == "!=" && f.Subject == machine.TCPFlags)
 		}
 	}
 	r.add(c)

@@ -158,7 +158,6 @@ func (r *nftRule) update(verb string) {
 	if masks := inner.mask(); masks != nil && len(fields) > 0 {
 		fields[0].Mask = bitsOf(fields[0].Subject, masks)
 	}
-	count := -1
 	for inner.more() {
 		switch inner.next() {
 		case "timeout":
@@ -166,8 +165,9 @@ func (r *nftRule) update(verb string) {
 		case "limit":
 			rate, known := inner.rate()
 			u.Rate, ok = &rate, ok && known
-		case "over":
-			count = atoi(inner.next())
+		case "count":
+			over := inner.took("over")
+			u.Count = &machine.ConnCount{Most: atoi(inner.next()), Over: over}
 		case ":":
 			ok = false
 		}
@@ -178,9 +178,6 @@ func (r *nftRule) update(verb string) {
 		return
 	}
 	r.add(u)
-	if count >= 0 {
-		r.add(&machine.ConnLimit{Most: count, Prefix: 128})
-	}
 }
 
 // set reads what a mark is set to; other changes of a packet decide nothing.
@@ -188,7 +185,7 @@ func (r *nftRule) set(fields []machine.Field) {
 	w := r.skipToStatement()
 	switch subject := fields[0].Subject; subject {
 	case machine.Mark, machine.ConnMark:
-		s := &machine.SetMark{Conn: subject == machine.ConnMark, Copies: slices.Contains(w, "mark")}
+		s := &machine.SetMark{Conn: subject == machine.ConnMark, Copies: slices.Contains(w, "mark"), Strict: true}
 		if len(w) > 0 {
 			s.Value, _ = valueMask(w[0])
 		}

@@ -17,8 +17,8 @@ const usualBurst = 5
 // parseRate parses 30/minute or 30/min. ok is false for anything else, such as
 // bytes.
 func parseRate(rate, burst string, over bool) (r machine.Rate, ok bool) {
-	n, unit, _ := strings.Cut(rate, "/")
-	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[unit[:min(1, len(unit))]]
+	n, _, _ := strings.Cut(rate, "/")
+	per := unitOf(rate)
 	count, err := strconv.Atoi(n)
 	if err != nil || count < 1 || per == 0 {
 		return r, false
@@ -28,6 +28,12 @@ func parseRate(rate, burst string, over bool) (r machine.Rate, ok bool) {
 		r.Burst = max(b, 1)
 	}
 	return r, true
+}
+
+// unitOf returns the unit of a rate, which both tools also spell out.
+func unitOf(rate string) time.Duration {
+	_, unit, _ := strings.Cut(rate, "/")
+	return map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[unit[:min(1, len(unit))]]
 }
 
 // parsePrefix parses 192.0.2.1, 192.0.2.0/24, 192.0.2.0/255.255.255.0 and
@@ -56,7 +62,7 @@ func parsePrefix(s string) (r machine.Range, ok bool) {
 			return r, false
 		}
 	}
-	return machine.Masked(machine.AddrValue(a), mask), true
+	return machine.Masked(machine.AddrValue(a), mask), mask.IsPrefix() // one with holes has no range
 }
 
 // kernelState converts the kernel's bits of states (nf_conntrack_common.h).

@@ -1,7 +1,13 @@
 package machine
 
-// conntrackPriority is where conntrack looks at a packet.
-const conntrackPriority = -200
+import "time"
+
+const (
+	// conntrackPriority is where conntrack looks at a packet.
+	conntrackPriority = -200
+	// natPriority is where the redirects of connections are applied.
+	natPriority = -100
+)
 
 // connKey identifies a connection by one of its directions.
 type connKey struct {
@@ -10,12 +16,59 @@ type connKey struct {
 	proto        Proto
 }
 
+// key returns how conntrack knows the direction of a packet.
+func (p *Packet) key() connKey {
+	return connKey{AddrValue(p.Src), AddrValue(p.Dst), int32(p.SrcPort), int32(p.DstPort), p.Proto}
+}
+
+// reverse returns the key of the other direction.
+func (k connKey) reverse() connKey { return connKey{k.dst, k.src, k.dport, k.sport, k.proto} }
+
 // conn is what conntrack stores of a connection.
 type conn struct {
 	orig, reply connKey
 	replied     bool // packets went both ways
+	expires     time.Duration
+	tcp         tcpState
+	fin         bool    // one side began to close it
+	reset       [2]bool // the last packet was an RST, by direction
 	mark        uint32
 	nat         *Redirect
+}
+
+// timeout returns how long conntrack remembers the connection after a packet, by its
+// usual settings.
+func (c *conn) timeout() time.Duration {
+	switch {
+	case c.orig.proto != TCP && c.replied:
+		return 120 * time.Second
+	case c.orig.proto != TCP:
+		return 30 * time.Second
+	case c.tcp == sES && !c.replied: // begun by a bare ACK
+		return 300 * time.Second
+	}
+	return tcpTimeouts[c.tcp] * time.Second
+}
+
+// step moves a TCP connection on. It returns sIV for a packet that does not belong to
+// it, and sNO for a SYN that opens it again as a new connection.
+func (c *conn) step(f Flags, reply bool) tcpState {
+	dir := index(reply)
+	kind := f.kind()
+	next := tcpNext[dir][kind][c.tcp]
+	switch {
+	case next == sIV:
+		return sIV
+	case next == sSS && c.tcp >= sTW && (c.fin || c.reset[dir]):
+		return sNO
+	case next == sIG || next == sSS && c.tcp >= sTW:
+		c.reset = [2]bool{}
+		return sIG
+	}
+	c.fin = c.fin || next == sFW && c.tcp != sFW
+	c.tcp, c.reset = next, [2]bool{}
+	c.reset[dir] = kind == kindRST
+	return next
 }
 
 // track finds the connection of the packet, as conntrack does. A bare ACK of an
@@ -24,30 +77,77 @@ func (m *Machine) track() {
 	x := &m.x
 	x.tracked = true
 	if x.notrack {
-		x.state = StateUntracked
 		return
 	}
 	k := x.p.key()
 	c := m.conns[k]
-	if c != nil {
-		x.conn, x.isReply = c, k != c.orig
-		c.replied = c.replied || x.isReply
-		x.state = StateNew
-		if c.replied {
-			x.state = StateEstablished
-		}
-		if c.nat != nil && !x.isReply {
-			x.nat = c.nat
-			m.apply(c.nat)
-		}
+	if c != nil && m.now >= c.expires {
+		m.forget(c)
+		c = nil
+	}
+	if c != nil && m.join(c, k != c.orig) {
 		return
 	}
-	if f := x.p.Flags & (SYN | ACK | FIN | RST); x.p.Proto == TCP && f != SYN && f != ACK {
+	m.spare = conn{orig: k, reply: k.reverse()}
+	if x.p.Proto == TCP {
+		if m.spare.tcp = tcpNext[0][x.p.Flags.kind()][sNO]; m.spare.tcp == sIV {
+			x.state = StateInvalid
+			return
+		}
+	}
+	m.spare.expires = m.now + m.spare.timeout()
+	x.fresh, x.conn, x.state = &m.spare, &m.spare, StateNew
+}
+
+// join makes the packet one of a connection, if it is valid there. It returns false
+// if the packet begins a new connection in the place of that one.
+func (m *Machine) join(c *conn, reply bool) bool {
+	x := &m.x
+	next := sES
+	if x.p.Proto == TCP {
+		next = c.step(x.p.Flags, reply)
+	}
+	switch next {
+	case sIV:
 		x.state = StateInvalid
-		return
+		return true
+	case sNO:
+		m.forget(c)
+		return false
 	}
-	x.fresh = &conn{orig: k, reply: x.p.reply().key()}
-	x.conn, x.state = x.fresh, StateNew
+	x.conn, x.isReply, x.state = c, reply, StateNew
+	if !c.replied && x.p.Proto == TCP && x.p.Flags&RST != 0 { // refused
+		m.forget(c)
+	}
+	if c.replied = c.replied || reply; c.replied {
+		x.state = StateEstablished
+	}
+	if next != sIG { // an ignored packet does not extend the time
+		c.expires = m.now + c.timeout()
+	}
+	if !reply {
+		x.follows = c.nat
+	}
+	return true
+}
+
+func (m *Machine) forget(c *conn) {
+	delete(m.conns, c.orig)
+	delete(m.conns, c.reply)
+}
+
+// alive reports whether conntrack knows a connection that is not closed.
+func (m *Machine) alive(k connKey) bool {
+	c := m.conns[k]
+	return c != nil && c.tcp != sTW && c.tcp != sCL && m.now < c.expires
+}
+
+// ownKey returns by what conntrack knows the connection of the packet.
+func (m *Machine) ownKey() connKey {
+	if m.x.conn != nil {
+		return m.x.conn.orig
+	}
+	return m.x.p.key()
 }
 
 // redirect applies the new destination of the rule, and stores it for the rest of the
@@ -57,7 +157,15 @@ func (m *Machine) redirect() {
 	m.apply(x.nat)
 	if x.fresh != nil {
 		x.fresh.nat = x.nat
-		x.fresh.reply = x.p.reply().key()
+		x.fresh.reply = x.p.key().reverse()
+	}
+}
+
+// follow applies the redirect that an earlier packet of the connection got.
+func (m *Machine) follow() {
+	if x := &m.x; x.follows != nil {
+		m.apply(x.follows)
+		x.follows = nil
 	}
 }
 
@@ -71,6 +179,8 @@ func (m *Machine) apply(n *Redirect) {
 // Establish records a connection whose packets have gone both ways, as if p had
 // opened it before.
 func (m *Machine) Establish(p Packet) {
-	c := &conn{orig: p.key(), reply: p.reply().key(), replied: true}
+	k := p.key()
+	c := &conn{orig: k, reply: k.reverse(), replied: true, tcp: sES}
+	c.expires = m.now + c.timeout()
 	m.conns[c.orig], m.conns[c.reply] = c, c
 }

@@ -79,9 +79,9 @@ func (f *Field) packet(m *Machine) (Value, Truth) {
 	case SourcePort:
 		return f.port(p, p.SrcPort)
 	case SourceAddr:
-		return AddrValue(p.Src), Yes
+		return m.x.src, Yes
 	case DestAddr:
-		return AddrValue(p.Dst), Yes
+		return m.x.dst, Yes
 	case InInterface:
 		return InterfaceValue(p.In), Yes
 	case OutInterface:
@@ -116,21 +116,19 @@ func (f *Field) connection(m *Machine) (Value, Truth) {
 		return Number(x.mark), Yes
 	case ConnState:
 		return Number(x.state), Yes
-	case ConnMark, ConnStatus:
-		switch {
-		case x.conn == nil:
-			return Value{}, Yes
-		case f.Subject == ConnMark:
-			return Number(x.conn.mark), Yes
-		}
-		return Number(x.status()), Yes
-	case OriginalPort, ConnDirection:
-		switch {
-		case x.conn == nil:
+	case ConnMark, ConnStatus, OriginalPort, ConnDirection:
+		if x.conn == nil {
 			return Value{}, No
-		case f.Subject == OriginalPort:
-			return Number(int(x.conn.orig.dport)), Yes
 		}
+	}
+	switch f.Subject {
+	case ConnMark:
+		return Number(x.conn.mark), Yes
+	case ConnStatus:
+		return Number(x.status()), Yes
+	case OriginalPort:
+		return Number(int(x.conn.orig.dport)), Yes
+	case ConnDirection:
 		return Number(index(x.isReply)), Yes
 	}
 	return Value{}, Unknown
@@ -160,10 +158,11 @@ func pick(first bool, a, b int) int {
 // InterfaceValue returns the value of an interface's name. All that may lead to the
 // Internet are one.
 func InterfaceValue(name string) Value {
-	if isUplink(name) {
-		name = ""
+	var b [16]byte
+	if !isUplink(name) {
+		copy(b[:], name)
 	}
-	return NameValue(name)
+	return bytesValue(b)
 }
 
 // status returns the status of the connection.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -76,12 +77,15 @@ func (l *Limit) eval(m *Machine) Truth { return m.within(&m.buckets[l.id], &l.Ra
 
 func (l *Limit) why(*Machine) string { return l.Rate.why() }
 
-// HashLimit is a rate for each source, destination or port.
+// HashLimit is a rate for each source, destination or port. Rules with the same table
+// share what the first one says of it: only whether they match above the rate is
+// their own.
 type HashLimit struct {
 	Rate   Rate
-	Table  string        // rules with the same name share it; the first one makes it
-	Most   int           // entries of the table; zero is any number
+	Table  string
+	Most   int           // entries of the table
 	Expire time.Duration // of an entry without packets
+	Every  time.Duration // expired entries are collected
 	Fields []Field
 	id     int
 }
@@ -92,10 +96,11 @@ type hashEntry struct {
 	expires time.Duration
 }
 
-func (h *HashLimit) link(p *program, _ *Table) { h.id = p.hash(h) }
+func (h *HashLimit) link(p *program, t *Table) { h.id = p.hash(h, t) }
 
 func (h *HashLimit) eval(m *Machine) Truth {
-	k, t := keyOf(m, h.Fields)
+	first := m.prog.hashes[h.id]
+	k, t := keyOf(m, first.Fields)
 	if t != Yes {
 		return t
 	}
@@ -104,27 +109,31 @@ func (h *HashLimit) eval(m *Machine) Truth {
 		table = map[key]*hashEntry{}
 		m.hashes[h.id] = table
 	}
-	first := m.prog.hashes[h.id]
 	e := table[k]
-	if e != nil && m.now >= e.expires {
+	if e != nil && first.expired(e, m.now) {
 		e.bucket = bucket{}
 	}
 	if e == nil {
-		if first.Most > 0 && len(table) >= first.Most && !collect(table, m.now) {
-			m.x.verdict = Drop // hotdrop: the kernel drops what it cannot count
-			return Yes
+		if len(table) >= first.Most && !first.collect(table, m.now) {
+			m.x.hotdrop = true
+			return No
 		}
 		e = &hashEntry{}
 		table[k] = e
 	}
 	e.expires = m.now + first.Expire
-	return m.within(&e.bucket, &h.Rate)
+	rate := first.Rate
+	rate.Over = h.Rate.Over
+	return m.within(&e.bucket, &rate)
 }
 
+// expired reports whether an entry is gone: it is collected some time after it expired.
+func (h *HashLimit) expired(e *hashEntry, now time.Duration) bool { return now >= e.expires+h.Every }
+
 // collect removes expired entries, and reports whether there were any.
-func collect(table map[key]*hashEntry, now time.Duration) (some bool) {
+func (h *HashLimit) collect(table map[key]*hashEntry, now time.Duration) (some bool) {
 	for k, e := range table {
-		if now >= e.expires {
+		if h.expired(e, now) {
 			delete(table, k)
 			some = true
 		}
@@ -132,31 +141,95 @@ func collect(table map[key]*hashEntry, now time.Duration) (some bool) {
 	return some
 }
 
-func (h *HashLimit) why(*Machine) string { return h.Rate.why() + " for it" }
+func (h *HashLimit) why(m *Machine) string {
+	if m.x.hotdrop {
+		return "the table " + h.Table + " is full: the packet is dropped"
+	}
+	return h.Rate.why() + " for it"
+}
 
-// ConnLimit compares how many connections a source has.
+// ConnCount compares a number of connections.
+type ConnCount struct {
+	Most int
+	Over bool // matches above Most, not up to it
+}
+
+func (c *ConnCount) has(l *connList) Truth { return truth((len(l.keys) > c.Most) == c.Over) }
+
+// ConnLimit compares how many connections a source has, of those that the rule has
+// met: a connection counts from its first packet here until conntrack forgets it.
 type ConnLimit struct {
-	Most   int
-	Negate bool // matches up to Most, not above
-	Prefix int  // the first bits of an address that make one source
+	Count  ConnCount
+	Prefix int // the first bits of an address that make one source
+	id     int
 }
 
-func (c *ConnLimit) eval(m *Machine) Truth { return truth((c.count(m) > c.Most) != c.Negate) }
+func (c *ConnLimit) link(p *program, _ *Table) {
+	c.id = p.connLimits
+	p.connLimits++
+}
 
-// count returns the connections of the source, with the new one.
-func (c *ConnLimit) count(m *Machine) int {
+// source returns the address by which the rule knows the source.
+func (c *ConnLimit) source(m *Machine) Value {
 	a := m.x.p.Src
-	mask, n := PrefixMask(min(c.Prefix, a.BitLen()), a.Is4()), 0
-	src := AddrValue(a).And(mask)
-	for k, o := range m.conns {
-		if k == o.orig && k.src.And(mask) == src {
-			n++
-		}
-	}
-	if m.x.fresh != nil {
-		n++
-	}
-	return n
+	return m.x.src.And(PrefixMask(min(c.Prefix, a.BitLen()), a.Is4()))
 }
 
-func (c *ConnLimit) why(m *Machine) string { return fmt.Sprintf("%d connections", c.count(m)) }
+func (c *ConnLimit) eval(m *Machine) Truth {
+	if m.counted[c.id] == nil {
+		m.counted[c.id] = map[Value]*connList{}
+	}
+	src := c.source(m)
+	l := m.counted[c.id][src]
+	if l == nil { // the first packet counts, also of a connection that conntrack knows
+		l = &connList{keys: []connKey{m.ownKey()}, added: m.now}
+		m.counted[c.id][src] = l
+	} else {
+		l.count(m)
+	}
+	if len(l.keys) == 0 { // connlimit_mt takes that for a failure
+		m.x.hotdrop = true
+		return No
+	}
+	return c.Count.has(l)
+}
+
+func (c *ConnLimit) why(m *Machine) string {
+	if m.x.hotdrop {
+		return "its last connection is closed: the packet is dropped"
+	}
+	return m.counted[c.id][c.source(m)].String()
+}
+
+// connList are connections that count (nf_conncount.c).
+type connList struct {
+	keys  []connKey     // replaced, never changed: clones of the machine share them
+	added time.Duration // when it was last added to
+	used  time.Duration
+}
+
+func (l *connList) String() string { return fmt.Sprintf("%d connections", len(l.keys)) }
+
+// count adds the connection of the packet, and removes those that are gone. If it is
+// there and conntrack knows it, the packet adds nothing, and before conntrack has seen
+// the packet those behind it stay.
+func (l *connList) count(m *Machine) {
+	own, again := m.ownKey(), l.added == m.now && len(l.keys) > 0
+	l.used = m.now
+	known := m.conns[own] != nil
+	at := slices.Index(l.keys, own)
+	gone := func(k connKey) bool { return !m.alive(k) }
+	switch {
+	case known && at >= 0 && !m.x.tracked:
+		l.keys = append(slices.DeleteFunc(slices.Clone(l.keys[:at]), gone), l.keys[at:]...)
+	case known && at >= 0:
+		l.keys = slices.DeleteFunc(slices.Clone(l.keys), gone)
+	case again: // another rule that the packet met just removed them
+		l.keys = append(slices.Clip(l.keys), own)
+	default:
+		l.keys, l.added = append(slices.DeleteFunc(slices.Clone(l.keys), gone), own), m.now
+	}
+}
+
+// empty reports whether all connections are gone.
+func (l *connList) empty(m *Machine) bool { return !slices.ContainsFunc(l.keys, m.alive) }

@@ -13,8 +13,12 @@ const (
 	maxDepth = 64
 	// maxOutcomes bounds how many ways through unmodelled matches are followed.
 	maxOutcomes = 32
+	// changesAhead is how many changes there is made room for at a time.
+	changesAhead = 256
 	// usualListTotal is ip_list_tot of xt_recent.
 	usualListTotal = 100
+	// usualCollect is how often the kernel collects the elements of a set.
+	usualCollect = time.Second
 )
 
 // Machine executes a [Ruleset]: packets go in, one at a time and in the order of
@@ -30,10 +34,14 @@ type Machine struct {
 	Member Truth
 	// ListTotal is how many addresses a list of the recent match holds.
 	ListTotal int
+	// CollectEvery is how often elements of sets that are gone are collected. Until
+	// then they take room.
+	CollectEvery time.Duration
 	// Tracing makes results hold the rules that the packet met.
 	Tracing bool
 	// Skip, if set, selects rules whose verdict does not count, and no policy drops: a
-	// question of the form "what if these rules were not there".
+	// question of the form "what if these rules were not there". A packet comes back
+	// from a chain that a goto leads to if a verdict there did not count.
 	Skip func(*Rule, Verdict) bool
 	// Include, if set, selects the tables whose base chains packets meet.
 	Include func(*Table) bool
@@ -48,29 +56,39 @@ type Machine struct {
 	now     time.Duration
 	lists   []recentList
 	sets    []map[key]*element
+	freed   [][]time.Duration // when elements left sets in which they still take room
 	buckets []bucket
 	hashes  []map[key]*hashEntry
 	conns   map[connKey]*conn
-	choices []bool // the outcomes of unmodelled matches that are tried
-	asked   int    // how many of them this packet met
-	unsure  []Hit  // the rules of those
+	counted []map[Value]*connList // by rules of ConnLimit
+	matched []uint64              // how many packets each rule matched
+	choices []bool                // the outcomes of unmodelled matches that are tried
+	asked   int                   // how many of them this packet met
+	unsure  []Hit                 // the rules of those
+	spare   conn                  // of a packet that conntrack does not know
+	slab    []Change
 	x       transit
 }
 
 // transit is the packet that is under way.
 type transit struct {
 	p       Packet
+	src     Value // the addresses of p
+	dst     Value
 	conn    *conn
 	fresh   *conn // not stored yet
 	state   State
 	isReply bool
 	notrack bool
 	tracked bool
+	hotdrop bool // a match of the rule failed in such a way that the packet is dropped
+	skipped int  // verdicts that Skip made none
 	forward bool // to another machine, behind a redirect
 	mark    uint32
 	verdict Verdict // of the rule that is evaluated
 	to      *Chain
 	nat     *Redirect
+	follows *Redirect // of the connection, not applied yet
 	hook    Hook
 	decided *Rule
 	policy  *Chain
@@ -116,8 +134,10 @@ type Change struct {
 // sets are there; elements with a timeout are not.
 func (r *Ruleset) NewMachine() *Machine {
 	p := r.program()
-	return &Machine{Assume: Unknown, Member: Unknown, ListTotal: usualListTotal, prog: p, lists: make([]recentList, len(p.lists)), sets: make([]map[key]*element, len(p.sets)),
-		buckets: make([]bucket, p.buckets), hashes: make([]map[key]*hashEntry, len(p.hashes)), conns: map[connKey]*conn{}}
+	return &Machine{Assume: Unknown, Member: Unknown, ListTotal: usualListTotal, CollectEvery: usualCollect, prog: p,
+		lists: make([]recentList, len(p.lists)), sets: make([]map[key]*element, len(p.sets)), freed: make([][]time.Duration, len(p.sets)),
+		buckets: make([]bucket, p.buckets), hashes: make([]map[key]*hashEntry, len(p.hashes)),
+		conns: map[connKey]*conn{}, counted: make([]map[Value]*connList, p.connLimits), matched: make([]uint64, p.rules)}
 }
 
 // Now returns the time of the last packet.
@@ -183,7 +203,7 @@ func (m *Machine) choose(r *Rule, p Part) bool {
 // play plays a packet along its hooks.
 func (m *Machine) play(p Packet, inbound bool) Result {
 	x := &m.x
-	*x = transit{p: p}
+	*x = transit{p: p, src: AddrValue(p.Src), dst: AddrValue(p.Dst), state: StateInvalid}
 	hooks := [...]Hook{Ingress, Prerouting, Input}
 	if !inbound {
 		hooks = [...]Hook{NoHook, Output, Postrouting}
@@ -206,9 +226,10 @@ func (m *Machine) play(p Packet, inbound bool) Result {
 		}
 	}
 	if v != Drop && v != Reject && x.fresh != nil {
-		m.conns[x.fresh.orig], m.conns[x.fresh.reply] = x.fresh, x.fresh
+		c := *x.fresh
+		m.conns[c.orig], m.conns[c.reply] = &c, &c
 	}
-	r := Result{Verdict: v, Rule: x.decided, Chain: x.policy, Packet: x.p, Forwarded: x.forward, Changes: x.changes, Met: x.met, Trace: x.trace}
+	r := Result{Verdict: v, Rule: x.decided, Chain: x.policy, Packet: x.p, Forwarded: x.forward, Changes: slices.Clip(x.changes), Met: x.met, Trace: x.trace}
 	if x.decided != nil {
 		r.Chain = x.decided.chain
 	}
@@ -234,7 +255,11 @@ func (m *Machine) hook(h Hook) Verdict {
 		if tracks && !x.tracked && c.Priority > conntrackPriority {
 			m.track()
 		}
-		if c.NAT && x.fresh == nil || m.Include != nil && !m.Include(c.table) {
+		if tracks && c.place() >= natPriority {
+			m.follow()
+		}
+		if c.NAT && (x.fresh == nil || tracks && x.fresh.nat != nil) || // only the first redirect counts
+			m.Include != nil && !m.Include(c.table) {
 			continue
 		}
 		switch v := m.base(c); v {
@@ -248,8 +273,11 @@ func (m *Machine) hook(h Hook) Verdict {
 			end = v
 		}
 	}
-	if tracks && !x.tracked {
-		m.track()
+	if tracks {
+		if !x.tracked {
+			m.track()
+		}
+		m.follow()
 	}
 	return end
 }
@@ -285,6 +313,10 @@ func (m *Machine) walk(c *Chain, depth int) Verdict {
 			return Undecided
 		}
 		if !m.matches(r) {
+			if x.hotdrop && (m.Skip == nil || !m.Skip(r, Drop)) {
+				x.decided, x.policy = r, nil
+				return Drop
+			}
 			continue
 		}
 		v, to := x.verdict, x.to
@@ -296,11 +328,12 @@ func (m *Machine) walk(c *Chain, depth int) Verdict {
 			if to == nil {
 				continue
 			}
+			skipped := x.skipped
 			end := m.walk(to, depth+1)
 			if end != Next && end != Return {
 				return end
 			}
-			if v == Goto {
+			if v == Goto && x.skipped == skipped {
 				return Return
 			}
 		default:
@@ -317,7 +350,7 @@ func (m *Machine) walk(c *Chain, depth int) Verdict {
 // matches evaluates the parts of a rule.
 func (m *Machine) matches(r *Rule) bool {
 	x := &m.x
-	x.verdict, x.to, x.nat = r.Verdict, r.to, r.Redirect
+	x.verdict, x.to, x.nat, x.hotdrop = r.Verdict, r.to, r.Redirect, false
 	before := len(x.changes)
 	for _, p := range r.Parts {
 		t := p.eval(m)
@@ -332,8 +365,10 @@ func (m *Machine) matches(r *Rule) bool {
 		}
 	}
 	if m.Skip != nil && x.verdict.Final() && m.Skip(r, x.verdict) {
+		x.skipped++
 		return false
 	}
+	m.matched[r.id]++
 	if m.Tracing {
 		x.trace = append(x.trace, Hit{Chain: r.chain, Rule: r, Outcome: Yes, Verdict: x.verdict, Changes: slices.Clip(x.changes[before:])})
 	}
@@ -342,5 +377,12 @@ func (m *Machine) matches(r *Rule) bool {
 
 // change records a change of a list or set.
 func (m *Machine) change(list, verb string) {
-	m.x.changes = append(m.x.changes, Change{List: list, Verb: verb})
+	if len(m.slab) == cap(m.slab) {
+		m.slab = append(make([]Change, 0, len(m.x.changes)+changesAhead), m.x.changes...)
+	}
+	m.slab = append(m.slab, Change{List: list, Verb: verb})
+	m.x.changes = m.slab[len(m.slab)-len(m.x.changes)-1:]
 }
+
+// Matched returns how many packets a rule matched.
+func (m *Machine) Matched(r *Rule) uint64 { return m.matched[r.id] }

@@ -67,14 +67,13 @@ type AddrMatch struct {
 }
 
 func (a *AddrMatch) eval(m *Machine) Truth {
-	addr, self := m.x.p.Src, m.x.hook == Output
+	v, self := m.x.src, m.x.hook == Output
 	if a.Dest {
-		addr, self = m.x.p.Dst, !m.x.hook.outbound()
+		v, self = m.x.dst, !m.x.hook.outbound()
 	}
 	if self && a.Own {
 		return Yes.not(a.Negate)
 	}
-	v := AddrValue(addr)
 	return truth(slices.ContainsFunc(a.In, func(r Range) bool { return r.has(v) })).not(a.Negate)
 }
 
@@ -151,7 +150,7 @@ func (s *MemberMatch) link(p *program, _ *Table) {
 }
 
 func (s *MemberMatch) eval(m *Machine) Truth {
-	if m.lists[s.id].entries[AddrValue(m.x.p.Src)] != nil {
+	if m.lists[s.id].entries[m.x.src] != nil {
 		return Yes.not(s.Negate)
 	}
 	return m.Member.not(s.Negate)
@@ -170,7 +169,7 @@ type MemberUpdate struct {
 func (s *MemberUpdate) link(p *program, _ *Table) { s.id = p.list(memberList(s.Set)) }
 
 func (s *MemberUpdate) eval(m *Machine) Truth {
-	l, addr := &m.lists[s.id], AddrValue(m.x.p.Src)
+	l, addr := &m.lists[s.id], m.x.src
 	e := l.entries[addr]
 	switch {
 	case s.Remove && e != nil:
@@ -185,14 +184,17 @@ func (s *MemberUpdate) eval(m *Machine) Truth {
 
 // SetMark sets the mark of the packet or of the connection.
 type SetMark struct {
-	always
 	Conn        bool
 	Value, Keep uint32 // the new mark is the old one's bits in Keep, XOR Value
 	Copies      bool   // from the other mark
+	Strict      bool   // as in nft: a rule that copies from no connection does not match
 }
 
 func (s *SetMark) eval(m *Machine) Truth {
 	x := &m.x
+	if s.Copies && !s.Conn && x.conn == nil {
+		return truth(!s.Strict)
+	}
 	mark, other := &x.mark, new(uint32)
 	if x.conn != nil {
 		other = &x.conn.mark
@@ -208,10 +210,14 @@ func (s *SetMark) eval(m *Machine) Truth {
 	return Yes
 }
 
+func (s *SetMark) why(*Machine) string { return "no connection to copy the mark of" }
+
 // Notrack keeps conntrack from looking at the packet.
 type Notrack struct{ always }
 
 func (Notrack) eval(m *Machine) Truth {
-	m.x.notrack = m.x.notrack || !m.x.tracked
+	if !m.x.tracked {
+		m.x.notrack, m.x.state = true, StateUntracked
+	}
 	return Yes
 }

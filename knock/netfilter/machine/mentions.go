@@ -3,7 +3,6 @@ package machine
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -53,8 +52,8 @@ func few(in []Range) (all []int) {
 	return all
 }
 
-// reads reports whether the rule has a condition on the subject.
-func (r *Rule) reads(s Subject) bool {
+// Reads reports whether the rule has a condition on the subject.
+func (r *Rule) Reads(s Subject) bool {
 	is := func(f Field) bool { return f.Subject == s }
 	return slices.ContainsFunc(r.Parts, func(p Part) bool {
 		switch p := p.(type) {
@@ -66,12 +65,6 @@ func (r *Rule) reads(s Subject) bool {
 		return false
 	})
 }
-
-// ReadsPort reports whether the rule has a condition on the destination port.
-func (r *Rule) ReadsPort() bool { return r.reads(Port) }
-
-// ReadsState reports whether the rule has a condition on the state of connections.
-func (r *Rule) ReadsState() bool { return r.reads(ConnState) }
 
 // Check is a condition of a rule on a list or a set.
 type Check struct {
@@ -265,26 +258,19 @@ func (r *Ruleset) Names(a netip.Addr) bool {
 	return false
 }
 
-// Complete reports whether the text shows all rules that packets of a family meet.
-func (r *Ruleset) Complete(v6 bool) bool { return r.program().complete[index(v6)] }
-
 // Shown reports whether the text shows the family's rules, even if there are none.
 // What nft list ruleset does not show is not there.
 func (r *Ruleset) Shown(v6 bool) bool {
 	return slices.ContainsFunc(r.Tables, func(t *Table) bool { return t.Native() || t.sees()[index(v6)] })
 }
 
-// Hooked reports whether packets to this machine meet any rule of the family.
-func (r *Ruleset) Hooked(v6 bool) bool {
+// Partial reports whether the text shows chains of a family without what calls them:
+// packets to this machine meet no rule, and some rules are missing.
+func (r *Ruleset) Partial(v6 bool) bool {
 	p := r.program()
-	for _, h := range []Hook{Prerouting, Input} {
-		for _, c := range p.bases[index(v6)][h] {
-			if len(c.Rules) > 0 {
-				return true
-			}
-		}
-	}
-	return false
+	hooks := p.bases[index(v6)]
+	met := func(c *Chain) bool { return len(c.Rules) > 0 }
+	return !p.complete[index(v6)] && !slices.ContainsFunc(hooks[Prerouting], met) && !slices.ContainsFunc(hooks[Input], met)
 }
 
 // Set returns a set of nft by its name with the table's in front, nil without one.
@@ -295,19 +281,6 @@ func (r *Ruleset) Set(name string) *Set {
 		}
 	}
 	return nil
-}
-
-// Asks reports whether a rule asks if a source is on a list, and how long an entry
-// counts.
-func (r *Ruleset) Asks(list string) (within time.Duration, ok bool) {
-	for rule := range r.Rules {
-		for _, check := range rule.Checks() {
-			if check.List == list && !check.Negated && check.Mode == ModeCheck {
-				return check.Within, true
-			}
-		}
-	}
-	return 0, false
 }
 
 // Lists returns the names of the lists and sets that rules put sources on, in the
@@ -323,13 +296,14 @@ func (r *Ruleset) Lists() (all []string) {
 	return all
 }
 
-// Asked returns the lists and sets whose members rules ask for, in the order of the
-// rules.
-func (r *Ruleset) Asked() (all []string) {
+// Asked returns the conditions on lists and sets whose members rules ask for, in the
+// order of the rules; of those with the same list, negation and mode the first.
+func (r *Ruleset) Asked() (all []Check) {
 	for rule := range r.Rules {
 		for _, check := range rule.Checks() {
-			if !check.ByDest && !slices.Contains(all, check.List) {
-				all = append(all, check.List)
+			same := func(c Check) bool { return c.List == check.List && c.Negated == check.Negated && c.Mode == check.Mode }
+			if !check.ByDest && !slices.ContainsFunc(all, same) {
+				all = append(all, check)
 			}
 		}
 	}
@@ -369,15 +343,4 @@ func (r *Rule) Unmodelled() (all []string) {
 		}
 	}
 	return all
-}
-
-// Uses reports whether a rule has a condition that the machine does not know and
-// that names a match.
-func (r *Ruleset) Uses(match string) bool {
-	for rule := range r.Rules {
-		if slices.ContainsFunc(rule.Unmodelled(), func(text string) bool { return strings.Contains(text, match) }) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -17,19 +18,9 @@ const (
 	ICMPv6 Proto = 58
 )
 
-func (p Proto) String() string {
-	switch p {
-	case ICMP:
-		return "icmp"
-	case TCP:
-		return "tcp"
-	case UDP:
-		return "udp"
-	case ICMPv6:
-		return "icmpv6"
-	}
-	return fmt.Sprint(uint8(p))
-}
+var protoNames = map[Proto]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmpv6"}
+
+func (p Proto) String() string { return cmp.Or(protoNames[p], fmt.Sprint(uint8(p))) }
 
 // Flags are TCP flags, as in the header.
 type Flags uint8
@@ -68,21 +59,9 @@ const (
 	StateUntracked
 )
 
-func (s State) String() string {
-	switch s {
-	case StateInvalid:
-		return "invalid"
-	case StateNew:
-		return "new"
-	case StateEstablished:
-		return "established"
-	case StateRelated:
-		return "related"
-	case StateUntracked:
-		return "untracked"
-	}
-	return "several"
-}
+var stateNames = map[State]string{StateInvalid: "invalid", StateNew: "new", StateEstablished: "established", StateRelated: "related", StateUntracked: "untracked"}
+
+func (s State) String() string { return cmp.Or(stateNames[s], "several") }
 
 // Status are bits of the status of a connection (nf_conntrack_common.h).
 type Status uint16
@@ -112,14 +91,3 @@ type Packet struct {
 
 // v6 reports the family.
 func (p *Packet) v6() bool { return p.Src.Is6() }
-
-// reply returns the packet that answers p.
-func (p Packet) reply() Packet {
-	p.Src, p.Dst, p.SrcPort, p.DstPort, p.Flags, p.Out, p.In = p.Dst, p.Src, p.DstPort, p.SrcPort, 0, p.In, ""
-	return p
-}
-
-// key returns how conntrack knows the direction of a packet.
-func (p Packet) key() connKey {
-	return connKey{AddrValue(p.Src), AddrValue(p.Dst), int32(p.SrcPort), int32(p.DstPort), p.Proto}
-}

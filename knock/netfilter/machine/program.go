@@ -13,9 +13,11 @@ type program struct {
 	lists      []*recentInfo
 	listID     map[string]int
 	sets       []*Set
-	hashes     []*HashLimit
+	hashes     []*HashLimit // the first of each table
 	hashID     map[string]int
 	buckets    int
+	connLimits int
+	rules      int
 	unmodelled bool // some rule has a match that is not modelled
 }
 
@@ -54,7 +56,7 @@ func (r *Ruleset) program() *program {
 			// Of equal priority the chain that was registered last comes first.
 			slices.Reverse(chains)
 			slices.SortStableFunc(chains, func(a, b *Chain) int {
-				return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(index(a.table.Native()), index(b.table.Native())))
+				return cmp.Or(cmp.Compare(a.place(), b.place()), cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.table.Rank, a.table.Rank))
 			})
 		}
 	}
@@ -80,7 +82,8 @@ func (p *program) table(t *Table) {
 			}
 		}
 		for _, rule := range c.Rules {
-			rule.chain, rule.to = c, t.chainOf[rule.Target]
+			rule.chain, rule.to, rule.id = c, t.chainOf[rule.Target], p.rules
+			p.rules++
 			for _, part := range rule.Parts {
 				if l, ok := part.(linker); ok {
 					l.link(p, t)
@@ -101,12 +104,17 @@ func (p *program) list(name string) int {
 	return id
 }
 
-// hash returns the number of a hashlimit table, and creates it.
-func (p *program) hash(h *HashLimit) int {
-	id, ok := p.hashID[h.Table]
+// hash returns the number of the table that a rule of the hashlimit match uses. The
+// first rule makes the table, one for each family.
+func (p *program) hash(h *HashLimit, t *Table) int {
+	name := h.Table
+	if t.V6 {
+		name += " of IPv6"
+	}
+	id, ok := p.hashID[name]
 	if !ok {
 		id = len(p.hashes)
-		p.hashID[h.Table] = id
+		p.hashID[name] = id
 		p.hashes = append(p.hashes, h)
 	}
 	return id

@@ -26,6 +26,7 @@ type Recent struct {
 	Hits   int           // stamps that they ask for
 	Negate bool
 	ByDest bool
+	Reap   bool       // removes the oldest entry of the list if it is older than Within
 	Mask   netip.Addr // of the addresses on the list; the zero Addr keeps them
 	id     int
 }
@@ -55,14 +56,14 @@ func (r *Recent) link(p *program, _ *Table) {
 
 // address returns the address that the list knows the packet by.
 func (r *Recent) address(m *Machine) Value {
-	a, mask := m.x.p.Src, m.prog.lists[r.id].mask4
+	a, mask := m.x.src, m.prog.lists[r.id].mask4
 	if r.ByDest {
-		a = m.x.p.Dst
+		a = m.x.dst
 	}
 	if m.x.p.v6() {
 		mask = m.prog.lists[r.id].mask6
 	}
-	return AddrValue(a).And(mask)
+	return a.And(mask)
 }
 
 func (r *Recent) eval(m *Machine) Truth {
@@ -80,10 +81,13 @@ func (r *Recent) eval(m *Machine) Truth {
 	if e.doubt && r.Mode != ModeSet {
 		return Unknown
 	}
-	hit := r.Mode == ModeSet || r.Mode == ModeRemove || r.stamps(e, m.now) >= max(1, r.Hits)
+	hit := r.Mode == ModeSet || r.Mode == ModeRemove || e.count(m.now, r.Within) >= max(1, r.Hits)
 	result := hit != r.Negate
 	if r.Hits > 1 && hit && result && m.Exceeded == 0 && r.asks() {
 		m.Exceeded = max(1, int(time.Duration(r.Hits)*time.Minute/max(r.Within, time.Second)))
+	}
+	if old := l.oldest; r.Reap && !(old == e && r.Mode == ModeUpdate && result) && m.now-old.stamps[len(old.stamps)-1] > r.Within {
+		l.remove(old)
 	}
 	switch {
 	case r.Mode == ModeRemove:
@@ -97,16 +101,6 @@ func (r *Recent) eval(m *Machine) Truth {
 	return truth(result)
 }
 
-// stamps returns how many stamps of an entry count.
-func (r *Recent) stamps(e *recentEntry, now time.Duration) (n int) {
-	for _, s := range e.stamps {
-		if r.Within == 0 || now-s <= r.Within {
-			n++
-		}
-	}
-	return n
-}
-
 func (r *Recent) why(m *Machine) string {
 	e := m.lists[r.id].entries[r.address(m)]
 	switch {
@@ -117,7 +111,7 @@ func (r *Recent) why(m *Machine) string {
 	case r.Negate:
 		return "on the list " + r.List
 	case r.Hits > 1:
-		return fmt.Sprintf("%d of %d times on the list %s", r.stamps(e, m.now), r.Hits, r.List)
+		return fmt.Sprintf("%d of %d times on the list %s", e.count(m.now, r.Within), r.Hits, r.List)
 	}
 	return fmt.Sprintf("seconds %d: last seen on the list %s %s ago", r.Within/time.Second, r.List, seconds(m.now-e.stamps[len(e.stamps)-1]))
 }
@@ -130,6 +124,7 @@ type recentList struct {
 	entries map[Value]*recentEntry
 	// oldest and newest end the order in which entries were last updated.
 	oldest, newest *recentEntry
+	spare          *recentEntry // that was removed last
 }
 
 // recentEntry is an address on a list.
@@ -138,6 +133,16 @@ type recentEntry struct {
 	stamps     []time.Duration // when it was added, the newest last
 	doubt      bool            // whether it is there depends on what is not modelled
 	prev, next *recentEntry
+}
+
+// count returns how many stamps are not older than within; zero is without end.
+func (e *recentEntry) count(now, within time.Duration) (n int) {
+	for _, s := range e.stamps {
+		if within == 0 || now-s <= within {
+			n++
+		}
+	}
+	return n
 }
 
 func (l *recentList) unlink(e *recentEntry) {
@@ -171,7 +176,11 @@ func (l *recentList) add(addr Value, at time.Duration, total int) *recentEntry {
 	if len(l.entries) >= total {
 		l.remove(l.oldest)
 	}
-	e := &recentEntry{addr: addr, stamps: []time.Duration{at}}
+	e := l.spare
+	if l.spare = nil; e == nil {
+		e = &recentEntry{}
+	}
+	e.addr, e.doubt, e.stamps = addr, false, append(e.stamps[:0], at)
 	l.entries[addr] = e
 	l.push(e)
 	return e
@@ -192,6 +201,7 @@ func (l *recentList) update(e *recentEntry, at time.Duration, stamps int) {
 func (l *recentList) remove(e *recentEntry) {
 	delete(l.entries, e.addr)
 	l.unlink(e)
+	l.spare = e
 }
 
 func (l *recentList) clone() (c recentList) {

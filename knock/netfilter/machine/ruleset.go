@@ -23,6 +23,7 @@ type Table struct {
 	Name    string // as its tool names it
 	Whole   bool   // the text shows all of it, policies too
 	Legacy  bool   // of the iptables backend that nft does not show
+	Rank    int    // in the order in which tables were made, as far as it is known
 	Chains  []*Chain
 	Sets    map[string]*Set // of nft, by their names with the table's in front
 	chainOf map[string]*Chain
@@ -82,6 +83,18 @@ type Chain struct {
 	table    *Table
 }
 
+// place is the priority at which packets meet the chain. All nat chains of a hook are
+// called by one function, which has the usual priority of such chains.
+func (c *Chain) place() int {
+	switch {
+	case !c.NAT:
+		return c.Priority
+	case c.Hook == Prerouting || c.Hook == Output:
+		return natPriority
+	}
+	return -natPriority
+}
+
 // Table returns the table that the chain belongs to.
 func (c *Chain) Table() *Table { return c.table }
 
@@ -116,6 +129,7 @@ type Rule struct {
 	Redirect *Redirect // where DNAT and REDIRECT send a packet, nil for other rules
 	chain    *Chain
 	to       *Chain // Target, once linked; nil if there is none
+	id       int    // index into Machine.matched
 }
 
 // Chain returns the chain that holds the rule.

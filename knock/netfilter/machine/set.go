@@ -55,12 +55,14 @@ func (l *Lookup) eval(m *Machine) Truth {
 	}
 	e := m.sets[l.set.id][k]
 	switch {
-	case e == nil || e.expired(m.now):
+	case e == nil || e.gone(m):
 		return No.not(l.Negate)
 	case e.doubt:
 		return Unknown
+	case l.Negate:
+		return No
 	}
-	return Yes.not(l.Negate)
+	return e.pass(m)
 }
 
 func (l *Lookup) why(m *Machine) string {
@@ -97,8 +99,10 @@ type SetUpdate struct {
 	Verb    string // "add", "update" or "delete"
 	Name    string
 	Timeout time.Duration // zero is that of the set
-	Rate    *Rate         // of the element, nil without one
-	set     *Set
+	// Rate and Count are statements of the elements that it makes, nil without one.
+	Rate  *Rate
+	Count *ConnCount
+	set   *Set
 }
 
 func (s *SetUpdate) link(p *program, t *Table) {
@@ -119,15 +123,15 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 		return t
 	}
 	e := m.sets[s.set.id][k]
-	if e != nil && e.expired(m.now) {
-		delete(m.sets[s.set.id], k)
+	if e != nil && e.gone(m) {
+		m.free(s.set, k, e.until)
 		e = nil
 	}
 	stay := s.stay()
 	switch {
 	case s.Verb == "delete":
 		if e != nil {
-			delete(m.sets[s.set.id], k)
+			m.free(s.set, k, m.now)
 			m.change(s.Name, "remove")
 		}
 		return Yes
@@ -135,35 +139,42 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 		if s.set.Size > 0 && m.full(s.set) {
 			return No
 		}
-		e = &element{}
+		e = &element{rate: s.Rate, count: s.Count}
 		if stay > 0 {
 			e.until = m.now + stay
 		}
 		m.store(s.set.id, k, e)
 		m.change(s.Name, "add")
-	case s.Verb == "update" && stay > 0:
+	case s.Verb == "update" && e.until > 0:
 		e.until = m.now + stay
 		e.doubt = false
 		m.change(s.Name, "update")
 	}
-	if s.Rate != nil {
-		return m.within(&e.limit, s.Rate)
-	}
-	return Yes
+	return e.pass(m)
 }
 
-// full reports whether a set has no room, after expired elements are gone.
+// full reports whether a set has no room: elements that are gone take some until the
+// kernel collects them.
 func (m *Machine) full(s *Set) bool {
-	elements := m.sets[s.id]
-	if len(elements) < s.Size {
+	used := func() int { return len(m.sets[s.id]) + len(m.freed[s.id]) }
+	if used() < s.Size {
 		return false
 	}
-	for k, e := range elements {
-		if e.expired(m.now) {
-			delete(elements, k)
+	for k, e := range m.sets[s.id] {
+		if e.gone(m) {
+			m.free(s, k, e.until)
 		}
 	}
-	return len(elements) >= s.Size
+	m.freed[s.id] = slices.DeleteFunc(m.freed[s.id], func(since time.Duration) bool { return m.now-since >= m.CollectEvery })
+	return used() >= s.Size
+}
+
+// free removes an element that is gone since the given time.
+func (m *Machine) free(s *Set, k key, since time.Duration) {
+	delete(m.sets[s.id], k)
+	if s.Size > 0 {
+		m.freed[s.id] = append(m.freed[s.id], since)
+	}
 }
 
 func (s *SetUpdate) why(m *Machine) string {
@@ -174,10 +185,10 @@ func (s *SetUpdate) why(m *Machine) string {
 		return "nothing to add in this packet"
 	case e == nil:
 		return "the set " + ShortName(s.Name) + " is full"
-	case s.Rate != nil && s.Rate.Over:
-		return "within " + s.Rate.String() + " for it"
+	case e.rate != nil:
+		return e.rate.why() + " for it"
 	}
-	return "over the limit for it"
+	return e.conns.String()
 }
 
 // keyOf reads the fields that identify an element.
@@ -193,12 +204,33 @@ func keyOf(m *Machine, fields []Field) (k key, t Truth) {
 
 // element is a member that rules added to an nft set.
 type element struct {
-	until time.Duration // zero never expires
-	limit bucket        // of the element's own limit
-	doubt bool
+	until  time.Duration // zero never expires
+	rate   *Rate         // of the rule that made it, as count
+	bucket bucket        // of the rate
+	count  *ConnCount
+	conns  connList // of the count
+	doubt  bool     // whether it is there depends on what is not modelled
 }
 
 func (e *element) expired(at time.Duration) bool { return e.until != 0 && at >= e.until }
+
+// gone reports whether an element has expired, or was collected with its last
+// connection.
+func (e *element) gone(m *Machine) bool {
+	return e.expired(m.now) || e.count != nil && m.now-e.conns.used >= m.CollectEvery && e.conns.empty(m)
+}
+
+// pass evaluates the statements of an element.
+func (e *element) pass(m *Machine) Truth {
+	if e.rate != nil && m.within(&e.bucket, e.rate) == No {
+		return No
+	}
+	if e.count == nil {
+		return Yes
+	}
+	e.conns.count(m)
+	return e.count.has(&e.conns)
+}
 
 // store puts an element into a set.
 func (m *Machine) store(set int, k key, e *element) {

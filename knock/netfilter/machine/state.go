@@ -6,17 +6,22 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
+	"time"
 )
 
 // Clone returns a copy that lives on independently.
 func (m *Machine) Clone() *Machine {
 	c := *m
+	c.slab, c.x = nil, transit{}
 	c.lists = make([]recentList, len(m.lists))
 	for i := range m.lists {
 		c.lists[i] = m.lists[i].clone()
 	}
-	c.sets, c.buckets, c.hashes = cloneMaps(m.sets), slices.Clone(m.buckets), cloneMaps(m.hashes)
+	c.sets, c.buckets, c.hashes, c.counted = cloneMaps(m.sets), slices.Clone(m.buckets), cloneMaps(m.hashes), cloneMaps(m.counted)
+	c.freed = make([][]time.Duration, len(m.freed))
+	for i := range m.freed {
+		c.freed[i] = slices.Clone(m.freed[i])
+	}
 	c.conns = maps.Clone(m.conns)
 	for k, o := range c.conns {
 		if k == o.orig {
@@ -24,16 +29,16 @@ func (m *Machine) Clone() *Machine {
 			c.conns[n.orig], c.conns[n.reply] = &n, &n
 		}
 	}
-	c.choices = slices.Clone(m.choices)
+	c.choices, c.matched = slices.Clone(m.choices), slices.Clone(m.matched)
 	return &c
 }
 
 // cloneMaps copies maps with what they point to.
-func cloneMaps[E any](all []map[key]*E) []map[key]*E {
-	copies := make([]map[key]*E, len(all))
+func cloneMaps[K comparable, E any](all []map[K]*E) []map[K]*E {
+	copies := make([]map[K]*E, len(all))
 	for i, from := range all {
 		if len(from) > 0 {
-			copies[i] = make(map[key]*E, len(from))
+			copies[i] = make(map[K]*E, len(from))
 			for k, e := range from {
 				n := *e
 				copies[i][k] = &n
@@ -65,13 +70,7 @@ func (m *Machine) Members() (all []Member) {
 	for i := range m.lists {
 		info := m.prog.lists[i]
 		for _, e := range m.lists[i].entries {
-			n := 0
-			for _, s := range e.stamps {
-				if info.longest == 0 || m.now-s <= info.longest {
-					n++
-				}
-			}
-			if n > 0 {
+			if n := e.count(m.now, info.longest); n > 0 {
 				all = append(all, Member{info.name, min(n, max(1, info.hits))})
 			}
 		}
@@ -89,14 +88,11 @@ func (m *Machine) Members() (all []Member) {
 
 // Fingerprint identifies what lists and sets hold, without the times.
 func (m *Machine) Fingerprint() string {
-	var b strings.Builder
+	var b []byte
 	for _, e := range m.Members() {
-		b.WriteString(e.List)
-		b.WriteByte(' ')
-		b.WriteString(strconv.Itoa(e.Hits))
-		b.WriteByte('\n')
+		b = append(strconv.AppendInt(append(b, e.List+" "...), int64(e.Hits), 10), '\n')
 	}
-	return b.String()
+	return string(b)
 }
 
 // differ marks the entries that differ from another outcome's as doubtful.
@@ -175,7 +171,7 @@ func (m *Machine) Holds(list string, a netip.Addr) bool {
 			keep = info.mask6
 		}
 		e := m.lists[id].entries[v.And(keep)]
-		return e != nil && (info.longest == 0 || m.now-e.stamps[len(e.stamps)-1] <= info.longest)
+		return e != nil && e.count(m.now, info.longest) > 0
 	}
 	for id, s := range m.prog.sets {
 		if s.Name != list {

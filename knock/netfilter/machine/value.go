@@ -16,13 +16,6 @@ func Number[N ~int | ~uint8 | ~uint16 | ~uint32 | ~uint64](n N) Value { return V
 // AddrValue returns the value of an address; IPv4 is mapped into IPv6.
 func AddrValue(a netip.Addr) Value { return bytesValue(a.As16()) }
 
-// NameValue returns the value of a name, such as that of an interface.
-func NameValue(s string) Value {
-	var b [16]byte
-	copy(b[:], s)
-	return bytesValue(b)
-}
-
 func bytesValue(b [16]byte) Value {
 	return Value{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
@@ -84,6 +77,12 @@ func AtLeast(v Value) Range { return Range{v, Value{^uint64(0), ^uint64(0)}} }
 
 // AtMost returns the range of all values up to v.
 func AtMost(v Value) Range { return Range{To: v} }
+
+// IsPrefix reports whether a mask is that of a prefix: its bits are the first ones.
+func (v Value) IsPrefix() bool {
+	hi, lo := ^v.Hi, ^v.Lo
+	return lo&(lo+1) == 0 && hi&(hi+1) == 0 && (hi == 0 || lo == ^uint64(0))
+}
 
 // Masked returns the range of the values that equal v under a mask whose bits are
 // the first ones.
