@@ -49,6 +49,9 @@ Exit status: 0 nothing fails, 1 something does, 2 usage.`,
 			if err := render(cmd, o.json, report, func(w io.Writer, r audit.Report) { r.Print(w, o.verbose) }); err != nil {
 				return err
 			}
+			if report.Unknown() {
+				return errShut("nothing could be checked: give rules that hold a gate")
+			}
 			failed := report.Failed()
 			return unless(len(failed) == 0, "failed: "+strings.Join(failed, ", "))
 		},

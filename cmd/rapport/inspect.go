@@ -17,6 +17,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/audit"
+	gatereport "rapport/knock/gate/report"
 	"rapport/knock/hosts"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
@@ -74,9 +75,9 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	i := seen.Inspection
-	r := i.Report()
+	r := gatereport.Of(i)
 	r.Elapsed = knock.Millis(time.Since(start))
-	if err := render(cmd, o.json, r, func(w io.Writer, r gate.Report) { printInspect(w, i, r) }); err != nil {
+	if err := render(cmd, o.json, r, func(w io.Writer, r gatereport.Report) { printInspect(w, i, r) }); err != nil {
 		return err
 	}
 	no := mismatch(i)
@@ -202,7 +203,7 @@ func mismatch(i gate.Inspection) string {
 }
 
 // printInspect prints what was found, a line each.
-func printInspect(w io.Writer, i gate.Inspection, r gate.Report) {
+func printInspect(w io.Writer, i gate.Inspection, r gatereport.Report) {
 	switch {
 	case i.Printed != nil:
 		fmt.Fprintln(w, i.Printed.Words())
@@ -233,7 +234,7 @@ func printInspect(w io.Writer, i gate.Inspection, r gate.Report) {
 }
 
 // printGate prints a gate, its ports in a line of their own.
-func printGate(w io.Writer, name string, g *gate.ReportedGate) {
+func printGate(w io.Writer, name string, g *gatereport.ReportedGate) {
 	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, strings.ReplaceAll(strings.Trim(fmt.Sprint(g.Families), "[]"), " ", " and IPv"), g.Chain)
 	if g.Accept != "" {
 		fmt.Fprintf(w, ", accept rule %s", g.Accept.Words())

@@ -43,6 +43,7 @@ func (c *client) broken(knocks []knockAt) (g Gate, ok bool) {
 	if len(moves) < minKnocks || following < minKnocks-1 || len(knocked) < minKnocks {
 		return g, false
 	}
+	c.work = nil
 	g = Gate{Family: c.family, client: c, rules: c.rules, apart: firstBreak(moves)}
 	for i, m := range moves {
 		g.knocks = append(g.knocks, m.knock)
@@ -72,6 +73,9 @@ func (c *client) moves(lists []string, knocks []knockAt) (all []move) {
 	free := map[string]bool{} // lists that a client on no list gets on
 	for _, from := range lists {
 		for _, k := range knocks {
+			if c.exhausted() {
+				break
+			}
 			m := c.machine()
 			m.Put(from, c.src)
 			m.Tracing = true

@@ -15,6 +15,10 @@ const (
 	firstSource = 40000
 	// unusedPort is one that no rule is expected to name.
 	unusedPort = 61234
+	// maxWork bounds the rules that all packets of a search may meet: a second at the
+	// most. A rule that is copied with a machine costs 1/copied of one that is met.
+	maxWork = 4_000_000
+	copied  = 16
 )
 
 // client sends packets to a machine that executes rules, and asks what they do.
@@ -27,7 +31,9 @@ type client struct {
 	entry    *machine.Chain
 	skip     func(*machine.Rule, machine.Verdict) bool
 	include  func(*machine.Table) bool
-	source   int // the last source port
+	unsure   bool // a match that is not modelled makes a verdict unknown; otherwise it does not match
+	source   int  // the last source port
+	work     *int // what is left of maxWork, nil without a bound
 }
 
 // newClient returns a client from somewhere on the Internet: from an address that
@@ -51,7 +57,11 @@ func newClient(rules *machine.Ruleset, family knock.Family) *client {
 // machine returns a machine in which nothing has happened.
 func (c *client) machine() *machine.Machine {
 	m := c.rules.NewMachine()
-	m.Assume, m.Member, m.Entry, m.Skip, m.Include = machine.No, c.member, c.entry, c.skip, c.include
+	assume := machine.No
+	if c.unsure {
+		assume = machine.Unknown
+	}
+	m.Assume, m.Member, m.Entry, m.Skip, m.Include = assume, c.member, c.entry, c.skip, c.include
 	return m
 }
 
@@ -73,8 +83,21 @@ type knockAt struct {
 
 // send sends a knock now.
 func (c *client) send(m *machine.Machine, k knockAt) machine.Result {
-	return m.Deliver(c.packet(k), m.Now()+gap)
+	r := m.Deliver(c.packet(k), m.Now()+gap)
+	c.spend(r.Met)
+	return r
 }
+
+// spend counts a packet that met so many rules, and the copy of the machine that it
+// was played on.
+func (c *client) spend(met int) {
+	if c.work != nil {
+		*c.work -= met + c.rules.Size()/copied + 1
+	}
+}
+
+// exhausted reports whether a search has to end.
+func (c *client) exhausted() bool { return c.work != nil && *c.work <= 0 }
 
 // attempt is an attempt to connect.
 type attempt struct {
@@ -91,6 +114,7 @@ func (a attempt) Opens() bool { return a.Verdict == machine.Accept && a.Answered
 func (c *client) connect(m *machine.Machine, port int) attempt {
 	p := c.packet(knockAt{port: port})
 	a := attempt{Result: m.Deliver(p, m.Now()+gap)}
+	c.spend(a.Met)
 	if a.Verdict != machine.Accept {
 		return a
 	}

@@ -21,7 +21,8 @@ func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate,
 	if len(knocks) < 2 {
 		return g, false
 	}
-	for _, c := range clients(rules, family, native) {
+	all := clients(rules, family, native)
+	for _, c := range all {
 		found := c.search(knocks, goals)
 		i := slices.IndexFunc(found, func(r route) bool { return len(r.opens) > 0 })
 		if i < 0 {
@@ -40,7 +41,7 @@ func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate,
 	if ok {
 		return g, true
 	}
-	for _, c := range clients(rules, family, native) {
+	for _, c := range all {
 		if c.skip == nil {
 			continue
 		}
@@ -54,7 +55,8 @@ func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate,
 
 // clients returns the clients to try, in this order.
 func clients(rules *machine.Ruleset, family knock.Family, native bool) (all []*client) {
-	plain := newClient(rules, family)
+	plain, work := newClient(rules, family), maxWork
+	plain.work = &work
 	plain.include = func(t *machine.Table) bool { return t.Native() == native }
 	all = append(all, plain)
 	with := func(base *client, change func(*client)) {
@@ -173,6 +175,7 @@ func (c *client) gate(found []route, r route) (g Gate, ok bool) {
 	if len(knocks) < minKnocks {
 		return g, false
 	}
+	c.work = nil
 	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept}
 	g.Ports = ports(knocks)
 	g.describeWays(c, r)

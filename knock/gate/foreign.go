@@ -59,11 +59,15 @@ func foreignRules(rules *machine.Ruleset) noGate {
 		return noGate{"these rules hold a gate of xt_pknock, which counts knocks in its own way", ownClient}
 	}
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		c := newClient(rules, family)
+		c, work := newClient(rules, family), maxWork/4
+		c.work = &work
 		if c.connect(c.machine(), sshPort).Opens() {
 			continue
 		}
 		for _, check := range rules.Asked() {
+			if c.exhausted() {
+				break
+			}
 			list, m := check.List, c.machine()
 			m.Put(list, c.src)
 			if !c.connect(m, sshPort).Opens() {

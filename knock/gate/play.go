@@ -216,6 +216,7 @@ func (f Findings) Rules() (rules *machine.Ruleset, local bool) { return f.rules,
 // line is that of the rule that decides; 0 is a policy.
 func (f Findings) Connect(family knock.Family, src netip.Addr, iface string, port int) (open machine.Truth, line int) {
 	c := newClient(f.rules, family)
+	c.unsure = true
 	if c.in = iface; src.IsValid() {
 		c.src = src
 	}

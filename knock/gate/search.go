@@ -16,7 +16,6 @@ const (
 	// ports that it tries in each, and maxWork the rules that all packets may meet.
 	maxStates         = 600
 	maxCandidates     = 1500
-	maxWork           = 6_000_000
 	maxSequencesFound = 64
 	sshPort           = 22
 )
@@ -71,7 +70,6 @@ type search struct {
 	firstSeen map[string]*state // by the list that a client is on there for the first time
 	queue     []*state
 	found     []route
-	work      int // what is left of maxWork
 }
 
 // search finds the shortest sequences of knocks that open something.
@@ -79,17 +77,23 @@ func (c *client) search(candidates []knockAt, goals []int) []route {
 	first := &state{m: c.machine()}
 	first.id = first.m.Fingerprint()
 	s := search{client: c, goals: goals, before: map[int]attempt{}, seen: map[string]*state{first.id: first},
-		firstSeen: map[string]*state{}, queue: []*state{first}, work: maxWork}
+		firstSeen: map[string]*state{}, queue: []*state{first}}
 	for _, g := range goals {
+		if c.exhausted() {
+			return nil
+		}
 		s.before[g] = c.connect(first.m.Clone(), g)
 	}
-	for len(s.queue) > 0 && s.work > 0 {
+	for len(s.queue) > 0 && !c.exhausted() {
 		next := s.queue[0]
 		s.queue = s.queue[1:]
 		if next.depth == maxKnocks || len(s.found) > 0 && next.depth >= len(s.found[0].states)-1 {
 			break
 		}
 		for _, k := range candidates {
+			if c.exhausted() {
+				break
+			}
 			s.knock(next, k)
 		}
 		slices.SortStableFunc(next.edges, func(a, b edge) int { return cmp.Compare(a.line, b.line) })
@@ -106,7 +110,6 @@ func (c *client) search(candidates []knockAt, goals []int) []route {
 func (s *search) knock(at *state, k knockAt) {
 	m := at.m.Clone()
 	r := s.send(m, k)
-	s.work -= 10 + r.Met
 	if len(r.Changes) == 0 {
 		return
 	}
@@ -132,6 +135,9 @@ func (s *search) reached(to *state) {
 	}
 	r := route{states: way(to)}
 	for _, g := range s.goals {
+		if s.exhausted() {
+			break
+		}
 		now := s.connect(to.m.Clone(), g)
 		switch {
 		case !opensNow(s.before[g], now):

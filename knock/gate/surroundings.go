@@ -60,6 +60,7 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	stranger := newClient(g.rules, g.Family)
 	stranger.include = c.include
 	fresh := stranger.connect(stranger.machine(), ssh)
+	stranger.unsure = true
 	after := c.connect(m.Clone(), ssh)
 	computed := slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.port <= 0 })
 	switch {
@@ -78,6 +79,11 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped although the handshake was made: by %s", ssh, where(after.Result)), "move the accept rule before the one that drops, and accept the port in every base chain")
 	case !after.Answered:
 		add("answers-dropped", fmt.Sprintf("SSH at port %d is let in, but its answers are dropped on their way out", ssh), "accept established and related connections in OUTPUT, and in every chain of that hook")
+	}
+	if open := stranger.connect(stranger.machine(), ssh); !fresh.Opens() && open.Verdict == machine.Undecided && len(open.Unsure) > 0 {
+		h := open.Unsure[0]
+		all = append(all, Problem{"ssh-unknown", SeverityWarning, fmt.Sprintf("whether port %d opens without a knock is not known: line %d, %s: %s", ssh, h.Rule.Line, h.Reason, h.Rule.Text),
+			"look at that rule: without it, or with it behind the gate's own rules, it does not matter"})
 	}
 	return append(all, g.checkSession(c, after)...)
 }

@@ -19,7 +19,7 @@ import (
 
 var (
 	kernelVerdicts = flag.Int("kernel.verdicts", 1000, "compare at least so many verdicts with the kernel's")
-	kernelSeed     = flag.Uint64("kernel.seed", 0, "make the rulesets and packets of an earlier run again; 0 is a new one")
+	kernelSeed     = flag.Uint64("kernel.seed", 16340706878335482287, "makes the rulesets and packets; 0 is a new one for each run")
 	kernelRuleset  = flag.Int("kernel.ruleset", -1, "run only the ruleset with this number")
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/report"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -52,10 +53,10 @@ type Check struct {
 
 // Report is what an audit found. Its names are a contract: others read them.
 type Report struct {
-	Schema  int                `json:"schema"` // 1
-	Gate    *gate.ReportedGate `json:"gate"`   // nil where there is none
-	Checks  []Check            `json:"checks"`
-	Elapsed knock.Millis       `json:"elapsed_ms"` // left to the caller
+	Schema  int                  `json:"schema"` // 1
+	Gate    *report.ReportedGate `json:"gate"`   // nil where there is none
+	Checks  []Check              `json:"checks"`
+	Elapsed knock.Millis         `json:"elapsed_ms"` // left to the caller
 }
 
 // Failed returns the names of the checks that failed.
@@ -66,6 +67,11 @@ func (r Report) Failed() (ids []string) {
 		}
 	}
 	return ids
+}
+
+// Unknown reports whether no check came to a result.
+func (r Report) Unknown() bool {
+	return !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Status != Unknown })
 }
 
 // Request says what to audit. Fields that are zero are not known.
@@ -122,10 +128,10 @@ var ErrName = errors.New("no such check")
 // Run runs the checks that the request names, or all. It fails when ctx ends, and for
 // unknown names.
 func Run(ctx context.Context, r Request) (Report, error) {
-	report := Report{Schema: 1, Gate: r.Inspection.Report().Gate, Checks: []Check{}}
+	said := Report{Schema: 1, Gate: report.Of(r.Inspection).Gate, Checks: []Check{}}
 	for _, name := range r.Names {
 		if !slices.Contains(Names(), name) {
-			return report, fmt.Errorf("%w as %q: give one of %s", ErrName, knock.Clean(name, 40), strings.Join(Names(), ", "))
+			return said, fmt.Errorf("%w as %q: give one of %s", ErrName, knock.Clean(name, 40), strings.Join(Names(), ", "))
 		}
 	}
 	if made := r.Inspection.Range(); made.IsValid() {
@@ -140,11 +146,11 @@ func Run(ctx context.Context, r Request) (Report, error) {
 			continue
 		}
 		if ctx.Err() != nil {
-			return report, context.Cause(ctx)
+			return said, context.Cause(ctx)
 		}
-		report.Checks = append(report.Checks, r.one(c, stages))
+		said.Checks = append(said.Checks, r.one(c, stages))
 	}
-	return report, nil
+	return said, nil
 }
 
 // one runs a check at the gates of all families.

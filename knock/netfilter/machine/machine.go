@@ -353,13 +353,14 @@ func (m *Machine) matches(r *Rule) bool {
 	x.verdict, x.to, x.nat, x.hotdrop = r.Verdict, r.to, r.Redirect, false
 	before := len(x.changes)
 	for _, p := range r.Parts {
-		t := p.eval(m)
+		outcome := p.eval(m)
+		t := outcome
 		if t == Unknown {
 			t = truth(m.choose(r, p))
 		}
 		if t == No {
 			if m.Tracing {
-				x.trace = append(x.trace, Hit{Chain: r.chain, Rule: r, Reason: p.why(m), Changes: slices.Clip(x.changes[before:])})
+				x.trace = append(x.trace, Hit{Chain: r.chain, Rule: r, Outcome: outcome, Reason: p.why(m), Changes: slices.Clip(x.changes[before:])})
 			}
 			return false
 		}

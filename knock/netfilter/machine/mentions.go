@@ -221,6 +221,9 @@ func (r *Rule) Targets() (all []*Chain) {
 // Link makes the rules ready to be asked, also without a machine.
 func (r *Ruleset) Link() { r.program() }
 
+// Size returns how many rules there are.
+func (r *Ruleset) Size() int { return r.program().rules }
+
 // Rules yields all rules, in the order of the text.
 func (r *Ruleset) Rules(yield func(*Rule) bool) {
 	for _, t := range r.Tables {

@@ -1,11 +1,13 @@
-package gate
+// Package report describes an inspection of a gate as the JSON of rapport inspect.
+package report
 
 import (
 	"rapport/knock"
+	"rapport/knock/gate"
 	"rapport/knock/solve"
 )
 
-// Report is an [Inspection] as JSON has it. Its names are a contract: others read
+// Report is a [gate.Inspection] as JSON has it. Its names are a contract: others read
 // them.
 type Report struct {
 	Schema   int            `json:"schema"`     // 1
@@ -13,24 +15,24 @@ type Report struct {
 	Other    *ReportedGate  `json:"other_gate"` // of nft, beside one of iptables
 	Match    *ReportedMatch `json:"match"`      // nil where nothing makes the ports
 	Differs  []string       `json:"differs"`
-	Problems []Problem      `json:"problems"`
+	Problems []gate.Problem `json:"problems"`
 	Searched uint64         `json:"searched"`   // combinations that were tried
 	Elapsed  knock.Millis   `json:"elapsed_ms"` // left to the caller
 }
 
 // ReportedGate describes a gate, and the families for which it stands.
 type ReportedGate struct {
-	Kind     Kind           `json:"kind"`
-	Families []knock.Family `json:"families"`
-	Chain    string         `json:"chain"`
-	Ports    []uint16       `json:"ports"`    // 0 where a script computes them
-	Also     [][]uint16     `json:"also"`     // further sequences that the gate accepts
-	Window   float64        `json:"window_s"` // the shortest; 0 is endless or unknown
-	Windows  []float64      `json:"windows_s"`
-	Accept   AcceptKind     `json:"door"`
-	SSHPort  int            `json:"ssh_port"`
-	Strict   bool           `json:"strict"`
-	Sweep    ReportedSweep  `json:"sweep"`
+	Kind     gate.Kind       `json:"kind"`
+	Families []knock.Family  `json:"families"`
+	Chain    string          `json:"chain"`
+	Ports    []uint16        `json:"ports"`    // 0 where a script computes them
+	Also     [][]uint16      `json:"also"`     // further sequences that the gate accepts
+	Window   float64         `json:"window_s"` // the shortest; 0 is endless or unknown
+	Windows  []float64       `json:"windows_s"`
+	Accept   gate.AcceptKind `json:"door"`
+	SSHPort  int             `json:"ssh_port"`
+	Strict   bool            `json:"strict"`
+	Sweep    ReportedSweep   `json:"sweep"`
 }
 
 // ReportedSweep says what a sweep does to a gate.
@@ -47,9 +49,9 @@ type ReportedMatch struct {
 	Others int `json:"others"`
 }
 
-// Report describes the inspection for JSON. Elapsed is zero.
-func (i Inspection) Report() Report {
-	r := Report{Schema: 1, Gate: reportGate(i.Kind, i.Gates, i.Range()), Other: reportGate(FromNFT, i.Other, i.Range()),
+// Of describes an inspection. Elapsed is zero.
+func Of(i gate.Inspection) Report {
+	r := Report{Schema: 1, Gate: reportGate(i.Kind, i.Gates, i.Range()), Other: reportGate(gate.FromNFT, i.Other, i.Range()),
 		Differs: i.Differs, Problems: i.Problems, Searched: i.Solution.Searched}
 	if m := i.Candidate(); m != nil {
 		r.Match = &ReportedMatch{*m, i.Others()}
@@ -58,7 +60,7 @@ func (i Inspection) Report() Report {
 }
 
 // reportGate describes the first of the gates, nil without one.
-func reportGate(kind Kind, all []Gate, r knock.Range) *ReportedGate {
+func reportGate(kind gate.Kind, all []gate.Gate, r knock.Range) *ReportedGate {
 	if len(all) == 0 {
 		return nil
 	}
