@@ -31,6 +31,22 @@ func TestProbeReportsErrorsOfThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit) }()
+	var c knock.Client
+	var r knock.ProbeReport
+	for range 20 { // what an earlier test left may give a descriptor back meanwhile
+		exhaust(t)
+		if r, err = c.Probe(t.Context(), "h", l.Addr().(*net.TCPAddr).AddrPort(), knock.Options{}); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, knock.ErrSend) || !strings.Contains(err.Error(), "too many files are open") || r.SSH.State != knock.SSHSilent {
+		t.Errorf("%v, %+v", err, r.SSH)
+	}
+}
+
+// exhaust opens files until only one descriptor is left, for the SYN's socket.
+func exhaust(t *testing.T) {
+	t.Helper()
 	var last *os.File
 	for {
 		f, err := os.Open(os.DevNull)
@@ -40,14 +56,10 @@ func TestProbeReportsErrorsOfThisMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		t.Cleanup(func() { _ = f.Close() })
 		last = f
 	}
-	last.Close() // for the SYN's socket
-
-	var c knock.Client
-	r, err := c.Probe(t.Context(), "h", l.Addr().(*net.TCPAddr).AddrPort(), knock.Options{})
-	if !errors.Is(err, knock.ErrSend) || !strings.Contains(err.Error(), "too many files are open") || r.SSH.State != knock.SSHSilent {
-		t.Errorf("%v, %+v", err, r.SSH)
+	if last != nil {
+		_ = last.Close()
 	}
 }
