@@ -30,19 +30,21 @@ func (n noGate) problem() Problem {
 
 const ownClient = "use the client that belongs to it: rapport knocks at gates made of netfilter rules alone, with five SYNs"
 
-var (
-	knockdSection  = regexp.MustCompile(`(?m)^\s*\[[A-Za-z0-9_ -]+\]\s*$`)
-	knockdSequence = regexp.MustCompile(`(?m)^\s*(one_time_sequences|sequence)\s*=`)
-	clientCommand  = regexp.MustCompile(`(?m)^\s*([A-Za-z0-9_=/. -]*/)?(nc|ncat|netcat|nmap|hping3?|knock|telnet)\s+[^#\n]*\d`)
+// Patterns of texts that hold no rules.
+const (
+	knockdSection  = `(?m)^\s*\[[A-Za-z0-9_ -]+\]\s*$`
+	knockdSequence = `(?m)^\s*(one_time_sequences|sequence)\s*=`
+	clientCommand  = `(?m)^\s*([A-Za-z0-9_=/. -]*/)?(nc|ncat|netcat|nmap|hping3?|knock|telnet)\s+[^#\n]*\d`
 )
 
 // foreignText recognises texts that hold no rules.
 func foreignText(lines []string) (Kind, noGate) {
 	text := strings.Join(lines, "\n")
+	matches := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(text) }
 	switch {
-	case knockdSection.MatchString(text) && knockdSequence.MatchString(text):
+	case matches(knockdSection) && matches(knockdSequence):
 		return FromKnockd, noGate{"this is the configuration of knockd, a daemon that listens for knocks: the gate stands, and it is not made of rules", ownClient}
-	case clientCommand.MatchString(text):
+	case matches(clientCommand):
 		return FromClient, noGate{"this is a script of a client: it sends knocks, and holds no rules of a server", "give the server's rules: the output of iptables-save or nft list ruleset there"}
 	}
 	return "", noGate{}
