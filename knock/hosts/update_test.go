@@ -66,7 +66,7 @@ func TestUpdateTightensTheMode(t *testing.T) {
 
 func TestUpdateFollowsLinks(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("links need a privilege there")
+		t.Skip("links need a privilege on windows")
 	}
 	dir := t.TempDir()
 	for _, sub := range []string{"dotfiles", "config"} {

@@ -8,7 +8,7 @@ import (
 // Each word of a ProxyCommand survives ssh's expansion of % and the user's shell.
 func TestProxyStanza(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("the quotes differ")
+		t.Skip("no sh, whose quotes these are, on windows")
 	}
 	p := Proxy{Words: []string{"/opt/100% mine/rapport", "proxy", "--config=/a'b"}, Fdpass: true}
 	got, err := p.Stanza("myserver", 2222, true)
