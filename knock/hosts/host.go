@@ -147,8 +147,10 @@ type Change struct {
 	Skew       *time.Duration
 	Range      knock.Range
 	Family     knock.Family
-	Strict     bool // the server's rules are strict
-	SweepGuard int  // the guard in the server's rules
+	SSHPort    int           // zero changes nothing
+	Gap        time.Duration // between knocks
+	Strict     bool          // the server's rules are strict
+	SweepGuard int           // the guard in the server's rules
 }
 
 // IsZero reports whether there is nothing to change.
@@ -163,6 +165,8 @@ func (c Change) Apply(h Host) Host {
 		h.Range = c.Range
 	}
 	h.Family = cmp.Or(c.Family, h.Family)
+	h.SSHPort = cmp.Or(c.SSHPort, h.SSHPort)
+	h.Gap = cmp.Or(c.Gap, h.Gap)
 	h.Strict = c.Strict || h.Strict
 	h.SweepGuard = cmp.Or(c.SweepGuard, h.SweepGuard)
 	return h
@@ -193,6 +197,12 @@ func (c Change) describe() (words, flags []string) {
 	}
 	if c.Family != "" {
 		add("IPv", "-", string(c.Family))
+	}
+	if c.SSHPort > 0 {
+		add("SSH port ", "--ssh-port=", strconv.Itoa(c.SSHPort))
+	}
+	if c.Gap > 0 {
+		add("gap ", "--gap=", phrase.Duration(c.Gap))
 	}
 	if c.Strict {
 		add("strict", "--strict", "")
