@@ -6,16 +6,17 @@
 // family, and scans other hours, ranges and secret variants. It stops as soon as the
 // evidence suffices.
 //
-// The result is a [Report]. Its [Verdict] has a [Code], a summary, a fix in words,
-// and a Change for the entry in the hosts file if the fix is on this side. Causes
-// lists every possible [Cause] with its likelihood and evidence, the verdict's
+// The result is a [Report]: the [Evidence], what each [Check] saw, and the [Verdict],
+// which has a [Code], and a Change for the entry in the hosts file if the fix is on
+// this side. Causes lists every possible [Cause] with its likelihood, the verdict's
 // first. Where the evidence fits two causes alike there is a code for just that,
-// such as [HourAhead]. The evidence of an [Unexplained] verdict says what is
-// missing.
+// such as [HourAhead]. [Report.Summary], [Report.Fix] and [Report.Why] say it in words.
 //
-// Facts are gathered in the check files (checks.go, egress.go), collected in
-// evidence.go, and judged in judge*.go, which send nothing. Package clock reads
-// clocks, and package scan tries candidates.
+// Facts are gathered in the check files (checks.go, egress.go) and collected in
+// evidence.go. The causes are a table (causes*.go) of when each is possible, and how
+// probable what was seen would be under it; [Cause].Likelihood is Bayes' rule over
+// that table. Sentences are in texts*.go alone. Package clock reads clocks, and
+// package scan tries candidates.
 //
 // A diagnosis sends knocks of past hours, which are useless to an eavesdropper.
 // Those of future hours are sent only if Doctor.Future asks for it.
@@ -30,7 +31,6 @@ import (
 	"sync"
 	"time"
 
-	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
@@ -56,46 +56,46 @@ type Doctor struct {
 // holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
 	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
-	x.e = evidence{now: x.start, target: h.Target(), past: d.Past, future: d.Future}
-	x.e.target.Secret = secret
+	x.e = &x.report.Evidence
+	*x.e = Evidence{Now: x.start, Target: h.Target(), Past: d.Past, Future: d.Future}
+	x.e.Target.Secret = secret
 	if d.Client.Clock != nil {
-		x.e.now = d.Client.Clock()
+		x.e.Now = d.Client.Clock()
 	}
-	x.report = Report{Schema: 1, Host: h.Name, Causes: []Cause{}, Checks: []Check{}, At: x.e.now}
+	x.report.Schema, x.report.Host, x.report.At = 1, h.Name, x.e.Now
+	x.report.Causes, x.report.Checks = []Cause{}, []Check{}
 	err := x.checks(ctx)
 	x.clocks.Wait()
 	if err != nil {
-		why := "ended early"
+		why := EndedEarly
 		switch {
 		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-			x.e.noRouteErr, err = err, nil // this machine has no route to the host
-			why = "this machine cannot send to the host"
+			x.learn(func(e *Evidence) { e.NoRoute = err }) // this machine has no route to the host
+			why = CannotSend
 		case errors.Is(err, context.DeadlineExceeded):
-			err, why = nil, "out of time"
+			x.learn(func(e *Evidence) { e.Ended = true })
+			why = TimeOver
 		}
 		x.update(func(r *Report) {
 			for i, c := range r.Checks {
 				if c.Status == Running {
-					r.Checks[i].Status, r.Checks[i].Summary = Skipped, why
+					r.Checks[i].Status, r.Checks[i].Code = Skipped, why
 				}
 			}
 		})
+		if why == EndedEarly {
+			return x.report, err
+		}
 	}
-	if err != nil {
-		return x.report, err
-	}
-	verdict, causes := x.e.judge()
-	x.log.Debug("verdict", "code", verdict.Code, "summary", verdict.Summary)
+	verdict, causes := x.e.Judge()
+	x.log.Debug("verdict", "code", verdict.Code, "cause", verdict.ID)
 	if x.Rules == nil {
-		x.skip(CheckRules, "the server's rules were not given", "not given")
+		x.skip(CheckRules, RulesMissing, Args{})
 	}
-	for _, id := range []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan} {
-		x.skip(id, "not needed: "+string(verdict.Code))
+	for _, id := range CheckIDs() {
+		x.skip(id, NotNeeded, Args{Verdict: verdict.Code})
 	}
-	x.update(func(r *Report) {
-		r.Verdict, r.Causes, r.Done = verdict, causes, true
-		r.Clock = x.e.withKnock(r.Clock)
-	})
+	x.update(func(r *Report) { r.Verdict, r.Causes, r.Done = verdict, causes, true })
 	return x.report, nil
 }
 
@@ -106,14 +106,13 @@ type run struct {
 	on    func(Report)
 	start time.Time
 	log   *slog.Logger
-	e     evidence
 
-	clocks   sync.WaitGroup // for the goroutine that reads the clocks, and sets these
-	clock    clock.Report
+	clocks   sync.WaitGroup // for the goroutine that reads the clocks
 	clockErr error
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report Report
+	e      *Evidence // that of the report; learn changes it
 }
 
 // update changes the report and passes a copy to on.
@@ -129,6 +128,9 @@ func (x *run) update(change func(*Report)) {
 	}
 }
 
+// learn adds to the evidence.
+func (x *run) learn(change func(*Evidence)) { x.update(func(r *Report) { change(&r.Evidence) }) }
+
 // step is a check under way.
 type step struct {
 	x     *run
@@ -136,36 +138,36 @@ type step struct {
 	start time.Time
 }
 
-func (x *run) begin(id, doing string) step {
+func (x *run) begin(id string, doing CheckCode, a Args) step {
 	x.log.Debug("check begins", "check", id, "doing", doing)
-	x.update(func(r *Report) { r.Checks = append(r.Checks, Check{ID: id, Status: Running, Summary: doing}) })
+	x.update(func(r *Report) { r.Checks = append(r.Checks, Check{ID: id, Status: Running, Code: doing, Args: a}) })
 	return step{x, id, time.Now()}
 }
 
-// end gives the check its status and summary; change, if not nil, adds what was
-// learnt to the report, and short is for [Check.Short].
-func (s step) end(status Status, summary string, change func(*Report), short ...string) {
-	s.x.log.Debug("check ends", "check", s.id, "status", status, "summary", summary, "elapsed", time.Since(s.start))
+// end gives the check its status and what happened; learnt, if not nil, adds to the
+// evidence.
+func (s step) end(status Status, code CheckCode, a Args, learnt func(*Evidence)) {
+	s.x.log.Debug("check ends", "check", s.id, "status", status, "result", code, "elapsed", time.Since(s.start))
 	s.x.update(func(r *Report) {
-		*r.check(s.id) = Check{s.id, status, summary, knock.Millis(time.Since(s.start)), short}
-		if change != nil {
-			change(r)
+		*r.check(s.id) = Check{s.id, status, code, a, knock.Millis(time.Since(s.start))}
+		if learnt != nil {
+			learnt(&r.Evidence)
 		}
 	})
 }
 
 // skip says why a check is not made, unless it has begun or was skipped before.
-func (x *run) skip(id, why string, short ...string) {
+func (x *run) skip(id string, why CheckCode, a Args) {
 	x.update(func(r *Report) {
 		if r.check(id) == nil {
 			x.log.Debug("check skipped", "check", id, "why", why)
-			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Summary: why, Short: short})
+			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Code: why, Args: a})
 		}
 	})
 }
 
 func (x *run) checks(ctx context.Context) error {
-	if err := x.resolve(ctx); err != nil || x.e.nameErr != nil {
+	if err := x.resolve(ctx); err != nil || x.e.NameError != nil {
 		return err
 	}
 	clocks, stop := context.WithCancel(ctx)
@@ -181,32 +183,29 @@ func (x *run) checks(ctx context.Context) error {
 	// spent on likely ranges and variants. A stand-in on loopback has no guard, and
 	// may be late.
 	gaps := x.gaps()
-	if !x.e.target.Addr.Addr().IsLoopback() {
+	if !x.e.loopback() {
 		gaps = gaps[:1]
 	}
-	var err error
-	x.e.handshake, err = x.knock(ctx, CheckHandshake, x.e.target, gaps)
-	if err != nil || x.e.noRouteErr != nil {
+	if _, err := x.knock(ctx, CheckHandshake, x.e.Target, gaps); err != nil || x.e.NoRoute != nil {
 		return err
 	}
 	x.clocks.Wait()
 	if x.clockErr != nil {
 		return x.clockErr
 	}
-	x.e.clock = x.clock
 	if x.explained() {
 		return nil
 	}
 	if done, err := x.compareEgress(ctx); err != nil || done {
 		return err
 	}
-	if x.e.otherAddr.IsValid() {
-		x.e.other, err = x.knock(ctx, CheckFamily, x.e.otherTarget(), x.gaps()[:1])
-		if err != nil || x.e.other.Opened {
+	if x.e.OtherAddr.IsValid() {
+		other, err := x.knock(ctx, CheckFamily, x.e.otherTarget(), x.gaps()[:1])
+		if err != nil || other.Opened {
 			return err
 		}
 	} else {
-		x.skip(CheckFamily, "there is no address of the other family", "no address to compare with")
+		x.skip(CheckFamily, OneFamily, Args{})
 	}
 	return x.scan(ctx)
 }

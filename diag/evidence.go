@@ -1,7 +1,7 @@
 package diag
 
 import (
-	"fmt"
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,47 +13,55 @@ import (
 	"rapport/knock/solve"
 )
 
-// evidence is what a run has learnt. The verdict depends on nothing else.
-type evidence struct {
-	now    time.Time // of this machine, when the handshake began
-	target knock.Target
-	past   int // hours that a scan went back
-	future int
+// Evidence is what a run has learnt: plain facts, each nil or zero until it is
+// known. The verdict depends on nothing else. What the pointers point to never
+// changes.
+type Evidence struct {
+	Now    time.Time    // of this machine, when the run began
+	Target knock.Target // the server as this client knows it, and the address that is tried
+	Past   int          // hours that a scan goes back
+	Future int          // hours that a scan goes ahead
+	Ended  bool         // the time was over before the run was
 
-	nameErr    error        // the name has no address
-	noRouteErr error        // there is no route to the host
-	others     []netip.Addr // further addresses of the name, of the same family
+	NameError error        // the name has no address
+	NoRoute   error        // there is no route to the host
+	Untried   []netip.Addr // further addresses of the name, of the same family
 
-	before      knock.SSH // without a knock
-	beforeAgain knock.SSH // the same after any earlier window ended, where before was open
+	Before      knock.SSH // without a knock
+	BeforeAgain knock.SSH // the same after any earlier window ended, where Before was connected
 
-	handshake *knock.Report
-	scan      *scan.Report
-	clock     clock.Report // zero until the clocks were read
-	egress    *egress
+	Clock     *clock.Report
+	Handshake *knock.Report
+	Scan      *scan.Report
+	Egress    *Egress
 
 	// The same over the other IP family, where the name has an address of it.
-	otherAddr netip.Addr
-	other     *knock.Report
-	otherScan *scan.Report
+	OtherAddr netip.Addr
+	Other     *knock.Report
+	OtherScan *scan.Report
 
-	rules *gate.Inspection // nil unless rules were given
+	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
 }
 
 // otherTarget is the server over the other IP family.
-func (e evidence) otherTarget() knock.Target {
-	e.target.Addr = netip.AddrPortFrom(e.otherAddr, e.target.Addr.Port())
-	return e.target
+func (e *Evidence) otherTarget() knock.Target {
+	t := e.Target
+	t.Addr = netip.AddrPortFrom(e.OtherAddr, t.Addr.Port())
+	return t
 }
 
 // family is the IP family of the target.
-func (e evidence) family() knock.Family { return familyOf(e.target.Addr.Addr()) }
+func (e *Evidence) family() knock.Family { return knock.FamilyOf(e.Target.Addr.Addr()) }
 
-func familyOf(a netip.Addr) knock.Family {
-	if a.Is4() {
-		return knock.Family4
+// loopback reports whether the server is a stand-in on this machine.
+func (e *Evidence) loopback() bool { return e.Target.Addr.Addr().IsLoopback() }
+
+// clock is what is known of the clocks, also where none was read.
+func (e *Evidence) clock() clock.Report {
+	if e.Clock == nil {
+		return clock.Report{Schema: 1, Local: clock.LocalClock{Time: e.Now}}
 	}
-	return knock.Family6
+	return *e.Clock
 }
 
 // opening is a candidate that opened the gate, or that the rules prove.
@@ -61,62 +69,64 @@ type opening struct {
 	solve.Candidate
 	family    knock.Family
 	confirmed bool
-	how       string
-	ssh       knock.SSH
+	tried     int       // candidates of the scan that found it; 0: the rules prove it
+	ssh       knock.SSH // behind the gate
 }
 
 // opened returns what opened the gate, or would, after the handshake failed.
-func (e evidence) opened() (opening, bool) {
-	hour := knock.HourOf(e.now.Add(e.target.Skew))
-	if e.other != nil && e.other.Opened {
-		f := familyOf(e.otherAddr)
-		return opening{solve.Candidate{Hour: hour, Range: e.target.Range, Variant: solve.AsGiven}, f, true, "the same handshake opens SSH over IPv" + string(f), e.other.SSH}, true
+func (e *Evidence) opened() (o opening, ok bool) {
+	if e.Other != nil && e.Other.Opened {
+		hour := knock.HourOf(e.Now.Add(e.Target.Skew))
+		return opening{solve.Candidate{Hour: hour, Range: e.Target.Range, Variant: solve.AsGiven}, knock.FamilyOf(e.OtherAddr), true, 1, e.Other.SSH}, true
 	}
 	for _, s := range []struct {
 		*scan.Report
 		family knock.Family
-	}{{e.scan, e.family()}, {e.otherScan, familyOf(e.otherAddr)}} {
+	}{{e.Scan, e.family()}, {e.OtherScan, knock.FamilyOf(e.OtherAddr)}} {
 		// An sshd that refuses this address was reached: there is no confirmation.
 		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
-		how := fmt.Sprintf("of %d candidates, hour %v, range %v and the secret %s opened the gate", s.Candidates, s.Opened.Hour, s.Opened.Range, s.Opened.Variant.Words())
-		if s.Confirmed {
-			how += ", and did so again on its own"
-		}
-		return opening{*s.Opened, s.family, s.Confirmed, how, s.SSH}, true
+		return opening{*s.Opened, s.family, s.Confirmed, s.Candidates, s.SSH}, true
 	}
-	if e.rules != nil && e.rules.Others() == 0 {
-		if h := e.rules.Candidate(); h != nil && !h.IsClients(e.target.Range) {
-			return opening{*h, e.family(), false, "the server's rules were made with " + h.Made(), knock.SSH{}}, true
+	if e.Rules != nil && e.Rules.Others() == 0 {
+		if h := e.Rules.Candidate(); h != nil && !h.IsClients(e.Target.Range) {
+			return opening{*h, e.family(), false, 0, knock.SSH{}}, true
 		}
 	}
 	return opening{}, false
 }
 
-// withKnock adds a reading of the server's clock from the hour that opened the
-// gate. It is added after the verdict, since stale rules make it wrong.
-func (e evidence) withKnock(c *clock.Report) *clock.Report {
-	if e.handshake == nil {
+// openedOnce returns the scans with a hit that did not repeat.
+func (e *Evidence) openedOnce() (all []*scan.Report) {
+	for _, r := range []*scan.Report{e.Scan, e.OtherScan} {
+		if r != nil && r.Opened != nil && !r.Confirmed {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// withKnock returns the clocks with what the hour that opened the gate says about
+// the server's. It has no vote in the verdict, since stale rules make it wrong.
+func (e *Evidence) withKnock() clock.Report {
+	c := e.clock()
+	if e.Handshake == nil {
 		return c
 	}
 	var hours []knock.Hour
-	if o, found := e.opened(); e.handshake.Opened {
-		hours = append(hoursSent(e.handshake), knock.HourOf(e.now.Add(e.target.Skew)))
+	if o, found := e.opened(); e.Handshake.Opened {
+		hours = append(hoursSent(e.Handshake), knock.HourOf(e.Now.Add(e.Target.Skew)))
 	} else if found {
 		hours = append(hours, o.Hour)
 	} else {
 		return c
 	}
-	with := clock.Report{Schema: 1, Local: clock.LocalClock{Time: e.now}}
-	if c != nil {
-		with = *c
-		with.Sources = slices.Clone(c.Sources)
-	}
-	allowed := func(h knock.Hour) clock.Interval { return clock.FromKnock(e.now, h.Sub(knock.HourOf(e.now))) }
+	c.Sources = slices.Clone(c.Sources)
+	allowed := func(h knock.Hour) clock.Interval { return clock.FromKnock(e.Now, h.Sub(knock.HourOf(e.Now))) }
 	first, last := slices.MinFunc(hours, knock.Hour.Sub), slices.MaxFunc(hours, knock.Hour.Sub)
-	with.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.Interval{Low: allowed(first).Low, High: allowed(last).High}))
-	return &with
+	c.Add(clock.NewReading(clock.SourceKnock, clock.Server, clock.Interval{Low: allowed(first).Low, High: allowed(last).High}))
+	return c
 }
 
 // hoursSent returns the hours whose sequences a handshake sent: two near the hour
@@ -140,3 +150,114 @@ func knocksOf(h *knock.Report) (all []knock.SentKnock) {
 	}
 	return all
 }
+
+// answered returns the ports of a handshake that answered a, each once, and how
+// many knocks got another answer.
+func answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
+	for _, k := range knocksOf(h) {
+		switch {
+		case k.Answer != a:
+			others++
+		case !slices.Contains(ports, k.Port):
+			ports = append(ports, k.Port)
+		}
+	}
+	return ports, others
+}
+
+// answers returns the answers to the knocks of a handshake.
+func answers(h *knock.Report) (all []knock.Answer) {
+	for _, k := range knocksOf(h) {
+		all = append(all, k.Answer)
+	}
+	return all
+}
+
+// answeredAtAll reports whether the host ever answered anything.
+func (e *Evidence) answeredAtAll() bool {
+	ports, others := answered(e.Handshake, knock.Silent)
+	return others > 0 || len(ports) == 0 || e.Before.RTT > 0 || e.clock().Known
+}
+
+// shutState is what SSH answered without a knock, after any earlier window ended.
+func (e *Evidence) shutState() knock.SSHState {
+	s := cmp.Or(e.BeforeAgain.State, e.Before.State)
+	if s == knock.SSHUnknown && e.Handshake != nil {
+		s = e.Handshake.Before.State
+	}
+	return s
+}
+
+// acceptedKnocks is how many knocks a stand-in on loopback accepted: it sees a
+// knock only by accepting it, and refuses all other ports. Elsewhere it is 0.
+func (e *Evidence) acceptedKnocks(h *knock.Report) int {
+	if !e.loopback() {
+		return 0
+	}
+	open, others := answered(h, knock.Open)
+	if others == 0 {
+		return knock.Knocks
+	}
+	// A port that occurs twice counts once in open.
+	sequence := knock.Derive(h.Hour, e.Target.Range, e.Target.Secret).Ports()
+	slices.Sort(sequence[:])
+	return len(open) + knock.Knocks - len(slices.Compact(sequence[:]))
+}
+
+// allows reports whether a clock that is off by some offset of i may be in the
+// hour.
+func (e *Evidence) allows(i clock.Interval, h knock.Hour) bool {
+	return knock.HourOf(e.Now.Add(i.Low)).Sub(h) <= 0 && knock.HourOf(e.Now.Add(i.High)).Sub(h) >= 0
+}
+
+// wrongSkew returns the skew that the clocks show, if it differs from the entry's
+// by more than a handshake covers around the hour change.
+func (e *Evidence) wrongSkew() (time.Duration, bool) {
+	const covered = 30 * time.Second
+	c := e.clock()
+	if i := c.Interval(); i.Low-covered <= e.Target.Skew && e.Target.Skew <= i.High+covered {
+		return 0, false
+	}
+	return c.RoundSkew()
+}
+
+// Egress compares the answers of knock ports with those of other ports.
+type Egress struct {
+	Ports    []uint16 // knocks that were rejected
+	Answer   knock.Answer
+	Mixed    bool // other ports of the handshake were rejected in no attempt
+	From     netip.Addr
+	FromHere bool           // From is an address of this machine
+	Control  []knock.Answer // of ports outside the range
+	// The round trips of a rejected knock and to the host; zero if not known.
+	Rejected, Host time.Duration
+}
+
+// fromOther reports whether another machine than the host sent the rejection.
+func (g *Egress) fromOther(host netip.Addr) bool {
+	return g.From.IsValid() && g.From != host.WithZone("")
+}
+
+// tooSoon reports whether the knocks are rejected sooner than the host could.
+func (g *Egress) tooSoon() bool {
+	const measurable = 4 * time.Millisecond
+	return g.Rejected > 0 && g.Host > measurable && g.Rejected < g.Host/4
+}
+
+// rangeOnly reports whether ports outside the range are answered differently.
+// Hosts limit the ICMP errors that they send, so silence next to ICMP errors
+// proves nothing.
+func (g *Egress) rangeOnly() bool {
+	return len(g.Control) > 0 && !slices.ContainsFunc(g.Control, func(a knock.Answer) bool {
+		return a == g.Answer || a == knock.Silent && g.Answer == knock.Unreachable
+	})
+}
+
+// blocked reports whether something rejects the knocks and nothing else.
+func (e *Evidence) blocked() bool {
+	g := e.Egress
+	return g != nil && (g.Mixed || g.rangeOnly() || g.tooSoon() || g.fromOther(e.Target.Addr.Addr()))
+}
+
+// LastScan returns the scan of the address that was scanned last, nil for none.
+func (e *Evidence) LastScan() *scan.Report { return cmp.Or(e.OtherScan, e.Scan) }

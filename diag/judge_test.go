@@ -61,51 +61,54 @@ func TestJudge(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name    string
-		e       evidence
+		e       Evidence
 		want    Code
 		second  Code   // the next likely one, if any
 		change  string // in the hosts file
 		summary string // a part of it
 	}{
-		{"no name", evidence{nameErr: errors.New("name not resolved: x")}, DNSFailure, "", "", "name not resolved"},
-		{"no route to host", evidence{noRouteErr: knock.ErrUnreachable}, HostUnreachable, "", "", "unreachable"},
-		{"open twice", evidence{before: knock.SSH{State: knock.SSHOpen}, beforeAgain: knock.SSH{State: knock.SSHOpen}}, AlreadyOpen, "", "", "nothing guards it"},
-		{"refused now, filtered before", evidence{handshake: &knock.Report{Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHRefused}}}, SSHDown, "", "", "nothing listens"},
-		{"an earlier hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
-		{"a later hour, clock unknown", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
-		{"an earlier hour, as its clock has it", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
-		{"the same, and this clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
-		{"the same, and this clock is wrong", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
-		{"an earlier hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(-3, own, solve.AsGiven, true), clock: *serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
-		{"a later hour, though its clock is right", evidence{handshake: shut(knock.Silent), scan: hit(2, own, solve.AsGiven, true), clock: *serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
-		{"stale beyond a wrong clock", evidence{handshake: shut(knock.Silent), scan: hit(-5, own, solve.AsGiven, true), clock: *serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
-		{"a range", evidence{handshake: shut(knock.Silent), scan: hit(0, other, solve.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
-		{"a secret variant", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
-		{"an hour and a range", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, RangeMismatch, "skew -3h, range 10000-10998", "10000-10998"},
-		{"the very handshake that failed", evidence{handshake: shut(knock.Silent), scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
-		{"the other family", evidence{handshake: shut(knock.Silent), otherAddr: netip.MustParseAddr("2001:db8::9"), other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
-		{"knocks accepted", evidence{handshake: shut(knock.Open)}, KnocksIntercepted, "", "", "proxy"},
-		{"a router rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
-		{"only the range is rejected", evidence{handshake: shut(knock.Refused), egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "a rule on the way"},
-		{"everything is refused alike", evidence{handshake: shut(knock.Refused), scan: &scan.Report{}, egress: &egress{ports: []uint16{10001}, answer: knock.Refused, control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, KnocksBlocked, "", "another secret"},
-		{"nothing opens it", evidence{handshake: shut(knock.Silent), scan: &scan.Report{Candidates: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
-		{"something opened it once", evidence{handshake: shut(knock.Silent), scan: hit(-3, other, solve.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
-		{"ICMP errors run out", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, control: []knock.Answer{knock.Silent, knock.Silent}}, scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
-		{"this machine rejects", evidence{handshake: shut(knock.Unreachable), egress: &egress{ports: []uint16{10001}, answer: knock.Unreachable, from: netip.MustParseAddr("192.0.2.1"), fromHere: true}}, KnocksBlocked, "", "", "this machine itself"},
-		{"the rules are another secret's", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
-		{"the rules are this client's, and guarded", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{Guarded: true}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
-		{"the rules are this client's", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
-		{"the rules prove a range", evidence{handshake: shut(knock.Silent), scan: &scan.Report{}, rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
-		{"opens, and the clock is off within the hour", evidence{handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, clock: *serverOff(20 * time.Minute)}, Opens, "", "skew 20m", "20 min ahead"},
-		{"opens at the second attempt", evidence{handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
+		{"no name", Evidence{NameError: errors.New("name not resolved: x")}, DNSFailure, "", "", "name not resolved"},
+		{"no route to host", Evidence{NoRoute: knock.ErrUnreachable}, HostUnreachable, "", "", "unreachable"},
+		{"open twice", Evidence{Before: knock.SSH{State: knock.SSHOpen}, BeforeAgain: knock.SSH{State: knock.SSHOpen}}, AlreadyOpen, "", "", "nothing guards it"},
+		{"refused now, filtered before", Evidence{Handshake: &knock.Report{Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHRefused}}}, SSHDown, "", "", "nothing listens"},
+		{"an earlier hour, clock unknown", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
+		{"a later hour, clock unknown", Evidence{Handshake: shut(knock.Silent), Scan: hit(2, own, solve.AsGiven, true)}, HourAhead, "", "skew 2h", "14h"},
+		{"an earlier hour, as its clock has it", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, own, solve.AsGiven, true), Clock: serverOff(-3*time.Hour - 7*time.Second)}, ServerBehind, ClientAhead, "skew -3h0m7s", "3 h 0 min"},
+		{"the same, and this clock is right", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, own, solve.AsGiven, true), Clock: localOff(serverOff(-3*time.Hour), 0)}, ServerBehind, "", "skew -3h", "server's clock"},
+		{"the same, and this clock is wrong", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, own, solve.AsGiven, true), Clock: localOff(serverOff(-3*time.Hour), -3*time.Hour)}, ClientAhead, "", "skew -3h", "this machine's clock is 3 h 0 min ahead"},
+		{"an earlier hour, though its clock is right", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, own, solve.AsGiven, true), Clock: serverOff(0)}, RulesStale, HourBehind, "skew -3h", "stale"},
+		{"a later hour, though its clock is right", Evidence{Handshake: shut(knock.Silent), Scan: hit(2, own, solve.AsGiven, true), Clock: serverOff(0)}, HourAhead, "", "skew 2h", "later hour"},
+		{"stale beyond a wrong clock", Evidence{Handshake: shut(knock.Silent), Scan: hit(-5, own, solve.AsGiven, true), Clock: serverOff(-2 * time.Hour)}, RulesStale, HourBehind, "skew -5h", "stale"},
+		{"a range", Evidence{Handshake: shut(knock.Silent), Scan: hit(0, other, solve.AsGiven, true)}, RangeMismatch, "", "range 10000-10998", "10000-10998"},
+		{"a secret variant", Evidence{Handshake: shut(knock.Silent), Scan: hit(0, own, solve.NoNewline, true)}, SecretVariant, "", "", "newline"},
+		{"an hour and a range", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, other, solve.AsGiven, true)}, HourBehind, "", "skew -3h, range 10000-10998", "10000-10998"},
+		{"the very handshake that failed", Evidence{Handshake: shut(knock.Silent), Scan: hit(0, own, solve.AsGiven, true)}, LossyPath, "", "", "attempt 2"},
+		{"the other family", Evidence{Handshake: shut(knock.Silent), OtherAddr: netip.MustParseAddr("2001:db8::9"), Other: &knock.Report{Opened: true}}, FamilyMismatch, "", "IPv6", "IPv6"},
+		{"knocks accepted", Evidence{Handshake: shut(knock.Open)}, KnocksIntercepted, "", "", "proxy"},
+		{"a router rejects", Evidence{Handshake: shut(knock.Unreachable), Egress: &Egress{Ports: []uint16{10001}, Answer: knock.Unreachable, From: netip.MustParseAddr("192.0.2.1"), Control: []knock.Answer{knock.Unreachable}}}, KnocksBlocked, "", "", "192.0.2.1"},
+		{"only the range is rejected", Evidence{Handshake: shut(knock.Refused), Egress: &Egress{Ports: []uint16{10001}, Answer: knock.Refused, Control: []knock.Answer{knock.Silent, knock.Silent}}}, KnocksBlocked, "", "", "a rule on the way"},
+		{"everything is refused alike", Evidence{Handshake: shut(knock.Refused), Scan: &scan.Report{}, Egress: &Egress{Ports: []uint16{10001}, Answer: knock.Refused, Control: []knock.Answer{knock.Refused, knock.Refused}}}, Unexplained, HourAhead, "", "another secret"},
+		{"nothing opens it", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{Candidates: 200}}, Unexplained, KnocksBlocked, "", "another secret"},
+		{"something opened it once", Evidence{Handshake: shut(knock.Silent), Scan: hit(-3, other, solve.AsGiven, false)}, Unexplained, LossyPath, "", "another secret"},
+		{"ICMP errors run out", Evidence{Handshake: shut(knock.Unreachable), Egress: &Egress{Ports: []uint16{10001}, Answer: knock.Unreachable, Control: []knock.Answer{knock.Silent, knock.Silent}}, Scan: hit(-3, own, solve.AsGiven, true)}, HourBehind, "", "skew -3h", "09h"},
+		{"this machine rejects", Evidence{Handshake: shut(knock.Unreachable), Egress: &Egress{Ports: []uint16{10001}, Answer: knock.Unreachable, From: netip.MustParseAddr("192.0.2.1"), FromHere: true}}, KnocksBlocked, "", "", "this machine itself"},
+		{"the rules are another secret's", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{}, nil)}, Unexplained, "", "", "made with another secret"},
+		{"the rules are this client's, and guarded", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{Guarded: true}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, SequenceUsed, Unexplained, "", "used up"},
+		{"the rules are this client's", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, KnocksBlocked, "", "do not arrive"},
+		{"the rules prove a range", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, Unexplained, "range 10000-10998", "10000-10998"},
+		{"opens, and the clock is off within the hour", Evidence{Handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, Clock: serverOff(20 * time.Minute)}, Opens, "", "", "20 min ahead"},
+		{"opens at the second attempt", Evidence{Handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, "", "", "attempt 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.e.now = noon
-			tt.e.target = knock.Target{Host: "server", Range: own, Addr: netip.MustParseAddrPort("192.0.2.9:22")}
-			tt.e.clock.Local.Time = noon
-			v, causes := tt.e.judge()
-			if v.Code != tt.want || v.Change.String() != tt.change || !strings.Contains(v.Summary, tt.summary) {
-				t.Errorf("%s, change %q: %s; want %s, %q, %q", v.Code, v.Change, v.Summary, tt.want, tt.change, tt.summary)
+			tt.e.Now = noon
+			tt.e.Target = knock.Target{Host: "server", Range: own, Addr: netip.MustParseAddrPort("192.0.2.9:22")}
+			if tt.e.Clock != nil {
+				tt.e.Clock.Local.Time = noon
+			}
+			r := judged(tt.e)
+			v, causes, summary := r.Verdict, r.Causes, r.Summary()
+			if v.Code != tt.want || v.Change.String() != tt.change || !strings.Contains(summary, tt.summary) {
+				t.Errorf("%s, change %q: %s; want %s, %q, %q", v.Code, v.Change, summary, tt.want, tt.change, tt.summary)
 			}
 			var second Code
 			if len(causes) > 1 {
@@ -114,21 +117,61 @@ func TestJudge(t *testing.T) {
 			if second != tt.second || causes[0].Code != v.Code {
 				t.Errorf("causes %+v", causes)
 			}
-			if !v.Code.Works() && v.Fix == "" {
+			sum := 0.0
+			for _, c := range causes {
+				if sum += c.Likelihood; len(r.Why(c)) == 0 {
+					t.Errorf("%s without evidence", c.ID)
+				}
+			}
+			if sum > 1 {
+				t.Errorf("the likelihoods sum to %v: %+v", sum, causes)
+			}
+			if !v.Code.Works() && r.Fix() == "" {
 				t.Error("no fix")
 			}
-			if strings.ToLower(v.Summary[:1]) != v.Summary[:1] && !strings.HasPrefix(v.Summary, "SSH") || strings.Contains(v.Summary, "\n") {
-				t.Errorf("summary %q", v.Summary)
+			if strings.ToLower(summary[:1]) != summary[:1] && !strings.HasPrefix(summary, "SSH") || strings.Contains(summary, "\n") {
+				t.Errorf("summary %q", summary)
 			}
 		})
 	}
 }
 
-func TestTextHidesWhatServersSaid(t *testing.T) {
-	r := Report{
-		Host: "server", At: noon, Handshake: shut(knock.Silent),
-		Verdict: Verdict{Code: SSHRefusing, Summary: `sshd refused this address: "Not allowed at this time"`, Detail: Detail{Text: "Not allowed at this time"}},
+// judged is the report of a run with this evidence.
+func judged(e Evidence) Report {
+	r := Report{Schema: 1, Host: "server", Address: "192.0.2.9", At: e.Now, Evidence: e, Done: true}
+	r.Verdict, r.Causes = r.Evidence.Judge()
+	return r
+}
+
+// Every cause has a prior and a text, and no text is left over.
+func TestCausesAreComplete(t *testing.T) {
+	rows := map[ID]bool{}
+	for _, c := range causes() {
+		if rows[c.ID] {
+			t.Errorf("two rows are %s", c.ID)
+		}
+		rows[c.ID] = true
+		if prior[c.ID] == 0 {
+			t.Errorf("%s has no prior", c.ID)
+		}
+		if causeTexts[c.ID] == nil {
+			t.Errorf("%s has no text", c.ID)
+		}
 	}
+	for id := range prior {
+		if !rows[id] {
+			t.Errorf("a prior for %s, which is no row", id)
+		}
+	}
+	if len(causeTexts) != len(rows) {
+		t.Errorf("%d texts for %d rows", len(causeTexts), len(rows))
+	}
+}
+
+func TestTextHidesWhatServersSaid(t *testing.T) {
+	h := shut(knock.Silent)
+	h.SSH = knock.SSH{State: knock.SSHRefusing, Banner: "Not allowed at this time"}
+	r := judged(Evidence{Now: noon, Handshake: h, Target: knock.Target{Addr: netip.MustParseAddrPort("192.0.2.9:22")}})
 	if short := r.Text(false); strings.Contains(short, "Not allowed") || strings.Contains(short, "10001") {
 		t.Errorf("short:\n%s", short)
 	}

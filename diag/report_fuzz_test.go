@@ -3,6 +3,7 @@ package diag
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -21,13 +22,15 @@ func FuzzReport(f *testing.F) {
 	f.Add("(left out)", "rapport doctor")
 	f.Fuzz(func(t *testing.T, said, refusal string) {
 		said, refusal = knock.Clean(said, 255), knock.Clean(refusal, 255)
-		r := Report{
-			Host: "server", Address: "203.0.113.7", At: time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC),
+		r := judged(Evidence{
+			Now:       time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC),
+			Target:    knock.Target{Addr: netip.MustParseAddrPort("203.0.113.7:22")},
 			Handshake: &knock.Report{SSH: knock.SSH{State: knock.SSHNotSSH, Banner: said}},
-			Scan:      &scan.Report{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}},
-		}
-		r.Verdict = Verdict{Code: SSHSilent, Summary: r.Handshake.Summary(), Detail: Detail{Text: said}}
-		r.Checks = []Check{{ID: CheckHandshake, Status: Fail, Summary: r.Handshake.Summary()}, {ID: CheckScan, Status: Warn, Summary: r.Scan.SSH.Summary()}}
+			Scan:      &scan.Report{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}, Stopped: scan.Stop{Reason: scan.Refusing, SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}}},
+		})
+		r.Address = "203.0.113.7"
+		r.Checks = []Check{{ID: CheckHandshake, Status: Fail, Code: HandshakeMade, Args: Args{Handshake: r.Evidence.Handshake}},
+			{ID: CheckBefore, Status: Warn, Code: SSHAnswers, Args: Args{SSH: r.Evidence.Scan.SSH}}, {ID: CheckScan, Status: Warn, Code: Scanned, Args: Args{Scan: r.Evidence.Scan}}}
 		encoded, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
@@ -46,7 +49,7 @@ func FuzzReport(f *testing.F) {
 				t.Errorf("the short report has %q:\n%s", s, short)
 			}
 		}
-		if lines := strings.Count(short, "\n"); lines != 4 || !strings.HasPrefix(short, "rapport doctor: server 203.0.113.7, 2026-11-22T08:43:54Z\nverdict: ssh-silent: ") {
+		if lines := strings.Count(short, "\n"); lines != 7 || !strings.HasPrefix(short, "rapport doctor: server 203.0.113.7, 2026-11-22T08:43:54Z\nverdict: ssh-silent: ") {
 			t.Errorf("the short report is\n%s", short)
 		}
 	})

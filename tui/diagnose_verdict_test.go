@@ -9,6 +9,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag/clock"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/solve"
 )
 
 // All of a long verdict can be read.
@@ -19,11 +22,16 @@ func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
 		for i := range n {
 			words = append(words, fmt.Sprintf("word%03d", i))
 		}
-		r := twoFaults(t)
-		r.Verdict.Summary, r.Verdict.Fix = strings.Join(words[:n/2], " "), strings.Join(words[n/2:], " ")
+		r, change := unexplained(t), twoFaults(t).Verdict.Change
+		own := solve.Candidate{Hour: knock.HourOf(noon), Range: knock.DefaultRange, Variant: solve.AsGiven}
+		r.Evidence.Rules = &gate.Inspection{Gate: &gate.Gate{}, Solution: solve.Solution{Candidates: []solve.Candidate{own}}, Problems: []gate.Problem{{
+			Severity: gate.SeverityError, Summary: strings.Join(words[:n/2], " "), Fix: strings.Join(words[n/2:], " "),
+		}}}
+		r = judge(r)
+		r.Verdict.Change = change
 		for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
 			m := tell(newScreen(t, &now, nil), append([]tea.Msg{size}, diagnosed(r)...)...)
-			shows(t, m, "server-hour-behind, 60 %", "f apply skew -2h, range 10000-10998 and knock")
+			shows(t, m, "unexplained, 75 %", "f apply skew -2h, range 10000-10998 and knock")
 			fits(t, m)
 			m = tell(m, size)
 			read := ""
@@ -55,7 +63,7 @@ func TestDiagnoseNamesClocksWithoutAReading(t *testing.T) {
 	} {
 		now := noon
 		r := running(t)
-		r.Clock = clocksOf(tt.readings...)
+		r.Evidence.Clock = clocksOf(tt.readings...)
 		m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: tt.width, Height: 30}, press("d"), snapshot(r))
 		shows(t, m, tt.want)
 	}

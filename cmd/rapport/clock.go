@@ -76,7 +76,9 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 			r.Host, now = t.Host, time.Now()
 			return r, err
 		},
-		print: func(w io.Writer, r clock.Report) { printClock(w, r, h, f, now) },
+		print: func(w io.Writer, r clock.Report) {
+			printClock(w, r, h, now, func(c hosts.Change) string { return f.changeCommand(cmd, h.Name, c) })
+		},
 		judge: func(r clock.Report) error {
 			switch {
 			case !r.Known && f.json:
@@ -96,7 +98,7 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 }
 
 // printClock prints a line for each source, the result, and what sets the skew.
-func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Time) {
+func printClock(w io.Writer, r clock.Report, h hosts.Host, now time.Time, command func(hosts.Change) string) {
 	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
 	fmt.Fprintf(w, "this machine's clock: %s, %s\n", r.Local.Time.UTC().Format("2006-01-02 15:04:05 UTC"), r.LocalSummary())
 	printReadings(w, r, clock.Local)
@@ -112,7 +114,7 @@ func printClock(w io.Writer, r clock.Report, h hosts.Host, f *flags, now time.Ti
 		fmt.Fprintf(w, "the known skew is %s\n", phrase.Duration(h.Skew))
 	}
 	if ok && skew != h.Skew {
-		f.printChange(w, h.Name, hosts.Change{Skew: &skew})
+		fmt.Fprintln(w, "to apply it:", command(hosts.Change{Skew: &skew}))
 	}
 }
 

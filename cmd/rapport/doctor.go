@@ -7,14 +7,12 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"rapport/diag"
 	"rapport/knock"
-	"rapport/knock/phrase"
 )
 
 type doctorOptions struct {
@@ -78,10 +76,17 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) { o.print(w, r, f) }); err != nil {
+	r.Verdict.Command = f.changeCommand(cmd, r.Host, r.Verdict.Change)
+	if err := render(cmd, f.json, r, func(w io.Writer, r diag.Report) {
+		if o.report != "" {
+			fmt.Fprint(w, r.Text(o.report == "full"))
+		} else {
+			r.Print(w)
+		}
+	}); err != nil {
 		return err
 	}
-	switch code, summary := r.Verdict.Code, r.Verdict.Summary; code {
+	switch code, summary := r.Verdict.Code, r.Summary(); code {
 	case diag.DNSFailure:
 		return withKind(knock.ErrName, summary)
 	case diag.HostUnreachable:
@@ -106,38 +111,15 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 	printed := map[string]diag.Status{}
 	announced := false
 	return func(r diag.Report) {
-		if r.Scan != nil && !announced {
+		if scan := r.Evidence.Scan; scan != nil && !announced {
 			announced = true
-			fmt.Fprintln(w, r.Scan.Announce)
+			fmt.Fprintln(w, scan.Announce)
 		}
 		for _, c := range r.Checks {
 			if terminal && c.Status != diag.Skipped && c.Status != printed[c.ID] {
 				printed[c.ID] = c.Status
-				fmt.Fprintf(w, "%-7s %-12s %s\n", c.Status, c.ID, c.Summary)
+				fmt.Fprintf(w, "%-7s %-12s %s\n", c.Status, c.ID, c.Summary())
 			}
 		}
 	}
-}
-
-// print prints the text for a ticket if --report is given, else a line for each finding.
-func (o *doctorOptions) print(w io.Writer, r diag.Report, f *flags) {
-	if o.report != "" {
-		fmt.Fprint(w, r.Text(o.report == "full"))
-		return
-	}
-	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
-	for _, c := range r.Checks {
-		fmt.Fprintf(w, "  %-7s  %-12s  %s\n", c.Status, c.ID, c.Summary)
-	}
-	fmt.Fprintf(w, "verdict: %s: %s\n", r.Verdict.Code, r.Verdict.Summary)
-	if r.Verdict.Fix != "" {
-		fmt.Fprintf(w, "fix: %s\n", r.Verdict.Fix)
-	}
-	if c := r.Verdict.Change; !c.IsZero() {
-		f.printChange(w, r.Host, c)
-	}
-	for _, c := range r.Causes {
-		fmt.Fprintf(w, "%3.0f %%  %s: %s\n", c.Likelihood*100, c.Code, strings.Join(c.Evidence, "; "))
-	}
-	fmt.Fprintf(w, "checked in %s\n", phrase.Seconds(time.Duration(r.Elapsed)))
 }

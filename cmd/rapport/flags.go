@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -204,16 +205,27 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 	return o
 }
 
-// printChange prints the flags, or the command for the hosts file, that apply a change.
-func (f *flags) printChange(w io.Writer, name string, c hosts.Change) {
-	words := c.Flags()
-	if f.listed {
-		words = slices.Concat([]string{"rapport hosts edit", phrase.ShellWord(name)}, words)
+// changeCommand returns the command that applies a change: to the hosts file, or for
+// a server that is not in it, to the flags of a knock. It is empty for no change.
+func (f *flags) changeCommand(cmd *cobra.Command, name string, c hosts.Change) string {
+	if c.IsZero() {
+		return ""
 	}
-	if f.listed && f.config != "" {
-		words = append(words, "--config", phrase.ShellWord(f.config))
+	words, repeat := []string{"rapport", "hosts", "edit"}, map[string]bool{"config": true}
+	if !f.listed {
+		words = []string{"rapport", "knock"}
+		repeat = map[string]bool{"config": true, "secret-file": true, "range": !c.Range.IsValid(), "ssh-port": c.SSHPort == 0, "skew": c.Skew == nil, "ipv4": c.Family == "", "ipv6": c.Family == ""}
 	}
-	fmt.Fprintf(w, "to apply it: %s\n", strings.Join(words, " "))
+	words = slices.Concat(words, []string{phrase.ShellWord(name)}, c.Flags())
+	cmd.Flags().Visit(func(given *pflag.Flag) {
+		if !repeat[given.Name] {
+			return
+		}
+		if words = append(words, "--"+given.Name); given.Value.Type() != "bool" {
+			words = append(words, phrase.ShellWord(given.Value.String()))
+		}
+	})
+	return strings.Join(words, " ")
 }
 
 func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -100,7 +100,7 @@ func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
 			r, err := pass.Run(ctx, t, progress)
 			if errors.Is(err, context.DeadlineExceeded) {
-				r.Stopped, err = "out of time: allow more with --timeout", nil
+				r.Stopped.Reason, err = scan.OutOfTime, nil
 			}
 			return r, err
 		},

@@ -25,7 +25,7 @@ const (
 // search continues: someone else's handshake, or a mix of several candidates'
 // ports, can open a gate too.
 func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error) {
-	for len(todo) > 0 && r.report.Stopped == "" {
+	for len(todo) > 0 && r.report.Stopped.IsZero() {
 		n, err := r.afford(ctx, len(todo))
 		if err != nil || n == 0 {
 			return false, err
@@ -42,11 +42,11 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		}
 		tried := now[:max(p.probedBy(hit)-maxLate, 0)] // a later one may have opened the gate late
 		fits, err := r.filter(ctx, p, hit, now)
-		if err != nil || r.report.Stopped != "" {
+		if err != nil || !r.report.Stopped.IsZero() {
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations)]
-		if found, err := r.confirmFirst(ctx, confirmed); found || err != nil || r.report.Stopped != "" {
+		if found, err := r.confirmFirst(ctx, confirmed); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -56,7 +56,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
 		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed {
-			r.report.Stopped = "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
+			r.report.Stopped.Reason = NeverRepeat
 		}
 	}
 	return false, nil
@@ -102,7 +102,7 @@ func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		}
 		again := r.plan(fits)
 		n, err := r.try(ctx, again, fits)
-		if err != nil || r.report.Stopped != "" || n < 0 { // the list from before is the best known
+		if err != nil || !r.report.Stopped.IsZero() || n < 0 { // the list from before is the best known
 			return fits, err
 		}
 		p, hit, of = again, n, fits
@@ -119,7 +119,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	r.report.Cells[fits[0]].State = Hit
 	r.notify(true)
 	if r.report.SSH.State == knock.SSHRefusing {
-		r.report.Stopped = r.report.SSH.Summary()
+		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
@@ -129,7 +129,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 				return false, err
 			}
 		}
-		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
+		if opened, err := r.confirm(ctx, i); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
@@ -146,7 +146,7 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
-		if opened, err := r.confirm(ctx, i); opened || err != nil || r.report.Stopped != "" {
+		if opened, err := r.confirm(ctx, i); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -86,8 +87,8 @@ type Report struct {
 	Packets     int              `json:"packets"`
 	Connections int              `json:"connections"` // to SSH
 	Elapsed     knock.Millis     `json:"elapsed_ms"`
-	Stopped     string           `json:"stopped,omitempty"` // why the scan ended before all was tried
-	WrongPorts  int              `json:"wrong_ports"`       // knocks that a sweep guard may count as wrong ports
+	Stopped     Stop             `json:"stopped,omitzero"` // why the scan ended before all was tried
+	WrongPorts  int              `json:"wrong_ports"`      // knocks that a sweep guard may count as wrong ports
 	// BeyondGuard is how many candidates were tried after the usual guard's budget
 	// was spent: a guarded gate ignored them, unless range and secret are right.
 	BeyondGuard int               `json:"beyond_guard,omitempty"`
@@ -104,7 +105,6 @@ type Report struct {
 	Cells      []Cell    `json:"-"` // all candidates, in the order in which they are tried
 	Confirming bool      `json:"-"` // a hit is awaiting its confirmation
 	Pausing    bool      `json:"-"` // until the gate's sweep guard forgives more
-	NoRoute    bool      `json:"-"` // to the host; Run's caller sets it
 }
 
 // Tried returns how many candidates were tried so far.
@@ -132,8 +132,8 @@ func (r Report) Progress() string {
 // Summary says in one lower-case line what the scan found so far.
 func (r Report) Summary() string {
 	switch {
-	case r.Opened == nil && r.Stopped != "":
-		return r.Stopped
+	case r.Opened == nil && !r.Stopped.IsZero():
+		return r.Stopped.String()
 	case r.Opened == nil && r.Untried > 0:
 		return fmt.Sprintf("none of %d candidates opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Candidates-r.Untried, r.Untried)
 	case r.Opened == nil:
@@ -146,11 +146,8 @@ func (r Report) Summary() string {
 	return fmt.Sprintf("hour %v, range %v, the secret %s opens it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
 }
 
-// Reasons for which a scan stops.
-var (
-	errOpenKnock = errors.New("a knock port accepts connections: something answers in the server's place")
-	errRejects   = errors.New("the network rejects the knocks")
-)
+// errStop ends a batch whose answers make the rest of the scan useless.
+var errStop = errors.New("the scan is over")
 
 // Run scans t. on, if not nil, is called with the report so far, on Run's own
 // goroutine, before anything is sent too. It is no error if nothing opens the gate.
@@ -178,7 +175,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	err := r.run(ctx, stages, between)
 	r.report.Confirming, r.report.Pausing = false, false
 	r.report.WrongPorts = r.budget.total
-	if r.report.Opened == nil && r.report.Stopped == "" {
+	if r.report.Opened == nil && r.report.Stopped.IsZero() {
 		r.report.Untried = r.report.Candidates - r.report.Tried()
 	}
 	r.notify(true)
@@ -203,12 +200,12 @@ type scanRun struct {
 
 func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 	if r.shut == knock.SSHUnknown {
-		if err := r.probeFirst(ctx); err != nil || r.report.Stopped != "" {
+		if err := r.probeFirst(ctx); err != nil || !r.report.Stopped.IsZero() {
 			return err
 		}
 	}
 	for i, stage := range stages {
-		if found, err := r.search(ctx, stage); found || err != nil || r.report.Stopped != "" {
+		if found, err := r.search(ctx, stage); found || err != nil || !r.report.Stopped.IsZero() {
 			return err
 		}
 		if i == between && r.Between != nil {
@@ -225,7 +222,7 @@ func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 		first := &r.report.Cells[r.unconfirmed[0]]
 		r.report.Opened, first.State = &first.Candidate, Hit
 	case r.unexplained > 0:
-		r.report.Stopped = "SSH opened, but by none of the candidates: someone else's handshake, or a gate that works in another way"
+		r.report.Stopped.Reason = OthersKnock
 	}
 	return nil
 }
@@ -256,7 +253,7 @@ func (r *scanRun) probeFirst(ctx context.Context) error {
 			return err
 		}
 	}
-	r.report.Stopped = "SSH's port accepts connections without a knock: " + r.report.SSH.Summary()
+	r.report.Stopped = Stop{Reason: OpenBefore, SSH: r.report.SSH}
 	return nil
 }
 
@@ -309,7 +306,11 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	rejected := 0
+	rejected, why := 0, Stop{}
+	end := func(reason StopReason, from netip.Addr) {
+		why = Stop{Reason: reason, From: from}
+		stop(errStop)
+	}
 	v, err := r.Client.SendBatch(ctx, r.target.Addr, packets, o, func(s knock.PacketReport) {
 		switch {
 		case s.Answer == knock.Pending:
@@ -320,29 +321,26 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 			r.notify(false)
 		case packets[s.Index].Probe:
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
-			stop(errOpenKnock)
+			end(OpenKnock, netip.Addr{})
 		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:
 			if rejected++; rejected == 3 {
-				who := ""
-				if s.From.IsValid() {
-					who = ", as " + s.From.String() + " says"
-				}
-				stop(fmt.Errorf("%w%s", errRejects, who))
+				end(Rejected, s.From)
 			}
 		}
 	})
 	r.report.Packets += v.Sent
 	r.report.Connections += v.Connections
-	if errors.Is(err, errRejects) {
+	if !errors.Is(err, errStop) {
+		return v, err
+	}
+	if why.Reason == Rejected {
 		// A neighbour that does not answer causes the same; a probe shows it after 3 s.
 		if _, e := r.Client.Probe(whole, r.target.Host, r.target.Addr, knock.Options{Timeout: 4 * time.Second}); errors.Is(e, knock.ErrUnreachable) {
 			return v, e
 		}
 	}
-	if errors.Is(err, errOpenKnock) || errors.Is(err, errRejects) {
-		r.report.Stopped, err = err.Error(), nil
-	}
-	return v, err
+	r.report.Stopped = why
+	return v, nil
 }
 
 // notify passes a copy of the report to on: always, or if the last call is at

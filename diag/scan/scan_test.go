@@ -51,7 +51,7 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 			if r.Opened != nil && r.Confirmed {
 				got = fmt.Sprintf("%+d %v %v", r.Opened.Offset, r.Opened.Range, r.Opened.Variant)
 			}
-			if got != tt.want || r.Connections > 4 || r.Stopped != "" {
+			if got != tt.want || r.Connections > 4 || !r.Stopped.IsZero() {
 				t.Errorf("got %q (%+v), want %q; %d connections, stopped %q", got, r.Opened, tt.want, r.Connections, r.Stopped)
 			}
 			t.Logf("%d candidates, %d packets, %d connections, %v", r.Candidates, r.Packets, r.Connections, time.Duration(r.Elapsed))

@@ -97,8 +97,8 @@ func inGroups(failed []clock.Reading, w int) (label, text string) {
 // clockRows are the rows of all clocks, and the sources without a reading.
 func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
 	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
-	if s.Report.Clock != nil {
-		for _, r := range inOrder(withoutKnock(*s.Report.Clock).Sources) {
+	if c := s.Report.Evidence.Clock; c != nil {
+		for _, r := range inOrder(c.Sources) {
 			if r.Err != nil {
 				failed = append(failed, r)
 				continue
@@ -120,16 +120,16 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 		}
 	}
 	hour, how := knock.Hour{}, ""
-	switch r := s.Report; {
-	case r.Scan != nil && r.Scan.Opened != nil:
-		hour = r.Scan.Opened.Hour
-		if how = " opens it"; r.Scan.Confirming {
+	switch scan, h := s.Report.Evidence.LastScan(), s.Report.Evidence.Handshake; {
+	case scan != nil && scan.Opened != nil:
+		hour = scan.Opened.Hour
+		if how = " opens it"; scan.Confirming {
 			how = ": confirming"
-		} else if !r.Scan.Confirmed {
+		} else if !scan.Confirmed {
 			how = " seems to open it"
 		}
-	case r.Handshake != nil && r.Handshake.Opened:
-		hour, how = r.Handshake.Hour, " opens it"
+	case h != nil && h.Opened:
+		hour, how = h.Hour, " opens it"
 	}
 	if how != "" {
 		i := clock.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
@@ -147,18 +147,6 @@ func inOrder(all []clock.Reading) []clock.Reading {
 		}
 		return cmp.Compare(slices.Index(order, r.Name), slices.Index(order, s.Name))
 	})
-}
-
-// withoutKnock returns a report without the hour that opens the gate: that has its
-// own row, and may come of stale rules.
-func withoutKnock(c clock.Report) clock.Report {
-	out := clock.Report{Local: c.Local}
-	for _, r := range c.Sources {
-		if r.Name != clock.SourceKnock {
-			out.Add(r)
-		}
-	}
-	return out
 }
 
 // witnesses names the sources that the server's time is taken from.

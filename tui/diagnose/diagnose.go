@@ -151,7 +151,7 @@ func (s *Screen) ended(err error) {
 		s.failure = err
 		s.Note("diagnosis: %s", knock.Clean(err.Error(), maxFailure))
 	default:
-		s.Note("diagnosis: %s", s.Report.Verdict.Summary)
+		s.Note("diagnosis: %s", s.Report.Summary())
 	}
 }
 

@@ -70,8 +70,8 @@ func draw[K comparable](t ui.Theme, s strip[K], own K) string {
 func (s *Screen) scanLines() []string {
 	th := s.Theme
 	cells := s.planned
-	if s.Report.Scan != nil {
-		cells = s.Report.Scan.Cells
+	if scan := s.Report.Evidence.LastScan(); scan != nil {
+		cells = scan.Cells
 	}
 	if len(cells) == 0 {
 		return []string{"", ""}
@@ -158,8 +158,8 @@ func (s *Screen) hourStrips(cells []scan.Cell) (past, future, far string) {
 func scanInShort(r scan.Report, t knock.Target, running bool) string {
 	switch {
 	case r.Opened != nil:
-	case r.Stopped != "":
-		return r.Stopped
+	case !r.Stopped.IsZero():
+		return r.Stopped.String()
 	case running:
 		return "trying"
 	default:

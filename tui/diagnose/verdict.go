@@ -52,8 +52,8 @@ func (s *Screen) card() (p ui.Pane) {
 			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
 		}
 		add(th.Plain, 2, s.doing())
-		if r.Scan != nil {
-			add(th.Dim, height-len(p.Lines), r.Scan.Announce)
+		if scan := r.Evidence.LastScan(); scan != nil {
+			add(th.Dim, height-len(p.Lines), scan.Announce)
 		}
 	case s.failure != nil:
 		add(th.Bad, height-1, "not done: "+knock.Clean(s.failure.Error(), maxFailure))
@@ -69,7 +69,7 @@ func (s *Screen) card() (p ui.Pane) {
 
 // verdict is the card of a diagnosis that has ended; whole says that nothing is cut.
 func (s *Screen) verdict() (p ui.Pane, whole bool) {
-	v, style := s.Report.Verdict, s.tone()
+	style := s.tone()
 	p = s.verdictHead(style)
 	least, most := s.cardHeight()
 	offer := s.fixLine()
@@ -77,8 +77,8 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	if offer != "" {
 		left--
 	}
-	summary, fix := s.wrapped(v.Summary), s.wrapped(v.Fix)
-	if v.Fix == "" {
+	summary, fix := s.wrapped(s.Report.Summary()), s.wrapped(s.Report.Fix())
+	if s.Report.Fix() == "" {
 		fix = nil
 	}
 	whole = len(summary)+len(fix) <= left
@@ -152,7 +152,7 @@ func (s *Screen) likely() string {
 func (s *Screen) doing() string {
 	for _, c := range slices.Backward(s.Report.Checks) {
 		if c.Status == diag.Running {
-			return checkName(c.ID) + ": " + c.Summary
+			return checkName(c.ID) + ": " + c.Summary()
 		}
 	}
 	return "starting"

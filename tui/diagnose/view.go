@@ -83,7 +83,7 @@ func (s *Screen) labelled(label, text string, less int) (out []string) {
 // withoutPorts hides the knock ports in a text while the screen is masked.
 func (s *Screen) withoutPorts(text string) string {
 	ports := slices.Clone(s.Report.Verdict.Detail.Ports)
-	for _, h := range []*knock.Report{s.Report.Handshake, s.Report.Other} {
+	for _, h := range []*knock.Report{s.Report.Evidence.Handshake, s.Report.Evidence.Other} {
 		if h == nil {
 			continue
 		}
@@ -127,7 +127,7 @@ func (s *Screen) causeLines() (out []string) {
 	for _, c := range r.Causes[1:] {
 		const indent = "      "
 		out = append(out, s.labelled(label, fmt.Sprintf("%4s  %s", percent(c.Likelihood), c.Code), 0)...)
-		for _, e := range c.Evidence {
+		for _, e := range s.Report.Why(c) {
 			for _, l := range s.labelled("", e, len(indent)) {
 				out = append(out, indent+l)
 			}
@@ -144,7 +144,7 @@ func (s *Screen) causeLines() (out []string) {
 func (s *Screen) evidence(less int) (out []string) {
 	label := "evidence"
 	for _, c := range s.Report.Causes[:min(1, len(s.Report.Causes))] {
-		for _, e := range c.Evidence {
+		for _, e := range s.Report.Why(c) {
 			out = append(out, s.labelled(label, e, less)...)
 			label = ""
 		}
@@ -154,23 +154,16 @@ func (s *Screen) evidence(less int) (out []string) {
 
 // fullLines are the verdict and its fix in full, where the card had to cut them.
 func (s *Screen) fullLines() []string {
-	v := s.Report.Verdict
 	if !s.Report.Done || s.running() {
 		return nil
 	}
 	if _, whole := s.verdict(); whole {
 		return nil
 	}
-	return append(s.labelled("in full", v.Summary, 0), s.labelled("fix", v.Fix, 0)...)
+	return append(s.labelled("in full", s.Report.Summary(), 0), s.labelled("fix", s.Report.Fix(), 0)...)
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
-
-// CheckIDs are all checks, in their order.
-func CheckIDs() []string {
-	return []string{diag.CheckName, diag.CheckRules, diag.CheckBefore, diag.CheckLocal, diag.CheckServer,
-		diag.CheckHandshake, diag.CheckFamily, diag.CheckEgress, diag.CheckScan}
-}
 
 // checkName is what the screen calls a check.
 func checkName(id string) string {
@@ -179,7 +172,7 @@ func checkName(id string) string {
 
 // checkLines are the checks, in two columns where there is room.
 func (s *Screen) checkLines() (out []string) {
-	ids, th := CheckIDs(), s.Theme
+	ids, th := diag.CheckIDs(), s.Theme
 	if s.Size.Width < ui.FramedWidth {
 		for _, id := range ids {
 			out = append(out, " "+s.check(id, 13, s.Size.Width-18))
@@ -205,7 +198,7 @@ func (s *Screen) check(id string, name, w int) string {
 	th := s.Theme
 	c, begun := s.Report.Check(id)
 	if c.Status == diag.Running && !s.running() {
-		c.Status, c.Summary = diag.Skipped, "ended early"
+		c.Status, c.Code = diag.Skipped, diag.EndedEarly
 	}
 	mark, style, text := th.Wait, th.Dim, th.Plain
 	switch c.Status {
@@ -229,13 +222,13 @@ func (s *Screen) check(id string, name, w int) string {
 
 // wordings are the ways to say how a check went, the longest first.
 func (s *Screen) wordings(c diag.Check) []string {
-	all := append([]string{c.Summary}, c.Short...)
-	switch r := s.Report; {
-	case c.ID == diag.CheckScan && r.Scan != nil:
-		all = append(all, scanInShort(*r.Scan, s.Target, c.Status == diag.Running))
-	case c.ID == diag.CheckServer && c.Status != diag.Running && r.Clock != nil:
-		if report := withoutKnock(*r.Clock); report.Known {
-			names, offset := witnesses(report), phrase.Offset(report.Skew)
+	all := append([]string{c.Summary()}, c.Short()...)
+	switch scan, clock := s.Report.Evidence.LastScan(), s.Report.Evidence.Clock; {
+	case c.ID == diag.CheckScan && scan != nil:
+		all = append(all, scanInShort(*scan, s.Target, c.Status == diag.Running))
+	case c.ID == diag.CheckServer && c.Status != diag.Running && clock != nil:
+		if clock.Known {
+			names, offset := witnesses(*clock), phrase.Offset(clock.Skew)
 			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))
 		}
 	}

@@ -1,0 +1,123 @@
+package diag
+
+import (
+	"time"
+
+	"rapport/diag/clock"
+	"rapport/knock"
+	"rapport/knock/hosts"
+)
+
+// hourSight is what the clocks say about a gate that another hour opens.
+type hourSight int
+
+const (
+	ownHour      hourSight = iota // no other hour opens it
+	clientProven                  // by NTP this machine's clock is off, and the right time is in the server's hour
+	skewWrong                     // without the skew set here the hours are the same
+	clockUnknown                  // no source tells the server's clock
+	clockAgrees                   // the server's clock is in the hour that opens it
+	hourPassed                    // by the server's clock that hour is over
+	hourToCome                    // by the server's clock that hour has not begun
+)
+
+// hourSight compares the hour that opened the gate with the clocks.
+func (e *Evidence) hourSight() hourSight {
+	o, ok := e.opened()
+	if !ok || o.Offset == 0 || e.outcome() != candidateOpens {
+		return ownHour
+	}
+	c := e.clock()
+	switch i := c.Interval(); {
+	case e.clientOff(c.Local, o.Hour):
+		return clientProven
+	case e.Target.Skew != 0 && o.Hour == knock.HourOf(e.Now):
+		return skewWrong
+	case !c.Known:
+		return clockUnknown
+	case e.allows(i, o.Hour):
+		return clockAgrees
+	case o.Hour.Sub(knock.HourOf(e.Now.Add(i.Low))) < 0:
+		return hourPassed
+	}
+	return hourToCome
+}
+
+// clientOff reports whether NTP shows that this machine's clock is wrong, and that
+// the right time is in the hour h.
+func (e *Evidence) clientOff(l clock.LocalClock, h knock.Hour) bool {
+	off := clock.Interval{Low: l.Offset - l.Uncertainty, High: l.Offset + l.Uncertainty}
+	return l.Known && e.allows(off, h) && knock.HourOf(e.Now.Add(l.Offset)) != knock.HourOf(e.Now.Add(e.Target.Skew))
+}
+
+// hourSkew is the best known value for the entry's skew, where another hour opens
+// the gate.
+func (e *Evidence) hourSkew() time.Duration {
+	o, _ := e.opened()
+	c := e.clock()
+	if s, ok := c.RoundSkew(); ok && knock.HourOf(e.Now.Add(s)) == o.Hour {
+		return s
+	}
+	if off := c.Local.Offset.Round(time.Second); c.Local.Known && !c.Known && e.clientOff(c.Local, o.Hour) && knock.HourOf(e.Now.Add(off)) == o.Hour {
+		return off
+	}
+	return time.Duration(o.Hour.Sub(knock.HourOf(e.Now))) * time.Hour
+}
+
+// hourCauses are why a server expects the sequence of another hour.
+func hourCauses() []cause {
+	row := func(id ID, earlier, later Code, s hourSight, likelihood func(*Evidence) float64) cause {
+		return cause{ID: id, Code: earlier, Later: later, When: func(e *Evidence) bool { return e.hourSight() == s }, Likelihood: func(e *Evidence) float64 {
+			return likelihood(e) * e.trust()
+		}, Detail: hourDetail, Change: hourChange}
+	}
+	return []cause{
+		row("client-clock-proven", ClientAhead, ClientBehind, clientProven, surely),
+		row("skew-here", HourBehind, HourAhead, skewWrong, surely),
+		row("hour-unknown", HourBehind, HourAhead, clockUnknown, surely),
+		row("server-clock", ServerBehind, ServerAhead, clockAgrees, surely),
+		row("client-clock", ClientAhead, ClientBehind, clockAgrees, func(e *Evidence) float64 {
+			if e.clock().Local.Known {
+				return unseen // NTP says that it is right
+			}
+			return always
+		}),
+		row("rules-stale", RulesStale, "", hourPassed, surely),
+		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
+		row("rules-zone-east", "", HourAhead, hourToCome, surely),
+		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
+			return e.outcome() == staysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.otherSecret())
+		}, Likelihood: (*Evidence).neverOpened},
+	}
+}
+
+// zoneLikelihood: no zone is further west of UTC than twelve hours.
+func zoneLikelihood(e *Evidence) float64 {
+	if o, _ := e.opened(); o.Offset < -12 {
+		return unseen
+	}
+	return always
+}
+
+// trust is how probable what was seen of the gate is under a cause that it shows:
+// a candidate that opened it again on its own leaves no doubt. Rules say less than
+// a gate that opens.
+func (e *Evidence) trust() float64 {
+	if o, _ := e.opened(); o.confirmed {
+		return 1
+	}
+	return usual
+}
+
+func hourDetail(e *Evidence) Detail {
+	d := settingDetail(e)
+	o, _ := e.opened()
+	d.HourOffset, d.Skew = &o.Offset, new(Seconds(e.hourSkew()))
+	return d
+}
+
+func hourChange(e *Evidence) hosts.Change {
+	c := settingChange(e)
+	c.Skew = new(e.hourSkew())
+	return c
+}

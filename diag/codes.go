@@ -1,0 +1,63 @@
+package diag
+
+// Status is how a check went.
+type Status string
+
+// The statuses. Running is for the screens: no finished report has it.
+const (
+	OK      Status = "ok"
+	Warn    Status = "warn"
+	Fail    Status = "fail"
+	Skipped Status = "skipped"
+	Running Status = "running"
+)
+
+// The checks, in their order.
+const (
+	CheckName      = "name"         // the addresses
+	CheckRules     = "rules"        // the server's rules, where they are given
+	CheckBefore    = "before"       // reachability, and SSH without a knock
+	CheckLocal     = "local-clock"  // this machine's clock
+	CheckServer    = "server-clock" // the server's clock
+	CheckHandshake = "handshake"    // what each port answered, and SSH
+	CheckFamily    = "family"       // the same over the other IP family
+	CheckEgress    = "egress"       // whether knock ports answer unlike others
+	CheckScan      = "scan"         // which hour, range and secret variant opens
+)
+
+// CheckIDs are all checks, in their order.
+func CheckIDs() []string {
+	return []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan}
+}
+
+// Code names a cause.
+type Code string
+
+// The causes.
+const (
+	Opens             Code = "open"                // the handshake opens SSH as it should
+	AlreadyOpen       Code = "already-open"        // SSH answers with no knock: nothing guards it
+	LossyPath         Code = "lossy-path"          // opens, but only after repeats
+	ServerAhead       Code = "server-clock-ahead"  // another hour opens it, and the server's clock is seen to be off
+	ServerBehind      Code = "server-clock-behind" //
+	RulesStale        Code = "rules-stale"         // an older hour opens it, and the server's clock is seen to be right
+	HourAhead         Code = "server-hour-ahead"   // another hour opens it; clock and refresh cannot be told apart
+	HourBehind        Code = "server-hour-behind"  //
+	ClientAhead       Code = "client-clock-ahead"  // this machine's clock is the wrong one
+	ClientBehind      Code = "client-clock-behind" //
+	RangeMismatch     Code = "range-mismatch"      // another range opens it, or the server's rules prove it
+	SecretVariant     Code = "secret-variant"      // the secret fits but for its newline, CR, spaces or case
+	SequenceUsed      Code = "sequence-used"       // this hour's handshake was used up (replay guard)
+	SSHDown           Code = "ssh-down"            // the gate opened, nothing listens behind it
+	SSHRefusing       Code = "ssh-refusing"        // the gate opened, sshd refused this address
+	SSHSilent         Code = "ssh-silent"          // connected, but no banner comes
+	FamilyMismatch    Code = "family-mismatch"     // it opens over the other IP family
+	KnocksBlocked     Code = "knocks-blocked"      // something rejects the knocks before or at the server
+	KnocksIntercepted Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
+	DNSFailure        Code = "dns-failure"         // the name has no address
+	HostUnreachable   Code = "unreachable"         // there is no route to the host
+	Unexplained       Code = "unexplained"         // none of the above: wrong secret, or the knocks do not arrive
+)
+
+// Works reports whether the code says that SSH can be reached.
+func (c Code) Works() bool { return c == Opens || c == AlreadyOpen || c == LossyPath }

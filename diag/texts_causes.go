@@ -1,0 +1,159 @@
+package diag
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rapport/knock"
+	"rapport/knock/phrase"
+)
+
+func stateText(s knock.SSHState) string {
+	if s == knock.SSHUnknown {
+		return "not probed"
+	}
+	return string(s)
+}
+
+// answerList names the answers, each once.
+func answerList(answers []knock.Answer) string {
+	var all []string
+	for _, a := range answers {
+		if !slices.Contains(all, string(a)) {
+			all = append(all, string(a))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func noRouteText(e *Evidence) Text {
+	summary := "host unreachable: no route to host"
+	if e.NoRoute != nil {
+		summary = e.NoRoute.Error()
+	}
+	why := []string{"this machine, or a router on the way, says that there is no route to the host"}
+	return Text{summary, "check the address, and this machine's network", append(why, e.untriedText()...)}
+}
+
+// untriedText says which addresses of the name were not tried.
+func (e *Evidence) untriedText() []string {
+	if len(e.Untried) == 0 {
+		return nil
+	}
+	return []string{"missing: the name has other addresses, which were not tried: " + strings.Trim(fmt.Sprint(e.Untried), "[]")}
+}
+
+func interceptedText(e *Evidence) Text {
+	open, _ := answered(e.Handshake, knock.Open)
+	return Text{"knock ports accept connections: a proxy or a tarpit answers in the server's place",
+		"knock from another network, or ask this one's administrator to leave the range alone",
+		[]string{phrase.Plural(len(open), "port") + " accepted: a gate stays silent"}}
+}
+
+func blockedText(e *Evidence) Text {
+	g := e.Egress
+	t := Text{Fix: "knock from another network, or have the range let through"}
+	switch {
+	case g.FromHere:
+		t.Summary = fmt.Sprintf("this machine itself rejects the knocks, as %s: a firewall here", g.From)
+		t.Fix = "let the range out here: see iptables -S OUTPUT, or nft list ruleset"
+	case g.fromOther(e.Target.Addr.Addr()):
+		t.Summary = fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", g.From)
+	case g.tooSoon():
+		t.Summary = "the knocks are rejected before they reach the server: something nearer answers in its name"
+	case g.Mixed:
+		t.Summary = "some of the knocks are rejected, and others are not: a rule on the way or on the server rejects their ports"
+	default:
+		t.Summary = "the knocks are rejected, and other ports are not: a rule on the way or on the server rejects their ports"
+	}
+	t.Why = []string{fmt.Sprintf("%s %s", phrase.Plural(len(g.Ports), "knock"), g.Answer)}
+	if g.Mixed {
+		t.Why = append(t.Why, "others of the same handshake were not")
+	}
+	if g.From.IsValid() {
+		t.Why = append(t.Why, g.From.String()+" says so")
+	}
+	if g.tooSoon() {
+		t.Why = append(t.Why, fmt.Sprintf("rejected after %s by a host that is %s away", phrase.Millis(g.Rejected), phrase.Millis(g.Host)))
+	}
+	if len(g.Control) > 0 {
+		t.Why = append(t.Why, "ports outside the range: "+answerList(g.Control))
+	}
+	return t
+}
+
+func opensText(e *Evidence) Text {
+	t := Text{Summary: "the handshake opens SSH as it should", Why: []string{fmt.Sprintf("SSH was %s before the handshake, and open after it", stateText(e.shutState()))}}
+	c := e.clock()
+	if hours := hoursSent(e.Handshake); len(hours) > 1 && !c.Known {
+		t.Why = append(t.Why, fmt.Sprintf("near the hour change the knocks of %v and %v are both sent: it is not known which opened it; run it again after :02", hours[0], hours[1]))
+	}
+	if _, wrong := e.wrongSkew(); wrong {
+		t.Summary += ", but " + c.Summary(e.Now)
+		t.Why = append(t.Why, "it opened with the skew set here: a clock that is off by less than an hour matters near the hour change alone")
+	}
+	return t
+}
+
+// lossyText is for a handshake that opens only when it is repeated.
+func lossyText(attempt int) Text {
+	return Text{fmt.Sprintf("it opens, but only at attempt %d: the path loses or reorders packets", attempt),
+		"nothing is wrong with the gate; more attempts help: rapport knock --attempts",
+		[]string{phrase.Plural(attempt-1, "handshake") + " had no effect, then SSH opened"}}
+}
+
+// refusingText is for an sshd that refuses this address.
+func refusingText(s knock.SSH, why string) Text {
+	return Text{fmt.Sprintf("the gate opened, but sshd refused this address: %q", s.Banner),
+		"wait before the next try, ten minutes at most by default; then log in, or see PerSourcePenalties and MaxStartups in sshd_config", []string{why}}
+}
+
+// reached is what SSH answers behind the gate that opened.
+func (e *Evidence) reached() knock.SSH {
+	if o, ok := e.opened(); ok && e.outcome() == candidateOpens {
+		return o.ssh
+	}
+	return e.afterwards()
+}
+
+func (e *Evidence) beforeAndAfter() string {
+	return fmt.Sprintf("SSH was %s before the handshake, and is %s after it", stateText(e.shutState()), e.reached().State)
+}
+
+// behindText is for an SSH server that does not work behind a gate that opened.
+func behindText(summary, fix string) func(*Evidence) Text {
+	return func(e *Evidence) Text { return Text{summary, fix, []string{e.beforeAndAfter()}} }
+}
+
+// howOpened says what opened the gate, or proves what would.
+func (e *Evidence) howOpened() string {
+	o, _ := e.opened()
+	switch {
+	case e.Other != nil && e.Other.Opened:
+		return "the same handshake opens SSH over IPv" + string(o.family)
+	case o.tried == 0:
+		return "the server's rules were made with " + o.Made()
+	}
+	how := fmt.Sprintf("of %d candidates, hour %v, range %v and the secret %s opened the gate", o.tried, o.Hour, o.Range, o.Variant.Words())
+	if o.confirmed {
+		how += ", and did so again on its own"
+	}
+	return how
+}
+
+func rangeText(e *Evidence) Text {
+	o, _ := e.opened()
+	return Text{fmt.Sprintf("the server's range is %v, here it is %v", o.Range, e.Target.Range), fmt.Sprintf("apply range %v here", o.Range), []string{e.howOpened()}}
+}
+
+func variantText(e *Evidence) Text {
+	o, _ := e.opened()
+	return Text{"the server has the secret " + o.Variant.Words(), "on the server: write the secret again, in one line, exactly as it is here", []string{e.howOpened()}}
+}
+
+func familyText(e *Evidence) Text {
+	o, _ := e.opened()
+	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
+		fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()), []string{e.howOpened()}}
+}

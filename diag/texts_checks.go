@@ -1,0 +1,193 @@
+package diag
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/phrase"
+)
+
+// CheckCode is what happened in a check.
+type CheckCode string
+
+// What can happen in a check. Those of one check come together.
+const (
+	LookingUp    CheckCode = "looking-up"    // Host
+	NameFailed   CheckCode = "name-failed"   // Err
+	NameResolved CheckCode = "name-resolved" // Address, Other, Untried
+
+	RulesSolving CheckCode = "rules-solving"
+	RulesNoGate  CheckCode = "rules-no-gate"
+	RulesDiffer  CheckCode = "rules-differ" // Rules
+	RulesFit     CheckCode = "rules-fit"
+	RulesOther   CheckCode = "rules-other-secret"
+	RulesHidden  CheckCode = "rules-hidden" // the ports
+	RulesMissing CheckCode = "rules-missing"
+
+	Probing       CheckCode = "probing"
+	WindowWaiting CheckCode = "window-waiting"
+	ProbeFailed   CheckCode = "probe-failed" // Err
+	OpenUnknocked CheckCode = "open-unknocked"
+	SSHAnswers    CheckCode = "ssh-answers" // SSH
+	SSHShut       CheckCode = "ssh-shut"    // SSH
+
+	OneClock      CheckCode = "one-clock"
+	ClockAsking   CheckCode = "clock-asking" // Address
+	ClockUnasked  CheckCode = "clock-unasked"
+	ClockSilent   CheckCode = "clock-silent"
+	ClockOff      CheckCode = "clock-off"   // Offset
+	ClockRight    CheckCode = "clock-right" // Offset, Within
+	ServerUntold  CheckCode = "server-untold"
+	ServerTold    CheckCode = "server-told"    // Clock, At
+	HandshakeMade CheckCode = "handshake-made" // Handshake
+	Handshaking   CheckCode = "handshaking"
+	NoRoute       CheckCode = "no-route"
+	OneFamily     CheckCode = "one-family"
+
+	NoneRejected CheckCode = "none-rejected"
+	NothingOnWay CheckCode = "nothing-on-the-way"
+	Comparing    CheckCode = "comparing"
+	Compared     CheckCode = "compared" // Egress, Address
+
+	Scanning      CheckCode = "scanning" // Scan
+	Scanned       CheckCode = "scanned"  // Scan
+	RepeatOpened  CheckCode = "repeat-opened"
+	ScanPointless CheckCode = "scan-pointless"
+
+	NotNeeded  CheckCode = "not-needed" // Verdict
+	TimeOver   CheckCode = "time-over"
+	EndedEarly CheckCode = "ended-early"
+	CannotSend CheckCode = "cannot-send"
+)
+
+// checkTexts say what happened in a check, in one lower-case line. Where there are
+// shorter ways to say it, for columns of a screen, the longest comes first.
+var checkTexts = map[CheckCode]func(Args) []string{
+	LookingUp:  func(a Args) []string { return []string{"looking up " + knock.Clean(a.Host, 80)} },
+	NameFailed: func(a Args) []string { return []string{a.Err.Error()} },
+	NameResolved: func(a Args) []string {
+		long, short := a.Address.String(), a.Address.String()
+		if a.Other.IsValid() {
+			long += " and " + a.Other.String()
+			short += ", v" + string(knock.FamilyOf(a.Other)) + " too"
+		}
+		switch a.Untried {
+		case 0:
+		case 1:
+			long += ", and 1 address that is not tried"
+		default:
+			long += fmt.Sprintf(", and %d addresses that are not tried", a.Untried)
+		}
+		return []string{long, short}
+	},
+
+	RulesSolving: fixed("solving"),
+	RulesNoGate:  fixed("there is no gate in them"),
+	RulesDiffer:  func(a Args) []string { return []string{strings.Join(a.Rules.Differs, "; ")} },
+	RulesFit:     fixed("they expect this client's sequence"),
+	RulesOther:   fixed("made with another secret: no hour or range fits"),
+	RulesHidden:  fixed("they do not show their ports"),
+	RulesMissing: fixed("the server's rules were not given", "not given"),
+
+	Probing:       fixed("probing SSH without a knock"),
+	WindowWaiting: fixed("SSH's port accepts: waiting for the window to end"),
+	ProbeFailed:   func(a Args) []string { return []string{a.Err.Error()} },
+	OpenUnknocked: fixed("SSH is open with no knock"),
+	SSHAnswers:    func(a Args) []string { return []string{a.SSH.Summary()} },
+	SSHShut: func(a Args) []string {
+		short := fmt.Sprintf("SSH is %s", a.SSH.State)
+		long := short + " without a knock"
+		if a.SSH.RTT > 0 {
+			long += ", after " + phrase.Millis(time.Duration(a.SSH.RTT))
+		}
+		return []string{long, short}
+	},
+
+	OneClock:     fixed("loopback: there is only one clock"),
+	ClockAsking:  func(a Args) []string { return []string{strings.TrimSpace("asking " + addressText(a.Address))} },
+	ClockUnasked: fixed("no NTP server is configured; --ntp HOST asks one", "no NTP server named"),
+	ClockSilent:  fixed("not compared: the NTP servers did not answer"),
+	ClockOff: func(a Args) []string {
+		return []string{"off by " + phrase.Offset(-a.Offset) + ", as NTP says", phrase.Offset(-a.Offset) + " by NTP"}
+	},
+	ClockRight: func(a Args) []string {
+		return []string{fmt.Sprintf("right to %.3f s, as NTP says", (a.Offset.Abs() + a.Within).Seconds()), phrase.Offset(-a.Offset) + " by NTP"}
+	},
+	ServerUntold: fixed("no source tells it"),
+	ServerTold:   func(a Args) []string { return []string{a.Clock.Summary(a.At)} },
+
+	Handshaking:   fixed("five knocks"),
+	HandshakeMade: handshakeText,
+	NoRoute:       fixed("no route to host"),
+	OneFamily:     fixed("there is no address of the other family", "no address to compare with"),
+
+	NoneRejected: fixed("no knock was rejected"),
+	NothingOnWay: fixed("loopback: there is nothing on the way", "loopback"),
+	Comparing:    fixed("comparing with ports outside the range"),
+	Compared: func(a Args) []string {
+		s := fmt.Sprintf("knocks %s, ports outside the range %s", a.Egress.Answer, answerList(a.Egress.Control))
+		if a.Egress.fromOther(a.Address) {
+			s += fmt.Sprintf("; %s rejects them", a.Egress.From)
+		}
+		return []string{s}
+	},
+
+	Scanning:      func(a Args) []string { return []string{a.Scan.Progress()} },
+	Scanned:       func(a Args) []string { return []string{a.Scan.Summary()} },
+	RepeatOpened:  fixed("the same handshake opens it when it is repeated"),
+	ScanPointless: fixed("the rules are made with another secret"),
+
+	NotNeeded:  func(a Args) []string { return []string{"not needed: " + string(a.Verdict)} },
+	TimeOver:   fixed("out of time"),
+	EndedEarly: fixed("ended early"),
+	CannotSend: fixed("this machine cannot send to the host"),
+}
+
+// fixed is a text without figures.
+func fixed(texts ...string) func(Args) []string { return func(Args) []string { return texts } }
+
+// Summary says how the check went in one lower-case line, of a skipped one why.
+func (c Check) Summary() string { return append(c.texts(), "")[0] }
+
+// Short has what Summary says in fewer words, the longest first, for columns of a
+// screen; empty where there is no shorter way to say it.
+func (c Check) Short() []string {
+	if all := c.texts(); len(all) > 1 {
+		return all[1:]
+	}
+	return nil
+}
+
+func (c Check) texts() []string {
+	text, known := checkTexts[c.Code]
+	if !known || c.Code == Scanning && c.Args.Scan == nil {
+		return nil
+	}
+	return text(c.Args)
+}
+
+// handshakeText says how the knocks and SSH were answered.
+func handshakeText(a Args) []string {
+	r := a.Handshake
+	answered := fmt.Sprintf("%s, SSH %s", answerList(answers(r)), stateText(r.SSH.State))
+	long := "knocks " + answered
+	out := []string{long, long, answered}
+	switch n := len(r.Attempts); {
+	case r.Opened && r.OpenedBy > 0:
+		out[0] += fmt.Sprintf(", by attempt %d", r.OpenedBy+1)
+	case !r.Opened && n > 1:
+		out[0] += fmt.Sprintf(", after %d attempts", n)
+	}
+	return out
+}
+
+// addressText is an address, empty for none.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}

@@ -1,0 +1,101 @@
+package diag
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"rapport/diag/clock"
+	"rapport/knock/phrase"
+)
+
+// untilSet is the skew that opens the gate until a clock is set.
+func (e *Evidence) untilSet() string {
+	return "until then apply skew " + phrase.Duration(e.hourSkew()) + " here"
+}
+
+// untilKnown is the same where only the hour is known.
+func (e *Evidence) untilKnown() string {
+	return e.untilSet() + ", which is known to the hour only: a zone with half hours needs another"
+}
+
+func (e *Evidence) expects() string {
+	o, _ := e.opened()
+	return "it expects the sequence of " + clock.ShortHour(o.Hour)
+}
+
+// clockEvidence says how far the server's clock is off, and which sources say so.
+func (e *Evidence) clockEvidence() string {
+	var names []string
+	for _, r := range e.clock().Sources {
+		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
+			names = append(names, r.Name)
+		}
+	}
+	say := "say"
+	if len(names) == 1 {
+		say = "says"
+	}
+	return fmt.Sprintf("the server's clock is off by %s, as %s %s", phrase.Offset(e.clock().Skew), strings.Join(names, ", "), say)
+}
+
+// direction is a word for a server at an earlier hour than this client, or a later.
+func (e *Evidence) direction(earlier, later string) string {
+	if o, _ := e.opened(); o.Offset > 0 {
+		return later
+	}
+	return earlier
+}
+
+func clientProvenText(e *Evidence) Text {
+	o, _ := e.opened()
+	off := -e.clock().Local.Offset
+	return Text{fmt.Sprintf("this machine's clock is %s: the server's hour is %s", phrase.Ahead(off.Round(time.Second)), clock.ShortHour(o.Hour)),
+		"set this machine's clock: timedatectl set-ntp true; " + e.untilSet(), []string{"by NTP it is off by " + phrase.Offset(off), e.howOpened()}}
+}
+
+func clientClockText(e *Evidence) Text {
+	return Text{"this machine's clock is the wrong one", "set this machine's clock; " + e.untilSet(),
+		[]string{"it was not compared with anything: no NTP server is configured or was asked", e.howOpened()}}
+}
+
+func skewHereText(e *Evidence) Text {
+	return Text{"the skew set here, " + phrase.Duration(e.Target.Skew) + ", is wrong: the server is in this machine's own hour",
+		"set the skew here to " + phrase.Duration(e.hourSkew()), []string{"without that skew the handshake opens", e.howOpened()}}
+}
+
+func hourUnknownText(e *Evidence) Text {
+	o, _ := e.opened()
+	return Text{fmt.Sprintf("the server is at %s hour, %+d h: %s", e.direction("an earlier", "a later"), o.Offset, e.expects()),
+		"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; " + e.untilKnown(),
+		[]string{"no source tells the server's clock", e.howOpened()}}
+}
+
+func serverClockText(e *Evidence) Text {
+	c := e.clock()
+	t := Text{fmt.Sprintf("the server's clock is %s: %s", phrase.Ahead(c.Skew.Round(time.Second)), e.expects()),
+		"on the server: timedatectl set-ntp true; " + e.untilSet(), []string{e.clockEvidence()}}
+	if c.Local.Known {
+		t.Why = append(t.Why, "this machine's clock is right, as NTP says")
+	}
+	t.Why = append(t.Why, e.howOpened())
+	return t
+}
+
+func rulesStaleText(e *Evidence) Text {
+	return Text{fmt.Sprintf("the server's rules are stale: %s, though its clock is right", e.expects()),
+		"on the server: run the gate's refresh, and see why its timer or cron job did not; " +
+			fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(e.hourSkew())),
+		[]string{e.clockEvidence(), "by that clock, the hour of the rules is over", e.howOpened()}}
+}
+
+func rulesZoneText(e *Evidence) Text {
+	return Text{"the server's rules are of an earlier hour", "on the server: see that the rules are made with the UTC hour (date -u); " + e.untilKnown(),
+		[]string{"rules made in a time zone to the west look the same", e.howOpened()}}
+}
+
+func rulesZoneEastText(e *Evidence) Text {
+	return Text{fmt.Sprintf("the server's rules are of a later hour: %s, though its clock is right", e.expects()),
+		"on the server: see that the rules are made with the UTC hour (date -u); " + e.untilKnown(),
+		[]string{e.clockEvidence(), "rules made in a time zone to the east look the same", e.howOpened()}}
+}

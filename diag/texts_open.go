@@ -1,0 +1,97 @@
+package diag
+
+import (
+	"fmt"
+	"slices"
+
+	"rapport/knock"
+	"rapport/knock/gate/script"
+	"rapport/knock/phrase"
+)
+
+func otherSecretText(e *Evidence) Text {
+	return Text{"the server's rules are made with another secret", "use the same secret on both sides",
+		append(e.missingEvidence(), "the server's rules are made with another secret: no hour or range fits")}
+}
+
+func sequenceUsedText(*Evidence) Text {
+	return Text{"this hour's handshake was used up: the replay guard lets in only addresses that made it already",
+		"wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N",
+		[]string{"the rules have a replay guard, and expect the very sequence that was sent"}}
+}
+
+// unexplainedText says what speaks for which cause, and which evidence is missing.
+func unexplainedText(e *Evidence) Text {
+	if e.outcome() != staysShut {
+		return Text{Why: []string{"something else that looks the same"}}
+	}
+	t := Text{"none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
+		fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.Target.Addr.Port()),
+		e.missingEvidence()}
+	if e.Scan == nil {
+		t.Summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
+	}
+	if s := e.Scan; s != nil && s.BeyondGuard+s.Untried > 0 {
+		t.Summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
+	}
+	return t
+}
+
+// missingEvidence says what was seen of a gate that stays shut, and which evidence
+// would help.
+func (e *Evidence) missingEvidence() []string {
+	return slices.Concat(e.sshEvidence(), e.scanEvidence(), e.missing())
+}
+
+// sshEvidence says what the knocks and SSH answered.
+func (e *Evidence) sshEvidence() []string {
+	h := e.Handshake
+	all := []string{"SSH is " + stateText(h.SSH.State) + " before and after the handshake"}
+	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
+		all[0] = "all knocks stay silent, as at a gate, and SSH is " + stateText(h.SSH.State)
+	}
+	rejected, _ := answered(h, knock.Refused)
+	sshAlone := h.SSH.State == knock.SSHRefused && len(rejected) == 0
+	if e.shutState() == knock.SSHUnreachable || e.shutState() == knock.SSHRefused && sshAlone {
+		all = append(all, "SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too")
+	}
+	return all
+}
+
+// scanEvidence says what the scan tried, and what it could not try.
+func (e *Evidence) scanEvidence() (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if s := e.Scan; s != nil {
+		switch {
+		case s.Opened != nil:
+		case !s.Stopped.IsZero():
+			say("the scan ended early: %s", s.Stopped)
+		default:
+			say("%d candidates did not open it, %d hours back and %d ahead", s.Candidates-s.Untried, e.Past, e.Future)
+		}
+		if s.BeyondGuard > 0 {
+			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)
+		}
+		if s.Untried > 0 {
+			say("missing: there was no time for %s, since the gate's sweep guard forgives %d wrong ports a minute", phrase.Plural(s.Untried, "candidate"), e.Target.SweepGuard)
+		}
+	}
+	for _, r := range e.openedOnce() {
+		say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
+	}
+	return all
+}
+
+// missing says which evidence would help.
+func (e *Evidence) missing() (all []string) {
+	if e.Future == 0 {
+		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
+	}
+	if !e.clock().Known {
+		all = append(all, "missing: no source tells the server's clock")
+	}
+	if e.Rules == nil {
+		all = append(all, "missing: the server's rules; --rules FILE reads them")
+	}
+	return append(all, e.untriedText()...)
+}
