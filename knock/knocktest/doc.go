@@ -16,9 +16,11 @@
 //
 // Servers may have faults, for programs that diagnose them. [Options] has those of
 // the server itself. ServeClocks adds services that tell the time, ServeSSH replaces
-// sshd. A [Router] blocks, intercepts and translates, a [Path] delays, loses,
-// duplicates and reorders packets, Lose loses chosen SYNs, [Script] loads rules that
-// are not the article's, and [NewResolver] resolves the test's names.
+// sshd. A [Router] blocks, intercepts, limits and translates, a [Path] delays, loses,
+// duplicates and reorders packets, Lose loses chosen SYNs, LimitSYNs and BanScanners
+// are what servers do to clients in a hurry, [Phases] and [Script] are gates that are
+// not the article's, SplitRoute and BlockHere change the test's own machine, and
+// [NewResolver] resolves the test's names.
 //
 // Everything is removed at the end of the test, and when the test process ends or
 // is killed: the first process of a host reads from a pipe of the test process, and

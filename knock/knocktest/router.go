@@ -65,7 +65,7 @@ func (r *Router) routes() [2][]string {
 func (r *Router) Block(t testing.TB, how Refusal, ports Ports) {
 	t.Helper()
 	for i, verdict := range [...]string{refusals[how].v4, refusals[how].v6} {
-		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -p tcp --dport %s -j %s", tables[i], ports, verdict))
+		r.Run(t, "sh", "-c", fmt.Sprintf("%s -w -A FORWARD -i eth0 -p tcp --dport %s -j %s", tables[i], ports, verdict))
 	}
 }
 
