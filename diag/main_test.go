@@ -12,9 +12,11 @@ import (
 // ICMP is allowed.
 func TestMain(m *testing.M) {
 	// Most of a diagnosis is waiting: for silence, and for windows to end. Fuzzing
-	// waits for nothing.
+	// waits for nothing, and whoever says -parallel knows better.
 	flag.Parse()
-	if flag.Lookup("test.fuzz").Value.String() == "" {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if flag.Lookup("test.fuzz").Value.String() == "" && !given {
 		_ = flag.Set("test.parallel", "8")
 	}
 	knocktest.Main(m)
