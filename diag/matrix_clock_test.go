@@ -1,0 +1,61 @@
+package diag_test
+
+import (
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock/knocktest"
+)
+
+// clockFaults have several clocks that disagree, and clocks next to stale rules.
+func clockFaults(t *testing.T) []fault {
+	hour := time.Hour
+	at := func(h int) knocktest.Options { return knocktest.Options{At: shift(time.Duration(h) * hour)} }
+	http := func(shift time.Duration) knocktest.Clocks { return knocktest.Clocks{HTTP: true, Shift: shift} }
+	ntp := func(shift time.Duration) knocktest.Clocks { return knocktest.Clocks{NTP: true, Shift: shift} }
+	andNTP := func(shift time.Duration) breaking {
+		return func(t *testing.T, s *knocktest.Server, p *patient) {
+			s.ServeClocks(t, knocktest.Clocks{NTP: true, Shift: shift, Clock: p.doctor.Client.Clock})
+		}
+	}
+	offset := func(n int) func(diag.Report) bool {
+		return func(r diag.Report) bool { o := r.Verdict.Detail.HourOffset; return o != nil && *o == n }
+	}
+	v6 := func(o knocktest.Options) knocktest.Options { o.Refusal = knocktest.Reset; return o }
+	after := morning.Add(33 * time.Minute) // three minutes after the hour change
+	clockOrRules := []diag.Code{diag.ServerBehind, diag.HourBehind, diag.RulesStale}
+	lesser := knocktest.NewRange(t, 10000, 10998)
+	return []fault{
+		{name: "http of a machine 2 h ahead, and nothing else", clocks: http(2 * hour), want: diag.Opens},
+		{name: "http of a machine 2 h behind, and nothing else, IPv6", clocks: http(-2 * hour), want: diag.Opens, breaks: overIPv6},
+		{name: "ntp of a machine 41 min behind, and nothing else", clocks: ntp(-41 * time.Minute), want: diag.Opens},
+		{name: "http of a machine 5 min ahead, and nothing else, 4 min before the hour change", at: morning.Add(26 * time.Minute), clocks: http(5 * time.Minute), want: diag.Opens},
+		{name: "http says 5 h behind, the gate 3 h", server: at(-3), clocks: http(-5 * hour), want: diag.HourBehind, opens: true, also: offset(-3)},
+		{name: "http says 2 h ahead, the gate is 3 h behind", server: at(-3), clocks: http(2 * hour), want: diag.HourBehind, opens: true, also: offset(-3)},
+		{name: "http says 2 h behind, the gate 4 h, IPv6", server: at(-4), clocks: http(-2 * hour), want: diag.HourBehind, or: []diag.Code{diag.RulesStale}, opens: true, breaks: overIPv6, also: offset(-4)},
+		{name: "http is right, ntp and the gate are 3 h behind", server: at(-3), clocks: http(0), among: clockOrRules, breaks: andNTP(-3 * hour), also: offset(-3)},
+		{name: "ntp is right, http and the gate are 3 h behind", server: at(-3), clocks: http(-3 * hour), among: clockOrRules, breaks: andNTP(0), also: offset(-3)},
+		{name: "http and ntp are right, the gate is 3 h behind", server: at(-3), clocks: http(0), want: diag.RulesStale, opens: true, breaks: andNTP(0), also: offset(-3)},
+		{name: "http and ntp and the gate are 3 h behind", server: at(-3), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: andNTP(-3 * hour), also: offset(-3)},
+		{name: "http says 20 min behind, the gate 3 h", server: at(-3), clocks: http(-20 * time.Minute), want: diag.RulesStale, or: []diag.Code{diag.HourBehind}, opens: true, also: offset(-3)},
+		{name: "clock 3 h behind (http), IPv6, at a gate that rejects", server: v6(at(-3)), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: overIPv6, also: offset(-3)},
+		{name: "refresh 3 h ago (http), IPv6, at a gate that rejects", server: v6(at(-3)), clocks: http(0), want: diag.RulesStale, opens: true, breaks: overIPv6, also: offset(-3)},
+		{name: "clock 41 min ahead (ntp), IPv6", server: knocktest.Options{At: shift(41 * time.Minute)}, clocks: ntp(41 * time.Minute), want: diag.ServerAhead, opens: true, breaks: overIPv6, also: offset(1)},
+		{name: "refresh 3 h ago (http), and top port one less", server: knocktest.Options{At: shift(-3 * hour), Range: lesser}, clocks: http(0), want: diag.RulesStale, opens: true, also: offset(-3)},
+		{name: "refresh 3 h ago (http), 200 ms away", server: knocktest.Options{At: shift(-3 * hour), Path: knocktest.Path{Delay: 100 * time.Millisecond}}, clocks: http(0), want: diag.RulesStale, opens: true, also: offset(-3)},
+
+		{name: "the refresh is 3 min late (http)", at: after, server: knocktest.Options{At: morning}, clocks: http(0), want: diag.RulesStale, opens: true, also: offset(-1)},
+		{name: "the refresh is 3 min late (ntp), IPv6", at: after, server: knocktest.Options{At: morning}, clocks: ntp(0), want: diag.RulesStale, opens: true, breaks: overIPv6, also: offset(-1)},
+		{name: "the refresh is 3 min late, no clock", at: after, server: knocktest.Options{At: morning}, want: diag.HourBehind, opens: true, also: offset(-1)},
+		{name: "clock 5 min behind, 3 min after the hour change (http)", at: after, server: knocktest.Options{At: after.Add(-5 * time.Minute)}, clocks: http(-5 * time.Minute), want: diag.ServerBehind, opens: true, also: offset(-1)},
+		{name: "clock 5 min ahead, 3 min before the hour change (ntp)", at: morning.Add(27 * time.Minute), server: knocktest.Options{At: morning.Add(32 * time.Minute)}, clocks: ntp(5 * time.Minute), want: diag.ServerAhead, opens: true, also: offset(1)},
+
+		{name: "this machine 2 h ahead (ntp), and refresh 3 h ago", server: at(-5), clocks: ntp(-2 * hour), want: diag.ClientAhead, or: []diag.Code{diag.RulesStale, diag.HourBehind}, opens: true, breaks: asksServer, also: func(r diag.Report) bool {
+			return possible(diag.ClientAhead)(r) && possible(diag.RulesStale)(r)
+		}},
+		{name: "this machine 2 h ahead (ntp), IPv6", server: at(-2), clocks: ntp(-2 * hour), want: diag.ClientAhead, opens: true, breaks: both(overIPv6, asksServer), also: offset(-2)},
+		{name: "this machine is right (ntp), the clock and the gate are 3 h behind (http)", server: at(-3), clocks: http(-3 * hour), among: clockOrRules, breaks: both(asksServer, andNTP(0)), also: offset(-3)},
+		{name: "this machine 20 min ahead (ntp), same hour", clocks: ntp(-20 * time.Minute), want: diag.Opens, breaks: asksServer},
+	}
+}
