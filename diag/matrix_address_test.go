@@ -1,0 +1,92 @@
+package diag_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/knocktest"
+)
+
+// named gives the server a name with the addresses that pick returns.
+func named(f knock.Family, pick func(s *knocktest.Server) []netip.Addr) breaking {
+	return func(t *testing.T, s *knocktest.Server, p *patient) {
+		p.host.Address, p.host.Family = "many.test", f
+		p.doctor.Client.Resolver = knocktest.NewResolver(t, map[string][]netip.Addr{"many.test": pick(s)})
+	}
+}
+
+// addressFaults are networks where not all packets come from or go to one address.
+func addressFaults(_ *testing.T) []fault {
+	stale := shift(-3 * time.Hour)
+	router := func(how func(*knocktest.Router, *testing.T)) breaking {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) { how(s.Router, t) }
+	}
+	masquerade := router(func(r *knocktest.Router, t *testing.T) { r.Masquerade(t) })
+	pool := func(n int) breaking { return router(func(r *knocktest.Router, t *testing.T) { r.Pool(t, n) }) }
+	moves := func(ports knocktest.Ports) breaking {
+		return router(func(r *knocktest.Router, t *testing.T) { r.MoveSource(t, ports) })
+	}
+	splits := func(ports knocktest.Ports) breaking {
+		return func(t *testing.T, s *knocktest.Server, p *patient) {
+			a, _ := netip.ParseAddr(p.host.Address)
+			s.SplitRoute(t, a, ports)
+		}
+	}
+	routed := func(o knocktest.Options) knocktest.Options { o.Router = true; return o }
+	hidden := []diag.Code{diag.Unexplained, addressChanges, diag.KnocksBlocked}
+	half := knocktest.Ports{First: 10000, Last: 10500}
+	tells := func(r diag.Report) bool { // the other family's state
+		c, _ := r.Check(diag.CheckFamily)
+		return c.Status == diag.Warn || c.Status == diag.Fail
+	}
+	here4 := func(s *knocktest.Server) netip.Addr { return s.Addr4 }
+	here6 := func(s *knocktest.Server) netip.Addr { return s.Addr6 }
+	nobody4 := func(s *knocktest.Server) netip.Addr { return s.Unused(s.Addr4) }
+	nobody6 := func(s *knocktest.Server) netip.Addr { return s.Unused(s.Addr6) }
+	noRoute6 := func(*knocktest.Server) netip.Addr { return netip.MustParseAddr("2001:db8::1") }
+	addrs := func(all ...func(*knocktest.Server) netip.Addr) func(*knocktest.Server) []netip.Addr {
+		return func(s *knocktest.Server) (list []netip.Addr) {
+			for _, f := range all {
+				list = append(list, f(s))
+			}
+			return list
+		}
+	}
+	return []fault{
+		{name: "NAT", server: knocktest.Options{Router: true}, want: diag.Opens, breaks: masquerade},
+		{name: "NAT, IPv6, at a gate that rejects", server: knocktest.Options{Router: true, Refusal: knocktest.Reset}, want: diag.Opens, breaks: both(overIPv6, masquerade)},
+		{name: "NAT, 3 h behind", server: routed(knocktest.Options{At: stale}), want: diag.HourBehind, opens: true, breaks: masquerade},
+		{name: "NAT by connection, two addresses", server: knocktest.Options{Router: true}, among: hidden, breaks: pool(2), also: possible(addressChanges)},
+		{name: "NAT by connection, four addresses, IPv6", server: knocktest.Options{Router: true}, among: hidden, breaks: both(overIPv6, pool(4)), also: possible(addressChanges)},
+		{name: "NAT by connection, 3 h behind", server: routed(knocktest.Options{At: stale}), among: hidden, breaks: pool(3), also: possible(addressChanges)},
+		{name: "NAT by connection, the rules are given", server: knocktest.Options{Router: true}, among: hidden, breaks: both(pool(3), givesRules), also: possible(addressChanges)},
+		{name: "NAT by port, a half of the range", server: knocktest.Options{Router: true}, among: hidden, breaks: moves(half), also: possible(addressChanges)},
+		{name: "NAT by port, SSH, at a gate that rejects", server: knocktest.Options{Router: true, Refusal: knocktest.Reset}, among: hidden, breaks: moves(knocktest.Port(22)), also: possible(addressChanges)},
+		{name: "NAT by port, SSH, the rules are given", server: knocktest.Options{Router: true}, among: hidden, breaks: both(moves(knocktest.Port(22)), givesRules), also: possible(addressChanges)},
+
+		{name: "a route of its own for SSH here", want: addressChanges, breaks: splits(knocktest.Port(22))},
+		{name: "a route of its own for SSH here, IPv6", want: addressChanges, breaks: both(overIPv6, splits(knocktest.Port(22)))},
+		{name: "a route of its own for a half of the range here", want: addressChanges, breaks: splits(half)},
+		{name: "a route of its own for SSH here, at a gate that rejects, 3 h behind", server: knocktest.Options{At: stale, Refusal: knocktest.Reset}, want: addressChanges, breaks: splits(knocktest.Port(22))},
+		{name: "a route of its own for other ports here", want: diag.Opens, breaks: splits(knocktest.Ports{First: 20000, Last: 30000})},
+
+		{name: "the first address of the name is dead", want: diag.HostUnreachable, breaks: named(knock.Family4, addrs(nobody4, here4)), also: saysNot("not tried")},
+		{name: "the IPv6 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(nobody6, here4))},
+		{name: "the IPv6 address of the name has no route", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(noRoute6, here4))},
+		{name: "the IPv4 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family4, addrs(here6, nobody4))},
+		{name: "the IPv6 address of the name is dead, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, or: []diag.Code{diag.FamilyMismatch}, opens: true, breaks: named(knock.Family6, addrs(nobody6, here4))},
+		{name: "all addresses of the name are dead", want: diag.HostUnreachable, breaks: named(knock.FamilyAuto, addrs(nobody4, nobody6))},
+		{name: "the second address of the name is dead", want: diag.Opens, breaks: named(knock.Family4, addrs(here4, nobody4))},
+
+		{name: "IPv6 is open to all", server: knocktest.Options{V6: knocktest.Unguarded}, want: diag.Opens, breaks: named(knock.Family4, addrs(here4, here6)), also: tells},
+		{name: "IPv4 is open to all", server: knocktest.Options{V4: knocktest.Unguarded}, want: diag.Opens, breaks: named(knock.Family6, addrs(here4, here6)), also: tells},
+		{name: "IPv6 is open to all, 3 h behind", server: knocktest.Options{V6: knocktest.Unguarded, At: stale}, want: diag.HourBehind, or: []diag.Code{diag.FamilyMismatch}, opens: true, breaks: named(knock.Family4, addrs(here4, here6)), also: tells},
+		{name: "a gate for IPv4 alone that rejects", server: knocktest.Options{V6: knocktest.Shut, Refusal: knocktest.Reset}, want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(here4, here6))},
+		{name: "the client is banned over IPv4 with a rejection", want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Run(t, "iptables", "-I", "INPUT", "-s", s.Client4.String(), "-j", "REJECT")
+		})},
+	}
+}
