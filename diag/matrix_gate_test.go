@@ -1,11 +1,16 @@
 package diag_test
 
 import (
+	"net"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/knocktest"
 )
 
@@ -68,5 +73,55 @@ func gateFaults(_ *testing.T) []fault {
 			givesRules(t, s, p)
 			s.Refresh(t, morning)
 		}},
+	}
+}
+
+// givesRules hands the server's rules to the doctor.
+func givesRules(t *testing.T, s *knocktest.Server, p *patient) {
+	f, err := gate.ReadRules(strings.NewReader(s.Run(t, "iptables-save") + s.Run(t, "ip6tables-save")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.doctor.Rules = &f
+}
+
+// scripted makes the server's gate the one of rapport's own script, on a host
+// that rejects nothing by itself: its closed ports are refused, SSH is dropped.
+func scripted(format script.Format, change func(*script.Rules)) func(*testing.T, *knocktest.Server, *patient) {
+	return func(t *testing.T, s *knocktest.Server, _ *patient) {
+		c := s.NewScript(t)
+		r := script.Rules{Format: format, Host: "server", Range: s.Range, SSHPort: s.SSHPort, Window: s.Window, Grace: script.DefaultGrace, SweepGuard: script.DefaultSweepGuard, SecretPath: c.SecretPath()}
+		if change != nil {
+			change(&r)
+		}
+		script, err := r.Script()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Install(t, script)
+		c.Run(t, "setup")
+	}
+}
+
+// usedUp makes the server's gate one with a replay guard for a single address,
+// which another client has taken, and hands the rules to the doctor.
+func usedUp(format script.Format) func(*testing.T, *knocktest.Server, *patient) {
+	return func(t *testing.T, s *knocktest.Server, p *patient) {
+		scripted(format, func(r *script.Rules) { r.ReplayGuard = 1 })(t, s, p)
+		other := net.Dialer{Timeout: 50 * time.Millisecond, LocalAddr: &net.TCPAddr{IP: s.NewAddress(t, s.Addr4).AsSlice()}}
+		for _, port := range s.Ports(t, knock.HourOf(morning)) {
+			if c, err := other.Dial("tcp", netip.AddrPortFrom(s.Addr4, port).String()); err == nil {
+				c.Close()
+			}
+		}
+		rules := s.Run(t, "iptables-save")
+		if format == script.NFT {
+			rules = s.Run(t, "nft", "list", "ruleset")
+		}
+		f, err := gate.ReadRules(strings.NewReader(rules))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.doctor.Rules = &f
 	}
 }

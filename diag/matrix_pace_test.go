@@ -68,6 +68,9 @@ func paceFaults(_ *testing.T) []fault {
 		{name: "this client is banned in silence", among: []diag.Code{diag.Unexplained, banned, diag.KnocksBlocked}, breaks: bannedInSilence},
 		{name: "this client is banned in silence, the rules are given", want: banned, or: []diag.Code{gateDiffers}, breaks: both(bannedInSilence, givesRules)},
 		{name: "another secret, at the gate of rapport rules", server: knocktest.Options{NoGate: true, Secret: "b4rf00"}, want: diag.Unexplained, breaks: scripted(script.IPTables, nil)},
+		{name: "3 h behind, at the gate of rapport rules, the guard is known", server: knocktest.Options{NoGate: true, At: stale}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.IPTables, nil), func(_ *testing.T, _ *knocktest.Server, p *patient) {
+			p.host.SweepGuard = script.DefaultSweepGuard
+		})},
 		{name: "26 h behind, at the gate of rapport rules", server: knocktest.Options{NoGate: true, At: shift(-26 * time.Hour)}, want: diag.HourBehind, opens: true, breaks: scripted(script.IPTables, nil)},
 	}
 }
