@@ -25,7 +25,7 @@ func healthyServers() []healthy {
 	behind := func(p knocktest.Path) knocktest.Options { return knocktest.Options{Window: window, Path: p} }
 	return []healthy{
 		{"plain", knocktest.Options{Window: time.Second}, nil, 10, 5},
-		{"20 % of the packets are lost", behind(knocktest.Path{Delay: 10 * time.Millisecond, Loss: 0.2}), nil, 4, 2},
+		{"20 % of the packets are lost", behind(knocktest.Path{Delay: 10 * time.Millisecond, Loss: 0.2}), nil, 10, 4},
 		{"600 ms away", behind(knocktest.Path{Delay: 300 * time.Millisecond}), nil, 4, 2},
 		{"NAT", knocktest.Options{Window: window, Router: true}, func(t *testing.T, s *knocktest.Server, _ *patient) { s.Router.Masquerade(t) }, 4, 2},
 		{"a slow banner", knocktest.Options{Window: window, NoSSHD: true}, serves(knocktest.SayAfter(3*time.Second, banner)), 4, 2},
@@ -35,7 +35,7 @@ func healthyServers() []healthy {
 	}
 }
 
-// TestHealthyServer diagnoses servers that have nothing, ninety times. Repeated
+// TestHealthyServer diagnoses servers that have nothing. Repeated
 // handshakes on a lossy path are no fault.
 func TestHealthyServer(t *testing.T) {
 	for _, x := range healthyServers() {
