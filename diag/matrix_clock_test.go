@@ -8,6 +8,16 @@ import (
 	"rapport/knock/knocktest"
 )
 
+// asksAnother makes a server of another host the one that this machine's clock is
+// compared with; its time is ahead of this machine's by shift.
+func asksAnother(shift time.Duration) breaking {
+	return func(t *testing.T, _ *knocktest.Server, p *patient) {
+		s := knocktest.NewServer(t, knocktest.Options{NoGate: true, NoSSHD: true})
+		s.ServeClocks(t, knocktest.Clocks{NTP: true, Shift: shift, Clock: p.doctor.Client.Clock})
+		p.host.NTP = []string{s.Addr4.String()}
+	}
+}
+
 // clockFaults have several clocks that disagree, and clocks next to stale rules.
 func clockFaults(t *testing.T) []fault {
 	hour := time.Hour
@@ -55,7 +65,12 @@ func clockFaults(t *testing.T) []fault {
 			return possible(diag.ClientAhead)(r) && possible(diag.RulesStale)(r)
 		}},
 		{name: "this machine 2 h ahead (ntp), IPv6", server: at(-2), clocks: ntp(-2 * hour), want: diag.ClientAhead, opens: true, breaks: both(overIPv6, asksServer), also: offset(-2)},
-		{name: "this machine is right (ntp), the clock and the gate are 3 h behind (http)", server: at(-3), clocks: http(-3 * hour), among: clockOrRules, breaks: both(asksServer, andNTP(0)), also: offset(-3)},
+		{name: "this machine 2 h ahead (ntp elsewhere), and refresh 3 h ago", server: at(-5), want: diag.ClientAhead, or: []diag.Code{diag.HourBehind, diag.RulesStale}, opens: true, breaks: asksAnother(-2 * hour), also: func(r diag.Report) bool {
+			return possible(diag.ClientAhead)(r) && offset(-5)(r)
+		}},
+		{name: "this machine 2 h behind (ntp elsewhere), IPv6, at a gate that rejects", server: v6(at(2)), want: diag.ClientBehind, opens: true, breaks: both(overIPv6, asksAnother(2*hour)), also: offset(2)},
+		{name: "this machine is right (ntp elsewhere), the clock and the gate are 3 h behind (http)", server: at(-3), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: asksAnother(0), also: offset(-3)},
+		{name: "this machine is right (ntp elsewhere), the gate is 3 h behind", server: at(-3), want: diag.HourBehind, opens: true, breaks: asksAnother(0), also: offset(-3)},
 		{name: "this machine 20 min ahead (ntp), same hour", clocks: ntp(-20 * time.Minute), want: diag.Opens, breaks: asksServer},
 	}
 }
