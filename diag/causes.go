@@ -18,6 +18,8 @@ type cause struct {
 	Code Code
 	// Later is the code instead where the server is at a later hour than this client.
 	Later Code
+	// CodeOf, if not nil, decides instead of both.
+	CodeOf func(*Evidence) Code
 	// When says that the evidence leaves room for the cause.
 	When func(*Evidence) bool
 	// Likelihood is how probable it would be under the cause to see what was seen.
@@ -38,6 +40,9 @@ const (
 // surely is the likelihood of a cause that cannot look otherwise.
 func surely(*Evidence) float64 { return always }
 
+// perhaps is the likelihood of a cause that may look otherwise as well.
+func perhaps(*Evidence) float64 { return possible }
+
 // causes is the table.
 func causes() []cause {
 	return slices.Concat(pathCauses(), sshCauses(), hourCauses(), settingCauses(), openQuestions())
@@ -46,43 +51,62 @@ func causes() []cause {
 // prior is how common a cause is among servers that are diagnosed, before anything
 // was seen. Only the ratio of causes that look alike matters.
 var prior = map[ID]float64{
-	"open":         0.30, // many only want to be sure
-	"already-open": 0.03, // gates get lost in reloads
-	"lossy-path":   0.05, // mobile networks and Wi-Fi
+	"open":         0.30,  // many only want to be sure
+	"already-open": 0.03,  // gates get lost in reloads
+	"window-left":  0.006, // somebody has just knocked, and the window is longer than known
+	"lossy-path":   0.05,  // mobile networks and Wi-Fi
 
 	"dns-failure": 0.05, // a name mistyped, or a resolver that is away
 	"no-route":    0.06, // an address mistyped, or a network that is away
 
 	"server-clock":        0.05,  // virtual machines that slept, and boards without a battery
 	"client-clock":        0.015, // a desktop's clock shows, and breaks the web besides
+	"client-clock-proven": 0.015, // the same
+	"client-clock-also":   0.015, // the same
 	"rules-stale":         0.08,  // a cron job that failed: nothing else shows it
 	"rules-zone":          0.02,  // local time in place of UTC: never worked
 	"rules-zone-east":     0.02,  // the same
-	"client-clock-proven": 0.015, // as client-clock
 	"hour-unknown":        0.13,  // server-clock and rules-stale together
+	"hour-elsewhere":      0.13,  // the same: the clock that was read is another machine's
+	"clock-doubtful":      0.05,  // server-clock, where its sources contradict each other
+	"stale-doubtful":      0.08,  // rules-stale, where they do
 	"skew-here":           0.05,  // a skew that outlived its reason
 	"hours-ahead":         0.03,  // clocks lag more often than they lead
-	"range":               0.06,  // two files to keep alike
-	"variant":             0.05,  // echo without -n, editors, phones
-	"family":              0.04,  // ip6tables forgotten
-	"sequence-used":       0.40,  // where the rules have the guard, it is the first suspect
-	"other-secret":        0.08,  // typed twice
-	"ssh-down":            0.05,  // or on another port
-	"ssh-refusing":        0.03,  // penalties of sshd 9.8
-	"refusing-before":     0.03,  // the same
-	"ssh-silent":          0.02,  // a resolver that sshd waits for, a missing ESTABLISHED rule
-	"not-ssh":             0.02,  // a web server on the port, a wrong port
 
-	"blocked":     0.06, // company networks, hotels
-	"intercepted": 0.02, // transparent proxies, tarpits
-	"dropped":     0.05, // as blocked, without an answer
-	"alike":       0.02, // as blocked, and other ports answer like that too
+	"range":          0.06, // two files to keep alike
+	"variant":        0.05, // echo without -n, editors, phones
+	"family":         0.04, // ip6tables forgotten
+	"other-ssh-port": 0.50, // the text of the rules shows it
+	"sequence-used":  0.40, // where the rules have the guard, it is the first suspect
+	"other-secret":   0.08, // typed twice
+	"rules-problem":  0.50, // the text of the rules shows it
+	"not-arriving":   0.15, // rules that fit leave the path, or another rule
+	"gate-unseen":    0.05, // gates are written by hand
+	"order-slips":    0.03, // the same, where the order alone differs
+
+	"ssh-down":          0.05, // or on another port
+	"ssh-refusing":      0.03, // penalties of sshd 9.8
+	"refusing-before":   0.03, // the same
+	"ssh-silent":        0.02, // a resolver that sshd waits for, a missing ESTABLISHED rule
+	"not-ssh":           0.02, // a web server on the port, a wrong port
+	"silent-unknocked":  0.02, // as ssh-silent
+	"tarpit":            0.02, // a trap for scanners, or a proxy
+	"not-ssh-unknocked": 0.02, // as not-ssh
+
+	"blocked":          0.06, // company networks, hotels
+	"intercepted":      0.02, // transparent proxies, tarpits
+	"dropped":          0.05, // as blocked, without an answer
+	"alike":            0.05, // as blocked, and other ports answer like that too
+	"some-accept":      0.05, // as intercepted, or a service in front of the gate
+	"rate-limited":     0.03, // hosters that fight scans
+	"banned":           0.03, // fail2ban and its like
+	"addresses":        0.03, // VPNs with exceptions, two uplinks
+	"addresses-unseen": 0.05, // carriers' NAT
+	"pool-luck":        0.05, // the same
 
 	"lost-twice": 0.03, // a hit that did not repeat: somebody else's knocks, or loss
 	"repeated":   0.05, // as lossy-path
 
-	"rules-problem": 0.15, // the text of the rules shows it
-	"not-arriving":  0.15, // rules that fit leave the path, or another rule
 	"nothing-tried": 1,    // no other row is possible
 	"unexplained":   0.15, // anything else
 }
@@ -113,16 +137,29 @@ func (e *Evidence) Judge() (Verdict, []Cause) {
 		}
 		ranked = append(ranked, Cause{ID: w.ID, Code: w.code(e), Likelihood: math.Floor(1000*min(share, mostShare)) / 1000})
 	}
-	return e.verdict(all[0].cause), ranked
+	v := e.verdict(all[0].cause)
+	for _, id := range append(slices.Clone(v.Also), v.Then) {
+		for _, c := range causes() {
+			if c.ID == id { // it holds with the verdict, which has its share but for this
+				ranked[0].Likelihood -= partShare
+				ranked = append(ranked, Cause{ID: id, Code: c.code(e), Likelihood: partShare})
+			}
+		}
+	}
+	return v, ranked
 }
 
 const (
 	leastShare = 0.02 // below this a cause is not worth a line
+	partShare  = 0.01 // of a cause that is a part of the verdict
 	mostShare  = 0.99 // no verdict is surer than the program is right
 )
 
 // code is the cause's code for the direction of the server's hour.
 func (c cause) code(e *Evidence) Code {
+	if c.CodeOf != nil {
+		return c.CodeOf(e)
+	}
 	if o, ok := e.opened(); ok && o.Offset > 0 && c.Later != "" {
 		return c.Later
 	}
@@ -139,8 +176,11 @@ func (e *Evidence) verdict(c cause) Verdict {
 		v.Change = c.Change(e)
 	}
 	o, found := e.opened()
-	if !found || c.Change == nil {
+	if !found || c.Change == nil || e.outcome() != candidateOpens {
 		return v
+	}
+	if c.ID == "client-clock-also" {
+		v.Also = append(v.Also, e.restOfHours())
 	}
 	for _, s := range differences(e, o) {
 		if s != c.ID {

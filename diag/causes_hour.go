@@ -12,13 +12,16 @@ import (
 type hourSight int
 
 const (
-	ownHour      hourSight = iota // no other hour opens it
-	clientProven                  // by NTP this machine's clock is off, and the right time is in the server's hour
-	skewWrong                     // without the skew set here the hours are the same
-	clockUnknown                  // no source tells the server's clock
-	clockAgrees                   // the server's clock is in the hour that opens it
-	hourPassed                    // by the server's clock that hour is over
-	hourToCome                    // by the server's clock that hour has not begun
+	ownHour        hourSight = iota // no other hour opens it
+	clientProven                    // by NTP this machine's clock is off, and the right time is in the server's hour
+	clientAlso                      // by NTP it is off, and the right time is in neither hour
+	skewWrong                       // without the skew set here the hours are the same
+	clockUnknown                    // no source tells the server's clock
+	clocksDisagree                  // its sources contradict each other
+	clockAgrees                     // the server's clock is in the hour that opens it
+	clockElsewhere                  // the clock that was read fits neither that hour nor this machine's
+	hourPassed                      // by the server's clock that hour is over
+	hourToCome                      // by the server's clock that hour has not begun
 )
 
 // hourSight compares the hour that opened the gate with the clocks.
@@ -28,19 +31,60 @@ func (e *Evidence) hourSight() hourSight {
 		return ownHour
 	}
 	c := e.clock()
-	switch i := c.Interval(); {
+	now := e.Now
+	if c.Local.Known {
+		now = now.Add(c.Local.Offset)
+	}
+	i := c.Interval()
+	switch {
 	case e.clientOff(c.Local, o.Hour):
 		return clientProven
+	case c.Local.Known && knock.HourOf(now) != knock.HourOf(e.Now.Add(e.Target.Skew)) && e.Target.Skew == 0:
+		return clientAlso
 	case e.Target.Skew != 0 && o.Hour == knock.HourOf(e.Now):
 		return skewWrong
+	case !c.Known && tells(c) > 1:
+		return clocksDisagree
 	case !c.Known:
 		return clockUnknown
 	case e.allows(i, o.Hour):
 		return clockAgrees
+	case e.Now.Add(c.Skew).Sub(now).Abs() > farOff+c.Uncertainty:
+		return clockElsewhere
 	case o.Hour.Sub(knock.HourOf(e.Now.Add(i.Low))) < 0:
 		return hourPassed
 	}
 	return hourToCome
+}
+
+// farOff is how far a server's clock may be off for it to count as right.
+const farOff = 30 * time.Minute
+
+// tells returns how many sources tell the server's clock.
+func tells(c clock.Report) (n int) {
+	for _, r := range c.Sources {
+		if r.Of == clock.Server && r.Err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// restOfHours names what remains where this machine's clock explains a part of the
+// hours alone.
+func (e *Evidence) restOfHours() ID {
+	if c := e.clock(); c.Known && (c.Skew-c.Local.Offset).Abs() < farOff {
+		return "rules-stale"
+	}
+	return "hour-unknown"
+}
+
+// clientCode is the code for this machine's clock by what NTP says of it.
+func clientCode(e *Evidence) Code {
+	if e.clock().Local.Offset > 0 {
+		return ClientBehind
+	}
+	return ClientAhead
 }
 
 // clientOff reports whether NTP shows that this machine's clock is wrong, and that
@@ -71,10 +115,18 @@ func hourCauses() []cause {
 			return likelihood(e) * e.trust()
 		}, Detail: hourDetail, Change: hourChange}
 	}
+	also := row("client-clock-also", "", "", clientAlso, surely)
+	also.CodeOf = clientCode
 	return []cause{
+		also,
 		row("client-clock-proven", ClientAhead, ClientBehind, clientProven, surely),
+		row("hour-elsewhere", HourBehind, HourAhead, clockElsewhere, surely),
+		row("clock-doubtful", ServerBehind, ServerAhead, clocksDisagree, surely),
+		row("stale-doubtful", RulesStale, HourAhead, clocksDisagree, surely),
 		row("skew-here", HourBehind, HourAhead, skewWrong, surely),
-		row("hour-unknown", HourBehind, HourAhead, clockUnknown, surely),
+		{ID: "hour-unknown", Code: HourBehind, Later: HourAhead, When: func(e *Evidence) bool {
+			return e.hourSight() == clockUnknown || e.hourSight() == clocksDisagree
+		}, Likelihood: (*Evidence).trust, Detail: hourDetail, Change: hourChange},
 		row("server-clock", ServerBehind, ServerAhead, clockAgrees, surely),
 		row("client-clock", ClientAhead, ClientBehind, clockAgrees, func(e *Evidence) float64 {
 			if e.clock().Local.Known {
@@ -84,7 +136,7 @@ func hourCauses() []cause {
 		}),
 		row("rules-stale", RulesStale, "", hourPassed, surely),
 		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
-		row("rules-zone-east", "", HourAhead, hourToCome, surely),
+		row("rules-zone-east", HourBehind, HourAhead, hourToCome, surely),
 		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
 			return e.outcome() == staysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.otherSecret())
 		}, Likelihood: (*Evidence).neverOpened},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rapport/knock/gate"
+	"rapport/knock/hosts"
 )
 
 // otherSecret reports whether the server's rules are made with another secret.
@@ -14,16 +15,41 @@ func (e *Evidence) rulesFit() bool {
 	return e.outcome() == staysShut && e.Rules != nil && e.Rules.Candidate() != nil
 }
 
-// rulesProblem returns what the server's rules show to be wrong with them.
-func (e *Evidence) rulesProblem() (p gate.Problem, ok bool) {
-	if !e.rulesFit() {
-		return p, false
+// ownCauses are problems of rules for which there are causes of their own.
+var ownCauses = []string{"stale-hour", "hour-ahead", "secret-variant", "empty-secret", "ssh-port", "no-gate"}
+
+// rulesProblems returns what the server's rules show to be wrong with the gate.
+func (e *Evidence) rulesProblems() (all []gate.Problem) {
+	if e.Rules == nil || e.Rules.Gate == nil {
+		return nil
 	}
-	i := slices.IndexFunc(e.Rules.Problems, func(p gate.Problem) bool { return p.Severity == gate.SeverityError })
-	if i < 0 {
-		return p, false
+	for _, p := range e.Rules.Problems {
+		if p.Severity == gate.SeverityError && !slices.Contains(ownCauses, p.Code) {
+			all = append(all, p)
+		}
 	}
-	return e.Rules.Problems[i], true
+	return all
+}
+
+// wrongGate reports whether the server's rules show a gate that this client cannot
+// open.
+func (e *Evidence) wrongGate() bool {
+	return len(e.rulesProblems()) > 0 || e.Played != nil && !e.Played.Opened
+}
+
+// shutOut reports whether the server's rules open the gate to others, and not to this
+// address.
+func (e *Evidence) shutOut() bool {
+	return e.Played != nil && e.Played.Opened && e.PlayedHere != nil && !e.PlayedHere.Opened
+}
+
+// otherPort is the SSH port of the server's rules, 0 if it is this client's or is not
+// known.
+func (e *Evidence) otherPort() int {
+	if e.Rules == nil || e.Rules.Gate == nil || !slices.ContainsFunc(e.Rules.Problems, func(p gate.Problem) bool { return p.Code == "ssh-port" }) {
+		return 0
+	}
+	return e.Rules.Gate.SSHPort
 }
 
 // openQuestions are the causes of a gate that stays shut, and, in every other
@@ -32,13 +58,23 @@ func openQuestions() []cause {
 	shut := func(more func(*Evidence) bool) func(*Evidence) bool {
 		return func(e *Evidence) bool { return e.outcome() == staysShut && more(e) }
 	}
-	hasProblem := func(e *Evidence) bool { _, ok := e.rulesProblem(); return ok }
+	hasProblem := func(e *Evidence) bool { return e.wrongGate() || e.otherPort() != 0 }
 	return []cause{
-		{ID: "other-secret", Code: Unexplained, When: shut((*Evidence).otherSecret), Likelihood: surely},
+		{ID: "other-secret", Code: Unexplained, When: shut(func(e *Evidence) bool { return e.otherSecret() && !e.wrongGate() }), Likelihood: surely},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
 			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
 		}, Likelihood: surely},
-		{ID: "rules-problem", Code: Unexplained, When: hasProblem, Likelihood: surely},
+		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).wrongGate), Likelihood: surely, Detail: func(e *Evidence) (d Detail) {
+			for _, p := range e.rulesProblems() {
+				d.Differs = append(d.Differs, p.Code)
+			}
+			return d
+		}},
+		{ID: "other-ssh-port", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.otherPort() != 0 && !e.wrongGate() }), Likelihood: surely,
+			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
+			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.otherPort()} }},
+		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.loopback() }), Likelihood: (*Evidence).neverOpened},
+		{ID: "order-slips", Code: GateDiffers, When: func(e *Evidence) bool { return e.outcome() == opensLate && !e.loopback() }, Likelihood: perhaps},
 		{ID: "not-arriving", Code: Unexplained, When: func(e *Evidence) bool { return e.rulesFit() && !hasProblem(e) }, Likelihood: surely},
 		{ID: "nothing-tried", Code: Unexplained, When: at(nothingTried), Likelihood: surely},
 		{ID: "unexplained", Code: Unexplained, When: func(e *Evidence) bool {
@@ -49,6 +85,8 @@ func openQuestions() []cause {
 				switch {
 				case e.otherSecret():
 					return unseen
+				case e.fellSilent():
+					return rare
 				case len(e.openedOnce()) > 0:
 					return usual
 				}

@@ -2,9 +2,11 @@ package diag
 
 import (
 	"slices"
+	"time"
 
 	"rapport/diag/scan"
 	"rapport/knock"
+	"rapport/knock/hosts"
 )
 
 // outcome is what a run came to. One that keeps later steps from happening is
@@ -12,19 +14,26 @@ import (
 type outcome int
 
 const (
-	nothingTried   outcome = iota
-	nameFails              // the name has no address
-	routeFails             // there is no route to the host
-	opensUnknocked         // SSH is open, a window after the last knock too
-	refusesBefore          // sshd was reached without a knock, and refuses this address
-	opensAtOnce            // the handshake opens SSH
-	opensLate              // a repeated one does
-	knocksAccepted         // knock ports accept connections
-	sshBehind              // the gate opened, and SSH behind it does not work
-	knocksRejected         // something rejects the knocks and nothing else
-	candidateOpens         // another hour, range, secret variant or family opens it
-	staysShut              // nothing opens it
+	nothingTried    outcome = iota
+	nameFails               // the name has no address
+	routeFails              // there is no route to the host
+	opensUnknocked          // SSH is open, a window after the last knock too
+	refusesBefore           // sshd was reached without a knock, and refuses this address
+	silentUnknocked         // SSH's port accepts without a knock, and says nothing
+	othersUnknocked         // another service answers without a knock
+	opensAtOnce             // the handshake opens SSH
+	opensLate               // a repeated one does
+	opensSlowly             // one with wide gaps does, and many others did not
+	addressesDiffer         // packets leave this machine from several addresses
+	knocksAccepted          // knock ports accept connections
+	sshBehind               // the gate opened, and SSH behind it does not work
+	knocksRejected          // something rejects the knocks and nothing else
+	candidateOpens          // another hour, range, secret variant or family opens it
+	staysShut               // nothing opens it
 )
+
+// mostServices is how many of the five ports may be those of services.
+const mostServices = 2
 
 // outcome returns what the run came to.
 func (e *Evidence) outcome() outcome {
@@ -33,19 +42,25 @@ func (e *Evidence) outcome() outcome {
 	case e.NameError != nil:
 		return nameFails
 	case e.NoRoute != nil:
+		if o, ok := e.opened(); ok && o.family != e.family() {
+			return candidateOpens
+		}
 		return routeFails
-	case e.BeforeAgain.State == knock.SSHOpen:
-		return opensUnknocked
-	case h == nil && (e.BeforeAgain.State == knock.SSHRefusing || e.Before.State == knock.SSHRefusing):
-		return refusesBefore
-	case h == nil:
+	case e.BeforeAgain.State.Connected():
+		return map[knock.SSHState]outcome{knock.SSHOpen: opensUnknocked, knock.SSHRefusing: refusesBefore,
+			knock.SSHSilent: silentUnknocked, knock.SSHNotSSH: othersUnknocked}[e.BeforeAgain.State]
+	case h == nil || len(knocksOf(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
 		return nothingTried
 	case h.Opened && h.OpenedBy == 0:
 		return opensAtOnce
 	case h.Opened:
 		return opensLate
+	case e.Slow != nil && e.Slow.Opened:
+		return opensSlowly
+	case len(sources(h)) > 1:
+		return addressesDiffer
 	}
-	if ports, _ := answered(h, knock.Open); len(ports) > 0 && !e.loopback() {
+	if ports, _ := answered(h, knock.Open); len(ports) > mostServices && !e.loopback() {
 		return knocksAccepted
 	}
 	if e.behindGate(h.SSH) != "" {
@@ -79,15 +94,54 @@ func pathCauses() []cause {
 			return Detail{Ports: open}
 		}},
 		{ID: "blocked", Code: KnocksBlocked, When: at(knocksRejected), Likelihood: surely, Detail: ports},
+		{ID: "some-accept", Code: KnocksIntercepted, When: func(e *Evidence) bool {
+			open, _ := answered(e.Handshake, knock.Open)
+			return e.outcome() == staysShut && len(open) > 0 && !e.loopback()
+		}, Likelihood: (*Evidence).neverOpened},
+		{ID: "rate-limited", Code: RateLimited, When: at(opensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
+			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
+		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
+		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() }, Likelihood: bannedLikelihood},
+		{ID: "addresses", Code: AddressChanges, When: at(addressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: sources(e.Handshake)} }},
+		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() && !e.loopback() }, Likelihood: (*Evidence).neverOpened},
+		{ID: "pool-luck", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == opensLate && !e.loopback() }, Likelihood: perhaps},
 		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress == nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened},
 		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress != nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened, Detail: ports},
 	}
 }
 
 // neverOpened is how probable what was seen is under a cause that keeps the gate
-// shut: a hit that did not repeat is hardly ever seen.
+// shut from the beginning: a hit that did not repeat, or a server that falls silent
+// in between, is hardly ever seen.
 func (e *Evidence) neverOpened() float64 {
-	if len(e.openedOnce()) > 0 {
+	if len(e.openedOnce()) > 0 || e.fellSilent() {
+		return rare
+	}
+	return always
+}
+
+// fellSilent reports whether the server answers otherwise than at first, without a
+// knock.
+func (e *Evidence) fellSilent() bool {
+	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.shutState() {
+		return true
+	}
+	if e.Scan == nil || e.loopback() {
+		return false
+	}
+	why := e.Scan.Stopped.Reason
+	return why == scan.Changed || why == scan.Rejected && e.shutState() != knock.SSHUnreachable
+}
+
+// bannedLikelihood: a server that still answers as at first has banned nobody.
+func bannedLikelihood(e *Evidence) float64 {
+	answers := e.After.State == e.shutState() && (e.After.State == knock.SSHRefused || e.After.State == knock.SSHUnreachable)
+	switch {
+	case e.fellSilent(), e.shutOut():
+		return always
+	case answers && len(e.openedOnce()) == 0, e.loopback():
+		return unseen
+	case len(e.openedOnce()) > 0:
 		return rare
 	}
 	return always

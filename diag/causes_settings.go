@@ -19,6 +19,9 @@ func differences(e *Evidence, o opening) (all []ID) {
 	if o.family != e.family() {
 		all = append(all, "family")
 	}
+	if e.otherPort() != 0 {
+		all = append(all, "other-ssh-port")
+	}
 	return all
 }
 
@@ -51,5 +54,5 @@ func settingDetail(e *Evidence) (d Detail) {
 
 func settingChange(e *Evidence) hosts.Change {
 	d := settingDetail(e)
-	return hosts.Change{Range: d.ServerRange, Family: d.Works}
+	return hosts.Change{Range: d.ServerRange, Family: d.Works, SSHPort: e.otherPort()}
 }

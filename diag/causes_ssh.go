@@ -10,7 +10,16 @@ func sshCauses() []cause {
 	}
 	return []cause{
 		{ID: "open", Code: Opens, When: at(opensAtOnce), Likelihood: surely},
-		{ID: "already-open", Code: AlreadyOpen, When: at(opensUnknocked), Likelihood: surely},
+		{ID: "already-open", Code: AlreadyOpen, When: at(opensUnknocked), Likelihood: func(e *Evidence) float64 {
+			if e.Waited {
+				return always
+			}
+			return usual
+		}},
+		{ID: "window-left", Code: Opens, When: at(opensUnknocked), Likelihood: surely},
+		{ID: "silent-unknocked", Code: SSHSilent, When: at(silentUnknocked), Likelihood: surely},
+		{ID: "tarpit", Code: KnocksIntercepted, When: at(silentUnknocked), Likelihood: surely},
+		{ID: "not-ssh-unknocked", Code: SSHSilent, When: at(othersUnknocked), Likelihood: surely, Detail: said},
 		{ID: "lossy-path", Code: LossyPath, When: at(opensLate), Likelihood: surely, Detail: func(e *Evidence) Detail {
 			return Detail{Loss: lost(e.Handshake.OpenedBy)}
 		}},
@@ -53,6 +62,9 @@ func (e *Evidence) behindGate(s knock.SSH) ID {
 	case knock.SSHNotSSH:
 		return "not-ssh"
 	case knock.SSHRefused:
+		if refused, _ := answered(e.Handshake, knock.Refused); len(refused) > 0 && !e.loopback() {
+			return "" // as those are: something limits or rejects
+		}
 		if before == knock.SSHFiltered || before == knock.SSHUnreachable || e.acceptedKnocks(e.Handshake) == knock.Knocks {
 			return "ssh-down"
 		}

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
-	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
@@ -52,58 +50,6 @@ func (x *run) resolve(ctx context.Context) error {
 		e.OtherAddr, e.Untried = other, untried
 	})
 	return nil
-}
-
-// readClocks starts to read the clocks, beside the other checks.
-func (x *run) readClocks(ctx context.Context) {
-	addr := x.e.Target.Addr.Addr()
-	if addr.IsLoopback() {
-		// A time service here has this machine's clock, not a stand-in's.
-		x.skip(CheckLocal, OneClock, Args{})
-		x.skip(CheckServer, OneClock, Args{})
-		return
-	}
-	c := clock.Clocks{Now: x.Client.Clock, NTP: x.host.NTP}
-	local := step{}
-	if len(c.NTP) > 0 {
-		local = x.begin(CheckLocal, ClockAsking, Args{})
-	} else {
-		x.skip(CheckLocal, ClockUnasked, Args{})
-	}
-	server := x.begin(CheckServer, ClockAsking, Args{Address: addr})
-	skew, at := x.e.Target.Skew, x.e.Now
-	x.clocks.Go(func() {
-		var so clock.Report
-		r, err := c.Read(ctx, x.host.Lookup(), addr, func(reading clock.Reading) {
-			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())
-			so.Add(reading)
-			shown := so
-			x.learn(func(e *Evidence) { e.Clock = &shown })
-		})
-		x.clockErr = err
-		switch l, a := r.Local, (Args{Offset: r.Local.Offset, Within: r.Local.Uncertainty}); {
-		case len(c.NTP) == 0:
-		case err != nil:
-			local.end(Skipped, EndedEarly, Args{}, nil)
-		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			local.end(Warn, ClockOff, a, nil)
-		case l.Known:
-			local.end(OK, ClockRight, a, nil)
-		default:
-			local.end(Warn, ClockSilent, Args{}, nil)
-		}
-		record := func(e *Evidence) { e.Clock = &r }
-		switch a := (Args{Clock: &r, At: at}); {
-		case err != nil:
-			server.end(Skipped, EndedEarly, Args{}, record)
-		case !r.Known:
-			server.end(Skipped, ServerUntold, Args{}, record)
-		case (r.Skew - skew).Abs() > r.Uncertainty+2*time.Second:
-			server.end(Warn, ServerTold, a, record)
-		default:
-			server.end(OK, ServerTold, a, record)
-		}
-	})
 }
 
 // readRules finds the hour, range and secret variant of the server's rules.
@@ -152,51 +98,62 @@ func (x *run) probe(ctx context.Context, limit time.Duration) (knock.SSH, error)
 	return r.SSH, err
 }
 
+const (
+	// firstProbe is how long the first probe waits: the handshake makes another one
+	// before its knocks, so that one lost packet decides nothing.
+	firstProbe = 400 * time.Millisecond
+	// bannerWait is how long a banner is awaited: some servers ask a name server first.
+	bannerWait = 4 * time.Second
+	// longestWait is the longest window whose end is waited for.
+	longestWait = 8 * time.Second
+)
+
 // probeFirst checks whether SSH answers without a knock. done says that this
 // explains the failure.
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	s := x.begin(CheckBefore, Probing, Args{})
-	now, err := x.probe(ctx, time.Second)
+	now, err := x.probe(ctx, firstProbe)
 	if err != nil {
 		return false, err
 	}
 	x.learn(func(e *Evidence) { e.Before = now })
-	if now.State == knock.SSHOpen || now.State == knock.SSHSilent {
-		// The window of an earlier handshake may still be open. SSHSilent may be a
-		// path that is too slow for a banner within the limit.
-		x.update(func(r *Report) { r.check(s.id).Code = WindowWaiting })
-		if !knock.Wait(ctx, x.e.Target.Window+time.Second) {
-			return false, context.Cause(ctx)
-		}
-		again, err := x.probe(ctx, 4*time.Second) // its banner may be slow
-		if err != nil {
+	if now.State.Connected() {
+		if now, err = x.probeAgain(ctx, s); err != nil {
 			return false, err
-		}
-		x.learn(func(e *Evidence) { e.BeforeAgain = again })
-		if again.State != knock.SSHUnknown {
-			now = again
 		}
 	}
 	switch {
 	case x.e.NoRoute != nil:
 		s.end(Fail, ProbeFailed, Args{Err: x.e.NoRoute}, nil)
-		return true, nil
-	case x.e.BeforeAgain.State == knock.SSHOpen:
+		return false, nil
+	case now.State == knock.SSHOpen:
 		s.end(Fail, OpenUnknocked, Args{}, nil)
-		return true, nil
-	case now.State == knock.SSHRefusing:
-		s.end(Fail, SSHAnswers, Args{SSH: now}, nil)
-		return true, nil
 	case now.State.Connected():
-		s.end(Warn, SSHAnswers, Args{SSH: now}, nil)
+		s.end(Fail, SSHAnswers, Args{SSH: now}, nil)
 	default:
 		s.end(OK, SSHShut, Args{SSH: now}, nil)
 	}
-	return false, nil
+	return now.State.Connected(), nil
+}
+
+// probeAgain probes SSH once more, after the window of an earlier handshake has
+// ended. A long window is not waited for.
+func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
+	x.update(func(r *Report) { r.check(s.id).Code = WindowWaiting })
+	wait := x.e.Target.Window + time.Second
+	if !knock.Wait(ctx, min(wait, longestWait)) {
+		return knock.SSH{}, context.Cause(ctx)
+	}
+	again, err := x.probe(ctx, bannerWait)
+	if err != nil {
+		return again, err
+	}
+	x.learn(func(e *Evidence) { e.BeforeAgain, e.Waited = again, wait <= longestWait })
+	return again, nil
 }
 
 // knock makes a handshake. No route to the host is evidence, not an error.
-func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.Duration) (*knock.Report, error) {
+func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Options) (*knock.Report, error) {
 	s := x.begin(id, Handshaking, Args{})
 	record := func(r *knock.Report) func(*Evidence) {
 		return func(e *Evidence) {
@@ -207,7 +164,7 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 			}
 		}
 	}
-	r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: gaps}, func(e knock.Event) { x.learn(record(&e.Report)) })
+	r, err := x.Client.Knock(ctx, t, o, func(e knock.Event) { x.learn(record(&e.Report)) })
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		s.end(Fail, NoRoute, Args{}, func(e *Evidence) {
@@ -233,10 +190,35 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, gaps []time.
 	return &r, nil
 }
 
+// handshake makes the handshake. Where SSH turns out to accept before its first knock,
+// the probe before that was lost: then it is probed again after the window. done says
+// that SSH accepts without a knock.
+func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err error) {
+	for {
+		r, err := x.knock(ctx, CheckHandshake, x.e.Target, o)
+		if err != nil || !r.Before.State.Connected() || x.e.BeforeAgain.State != knock.SSHUnknown {
+			return false, err
+		}
+		s := x.begin(CheckBefore, Probing, Args{})
+		again, err := x.probeAgain(ctx, s)
+		switch {
+		case err != nil:
+			return false, err
+		case again.State == knock.SSHOpen:
+			s.end(Fail, OpenUnknocked, Args{}, nil)
+			return true, nil
+		case again.State.Connected():
+			s.end(Fail, SSHAnswers, Args{SSH: again}, nil)
+			return true, nil
+		}
+		s.end(OK, SSHShut, Args{SSH: again}, nil)
+	}
+}
+
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
 	switch x.e.outcome() {
-	case opensAtOnce, opensLate, knocksAccepted, sshBehind:
+	case opensAtOnce, opensLate, knocksAccepted, sshBehind, addressesDiffer:
 		return true
 	}
 	return false
@@ -249,30 +231,4 @@ func (x *run) gaps() []time.Duration {
 		gaps[i] = max(gaps[i], x.e.Target.Gap)
 	}
 	return gaps
-}
-
-// repeat makes the handshake with the attempts that the first one left out. The
-// report covers all of them.
-func (x *run) repeat(ctx context.Context) (done bool, err error) {
-	first := x.e.Handshake
-	if len(first.Attempts) > 1 {
-		return false, nil // it had all of them
-	}
-	o := knock.Options{Gaps: x.gaps()[1:], RTT: time.Duration(x.e.Before.RTT)}
-	r, err := x.Client.Knock(ctx, x.e.Target, o, nil)
-	if err == nil && r.Before.State.Connected() { // the scan opened it, and did not see that
-		if !knock.Wait(ctx, x.e.Target.Window+time.Second) {
-			return false, context.Cause(ctx)
-		}
-		r, err = x.Client.Knock(ctx, x.e.Target, o, nil)
-	}
-	if err != nil || r.Before.State.Connected() {
-		return false, err
-	}
-	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
-	r.Before = first.Before
-	r.Attempts = slices.Concat(first.Attempts, r.Attempts)
-	r.OpenedBy += len(first.Attempts)
-	x.learn(func(e *Evidence) { e.Handshake = &r })
-	return x.explained(), nil
 }

@@ -54,6 +54,10 @@ const (
 	FamilyMismatch    Code = "family-mismatch"     // it opens over the other IP family
 	KnocksBlocked     Code = "knocks-blocked"      // something rejects the knocks before or at the server
 	KnocksIntercepted Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
+	RateLimited       Code = "rate-limited"        // it opens only with wider gaps
+	Banned            Code = "banned"              // this address was answered at first, and is ignored now
+	AddressChanges    Code = "address-changes"     // knocks and SSH leave by different addresses
+	GateDiffers       Code = "gate-differs"        // the server's rules show another gate
 	DNSFailure        Code = "dns-failure"         // the name has no address
 	HostUnreachable   Code = "unreachable"         // there is no route to the host
 	Unexplained       Code = "unexplained"         // none of the above: wrong secret, or the knocks do not arrive

@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
@@ -57,11 +58,8 @@ type Doctor struct {
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
 	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
 	x.e = &x.report.Evidence
-	*x.e = Evidence{Now: x.start, Target: h.Target(), Past: d.Past, Future: d.Future}
+	*x.e = Evidence{Now: d.Client.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
 	x.e.Target.Secret = secret
-	if d.Client.Clock != nil {
-		x.e.Now = d.Client.Clock()
-	}
 	x.report.Schema, x.report.Host, x.report.At = 1, h.Name, x.e.Now
 	x.report.Causes, x.report.Checks = []Cause{}, []Check{}
 	err := x.checks(ctx)
@@ -107,8 +105,7 @@ type run struct {
 	start time.Time
 	log   *slog.Logger
 
-	clocks   sync.WaitGroup // for the goroutine that reads the clocks
-	clockErr error
+	clocks sync.WaitGroup // for the goroutines that read the clocks
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report Report
@@ -140,7 +137,14 @@ type step struct {
 
 func (x *run) begin(id string, doing CheckCode, a Args) step {
 	x.log.Debug("check begins", "check", id, "doing", doing)
-	x.update(func(r *Report) { r.Checks = append(r.Checks, Check{ID: id, Status: Running, Code: doing, Args: a}) })
+	x.update(func(r *Report) {
+		c := Check{ID: id, Status: Running, Code: doing, Args: a}
+		if had := r.check(id); had != nil { // made once more
+			*had = c
+		} else {
+			r.Checks = append(r.Checks, c)
+		}
+	})
 	return step{x, id, time.Now()}
 }
 
@@ -166,46 +170,64 @@ func (x *run) skip(id string, why CheckCode, a Args) {
 	})
 }
 
+// checks makes the checks, the cheap and harmless ones first.
 func (x *run) checks(ctx context.Context) error {
 	if err := x.resolve(ctx); err != nil || x.e.NameError != nil {
 		return err
 	}
 	clocks, stop := context.WithCancel(ctx)
 	defer stop()
-	x.readClocks(clocks)
+	x.readLocal(clocks)
 	if err := x.readRules(ctx); err != nil {
 		return err
 	}
 	if done, err := x.probeFirst(ctx); err != nil || done {
 		return err
 	}
-	// One attempt at first: a sweep guard forgives few wrong ports, which are better
-	// spent on likely ranges and variants. A stand-in on loopback has no guard, and
-	// may be late.
-	gaps := x.gaps()
-	if !x.e.loopback() {
-		gaps = gaps[:1]
+	if x.e.NoRoute == nil {
+		// One attempt at first: a sweep guard forgives few wrong ports, which are better
+		// spent on likely ranges and variants; the scan begins with more. A stand-in on
+		// loopback has no guard, and may be late.
+		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.e.Before.RTT)}
+		if !x.e.loopback() {
+			o.Gaps, o.Wait = o.Gaps[:1], quickWait
+		}
+		if done, err := x.handshake(ctx, o); err != nil || done {
+			return err
+		}
 	}
-	if _, err := x.knock(ctx, CheckHandshake, x.e.Target, gaps); err != nil || x.e.NoRoute != nil {
-		return err
+	if x.e.NoRoute != nil {
+		return x.tryElsewhere(ctx)
 	}
-	x.clocks.Wait()
-	if x.clockErr != nil {
-		return x.clockErr
+	if x.e.Handshake.Opened {
+		return x.afterOpening(ctx, clocks)
 	}
 	if x.explained() {
 		return nil
 	}
+	x.guess()
+	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)
 	if done, err := x.compareEgress(ctx); err != nil || done {
 		return err
 	}
-	if x.e.OtherAddr.IsValid() {
-		other, err := x.knock(ctx, CheckFamily, x.e.otherTarget(), x.gaps()[:1])
-		if err != nil || other.Opened {
-			return err
-		}
-	} else {
-		x.skip(CheckFamily, OneFamily, Args{})
+	if opened, err := x.tryFamily(ctx); err != nil || opened {
+		return err
 	}
-	return x.scan(ctx)
+	if err := x.search(ctx, clocks); err != nil || x.e.outcome() != routeFails {
+		return err
+	}
+	return x.tryElsewhere(ctx)
+}
+
+const (
+	// quickWait is how long the first handshake waits for SSH.
+	quickWait = 950 * time.Millisecond
+	// openWait is how long the clocks of a server that opens are read: they decide
+	// nothing.
+	openWait = time.Second
+)
+
+// guess gives the report the verdict on what is known so far.
+func (x *run) guess() {
+	x.update(func(r *Report) { r.Verdict, r.Causes = r.Evidence.Judge() })
 }

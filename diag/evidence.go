@@ -17,15 +17,17 @@ import (
 // known. The verdict depends on nothing else. What the pointers point to never
 // changes.
 type Evidence struct {
-	Now    time.Time    // of this machine, when the run began
+	Now    time.Time    // of this machine, when the run began, or a scan found what opens the gate
 	Target knock.Target // the server as this client knows it, and the address that is tried
 	Past   int          // hours that a scan goes back
 	Future int          // hours that a scan goes ahead
 	Ended  bool         // the time was over before the run was
+	Waited bool         // for the end of the window that the entry has, after SSH answered without a knock
 
-	NameError error        // the name has no address
-	NoRoute   error        // there is no route to the host
-	Untried   []netip.Addr // further addresses of the name, of the same family
+	NameError error         // the name has no address
+	NoRoute   error         // there is no route to the host
+	Untried   []netip.Addr  // further addresses of the name, of the same family
+	Elsewhere *knock.Report // the handshake at one of those, where the first does not answer
 
 	Before      knock.SSH // without a knock
 	BeforeAgain knock.SSH // the same after any earlier window ended, where Before was connected
@@ -34,11 +36,19 @@ type Evidence struct {
 	Handshake *knock.Report
 	Scan      *scan.Report
 	Egress    *Egress
+	Slow      *knock.Report // a handshake with wide gaps, after the usual ones failed
+	After     knock.SSH     // without a knock, when the scan was over
+	Silenced  []string      // sources of the server's clock that answered at first, and do not now
 
 	// The same over the other IP family, where the name has an address of it.
 	OtherAddr netip.Addr
 	Other     *knock.Report
+	OtherSSH  knock.SSH // without a knock
 	OtherScan *scan.Report
+
+	// The handshake of the server's gate played through its rules: from this machine's
+	// address, and from one that the rules do not name; nil unless rules were given.
+	PlayedHere, Played *gate.Trace
 
 	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
 }
@@ -84,10 +94,12 @@ func (e *Evidence) opened() (o opening, ok bool) {
 		family knock.Family
 	}{{e.Scan, e.family()}, {e.OtherScan, knock.FamilyOf(e.OtherAddr)}} {
 		// An sshd that refuses this address was reached: there is no confirmation.
-		if s.Report == nil || s.Opened == nil || !s.Confirmed && s.SSH.State != knock.SSHRefusing {
+		if s.Report == nil || s.Opened == nil || !s.Confirmed && !s.StillOpen && !s.Confirming && s.SSH.State != knock.SSHRefusing {
 			continue
 		}
-		return opening{*s.Opened, s.family, s.Confirmed, s.Candidates, s.SSH}, true
+		c := *s.Opened
+		c.Offset = c.Hour.Sub(knock.HourOf(e.Now.Add(e.Target.Skew)))
+		return opening{c, s.family, s.Confirmed, s.Candidates, s.SSH}, true
 	}
 	if e.Rules != nil && e.Rules.Others() == 0 {
 		if h := e.Rules.Candidate(); h != nil && !h.IsClients(e.Target.Range) {
@@ -100,7 +112,7 @@ func (e *Evidence) opened() (o opening, ok bool) {
 // openedOnce returns the scans with a hit that did not repeat.
 func (e *Evidence) openedOnce() (all []*scan.Report) {
 	for _, r := range []*scan.Report{e.Scan, e.OtherScan} {
-		if r != nil && r.Opened != nil && !r.Confirmed {
+		if r != nil && r.Opened != nil && !r.Confirmed && !r.StillOpen {
 			all = append(all, r)
 		}
 	}
@@ -225,7 +237,7 @@ func (e *Evidence) wrongSkew() (time.Duration, bool) {
 type Egress struct {
 	Ports    []uint16 // knocks that were rejected
 	Answer   knock.Answer
-	Mixed    bool // other ports of the handshake were rejected in no attempt
+	Whole    bool // all knocks were, not a part
 	From     netip.Addr
 	FromHere bool           // From is an address of this machine
 	Control  []knock.Answer // of ports outside the range
@@ -248,15 +260,33 @@ func (g *Egress) tooSoon() bool {
 // Hosts limit the ICMP errors that they send, so silence next to ICMP errors
 // proves nothing.
 func (g *Egress) rangeOnly() bool {
-	return len(g.Control) > 0 && !slices.ContainsFunc(g.Control, func(a knock.Answer) bool {
+	return g.Whole && len(g.Control) > 0 && !slices.ContainsFunc(g.Control, func(a knock.Answer) bool {
 		return a == g.Answer || a == knock.Silent && g.Answer == knock.Unreachable
 	})
 }
 
-// blocked reports whether something rejects the knocks and nothing else.
+// blocked reports whether something rejects the knocks and nothing else. A port or
+// two that the server itself rejects are not that.
 func (e *Evidence) blocked() bool {
 	g := e.Egress
-	return g != nil && (g.Mixed || g.rangeOnly() || g.tooSoon() || g.fromOther(e.Target.Addr.Addr()))
+	return g != nil && (e.loopback() || g.rangeOnly() || g.tooSoon() || g.fromOther(e.Target.Addr.Addr()))
+}
+
+// sources are this machine's addresses from which a handshake left, each once, the
+// one at SSH's port first.
+func sources(h *knock.Report) (all []netip.Addr) {
+	add := func(a netip.Addr) {
+		if a.IsValid() && !a.IsUnspecified() && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	if h != nil {
+		add(h.From)
+		for _, k := range knocksOf(h) {
+			add(k.From)
+		}
+	}
+	return all
 }
 
 // LastScan returns the scan of the address that was scanned last, nil for none.

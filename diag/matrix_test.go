@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"rapport/diag"
@@ -245,18 +244,14 @@ func asksServer(_ *testing.T, s *knocktest.Server, p *patient) {
 	p.host.NTP = []string{s.Addr4.String()}
 }
 
-// TestFaultMatrix prints fault, expected, got and seconds:
+// TestFaultMatrix prints fault, expected, got and seconds, then how sure the verdicts
+// were and how often right, and how long they took:
 //
 //	go test -run FaultMatrix -v ./diag
 func TestFaultMatrix(t *testing.T) {
 	var mu sync.Mutex
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\texpected\tgot\tlikelihood\tseconds\tconnections\t")
-	t.Cleanup(func() {
-		w.Flush()
-		t.Log("\n" + table.String())
-	})
+	var all results
+	t.Cleanup(func() { t.Log("\n" + all.table() + "\n" + all.calibration() + "\n" + all.times()) })
 	seen := map[diag.Code]bool{}
 	for _, f := range matrix(t) {
 		for _, code := range f.expects() {
@@ -264,14 +259,11 @@ func TestFaultMatrix(t *testing.T) {
 		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			r, took, connections := f.run(t)
-			mark := ""
-			if t.Failed() {
-				mark = "wrong"
-			}
+			x := f.run(t)
+			x.wrong = t.Failed()
 			mu.Lock()
 			defer mu.Unlock()
-			fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%.1f\t%d\t%s\n", f.name, f.expects(), r.Verdict.Code, r.Causes[0].Likelihood, took.Seconds(), connections, mark)
+			all = append(all, x)
 		})
 	}
 	for _, code := range []diag.Code{
@@ -291,7 +283,7 @@ const (
 	mostConnections = 4
 )
 
-func (f fault) run(t *testing.T) (diag.Report, time.Duration, int) {
+func (f fault) run(t *testing.T) result {
 	if f.at.IsZero() {
 		f.at = morning
 	}
@@ -321,7 +313,13 @@ func (f fault) run(t *testing.T) (diag.Report, time.Duration, int) {
 		defer cancel()
 	}
 	start := time.Now()
-	r, err := p.doctor.Run(ctx, p.host, secret, nil)
+	var probable time.Duration
+	guess := diag.Code("")
+	r, err := p.doctor.Run(ctx, p.host, secret, func(r diag.Report) {
+		if r.Verdict.Code != guess {
+			guess, probable = r.Verdict.Code, time.Since(start)
+		}
+	})
 	took := time.Since(start)
 	if err != nil {
 		t.Fatal(err)
@@ -339,7 +337,7 @@ func (f fault) run(t *testing.T) (diag.Report, time.Duration, int) {
 		}
 		f.applyFix(t, s, client, r.Verdict.Change.Apply(p.host), secret)
 	}
-	return r, took, connections
+	return result{fault: f, code: r.Verdict.Code, likelihood: r.Causes[0].Likelihood, took: took, probable: probable, connections: connections}
 }
 
 // applyFix knocks with the change of the verdict.

@@ -20,10 +20,10 @@ func saysOnlyDone(r diag.Report) bool {
 		}
 		return false
 	}
-	if (r.Handshake == nil || len(r.Handshake.Attempts) == 0) && claims("handshake does not open", "after the handshake", "knocks stay silent") {
+	if (r.Evidence.Handshake == nil || len(r.Evidence.Handshake.Attempts) == 0) && claims("handshake does not open", "after the handshake", "knocks stay silent") {
 		return false
 	}
-	if (r.Scan == nil || r.Scan.Packets == 0) && claims("candidates did not open", "that were tried opens it") {
+	if (r.Evidence.Scan == nil || r.Evidence.Scan.Packets == 0) && claims("candidates did not open", "that were tried opens it") {
 		return false
 	}
 	return !claims("running")

@@ -102,7 +102,10 @@ type Detail struct {
 	Loss        float64       `json:"loss,omitempty"`  // the estimated share of lost handshakes
 	Ports       []uint16      `json:"ports,omitempty"` // knocks that were rejected or accepted
 	Answer      knock.Answer  `json:"answer,omitempty"`
-	Text        string        `json:"text,omitempty"` // what sshd said
+	Text        string        `json:"text,omitempty"`      // what sshd said
+	Gap         *knock.Millis `json:"gap_ms,omitempty"`    // with which it opens
+	Addresses   []netip.Addr  `json:"addresses,omitempty"` // from which packets leave
+	Differs     []string      `json:"differs,omitempty"`   // the problems of the rules, by their codes
 }
 
 // Seconds is a span of time that JSON gives in seconds, to the millisecond.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/phrase"
 )
 
@@ -66,10 +67,19 @@ var causeTexts = map[ID]func(*Evidence) Text{
 			[]string{fmt.Sprintf("%s %s, but so are ports outside the range: the server itself seems to answer like this", phrase.Plural(len(e.Egress.Ports), "knock"), e.Egress.Answer)}}
 	},
 
-	"open": opensText,
-	"already-open": func(*Evidence) Text {
-		return Text{"SSH answers with no knock: nothing guards it", "set the gate up on the server: rapport rules HOST prints a script",
-			[]string{"it answered twice, with more than a window between; only another login from this address meanwhile could look the same"}}
+	"open":         opensText,
+	"already-open": alreadyOpenText,
+	"window-left": func(*Evidence) Text {
+		return Text{"the window of an earlier handshake is still open", "run it again when nobody has knocked for a while", []string{"a window longer than the entry has looks the same"}}
+	},
+	"silent-unknocked": func(*Evidence) Text {
+		return Text{"SSH's port accepts the connection with no knock, but no banner comes: sshd is stuck, and nothing guards it", "on the server: see what delays sshd, and that the gate is set up", []string{"it accepted twice, with a window between, and said nothing"}}
+	},
+	"tarpit": func(*Evidence) Text {
+		return Text{"SSH's port accepts the connection with no knock, but no banner comes: a proxy or a tarpit answers in the server's place", "connect from another network", []string{"a tarpit on the way looks like an sshd that is stuck"}}
+	},
+	"not-ssh-unknocked": func(e *Evidence) Text {
+		return Text{fmt.Sprintf("SSH's port accepts with no knock, but no SSH banner comes: something else answers %q", e.afterwards().Banner), "correct the SSH port", []string{"it answered twice, with a window between"}}
 	},
 	"lossy-path": func(e *Evidence) Text { return lossyText(e.Handshake.OpenedBy + 1) },
 	"repeated":   func(e *Evidence) Text { return lossyText(len(e.Handshake.Attempts) + 1) },
@@ -82,9 +92,11 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"not-ssh": func(e *Evidence) Text {
 		return behindText(fmt.Sprintf("SSH's port accepts, but no SSH banner comes: something else answers %q", e.reached().Banner), "correct the SSH port")(e)
 	},
-	"ssh-refusing": func(e *Evidence) Text { return refusingText(e.reached(), e.beforeAndAfter()) },
+	"ssh-refusing": func(e *Evidence) Text {
+		return refusingText("the gate opened, but sshd refused this address", e.reached(), e.beforeAndAfter())
+	},
 	"refusing-before": func(e *Evidence) Text {
-		return refusingText(e.afterwards(), "it did so with no knock: nothing guards SSH")
+		return refusingText("sshd refused this address, with no knock: nothing guards SSH", e.afterwards(), "it did so twice, with a window between")
 	},
 
 	"client-clock-proven": clientProvenText,
@@ -95,20 +107,47 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"rules-stale":         rulesStaleText,
 	"rules-zone":          rulesZoneText,
 	"rules-zone-east":     rulesZoneEastText,
+	"client-clock-also":   clientAlsoText,
+	"hour-elsewhere":      hourElsewhereText,
+	"clock-doubtful": func(e *Evidence) Text {
+		return Text{"the server's clock is wrong: " + e.expects(), "on the server: timedatectl set-ntp true; " + e.untilKnown(), []string{"one of the sources of its clock agrees, and another does not", e.howOpened()}}
+	},
+	"stale-doubtful": func(e *Evidence) Text {
+		return Text{"the server's rules are stale: " + e.expects(), "on the server: run the gate's refresh; " + e.untilKnown(), []string{"one of the sources says that the server's clock is right, and another does not", e.howOpened()}}
+	},
 	"hours-ahead": func(*Evidence) Text {
 		return Text{"the server may be at a later hour", "run it with --future 26", []string{"future hours were not tried"}}
 	},
 
+	"rate-limited": rateLimitedText,
+	"banned":       bannedText,
+	"addresses":    addressesText,
+	"addresses-unseen": func(*Evidence) Text {
+		return Text{"the knocks and SSH may arrive from different addresses", "on the server rapport watch shows from which address each knock comes; knock from another network", []string{"a carrier's NAT with several addresses looks the same from here"}}
+	},
+	"pool-luck": func(*Evidence) Text {
+		return Text{"the knocks may arrive from changing addresses", "on the server rapport watch shows from which address each knock comes", []string{"a NAT with several addresses opens the gate by luck, too"}}
+	},
+	"gate-unseen": func(*Evidence) Text {
+		return Text{"the server's gate may be another one", "give its rules: --rules FILE", []string{"a gate with another number or order of knocks, for UDP or for another SSH port stays shut as well"}}
+	},
+	"order-slips": func(*Evidence) Text {
+		return Text{"the server's gate may have another order of knocks", "give its rules: --rules FILE", []string{"repeated handshakes open a gate with another order, too"}}
+	},
+	"some-accept": func(e *Evidence) Text {
+		open, _ := answered(e.Handshake, knock.Open)
+		return Text{"something accepts some of the knocks in the gate's place", "knock from another network; on the server, put the gate's rules first", []string{phrase.Plural(len(open), "port") + " accepted: a service of the server's own, or one that takes the knock"}}
+	},
+	"other-ssh-port": func(e *Evidence) Text {
+		return Text{fmt.Sprintf("the server's gate opens SSH port %d, here it is %d", e.otherPort(), e.Target.Addr.Port()), fmt.Sprintf("apply SSH port %d here", e.otherPort()), []string{"the server's rules say so"}}
+	},
 	"range":   rangeText,
 	"variant": variantText,
 	"family":  familyText,
 
 	"other-secret":  otherSecretText,
 	"sequence-used": sequenceUsedText,
-	"rules-problem": func(e *Evidence) Text {
-		p, _ := e.rulesProblem()
-		return Text{p.Summary, p.Fix, append(e.missingEvidence(), "the server's rules expect the very sequence that was sent", p.Summary)}
-	},
+	"rules-problem": rulesProblemText,
 	"not-arriving": func(e *Evidence) Text {
 		return Text{"the server's rules expect what was sent, so the knocks do not arrive, or not from this address",
 			"on the server rapport watch, or tcpdump, shows whether the knocks arrive, and from which address",

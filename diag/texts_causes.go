@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate"
 	"rapport/knock/phrase"
 )
 
@@ -32,13 +34,16 @@ func noRouteText(e *Evidence) Text {
 	if e.NoRoute != nil {
 		summary = e.NoRoute.Error()
 	}
+	if h := e.Elsewhere; h != nil && h.Opened {
+		summary += "; the handshake opens SSH at its other address, " + h.Address
+	}
 	why := []string{"this machine, or a router on the way, says that there is no route to the host"}
 	return Text{summary, "check the address, and this machine's network", append(why, e.untriedText()...)}
 }
 
 // untriedText says which addresses of the name were not tried.
 func (e *Evidence) untriedText() []string {
-	if len(e.Untried) == 0 {
+	if len(e.Untried) == 0 || e.Elsewhere != nil || e.outcome() == routeFails && len(e.Untried) <= mostOthers {
 		return nil
 	}
 	return []string{"missing: the name has other addresses, which were not tried: " + strings.Trim(fmt.Sprint(e.Untried), "[]")}
@@ -62,15 +67,10 @@ func blockedText(e *Evidence) Text {
 		t.Summary = fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", g.From)
 	case g.tooSoon():
 		t.Summary = "the knocks are rejected before they reach the server: something nearer answers in its name"
-	case g.Mixed:
-		t.Summary = "some of the knocks are rejected, and others are not: a rule on the way or on the server rejects their ports"
 	default:
 		t.Summary = "the knocks are rejected, and other ports are not: a rule on the way or on the server rejects their ports"
 	}
 	t.Why = []string{fmt.Sprintf("%s %s", phrase.Plural(len(g.Ports), "knock"), g.Answer)}
-	if g.Mixed {
-		t.Why = append(t.Why, "others of the same handshake were not")
-	}
 	if g.From.IsValid() {
 		t.Why = append(t.Why, g.From.String()+" says so")
 	}
@@ -104,8 +104,8 @@ func lossyText(attempt int) Text {
 }
 
 // refusingText is for an sshd that refuses this address.
-func refusingText(s knock.SSH, why string) Text {
-	return Text{fmt.Sprintf("the gate opened, but sshd refused this address: %q", s.Banner),
+func refusingText(what string, s knock.SSH, why string) Text {
+	return Text{fmt.Sprintf("%s: %q", what, s.Banner),
 		"wait before the next try, ten minutes at most by default; then log in, or see PerSourcePenalties and MaxStartups in sshd_config", []string{why}}
 }
 
@@ -156,4 +156,58 @@ func familyText(e *Evidence) Text {
 	o, _ := e.opened()
 	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
 		fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()), []string{e.howOpened()}}
+}
+
+func alreadyOpenText(e *Evidence) Text {
+	t := Text{"SSH answers with no knock: nothing guards it", "set the gate up on the server: rapport rules HOST prints a script",
+		[]string{"it answered twice, with more than a window between; only another login from this address meanwhile could look the same"}}
+	if !e.Waited {
+		t.Why = []string{"it answered twice, with less than the window between: a handshake of a while ago could look the same"}
+	}
+	return t
+}
+
+func rateLimitedText(e *Evidence) Text {
+	gap := time.Duration(e.Slow.Attempts[0].Gap)
+	return Text{fmt.Sprintf("it opens only with gaps of %v between the knocks: something limits SYNs on the way or at the server", gap),
+		fmt.Sprintf("apply gap %v here", gap),
+		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %v opened it", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap)}}
+}
+
+func bannedText(e *Evidence) Text {
+	t := Text{"the server answered this address at first, and ignores it now: it bans scanners, or all who knock in vain",
+		"wait until the ban is over, often ten minutes to an hour, or have it lifted: fail2ban-client status, or the server's rules; then tell the doctor less to try",
+		nil}
+	switch {
+	case e.shutOut():
+		t.Summary = "the server's rules open the gate to others, and not to this address: it is banned"
+		t.Why = append(t.Why, "the rules decide: "+decided(e.PlayedHere))
+	case len(e.Silenced) > 0:
+		t.Why = append(t.Why, strings.Join(e.Silenced, ", ")+" answered at first, and not any more")
+	case e.fellSilent() && e.After.State != knock.SSHUnknown:
+		t.Why = append(t.Why, fmt.Sprintf("SSH was %s at first, and is %s now, with no knock", stateText(e.shutState()), e.After.State))
+	case e.fellSilent():
+		t.Why = append(t.Why, "the scan ended early: "+e.Scan.Stopped.String())
+	default:
+		t.Summary = "the server may ban this address"
+		t.Why = append(t.Why, "nothing of the server answered at first, so a ban would not show")
+	}
+	return t
+}
+
+func addressesText(e *Evidence) Text {
+	all := strings.Trim(fmt.Sprint(sources(e.Handshake)), "[]")
+	return Text{"the knocks and SSH leave this machine by different addresses: " + all,
+		"give all ports of the server one route here: see ip rule and ip route get, and what the VPN leaves out",
+		[]string{"the kernel chose " + all + " for the ports of one handshake; to the gate these are different clients"}}
+}
+
+// decided names the last packet that rules did not let through, and the rule.
+func decided(t *gate.Trace) string {
+	for _, p := range slices.Backward(t.Packets) {
+		if p.Decided != nil {
+			return fmt.Sprintf("%s %s/%d by %s", p.Verdict, p.Proto, p.Port, p.Decided.Text)
+		}
+	}
+	return "no rule lets the packets through"
 }

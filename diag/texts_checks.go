@@ -56,6 +56,9 @@ const (
 	Scanned       CheckCode = "scanned"  // Scan
 	RepeatOpened  CheckCode = "repeat-opened"
 	ScanPointless CheckCode = "scan-pointless"
+	SlowOpened    CheckCode = "slow-opened"
+
+	OtherUnguarded CheckCode = "other-unguarded" // Address
 
 	NotNeeded  CheckCode = "not-needed" // Verdict
 	TimeOver   CheckCode = "time-over"
@@ -138,7 +141,12 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	Scanning:      func(a Args) []string { return []string{a.Scan.Progress()} },
 	Scanned:       func(a Args) []string { return []string{a.Scan.Summary()} },
 	RepeatOpened:  fixed("the same handshake opens it when it is repeated"),
-	ScanPointless: fixed("the rules are made with another secret"),
+	ScanPointless: fixed("the rules show why: nothing that could be tried opens it"),
+	SlowOpened:    fixed("a handshake with wide gaps opens it"),
+	OtherUnguarded: func(a Args) []string {
+		f := string(knock.FamilyOf(a.Address))
+		return []string{"SSH is open over IPv" + f + " with no knock: nothing guards it there", "open over IPv" + f + ", no knock"}
+	},
 
 	NotNeeded:  func(a Args) []string { return []string{"not needed: " + string(a.Verdict)} },
 	TimeOver:   fixed("out of time"),

@@ -99,3 +99,16 @@ func rulesZoneEastText(e *Evidence) Text {
 		"on the server: see that the rules are made with the UTC hour (date -u); " + e.untilKnown(),
 		[]string{e.clockEvidence(), "rules made in a time zone to the east look the same", e.howOpened()}}
 }
+
+func clientAlsoText(e *Evidence) Text {
+	off := -e.clock().Local.Offset
+	return Text{fmt.Sprintf("this machine's clock is %s", phrase.Ahead(off.Round(time.Second))),
+		"set this machine's clock: timedatectl set-ntp true; then run it again", []string{"by NTP it is off by " + phrase.Offset(off), "the right time is not in the hour that opens the gate: more is wrong", e.howOpened()}}
+}
+
+func hourElsewhereText(e *Evidence) Text {
+	o, _ := e.opened()
+	return Text{fmt.Sprintf("the server is at %s hour, %+d h: %s", e.direction("an earlier", "a later"), o.Offset, e.expects()),
+		"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; " + e.untilKnown(),
+		[]string{e.clockEvidence() + ": that is neither the gate's hour nor this machine's, and may be another machine's clock", e.howOpened()}}
+}

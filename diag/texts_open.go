@@ -95,3 +95,17 @@ func (e *Evidence) missing() (all []string) {
 	}
 	return append(all, e.untriedText()...)
 }
+
+func rulesProblemText(e *Evidence) Text {
+	t := Text{Why: append(e.missingEvidence(), "the server's rules show it")}
+	if e.Played != nil && !e.Played.Opened {
+		t.Summary, t.Fix = "by the server's rules the handshake opens nothing: "+decided(e.Played), "on the server: move the gate's rules before that one; rapport trace plays it"
+	}
+	for i, p := range e.rulesProblems() {
+		if i == 0 {
+			t.Summary, t.Fix = p.Summary, p.Fix
+		}
+		t.Why = append(t.Why, p.Summary)
+	}
+	return t
+}

@@ -64,7 +64,7 @@ func (h *handshake) knock(attempt int, k PlannedKnock, fifth bool) error {
 	if err != nil {
 		return sendError(fmt.Sprintf("knock %d to port %d", n+1, k.Port), err)
 	}
-	r := SentKnock{Port: k.Port, Sent: Millis(s.sent.Sub(h.engine.start)), Copy: k.Copy}
+	r := SentKnock{Port: k.Port, Sent: Millis(s.sent.Sub(h.engine.start)), Copy: k.Copy, From: s.from}
 	if k.Hour != h.report.Hour {
 		r.Hour = &k.Hour
 	}
@@ -128,6 +128,7 @@ func (h *handshake) probe(attempt int, deadline time.Time) (*socket, error) {
 	if err != nil {
 		return nil, probeError(port, err)
 	}
+	h.report.From = s.from
 	h.engine.watch(s, deadline)
 	return s, nil
 }

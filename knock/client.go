@@ -35,6 +35,14 @@ type Client struct {
 	Log *slog.Logger
 }
 
+// Now returns the time by the client's clock.
+func (c *Client) Now() time.Time {
+	if c.Clock != nil {
+		return c.Clock()
+	}
+	return time.Now()
+}
+
 // Wait waits for d or until ctx ends, and reports whether d passed.
 func Wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

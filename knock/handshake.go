@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 // ones.
 type Options struct {
 	Gaps     []time.Duration // between knocks, one for each attempt; nil is what Target.Gaps returns
+	Wait     time.Duration   // how long the last attempt waits for SSH; zero is two seconds
 	RTT      time.Duration   // the round trip as last measured, zero if it was not
 	Timeout  time.Duration   // for everything; zero is DefaultTimeout, or what all attempts take
 	KeepConn bool            // return the connection that proved SSH open in the report
@@ -39,13 +41,9 @@ func (c *Client) Plan(t Target, o Options) Plan {
 	if o.Gaps == nil {
 		o.Gaps = t.Gaps(len(DefaultGaps()))
 	}
-	now := time.Now
-	if c.Clock != nil {
-		now = c.Clock
-	}
-	sequences := t.Sequences(now())
+	sequences := t.Sequences(c.Now())
 	return NewPlan(sequences, o.Gaps, Facts{
-		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard,
+		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard, Wait: o.Wait,
 	})
 }
 
@@ -64,7 +62,7 @@ func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event))
 	if o.Timeout == 0 {
 		o.Timeout = max(DefaultTimeout, first.Length()+lastWait)
 	}
-	h := &handshake{engine: c.newEngine(t.Addr.Addr()), target: t, on: on, report: Report{
+	h := &handshake{engine: c.newEngine(t.Addr.Addr()), target: t, on: on, lastWait: cmp.Or(o.Wait, lastWait), report: Report{
 		Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Attempts: []Attempt{}, Hour: first.Attempts[0].Knocks[0].Hour,
 	}}
 	h.engine.record = h.record
@@ -92,6 +90,7 @@ type handshake struct {
 	report   Report
 	deadline time.Time
 	last     int           // the last attempt there can be
+	lastWait time.Duration // how long the last attempt waits
 	wait     time.Duration // how long the current attempt waits for SSH
 
 	before   *socket       // the probe before the first knock
@@ -134,7 +133,7 @@ func (h *handshake) run(ctx context.Context, attempts int, plan func() Plan) (er
 	if len(h.probes) == 0 {
 		return nil
 	}
-	last := h.probes[len(h.probes)-1].sent.Add(lastWait)
+	last := h.probes[len(h.probes)-1].sent.Add(h.lastWait)
 	if h.accepted > 0 {
 		last = h.deadline
 	}

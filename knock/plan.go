@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -140,6 +141,7 @@ type PlannedProbe struct {
 // Facts are what is known of a server, and the path to it, before a handshake.
 type Facts struct {
 	RTT    time.Duration // the round trip, zero if it was not measured
+	Wait   time.Duration // of the last attempt for SSH, zero is two seconds
 	Window time.Duration // the server's, zero is DefaultWindow
 
 	Strict     bool   // the gate starts over on a wrong or repeated packet
@@ -159,7 +161,7 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	var at time.Duration
 	for i, gap := range gaps {
 		gap = max(min(gap, f.Window/4), minGap)
-		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f.RTT))}
+		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f))}
 		var probe time.Duration
 		if f.Strict {
 			probe = a.planStrict(sequences, i, len(gaps), gap, f)
@@ -192,10 +194,11 @@ func (a *PlannedAttempt) plan(sequences []Sequence, i, n int, gap time.Duration,
 
 // waitOf is how long attempt i of n waits for SSH. A known round trip decides
 // the first waits; the later ones stay long enough to outlast a short outage.
-func waitOf(i, n int, rtt time.Duration) time.Duration {
+func waitOf(i, n int, f Facts) time.Duration {
 	if i == n-1 {
-		return lastWait
+		return cmp.Or(f.Wait, lastWait)
 	}
+	rtt := f.RTT
 	wait := waits[min(i, len(waits)-1)]
 	if rtt <= 0 {
 		return wait

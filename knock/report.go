@@ -3,6 +3,7 @@ package knock
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -29,6 +30,8 @@ type Report struct {
 	// OpenedBy is the attempt, from 0, whose probe SSH answered in the end.
 	// Later attempts may have begun before the answer came.
 	OpenedBy int `json:"-"`
+	// From is this machine's address at SSH's port, where it is known.
+	From netip.Addr `json:"-"`
 	// At is when the newest fifth knock left, by the monotonic clock: the window
 	// runs from about then.
 	At time.Time `json:"-"`
@@ -99,6 +102,8 @@ type SentKnock struct {
 	// Hour is set where it is not the report's: near the hour change the knocks of
 	// the neighbour hour are sent too.
 	Hour *Hour `json:"hour,omitempty"`
+	// From is this machine's address that the knock carried, where it is known.
+	From netip.Addr `json:"-"`
 	// Copy says that the same knock was sent just before, in case one gets lost.
 	Copy bool `json:"copy,omitempty"`
 }

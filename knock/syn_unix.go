@@ -18,7 +18,8 @@ type syn struct {
 	sent time.Time
 	file *os.File
 	raw  syscall.RawConn
-	now  error // what connect itself answered
+	now  error      // what connect itself answered
+	from netip.Addr // this machine's address that the SYN carries
 	// drop says that the connection cannot be completed, see dropSYNACK: connected then
 	// means that a SYN-ACK came.
 	drop bool
@@ -65,12 +66,29 @@ func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	default:
 		s.now = err
 	}
+	s.from = localAddr(fd)
 	s.file = os.NewFile(uintptr(fd), "knock")
 	if s.raw, err = s.file.SyscallConn(); err != nil {
 		s.file.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// localAddr returns this machine's address of a socket, the zero Addr if it is not
+// known.
+func localAddr(fd int) netip.Addr {
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		return netip.Addr{}
+	}
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return netip.AddrFrom4(sa.Addr)
+	case *syscall.SockaddrInet6:
+		return netip.AddrFrom16(sa.Addr)
+	}
+	return netip.Addr{}
 }
 
 // wait returns the reply; Silent where there is none by the deadline or when

@@ -20,7 +20,8 @@ const (
 // syn is one connection attempt, made by the standard dialer.
 type syn struct {
 	sent   time.Time
-	drop   bool // never: every connection is completed
+	from   netip.Addr // not known
+	drop   bool       // never: every connection is completed
 	cancel context.CancelFunc
 	dialed chan struct{}
 	ended  chan struct{} // closed by expire

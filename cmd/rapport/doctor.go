@@ -109,8 +109,12 @@ func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
 	}
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
 	printed := map[string]diag.Status{}
-	announced := false
+	announced, guess := false, diag.Code("")
 	return func(r diag.Report) {
+		if c := r.Verdict.Code; terminal && !r.Done && c != guess {
+			guess = c
+			fmt.Fprintf(w, "probably %s: %s\n", c, r.Summary())
+		}
 		if scan := r.Evidence.Scan; scan != nil && !announced {
 			announced = true
 			fmt.Fprintln(w, scan.Announce)

@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,6 +60,7 @@ type Clocks struct {
 	// NTP are the servers to ask for this machine's clock, each a name or an
 	// address, with a port if it is not 123. None are asked where it is empty.
 	NTP     []string
+	Only    []string      // the server's sources to ask, by name; nil is all
 	Timeout time.Duration // for all sources together; zero is DefaultTimeout
 }
 
@@ -75,7 +77,9 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 	defer cancel()
 
 	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
-	sources := a.sources(c.NTP)
+	sources := slices.DeleteFunc(a.sources(c.NTP), func(s source) bool {
+		return c.Only != nil && s.of == Server && !slices.Contains(c.Only, s.name)
+	})
 	report := Report{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
 	report.Sources = make([]Reading, len(sources))
 	answered := make(chan int)

@@ -71,11 +71,11 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		mine := h.Range == t.Range && h.Variant == solve.AsGiven
 		switch {
 		case s.Proven != nil && h == *s.Proven:
-		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0):
+		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0 || h.Offset == -1):
 			first = append(first, h) // unless the caller has just sent that sequence
 		case mine:
 			own = append(own, h)
-		case h.Offset == likely && slipRank(h, t) >= 0:
+		case h.Offset == likely && slipRank(h, t) >= 0 && (slices.Contains(s.Also, h.Range) || slipRank(h, t) > 0):
 			slips = append(slips, h)
 		default:
 			rest = append(rest, h)
@@ -100,17 +100,28 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		return out, stages, -1
 	}
 	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
-	add(first, slips[:n])
+	if len(first) > 0 { // a few packets find the likeliest, before a ban of scanners counts more
+		add(first)
+	}
+	add(slips[:n])
+	before := len(stages)
 	for _, hours := range splitHours(own) {
-		add(hours)
+		few := min(fewHours, len(hours))
+		add(hours[:few])
+		if len(hours) > few {
+			add(hours[few:])
+		}
 	}
 	between = len(stages) - 1
 	if !t.Addr.Addr().IsLoopback() {
-		stages = append(stages, stages[1:]...)
+		stages = append(stages, stages[before:]...)
 	}
 	add(slips[n:], rest)
 	return out, stages, between
 }
+
+// fewHours is how many hours are tried before the others.
+const fewHours = 4
 
 // ownHours is how many hours around the server's have ports that the guard does
 // not count as wrong.
@@ -147,7 +158,7 @@ func slipRank(h solve.Candidate, t knock.Target) int {
 		variant     solve.Variant
 	}
 	order := []slip{
-		{0, 1, solve.AsGiven}, {0, 0, solve.NoNewline}, {0, 0, solve.LowerCase}, {0, -1, solve.AsGiven}, {1, 0, solve.AsGiven}, {-1, 0, solve.AsGiven}, {0, 0, solve.CarriageReturn},
+		{0, 1, solve.AsGiven}, {0, 0, solve.NoNewline}, {0, -1, solve.AsGiven}, {1, 0, solve.AsGiven}, {-1, 0, solve.AsGiven}, {0, 0, solve.LowerCase}, {0, 0, solve.CarriageReturn},
 		{0, 0, solve.TwoNewlines}, {1, 1, solve.AsGiven}, {-1, -1, solve.AsGiven},
 	}
 	s := slip{h.Range.Bottom() - t.Range.Bottom(), h.Range.Top() - t.Range.Top(), h.Variant}

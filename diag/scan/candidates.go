@@ -19,7 +19,8 @@ const DefaultPast = 26
 // likeliest first: the hours from past before to future after the client's,
 // and those that clock, if not nil, allows; the client's range, the ranges in
 // also, and the client's with an end or both off by one; and, for the likeliest
-// hours, the secret with its newline, CR, spaces or case changed.
+// hours, the secret with its newline, CR, spaces or case changed, and the ranges that
+// people use.
 func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
 	low, high := clockOffsets(now, t, clock)
@@ -60,6 +61,12 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 			h.Range = r
 			add(h, cost+40)
 		}
+		if cost == 0 || offset == -1 {
+			for _, r := range commonRanges() {
+				h.Range = r
+				add(h, 60+max(offset, -offset))
+			}
+		}
 		h.Range = t.Range
 		if cost > 0 {
 			continue
@@ -92,6 +99,21 @@ func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high
 		return 0, 0
 	}
 	return low, high
+}
+
+// commonRanges are ranges that people use, the commonest first.
+func commonRanges() (all []knock.Range) {
+	for _, ends := range [][2]int{
+		{10000, 20000}, {20000, 29999}, {30000, 39999}, {1024, 65535}, {49152, 65535}, {10000, 19999}, {20000, 30000}, {30000, 40000},
+		{10000, 65535}, {32768, 65535}, {32768, 60999}, {40000, 49999}, {50000, 59999}, {40000, 50000}, {50000, 60000},
+		{1025, 65535}, {16384, 32767}, {1000, 9999}, {2000, 2999}, {5000, 5999}, {7000, 7999}, {8000, 8999}, {9000, 9999}, {60000, 65535},
+	} {
+		r, err := knock.NewRange(ends[0], ends[1])
+		if err == nil {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // neighbours returns the ranges with one end or both off by one.

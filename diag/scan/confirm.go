@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	maxPasses        = 3  // of the candidates that fit one hit
-	maxConfirmations = 6  // candidates that fit a hit and get a handshake of their own
-	maxUnconfirmed   = 10 // hits that may fail to repeat: each costs a window
+	maxPasses        = 3 // of the candidates that fit one hit
+	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
+	// longestWindow is the longest one whose end is waited for.
+	longestWindow  = 10 * time.Second
+	maxUnconfirmed = 10 // hits that may fail to repeat: each costs a window
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
 	maxLate = 12
@@ -122,6 +124,10 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
+	if r.target.Window > longestWindow {
+		return r.stillOpen(), nil
+	}
+	hit := r.hour
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
 		// A stand-in may open late: the next handshake must not get the credit.
 		if n == 0 || r.target.Addr.Addr().IsLoopback() {
@@ -129,7 +135,12 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 				return false, err
 			}
 		}
-		if opened, err := r.confirm(ctx, i); opened || err != nil || !r.report.Stopped.IsZero() {
+		back := 0
+		if n == len(fits) {
+			r.follow()
+			back = hit.Sub(r.hour)
+		}
+		if opened, err := r.confirm(ctx, i, back); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
@@ -146,7 +157,7 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
-		if opened, err := r.confirm(ctx, i); opened || err != nil || !r.report.Stopped.IsZero() {
+		if opened, err := r.confirm(ctx, i, 0); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
@@ -154,27 +165,32 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 }
 
 // confirm makes the handshake of one candidate between two probes of SSH, and
-// records it if it opens the gate.
-func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
+// records it if it opens the gate. back is 0, or the hours to go back: where the hour
+// has changed since the hit, the rules may not have.
+func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
 		return false, err
 	}
 	packets := []knock.Packet{{Probe: true}}
-	for k, port := range r.ports(i) {
+	r.follow()
+	c := r.report.Cells[i].Candidate
+	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
+	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
 		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
 		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
 	}
 	// A window that every connection extends may still be open: then try again.
-	for range 2 {
+	for again := range 2 {
 		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
 		}
 		if v.Hit > 0 {
 			r.report.SSH = v.SSH
-			r.report.Opened, r.report.Confirmed = new(r.report.Cells[i].Candidate), true
+			r.report.Cells[i].Candidate = c
+			r.report.Opened, r.report.Confirmed = &c, true
 			for n, c := range r.report.Cells {
 				if c.State == Hit {
 					r.report.Cells[n].State = Tried
@@ -183,11 +199,25 @@ func (r *scanRun) confirm(ctx context.Context, i int) (bool, error) {
 			r.report.Cells[i].State = Hit
 			return true, nil
 		}
+		switch {
+		case again == 0:
+		case v.SSH.State.Connected():
+			return r.stillOpen(), nil
+		default: // a window that is open so long is rarer than a ban of scanners
+			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
+			return false, nil
+		}
 		if err := r.windowOver(ctx); err != nil {
 			return false, err
 		}
 	}
 	return false, nil
+}
+
+// stillOpen records that the window of the hit is too long to confirm it.
+func (r *scanRun) stillOpen() bool {
+	r.report.StillOpen = true
+	return true
 }
 
 // afford returns how many candidates of n may be tried now: all of them, unless the

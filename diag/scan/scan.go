@@ -81,14 +81,17 @@ type Report struct {
 	Address string `json:"address"`
 	// Opened is what opened the gate; Confirmed says that a handshake of its own
 	// did so again once the window was over.
-	Opened      *solve.Candidate `json:"opened"`
-	Confirmed   bool             `json:"confirmed"`
-	Candidates  int              `json:"hypotheses"`
-	Packets     int              `json:"packets"`
-	Connections int              `json:"connections"` // to SSH
-	Elapsed     knock.Millis     `json:"elapsed_ms"`
-	Stopped     Stop             `json:"stopped,omitzero"` // why the scan ended before all was tried
-	WrongPorts  int              `json:"wrong_ports"`      // knocks that a sweep guard may count as wrong ports
+	Opened    *solve.Candidate `json:"opened"`
+	Confirmed bool             `json:"confirmed"`
+	// StillOpen says that there was no such handshake, since the window was too long to
+	// wait for its end.
+	StillOpen   bool         `json:"still_open,omitempty"`
+	Candidates  int          `json:"hypotheses"`
+	Packets     int          `json:"packets"`
+	Connections int          `json:"connections"` // to SSH
+	Elapsed     knock.Millis `json:"elapsed_ms"`
+	Stopped     Stop         `json:"stopped,omitzero"` // why the scan ended before all was tried
+	WrongPorts  int          `json:"wrong_ports"`      // knocks that a sweep guard may count as wrong ports
 	// BeyondGuard is how many candidates were tried after the usual guard's budget
 	// was spent: a guarded gate ignored them, unless range and secret are right.
 	BeyondGuard int               `json:"beyond_guard,omitempty"`
@@ -140,6 +143,8 @@ func (r Report) Summary() string {
 		return fmt.Sprintf("none of %d candidates opens it", r.Candidates)
 	case r.Confirming:
 		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
+	case r.StillOpen:
+		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; its window is too long to wait for and confirm it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
 	case !r.Confirmed:
 		return fmt.Sprintf("hour %v, range %v seemed to open it, once", r.Opened.Hour, r.Opened.Range)
 	}
@@ -155,12 +160,9 @@ var errStop = errors.New("the scan is over")
 // [knock.ErrUnreachable] or [knock.ErrSend] or is the cause of ctx's end.
 func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
-	now := time.Now()
-	if s.Client.Clock != nil {
-		now = s.Client.Clock()
-	}
+	now := s.Client.Now()
 	r := scanRun{
-		Scan: s, target: t, on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr()),
+		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr()),
 		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
 		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
 	}
@@ -186,6 +188,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 type scanRun struct {
 	*Scan
 	target      knock.Target
+	hour        knock.Hour // the client's, of the candidates with the offset 0
 	pace        pace
 	on          func(Report)
 	start       time.Time
@@ -227,10 +230,24 @@ func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 	return nil
 }
 
-// ports are those of a candidate.
+// ports are those of a candidate now: where the hour changes during a scan, the
+// server's changes too.
 func (r *scanRun) ports(i int) [knock.Knocks]uint16 {
+	r.follow()
 	c := r.report.Cells[i]
 	return c.Variant.Ports(c.Hour, c.Range, r.target.Secret)
+}
+
+// follow moves all candidates by the hours that have passed since the last call.
+func (r *scanRun) follow() {
+	passed := knock.HourOf(r.Client.Now().Add(r.target.Skew)).Sub(r.hour)
+	if passed == 0 {
+		return
+	}
+	r.hour = r.hour.Add(passed)
+	for i := range r.report.Cells {
+		r.report.Cells[i].Hour = r.report.Cells[i].Hour.Add(passed)
+	}
 }
 
 // probeFirst finds out what SSH answers while the gate is shut. Where it is open,
@@ -300,13 +317,16 @@ func (r *scanRun) beyondGuard() bool {
 	return r.target.SweepGuard == 0 && !r.Unguarded && r.budget.total > script.DefaultSweepGuard
 }
 
+// mostServices is how many ports of a range may answer by themselves.
+const mostServices = 4
+
 // send sends packets. An answer after which a scan makes no sense ends it, and is
 // recorded in the report.
 func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.BatchOptions, sent func(packet int)) (knock.BatchReport, error) {
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	rejected, why := 0, Stop{}
+	accepted, rejected, why := 0, 0, Stop{}
 	end := func(reason StopReason, from netip.Addr) {
 		why = Stop{Reason: reason, From: from}
 		stop(errStop)
@@ -321,9 +341,12 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 			r.notify(false)
 		case packets[s.Index].Probe:
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
-			end(OpenKnock, netip.Addr{})
+			// A service or two of the server's own may be in the range.
+			if accepted++; accepted > mostServices && 3*accepted > s.Index {
+				end(OpenKnock, netip.Addr{})
+			}
 		case s.Answer == knock.Unreachable && r.shut != knock.SSHUnreachable:
-			if rejected++; rejected == 3 {
+			if rejected++; rejected > mostServices && 3*rejected > s.Index {
 				end(Rejected, s.From)
 			}
 		}

@@ -21,6 +21,7 @@ const (
 	OpenBefore             // SSH's port accepts without a knock
 	Refusing               // sshd was reached, and refuses this address
 	NeverRepeat            // SSH opens repeatedly, but never by what seemed to open it
+	Changed                // SSH answers otherwise than before, with no knock
 	OthersKnock            // SSH opened, but by none of the candidates
 )
 
@@ -52,6 +53,8 @@ func (s Stop) String() string {
 		return "SSH's port accepts connections without a knock: " + s.SSH.Summary()
 	case Refusing:
 		return s.SSH.Summary()
+	case Changed:
+		return "SSH is " + string(s.SSH.State) + " now, with no knock, and was not before"
 	case NeverRepeat:
 		return "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
 	case OthersKnock:

@@ -47,7 +47,12 @@ func (s *Screen) card() (p ui.Pane) {
 		add(th.Plain, 1, "r runs again")
 	case s.running():
 		p.Note = fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
-		add(th.Strong, 1, "no verdict yet")
+		if r.Verdict.Code == "" {
+			add(th.Strong, 1, "no verdict yet")
+		} else {
+			add(th.Strong, 1, "probably "+s.likely())
+			add(th.Plain, 2, r.Summary())
+		}
 		if !s.Size.Framed() { // without a frame there is no edge for the note
 			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
 		}
