@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 )
 
 // ID names a row of the table of causes, and its text. Several may share a code.
@@ -39,9 +40,6 @@ const (
 
 // surely is the likelihood of a cause that cannot look otherwise.
 func surely(*Evidence) float64 { return always }
-
-// perhaps is the likelihood of a cause that may look otherwise as well.
-func perhaps(*Evidence) float64 { return possible }
 
 // causes is the table.
 func causes() []cause {
@@ -178,6 +176,9 @@ func (e *Evidence) verdict(c cause) Verdict {
 	o, found := e.opened()
 	if !found || c.Change == nil || e.outcome() != candidateOpens {
 		return v
+	}
+	if o.Variant != solve.AsGiven { // nothing on this side opens it
+		v.Change = hosts.Change{}
 	}
 	if c.ID == "client-clock-also" {
 		v.Also = append(v.Also, e.restOfHours())

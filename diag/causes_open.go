@@ -3,6 +3,7 @@ package diag
 import (
 	"slices"
 
+	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
 )
@@ -34,7 +35,45 @@ func (e *Evidence) rulesProblems() (all []gate.Problem) {
 // wrongGate reports whether the server's rules show a gate that this client cannot
 // open.
 func (e *Evidence) wrongGate() bool {
-	return len(e.rulesProblems()) > 0 || e.Played != nil && !e.Played.Opened
+	return len(e.rulesProblems()) > 0 || e.orderDiffers() || e.Played != nil && !e.Played.Opened
+}
+
+// orderDiffers reports whether the server's rules have this client's ports in another
+// order.
+func (e *Evidence) orderDiffers() bool {
+	if e.Rules == nil || e.Rules.Gate == nil {
+		return false
+	}
+	ports, ok := e.Rules.Gate.Sequence()
+	if !ok {
+		return false
+	}
+	sorted := slices.Sorted(slices.Values(ports[:]))
+	for offset := -e.Past; offset <= e.Future; offset++ {
+		own := knock.Derive(knock.HourOf(e.Now.Add(e.Target.Skew)).Add(offset), e.Target.Range, e.Target.Secret).Ports()
+		if own != ports && slices.Equal(slices.Sorted(slices.Values(own[:])), sorted) {
+			return true
+		}
+	}
+	return false
+}
+
+// openedLate reports whether the very handshake that failed opened the gate when it
+// was repeated.
+func (e *Evidence) openedLate() bool {
+	o, ok := e.opened()
+	return !e.loopback() && (e.outcome() == opensLate || ok && e.outcome() == candidateOpens && o.Offset == 0 && len(differences(e, o)) == 0)
+}
+
+// byLuck is how probable it is that a handshake opens the gate when it is repeated,
+// where the order of the ports is known to be right, and where it is not.
+func byLuck(right float64) func(*Evidence) float64 {
+	return func(e *Evidence) float64 {
+		if e.orderDiffers() {
+			return right * rare
+		}
+		return right
+	}
 }
 
 // shutOut reports whether the server's rules open the gate to others, and not to this
@@ -74,8 +113,13 @@ func openQuestions() []cause {
 			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
 			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.otherPort()} }},
 		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.loopback() }), Likelihood: (*Evidence).neverOpened},
-		{ID: "order-slips", Code: GateDiffers, When: func(e *Evidence) bool { return e.outcome() == opensLate && !e.loopback() }, Likelihood: perhaps},
-		{ID: "not-arriving", Code: Unexplained, When: func(e *Evidence) bool { return e.rulesFit() && !hasProblem(e) }, Likelihood: surely},
+		{ID: "order-slips", Code: GateDiffers, When: (*Evidence).openedLate, Likelihood: func(e *Evidence) float64 {
+			if e.orderDiffers() {
+				return always
+			}
+			return possible
+		}},
+		{ID: "not-arriving", Code: Unexplained, When: func(e *Evidence) bool { return e.rulesFit() && !hasProblem(e) }, Likelihood: (*Evidence).neverOpened},
 		{ID: "nothing-tried", Code: Unexplained, When: at(nothingTried), Likelihood: surely},
 		{ID: "unexplained", Code: Unexplained, When: func(e *Evidence) bool {
 			return e.outcome() != nothingTried && !e.rulesFit()

@@ -35,6 +35,16 @@ const (
 // mostServices is how many of the five ports may be those of services.
 const mostServices = 2
 
+// accepting is how many knock ports accepted a connection, which a stand-in on
+// loopback does.
+func (e *Evidence) accepting() int {
+	if e.loopback() {
+		return 0
+	}
+	open, _ := answered(e.Handshake, knock.Open)
+	return len(open)
+}
+
 // outcome returns what the run came to.
 func (e *Evidence) outcome() outcome {
 	h := e.Handshake
@@ -46,6 +56,12 @@ func (e *Evidence) outcome() outcome {
 			return candidateOpens
 		}
 		return routeFails
+	case h == nil && e.Before.State == knock.SSHOpen && e.BeforeAgain.State == knock.SSHUnknown:
+		return opensUnknocked // no more was done than that
+	case h != nil && h.Opened && e.BeforeAgain.State == knock.SSHSilent:
+		return opensAtOnce // a proxy accepts, and passes on what the gate lets through
+	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:
+		return knocksAccepted
 	case e.BeforeAgain.State.Connected():
 		return map[knock.SSHState]outcome{knock.SSHOpen: opensUnknocked, knock.SSHRefusing: refusesBefore,
 			knock.SSHSilent: silentUnknocked, knock.SSHNotSSH: othersUnknocked}[e.BeforeAgain.State]
@@ -60,7 +76,7 @@ func (e *Evidence) outcome() outcome {
 	case len(sources(h)) > 1:
 		return addressesDiffer
 	}
-	if ports, _ := answered(h, knock.Open); len(ports) > mostServices && !e.loopback() {
+	if e.accepting() > mostServices {
 		return knocksAccepted
 	}
 	if e.behindGate(h.SSH) != "" {
@@ -95,16 +111,20 @@ func pathCauses() []cause {
 		}},
 		{ID: "blocked", Code: KnocksBlocked, When: at(knocksRejected), Likelihood: surely, Detail: ports},
 		{ID: "some-accept", Code: KnocksIntercepted, When: func(e *Evidence) bool {
-			open, _ := answered(e.Handshake, knock.Open)
-			return e.outcome() == staysShut && len(open) > 0 && !e.loopback()
+			return e.outcome() == staysShut && e.accepting() > 0
 		}, Likelihood: (*Evidence).neverOpened},
 		{ID: "rate-limited", Code: RateLimited, When: at(opensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
 		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() }, Likelihood: bannedLikelihood},
 		{ID: "addresses", Code: AddressChanges, When: at(addressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: sources(e.Handshake)} }},
-		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() && !e.loopback() }, Likelihood: (*Evidence).neverOpened},
-		{ID: "pool-luck", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == opensLate && !e.loopback() }, Likelihood: perhaps},
+		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() && !e.loopback() }, Likelihood: func(e *Evidence) float64 {
+			if len(e.openedOnce()) > 0 {
+				return usual // by luck, and not again
+			}
+			return e.neverOpened()
+		}},
+		{ID: "pool-luck", Code: AddressChanges, When: (*Evidence).openedLate, Likelihood: byLuck(possible)},
 		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress == nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened},
 		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress != nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened, Detail: ports},
 	}

@@ -20,13 +20,13 @@ func sshCauses() []cause {
 		{ID: "silent-unknocked", Code: SSHSilent, When: at(silentUnknocked), Likelihood: surely},
 		{ID: "tarpit", Code: KnocksIntercepted, When: at(silentUnknocked), Likelihood: surely},
 		{ID: "not-ssh-unknocked", Code: SSHSilent, When: at(othersUnknocked), Likelihood: surely, Detail: said},
-		{ID: "lossy-path", Code: LossyPath, When: at(opensLate), Likelihood: surely, Detail: func(e *Evidence) Detail {
+		{ID: "lossy-path", Code: LossyPath, When: at(opensLate), Likelihood: byLuck(always), Detail: func(e *Evidence) Detail {
 			return Detail{Loss: lost(e.Handshake.OpenedBy)}
 		}},
 		{ID: "repeated", Code: LossyPath, When: func(e *Evidence) bool {
 			o, ok := e.opened()
 			return ok && e.outcome() == candidateOpens && o.Offset == 0 && len(differences(e, o)) == 0
-		}, Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Loss: lost(len(e.Handshake.Attempts))} }},
+		}, Likelihood: byLuck(always), Detail: func(e *Evidence) Detail { return Detail{Loss: lost(len(e.Handshake.Attempts))} }},
 		{ID: "lost-twice", Code: LossyPath, When: func(e *Evidence) bool { return e.outcome() == staysShut && len(e.openedOnce()) > 0 }, Likelihood: surely},
 		{ID: "ssh-down", Code: SSHDown, When: behind("ssh-down"), Likelihood: surely},
 		{ID: "ssh-refusing", Code: SSHRefusing, When: behind("ssh-refusing"), Likelihood: surely, Detail: said},

@@ -133,7 +133,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	default:
 		s.end(OK, SSHShut, Args{SSH: now}, nil)
 	}
-	return now.State.Connected(), nil
+	return now.State.Connected() && now.State != knock.SSHSilent, nil
 }
 
 // probeAgain probes SSH once more, after the window of an earlier handshake has
@@ -181,6 +181,9 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 	}
 	status := Fail
 	switch {
+	case id == CheckFamily && r.Before.State == knock.SSHOpen:
+		s.end(Warn, OtherUnguarded, Args{Address: t.Addr.Addr()}, record(&r))
+		return &r, nil
 	case r.Opened && r.OpenedBy == 0:
 		status = OK
 	case r.Opened:
@@ -209,7 +212,10 @@ func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err er
 			return true, nil
 		case again.State.Connected():
 			s.end(Fail, SSHAnswers, Args{SSH: again}, nil)
-			return true, nil
+			if again.State != knock.SSHSilent {
+				return true, nil
+			}
+			continue
 		}
 		s.end(OK, SSHShut, Args{SSH: again}, nil)
 	}
@@ -218,7 +224,7 @@ func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err er
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
 	switch x.e.outcome() {
-	case opensAtOnce, opensLate, knocksAccepted, sshBehind, addressesDiffer:
+	case opensAtOnce, opensLate, knocksAccepted, sshBehind, addressesDiffer, silentUnknocked:
 		return true
 	}
 	return false

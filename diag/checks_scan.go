@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"rapport/diag/clock"
@@ -18,6 +19,39 @@ import (
 // that finds nothing, it makes sure that the server still answers as before.
 func (x *run) search(ctx, clocks context.Context) error {
 	x.playRules()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if !x.e.answeredAtAll() {
+		watch := x.watchRoute(ctx, stop)
+		defer watch.Wait()
+	}
+	err := x.searchAll(ctx, clocks)
+	if errors.Is(err, errNoRoute) {
+		return nil
+	}
+	stop(nil)
+	return err
+}
+
+// errNoRoute ends a search of a host that nobody is.
+var errNoRoute = errors.New("no route to host")
+
+// watchRoute probes SSH until the kernel has given up to find a neighbour with the
+// address, which takes it three seconds; then the search ends.
+func (x *run) watchRoute(ctx context.Context, stop context.CancelCauseFunc) *sync.WaitGroup {
+	var running sync.WaitGroup
+	running.Go(func() {
+		_, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{})
+		if errors.Is(err, knock.ErrUnreachable) {
+			x.learn(func(e *Evidence) { e.NoRoute = err })
+			stop(errNoRoute)
+		}
+	})
+	return &running
+}
+
+// searchAll is search, once it is known to make sense.
+func (x *run) searchAll(ctx, clocks context.Context) error {
 	if x.e.otherSecret() || x.e.wrongGate() {
 		x.skip(CheckScan, ScanPointless, Args{})
 		return nil
@@ -40,11 +74,19 @@ func (x *run) search(ctx, clocks context.Context) error {
 		x.readServer(clocks, time.Second, clock.SourceDaytime, clock.SourceTime)
 		x.clocks.Wait()
 	}
-	if x.newHours() && last.Opened == nil && last.Stopped.IsZero() && !x.e.Handshake.Opened {
-		job.Clock, job.Between, job.Past, job.Future, job.Also, job.Spent = x.e.Clock, nil, 0, 0, nil, last.WrongPorts
-		if last, err = x.scanOne(ctx, s, x.e.Target, job); err != nil {
+	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Handshake.Opened {
+		if err := x.scanByClock(ctx); err != nil {
 			return err
 		}
+	}
+	if last.Stopped.Reason == scan.Changed && x.e.Slow == nil {
+		if _, err := x.repeat(ctx); err != nil {
+			return err
+		}
+	}
+	if x.byClock != nil {
+		last = x.byClock
+		x.learn(func(e *Evidence) { e.Scan = last })
 	}
 	if x.e.Handshake.Opened {
 		s.end(Warn, RepeatOpened, Args{}, nil)
@@ -89,9 +131,34 @@ func (x *run) playRules() {
 	x.learn(func(e *Evidence) { e.PlayedHere, e.Played = here, all })
 }
 
-// newHours reports whether the server's clock shows an hour that was not tried.
-func (x *run) newHours() bool {
+// scanByClock tries the hours that the clocks show, once, where they are none of those
+// that were tried. What opens the gate is then in byClock.
+func (x *run) scanByClock(ctx context.Context) error {
+	c := x.likelyClock()
+	if x.byClock != nil || !x.newHours(c) {
+		return nil
+	}
+	job := scan.Scan{Shut: x.e.shutState(), Spent: len(knocksOf(x.e.Handshake)), Clock: &c}
+	r, err := x.scanOne(ctx, step{x, CheckScan, time.Now()}, x.e.Target, job)
+	if err == nil && r.Opened != nil {
+		x.byClock = r
+	}
+	return err
+}
+
+// likelyClock is what is known of the server's clock, or else the right time, where
+// NTP tells it.
+func (x *run) likelyClock() clock.Report {
 	c := x.e.clock()
+	if l := c.Local; !c.Known && l.Known {
+		c.Sources = slices.Clone(c.Sources)
+		c.Add(clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Offset: l.Offset, Uncertainty: l.Uncertainty})
+	}
+	return c
+}
+
+// newHours reports whether a clock shows an hour that was not tried.
+func (x *run) newHours(c clock.Report) bool {
 	if !c.Known {
 		return false
 	}
@@ -155,6 +222,10 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if len(first.Attempts) > 1 {
 		return false, nil // it had all of them
 	}
+	x.clocks.Wait()
+	if err := x.scanByClock(ctx); err != nil || x.byClock != nil {
+		return true, err
+	}
 	const more = 4
 	r, err := x.again(ctx, x.gaps()[1:1+more])
 	if err != nil {
@@ -174,6 +245,9 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	for _, gap := range slowGaps {
+		if !knock.Wait(ctx, gap) { // until a limit forgives what was sent so far
+			return false, context.Cause(ctx)
+		}
 		slow, err := x.again(ctx, []time.Duration{gap})
 		if err != nil {
 			return false, err

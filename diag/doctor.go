@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"rapport/diag/clock"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
@@ -106,6 +107,8 @@ type run struct {
 	log   *slog.Logger
 
 	clocks sync.WaitGroup // for the goroutines that read the clocks
+
+	byClock *scan.Report // the scan of the hours that the clocks show, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report Report

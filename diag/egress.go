@@ -35,6 +35,9 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	if err := x.askControls(ctx, g); err != nil {
 		return false, err
 	}
+	if soon := g.soonest(x.e.Handshake); len(soon) > 0 {
+		g.Ports, g.Answer = soon, knock.Refused
+	}
 	g.FromHere = g.From.IsValid() && isOwn(g.From)
 	x.learn(func(e *Evidence) { e.Egress = g })
 	a := Args{Egress: g, Address: x.e.Target.Addr.Addr()}
@@ -64,13 +67,21 @@ func (x *run) askControls(ctx context.Context, g *Egress) error {
 	}
 	n := len(packets)
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
-	if g.Host == 0 && !x.e.loopback() {
-		send(web)
-		send(web)
+	if !x.e.loopback() {
+		for range 3 {
+			send(web)
+			send(int(x.e.Target.Addr.Port()))
+		}
 	}
 	rejected := len(packets)
-	send(int(g.Ports[0]))
-	send(int(g.Ports[0]))
+	suspect := g.Ports[0]
+	for _, k := range knocksOf(x.e.Handshake) {
+		if k.Answer == g.Answer && k.RTT > 0 && (g.Rejected == 0 || time.Duration(k.RTT) < g.Rejected) {
+			suspect, g.Rejected = k.Port, time.Duration(k.RTT)
+		}
+	}
+	send(int(suspect))
+	send(int(suspect))
 	nearest := time.Duration(0) // of the controls
 	_, err := x.Client.SendBatch(ctx, x.e.Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
@@ -90,6 +101,17 @@ func (x *run) askControls(ctx context.Context, g *Egress) error {
 	})
 	g.Host = cmp.Or(g.Host, nearest)
 	return err
+}
+
+// soonest returns the knocks that were refused sooner than the host could.
+func (g *Egress) soonest(h *knock.Report) (ports []uint16) {
+	for _, k := range knocksOf(h) {
+		x := Egress{Rejected: time.Duration(k.RTT), Host: g.Host}
+		if k.Answer == knock.Refused && x.tooSoon() && !slices.Contains(ports, k.Port) {
+			ports = append(ports, k.Port)
+		}
+	}
+	return ports
 }
 
 // isOwn reports whether addr is one of this machine's.

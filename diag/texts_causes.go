@@ -161,7 +161,10 @@ func familyText(e *Evidence) Text {
 func alreadyOpenText(e *Evidence) Text {
 	t := Text{"SSH answers with no knock: nothing guards it", "set the gate up on the server: rapport rules HOST prints a script",
 		[]string{"it answered twice, with more than a window between; only another login from this address meanwhile could look the same"}}
-	if !e.Waited {
+	switch {
+	case e.BeforeAgain.State == knock.SSHUnknown:
+		t.Why = []string{"it answered once; there was no time to wait until the window of an earlier handshake would have ended"}
+	case !e.Waited:
 		t.Why = []string{"it answered twice, with less than the window between: a handshake of a while ago could look the same"}
 	}
 	return t

@@ -80,9 +80,9 @@ var checkTexts = map[CheckCode]func(Args) []string{
 		switch a.Untried {
 		case 0:
 		case 1:
-			long += ", and 1 address that is not tried"
+			long += ", and 1 more address"
 		default:
-			long += fmt.Sprintf(", and %d addresses that are not tried", a.Untried)
+			long += fmt.Sprintf(", and %d more addresses", a.Untried)
 		}
 		return []string{long, short}
 	},

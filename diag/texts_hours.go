@@ -7,15 +7,22 @@ import (
 
 	"rapport/diag/clock"
 	"rapport/knock/phrase"
+	"rapport/knock/solve"
 )
 
 // untilSet is the skew that opens the gate until a clock is set.
 func (e *Evidence) untilSet() string {
+	if o, _ := e.opened(); o.Variant != solve.AsGiven {
+		return "no skew here opens it before the secret is right"
+	}
 	return "until then apply skew " + phrase.Duration(e.hourSkew()) + " here"
 }
 
 // untilKnown is the same where only the hour is known.
 func (e *Evidence) untilKnown() string {
+	if o, _ := e.opened(); o.Variant != solve.AsGiven {
+		return e.untilSet()
+	}
 	return e.untilSet() + ", which is known to the hour only: a zone with half hours needs another"
 }
 

@@ -11,7 +11,6 @@ import (
 )
 
 const (
-	guardTime = time.Minute     // how long a gate ignores a source that went over its guard
 	maxRefill = 5 * time.Minute // how long a scan without a deadline waits for its budget in all
 )
 
@@ -104,20 +103,24 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		add(first)
 	}
 	add(slips[:n])
-	before := len(stages)
-	for _, hours := range splitHours(own) {
-		few := min(fewHours, len(hours))
-		add(hours[:few])
-		if len(hours) > few {
-			add(hours[few:])
+	var hours [][]int
+	for _, group := range splitHours(own) {
+		few := min(fewHours, len(group))
+		if add(group[:few]); len(group) > few {
+			add(group[few:])
 		}
+		hours = append(hours, slices.Concat(stages[len(stages)-min(2, len(stages)):]...))
 	}
 	between = len(stages) - 1
-	if !t.Addr.Addr().IsLoopback() {
-		stages = append(stages, stages[before:]...)
+	likeliest := slices.Concat(stages...)
+	if t.Addr.Addr().IsLoopback() {
+		add(slips[n:], rest)
+		return out, stages, between
 	}
+	stages = append(stages, hours...)
+	between = len(stages) - 1
 	add(slips[n:], rest)
-	return out, stages, between
+	return out, append(stages, likeliest), between
 }
 
 // fewHours is how many hours are tried before the others.

@@ -68,6 +68,9 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 			}
 		}
 		h.Range = t.Range
+		h.Variant = solve.NoNewline // the commonest, with any hour
+		add(h, cost+45)
+		h.Variant = solve.AsGiven
 		if cost > 0 {
 			continue
 		}

@@ -13,7 +13,7 @@ const (
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
-	maxUnconfirmed = 10 // hits that may fail to repeat: each costs a window
+	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
 	maxLate = 12
@@ -85,7 +85,11 @@ func (r *scanRun) plan(of []int) scanPlan {
 	for n, i := range of {
 		ports[n] = r.ports(i)
 	}
-	return newScanPlan(ports, r.target, r.pace)
+	copies := 1
+	if r.report.Cells[of[0]].State != Waiting && !r.target.Strict { // once more: packets may get lost
+		copies = 2
+	}
+	return newScanPlan(ports, r.target, r.pace, copies)
 }
 
 // filter returns the candidates that fit a hit, the best first. Many of thousands
@@ -147,14 +151,10 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	return false, nil
 }
 
-// confirmAgain makes the handshakes of unconfirmed hits again, after a sweep guard
-// that may have ignored them has forgotten this address.
+// confirmAgain makes the handshakes of unconfirmed hits once more: packets get lost.
 func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 	if len(r.unconfirmed) == 0 {
 		return false, nil
-	}
-	if r.beyondGuard() && !r.target.Addr.Addr().IsLoopback() && !knock.Wait(ctx, guardTime+time.Second-time.Since(r.budget.at)) {
-		return false, context.Cause(ctx)
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
 		if opened, err := r.confirm(ctx, i, 0); opened || err != nil || !r.report.Stopped.IsZero() {
@@ -168,15 +168,15 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // records it if it opens the gate. back is 0, or the hours to go back: where the hour
 // has changed since the hit, the rules may not have.
 func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
-	if n, err := r.afford(ctx, 1); n == 0 || err != nil {
-		return false, err
-	}
 	packets := []knock.Packet{{Probe: true}}
 	r.follow()
 	c := r.report.Cells[i].Candidate
 	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
 		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
+		if !r.target.Strict { // one lost packet must not cost a window more
+			packets = append(packets, knock.Packet{At: time.Duration(k+1)*confirmGap + confirmGap/2, Port: port})
+		}
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
 		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
@@ -186,6 +186,9 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
 		if err != nil || v.Hit < 0 {
 			return false, err
+		}
+		if v.Hit > 0 && v.SSH.State == knock.SSHRefused && r.refused > 0 {
+			return false, nil // as the knocks are: nothing opened
 		}
 		if v.Hit > 0 {
 			r.report.SSH = v.SSH

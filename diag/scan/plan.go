@@ -57,11 +57,12 @@ type scanPlan struct {
 
 // newScanPlan tries candidates in rounds, as the package's documentation says. In a
 // round each knock comes well within a window of the one before it. A small range
-// gets small rounds, so that few gates open by the ports of other candidates.
-func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanPlan {
+// gets small rounds, so that few gates open by the ports of other candidates. Each knock
+// is sent copies times, and with copies there are two probes.
+func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copies int) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
 	budget := max(t.Window-time.Second, t.Window/2) - stagePause
-	n := max(min(int(budget/(speed.fifth+speed.knock)), t.Range.Size()/16), 4)
+	n := max(min(int(budget/(speed.fifth+time.Duration(copies)*speed.knock)), t.Range.Size()/16), 4)
 	if t.Strict {
 		n = 1
 	}
@@ -71,14 +72,22 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace) scanP
 		for k := range knock.Knocks - 1 {
 			next := at + stagePause
 			for _, all := range round {
-				p.packets = append(p.packets, knock.Packet{At: at, Port: all[k]})
-				at += speed.knock
+				for range copies {
+					p.packets = append(p.packets, knock.Packet{At: at, Port: all[k]})
+					at += speed.knock
+				}
 			}
 			at = max(at, next)
 		}
 		for _, all := range round {
-			p.packets = append(p.packets, knock.Packet{At: at, Port: all[knock.Knocks-1]}, knock.Packet{At: at + speed.fifth/2, Probe: true})
+			for range copies {
+				p.packets = append(p.packets, knock.Packet{At: at, Port: all[knock.Knocks-1]})
+			}
+			p.packets = append(p.packets, knock.Packet{At: at + speed.fifth/2, Probe: true})
 			p.probes = append(p.probes, len(p.packets)-1)
+			if copies > 1 {
+				p.packets = append(p.packets, knock.Packet{At: at + speed.fifth*3/4, Probe: true})
+			}
 			at += speed.fifth
 		}
 	}

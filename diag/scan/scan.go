@@ -198,6 +198,7 @@ type scanRun struct {
 	refillWait  time.Duration // for the budget
 	unconfirmed []int         // candidates whose hit did not repeat
 	unexplained int           // hits that no candidate explains
+	refused     int           // knocks of the batch
 	report      Report
 }
 
@@ -305,9 +306,14 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		}
 	})
 	r.report.Pass += knock.Millis(time.Since(began))
-	if v.Hit >= 0 {
-		r.report.SSH = v.SSH
+	if v.Hit < 0 {
+		return v.Hit, err
 	}
+	if v.SSH.State == knock.SSHRefused && r.shut != knock.SSHRefused && r.refused > 0 {
+		r.report.Stopped = Stop{Reason: Changed, SSH: v.SSH} // as the knocks are: nothing opened
+		return -1, err
+	}
+	r.report.SSH = v.SSH
 	return v.Hit, err
 }
 
@@ -326,6 +332,7 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	r.refused = 0
 	accepted, rejected, why := 0, 0, Stop{}
 	end := func(reason StopReason, from netip.Addr) {
 		why = Stop{Reason: reason, From: from}
@@ -340,6 +347,8 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 			sent(s.Index)
 			r.notify(false)
 		case packets[s.Index].Probe:
+		case s.Answer == knock.Refused:
+			r.refused++
 		case s.Answer == knock.Open && !r.target.Addr.Addr().IsLoopback():
 			// A service or two of the server's own may be in the range.
 			if accepted++; accepted > mostServices && 3*accepted > s.Index {
