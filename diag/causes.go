@@ -174,7 +174,7 @@ func (e *Evidence) verdict(c cause) Verdict {
 		v.Change = c.Change(e)
 	}
 	o, found := e.opened()
-	if !found || c.Change == nil || e.outcome() != candidateOpens {
+	if !found || c.Change == nil || e.Outcome() != CandidateOpens {
 		return v
 	}
 	if o.Variant != solve.AsGiven { // nothing on this side opens it

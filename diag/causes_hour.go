@@ -27,10 +27,10 @@ const (
 // hourSight compares the hour that opened the gate with the clocks.
 func (e *Evidence) hourSight() hourSight {
 	o, ok := e.opened()
-	if !ok || o.Offset == 0 || e.outcome() != candidateOpens {
+	if !ok || o.Offset == 0 || e.Outcome() != CandidateOpens {
 		return ownHour
 	}
-	c := e.clock()
+	c := e.Clocks()
 	now := e.Now
 	if c.Local.Known {
 		now = now.Add(c.Local.Offset)
@@ -73,7 +73,7 @@ func tells(c clock.Report) (n int) {
 // restOfHours names what remains where this machine's clock explains a part of the
 // hours alone.
 func (e *Evidence) restOfHours() ID {
-	if c := e.clock(); c.Known && (c.Skew-c.Local.Offset).Abs() < farOff {
+	if c := e.Clocks(); c.Known && (c.Skew-c.Local.Offset).Abs() < farOff {
 		return "rules-stale"
 	}
 	return "hour-unknown"
@@ -81,7 +81,7 @@ func (e *Evidence) restOfHours() ID {
 
 // clientCode is the code for this machine's clock by what NTP says of it.
 func clientCode(e *Evidence) Code {
-	if e.clock().Local.Offset > 0 {
+	if e.Clocks().Local.Offset > 0 {
 		return ClientBehind
 	}
 	return ClientAhead
@@ -98,7 +98,7 @@ func (e *Evidence) clientOff(l clock.LocalClock, h knock.Hour) bool {
 // the gate.
 func (e *Evidence) hourSkew() time.Duration {
 	o, _ := e.opened()
-	c := e.clock()
+	c := e.Clocks()
 	if s, ok := c.RoundSkew(); ok && knock.HourOf(e.Now.Add(s)) == o.Hour {
 		return s
 	}
@@ -129,7 +129,7 @@ func hourCauses() []cause {
 		}, Likelihood: (*Evidence).trust, Detail: hourDetail, Change: hourChange},
 		row("server-clock", ServerBehind, ServerAhead, clockAgrees, surely),
 		row("client-clock", ClientAhead, ClientBehind, clockAgrees, func(e *Evidence) float64 {
-			if e.clock().Local.Known {
+			if e.Clocks().Local.Known {
 				return unseen // NTP says that it is right
 			}
 			return always
@@ -138,7 +138,7 @@ func hourCauses() []cause {
 		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
 		row("rules-zone-east", HourBehind, HourAhead, hourToCome, surely),
 		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
-			return e.outcome() == staysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.otherSecret())
+			return e.Outcome() == StaysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.OtherSecret())
 		}, Likelihood: (*Evidence).neverOpened},
 	}
 }

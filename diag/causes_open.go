@@ -8,12 +8,12 @@ import (
 	"rapport/knock/hosts"
 )
 
-// otherSecret reports whether the server's rules are made with another secret.
-func (e *Evidence) otherSecret() bool { return e.Rules != nil && e.Rules.OtherSecret() }
+// OtherSecret reports whether the server's rules are made with another secret.
+func (e *Evidence) OtherSecret() bool { return e.Rules != nil && e.Rules.OtherSecret() }
 
 // rulesFit reports whether the server's rules expect what was sent.
 func (e *Evidence) rulesFit() bool {
-	return e.outcome() == staysShut && e.Rules != nil && e.Rules.Candidate() != nil
+	return e.Outcome() == StaysShut && e.Rules != nil && e.Rules.Candidate() != nil
 }
 
 // ownCauses are problems of rules for which there are causes of their own.
@@ -32,9 +32,9 @@ func (e *Evidence) rulesProblems() (all []gate.Problem) {
 	return all
 }
 
-// wrongGate reports whether the server's rules show a gate that this client cannot
+// WrongGate reports whether the server's rules show a gate that this client cannot
 // open.
-func (e *Evidence) wrongGate() bool {
+func (e *Evidence) WrongGate() bool {
 	return len(e.rulesProblems()) > 0 || e.orderDiffers() || e.Played != nil && !e.Played.Opened
 }
 
@@ -62,7 +62,7 @@ func (e *Evidence) orderDiffers() bool {
 // was repeated.
 func (e *Evidence) openedLate() bool {
 	o, ok := e.opened()
-	return !e.loopback() && (e.outcome() == opensLate || ok && e.outcome() == candidateOpens && o.Offset == 0 && len(differences(e, o)) == 0)
+	return !e.Loopback() && (e.Outcome() == OpensLate || ok && e.Outcome() == CandidateOpens && o.Offset == 0 && len(differences(e, o)) == 0)
 }
 
 // byLuck is how probable it is that a handshake opens the gate when it is repeated,
@@ -95,24 +95,24 @@ func (e *Evidence) otherPort() int {
 // case, everything that is not in the table.
 func openQuestions() []cause {
 	shut := func(more func(*Evidence) bool) func(*Evidence) bool {
-		return func(e *Evidence) bool { return e.outcome() == staysShut && more(e) }
+		return func(e *Evidence) bool { return e.Outcome() == StaysShut && more(e) }
 	}
-	hasProblem := func(e *Evidence) bool { return e.wrongGate() || e.otherPort() != 0 }
+	hasProblem := func(e *Evidence) bool { return e.WrongGate() || e.otherPort() != 0 }
 	return []cause{
-		{ID: "other-secret", Code: Unexplained, When: shut(func(e *Evidence) bool { return e.otherSecret() && !e.wrongGate() }), Likelihood: surely},
+		{ID: "other-secret", Code: Unexplained, When: shut(func(e *Evidence) bool { return e.OtherSecret() && !e.WrongGate() }), Likelihood: surely},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
 			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
 		}, Likelihood: surely},
-		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).wrongGate), Likelihood: surely, Detail: func(e *Evidence) (d Detail) {
+		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).WrongGate), Likelihood: surely, Detail: func(e *Evidence) (d Detail) {
 			for _, p := range e.rulesProblems() {
 				d.Differs = append(d.Differs, p.Code)
 			}
 			return d
 		}},
-		{ID: "other-ssh-port", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.otherPort() != 0 && !e.wrongGate() }), Likelihood: surely,
+		{ID: "other-ssh-port", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.otherPort() != 0 && !e.WrongGate() }), Likelihood: surely,
 			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
 			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.otherPort()} }},
-		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.loopback() }), Likelihood: (*Evidence).neverOpened},
+		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.Loopback() }), Likelihood: (*Evidence).neverOpened},
 		{ID: "order-slips", Code: GateDiffers, When: (*Evidence).openedLate, Likelihood: func(e *Evidence) float64 {
 			if e.orderDiffers() {
 				return always
@@ -120,14 +120,14 @@ func openQuestions() []cause {
 			return possible
 		}},
 		{ID: "not-arriving", Code: Unexplained, When: func(e *Evidence) bool { return e.rulesFit() && !hasProblem(e) }, Likelihood: (*Evidence).neverOpened},
-		{ID: "nothing-tried", Code: Unexplained, When: at(nothingTried), Likelihood: surely},
+		{ID: "nothing-tried", Code: Unexplained, When: at(NothingTried), Likelihood: surely},
 		{ID: "unexplained", Code: Unexplained, When: func(e *Evidence) bool {
-			return e.outcome() != nothingTried && !e.rulesFit()
+			return e.Outcome() != NothingTried && !e.rulesFit()
 		}, Likelihood: func(e *Evidence) float64 {
-			switch e.outcome() {
-			case staysShut:
+			switch e.Outcome() {
+			case StaysShut:
 				switch {
-				case e.otherSecret():
+				case e.OtherSecret():
 					return unseen
 				case e.fellSilent():
 					return rare
@@ -135,7 +135,7 @@ func openQuestions() []cause {
 					return usual
 				}
 				return always
-			case candidateOpens:
+			case CandidateOpens:
 				if o, _ := e.opened(); !o.confirmed {
 					return rare
 				}

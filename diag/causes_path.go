@@ -9,124 +9,130 @@ import (
 	"rapport/knock/hosts"
 )
 
-// outcome is what a run came to. One that keeps later steps from happening is
+// Outcome is what a run came to. One that keeps later steps from happening is
 // before those.
-type outcome int
+type Outcome int
 
+// The outcomes.
 const (
-	nothingTried    outcome = iota
-	nameFails               // the name has no address
-	routeFails              // there is no route to the host
-	opensUnknocked          // SSH is open, a window after the last knock too
-	refusesBefore           // sshd was reached without a knock, and refuses this address
-	silentUnknocked         // SSH's port accepts without a knock, and says nothing
-	othersUnknocked         // another service answers without a knock
-	opensAtOnce             // the handshake opens SSH
-	opensLate               // a repeated one does
-	opensSlowly             // one with wide gaps does, and many others did not
-	addressesDiffer         // packets leave this machine from several addresses
-	knocksAccepted          // knock ports accept connections
-	sshBehind               // the gate opened, and SSH behind it does not work
-	knocksRejected          // something rejects the knocks and nothing else
-	candidateOpens          // another hour, range, secret variant or family opens it
-	staysShut               // nothing opens it
+	NothingTried    Outcome = iota
+	NameFails               // the name has no address
+	RouteFails              // there is no route to the host
+	OpensUnknocked          // SSH is open, a window after the last knock too
+	RefusesBefore           // sshd was reached without a knock, and refuses this address
+	SilentUnknocked         // SSH's port accepts without a knock, and says nothing
+	OthersUnknocked         // another service answers without a knock
+	OpensAtOnce             // the handshake opens SSH
+	OpensLate               // a repeated one does
+	OpensSlowly             // one with wide gaps does, and many others did not
+	AddressesDiffer         // packets leave this machine from several addresses
+	KnocksAccepted          // knock ports accept connections
+	SSHBehind               // the gate opened, and SSH behind it does not work
+	KnocksRejected          // something rejects the knocks and nothing else
+	CandidateOpens          // another hour, range, secret variant or family opens it
+	StaysShut               // nothing opens it
 )
 
 // mostServices is how many of the five ports may be those of services.
 const mostServices = 2
 
 // accepting is how many knock ports accepted a connection, which a stand-in on
-// loopback does.
+// Loopback does.
 func (e *Evidence) accepting() int {
-	if e.loopback() {
+	if e.Loopback() {
 		return 0
 	}
-	open, _ := answered(e.Handshake, knock.Open)
+	open, _ := Answered(e.Handshake, knock.Open)
 	return len(open)
 }
 
-// outcome returns what the run came to.
-func (e *Evidence) outcome() outcome {
+// Outcome returns what the run came to.
+func (e *Evidence) Outcome() Outcome {
 	h := e.Handshake
 	switch {
 	case e.NameError != nil:
-		return nameFails
+		return NameFails
 	case e.NoRoute != nil:
-		if o, ok := e.opened(); ok && o.family != e.family() {
-			return candidateOpens
+		if o, ok := e.opened(); ok && o.family != e.Family() {
+			return CandidateOpens
 		}
-		return routeFails
+		return RouteFails
 	case h == nil && e.Before.State == knock.SSHOpen && e.BeforeAgain.State == knock.SSHUnknown:
-		return opensUnknocked // no more was done than that
+		return OpensUnknocked // no more was done than that
 	case h != nil && h.Opened && e.BeforeAgain.State == knock.SSHSilent:
-		return opensAtOnce // a proxy accepts, and passes on what the gate lets through
+		return OpensAtOnce // a proxy accepts, and passes on what the gate lets through
 	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:
-		return knocksAccepted
+		return KnocksAccepted
 	case e.BeforeAgain.State.Connected():
-		return map[knock.SSHState]outcome{knock.SSHOpen: opensUnknocked, knock.SSHRefusing: refusesBefore,
-			knock.SSHSilent: silentUnknocked, knock.SSHNotSSH: othersUnknocked}[e.BeforeAgain.State]
-	case h == nil || len(knocksOf(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
-		return nothingTried
+		return map[knock.SSHState]Outcome{knock.SSHOpen: OpensUnknocked, knock.SSHRefusing: RefusesBefore,
+			knock.SSHSilent: SilentUnknocked, knock.SSHNotSSH: OthersUnknocked}[e.BeforeAgain.State]
+	case h == nil || len(Knocks(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
+		return NothingTried
 	case h.Opened && h.OpenedBy == 0:
-		return opensAtOnce
+		return OpensAtOnce
 	case h.Opened:
-		return opensLate
+		return OpensLate
 	case e.Slow != nil && e.Slow.Opened:
-		return opensSlowly
-	case len(sources(h)) > 1:
-		return addressesDiffer
+		return OpensSlowly
+	case len(Sources(h)) > 1:
+		return AddressesDiffer
 	}
 	if e.accepting() > mostServices {
-		return knocksAccepted
+		return KnocksAccepted
 	}
 	if e.behindGate(h.SSH) != "" {
-		return sshBehind
+		return SSHBehind
 	}
-	if e.blocked() {
-		return knocksRejected
+	if e.Blocked() {
+		return KnocksRejected
 	}
-	if _, ok := e.opened(); ok {
-		return candidateOpens
+	if o, ok := e.opened(); ok {
+		if o.Offset == 0 && len(differences(e, o)) == 0 && e.behindGate(o.ssh) != "" {
+			return SSHBehind
+		}
+		return CandidateOpens
 	}
-	if e.Scan != nil && e.Scan.Stopped.Reason == scan.NoRoute && !e.answeredAtAll() {
-		return routeFails
+	if e.Scan != nil && e.Scan.Stopped.Reason == scan.NoRoute && !e.AnsweredAtAll() {
+		return RouteFails
 	}
-	return staysShut
+	return StaysShut
 }
 
 // at is for [cause.When]: the run came to one of these.
-func at(all ...outcome) func(*Evidence) bool {
-	return func(e *Evidence) bool { return slices.Contains(all, e.outcome()) }
+func at(all ...Outcome) func(*Evidence) bool {
+	return func(e *Evidence) bool { return slices.Contains(all, e.Outcome()) }
 }
 
 // pathCauses are those on the way to the server.
 func pathCauses() []cause {
 	ports := func(e *Evidence) Detail { return Detail{Ports: e.Egress.Ports, Answer: e.Egress.Answer} }
 	return []cause{
-		{ID: "dns-failure", Code: DNSFailure, When: at(nameFails), Likelihood: surely},
-		{ID: "no-route", Code: HostUnreachable, When: at(routeFails), Likelihood: surely},
-		{ID: "intercepted", Code: KnocksIntercepted, When: at(knocksAccepted), Likelihood: surely, Detail: func(e *Evidence) Detail {
-			open, _ := answered(e.Handshake, knock.Open)
+		{ID: "dns-failure", Code: DNSFailure, When: at(NameFails), Likelihood: surely},
+		{ID: "no-route", Code: HostUnreachable, When: at(RouteFails), Likelihood: surely},
+		{ID: "intercepted", Code: KnocksIntercepted, When: at(KnocksAccepted), Likelihood: surely, Detail: func(e *Evidence) Detail {
+			open, _ := Answered(e.Handshake, knock.Open)
 			return Detail{Ports: open}
 		}},
-		{ID: "blocked", Code: KnocksBlocked, When: at(knocksRejected), Likelihood: surely, Detail: ports},
+		{ID: "blocked", Code: KnocksBlocked, When: at(KnocksRejected), Likelihood: surely, Detail: ports},
 		{ID: "some-accept", Code: KnocksIntercepted, When: func(e *Evidence) bool {
-			return e.outcome() == staysShut && e.accepting() > 0
+			return e.Outcome() == StaysShut && e.accepting() > 0
 		}, Likelihood: (*Evidence).neverOpened},
-		{ID: "rate-limited", Code: RateLimited, When: at(opensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
+		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
-		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() }, Likelihood: bannedLikelihood},
-		{ID: "addresses", Code: AddressChanges, When: at(addressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: sources(e.Handshake)} }},
-		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.outcome() == staysShut && !e.otherSecret() && !e.loopback() }, Likelihood: func(e *Evidence) float64 {
+		{ID: "banned", Code: Banned, When: func(e *Evidence) bool {
+			return e.Outcome() == StaysShut && !e.OtherSecret() || e.Outcome() == SSHBehind && e.refusedAfter()
+		}, Likelihood: bannedLikelihood},
+		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: Sources(e.Handshake)} }},
+		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.OtherSecret() && !e.Loopback() }, Likelihood: func(e *Evidence) float64 {
 			if len(e.openedOnce()) > 0 {
 				return usual // by luck, and not again
 			}
 			return e.neverOpened()
 		}},
 		{ID: "pool-luck", Code: AddressChanges, When: (*Evidence).openedLate, Likelihood: byLuck(possible)},
-		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress == nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened},
-		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.outcome() == staysShut && e.Egress != nil && !e.otherSecret() }, Likelihood: (*Evidence).neverOpened, Detail: ports},
+		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress == nil && !e.OtherSecret() }, Likelihood: (*Evidence).neverOpened},
+		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress != nil && !e.OtherSecret() }, Likelihood: (*Evidence).neverOpened, Detail: ports},
 	}
 }
 
@@ -143,23 +149,23 @@ func (e *Evidence) neverOpened() float64 {
 // fellSilent reports whether the server answers otherwise than at first, without a
 // knock.
 func (e *Evidence) fellSilent() bool {
-	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.shutState() {
+	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() {
 		return true
 	}
-	if e.Scan == nil || e.loopback() {
+	if e.Scan == nil || e.Loopback() {
 		return false
 	}
 	why := e.Scan.Stopped.Reason
-	return why == scan.Changed || why == scan.Rejected && e.shutState() != knock.SSHUnreachable
+	return why == scan.Changed || why == scan.Rejected && e.ShutState() != knock.SSHUnreachable
 }
 
 // bannedLikelihood: a server that still answers as at first has banned nobody.
 func bannedLikelihood(e *Evidence) float64 {
-	answers := e.After.State == e.shutState() && (e.After.State == knock.SSHRefused || e.After.State == knock.SSHUnreachable)
+	answers := e.After.State == e.ShutState() && (e.After.State == knock.SSHRefused || e.After.State == knock.SSHUnreachable)
 	switch {
 	case e.fellSilent(), e.shutOut():
 		return always
-	case answers && len(e.openedOnce()) == 0, e.loopback():
+	case answers && len(e.openedOnce()) == 0, e.Loopback():
 		return unseen
 	case len(e.openedOnce()) > 0:
 		return rare

@@ -16,7 +16,7 @@ func differences(e *Evidence, o opening) (all []ID) {
 	if o.Variant != solve.AsGiven {
 		all = append(all, "variant")
 	}
-	if o.family != e.family() {
+	if o.family != e.Family() {
 		all = append(all, "family")
 	}
 	if e.otherPort() != 0 {
@@ -31,7 +31,7 @@ func settingCauses() []cause {
 	row := func(id ID, code Code) cause {
 		return cause{ID: id, Code: code, When: func(e *Evidence) bool {
 			o, ok := e.opened()
-			return ok && e.outcome() == candidateOpens && o.Offset == 0 && slices.Index(differences(e, o), id) == 0
+			return ok && e.Outcome() == CandidateOpens && o.Offset == 0 && slices.Index(differences(e, o), id) == 0
 		}, Likelihood: (*Evidence).trust, Detail: settingDetail, Change: settingChange}
 	}
 	return []cause{row("range", RangeMismatch), row("variant", SecretVariant), row("family", FamilyMismatch)}

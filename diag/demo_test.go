@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/demo"
@@ -67,7 +68,7 @@ func (d faulty) diagnose(t *testing.T, addr netip.Addr) diag.Report {
 	defer g.Close()
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Range, h.Window = addr.String(), 2222, g.Range, demoWindow
-	doctor := diag.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future}
+	doctor := doctor.Doctor{Client: client, Past: scan.DefaultPast, Future: d.future}
 	r, err := doctor.Run(t.Context(), h, secret, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -53,21 +53,21 @@ type Evidence struct {
 	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
 }
 
-// otherTarget is the server over the other IP family.
-func (e *Evidence) otherTarget() knock.Target {
+// OtherTarget is the server over the other IP family.
+func (e *Evidence) OtherTarget() knock.Target {
 	t := e.Target
 	t.Addr = netip.AddrPortFrom(e.OtherAddr, t.Addr.Port())
 	return t
 }
 
-// family is the IP family of the target.
-func (e *Evidence) family() knock.Family { return knock.FamilyOf(e.Target.Addr.Addr()) }
+// Family is the IP family of the target.
+func (e *Evidence) Family() knock.Family { return knock.FamilyOf(e.Target.Addr.Addr()) }
 
-// loopback reports whether the server is a stand-in on this machine.
-func (e *Evidence) loopback() bool { return e.Target.Addr.Addr().IsLoopback() }
+// Loopback reports whether the server is a stand-in on this machine.
+func (e *Evidence) Loopback() bool { return e.Target.Addr.Addr().IsLoopback() }
 
-// clock is what is known of the clocks, also where none was read.
-func (e *Evidence) clock() clock.Report {
+// Clocks is what is known of the clocks, also where none was read.
+func (e *Evidence) Clocks() clock.Report {
 	if e.Clock == nil {
 		return clock.Report{Schema: 1, Local: clock.LocalClock{Time: e.Now}}
 	}
@@ -92,7 +92,7 @@ func (e *Evidence) opened() (o opening, ok bool) {
 	for _, s := range []struct {
 		*scan.Report
 		family knock.Family
-	}{{e.Scan, e.family()}, {e.OtherScan, knock.FamilyOf(e.OtherAddr)}} {
+	}{{e.Scan, e.Family()}, {e.OtherScan, knock.FamilyOf(e.OtherAddr)}} {
 		// An sshd that refuses this address was reached: there is no confirmation.
 		if s.Report == nil || s.Opened == nil || !s.Confirmed && !s.StillOpen && !s.Confirming && s.SSH.State != knock.SSHRefusing {
 			continue
@@ -103,7 +103,7 @@ func (e *Evidence) opened() (o opening, ok bool) {
 	}
 	if e.Rules != nil && e.Rules.Others() == 0 {
 		if h := e.Rules.Candidate(); h != nil && !h.IsClients(e.Target.Range) {
-			return opening{*h, e.family(), false, 0, knock.SSH{}}, true
+			return opening{*h, e.Family(), false, 0, knock.SSH{}}, true
 		}
 	}
 	return opening{}, false
@@ -122,7 +122,7 @@ func (e *Evidence) openedOnce() (all []*scan.Report) {
 // withKnock returns the clocks with what the hour that opened the gate says about
 // the server's. It has no vote in the verdict, since stale rules make it wrong.
 func (e *Evidence) withKnock() clock.Report {
-	c := e.clock()
+	c := e.Clocks()
 	if e.Handshake == nil {
 		return c
 	}
@@ -145,7 +145,7 @@ func (e *Evidence) withKnock() clock.Report {
 // change, of which either may have opened the gate.
 func hoursSent(h *knock.Report) []knock.Hour {
 	all := []knock.Hour{h.Hour}
-	for _, k := range knocksOf(h) {
+	for _, k := range Knocks(h) {
 		if k.Hour != nil && !slices.Contains(all, *k.Hour) {
 			all = append(all, *k.Hour)
 		}
@@ -153,8 +153,8 @@ func hoursSent(h *knock.Report) []knock.Hour {
 	return all
 }
 
-// knocksOf returns the knocks of all attempts of a handshake, none for nil.
-func knocksOf(h *knock.Report) (all []knock.SentKnock) {
+// Knocks returns the knocks of all attempts of a handshake, none for nil.
+func Knocks(h *knock.Report) (all []knock.SentKnock) {
 	if h != nil {
 		for _, a := range h.Attempts {
 			all = append(all, a.Knocks...)
@@ -163,10 +163,10 @@ func knocksOf(h *knock.Report) (all []knock.SentKnock) {
 	return all
 }
 
-// answered returns the ports of a handshake that answered a, each once, and how
+// Answered returns the ports of a handshake that answered a, each once, and how
 // many knocks got another answer.
-func answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
-	for _, k := range knocksOf(h) {
+func Answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
+	for _, k := range Knocks(h) {
 		switch {
 		case k.Answer != a:
 			others++
@@ -179,20 +179,20 @@ func answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
 
 // answers returns the answers to the knocks of a handshake.
 func answers(h *knock.Report) (all []knock.Answer) {
-	for _, k := range knocksOf(h) {
+	for _, k := range Knocks(h) {
 		all = append(all, k.Answer)
 	}
 	return all
 }
 
-// answeredAtAll reports whether the host ever answered anything.
-func (e *Evidence) answeredAtAll() bool {
-	ports, others := answered(e.Handshake, knock.Silent)
-	return others > 0 || len(ports) == 0 || e.Before.RTT > 0 || e.clock().Known
+// AnsweredAtAll reports whether the host ever answered anything.
+func (e *Evidence) AnsweredAtAll() bool {
+	ports, others := Answered(e.Handshake, knock.Silent)
+	return others > 0 || len(ports) == 0 || e.Before.RTT > 0 || e.Clocks().Known
 }
 
-// shutState is what SSH answered without a knock, after any earlier window ended.
-func (e *Evidence) shutState() knock.SSHState {
+// ShutState is what SSH answered without a knock, after any earlier window ended.
+func (e *Evidence) ShutState() knock.SSHState {
 	s := cmp.Or(e.BeforeAgain.State, e.Before.State)
 	if s == knock.SSHUnknown && e.Handshake != nil {
 		s = e.Handshake.Before.State
@@ -200,13 +200,13 @@ func (e *Evidence) shutState() knock.SSHState {
 	return s
 }
 
-// acceptedKnocks is how many knocks a stand-in on loopback accepted: it sees a
+// AcceptedKnocks is how many knocks a stand-in on loopback accepted: it sees a
 // knock only by accepting it, and refuses all other ports. Elsewhere it is 0.
-func (e *Evidence) acceptedKnocks(h *knock.Report) int {
-	if !e.loopback() {
+func (e *Evidence) AcceptedKnocks(h *knock.Report) int {
+	if !e.Loopback() {
 		return 0
 	}
-	open, others := answered(h, knock.Open)
+	open, others := Answered(h, knock.Open)
 	if others == 0 {
 		return knock.Knocks
 	}
@@ -226,7 +226,7 @@ func (e *Evidence) allows(i clock.Interval, h knock.Hour) bool {
 // by more than a handshake covers around the hour change.
 func (e *Evidence) wrongSkew() (time.Duration, bool) {
 	const covered = 30 * time.Second
-	c := e.clock()
+	c := e.Clocks()
 	if i := c.Interval(); i.Low-covered <= e.Target.Skew && e.Target.Skew <= i.High+covered {
 		return 0, false
 	}
@@ -250,10 +250,21 @@ func (g *Egress) fromOther(host netip.Addr) bool {
 	return g.From.IsValid() && g.From != host.WithZone("")
 }
 
-// tooSoon reports whether the knocks are rejected sooner than the host could.
-func (g *Egress) tooSoon() bool {
+// TooSoon reports whether the knocks are rejected sooner than the host could.
+func (g *Egress) TooSoon() bool {
 	const measurable = 4 * time.Millisecond
 	return g.Rejected > 0 && g.Host > measurable && g.Rejected < g.Host/4
+}
+
+// Soonest returns the knocks that were refused sooner than the host could.
+func (g *Egress) Soonest(h *knock.Report) (ports []uint16) {
+	for _, k := range Knocks(h) {
+		x := Egress{Rejected: time.Duration(k.RTT), Host: g.Host}
+		if k.Answer == knock.Refused && x.TooSoon() && !slices.Contains(ports, k.Port) {
+			ports = append(ports, k.Port)
+		}
+	}
+	return ports
 }
 
 // rangeOnly reports whether ports outside the range are answered differently.
@@ -265,16 +276,16 @@ func (g *Egress) rangeOnly() bool {
 	})
 }
 
-// blocked reports whether something rejects the knocks and nothing else. A port or
+// Blocked reports whether something rejects the knocks and nothing else. A port or
 // two that the server itself rejects are not that.
-func (e *Evidence) blocked() bool {
+func (e *Evidence) Blocked() bool {
 	g := e.Egress
-	return g != nil && (e.loopback() || g.rangeOnly() || g.tooSoon() || g.fromOther(e.Target.Addr.Addr()))
+	return g != nil && (e.Loopback() || g.rangeOnly() || g.TooSoon() || g.fromOther(e.Target.Addr.Addr()))
 }
 
-// sources are this machine's addresses from which a handshake left, each once, the
+// Sources are this machine's addresses from which a handshake left, each once, the
 // one at SSH's port first.
-func sources(h *knock.Report) (all []netip.Addr) {
+func Sources(h *knock.Report) (all []netip.Addr) {
 	add := func(a netip.Addr) {
 		if a.IsValid() && !a.IsUnspecified() && !slices.Contains(all, a) {
 			all = append(all, a)
@@ -282,7 +293,7 @@ func sources(h *knock.Report) (all []netip.Addr) {
 	}
 	if h != nil {
 		add(h.From)
-		for _, k := range knocksOf(h) {
+		for _, k := range Knocks(h) {
 			add(k.From)
 		}
 	}
@@ -291,3 +302,6 @@ func sources(h *knock.Report) (all []netip.Addr) {
 
 // LastScan returns the scan of the address that was scanned last, nil for none.
 func (e *Evidence) LastScan() *scan.Report { return cmp.Or(e.OtherScan, e.Scan) }
+
+// MostOthers is how many other addresses of a name are tried.
+const MostOthers = 2

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
@@ -75,7 +76,7 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 			guarded(t, tt.server, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 				h := hosts.NewHost("server")
 				h.Address = s.Addr4.String()
-				d := diag.Doctor{Client: knocktest.ClientAt(morning), Past: scan.DefaultPast}
+				d := doctor.Doctor{Client: knocktest.ClientAt(morning), Past: scan.DefaultPast}
 				r, err := d.Run(t.Context(), h, s.Secret, nil)
 				if err != nil || r.Verdict.Code != tt.want {
 					t.Errorf("%v: verdict %s, want %s\n%s", err, r.Verdict.Code, tt.want, r.Text(true))

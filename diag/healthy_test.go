@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/diag/scan"
 	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
@@ -60,7 +61,7 @@ func (x healthy) run(t *testing.T, n int) {
 	if n%2 == 0 {
 		s.ServeClocks(t, knocktest.Clocks{HTTP: true, NTP: true, Clock: client.Clock})
 	}
-	p := patient{host: hosts.NewHost("server"), doctor: diag.Doctor{Client: client, Past: scan.DefaultPast}}
+	p := patient{host: hosts.NewHost("server"), doctor: doctor.Doctor{Client: client, Past: scan.DefaultPast}}
 	p.host.Window = s.Window
 	p.host.Address = []string{s.Addr4.String(), s.Addr6.String()}[n%3%2]
 	if x.breaks != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
@@ -74,7 +75,7 @@ func (f fault) wrong(r diag.Report) string {
 type patient struct {
 	host   hosts.Host
 	secret string
-	doctor diag.Doctor
+	doctor doctor.Doctor
 }
 
 func shift(d time.Duration) time.Time { return morning.Add(d) }
@@ -239,7 +240,7 @@ func alone(t *testing.T) []fault {
 }
 
 // asksServer makes the server's own NTP service the one that this machine's
-// clock is compared with.
+// Clocks is compared with.
 func asksServer(_ *testing.T, s *knocktest.Server, p *patient) {
 	p.host.NTP = []string{s.Addr4.String()}
 }
@@ -296,7 +297,7 @@ func (f fault) run(t *testing.T) result {
 		f.clocks.Clock = client.Clock
 		s.ServeClocks(t, f.clocks)
 	}
-	p := patient{host: hosts.NewHost("server"), secret: knocktest.DefaultSecret, doctor: diag.Doctor{Client: client, Past: scan.DefaultPast}}
+	p := patient{host: hosts.NewHost("server"), secret: knocktest.DefaultSecret, doctor: doctor.Doctor{Client: client, Past: scan.DefaultPast}}
 	p.host.Address = s.Addr4.String()
 	if f.breaks != nil {
 		f.breaks(t, s, &p)

@@ -62,19 +62,11 @@ type Report struct {
 
 // Check returns the check with that ID, and whether it has begun.
 func (r Report) Check(id string) (Check, bool) {
-	if c := r.check(id); c != nil {
-		return *c, true
-	}
-	return Check{ID: id}, false
-}
-
-// check returns the check with that ID, nil if it has not begun.
-func (r Report) check(id string) *Check {
 	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
 	if i < 0 {
-		return nil
+		return Check{ID: id}, false
 	}
-	return &r.Checks[i]
+	return r.Checks[i], true
 }
 
 // Verdict is the one cause that the evidence supports best, with its fix.

@@ -90,10 +90,10 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"ssh-down":   behindText("the gate opened, but nothing listens behind it", "on the server: start sshd; or correct the SSH port here"),
 	"ssh-silent": behindText("SSH's port accepts the connection, but no banner comes: the session is cut off or stuck", "on the server: see what delays sshd, and that established connections are accepted"),
 	"not-ssh": func(e *Evidence) Text {
-		return behindText(fmt.Sprintf("SSH's port accepts, but no SSH banner comes: something else answers %q", e.reached().Banner), "correct the SSH port")(e)
+		return behindText(fmt.Sprintf("SSH's port accepts, but no SSH banner comes: something else answers %q", e.Reached().Banner), "correct the SSH port")(e)
 	},
 	"ssh-refusing": func(e *Evidence) Text {
-		return refusingText("the gate opened, but sshd refused this address", e.reached(), e.beforeAndAfter())
+		return refusingText("the gate opened, but sshd refused this address", e.Reached(), e.beforeAndAfter())
 	},
 	"refusing-before": func(e *Evidence) Text {
 		return refusingText("sshd refused this address, with no knock: nothing guards SSH", e.afterwards(), "it did so twice, with a window between")
@@ -135,7 +135,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 		return Text{"the server's gate may have another order of knocks", "give its rules: --rules FILE", []string{"repeated handshakes open a gate with another order, too"}}
 	},
 	"some-accept": func(e *Evidence) Text {
-		open, _ := answered(e.Handshake, knock.Open)
+		open, _ := Answered(e.Handshake, knock.Open)
 		return Text{"something accepts some of the knocks in the gate's place", "knock from another network; on the server, put the gate's rules first", []string{phrase.Plural(len(open), "port") + " accepted: a service of the server's own, or one that takes the knock"}}
 	},
 	"other-ssh-port": func(e *Evidence) Text {

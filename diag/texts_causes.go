@@ -43,14 +43,14 @@ func noRouteText(e *Evidence) Text {
 
 // untriedText says which addresses of the name were not tried.
 func (e *Evidence) untriedText() []string {
-	if len(e.Untried) == 0 || e.Elsewhere != nil || e.outcome() == routeFails && len(e.Untried) <= mostOthers {
+	if len(e.Untried) == 0 || e.Elsewhere != nil || e.Outcome() == RouteFails && len(e.Untried) <= MostOthers {
 		return nil
 	}
 	return []string{"missing: the name has other addresses, which were not tried: " + strings.Trim(fmt.Sprint(e.Untried), "[]")}
 }
 
 func interceptedText(e *Evidence) Text {
-	open, _ := answered(e.Handshake, knock.Open)
+	open, _ := Answered(e.Handshake, knock.Open)
 	return Text{"knock ports accept connections: a proxy or a tarpit answers in the server's place",
 		"knock from another network, or ask this one's administrator to leave the range alone",
 		[]string{phrase.Plural(len(open), "port") + " accepted: a gate stays silent"}}
@@ -65,7 +65,7 @@ func blockedText(e *Evidence) Text {
 		t.Fix = "let the range out here: see iptables -S OUTPUT, or nft list ruleset"
 	case g.fromOther(e.Target.Addr.Addr()):
 		t.Summary = fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", g.From)
-	case g.tooSoon():
+	case g.TooSoon():
 		t.Summary = "the knocks are rejected before they reach the server: something nearer answers in its name"
 	default:
 		t.Summary = "the knocks are rejected, and other ports are not: a rule on the way or on the server rejects their ports"
@@ -74,7 +74,7 @@ func blockedText(e *Evidence) Text {
 	if g.From.IsValid() {
 		t.Why = append(t.Why, g.From.String()+" says so")
 	}
-	if g.tooSoon() {
+	if g.TooSoon() {
 		t.Why = append(t.Why, fmt.Sprintf("rejected after %s by a host that is %s away", phrase.Millis(g.Rejected), phrase.Millis(g.Host)))
 	}
 	if len(g.Control) > 0 {
@@ -84,8 +84,8 @@ func blockedText(e *Evidence) Text {
 }
 
 func opensText(e *Evidence) Text {
-	t := Text{Summary: "the handshake opens SSH as it should", Why: []string{fmt.Sprintf("SSH was %s before the handshake, and open after it", stateText(e.shutState()))}}
-	c := e.clock()
+	t := Text{Summary: "the handshake opens SSH as it should", Why: []string{fmt.Sprintf("SSH was %s before the handshake, and open after it", stateText(e.ShutState()))}}
+	c := e.Clocks()
 	if hours := hoursSent(e.Handshake); len(hours) > 1 && !c.Known {
 		t.Why = append(t.Why, fmt.Sprintf("near the hour change the knocks of %v and %v are both sent: it is not known which opened it; run it again after :02", hours[0], hours[1]))
 	}
@@ -109,16 +109,8 @@ func refusingText(what string, s knock.SSH, why string) Text {
 		"wait before the next try, ten minutes at most by default; then log in, or see PerSourcePenalties and MaxStartups in sshd_config", []string{why}}
 }
 
-// reached is what SSH answers behind the gate that opened.
-func (e *Evidence) reached() knock.SSH {
-	if o, ok := e.opened(); ok && e.outcome() == candidateOpens {
-		return o.ssh
-	}
-	return e.afterwards()
-}
-
 func (e *Evidence) beforeAndAfter() string {
-	return fmt.Sprintf("SSH was %s before the handshake, and is %s after it", stateText(e.shutState()), e.reached().State)
+	return fmt.Sprintf("SSH was %s before the handshake, and is %s after it", stateText(e.ShutState()), e.Reached().State)
 }
 
 // behindText is for an SSH server that does not work behind a gate that opened.
@@ -154,8 +146,8 @@ func variantText(e *Evidence) Text {
 
 func familyText(e *Evidence) Text {
 	o, _ := e.opened()
-	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.family()),
-		fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.family()), []string{e.howOpened()}}
+	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.Family()),
+		fmt.Sprintf("apply IPv%s here; or give IPv%s the gate too: rapport rules HOST writes both", o.family, e.Family()), []string{e.howOpened()}}
 }
 
 func alreadyOpenText(e *Evidence) Text {
@@ -188,7 +180,7 @@ func bannedText(e *Evidence) Text {
 	case len(e.Silenced) > 0:
 		t.Why = append(t.Why, strings.Join(e.Silenced, ", ")+" answered at first, and not any more")
 	case e.fellSilent() && e.After.State != knock.SSHUnknown:
-		t.Why = append(t.Why, fmt.Sprintf("SSH was %s at first, and is %s now, with no knock", stateText(e.shutState()), e.After.State))
+		t.Why = append(t.Why, fmt.Sprintf("SSH was %s at first, and is %s now, with no knock", stateText(e.ShutState()), e.After.State))
 	case e.fellSilent():
 		t.Why = append(t.Why, "the scan ended early: "+e.Scan.Stopped.String())
 	default:
@@ -199,7 +191,7 @@ func bannedText(e *Evidence) Text {
 }
 
 func addressesText(e *Evidence) Text {
-	all := strings.Trim(fmt.Sprint(sources(e.Handshake)), "[]")
+	all := strings.Trim(fmt.Sprint(Sources(e.Handshake)), "[]")
 	return Text{"the knocks and SSH leave this machine by different addresses: " + all,
 		"give all ports of the server one route here: see ip rule and ip route get, and what the VPN leaves out",
 		[]string{"the kernel chose " + all + " for the ports of one handshake; to the gate these are different clients"}}

@@ -34,7 +34,7 @@ func (e *Evidence) expects() string {
 // clockEvidence says how far the server's clock is off, and which sources say so.
 func (e *Evidence) clockEvidence() string {
 	var names []string
-	for _, r := range e.clock().Sources {
+	for _, r := range e.Clocks().Sources {
 		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
 			names = append(names, r.Name)
 		}
@@ -43,7 +43,7 @@ func (e *Evidence) clockEvidence() string {
 	if len(names) == 1 {
 		say = "says"
 	}
-	return fmt.Sprintf("the server's clock is off by %s, as %s %s", phrase.Offset(e.clock().Skew), strings.Join(names, ", "), say)
+	return fmt.Sprintf("the server's clock is off by %s, as %s %s", phrase.Offset(e.Clocks().Skew), strings.Join(names, ", "), say)
 }
 
 // direction is a word for a server at an earlier hour than this client, or a later.
@@ -56,7 +56,7 @@ func (e *Evidence) direction(earlier, later string) string {
 
 func clientProvenText(e *Evidence) Text {
 	o, _ := e.opened()
-	off := -e.clock().Local.Offset
+	off := -e.Clocks().Local.Offset
 	return Text{fmt.Sprintf("this machine's clock is %s: the server's hour is %s", phrase.Ahead(off.Round(time.Second)), clock.ShortHour(o.Hour)),
 		"set this machine's clock: timedatectl set-ntp true; " + e.untilSet(), []string{"by NTP it is off by " + phrase.Offset(off), e.howOpened()}}
 }
@@ -79,7 +79,7 @@ func hourUnknownText(e *Evidence) Text {
 }
 
 func serverClockText(e *Evidence) Text {
-	c := e.clock()
+	c := e.Clocks()
 	t := Text{fmt.Sprintf("the server's clock is %s: %s", phrase.Ahead(c.Skew.Round(time.Second)), e.expects()),
 		"on the server: timedatectl set-ntp true; " + e.untilSet(), []string{e.clockEvidence()}}
 	if c.Local.Known {
@@ -108,7 +108,7 @@ func rulesZoneEastText(e *Evidence) Text {
 }
 
 func clientAlsoText(e *Evidence) Text {
-	off := -e.clock().Local.Offset
+	off := -e.Clocks().Local.Offset
 	return Text{fmt.Sprintf("this machine's clock is %s", phrase.Ahead(off.Round(time.Second))),
 		"set this machine's clock: timedatectl set-ntp true; then run it again", []string{"by NTP it is off by " + phrase.Offset(off), "the right time is not in the hour that opens the gate: more is wrong", e.howOpened()}}
 }

@@ -22,7 +22,7 @@ func sequenceUsedText(*Evidence) Text {
 
 // unexplainedText says what speaks for which cause, and which evidence is missing.
 func unexplainedText(e *Evidence) Text {
-	if e.outcome() != staysShut {
+	if e.Outcome() != StaysShut {
 		return Text{Why: []string{"something else that looks the same"}}
 	}
 	t := Text{"none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
@@ -47,12 +47,12 @@ func (e *Evidence) missingEvidence() []string {
 func (e *Evidence) sshEvidence() []string {
 	h := e.Handshake
 	all := []string{"SSH is " + stateText(h.SSH.State) + " before and after the handshake"}
-	if ports, others := answered(h, knock.Silent); len(ports) > 0 && others == 0 {
+	if ports, others := Answered(h, knock.Silent); len(ports) > 0 && others == 0 {
 		all[0] = "all knocks stay silent, as at a gate, and SSH is " + stateText(h.SSH.State)
 	}
-	rejected, _ := answered(h, knock.Refused)
+	rejected, _ := Answered(h, knock.Refused)
 	sshAlone := h.SSH.State == knock.SSHRefused && len(rejected) == 0
-	if e.shutState() == knock.SSHUnreachable || e.shutState() == knock.SSHRefused && sshAlone {
+	if e.ShutState() == knock.SSHUnreachable || e.ShutState() == knock.SSHRefused && sshAlone {
 		all = append(all, "SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too")
 	}
 	return all
@@ -87,7 +87,7 @@ func (e *Evidence) missing() (all []string) {
 	if e.Future == 0 {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
-	if !e.clock().Known {
+	if !e.Clocks().Known {
 		all = append(all, "missing: no source tells the server's clock")
 	}
 	if e.Rules == nil {

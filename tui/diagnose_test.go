@@ -111,7 +111,7 @@ func TestDiagnoseFitsTheWidth(t *testing.T) {
 func TestDiagnoseCancels(t *testing.T) {
 	now := noon
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24}, press("d"), snapshot(running(t)))
-	shows(t, m, "no verdict yet", "scan: 24 of 198 candidates tried", "esc cancel")
+	shows(t, m, "no verdict yet", "scan: 24 of 272 candidates tried", "esc cancel")
 	m = tell(m, tea.KeyMsg{Type: tea.KeyEsc}, snapshot(behind(t)))
 	shows(t, m, "cancelled, no verdict")
 	if m.shown != m.diagnose {

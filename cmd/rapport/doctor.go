@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/knock"
 )
 
@@ -62,7 +63,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		return err
 	}
 	h.NTP = o.ntp.apply(h)
-	d := diag.Doctor{Client: &knock.Client{Log: f.log}, Past: o.past, Future: o.future, Also: o.ranges}
+	d := doctor.Doctor{Client: &knock.Client{Log: f.log}, Past: o.past, Future: o.future, Also: o.ranges}
 	if o.rules != "" {
 		found, _, err := readRules(cmd, o.rules)
 		if err != nil {

@@ -59,28 +59,10 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 // one stage that the budget paces. Without one, the first stage holds the slips
 // for which the usual guard forgives enough wrong ports, and one more, since the
 // right one costs nothing. Then come the other hours, which cost nothing if range
-// and secret are right: twice, since one lost packet hides the right one, but
-// once on loopback. The rest comes last.
+// and secret are right: three times, since one lost packet hides the right one, but
+// once on loopback. Then come the ranges that people use, and the rest last.
 func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, between int) {
-	var first, own, slips, rest []solve.Candidate
-	if s.Proven != nil {
-		first = append(first, *s.Proven)
-	}
-	for _, h := range all {
-		mine := h.Range == t.Range && h.Variant == solve.AsGiven
-		switch {
-		case s.Proven != nil && h == *s.Proven:
-		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0 || h.Offset == -1):
-			first = append(first, h) // unless the caller has just sent that sequence
-		case mine:
-			own = append(own, h)
-		case h.Offset == likely && slipRank(h, t) >= 0 && (slices.Contains(s.Also, h.Range) || slipRank(h, t) > 0):
-			slips = append(slips, h)
-		default:
-			rest = append(rest, h)
-		}
-	}
-	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	first, own, slips, rest := s.sort(all, t, likely)
 	add := func(lists ...[]solve.Candidate) {
 		var next []int
 		for _, h := range slices.Concat(lists...) {
@@ -103,24 +85,56 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		add(first)
 	}
 	add(slips[:n])
-	var hours [][]int
+	before := len(stages)
 	for _, group := range splitHours(own) {
 		few := min(fewHours, len(group))
 		if add(group[:few]); len(group) > few {
 			add(group[few:])
 		}
-		hours = append(hours, slices.Concat(stages[len(stages)-min(2, len(stages)):]...))
 	}
-	between = len(stages) - 1
-	likeliest := slices.Concat(stages...)
 	if t.Addr.Addr().IsLoopback() {
+		between = len(stages) - 1
 		add(slips[n:], rest)
 		return out, stages, between
 	}
-	stages = append(stages, hours...)
+	hours, likeliest := slices.Concat(stages[before:]...), slices.Concat(stages...)
+	if len(splitHours(own)) > 1 { // apart, as they were
+		stages = append(stages, stages[before:]...)
+	} else {
+		stages = append(stages, hours)
+	}
+	stages = append(stages, likeliest)
+	common := slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool {
+		return h.Variant != solve.AsGiven || !slices.Contains(commonRanges(), h.Range)
+	})
+	add(common)
 	between = len(stages) - 1
-	add(slips[n:], rest)
-	return out, append(stages, likeliest), between
+	add(slips[n:], slices.DeleteFunc(rest, func(h solve.Candidate) bool { return slices.Contains(common, h) }))
+	return out, stages, between
+}
+
+// sort splits candidates into the likeliest, the other hours of the client's range and
+// secret, single slips in range or secret, the likeliest of each first, and the rest.
+func (s *Scan) sort(all []solve.Candidate, t knock.Target, likely int) (first, own, slips, rest []solve.Candidate) {
+	if s.Proven != nil {
+		first = append(first, *s.Proven)
+	}
+	for _, h := range all {
+		mine := h.Range == t.Range && h.Variant == solve.AsGiven
+		switch {
+		case s.Proven != nil && h == *s.Proven:
+		case mine && (h.Offset == likely && h.Offset != 0 || h.Offset == 0 && s.Spent == 0 || h.Offset == -1):
+			first = append(first, h) // unless the caller has just sent that sequence
+		case mine:
+			own = append(own, h)
+		case h.Offset == likely && slipRank(h, t) >= 0 && (slices.Contains(s.Also, h.Range) || slipRank(h, t) > 0):
+			slips = append(slips, h)
+		default:
+			rest = append(rest, h)
+		}
+	}
+	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
+	return first, own, slips, rest
 }
 
 // fewHours is how many hours are tried before the others.

@@ -24,10 +24,6 @@ const DefaultPast = 26
 func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
 	hour := knock.HourOf(now.Add(t.Skew))
 	low, high := clockOffsets(now, t, clock)
-	type weighed struct {
-		solve.Candidate
-		cost int
-	}
 	var all []weighed
 	had := map[solve.Candidate]bool{}
 	add := func(h solve.Candidate, cost int) {
@@ -36,7 +32,6 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 			all = append(all, weighed{h, cost})
 		}
 	}
-	ranges := neighbours(t.Range)
 	for offset := min(-past, low); offset <= max(future, high); offset++ {
 		allowed := low <= offset && offset <= high
 		if (offset < -past || offset > future) && !allowed {
@@ -53,30 +48,8 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 			cost = 0
 		}
 		add(h, cost)
-		for _, r := range also {
-			h.Range = r
-			add(h, cost+10)
-		}
-		for _, r := range ranges {
-			h.Range = r
-			add(h, cost+40)
-		}
-		if cost == 0 || offset == -1 {
-			for _, r := range commonRanges() {
-				h.Range = r
-				add(h, 60+max(offset, -offset))
-			}
-		}
-		h.Range = t.Range
-		h.Variant = solve.NoNewline // the commonest, with any hour
-		add(h, cost+45)
-		h.Variant = solve.AsGiven
-		if cost > 0 {
-			continue
-		}
-		for _, v := range solve.Variants(t.Secret) {
-			h.Variant = v
-			add(h, cost+20)
+		for _, x := range slips(h, offset, cost, t, also) {
+			add(x.Candidate, x.cost)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b weighed) int {
@@ -87,6 +60,36 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		out[i] = w.Candidate
 	}
 	return out
+}
+
+// weighed is a candidate and how unlikely it is.
+type weighed struct {
+	solve.Candidate
+	cost int
+}
+
+// slips are the candidates of an hour, which has that cost, with another range or
+// variant.
+func slips(h solve.Candidate, offset, cost int, t knock.Target, also []knock.Range) (all []weighed) {
+	add := func(ranges []knock.Range, cost int) {
+		for _, r := range ranges {
+			all = append(all, weighed{solve.Candidate{Hour: h.Hour, Offset: h.Offset, Range: r, Variant: solve.AsGiven}, cost})
+		}
+	}
+	add(also, cost+10)
+	add(neighbours(t.Range), cost+40)
+	if cost == 0 || offset == -1 {
+		add(commonRanges(), 60+max(offset, -offset))
+	}
+	if cost > 0 {
+		h.Variant = solve.NoNewline // the commonest, with any hour
+		return append(all, weighed{h, cost + 45})
+	}
+	for _, v := range solve.Variants(t.Secret) {
+		h.Variant = v
+		all = append(all, weighed{h, cost + 20})
+	}
+	return all
 }
 
 // clockOffsets returns the range of hour offsets that the clocks allow; 0, 0 if

@@ -1,4 +1,4 @@
-// Package diagnose is the Diagnose screen: a [diag.Doctor] at work, drawn from
+// Package diagnose is the Diagnose screen: a [doctor.Doctor] at work, drawn from
 // snapshots of its report: verdict, checks, the candidates of the scan, the clocks
 // on an axis, and the evidence. It applies this side's part of the fix.
 package diagnose
@@ -13,6 +13,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -121,7 +122,7 @@ func (s *Screen) Start(future int) tea.Cmd {
 
 func (s *Screen) job() ui.Work {
 	s.began, s.failure = s.Now, nil
-	doctor := diag.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
+	doctor := doctor.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
 	host, secret, hostsPath := s.Host, s.Target.Secret, s.Config.HostsPath
 	return func(ctx context.Context, emit func(any)) error {
 		listed := session.IsListed(hostsPath, host.Name)

@@ -104,7 +104,7 @@ func (s *Screen) scanLines() []string {
 			out[0] += th.Dim.Render(note)
 		}
 	}
-	ranges := newStrip(cells, func(c scan.Cell) knock.Range { return c.Range })
+	ranges := newStrip(cells, s.rangeOf)
 	variants := newStrip(cells, func(c scan.Cell) solve.Variant { return c.Variant })
 	line := " " + ui.Fit("ranges", label) + draw(th, ranges, s.was.Range)
 	if r := ranges.hit(s.was.Range); r != s.was.Range {
@@ -115,6 +115,16 @@ func (s *Screen) scanLines() []string {
 		line += " " + v.Words()
 	}
 	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
+}
+
+// rangeOf is the range of a candidate, and the zero Range for all that are unlike the
+// client's: those have one cell, unless one opens the gate.
+func (s *Screen) rangeOf(c scan.Cell) knock.Range {
+	bottom, top := c.Range.Bottom()-s.was.Range.Bottom(), c.Range.Top()-s.was.Range.Top()
+	if c.State != scan.Hit && (max(bottom, -bottom) > 1 || max(top, -top) > 1) {
+		return knock.Range{}
+	}
+	return c.Range
 }
 
 // hourStrips draw the hours up to the client's, those after it, and those that are

@@ -1,4 +1,4 @@
-package diag
+package doctor
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
@@ -16,7 +17,7 @@ import (
 // resolve finds the address to probe, and one of the other family if there is one.
 func (x *run) resolve(ctx context.Context) error {
 	lookup := x.host.Lookup()
-	s := x.begin(CheckName, LookingUp, Args{Host: lookup})
+	s := x.begin(diag.CheckName, diag.LookingUp, diag.Args{Host: lookup})
 	ctx2, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	addr, err := x.Client.Resolve(ctx2, lookup, x.host.Family)
@@ -24,7 +25,7 @@ func (x *run) resolve(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		s.end(Fail, NameFailed, Args{Err: err}, func(e *Evidence) { e.NameError = err })
+		s.end(diag.Fail, diag.NameFailed, diag.Args{Err: err}, func(e *diag.Evidence) { e.NameError = err })
 		return nil
 	}
 	var other netip.Addr
@@ -44,8 +45,8 @@ func (x *run) resolve(ctx context.Context) error {
 			other = a
 		}
 	}
-	x.update(func(r *Report) { r.Address = addr.String() })
-	s.end(OK, NameResolved, Args{Address: addr, Other: other, Untried: len(untried)}, func(e *Evidence) {
+	x.update(func(r *diag.Report) { r.Address = addr.String() })
+	s.end(diag.OK, diag.NameResolved, diag.Args{Address: addr, Other: other, Untried: len(untried)}, func(e *diag.Evidence) {
 		e.Target.Addr = netip.AddrPortFrom(addr, e.Target.Addr.Port())
 		e.OtherAddr, e.Untried = other, untried
 	})
@@ -57,7 +58,7 @@ func (x *run) readRules(ctx context.Context) error {
 	if x.Rules == nil {
 		return nil
 	}
-	s := x.begin(CheckRules, RulesSolving, Args{})
+	s := x.begin(diag.CheckRules, diag.RulesSolving, diag.Args{})
 	t, hours := x.e.Target, max(x.Past, x.Future, solve.DefaultHours)
 	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.Now.Add(t.Skew)), Past: hours, Future: hours,
@@ -65,19 +66,19 @@ func (x *run) readRules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, code := Fail, RulesDiffer
+	status, code := diag.Fail, diag.RulesDiffer
 	switch m := i.Candidate(); {
 	case i.Gate == nil:
-		code = RulesNoGate
+		code = diag.RulesNoGate
 	case len(i.Differs) > 0:
 	case m != nil:
-		status, code = OK, RulesFit
+		status, code = diag.OK, diag.RulesFit
 	case i.OtherSecret():
-		code = RulesOther
+		code = diag.RulesOther
 	default:
-		status, code = Skipped, RulesHidden
+		status, code = diag.Skipped, diag.RulesHidden
 	}
-	s.end(status, code, Args{Rules: &i}, func(e *Evidence) {
+	s.end(status, code, diag.Args{Rules: &i}, func(e *diag.Evidence) {
 		e.Rules = &i
 		if g := i.Gate; g != nil {
 			e.Target.Strict = e.Target.Strict || g.Strict
@@ -92,7 +93,7 @@ func (x *run) probe(ctx context.Context, limit time.Duration) (knock.SSH, error)
 	r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: limit})
 	x.log.Debug("probed SSH", "address", x.e.Target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
-		x.learn(func(e *Evidence) { e.NoRoute = err })
+		x.learn(func(e *diag.Evidence) { e.NoRoute = err })
 		err = nil
 	}
 	return r.SSH, err
@@ -111,12 +112,12 @@ const (
 // probeFirst checks whether SSH answers without a knock. done says that this
 // explains the failure.
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
-	s := x.begin(CheckBefore, Probing, Args{})
+	s := x.begin(diag.CheckBefore, diag.Probing, diag.Args{})
 	now, err := x.probe(ctx, firstProbe)
 	if err != nil {
 		return false, err
 	}
-	x.learn(func(e *Evidence) { e.Before = now })
+	x.learn(func(e *diag.Evidence) { e.Before = now })
 	if now.State.Connected() {
 		if now, err = x.probeAgain(ctx, s); err != nil {
 			return false, err
@@ -124,14 +125,14 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	}
 	switch {
 	case x.e.NoRoute != nil:
-		s.end(Fail, ProbeFailed, Args{Err: x.e.NoRoute}, nil)
+		s.end(diag.Fail, diag.ProbeFailed, diag.Args{Err: x.e.NoRoute}, nil)
 		return false, nil
 	case now.State == knock.SSHOpen:
-		s.end(Fail, OpenUnknocked, Args{}, nil)
+		s.end(diag.Fail, diag.OpenUnknocked, diag.Args{}, nil)
 	case now.State.Connected():
-		s.end(Fail, SSHAnswers, Args{SSH: now}, nil)
+		s.end(diag.Fail, diag.SSHAnswers, diag.Args{SSH: now}, nil)
 	default:
-		s.end(OK, SSHShut, Args{SSH: now}, nil)
+		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: now}, nil)
 	}
 	return now.State.Connected() && now.State != knock.SSHSilent, nil
 }
@@ -139,7 +140,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 // probeAgain probes SSH once more, after the window of an earlier handshake has
 // ended. A long window is not waited for.
 func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
-	x.update(func(r *Report) { r.check(s.id).Code = WindowWaiting })
+	x.update(func(r *diag.Report) { find(r, s.id).Code = diag.WindowWaiting })
 	wait := x.e.Target.Window + time.Second
 	if !knock.Wait(ctx, min(wait, longestWait)) {
 		return knock.SSH{}, context.Cause(ctx)
@@ -148,16 +149,16 @@ func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
 	if err != nil {
 		return again, err
 	}
-	x.learn(func(e *Evidence) { e.BeforeAgain, e.Waited = again, wait <= longestWait })
+	x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = again, wait <= longestWait })
 	return again, nil
 }
 
 // knock makes a handshake. No route to the host is evidence, not an error.
 func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Options) (*knock.Report, error) {
-	s := x.begin(id, Handshaking, Args{})
-	record := func(r *knock.Report) func(*Evidence) {
-		return func(e *Evidence) {
-			if id == CheckFamily {
+	s := x.begin(id, diag.Handshaking, diag.Args{})
+	record := func(r *knock.Report) func(*diag.Evidence) {
+		return func(e *diag.Evidence) {
+			if id == diag.CheckFamily {
 				e.Other = r
 			} else {
 				e.Handshake = r
@@ -167,9 +168,9 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 	r, err := x.Client.Knock(ctx, t, o, func(e knock.Event) { x.learn(record(&e.Report)) })
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
-		s.end(Fail, NoRoute, Args{}, func(e *Evidence) {
+		s.end(diag.Fail, diag.NoRoute, diag.Args{}, func(e *diag.Evidence) {
 			record(&r)(e)
-			if id == CheckHandshake {
+			if id == diag.CheckHandshake {
 				e.NoRoute = fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 			}
 		})
@@ -179,17 +180,17 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 		x.learn(record(&r))
 		return &r, err
 	}
-	status := Fail
+	status := diag.Fail
 	switch {
-	case id == CheckFamily && r.Before.State == knock.SSHOpen:
-		s.end(Warn, OtherUnguarded, Args{Address: t.Addr.Addr()}, record(&r))
+	case id == diag.CheckFamily && r.Before.State == knock.SSHOpen:
+		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: t.Addr.Addr()}, record(&r))
 		return &r, nil
 	case r.Opened && r.OpenedBy == 0:
-		status = OK
+		status = diag.OK
 	case r.Opened:
-		status = Warn
+		status = diag.Warn
 	}
-	s.end(status, HandshakeMade, Args{Handshake: &r}, record(&r))
+	s.end(status, diag.HandshakeMade, diag.Args{Handshake: &r}, record(&r))
 	return &r, nil
 }
 
@@ -198,33 +199,33 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 // that SSH accepts without a knock.
 func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err error) {
 	for {
-		r, err := x.knock(ctx, CheckHandshake, x.e.Target, o)
+		r, err := x.knock(ctx, diag.CheckHandshake, x.e.Target, o)
 		if err != nil || !r.Before.State.Connected() || x.e.BeforeAgain.State != knock.SSHUnknown {
 			return false, err
 		}
-		s := x.begin(CheckBefore, Probing, Args{})
+		s := x.begin(diag.CheckBefore, diag.Probing, diag.Args{})
 		again, err := x.probeAgain(ctx, s)
 		switch {
 		case err != nil:
 			return false, err
 		case again.State == knock.SSHOpen:
-			s.end(Fail, OpenUnknocked, Args{}, nil)
+			s.end(diag.Fail, diag.OpenUnknocked, diag.Args{}, nil)
 			return true, nil
 		case again.State.Connected():
-			s.end(Fail, SSHAnswers, Args{SSH: again}, nil)
+			s.end(diag.Fail, diag.SSHAnswers, diag.Args{SSH: again}, nil)
 			if again.State != knock.SSHSilent {
 				return true, nil
 			}
 			continue
 		}
-		s.end(OK, SSHShut, Args{SSH: again}, nil)
+		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: again}, nil)
 	}
 }
 
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
-	switch x.e.outcome() {
-	case opensAtOnce, opensLate, knocksAccepted, sshBehind, addressesDiffer, silentUnknocked:
+	switch x.e.Outcome() {
+	case diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked:
 		return true
 	}
 	return false

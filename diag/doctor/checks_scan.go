@@ -1,4 +1,4 @@
-package diag
+package doctor
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"rapport/diag"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -21,7 +22,7 @@ func (x *run) search(ctx, clocks context.Context) error {
 	x.playRules()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if !x.e.answeredAtAll() {
+	if !x.e.AnsweredAtAll() {
 		watch := x.watchRoute(ctx, stop)
 		defer watch.Wait()
 	}
@@ -43,7 +44,7 @@ func (x *run) watchRoute(ctx context.Context, stop context.CancelCauseFunc) *syn
 	running.Go(func() {
 		_, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{})
 		if errors.Is(err, knock.ErrUnreachable) {
-			x.learn(func(e *Evidence) { e.NoRoute = err })
+			x.learn(func(e *diag.Evidence) { e.NoRoute = err })
 			stop(errNoRoute)
 		}
 	})
@@ -52,61 +53,42 @@ func (x *run) watchRoute(ctx context.Context, stop context.CancelCauseFunc) *syn
 
 // searchAll is search, once it is known to make sense.
 func (x *run) searchAll(ctx, clocks context.Context) error {
-	if x.e.otherSecret() || x.e.wrongGate() {
-		x.skip(CheckScan, ScanPointless, Args{})
+	if x.e.OtherSecret() || x.e.WrongGate() {
+		x.skip(diag.CheckScan, diag.ScanPointless, diag.Args{})
 		return nil
 	}
-	s := x.begin(CheckScan, Scanning, Args{})
-	shut := x.e.shutState()
+	s := x.begin(diag.CheckScan, diag.Scanning, diag.Args{})
+	shut := x.e.ShutState()
 	if shut.Connected() || shut == knock.SSHUnknown {
 		shut = knock.SSHFiltered
 	}
-	job := scan.Scan{Shut: shut, Spent: len(knocksOf(x.e.Handshake)), Between: x.repeat, Past: x.Past, Future: x.Future, Also: x.Also}
+	job := scan.Scan{Shut: shut, Spent: len(diag.Knocks(x.e.Handshake)), Between: x.repeat, Past: x.Past, Future: x.Future, Also: x.Also}
 	last, err := x.scanOne(ctx, s, x.e.Target, job)
 	if err != nil {
 		return err
 	}
-	x.clocks.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if last.Opened == nil && last.Stopped.IsZero() && !x.e.clock().Known && !x.e.Handshake.Opened && x.e.Slow == nil {
-		x.readServer(clocks, time.Second, clock.SourceDaytime, clock.SourceTime)
-		x.clocks.Wait()
-	}
-	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Handshake.Opened {
-		if err := x.scanByClock(ctx); err != nil {
-			return err
-		}
-	}
-	if last.Stopped.Reason == scan.Changed && x.e.Slow == nil {
-		if _, err := x.repeat(ctx); err != nil {
-			return err
-		}
-	}
-	if x.byClock != nil {
-		last = x.byClock
-		x.learn(func(e *Evidence) { e.Scan = last })
+	if last, err = x.askClocks(ctx, clocks, last); err != nil {
+		return err
 	}
 	if x.e.Handshake.Opened {
-		s.end(Warn, RepeatOpened, Args{}, nil)
+		s.end(diag.Warn, diag.RepeatOpened, diag.Args{}, nil)
 		return nil
 	}
 	if x.slowOpens() {
-		s.end(Warn, SlowOpened, Args{}, nil)
+		s.end(diag.Warn, diag.SlowOpened, diag.Args{}, nil)
 		return nil
 	}
 	if last.Opened == nil && x.e.OtherAddr.IsValid() && x.e.Other != nil && !x.e.Other.Before.State.Connected() {
-		job = scan.Scan{Shut: x.e.Other.Before.State, Spent: len(knocksOf(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
-		if last, err = x.scanOne(ctx, s, x.e.otherTarget(), job); err != nil {
+		job = scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
+		if last, err = x.scanOne(ctx, s, x.e.OtherTarget(), job); err != nil {
 			return err
 		}
 	}
-	status := OK
+	status := diag.OK
 	if last.Opened == nil || !last.Confirmed {
-		status = Warn
+		status = diag.Warn
 	}
-	s.end(status, Scanned, Args{Scan: last}, nil)
+	s.end(status, diag.Scanned, diag.Args{Scan: last}, nil)
 	if last.Opened == nil {
 		return x.compareAfter(ctx)
 	}
@@ -116,19 +98,47 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 // playRules plays the handshake of the server's gate through its rules: they may shut
 // this address out, or everybody.
 func (x *run) playRules() {
-	from := sources(x.e.Handshake)
+	from := diag.Sources(x.e.Handshake)
 	if x.Rules == nil || x.e.Rules.Gate == nil || len(from) == 0 {
 		return
 	}
 	played := func(a netip.Addr) *gate.Trace {
-		t, err := x.Rules.Trace(gate.TraceRequest{Family: x.e.family(), From: a})
+		t, err := x.Rules.Trace(gate.TraceRequest{Family: x.e.Family(), From: a})
 		if err != nil || len(t.Unmodelled) > 0 || t.Unanswered {
 			return nil // it proves nothing
 		}
 		return &t
 	}
 	here, all := played(from[0]), played(netip.Addr{})
-	x.learn(func(e *Evidence) { e.PlayedHere, e.Played = here, all })
+	x.learn(func(e *diag.Evidence) { e.PlayedHere, e.Played = here, all })
+}
+
+// askClocks scans the hours that the clocks show, unless something opened the gate,
+// and returns the scan that counts.
+func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.Report, error) {
+	x.clocks.Wait()
+	if ctx.Err() != nil {
+		return last, context.Cause(ctx)
+	}
+	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Clocks().Known && !x.e.Handshake.Opened && x.e.Slow == nil {
+		x.readServer(clocks, time.Second, clock.SourceDaytime, clock.SourceTime)
+		x.clocks.Wait()
+	}
+	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Handshake.Opened {
+		if err := x.scanByClock(ctx); err != nil {
+			return last, err
+		}
+	}
+	if last.Stopped.Reason == scan.Changed && x.e.Slow == nil {
+		if _, err := x.repeat(ctx); err != nil {
+			return last, err
+		}
+	}
+	if x.byClock != nil {
+		last = x.byClock
+		x.learn(func(e *diag.Evidence) { e.Scan = last })
+	}
+	return last, nil
 }
 
 // scanByClock tries the hours that the clocks show, once, where they are none of those
@@ -138,8 +148,8 @@ func (x *run) scanByClock(ctx context.Context) error {
 	if x.byClock != nil || !x.newHours(c) {
 		return nil
 	}
-	job := scan.Scan{Shut: x.e.shutState(), Spent: len(knocksOf(x.e.Handshake)), Clock: &c}
-	r, err := x.scanOne(ctx, step{x, CheckScan, time.Now()}, x.e.Target, job)
+	job := scan.Scan{Shut: x.e.ShutState(), Spent: len(diag.Knocks(x.e.Handshake)), Clock: &c}
+	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.e.Target, job)
 	if err == nil && r.Opened != nil {
 		x.byClock = r
 	}
@@ -149,7 +159,7 @@ func (x *run) scanByClock(ctx context.Context) error {
 // likelyClock is what is known of the server's clock, or else the right time, where
 // NTP tells it.
 func (x *run) likelyClock() clock.Report {
-	c := x.e.clock()
+	c := x.e.Clocks()
 	if l := c.Local; !c.Known && l.Known {
 		c.Sources = slices.Clone(c.Sources)
 		c.Add(clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Offset: l.Offset, Uncertainty: l.Uncertainty})
@@ -177,8 +187,8 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 		job.Proven = i.Candidate()
 		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
 	}
-	record := func(r *scan.Report) func(*Evidence) {
-		return func(e *Evidence) {
+	record := func(r *scan.Report) func(*diag.Evidence) {
+		return func(e *diag.Evidence) {
 			if t.Addr.Addr() == e.OtherAddr {
 				e.OtherScan = r
 			} else {
@@ -191,8 +201,8 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 		if r.Packets == 0 {
 			x.log.Debug("scan begins", "sends", r.Announce)
 		}
-		x.update(func(rep *Report) {
-			rep.check(s.id).Args.Scan = &r
+		x.update(func(rep *diag.Report) {
+			find(rep, s.id).Args.Scan = &r
 			record(&r)(&rep.Evidence)
 		})
 		if r.Confirming && !hit {
@@ -204,7 +214,7 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	if errors.Is(err, knock.ErrUnreachable) {
 		r.Stopped, err = scan.Stop{Reason: scan.NoRoute}, nil
 	}
-	x.learn(func(e *Evidence) {
+	x.learn(func(e *diag.Evidence) {
 		if record(&r)(e); r.Opened != nil { // the hour may have changed meanwhile
 			e.Now = x.Client.Now()
 		}
@@ -236,7 +246,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		r.Before = first.Before
 		r.Attempts = slices.Concat(first.Attempts, r.Attempts)
 		r.OpenedBy += len(first.Attempts)
-		x.learn(func(e *Evidence) { e.Handshake = &r })
+		x.learn(func(e *diag.Evidence) { e.Handshake = &r })
 		if x.explained() {
 			return true, nil
 		}
@@ -255,7 +265,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		if slow.Before.State.Connected() || x.e.Slow != nil && !slow.Opened {
 			continue
 		}
-		if x.learn(func(e *Evidence) { e.Slow = &slow }); slow.Opened {
+		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); slow.Opened {
 			return true, nil
 		}
 	}
@@ -274,126 +284,8 @@ func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, er
 		r, err = x.Client.Knock(ctx, x.e.Target, o, nil)
 	}
 	if errors.Is(err, knock.ErrUnreachable) {
-		err = nil // the scan says so
+		x.learn(func(e *diag.Evidence) { e.NoRoute = err })
+		err = errNoRoute
 	}
 	return r, err
-}
-
-// compareAfter checks whether what answered at first still does: a server may have
-// banned this address for what was sent. Each is asked twice.
-func (x *run) compareAfter(ctx context.Context) error {
-	var after knock.SSH
-	for range 4 {
-		r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: firstProbe})
-		if err != nil && !errors.Is(err, knock.ErrUnreachable) {
-			return err
-		}
-		if after = r.SSH; after.State == x.e.shutState() {
-			break
-		}
-	}
-	x.learn(func(e *Evidence) { e.After = after })
-	var answered []string
-	for _, r := range x.e.clock().Sources {
-		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
-			answered = append(answered, r.Name)
-		}
-	}
-	if len(answered) == 0 || x.e.loopback() {
-		return nil
-	}
-	c := clock.Clocks{Now: x.Client.Clock, Only: answered, Timeout: 1500 * time.Millisecond}
-	r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
-	if err != nil {
-		return err
-	}
-	var silenced []string
-	for _, reading := range r.Sources {
-		if reading.Of == clock.Server && reading.Err != nil {
-			silenced = append(silenced, reading.Name)
-		}
-	}
-	x.learn(func(e *Evidence) { e.Silenced = silenced })
-	return nil
-}
-
-// tryFamily makes the handshake over the other IP family, where there is one.
-func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
-	if !x.e.OtherAddr.IsValid() {
-		x.skip(CheckFamily, OneFamily, Args{})
-		return false, nil
-	}
-	r, err := x.knock(ctx, CheckFamily, x.e.otherTarget(), knock.Options{Gaps: x.gaps()[:1], Wait: quickWait})
-	if err != nil {
-		return false, err
-	}
-	return r.Opened, nil
-}
-
-// mostOthers is how many other addresses of a name are tried.
-const mostOthers = 2
-
-// tryElsewhere tries the other addresses of the name, where the first one has no
-// route.
-func (x *run) tryElsewhere(ctx context.Context) error {
-	if x.e.Other == nil {
-		if opened, err := x.tryFamily(ctx); err != nil || opened {
-			return err
-		}
-	}
-	for _, a := range x.e.Untried[:min(len(x.e.Untried), mostOthers)] {
-		t := x.e.Target
-		t.Addr = netip.AddrPortFrom(a, t.Addr.Port())
-		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:1], Wait: quickWait}, nil)
-		if errors.Is(err, knock.ErrUnreachable) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if x.learn(func(e *Evidence) { e.Elsewhere = &r }); r.Opened {
-			return nil
-		}
-	}
-	if !x.e.OtherAddr.IsValid() || x.e.OtherScan != nil || x.e.Other.Before.State.Connected() {
-		return nil
-	}
-	s := x.begin(CheckScan, Scanning, Args{})
-	job := scan.Scan{Shut: x.e.Other.Before.State, Spent: len(knocksOf(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
-	last, err := x.scanOne(ctx, s, x.e.otherTarget(), job)
-	if err != nil {
-		return err
-	}
-	status := OK
-	if last.Opened == nil {
-		status = Warn
-	}
-	s.end(status, Scanned, Args{Scan: last}, nil)
-	return nil
-}
-
-// afterOpening reads the clocks of a server that opens, and checks whether the other
-// IP family is guarded too.
-func (x *run) afterOpening(ctx, clocks context.Context) error {
-	x.guess()
-	x.readServer(clocks, openWait, clock.SourceHTTP, clock.SourceNTP, clock.SourceICMP)
-	defer x.clocks.Wait()
-	if !x.e.OtherAddr.IsValid() {
-		return nil
-	}
-	s := x.begin(CheckFamily, Probing, Args{})
-	r, err := x.Client.Probe(ctx, x.host.Name, x.e.otherTarget().Addr, knock.Options{Timeout: openWait})
-	if err != nil && !errors.Is(err, knock.ErrUnreachable) {
-		return err
-	}
-	x.learn(func(e *Evidence) { e.OtherSSH = r.SSH })
-	switch {
-	case r.SSH.State == knock.SSHOpen:
-		s.end(Warn, OtherUnguarded, Args{Address: x.e.OtherAddr}, nil)
-	case err != nil:
-		s.end(Skipped, NoRoute, Args{}, nil)
-	default:
-		s.end(OK, SSHShut, Args{SSH: r.SSH}, nil)
-	}
-	return nil
 }

@@ -1,26 +1,14 @@
-// Package diag finds out why a server's gate does not open.
+// Package doctor makes the checks of a diagnosis, in order.
 //
-// [Doctor.Run] makes checks, the cheap and harmless ones first: it resolves the name,
-// reads the server's rules if they are given, probes SSH without a knock, reads
-// clocks, makes a handshake, compares the answers of other ports and of the other IP
-// family, and scans other hours, ranges and secret variants. It stops as soon as the
-// evidence suffices.
-//
-// The result is a [Report]: the [Evidence], what each [Check] saw, and the [Verdict],
-// which has a [Code], and a Change for the entry in the hosts file if the fix is on
-// this side. Causes lists every possible [Cause] with its likelihood, the verdict's
-// first. Where the evidence fits two causes alike there is a code for just that,
-// such as [HourAhead]. [Report.Summary], [Report.Fix] and [Report.Why] say it in words.
-//
-// Facts are gathered in the check files (checks.go, egress.go) and collected in
-// evidence.go. The causes are a table (causes*.go) of when each is possible, and how
-// probable what was seen would be under it; [Cause].Likelihood is Bayes' rule over
-// that table. Sentences are in texts*.go alone. Package clock reads clocks, and
-// package scan tries candidates.
+// [Doctor.Run] makes the cheap and harmless ones first: it resolves the name, reads the
+// server's rules if they are given, probes SSH without a knock, makes a handshake,
+// compares the answers of other ports and of the other IP family, scans other hours,
+// ranges and secret variants, and reads clocks. It stops as soon as the evidence
+// suffices, and each conclusion from an answer has its control.
 //
 // A diagnosis sends knocks of past hours, which are useless to an eavesdropper.
 // Those of future hours are sent only if Doctor.Future asks for it.
-package diag
+package doctor
 
 import (
 	"cmp"
@@ -31,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"rapport/diag"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -56,45 +45,45 @@ type Doctor struct {
 // after every change, never concurrently. When ctx's deadline passes, Run judges
 // by what it knows. When ctx is cancelled, the error is its cause, and the report
 // holds what was learnt by then.
-func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(Report)) (Report, error) {
+func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(diag.Report)) (diag.Report, error) {
 	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
 	x.e = &x.report.Evidence
-	*x.e = Evidence{Now: d.Client.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
+	*x.e = diag.Evidence{Now: d.Client.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
 	x.e.Target.Secret = secret
 	x.report.Schema, x.report.Host, x.report.At = 1, h.Name, x.e.Now
-	x.report.Causes, x.report.Checks = []Cause{}, []Check{}
+	x.report.Causes, x.report.Checks = []diag.Cause{}, []diag.Check{}
 	err := x.checks(ctx)
 	x.clocks.Wait()
 	if err != nil {
-		why := EndedEarly
+		why := diag.EndedEarly
 		switch {
 		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
-			x.learn(func(e *Evidence) { e.NoRoute = err }) // this machine has no route to the host
-			why = CannotSend
+			x.learn(func(e *diag.Evidence) { e.NoRoute = err }) // this machine has no route to the host
+			why = diag.CannotSend
 		case errors.Is(err, context.DeadlineExceeded):
-			x.learn(func(e *Evidence) { e.Ended = true })
-			why = TimeOver
+			x.learn(func(e *diag.Evidence) { e.Ended = true })
+			why = diag.TimeOver
 		}
-		x.update(func(r *Report) {
+		x.update(func(r *diag.Report) {
 			for i, c := range r.Checks {
-				if c.Status == Running {
-					r.Checks[i].Status, r.Checks[i].Code = Skipped, why
+				if c.Status == diag.Running {
+					r.Checks[i].Status, r.Checks[i].Code = diag.Skipped, why
 				}
 			}
 		})
-		if why == EndedEarly {
+		if why == diag.EndedEarly {
 			return x.report, err
 		}
 	}
 	verdict, causes := x.e.Judge()
 	x.log.Debug("verdict", "code", verdict.Code, "cause", verdict.ID)
 	if x.Rules == nil {
-		x.skip(CheckRules, RulesMissing, Args{})
+		x.skip(diag.CheckRules, diag.RulesMissing, diag.Args{})
 	}
-	for _, id := range CheckIDs() {
-		x.skip(id, NotNeeded, Args{Verdict: verdict.Code})
+	for _, id := range diag.CheckIDs() {
+		x.skip(id, diag.NotNeeded, diag.Args{Verdict: verdict.Code})
 	}
-	x.update(func(r *Report) { r.Verdict, r.Causes, r.Done = verdict, causes, true })
+	x.update(func(r *diag.Report) { r.Verdict, r.Causes, r.Done = verdict, causes, true })
 	return x.report, nil
 }
 
@@ -102,7 +91,7 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 type run struct {
 	*Doctor
 	host  hosts.Host
-	on    func(Report)
+	on    func(diag.Report)
 	start time.Time
 	log   *slog.Logger
 
@@ -111,12 +100,12 @@ type run struct {
 	byClock *scan.Report // the scan of the hours that the clocks show, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
-	report Report
-	e      *Evidence // that of the report; learn changes it
+	report diag.Report
+	e      *diag.Evidence // that of the report; learn changes it
 }
 
 // update changes the report and passes a copy to on.
-func (x *run) update(change func(*Report)) {
+func (x *run) update(change func(*diag.Report)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	change(&x.report)
@@ -129,7 +118,9 @@ func (x *run) update(change func(*Report)) {
 }
 
 // learn adds to the evidence.
-func (x *run) learn(change func(*Evidence)) { x.update(func(r *Report) { change(&r.Evidence) }) }
+func (x *run) learn(change func(*diag.Evidence)) {
+	x.update(func(r *diag.Report) { change(&r.Evidence) })
+}
 
 // step is a check under way.
 type step struct {
@@ -138,11 +129,11 @@ type step struct {
 	start time.Time
 }
 
-func (x *run) begin(id string, doing CheckCode, a Args) step {
+func (x *run) begin(id string, doing diag.CheckCode, a diag.Args) step {
 	x.log.Debug("check begins", "check", id, "doing", doing)
-	x.update(func(r *Report) {
-		c := Check{ID: id, Status: Running, Code: doing, Args: a}
-		if had := r.check(id); had != nil { // made once more
+	x.update(func(r *diag.Report) {
+		c := diag.Check{ID: id, Status: diag.Running, Code: doing, Args: a}
+		if had := find(r, id); had != nil { // made once more
 			*had = c
 		} else {
 			r.Checks = append(r.Checks, c)
@@ -153,10 +144,10 @@ func (x *run) begin(id string, doing CheckCode, a Args) step {
 
 // end gives the check its status and what happened; learnt, if not nil, adds to the
 // evidence.
-func (s step) end(status Status, code CheckCode, a Args, learnt func(*Evidence)) {
+func (s step) end(status diag.Status, code diag.CheckCode, a diag.Args, learnt func(*diag.Evidence)) {
 	s.x.log.Debug("check ends", "check", s.id, "status", status, "result", code, "elapsed", time.Since(s.start))
-	s.x.update(func(r *Report) {
-		*r.check(s.id) = Check{s.id, status, code, a, knock.Millis(time.Since(s.start))}
+	s.x.update(func(r *diag.Report) {
+		*find(r, s.id) = diag.Check{ID: s.id, Status: status, Code: code, Args: a, Elapsed: knock.Millis(time.Since(s.start))}
 		if learnt != nil {
 			learnt(&r.Evidence)
 		}
@@ -164,11 +155,11 @@ func (s step) end(status Status, code CheckCode, a Args, learnt func(*Evidence))
 }
 
 // skip says why a check is not made, unless it has begun or was skipped before.
-func (x *run) skip(id string, why CheckCode, a Args) {
-	x.update(func(r *Report) {
-		if r.check(id) == nil {
+func (x *run) skip(id string, why diag.CheckCode, a diag.Args) {
+	x.update(func(r *diag.Report) {
+		if find(r, id) == nil {
 			x.log.Debug("check skipped", "check", id, "why", why)
-			r.Checks = append(r.Checks, Check{ID: id, Status: Skipped, Code: why, Args: a})
+			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Skipped, Code: why, Args: a})
 		}
 	})
 }
@@ -192,7 +183,7 @@ func (x *run) checks(ctx context.Context) error {
 		// spent on likely ranges and variants; the scan begins with more. A stand-in on
 		// loopback has no guard, and may be late.
 		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.e.Before.RTT)}
-		if !x.e.loopback() {
+		if !x.e.Loopback() {
 			o.Gaps, o.Wait = o.Gaps[:1], quickWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
@@ -205,10 +196,10 @@ func (x *run) checks(ctx context.Context) error {
 	if x.e.Handshake.Opened {
 		return x.afterOpening(ctx, clocks)
 	}
-	if x.explained() {
-		return nil
-	}
 	x.guess()
+	if x.explained() {
+		return x.controlRefusal(ctx)
+	}
 	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)
 	if done, err := x.compareEgress(ctx); err != nil || done {
 		return err
@@ -216,7 +207,7 @@ func (x *run) checks(ctx context.Context) error {
 	if opened, err := x.tryFamily(ctx); err != nil || opened {
 		return err
 	}
-	if err := x.search(ctx, clocks); err != nil || x.e.outcome() != routeFails {
+	if err := x.search(ctx, clocks); err != nil || x.e.Outcome() != diag.RouteFails {
 		return err
 	}
 	return x.tryElsewhere(ctx)
@@ -232,5 +223,15 @@ const (
 
 // guess gives the report the verdict on what is known so far.
 func (x *run) guess() {
-	x.update(func(r *Report) { r.Verdict, r.Causes = r.Evidence.Judge() })
+	x.update(func(r *diag.Report) { r.Verdict, r.Causes = r.Evidence.Judge() })
+}
+
+// find returns the check with that ID, nil if it has not begun.
+func find(r *diag.Report, id string) *diag.Check {
+	for i := range r.Checks {
+		if r.Checks[i].ID == id {
+			return &r.Checks[i]
+		}
+	}
+	return nil
 }

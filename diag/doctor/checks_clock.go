@@ -1,10 +1,11 @@
-package diag
+package doctor
 
 import (
 	"context"
 	"slices"
 	"time"
 
+	"rapport/diag"
 	"rapport/diag/clock"
 )
 
@@ -15,34 +16,34 @@ func (x *run) readLocal(ctx context.Context) {
 	switch {
 	case addr.IsLoopback():
 		// A time service here has this machine's clock, not a stand-in's.
-		x.skip(CheckLocal, OneClock, Args{})
-		x.skip(CheckServer, OneClock, Args{})
+		x.skip(diag.CheckLocal, diag.OneClock, diag.Args{})
+		x.skip(diag.CheckServer, diag.OneClock, diag.Args{})
 		return
 	case len(x.host.NTP) == 0:
-		x.skip(CheckLocal, ClockUnasked, Args{})
+		x.skip(diag.CheckLocal, diag.ClockUnasked, diag.Args{})
 		return
 	}
-	s := x.begin(CheckLocal, ClockAsking, Args{})
+	s := x.begin(diag.CheckLocal, diag.ClockAsking, diag.Args{})
 	c := clock.Clocks{Now: x.Client.Clock, NTP: x.host.NTP, Only: []string{}}
 	x.clocks.Go(func() {
 		r, err := c.Read(ctx, x.host.Lookup(), addr, nil)
 		x.addReadings(r)
-		switch l, a := r.Local, (Args{Offset: r.Local.Offset, Within: r.Local.Uncertainty}); {
+		switch l, a := r.Local, (diag.Args{Offset: r.Local.Offset, Within: r.Local.Uncertainty}); {
 		case err != nil:
-			s.end(Skipped, EndedEarly, Args{}, nil)
+			s.end(diag.Skipped, diag.EndedEarly, diag.Args{}, nil)
 		case l.Known && l.Offset.Abs() > time.Second+l.Uncertainty:
-			s.end(Warn, ClockOff, a, nil)
+			s.end(diag.Warn, diag.ClockOff, a, nil)
 		case l.Known:
-			s.end(OK, ClockRight, a, nil)
+			s.end(diag.OK, diag.ClockRight, a, nil)
 		default:
-			s.end(Warn, ClockSilent, Args{}, nil)
+			s.end(diag.Warn, diag.ClockSilent, diag.Args{}, nil)
 		}
 	})
 }
 
 // addReadings adds what sources said to the evidence.
 func (x *run) addReadings(r clock.Report) {
-	x.learn(func(e *Evidence) {
+	x.learn(func(e *diag.Evidence) {
 		all := clock.Report{Schema: 1, Host: r.Host, Address: r.Address, Local: clock.LocalClock{Time: r.Local.Time}}
 		if e.Clock != nil {
 			all = *e.Clock
@@ -63,10 +64,10 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 	if addr.IsLoopback() {
 		return
 	}
-	s, known := step{x, CheckServer, time.Now()}, false
-	x.update(func(r *Report) { _, known = r.Check(CheckServer) })
+	s, known := step{x, diag.CheckServer, time.Now()}, false
+	x.update(func(r *diag.Report) { _, known = r.Check(diag.CheckServer) })
 	if !known {
-		s = x.begin(CheckServer, ClockAsking, Args{Address: addr})
+		s = x.begin(diag.CheckServer, diag.ClockAsking, diag.Args{Address: addr})
 	}
 	c := clock.Clocks{Now: x.Client.Clock, Only: only, Timeout: limit}
 	x.clocks.Go(func() {
@@ -76,16 +77,16 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 		})
 		_ = r
 		var all clock.Report
-		x.update(func(rep *Report) { all = rep.Evidence.clock() })
-		switch a := (Args{Clock: &all, At: x.report.At}); {
+		x.update(func(rep *diag.Report) { all = rep.Evidence.Clocks() })
+		switch a := (diag.Args{Clock: &all, At: x.report.At}); {
 		case err != nil:
-			s.end(Skipped, EndedEarly, Args{}, nil)
+			s.end(diag.Skipped, diag.EndedEarly, diag.Args{}, nil)
 		case !all.Known:
-			s.end(Skipped, ServerUntold, Args{}, nil)
+			s.end(diag.Skipped, diag.ServerUntold, diag.Args{}, nil)
 		case (all.Skew - x.e.Target.Skew).Abs() > all.Uncertainty+2*time.Second:
-			s.end(Warn, ServerTold, a, nil)
+			s.end(diag.Warn, diag.ServerTold, a, nil)
 		default:
-			s.end(OK, ServerTold, a, nil)
+			s.end(diag.OK, diag.ServerTold, a, nil)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package diag
+package doctor
 
 import (
 	"cmp"
@@ -8,51 +8,52 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag"
 	"rapport/knock"
 )
 
 // compareEgress compares rejected knocks with ports outside the range. done says
 // that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
-	g := &Egress{Host: time.Duration(x.e.Before.RTT)}
+	g := &diag.Egress{Host: time.Duration(x.e.Before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
-		if ports, others := answered(x.e.Handshake, a); len(ports) > 0 {
+		if ports, others := diag.Answered(x.e.Handshake, a); len(ports) > 0 {
 			g.Ports, g.Answer, g.Whole = ports, a, others == 0
 			break
 		}
 	}
 	if len(g.Ports) == 0 {
-		x.skip(CheckEgress, NoneRejected, Args{})
+		x.skip(diag.CheckEgress, diag.NoneRejected, diag.Args{})
 		return false, nil
 	}
 	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
 	// fewer accepted knocks than that come from another hour's sequence.
-	if x.e.loopback() && x.e.acceptedKnocks(x.e.Handshake) < knock.Knocks-1 {
-		x.skip(CheckEgress, NothingOnWay, Args{})
+	if x.e.Loopback() && x.e.AcceptedKnocks(x.e.Handshake) < knock.Knocks-1 {
+		x.skip(diag.CheckEgress, diag.NothingOnWay, diag.Args{})
 		return false, nil
 	}
-	s := x.begin(CheckEgress, Comparing, Args{})
+	s := x.begin(diag.CheckEgress, diag.Comparing, diag.Args{})
 	if err := x.askControls(ctx, g); err != nil {
 		return false, err
 	}
-	if soon := g.soonest(x.e.Handshake); len(soon) > 0 {
+	if soon := g.Soonest(x.e.Handshake); len(soon) > 0 {
 		g.Ports, g.Answer = soon, knock.Refused
 	}
 	g.FromHere = g.From.IsValid() && isOwn(g.From)
-	x.learn(func(e *Evidence) { e.Egress = g })
-	a := Args{Egress: g, Address: x.e.Target.Addr.Addr()}
-	if !x.e.blocked() {
-		s.end(OK, Compared, a, nil)
+	x.learn(func(e *diag.Evidence) { e.Egress = g })
+	a := diag.Args{Egress: g, Address: x.e.Target.Addr.Addr()}
+	if !x.e.Blocked() {
+		s.end(diag.OK, diag.Compared, a, nil)
 		return false, nil
 	}
-	s.end(Fail, Compared, a, nil)
+	s.end(diag.Fail, diag.Compared, a, nil)
 	return true, nil
 }
 
 // askControls sends to ports outside the range, to one that may be nearer to the
 // server than any filter, and twice to a port that was rejected: the handshake does
 // not say who did it, and one packet may get lost.
-func (x *run) askControls(ctx context.Context, g *Egress) error {
+func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	const probeGap = 20 * time.Millisecond // so that answers come in order
 	const web = 80
 	var packets []knock.Packet
@@ -67,7 +68,7 @@ func (x *run) askControls(ctx context.Context, g *Egress) error {
 	}
 	n := len(packets)
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
-	if !x.e.loopback() {
+	if !x.e.Loopback() {
 		for range 3 {
 			send(web)
 			send(int(x.e.Target.Addr.Port()))
@@ -75,7 +76,7 @@ func (x *run) askControls(ctx context.Context, g *Egress) error {
 	}
 	rejected := len(packets)
 	suspect := g.Ports[0]
-	for _, k := range knocksOf(x.e.Handshake) {
+	for _, k := range diag.Knocks(x.e.Handshake) {
 		if k.Answer == g.Answer && k.RTT > 0 && (g.Rejected == 0 || time.Duration(k.RTT) < g.Rejected) {
 			suspect, g.Rejected = k.Port, time.Duration(k.RTT)
 		}
@@ -101,17 +102,6 @@ func (x *run) askControls(ctx context.Context, g *Egress) error {
 	})
 	g.Host = cmp.Or(g.Host, nearest)
 	return err
-}
-
-// soonest returns the knocks that were refused sooner than the host could.
-func (g *Egress) soonest(h *knock.Report) (ports []uint16) {
-	for _, k := range knocksOf(h) {
-		x := Egress{Rejected: time.Duration(k.RTT), Host: g.Host}
-		if k.Answer == knock.Refused && x.tooSoon() && !slices.Contains(ports, k.Port) {
-			ports = append(ports, k.Port)
-		}
-	}
-	return ports
 }
 
 // isOwn reports whether addr is one of this machine's.

@@ -1,4 +1,4 @@
-package diag_test
+package doctor_test
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/doctor"
 	"rapport/knock"
 	"rapport/knock/demo"
 	"rapport/knock/hosts"
@@ -30,8 +30,8 @@ func ExampleDoctor_Run() {
 
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Window = "127.2.0.1", 2222, time.Second
-	doctor := diag.Doctor{Client: client, Past: 5}
-	report, err := doctor.Run(ctx, h, secret, nil)
+	d := doctor.Doctor{Client: client, Past: 5}
+	report, err := d.Run(ctx, h, secret, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,0 +1,145 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"rapport/diag"
+	"rapport/diag/clock"
+	"rapport/diag/scan"
+	"rapport/knock"
+)
+
+// compareAfter checks whether what answered at first still does: a server may have
+// banned this address for what was sent. Each is asked twice.
+func (x *run) compareAfter(ctx context.Context) error {
+	var after knock.SSH
+	for range 4 {
+		r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: firstProbe})
+		if err != nil && !errors.Is(err, knock.ErrUnreachable) {
+			return err
+		}
+		if after = r.SSH; after.State == x.e.ShutState() {
+			break
+		}
+	}
+	x.learn(func(e *diag.Evidence) { e.After = after })
+	var answered []string
+	for _, r := range x.e.Clocks().Sources {
+		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
+			answered = append(answered, r.Name)
+		}
+	}
+	if len(answered) == 0 || x.e.Loopback() {
+		return nil
+	}
+	c := clock.Clocks{Now: x.Client.Clock, Only: answered, Timeout: 1500 * time.Millisecond}
+	r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
+	if err != nil {
+		return err
+	}
+	var silenced []string
+	for _, reading := range r.Sources {
+		if reading.Of == clock.Server && reading.Err != nil {
+			silenced = append(silenced, reading.Name)
+		}
+	}
+	x.learn(func(e *diag.Evidence) { e.Silenced = silenced })
+	return nil
+}
+
+// controlRefusal probes a refused SSH once more when the window is over: a gate that
+// opened is shut again by then, and a ban or a limit that rejects is not over.
+func (x *run) controlRefusal(ctx context.Context) error {
+	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHRefused || x.e.ShutState() != knock.SSHFiltered || x.e.Loopback() {
+		return nil
+	}
+	if !knock.Wait(ctx, min(x.e.Target.Window+time.Second, longestWait)) {
+		return context.Cause(ctx)
+	}
+	after, err := x.probe(ctx, firstProbe)
+	if err == nil {
+		x.learn(func(e *diag.Evidence) { e.After = after })
+	}
+	return err
+}
+
+// tryFamily makes the handshake over the other IP family, where there is one.
+func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
+	if !x.e.OtherAddr.IsValid() {
+		x.skip(diag.CheckFamily, diag.OneFamily, diag.Args{})
+		return false, nil
+	}
+	r, err := x.knock(ctx, diag.CheckFamily, x.e.OtherTarget(), knock.Options{Gaps: x.gaps()[:1], Wait: quickWait})
+	if err != nil {
+		return false, err
+	}
+	return r.Opened, nil
+}
+
+// tryElsewhere tries the other addresses of the name, where the first one has no
+// route.
+func (x *run) tryElsewhere(ctx context.Context) error {
+	if x.e.Other == nil {
+		if opened, err := x.tryFamily(ctx); err != nil || opened {
+			return err
+		}
+	}
+	for _, a := range x.e.Untried[:min(len(x.e.Untried), diag.MostOthers)] {
+		t := x.e.Target
+		t.Addr = netip.AddrPortFrom(a, t.Addr.Port())
+		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:1], Wait: quickWait}, nil)
+		if errors.Is(err, knock.ErrUnreachable) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if x.learn(func(e *diag.Evidence) { e.Elsewhere = &r }); r.Opened {
+			return nil
+		}
+	}
+	if !x.e.OtherAddr.IsValid() || x.e.OtherScan != nil || x.e.Other.Before.State.Connected() {
+		return nil
+	}
+	s := x.begin(diag.CheckScan, diag.Scanning, diag.Args{})
+	job := scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
+	last, err := x.scanOne(ctx, s, x.e.OtherTarget(), job)
+	if err != nil {
+		return err
+	}
+	status := diag.OK
+	if last.Opened == nil {
+		status = diag.Warn
+	}
+	s.end(status, diag.Scanned, diag.Args{Scan: last}, nil)
+	return nil
+}
+
+// afterOpening reads the clocks of a server that opens, and checks whether the other
+// IP family is guarded too.
+func (x *run) afterOpening(ctx, clocks context.Context) error {
+	x.guess()
+	x.readServer(clocks, openWait, clock.SourceHTTP, clock.SourceNTP, clock.SourceICMP)
+	defer x.clocks.Wait()
+	if !x.e.OtherAddr.IsValid() {
+		return nil
+	}
+	s := x.begin(diag.CheckFamily, diag.Probing, diag.Args{})
+	r, err := x.Client.Probe(ctx, x.host.Name, x.e.OtherTarget().Addr, knock.Options{Timeout: openWait})
+	if err != nil && !errors.Is(err, knock.ErrUnreachable) {
+		return err
+	}
+	x.learn(func(e *diag.Evidence) { e.OtherSSH = r.SSH })
+	switch {
+	case r.SSH.State == knock.SSHOpen:
+		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: x.e.OtherAddr}, nil)
+	case err != nil:
+		s.end(diag.Skipped, diag.NoRoute, diag.Args{}, nil)
+	default:
+		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: r.SSH}, nil)
+	}
+	return nil
+}
