@@ -53,7 +53,7 @@ func (x *run) compareAfter(ctx context.Context) error {
 // controlRefusal probes a refused SSH once more when the window is over: a gate that
 // opened is shut again by then, and a ban or a limit that rejects is not over.
 func (x *run) controlRefusal(ctx context.Context) error {
-	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHRefused || x.e.ShutState() != knock.SSHFiltered || x.e.Loopback() {
+	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHRefused || x.e.ShutState() != knock.SSHFiltered || x.e.Loopback() || x.e.Target.Window > longestWait {
 		return nil
 	}
 	if !knock.Wait(ctx, min(x.e.Target.Window+time.Second, longestWait)) {

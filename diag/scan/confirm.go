@@ -11,6 +11,8 @@ import (
 const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
+	// patience is how long a scan goes on after hits that do not repeat.
+	patience = 24 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -57,7 +59,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		// A candidate that fits but got no handshake of its own stays to be tried.
 		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
-		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed {
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.target.SweepGuard == 0 && time.Since(r.start) > patience {
 			r.report.Stopped.Reason = NeverRepeat
 		}
 	}
@@ -144,7 +146,16 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 			r.follow()
 			back = hit.Sub(r.hour)
 		}
-		if opened, err := r.confirm(ctx, i, back); opened || err != nil || !r.report.Stopped.IsZero() {
+		opened, err := r.confirm(ctx, i, back)
+		if opened && n > 0 && !r.report.StillOpen && !r.target.Addr.Addr().IsLoopback() {
+			// The handshake before may have opened the gate, unseen: this one must not get
+			// the credit.
+			if r.report.Confirmed = false; r.windowOver(ctx) != nil {
+				return false, context.Cause(ctx)
+			}
+			opened, err = r.confirm(ctx, i, 0) // it has gone back already
+		}
+		if opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
@@ -181,16 +192,21 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
 		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
 	}
-	// A window that every connection extends may still be open: then try again.
+	// A window that every connection extends may still be open, and packets get lost:
+	// then try again. What opens the second time is this candidate's too.
+	missed := false
 	for again := range 2 {
 		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
-		if err != nil || v.Hit < 0 {
+		switch {
+		case err != nil:
 			return false, err
+		case v.Hit < 0 && again == 0:
+			missed = true
+			continue
+		case v.Hit < 0, v.Hit > 0 && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
+			return false, nil
 		}
-		if v.Hit > 0 && v.SSH.State == knock.SSHRefused && r.refused > 0 {
-			return false, nil // as the knocks are: nothing opened
-		}
-		if v.Hit > 0 {
+		if v.Hit > 0 || missed {
 			r.report.SSH = v.SSH
 			r.report.Cells[i].Candidate = c
 			r.report.Opened, r.report.Confirmed = &c, true
