@@ -36,7 +36,7 @@ func addressFaults(_ *testing.T) []fault {
 		}
 	}
 	routed := func(o knocktest.Options) knocktest.Options { o.Router = true; return o }
-	hidden := []diag.Code{diag.Unexplained, addressChanges, diag.KnocksBlocked}
+	hidden := []diag.Code{diag.Unexplained, diag.AddressChanges, diag.KnocksBlocked}
 	// By luck the addresses of a pool come in the order that opens it.
 	pooled := append([]diag.Code{diag.LossyPath, diag.HourBehind}, hidden...)
 	half := knocktest.Ports{First: 10000, Last: 10500}
@@ -61,18 +61,18 @@ func addressFaults(_ *testing.T) []fault {
 		{name: "NAT", server: knocktest.Options{Router: true}, want: diag.Opens, breaks: masquerade},
 		{name: "NAT, IPv6, at a gate that rejects", server: knocktest.Options{Router: true, Refusal: knocktest.Reset}, want: diag.Opens, breaks: both(overIPv6, masquerade)},
 		{name: "NAT, 3 h behind", server: routed(knocktest.Options{At: stale}), want: diag.HourBehind, opens: true, breaks: masquerade},
-		{name: "NAT by connection, two addresses", server: knocktest.Options{Router: true}, among: pooled, breaks: pool(2), also: possible(addressChanges)},
-		{name: "NAT by connection, four addresses, IPv6", server: knocktest.Options{Router: true}, among: pooled, breaks: both(overIPv6, pool(4)), also: possible(addressChanges)},
-		{name: "NAT by connection, 3 h behind", server: routed(knocktest.Options{At: stale}), among: pooled, breaks: pool(3), also: possible(addressChanges)},
-		{name: "NAT by connection, the rules are given", server: knocktest.Options{Router: true}, among: pooled, breaks: both(pool(3), givesRules), also: possible(addressChanges)},
-		{name: "NAT by port, a half of the range", server: knocktest.Options{Router: true}, among: hidden, breaks: moves(half), also: possible(addressChanges)},
-		{name: "NAT by port, SSH, at a gate that rejects", server: knocktest.Options{Router: true, Refusal: knocktest.Reset}, among: hidden, breaks: moves(knocktest.Port(22)), also: possible(addressChanges)},
-		{name: "NAT by port, SSH, the rules are given", server: knocktest.Options{Router: true}, among: hidden, breaks: both(moves(knocktest.Port(22)), givesRules), also: possible(addressChanges)},
+		{name: "NAT by connection, two addresses", server: knocktest.Options{Router: true}, among: pooled, breaks: pool(2), also: possible(diag.AddressChanges)},
+		{name: "NAT by connection, four addresses, IPv6", server: knocktest.Options{Router: true}, among: pooled, breaks: both(overIPv6, pool(4)), also: possible(diag.AddressChanges)},
+		{name: "NAT by connection, 3 h behind", server: routed(knocktest.Options{At: stale}), among: pooled, breaks: pool(3), also: possible(diag.AddressChanges)},
+		{name: "NAT by connection, the rules are given", server: knocktest.Options{Router: true}, among: pooled, breaks: both(pool(3), givesRules), also: possible(diag.AddressChanges)},
+		{name: "NAT by port, a half of the range", server: knocktest.Options{Router: true}, among: hidden, breaks: moves(half), also: possible(diag.AddressChanges)},
+		{name: "NAT by port, SSH, at a gate that rejects", server: knocktest.Options{Router: true, Refusal: knocktest.Reset}, among: hidden, breaks: moves(knocktest.Port(22)), also: possible(diag.AddressChanges)},
+		{name: "NAT by port, SSH, the rules are given", server: knocktest.Options{Router: true}, among: hidden, breaks: both(moves(knocktest.Port(22)), givesRules), also: possible(diag.AddressChanges)},
 
-		{name: "a route of its own for SSH here", want: addressChanges, breaks: splits(knocktest.Port(22))},
-		{name: "a route of its own for SSH here, IPv6", want: addressChanges, breaks: both(overIPv6, splits(knocktest.Port(22)))},
-		{name: "a route of its own for a half of the range here", want: addressChanges, breaks: splits(half)},
-		{name: "a route of its own for SSH here, at a gate that rejects, 3 h behind", server: knocktest.Options{At: stale, Refusal: knocktest.Reset}, want: addressChanges, breaks: splits(knocktest.Port(22))},
+		{name: "a route of its own for SSH here", want: diag.AddressChanges, breaks: splits(knocktest.Port(22))},
+		{name: "a route of its own for SSH here, IPv6", want: diag.AddressChanges, breaks: both(overIPv6, splits(knocktest.Port(22)))},
+		{name: "a route of its own for a half of the range here", want: diag.AddressChanges, breaks: splits(half)},
+		{name: "a route of its own for SSH here, at a gate that rejects, 3 h behind", server: knocktest.Options{At: stale, Refusal: knocktest.Reset}, want: diag.AddressChanges, breaks: splits(knocktest.Port(22))},
 		{name: "a route of its own for other ports here", want: diag.Opens, breaks: splits(knocktest.Ports{First: 20000, Last: 30000})},
 
 		{name: "the first address of the name is dead", want: diag.HostUnreachable, breaks: named(knock.Family4, addrs(nobody4, here4)), also: saysNot("not tried")},

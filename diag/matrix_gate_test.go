@@ -36,33 +36,33 @@ func gateFaults(_ *testing.T) []fault {
 	rejects := with(func(o *knocktest.Options) { o.Refusal = knocktest.Reset })
 	swapped, reversed := []int{1, 3, 2, 4, 5}, []int{5, 4, 3, 2, 1}
 	// It opens at some later pass through the sequence, as on a lossy path.
-	slips := []diag.Code{diag.LossyPath, gateDiffers, diag.Unexplained}
-	arrives := []diag.Code{diag.Unexplained, diag.KnocksBlocked, addressChanges}
-	maybe := possible(gateDiffers)
+	slips := []diag.Code{diag.LossyPath, diag.GateDiffers, diag.Unexplained}
+	arrives := []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.AddressChanges}
+	maybe := possible(diag.GateDiffers)
 	return []fault{
 		{name: "a gate of six knocks", server: other, want: diag.Unexplained, breaks: phases(knocktest.Phases{Knocks: 6}), also: maybe},
 		{name: "a gate of six knocks, IPv6, that rejects", server: rejects, want: diag.Unexplained, breaks: both(overIPv6, phases(knocktest.Phases{Knocks: 6})), also: maybe},
-		{name: "a gate of six knocks, the rules are given", server: other, want: gateDiffers, breaks: both(phases(knocktest.Phases{Knocks: 6}), givesRules)},
-		{name: "a gate of six knocks, the rules are given, 3 h behind", server: with(func(o *knocktest.Options) { o.At = shift(-3 * time.Hour) }), want: gateDiffers, or: []diag.Code{diag.HourBehind}, breaks: both(phases(knocktest.Phases{Knocks: 6}), givesRules), also: possible(gateDiffers)},
+		{name: "a gate of six knocks, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Knocks: 6}), givesRules)},
+		{name: "a gate of six knocks, the rules are given, 3 h behind", server: with(func(o *knocktest.Options) { o.At = shift(-3 * time.Hour) }), want: diag.GateDiffers, or: []diag.Code{diag.HourBehind}, breaks: both(phases(knocktest.Phases{Knocks: 6}), givesRules), also: possible(diag.GateDiffers)},
 		{name: "a gate of four knocks", server: other, want: diag.Opens, breaks: phases(knocktest.Phases{Knocks: 4})},
 		{name: "a gate of four knocks, the rules are given", server: other, want: diag.Opens, breaks: both(phases(knocktest.Phases{Knocks: 4}), givesRules)},
 		{name: "phases two and three are swapped", server: other, among: slips, breaks: phases(knocktest.Phases{Order: swapped})},
-		{name: "phases two and three are swapped, the rules are given", server: other, want: gateDiffers, breaks: both(phases(knocktest.Phases{Order: swapped}), givesRules)},
+		{name: "phases two and three are swapped, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: swapped}), givesRules)},
 		{name: "phases two and three are swapped, at a gate that rejects", server: rejects, among: slips, breaks: phases(knocktest.Phases{Order: swapped})},
 		{name: "the phases are reversed", server: other, among: slips, breaks: phases(knocktest.Phases{Order: reversed})},
-		{name: "the phases are reversed, the rules are given", server: other, want: gateDiffers, breaks: both(phases(knocktest.Phases{Order: reversed}), givesRules)},
+		{name: "the phases are reversed, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: reversed}), givesRules)},
 		{name: "a gate for UDP", server: other, want: diag.Unexplained, breaks: phases(knocktest.Phases{Protocol: "udp"}), also: maybe},
-		{name: "a gate for UDP, the rules are given", server: other, want: gateDiffers, breaks: both(phases(knocktest.Phases{Protocol: "udp"}), givesRules)},
+		{name: "a gate for UDP, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Protocol: "udp"}), givesRules)},
 		{name: "another SSH port", server: moved, want: diag.Unexplained, breaks: phases(knocktest.Phases{}), also: maybe},
-		{name: "another SSH port, the rules are given", server: moved, want: gateDiffers, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules)},
-		{name: "another SSH port, the rules are given, IPv6", server: moved, want: gateDiffers, opens: true, breaks: both(overIPv6, phases(knocktest.Phases{}), givesRules)},
-		{name: "another SSH port, the rules are given, 3 h behind", server: movedStale, want: gateDiffers, or: []diag.Code{diag.HourBehind}, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules), also: possible(gateDiffers)},
-		{name: "SSH is forwarded to a host that is gone", server: other, among: []diag.Code{diag.SSHDown, gateDiffers, diag.Unexplained}, breaks: forward},
-		{name: "SSH is forwarded to a host that is gone, the rules are given", server: other, want: gateDiffers, or: []diag.Code{diag.SSHDown}, breaks: both(forward, givesRules)},
+		{name: "another SSH port, the rules are given", server: moved, want: diag.GateDiffers, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules)},
+		{name: "another SSH port, the rules are given, IPv6", server: moved, want: diag.GateDiffers, opens: true, breaks: both(overIPv6, phases(knocktest.Phases{}), givesRules)},
+		{name: "another SSH port, the rules are given, 3 h behind", server: movedStale, want: diag.GateDiffers, or: []diag.Code{diag.HourBehind}, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules), also: possible(diag.GateDiffers)},
+		{name: "SSH is forwarded to a host that is gone", server: other, among: []diag.Code{diag.SSHDown, diag.GateDiffers, diag.Unexplained}, breaks: forward},
+		{name: "SSH is forwarded to a host that is gone, the rules are given", server: other, want: diag.GateDiffers, or: []diag.Code{diag.SSHDown}, breaks: both(forward, givesRules)},
 
 		{name: "a rule in front of the gate drops high ports", want: diag.Unexplained, breaks: first("-p tcp --dport 1024:65535 -j DROP"), also: maybe},
-		{name: "a rule in front of the gate drops high ports, the rules are given", want: gateDiffers, breaks: both(first("-p tcp --dport 1024:65535 -j DROP"), givesRules)},
-		{name: "a rule in front of the gate drops SSH, the rules are given", want: gateDiffers, breaks: both(first("-p tcp --dport 22 -j DROP"), givesRules)},
+		{name: "a rule in front of the gate drops high ports, the rules are given", want: diag.GateDiffers, breaks: both(first("-p tcp --dport 1024:65535 -j DROP"), givesRules)},
+		{name: "a rule in front of the gate drops SSH, the rules are given", want: diag.GateDiffers, breaks: both(first("-p tcp --dport 22 -j DROP"), givesRules)},
 		{name: "the rules are given, and a router drops the knocks", server: knocktest.Options{Router: true}, among: arrives, breaks: both(givesRules, func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Block(t, knocktest.Drop, knocktest.Within(knock.DefaultRange))
 		})},

@@ -33,21 +33,21 @@ func paceFaults(_ *testing.T) []fault {
 	}
 	routed := knocktest.Options{Router: true}
 	rejects := func(o knocktest.Options) knocktest.Options { o.Refusal = knocktest.Reset; return o }
-	scanned := []diag.Code{banned}
+	scanned := []diag.Code{diag.Banned}
 	http := knocktest.Clocks{HTTP: true}
 	return []fault{
-		{name: "2 SYNs a second at the server", want: rateLimited, opens: true, breaks: server(two)},
-		{name: "2 SYNs a second at the server, IPv6", want: rateLimited, opens: true, breaks: both(overIPv6, server(two))},
-		{name: "2 SYNs a second at a gate that rejects", server: rejects(knocktest.Options{}), want: rateLimited, opens: true, breaks: server(two)},
-		{name: "2 SYNs a second at the server, others are reset", want: rateLimited, opens: true, breaks: server(resets)},
-		{name: "1 SYN a second, 3 at once, at the server", want: rateLimited, opens: true, breaks: server(one)},
-		{name: "2 SYNs a second on the way", server: routed, want: rateLimited, opens: true, breaks: router(two)},
-		{name: "2 SYNs a second on the way, 200 ms away", server: knocktest.Options{Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: rateLimited, opens: true, breaks: router(two)},
-		{name: "2 SYNs a second at the server, 3 h behind", server: knocktest.Options{At: stale}, want: rateLimited, or: []diag.Code{diag.HourBehind}, opens: true, breaks: server(two)},
-		{name: "10 SYNs a second at the server, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, or: []diag.Code{rateLimited}, opens: true, breaks: server(knocktest.Limit{Rate: "10/sec", Burst: 10})},
+		{name: "2 SYNs a second at the server", want: diag.RateLimited, opens: true, breaks: server(two)},
+		{name: "2 SYNs a second at the server, IPv6", want: diag.RateLimited, opens: true, breaks: both(overIPv6, server(two))},
+		{name: "2 SYNs a second at a gate that rejects", server: rejects(knocktest.Options{}), want: diag.RateLimited, opens: true, breaks: server(two)},
+		{name: "2 SYNs a second at the server, others are reset", want: diag.RateLimited, opens: true, breaks: server(resets)},
+		{name: "1 SYN a second, 3 at once, at the server", want: diag.RateLimited, opens: true, breaks: server(one)},
+		{name: "2 SYNs a second on the way", server: routed, want: diag.RateLimited, opens: true, breaks: router(two)},
+		{name: "2 SYNs a second on the way, 200 ms away", server: knocktest.Options{Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.RateLimited, opens: true, breaks: router(two)},
+		{name: "2 SYNs a second at the server, 3 h behind", server: knocktest.Options{At: stale}, want: diag.RateLimited, or: []diag.Code{diag.HourBehind}, opens: true, breaks: server(two)},
+		{name: "10 SYNs a second at the server, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, or: []diag.Code{diag.RateLimited}, opens: true, breaks: server(knocktest.Limit{Rate: "10/sec", Burst: 10})},
 		{name: "10 SYNs a second, 10 at once, at the server", want: diag.Opens, breaks: server(knocktest.Limit{Rate: "10/sec", Burst: 10})},
-		{name: "two unanswered connections on the way, for a second", server: routed, want: rateLimited, opens: true, breaks: limited(2, time.Second)},
-		{name: "three unanswered connections on the way, for long", server: routed, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, rateLimited}, breaks: limited(3, 2*time.Minute)},
+		{name: "two unanswered connections on the way, for a second", server: routed, want: diag.RateLimited, opens: true, breaks: limited(2, time.Second)},
+		{name: "three unanswered connections on the way, for long", server: routed, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.RateLimited}, breaks: limited(3, 2*time.Minute)},
 		{name: "one connection to SSH at a time", want: diag.Opens, breaks: oneSSH},
 		{name: "one connection to SSH at a time, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oneSSH},
 		{name: "a SYN proxy on the way", server: routed, want: diag.Opens, breaks: proxied},
@@ -55,18 +55,18 @@ func paceFaults(_ *testing.T) []fault {
 
 		{name: "a ban after 60 SYNs, 1 h behind", server: knocktest.Options{At: shift(-time.Hour)}, want: diag.HourBehind, opens: true, breaks: bans(knocktest.Ban{SYNs: 60}), heal: lift},
 		{name: "a ban after 60 SYNs, 3 h behind, at a gate that rejects", server: rejects(knocktest.Options{At: stale}), want: diag.HourBehind, or: scanned, breaks: bans(knocktest.Ban{SYNs: 60}), heal: lift},
-		{name: "a ban after 30 SYNs, another secret, at a gate that rejects", server: rejects(knocktest.Options{Secret: "b4rf00"}), want: banned, breaks: bans(knocktest.Ban{SYNs: 30})},
-		{name: "a ban after 30 SYNs, another secret, a web server", server: knocktest.Options{Secret: "b4rf00"}, clocks: http, want: banned, breaks: bans(knocktest.Ban{SYNs: 30})},
-		{name: "a ban after 30 SYNs, another secret, a web server, IPv6", server: knocktest.Options{Secret: "b4rf00"}, clocks: http, want: banned, breaks: both(overIPv6, bans(knocktest.Ban{SYNs: 30}))},
-		{name: "a ban after 30 SYNs, another secret, nothing else answers", server: knocktest.Options{Secret: "b4rf00"}, among: []diag.Code{diag.Unexplained, banned}, breaks: bans(knocktest.Ban{SYNs: 30}), also: possible(banned)},
-		{name: "a ban that rejects after 12 SYNs, 3 h behind", server: knocktest.Options{At: stale}, want: banned, or: []diag.Code{diag.HourBehind}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.PortUnreachable}), heal: lift, also: saysNot("gate opened")},
-		{name: "a ban that resets after 12 SYNs, 3 h behind", server: knocktest.Options{At: stale}, want: banned, or: []diag.Code{diag.HourBehind}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.Reset}), heal: lift, also: saysNot("gate opened")},
-		{name: "a ban from SSH that rejects after 12 SYNs, another secret", server: knocktest.Options{Secret: "b4rf00"}, among: []diag.Code{banned, diag.SSHDown, diag.Unexplained}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.Reset, Only: 22})},
+		{name: "a ban after 30 SYNs, another secret, at a gate that rejects", server: rejects(knocktest.Options{Secret: "b4rf00"}), want: diag.Banned, breaks: bans(knocktest.Ban{SYNs: 30})},
+		{name: "a ban after 30 SYNs, another secret, a web server", server: knocktest.Options{Secret: "b4rf00"}, clocks: http, want: diag.Banned, breaks: bans(knocktest.Ban{SYNs: 30})},
+		{name: "a ban after 30 SYNs, another secret, a web server, IPv6", server: knocktest.Options{Secret: "b4rf00"}, clocks: http, want: diag.Banned, breaks: both(overIPv6, bans(knocktest.Ban{SYNs: 30}))},
+		{name: "a ban after 30 SYNs, another secret, nothing else answers", server: knocktest.Options{Secret: "b4rf00"}, among: []diag.Code{diag.Unexplained, diag.Banned}, breaks: bans(knocktest.Ban{SYNs: 30}), also: possible(diag.Banned)},
+		{name: "a ban that rejects after 12 SYNs, 3 h behind", server: knocktest.Options{At: stale}, want: diag.Banned, or: []diag.Code{diag.HourBehind}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.PortUnreachable}), heal: lift, also: saysNot("gate opened")},
+		{name: "a ban that resets after 12 SYNs, 3 h behind", server: knocktest.Options{At: stale}, want: diag.Banned, or: []diag.Code{diag.HourBehind}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.Reset}), heal: lift, also: saysNot("gate opened")},
+		{name: "a ban from SSH that rejects after 12 SYNs, another secret", server: knocktest.Options{Secret: "b4rf00"}, among: []diag.Code{diag.Banned, diag.SSHDown, diag.Unexplained}, breaks: bans(knocktest.Ban{SYNs: 12, How: knocktest.Reset, Only: 22})},
 		{name: "a ban for asking daytime or time", want: diag.Opens, breaks: bans(knocktest.Ban{Traps: []int{13, 37}})},
 		{name: "a ban for asking mail or the web, IPv6", want: diag.Opens, breaks: both(overIPv6, bans(knocktest.Ban{Traps: []int{25, 443}}))},
 		{name: "a ban for asking daytime or time, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: bans(knocktest.Ban{Traps: []int{13, 37}}), heal: lift},
-		{name: "this client is banned in silence", among: []diag.Code{diag.Unexplained, banned, diag.KnocksBlocked}, breaks: bannedInSilence},
-		{name: "this client is banned in silence, the rules are given", want: banned, or: []diag.Code{gateDiffers}, breaks: both(bannedInSilence, givesRules)},
+		{name: "this client is banned in silence", among: []diag.Code{diag.Unexplained, diag.Banned, diag.KnocksBlocked}, breaks: bannedInSilence},
+		{name: "this client is banned in silence, the rules are given", want: diag.Banned, or: []diag.Code{diag.GateDiffers}, breaks: both(bannedInSilence, givesRules)},
 		{name: "another secret, at the gate of rapport rules", server: knocktest.Options{NoGate: true, Secret: "b4rf00"}, want: diag.Unexplained, breaks: scripted(script.IPTables, nil)},
 		{name: "3 h behind, at the gate of rapport rules, the guard is known", server: knocktest.Options{NoGate: true, At: stale}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.IPTables, nil), func(_ *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.SweepGuard = script.DefaultSweepGuard

@@ -57,7 +57,7 @@ func someFaults(t *testing.T) []fault {
 		{name: "services on two knock ports, 3 h behind, IPv6", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, web(false, 1, 3))},
 		{name: "a service on one knock port, and top port one less", server: knocktest.Options{Range: lesser}, want: diag.RangeMismatch, opens: true, breaks: web(false, 1)},
 		{name: "a service in front of the gate takes a knock", among: taken, breaks: web(true, 3)},
-		{name: "a service in front of the gate takes a knock, the rules are given", want: diag.KnocksIntercepted, or: []diag.Code{gateDiffers}, breaks: both(web(true, 3), givesRules)},
+		{name: "a service in front of the gate takes a knock, the rules are given", want: diag.KnocksIntercepted, or: []diag.Code{diag.GateDiffers}, breaks: both(web(true, 3), givesRules)},
 
 		{name: "the server refuses one knock port", want: diag.Opens, breaks: refuses(knocktest.Reset, false, 2)},
 		{name: "the server refuses one knock port, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: refuses(knocktest.Reset, false, 2)},
@@ -65,7 +65,7 @@ func someFaults(t *testing.T) []fault {
 		{name: "the server refuses one knock port, and the secret lacks its newline", server: knocktest.Options{Hashed: func(s string) string { return s[:len(s)-1] }}, want: diag.SecretVariant, breaks: refuses(knocktest.Reset, false, 3)},
 		{name: "a rule in front of the gate refuses a knock", among: rejected, breaks: refuses(knocktest.Reset, true, 3)},
 		{name: "a rule in front of the gate rejects a knock, IPv6", among: rejected, breaks: both(overIPv6, refuses(knocktest.PortUnreachable, true, 3))},
-		{name: "a rule in front of the gate refuses a knock, the rules are given", want: diag.KnocksBlocked, or: []diag.Code{gateDiffers}, breaks: both(refuses(knocktest.Reset, true, 3), givesRules)},
+		{name: "a rule in front of the gate refuses a knock, the rules are given", want: diag.KnocksBlocked, or: []diag.Code{diag.GateDiffers}, breaks: both(refuses(knocktest.Reset, true, 3), givesRules)},
 
 		{name: "a router rejects one knock", server: routed, want: diag.KnocksBlocked, breaks: router(knocktest.AdminProhibited, knocktest.Port(knockPort(4)))},
 		{name: "a router rejects one knock, IPv6", server: routed, want: diag.KnocksBlocked, breaks: both(overIPv6, router(knocktest.AdminProhibited, knocktest.Port(knockPort(4))))},

@@ -270,7 +270,7 @@ func TestFaultMatrix(t *testing.T) {
 	for _, code := range []diag.Code{
 		diag.Opens, diag.AlreadyOpen, diag.LossyPath, diag.ServerAhead, diag.ServerBehind, diag.RulesStale, diag.HourAhead, diag.HourBehind,
 		diag.ClientAhead, diag.ClientBehind, diag.RangeMismatch, diag.SecretVariant, diag.SequenceUsed, diag.SSHDown, diag.SSHRefusing,
-		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksIntercepted, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
+		diag.SSHSilent, diag.FamilyMismatch, diag.KnocksBlocked, diag.KnocksIntercepted, diag.RateLimited, diag.Banned, diag.AddressChanges, diag.GateDiffers, diag.DNSFailure, diag.HostUnreachable, diag.Unexplained,
 	} {
 		if !seen[code] {
 			t.Errorf("no fault has the verdict %s", code)

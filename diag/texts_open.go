@@ -31,6 +31,10 @@ func unexplainedText(e *Evidence) Text {
 	if e.Scan == nil {
 		t.Summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
+	if e.Ended {
+		t.Summary = "nothing that was tried opened it before the time was over"
+		t.Fix = "give it more time; or " + t.Fix
+	}
 	if s := e.Scan; s != nil && s.BeyondGuard+s.Untried > 0 {
 		t.Summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
 	}
@@ -77,6 +81,10 @@ func (e *Evidence) scanEvidence() (all []string) {
 		}
 	}
 	for _, r := range e.openedOnce() {
+		if e.Ended {
+			say("hour %v, range %v seemed to open it once; there was no time to confirm it", r.Opened.Hour, r.Opened.Range)
+			continue
+		}
 		say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
 	}
 	return all
