@@ -70,6 +70,11 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 	if last, err = x.askClocks(ctx, clocks, last); err != nil {
 		return err
 	}
+	if x.ownOpens() { // the control: packets that get lost look like an SSH that does not work
+		if _, err := x.repeatUsual(ctx); err != nil {
+			return err
+		}
+	}
 	if x.e.Handshake.Opened {
 		s.end(diag.Warn, diag.RepeatOpened, diag.Args{}, nil)
 		return nil
@@ -130,8 +135,10 @@ func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.R
 		}
 	}
 	if last.Stopped.Reason == scan.Changed && x.e.Slow == nil {
-		if _, err := x.repeat(ctx); err != nil {
-			return last, err
+		for range 2 { // the usual attempts, then those with wide gaps
+			if done, err := x.repeat(ctx); done || err != nil {
+				return last, err
+			}
 		}
 	}
 	if x.byClock != nil {
@@ -175,6 +182,13 @@ func (x *run) newHours(c clock.Report) bool {
 	i, own := c.Interval(), knock.HourOf(x.e.Now.Add(x.e.Target.Skew))
 	low, high := knock.HourOf(x.e.Now.Add(i.Low)).Sub(own), knock.HourOf(x.e.Now.Add(i.High)).Sub(own)
 	return low < -x.Past || high > x.Future
+}
+
+// ownOpens reports whether the very sequence of the handshake opened the gate in the
+// scan, and SSH did not work behind it.
+func (x *run) ownOpens() bool {
+	s := x.e.Scan
+	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == 1
 }
 
 // slowOpens reports whether a handshake with wide gaps opened the gate.
@@ -225,33 +239,17 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 // slowGaps are the gaps of handshakes for networks that limit SYNs.
 var slowGaps = []time.Duration{500 * time.Millisecond, 1250 * time.Millisecond}
 
-// repeat makes the handshake with more of the usual attempts, and then with wide
-// gaps. The report covers all of the former.
+// repeat makes the handshake with more of the usual attempts, and when it is called
+// again, with wide gaps. The report covers all of the former.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
-	first := x.e.Handshake
-	if len(first.Attempts) > 1 {
-		return false, nil // it had all of them
+	if len(x.e.Handshake.Attempts) == 1 {
+		return x.repeatUsual(ctx)
 	}
 	x.clocks.Wait()
 	if err := x.scanByClock(ctx); err != nil || x.byClock != nil {
 		return true, err
 	}
-	const more = 4
-	r, err := x.again(ctx, x.gaps()[1:1+more])
-	if err != nil {
-		return false, err
-	}
-	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
-	if !r.Before.State.Connected() {
-		r.Before = first.Before
-		r.Attempts = slices.Concat(first.Attempts, r.Attempts)
-		r.OpenedBy += len(first.Attempts)
-		x.learn(func(e *diag.Evidence) { e.Handshake = &r })
-		if x.explained() {
-			return true, nil
-		}
-	}
-	if x.e.Target.Strict {
+	if x.e.Target.Strict || x.e.Loopback() {
 		return false, nil
 	}
 	for _, gap := range slowGaps {
@@ -270,6 +268,26 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// repeatUsual makes more of the usual attempts. done says that they explain the
+// failure.
+func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
+	const more = 4
+	first := x.e.Handshake
+	r, err := x.again(ctx, x.gaps()[1:1+more])
+	if err != nil {
+		return false, err
+	}
+	x.log.Debug("handshake repeated", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State)
+	if r.Before.State.Connected() {
+		return false, nil
+	}
+	r.Before = first.Before
+	r.Attempts = slices.Concat(first.Attempts, r.Attempts)
+	r.OpenedBy += len(first.Attempts)
+	x.learn(func(e *diag.Evidence) { e.Handshake = &r })
+	return x.explained(), nil
 }
 
 // again makes a handshake with these gaps, after a window if one is open: the scan

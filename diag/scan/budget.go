@@ -52,7 +52,7 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 
 // inStages returns the candidates in the order in which they are tried, and in stages
 // the indices of those that are tried together. [Scan.Between] is called after the
-// stage with the index between, if there is one. likely is the hour offset that the
+// stages with the indices pauses. likely is the hour offset that the
 // clocks show, or 0.
 //
 // With a known guard, other hours and slips in range or secret take turns, all in
@@ -61,7 +61,7 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 // right one costs nothing. Then come the other hours, which cost nothing if range
 // and secret are right: three times, since one lost packet hides the right one, but
 // once on loopback. Then come the ranges that people use, and the rest last.
-func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, between int) {
+func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, pauses []int) {
 	first, own, slips, rest := s.sort(all, t, likely)
 	add := func(lists ...[]solve.Candidate) {
 		var next []int
@@ -78,7 +78,7 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 			own, slips = own[n:], slips[m:]
 		}
 		add(first, rest)
-		return out, stages, -1
+		return out, stages, nil
 	}
 	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
 	if len(first) > 0 { // a few packets find the likeliest, before a ban of scanners counts more
@@ -93,10 +93,11 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		}
 	}
 	if t.Addr.Addr().IsLoopback() {
-		between = len(stages) - 1
+		pauses = append(pauses, len(stages)-1)
 		add(slips[n:], rest)
-		return out, stages, between
+		return out, stages, pauses
 	}
+	pauses = append(pauses, len(stages)-1)
 	hours, likeliest := slices.Concat(stages[before:]...), slices.Concat(stages...)
 	if len(splitHours(own)) > 1 { // apart, as they were
 		stages = append(stages, stages[before:]...)
@@ -108,9 +109,9 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		return h.Variant != solve.AsGiven || !slices.Contains(commonRanges(), h.Range)
 	})
 	add(common)
-	between = len(stages) - 1
+	pauses = append(pauses, len(stages)-1)
 	add(slips[n:], slices.DeleteFunc(rest, func(h solve.Candidate) bool { return slices.Contains(common, h) }))
-	return out, stages, between
+	return out, stages, pauses
 }
 
 // sort splits candidates into the likeliest, the other hours of the client's range and

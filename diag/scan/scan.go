@@ -54,7 +54,8 @@ type Scan struct {
 	Spent     int
 	Unguarded bool // the gate is known to have no sweep guard
 	// Between, if not nil, is called after the hours of the client's own range and
-	// secret, unless the sweep guard is known. If it returns true, the scan ends.
+	// secret, and again before what is unlikely, unless the sweep guard is known. If it
+	// returns true, the scan ends.
 	Between func(context.Context) (bool, error)
 }
 
@@ -168,13 +169,13 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	}
 	r.budget.spend(s.Spent, r.start)
 	low, high := clockOffsets(now, t, s.Clock)
-	all, stages, between := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
+	all, stages, pauses := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
 	r.report.Candidates, r.report.Announce = len(all), announce(all)
 	for _, h := range all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
 	r.notify(true)
-	err := r.run(ctx, stages, between)
+	err := r.run(ctx, stages, pauses)
 	r.report.Confirming, r.report.Pausing = false, false
 	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped.IsZero() {
@@ -202,7 +203,7 @@ type scanRun struct {
 	report      Report
 }
 
-func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
+func (r *scanRun) run(ctx context.Context, stages [][]int, pauses []int) error {
 	if r.shut == knock.SSHUnknown {
 		if err := r.probeFirst(ctx); err != nil || !r.report.Stopped.IsZero() {
 			return err
@@ -212,7 +213,7 @@ func (r *scanRun) run(ctx context.Context, stages [][]int, between int) error {
 		if found, err := r.search(ctx, stage); found || err != nil || !r.report.Stopped.IsZero() {
 			return err
 		}
-		if i == between && r.Between != nil {
+		if slices.Contains(pauses, i) && r.Between != nil {
 			if done, err := r.Between(ctx); done || err != nil {
 				return err
 			}
