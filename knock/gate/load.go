@@ -21,38 +21,13 @@ var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
 var ErrNoRulesLoaded = errors.New("there are none")
 
 // ReadLocal reads the rules of this machine, and xt_recent's ip_list_tot, 0 where
-// that is not known. It needs root, runs iptables-save, ip6tables-save and nft -j list
-// ruleset, and changes nothing. Its errors are ErrNoLocalRules, the reader's, and
-// the cause of ctx.
+// that is not known. Its errors are those of [LocalRules] and of [ReadRules].
 func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
-	f, listTotal, err = FindLocal(ctx)
-	f.tryOut()
-	return f, listTotal, err
-}
-
-// FindLocal is ReadLocal without trying the gates out; see [Find].
-func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
-	saved, err := netfilter.SavedRules(ctx)
-	if ctx.Err() != nil {
-		return f, 0, context.Cause(ctx)
+	text, err := LocalRules(ctx)
+	if err != nil {
+		return f, 0, err
 	}
-	listed, nftErr := listNFT(ctx)
-	if ctx.Err() != nil {
-		return f, 0, context.Cause(ctx)
-	}
-	if saved, listed = bytes.TrimSpace(saved), bytes.TrimSpace(listed); len(saved)+len(listed) == 0 {
-		if nftErr != nil && err != nil {
-			return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
-		}
-		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
-	}
-	if len(listed) > netfilter.MaxText && len(saved) > 0 {
-		listed = nil // large sets of nft; iptables may have the gate
-	}
-	if max(len(saved), len(listed)) > netfilter.MaxText {
-		return f, 0, netfilter.ErrLongRules
-	}
-	f, err = Find(slices.Concat(saved, []byte("\n"), listed))
+	f, err = Find(text)
 	switch {
 	case errors.Is(err, netfilter.ErrNoRules):
 		return f, 0, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
@@ -62,7 +37,35 @@ func FindLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
 		listTotal = netfilter.RecentListTotal()
 	}
+	f.tryOut()
 	return f, listTotal, nil
+}
+
+// LocalRules returns the rules of this machine as text for [Find]. It needs root,
+// runs iptables-save, ip6tables-save and nft -j list ruleset, and changes nothing.
+// Its errors are ErrNoLocalRules, [netfilter.ErrLongRules] and the cause of ctx.
+func LocalRules(ctx context.Context) ([]byte, error) {
+	saved, err := netfilter.SavedRules(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	listed, nftErr := listNFT(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if saved, listed = bytes.TrimSpace(saved), bytes.TrimSpace(listed); len(saved)+len(listed) == 0 {
+		if nftErr != nil && err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrNoLocalRules, ErrNoRulesLoaded)
+	}
+	if len(listed) > netfilter.MaxText && len(saved) > 0 {
+		listed = nil // large sets of nft; iptables may have the gate
+	}
+	if max(len(saved), len(listed)) > netfilter.MaxText {
+		return nil, netfilter.ErrLongRules
+	}
+	return slices.Concat(saved, []byte("\n"), listed), nil
 }
 
 // listNFT returns the rules of nft in JSON, whose format is documented, or as text

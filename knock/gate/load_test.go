@@ -13,7 +13,7 @@ import (
 )
 
 // The rules of this machine are read in JSON, and as text where nft has no JSON.
-func TestFindLocalReadsNFT(t *testing.T) {
+func TestReadLocalReadsNFT(t *testing.T) {
 	knocktest.Need(t, "nft")
 	nft, err := exec.LookPath("nft")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestFindLocalReadsNFT(t *testing.T) {
 			record := "case $1 in -j) echo json;; *) echo text;; esac >" + filepath.Join(dir, "form") + "\n"
 			knocktest.WriteFile(t, filepath.Join(dir, "nft"), "#!/bin/sh\n"+record+c.script+"\n", 0o755)
 			t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-			f, _, err := gate.FindLocal(context.Background())
+			f, _, err := gate.ReadLocal(context.Background())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,12 +33,13 @@ func refuses(all []Guard, addr netip.Addr) bool {
 	return some
 }
 
-// readGuards reads the lists of the replay guards; those of nft are in f.
-func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
+// readGuards reads the lists of the replay guards; those of nft are in the rules that
+// were read last.
+func (w *Watcher) readGuards() (all []Guard) {
 	for _, l := range w.guards {
 		g := Guard{Family: l.Family}
 		if w.now.Gate.Kind == gate.FromNFT {
-			for _, e := range f.Set(l.Opened).Elements {
+			for _, e := range w.known.found.Set(l.Opened).Elements {
 				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
 					g.Opened = append(g.Opened, addr)
 				}
@@ -58,11 +59,11 @@ func (w *Watcher) readGuards(f gate.Findings) (all []Guard) {
 }
 
 // countIgnored counts the addresses that the sweep guard ignores; those of nft are
-// in f.
-func (w *Watcher) countIgnored(f gate.Findings, now time.Time) (n int) {
+// in the rules that were read last.
+func (w *Watcher) countIgnored(now time.Time) (n int) {
 	for _, l := range w.ignored {
 		if w.now.Gate.Kind == gate.FromNFT {
-			ignored := f.Set(l.Set)
+			ignored := w.known.found.Set(l.Set)
 			n += len(ignored.Expiring())
 			continue
 		}

@@ -61,7 +61,9 @@ func TestReadTimerList(t *testing.T) {
 
 // The sets of nft as version 1.0.6 prints them.
 func TestReadNFTElements(t *testing.T) {
-	f, err := gate.Find([]byte(`table inet portknock {
+	w := Watcher{lists: []phaseList{{"inet portknock phase1_4", 1}, {"inet portknock phase1_6", 1}, {"inet portknock forever", 2}}}
+	var err error
+	w.known.found, err = gate.Find([]byte(`table inet portknock {
 	set phase1_4 {
 		type ipv4_addr
 		size 65536
@@ -87,13 +89,12 @@ func TestReadNFTElements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := Watcher{lists: []phaseList{{"inet portknock phase1_4", 1}, {"inet portknock phase1_6", 1}, {"inet portknock forever", 2}}}
 	now := time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 	want := map[string]time.Duration{
 		"10.0.0.1": 312 * time.Millisecond, "10.0.0.2": 312 * time.Millisecond, "10.0.0.3": 4988 * time.Millisecond,
 		"2001:db8::7": 312 * time.Millisecond, "fe80::1": 312 * time.Millisecond,
 	}
-	got := w.readElements(f, now, now)
+	got := w.readElements(now, now)
 	for _, s := range got {
 		if ago := now.Sub(s.Since); ago != want[s.Addr.String()] || s.Phase != 1 {
 			t.Errorf("%v came %v ago", s.Addr, ago)

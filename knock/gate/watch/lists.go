@@ -8,23 +8,14 @@ import (
 	"rapport/knock/netfilter/machine"
 )
 
-// passed returns how many packets the accept rule accepted. It is unknown where a
-// rule drops all other packets instead.
-func passed(g gate.Gate) machine.Count {
-	if r := g.Accepted().Rule; r != nil {
-		return r.Count
-	}
-	return machine.Count{}
-}
-
-// dropped returns how many SYNs to the SSH port were dropped. It is known only if a
-// rule for this port alone drops them.
-func dropped(g gate.Gate) machine.Count {
+// dropRule returns the rule that drops SYNs to the SSH port, nil unless it is for
+// this port alone.
+func dropRule(g gate.Gate) *machine.Rule {
 	r := g.Drops(g.SSHPort)
-	if g.SSHPort == 0 || r == nil || r == g.Drops(g.SSHPort+1) || r == g.Drops(otherPort) {
-		return machine.Count{}
+	if g.SSHPort == 0 || r == g.Drops(g.SSHPort+1) || r == g.Drops(otherPort) {
+		return nil
 	}
-	return r.Count
+	return r
 }
 
 // otherPort is a port that no rule is expected to name.

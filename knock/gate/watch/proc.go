@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"rapport/knock/gate"
 	"rapport/knock/netfilter"
 )
 
@@ -74,15 +73,16 @@ func (w *Watcher) setClock() {
 }
 
 // listTable reads the gate's table with the elements of its sets. One run of nft for
-// each set would take longer.
-func (w *Watcher) listTable(ctx context.Context) (gate.Findings, bool) {
+// each set would take longer. changed is that of [known.read], found whether a gate
+// is there.
+func (w *Watcher) listTable(ctx context.Context) (changed, found bool) {
 	family, name, _ := strings.Cut(w.table, " ")
 	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
 	if err != nil {
-		return gate.Findings{}, false
+		return false, false
 	}
-	f, err := gate.Find(text)
-	return f, err == nil && len(f.Gates) > 0
+	changed, err = w.known.read(text)
+	return changed, err == nil && len(w.known.found.Gates) > 0
 }
 
 // readConnections returns the connections to the ports of the accept rules, and

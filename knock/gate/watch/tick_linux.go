@@ -16,3 +16,15 @@ func jiffy() time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
+
+// cpuTime returns how long this process and the programs that it ran and waited for
+// have kept a core busy.
+func cpuTime() (all time.Duration) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			all += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return all
+}

@@ -19,7 +19,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -47,7 +46,8 @@ type Snapshot struct {
 const (
 	// recentInterval is how often lists in /proc are read, nftInterval how often nft
 	// runs. After a reading the watch sleeps at least idleFactor times as long as it
-	// took, so that it uses no more than a tenth of a core.
+	// kept a core busy, so that it uses no more than a tenth of one. How long it took
+	// does not count: on a busy machine that is long, and windows end all the same.
 	recentInterval = 200 * time.Millisecond
 	nftInterval    = 500 * time.Millisecond
 	idleFactor     = 9
@@ -71,11 +71,13 @@ type Watcher struct {
 	guards  []ReplayGuard
 	ignored []gate.IgnoredList // the sets of the addresses that a sweep guard ignores
 	local   bool               // the accept rules are for ports of this machine
-	listed  string             // identifies the lists, and what they lead to
-	key     string             // identifies the gate, whatever its ports
-	next    string             // the key of rules that were read once: a change counts when it is read twice
+	known   known
+	listed  string // identifies the lists, and what they lead to
+	key     string // identifies the gate, whatever its ports
+	next    string // the key of rules that were read once: a change counts when it is read twice
 	visits  *Visits
 
+	accepts, drops  []*machine.Rule // the accept rules, and those that drop other SYNs to the SSH port
 	passed, dropped machine.Count
 	counted         time.Time
 	rulesDue        time.Time
@@ -86,19 +88,21 @@ type Watcher struct {
 	stamps          map[sightingKey]uint64
 }
 
-// NewWatcher finds the gate, which needs root on Linux. It fails with ErrNoGate, the
-// errors of [gate.FindLocal], or the cause of ctx.
+// NewWatcher finds the gate, which needs root on Linux. It fails with ErrNoGate, or
+// the errors of [gate.LocalRules] and [gate.Find].
 func NewWatcher(ctx context.Context) (*Watcher, error) {
-	f, _, err := gate.FindLocal(ctx)
-	_, ok := f.Gate()
+	w := &Watcher{clock: jiffies{tick: jiffy()}}
+	text, err := gate.LocalRules(ctx)
+	if err == nil {
+		_, err = w.known.read(text)
+	}
 	switch {
-	case errors.Is(err, gate.ErrNoRulesLoaded), err == nil && !ok:
+	case errors.Is(err, gate.ErrNoRulesLoaded), errors.Is(err, netfilter.ErrNoRules), err == nil && w.known.key == "":
 		return nil, ErrNoGate
 	case err != nil:
 		return nil, err
 	}
-	w := &Watcher{clock: jiffies{tick: jiffy()}}
-	w.now.Events = w.apply(f)
+	w.now.Events = w.apply()
 	return w, nil
 }
 
@@ -107,7 +111,7 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 // Run waits for another one.
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
-		began := time.Now()
+		began, worked := time.Now(), cpuTime()
 		w.now.Events = append(w.now.Events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -116,12 +120,12 @@ func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 		w.now.Down = w.now.Down && !w.now.Lost
 		on(w.now)
 		w.now.Events = nil
-		interval, took := recentInterval, time.Since(began)
+		interval := recentInterval
 		if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
 			interval = nftInterval
 		}
 		select {
-		case <-time.After(max(interval-took, idleFactor*took)):
+		case <-time.After(max(interval-time.Since(began), idleFactor*(cpuTime()-worked))):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -134,11 +138,12 @@ type phaseList struct {
 	phase int
 }
 
-// apply watches the gate of f from now on. Visits continue if its lists do.
-func (w *Watcher) apply(f gate.Findings) []Event {
-	key, listed := keysOf(f)
-	same := w.listed == listed
-	w.key, w.listed, w.now.Lost = key, listed, false
+// apply watches the gate that was read last from now on. Visits continue if its lists
+// do.
+func (w *Watcher) apply() []Event {
+	f := w.known.found
+	same := w.listed == w.known.listed
+	w.key, w.listed, w.now.Lost = w.known.key, w.known.listed, false
 	w.now.Gate, w.ports, w.table = Gate{Kind: f.Kind}, nil, ""
 	for i, g := range f.Gates {
 		w.now.Gate.Families = append(w.now.Gate.Families, g.Family)
@@ -154,7 +159,7 @@ func (w *Watcher) apply(f gate.Findings) []Event {
 			}
 		}
 	}
-	w.applyLists(f)
+	w.applyLists()
 	w.now.Gate.Ended, w.now.Gate.Counted = hasConntrack(), w.dropped.Known
 	if w.visits == nil {
 		w.visits = NewVisits(w.now.Gate.Windows, w.now.Gate.Door)
@@ -172,25 +177,13 @@ func (w *Watcher) gateFound() []Event {
 	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
 }
 
-// keysOf returns a key for the gates, and one for their lists and what these lead to.
-// Both leave out the ports and a replay guard's lists, which change with the hour.
-func keysOf(f gate.Findings) (key, listed string) {
-	for _, g := range f.Gates {
-		_, table := phaseLists(g)
-		lists := fmt.Sprintln(f.Kind, g.Family, table, g.Lists, g.SSHPort, g.AcceptPorts)
-		key += fmt.Sprintln(lists, g.Windows, g.Accept)
-		listed += lists
-	}
-	return key, listed
-}
-
 // applyLists applies what changes while the gate stays the same: its lists, and the
-// counters of its rules.
-func (w *Watcher) applyLists(f gate.Findings) {
-	w.lists, w.guards, w.ignored, w.local = nil, nil, nil, len(f.Gates) > 0
-	w.passed, w.dropped, w.counted = machine.Count{Known: true}, machine.Count{Known: true}, time.Now()
-	for _, g := range f.Gates {
-		w.passed, w.dropped = w.passed.Plus(passed(g)), w.dropped.Plus(dropped(g))
+// rules that count.
+func (w *Watcher) applyLists() {
+	gates := w.known.found.Gates
+	w.lists, w.guards, w.ignored, w.local, w.accepts, w.drops = nil, nil, nil, len(gates) > 0, nil, nil
+	for _, g := range gates {
+		w.accepts, w.drops = append(w.accepts, g.Accepted().Rule), append(w.drops, dropRule(g))
 		w.guards, w.ignored = append(w.guards, replayGuards(g)...), append(w.ignored, g.IgnoredLists()...)
 		w.local = w.local && acceptsLocally(g)
 		for _, name := range openedLists(g) {
@@ -205,15 +198,24 @@ func (w *Watcher) applyLists(f gate.Findings) {
 			}
 		}
 	}
+	w.readCounters()
 }
 
-// compareRules compares rules with those that are watched.
-func (w *Watcher) compareRules(f gate.Findings) []Event {
-	key, _ := keysOf(f)
-	switch {
+// readCounters takes the counters of the rules that were read last.
+func (w *Watcher) readCounters() {
+	w.passed, w.dropped, w.counted = count(w.accepts), count(w.drops), time.Now()
+}
+
+// compareRules compares the rules that were read last with those that are watched.
+// changed says that they differ from those read before.
+func (w *Watcher) compareRules(changed bool) []Event {
+	switch key := w.known.key; {
 	case key == w.key && !w.now.Lost:
-		w.next = key
-		w.applyLists(f)
+		if w.next = key; changed {
+			w.applyLists()
+		} else {
+			w.readCounters()
+		}
 	case key != w.next:
 		w.next, w.rulesDue = key, time.Time{} // read it once more
 	case key == "" && !w.now.Lost:
@@ -222,10 +224,10 @@ func (w *Watcher) compareRules(f gate.Findings) []Event {
 		return []Event{{Kind: GateLost, Time: time.Now()}}
 	case key == w.key: // the gate is back, and with it perhaps its visits
 		w.now.Lost = false
-		w.applyLists(f)
+		w.applyLists()
 		return w.gateFound()
 	case key != "":
-		return w.apply(f)
+		return w.apply()
 	}
 	return nil
 }
@@ -237,35 +239,35 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	s := Sample{Ended: w.now.Gate.Ended}
 	s.Connections, s.Down = w.readConnections(began)
 	w.now.Down = s.Down
-	var f gate.Findings
-	found, listed := false, w.listed
-	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
-		if f, found = w.listTable(ctx); found {
-			s.On, s.Guards = w.readElements(f, began, time.Now()), w.readGuards(f)
+	found, changed, listed := false, false, w.listed
+	native := w.now.Gate.Kind == gate.FromNFT
+	if native && !w.now.Lost {
+		if changed, found = w.listTable(ctx); found {
+			s.On, s.Guards = w.readElements(began, time.Now()), w.readGuards()
 		}
 	} else {
 		s.On, found = w.readRecent(began)
-		s.Guards = w.readGuards(f)
+		s.Guards = w.readGuards()
 	}
-	switch {
-	case w.now.Gate.Kind == gate.FromNFT && found:
-		events = w.compareRules(f)
-	case !found && !w.now.Lost, !began.Before(w.rulesDue):
+	switch busy := w.busy(); {
+	case native && found:
+		events = w.compareRules(changed)
+	// Whoever came inside since the reading before has its counters read at once.
+	case !found && !w.now.Lost, !began.Before(w.rulesDue), busy && w.rulesDue.After(began.Add(busyInterval)):
 		w.rulesDue = began.Add(rulesInterval)
-		if w.busy() || !found {
+		if busy || !found {
 			w.rulesDue = began.Add(busyInterval)
 		}
-		f, _, _ = gate.FindLocal(ctx) // rules that cannot be read hold no gate
-		events = w.compareRules(f)
-	case w.busy() && w.rulesDue.After(began.Add(busyInterval)):
-		w.rulesDue = began.Add(busyInterval)
+		text, _ := gate.LocalRules(ctx)
+		changed, _ = w.known.read(text) // rules that cannot be read hold no gate
+		events = w.compareRules(changed)
 	}
 	if ctx.Err() != nil || w.listed != listed { // what was read belongs to the gate before
 		return events
 	}
 	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
 	w.lastRead = began
-	if n := w.countIgnored(f, s.Time); n != w.now.Ignored {
+	if n := w.countIgnored(s.Time); n != w.now.Ignored {
 		w.now.Ignored = n
 		events = append(events, Event{Kind: SourcesIgnored, Time: s.Time, Ignored: n})
 	}
@@ -284,10 +286,10 @@ func (w *Watcher) busy() bool {
 
 // readElements returns the addresses in the nft sets, read between a and b. An
 // element with 3 s left of 5 s was added 2 s ago.
-func (w *Watcher) readElements(f gate.Findings, a, b time.Time) (all []Sighting) {
+func (w *Watcher) readElements(a, b time.Time) (all []Sighting) {
 	const rounding = 10 * time.Millisecond // a jiffy
 	for _, p := range w.lists {
-		l := f.Set(p.name)
+		l := w.known.found.Set(p.name)
 		for _, e := range l.Expiring() {
 			addr, err := netfilter.ParseAddr(e.Addr)
 			timeout := e.Timeout
