@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"rapport/knock/netfilter/machine"
 )
 
 // maxAlone is the highest phase of an address that may be one of several of a
@@ -49,4 +51,50 @@ func sameNetwork(a, b netip.Addr) bool {
 	}
 	p, err := a.Prefix(bits)
 	return err == nil && a.Is6() == b.Is6() && p.Contains(b.WithZone(""))
+}
+
+// counting is a reading of a counter.
+type counting struct {
+	at    time.Time
+	count machine.Count
+}
+
+// drops are readings of the counter of dropped SYNs, around and in the time in which
+// SSH is open for a visit.
+type drops struct {
+	before, first, last, after counting
+}
+
+// record records a reading. Readings come in order, and may come again.
+func (d *drops) record(c counting, opened, end time.Time) {
+	switch {
+	case c.at.Before(opened.Add(-lateConnection)), c.at.After(end.Add(lateConnection)):
+	case c.at.Before(opened):
+		d.before = c
+	case c.at.After(end):
+		if d.after.at.IsZero() {
+			d.after = c
+		}
+	default:
+		if d.first.at.IsZero() {
+			d.first = c
+		}
+		d.last = c
+	}
+}
+
+// count returns how many SYNs were dropped between two readings while SSH was open.
+// A busy machine may allow only one or none: then those just before and after count,
+// though the client itself may have tried too early or too late.
+func (d *drops) count() uint64 {
+	from, to := d.first, d.last
+	if from.at.Equal(to.at) {
+		if !d.before.at.IsZero() {
+			from = d.before
+		}
+		if !d.after.at.IsZero() {
+			to = d.after
+		}
+	}
+	return to.count.Since(from.count)
 }

@@ -75,12 +75,11 @@ type Visit struct {
 	Earlier bool
 
 	start       time.Time
-	gotIn       time.Time     // when it last got in, perhaps by an earlier handshake
-	drops       machine.Count // when SSH had just opened for it
-	dropped     uint64        // since then
-	refused     bool          // a replay guard was full when it entered the phase before the last
-	sshUp       bool          // something listened while SSH was open for it
-	gateChanged bool          // the gate changed during the visit
+	gotIn       time.Time // when it last got in, perhaps by an earlier handshake
+	drops       drops     // while SSH was open for it
+	refused     bool      // a replay guard was full when it entered the phase before the last
+	sshUp       bool      // something listened while SSH was open for it
+	gateChanged bool      // the gate changed during the visit
 }
 
 // Totals are counts since the watch began.
@@ -106,6 +105,7 @@ type Visits struct {
 	down      bool      // in the sample before
 	counted   time.Time // when passed was read
 	passed    machine.Count
+	dropped   counting // the last reading
 }
 
 // sightingKey identifies a sighting from sample to sample.
@@ -296,12 +296,8 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 		case VisitOpen:
 			end := v.end(one)
 			one.sshUp = one.sshUp || !s.Down
-			switch {
-			case s.Counted.Before(one.Entered[one.Phase-1]), s.Counted.After(end):
-			case !one.drops.Known:
-				one.drops = s.Dropped
-			default:
-				one.dropped = s.Dropped.Since(one.drops)
+			for _, c := range []counting{v.dropped, {s.Counted, s.Dropped}} {
+				one.drops.record(c, one.Entered[one.Phase-1], end)
 			}
 			if s.Time.After(end.Add(lateConnection)) {
 				due = append(due, one)
@@ -312,6 +308,7 @@ func (v *Visits) closeExpired(s Sample) (events []Event) {
 			}
 		}
 	}
+	v.dropped = counting{s.Counted, s.Dropped}
 	slices.SortFunc(due, func(a, b *Visit) int {
 		return cmp.Or(v.end(a).Compare(v.end(b)), a.Addr.Compare(b.Addr))
 	})
@@ -350,7 +347,7 @@ func (v *Visits) close(one *Visit, s Sample) (events []Event) {
 	}
 	v.Totals.Stuck[one.Phase-1]++
 	others := partners(one, v.all, slices.Max(v.windows))
-	if len(others) == 0 && (one.Phase < len(v.windows) || one.dropped == 0) {
+	if len(others) == 0 && (one.Phase < len(v.windows) || one.drops.count() == 0) {
 		return events
 	}
 	one.Shared, one.Others = true, others
