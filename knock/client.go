@@ -26,21 +26,24 @@ var (
 	ErrSend = errors.New("cannot send from this machine")
 )
 
+// Clock is the wall clock of a machine. A nil Clock is time.Now.
+type Clock func() time.Time
+
+// Now returns the clock's time.
+func (c Clock) Now() time.Time {
+	if c == nil {
+		return time.Now()
+	}
+	return c()
+}
+
 // Client resolves, knocks and probes. The zero Client is ready to use.
 type Client struct {
-	Clock    func() time.Time // this machine's clock; nil is time.Now
-	Resolver *net.Resolver    // nil is net.DefaultResolver
+	Clock    Clock         // this machine's
+	Resolver *net.Resolver // nil is net.DefaultResolver
 	// Log gets a debug record for each SYN and each answer (port, answer, rtt);
 	// never the secret. Nil logs nothing.
 	Log *slog.Logger
-}
-
-// Now returns the time by the client's clock.
-func (c *Client) Now() time.Time {
-	if c.Clock != nil {
-		return c.Clock()
-	}
-	return time.Now()
 }
 
 // Wait waits for d or until ctx ends, and reports whether d passed.

@@ -41,7 +41,7 @@ func (c *Client) Plan(t Target, o Options) Plan {
 	if o.Gaps == nil {
 		o.Gaps = t.Gaps(len(DefaultGaps()))
 	}
-	sequences := t.Sequences(c.Now())
+	sequences := t.Sequences(c.Clock.Now())
 	return NewPlan(sequences, o.Gaps, Facts{
 		RTT: o.RTT, Window: t.Window, Strict: t.Strict, Wrong: t.wrongPort(sequences), SweepGuard: t.SweepGuard, Wait: o.Wait,
 	})

@@ -26,7 +26,6 @@ type app struct {
 	help    bool // the help is shown in its place
 	fast    bool // a FastBeat is on its way
 	begin   tea.Cmd
-	clock   func() time.Time
 
 	hosts    *hostlist.Screen
 	knock    *knocking.Screen
@@ -39,11 +38,7 @@ func newRoot(ctx context.Context, c Config, th ui.Theme) *app {
 	if c.Client == nil {
 		c.Client = &knock.Client{}
 	}
-	clock := c.Client.Clock
-	if clock == nil {
-		clock = time.Now
-	}
-	return &app{Session: &session.Session{Ctx: ctx, Config: c, Theme: th, Now: clock()}, clock: clock}
+	return &app{Session: &session.Session{Ctx: ctx, Config: c, Theme: th, Now: c.Client.Clock.Now()}}
 }
 
 // newWatchApp returns the root model with the Watch screen alone.
@@ -122,7 +117,7 @@ func nextBeat() tea.Cmd {
 
 // Update implements [tea.Model].
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	a.Now = a.clock()
+	a.Now = a.Config.Client.Clock.Now()
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +31,7 @@ cost in packets, seconds and chance; --verbose adds the fix of a warning. The ch
 Exit status: 0 nothing fails, 1 something does, 2 usage.`,
 		Args: fileAndHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			start := time.Now()
+			start := o.clock.Now()
 			if rate < 0 || rate > 1_000_000 {
 				return fmt.Errorf("--rate %d is not within 1-1000000", rate)
 			}
@@ -45,7 +44,7 @@ Exit status: 0 nothing fails, 1 something does, 2 usage.`,
 			if err != nil {
 				return err
 			}
-			report.Elapsed = knock.Millis(time.Since(start))
+			report.Elapsed = knock.Millis(o.clock.Now().Sub(start))
 			if err := render(cmd, o.json, report, func(w io.Writer, r audit.Report) { r.Print(w, o.verbose) }); err != nil {
 				return err
 			}

@@ -69,11 +69,11 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 	t := h.Target()
 	var now time.Time // once the clocks are read
 	return check[clock.Report]{
-		empty: clock.Report{Schema: 1, Host: t.Host, Local: clock.LocalClock{Time: time.Now()}},
+		empty: clock.Report{Schema: 1, Host: t.Host, Local: clock.LocalClock{Time: f.clock.Now()}},
 		run: func(*knock.Client) (clock.Report, error) {
-			clocks := clock.Clocks{NTP: ntp.apply(h), Timeout: f.options(cmd).Timeout}
+			clocks := clock.Clocks{Clock: f.clock, NTP: ntp.apply(h), Timeout: f.options(cmd).Timeout}
 			r, err := clocks.Read(cmd.Context(), h.Lookup(), t.Addr.Addr(), nil)
-			r.Host, now = t.Host, time.Now()
+			r.Host, now = t.Host, f.clock.Now()
 			return r, err
 		},
 		print: func(w io.Writer, r clock.Report) {

@@ -63,7 +63,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		return err
 	}
 	h.NTP = o.ntp.apply(h)
-	d := doctor.Doctor{Client: &knock.Client{Log: f.log}, Past: o.past, Future: o.future, Also: o.ranges}
+	d := doctor.Doctor{Client: f.client(), Past: o.past, Future: o.future, Also: o.ranges}
 	if o.rules != "" {
 		found, _, err := readRules(cmd, o.rules)
 		if err != nil {

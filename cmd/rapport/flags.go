@@ -37,6 +37,7 @@ type flags struct {
 
 	environment string       // the value of RAPPORT_SECRET, which child processes do not inherit
 	log         *slog.Logger // of --verbose; discards without it. Nothing logs a secret.
+	clock       knock.Clock  // this machine's
 
 	listed bool // the server has an entry in the hosts file
 }
@@ -175,9 +176,12 @@ func warnNarrow(w io.Writer, r knock.Range) {
 	}
 }
 
+// client returns a client of this machine.
+func (f *flags) client() *knock.Client { return &knock.Client{Clock: f.clock, Log: f.log} }
+
 // pin resolves h and pins t to the address found, within the timeout.
 func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {
-	client := &knock.Client{Log: f.log}
+	client := f.client()
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)

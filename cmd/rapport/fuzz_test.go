@@ -36,7 +36,7 @@ func FuzzArguments(f *testing.F) {
 		t.Setenv("HOME", t.TempDir())
 		t.Setenv(secretVariable, "f00b4r")
 		var out, errs bytes.Buffer
-		cmd := newRoot(nil)
+		cmd := newRoot(nil, nil)
 		cmd.SetArgs(args)
 		cmd.SetOut(&out)
 		cmd.SetErr(&errs)

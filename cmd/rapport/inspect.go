@@ -69,14 +69,14 @@ func fileAndHost(cmd *cobra.Command, args []string) error {
 }
 
 func (o *inspection) run(cmd *cobra.Command, args []string) error {
-	start := time.Now()
+	start := o.clock.Now()
 	seen, err := o.read(cmd, args)
 	if err != nil {
 		return err
 	}
 	i := seen.Inspection
 	r := gatereport.Of(i)
-	r.Elapsed = knock.Millis(time.Since(start))
+	r.Elapsed = knock.Millis(o.clock.Now().Sub(start))
 	if err := render(cmd, o.json, r, func(w io.Writer, r gatereport.Report) { printInspect(w, i, r) }); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, e
 	if err := cmp.Or(checkHours("past", o.past), checkHours("future", o.future)); err != nil {
 		return r, err
 	}
-	now, err := parseAt(o.at)
+	now, err := parseAt(o.at, o.clock)
 	if err != nil {
 		return r, err
 	}

@@ -53,11 +53,11 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		options.Gaps = knock.Target{Gap: o.gap}.Gaps(o.attempts)
 	}
 	if o.explain {
-		p := new(knock.Client).Plan(t, options)
+		p := f.client().Plan(t, options)
 		return render(cmd, f.json, planReport{1, t.Host, p.Attempts[0].Knocks[0].Hour, p, knock.Millis(p.Length()), p.Packets()}, printPlan)
 	}
 	return check[knock.Report]{
-		empty: knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(time.Now())[0].Hour(), Attempts: []knock.Attempt{}},
+		empty: knock.Report{Schema: 1, Host: t.Host, Hour: t.Sequences(f.clock.Now())[0].Hour(), Attempts: []knock.Attempt{}},
 		run: func(client *knock.Client) (knock.Report, error) {
 			var progress func(knock.Event)
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -68,7 +69,7 @@ func run(args []string) int {
 		}
 	}()
 
-	root := newRoot(signals)
+	root := newRoot(time.Now, signals)
 	root.SetArgs(args)
 	out := &output{w: os.Stdout}
 	root.SetOut(out)
@@ -123,9 +124,10 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// newRoot returns the root command. The screens stop SIGINT from reaching signals.
-func newRoot(signals chan<- os.Signal) *cobra.Command {
-	f := &flags{environment: os.Getenv(secretVariable), log: slog.New(slog.DiscardHandler)}
+// newRoot returns the root command of a machine with this clock. The screens stop
+// SIGINT from reaching signals.
+func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
+	f := &flags{clock: clock, environment: os.Getenv(secretVariable), log: slog.New(slog.DiscardHandler)}
 	_ = os.Unsetenv(secretVariable) // child processes, such as ssh and secret_command, do not need it
 	cmd := &cobra.Command{
 		Use:   "rapport [HOST]",

@@ -52,7 +52,7 @@ func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
 	case f.verbose:
 		return tui.Config{}, errors.New("the screens write no log; rapport knock and rapport doctor do with --verbose")
 	}
-	return tui.Config{Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor}, nil
+	return tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor}, nil
 }
 
 // checkMistyped reports a word that looks like a mistyped command and is no known host.
@@ -180,6 +180,7 @@ func demoConfig(cmd *cobra.Command, f *flags, faults []string) (c demo.Config, e
 	if err := f.Validate(); err != nil {
 		return c, err
 	}
+	c.Clock = f.clock
 	given := cmd.Flags().Changed
 	if given("ssh-port") {
 		c.SSHPort = f.sshPort

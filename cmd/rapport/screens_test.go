@@ -14,7 +14,7 @@ import (
 // the hosts file say.
 func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
 	knocktest.Need(t, "ssh")
-	root := newRoot(nil)
+	root := newRoot(nil, nil)
 	if err := root.ParseFlags([]string{"--range", "7000-7999", "-4"}); err != nil {
 		t.Fatal(err)
 	}

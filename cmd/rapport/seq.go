@@ -51,7 +51,7 @@ func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if cmd.Flags().Changed("hours") && (o.hours < 1 || o.hours > maxSeqHours) {
 		return fmt.Errorf("--hours %d is not within 1-%d", o.hours, maxSeqHours)
 	}
-	now, err := parseAt(o.at)
+	now, err := parseAt(o.at, f.clock)
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func newSeqReport(t knock.Target, now time.Time, first, n int) seqReport {
 }
 
 // parseAt reads the value of --at, an hour or an RFC 3339 time; without one it is now.
-func parseAt(s string) (time.Time, error) {
+func parseAt(s string, clock knock.Clock) (time.Time, error) {
 	if s == "" {
-		return time.Now(), nil
+		return clock.Now(), nil
 	}
 	if h, err := knock.ParseHour(s); err == nil {
 		return h.Start(), nil

@@ -93,7 +93,7 @@ func (o *tracing) request(cmd *cobra.Command, host string) (r gate.TraceRequest,
 	if secret.IsZero() {
 		return r, nil
 	}
-	hour := knock.HourOf(time.Now().Add(h.Skew))
+	hour := knock.HourOf(o.clock.Now().Add(h.Skew))
 	if o.hour != "" {
 		if hour, err = knock.ParseHour(o.hour); err != nil {
 			return r, fmt.Errorf("--hour: %w", err)

@@ -40,7 +40,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 			case os.Geteuid() != 0:
 				return errors.New("watching the gate requires root: sudo rapport watch")
 			}
-			w, err := watch.NewWatcher(cmd.Context())
+			w, err := watch.NewWatcher(cmd.Context(), f.clock)
 			switch {
 			case errors.Is(err, watch.ErrNoGate):
 				return errShut(err.Error())
@@ -50,7 +50,7 @@ Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on sign
 				return watchJSON(cmd, w)
 			}
 			ignoreInterrupt(signals)
-			err = tui.Watch(cmd.Context(), tui.Config{ASCII: f.ascii, NoColor: f.noColor}, w.Run)
+			err = tui.Watch(cmd.Context(), tui.Config{Client: f.client(), ASCII: f.ascii, NoColor: f.noColor}, w.Run)
 			if errors.Is(err, tui.ErrNoTerminal) {
 				err = fmt.Errorf("%w; rapport watch --json prints the same without one", err)
 			}

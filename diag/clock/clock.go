@@ -55,7 +55,7 @@ var usualPorts = Ports{SourceHTTP: 80, SourceHTTPS: 443, SourceNTP: 123, SourceS
 // Clocks reads the clocks of a server and of this machine. The zero value is ready
 // to use.
 type Clocks struct {
-	Now   func() time.Time // this machine's clock; nil is time.Now
+	Clock knock.Clock // this machine's
 	Ports Ports
 	// NTP are the servers to ask for this machine's clock, each a name or an
 	// address, with a port if it is not 123. None are asked where it is empty.
@@ -76,7 +76,7 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
 
-	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Now)}
+	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Clock)}
 	sources := slices.DeleteFunc(a.sources(c.NTP), func(s source) bool {
 		return c.Only != nil && s.of == Server && !slices.Contains(c.Only, s.name)
 	})
@@ -99,14 +99,10 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 	return report, context.Cause(outer)
 }
 
-// steady returns a clock that starts at now and follows the monotonic clock: a
-// step of this machine's clock would make every reading wrong.
-func steady(now func() time.Time) func() time.Time {
-	start := time.Now()
-	base := start.Round(0)
-	if now != nil {
-		base = now().Round(0)
-	}
+// steady returns a clock that starts with another one and follows the monotonic
+// clock: a step of this machine's clock would make every reading wrong.
+func steady(clock knock.Clock) knock.Clock {
+	start, base := time.Now(), clock.Now().Round(0)
 	return func() time.Time { return base.Add(time.Since(start)) }
 }
 
@@ -115,7 +111,7 @@ type asker struct {
 	host  string
 	addr  netip.Addr
 	ports Ports
-	now   func() time.Time
+	now   knock.Clock
 }
 
 // source is one clock to ask. ask returns the offsets that the answer allows,

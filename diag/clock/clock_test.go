@@ -241,7 +241,7 @@ func TestCancelled(t *testing.T) {
 // Offsets are from the clock Now, not from the system's.
 func TestOtherNow(t *testing.T) {
 	c := clock.Clocks{
-		Now:   func() time.Time { return time.Now().Add(-90 * time.Minute) },
+		Clock: func() time.Time { return time.Now().Add(-90 * time.Minute) },
 		Ports: clock.Ports{clock.SourceNTP: serveNTP(t, ntpServer{})},
 	}
 	r := read(t, c, "localhost")

@@ -38,7 +38,7 @@ func TestSMTPGreeting(t *testing.T) {
 		{greeting: "220-" + strings.Repeat("x", 4096) + "\r\n220 Sun, 22 Nov 2026 08:43:54 GMT\r\n", fails: "no time in the greeting"},
 		{greeting: "", fails: "closed without an answer"},
 	} {
-		c := clock.Clocks{Now: atNine, Ports: clock.Ports{clock.SourceSMTP: serve(t, func(c net.Conn) { c.Write([]byte(tt.greeting)) })}}
+		c := clock.Clocks{Clock: atNine, Ports: clock.Ports{clock.SourceSMTP: serve(t, func(c net.Conn) { c.Write([]byte(tt.greeting)) })}}
 		check(t, tt.greeting, source(t, read(t, c, "localhost"), clock.SourceSMTP), tt.want, tt.fails)
 	}
 }
@@ -68,7 +68,7 @@ func TestDaytime(t *testing.T) {
 		{answer: strings.Repeat("x", 1<<16), fails: "no time in"},
 		{answer: "", fails: "closed without an answer"},
 	} {
-		c := clock.Clocks{Now: atNine, Ports: clock.Ports{clock.SourceDaytime: serve(t, func(c net.Conn) { c.Write([]byte(tt.answer)) })}}
+		c := clock.Clocks{Clock: atNine, Ports: clock.Ports{clock.SourceDaytime: serve(t, func(c net.Conn) { c.Write([]byte(tt.answer)) })}}
 		check(t, tt.answer, source(t, read(t, c, "localhost"), clock.SourceDaytime), tt.want, tt.fails)
 	}
 }
@@ -86,7 +86,7 @@ func TestTime(t *testing.T) {
 		here, _ := time.Parse(time.RFC3339, tt.here)
 		there, _ := time.Parse(time.RFC3339, tt.there)
 		answer := binary.BigEndian.AppendUint32(nil, uint32(there.Unix()+2208988800))
-		c := clock.Clocks{Now: func() time.Time { return here }, Ports: clock.Ports{clock.SourceTime: serve(t, func(c net.Conn) { c.Write(answer) })}}
+		c := clock.Clocks{Clock: func() time.Time { return here }, Ports: clock.Ports{clock.SourceTime: serve(t, func(c net.Conn) { c.Write(answer) })}}
 		right(t, source(t, read(t, c, "localhost"), clock.SourceTime), there.Sub(here), time.Second)
 	}
 	c := clock.Clocks{Ports: clock.Ports{clock.SourceTime: serve(t, func(c net.Conn) { c.Write([]byte("abc")) })}}

@@ -24,7 +24,7 @@ func (x *run) readLocal(ctx context.Context) {
 		return
 	}
 	s := x.begin(diag.CheckLocal, diag.ClockAsking, diag.Args{})
-	c := clock.Clocks{Now: x.Client.Clock, NTP: x.host.NTP, Only: []string{}}
+	c := clock.Clocks{Clock: x.Client.Clock, NTP: x.host.NTP, Only: []string{}}
 	x.clocks.Go(func() {
 		r, err := c.Read(ctx, x.host.Lookup(), addr, nil)
 		x.addReadings(r)
@@ -69,7 +69,7 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 	if !known {
 		s = x.begin(diag.CheckServer, diag.ClockAsking, diag.Args{Address: addr})
 	}
-	c := clock.Clocks{Now: x.Client.Clock, Only: only, Timeout: limit}
+	c := clock.Clocks{Clock: x.Client.Clock, Only: only, Timeout: limit}
 	x.clocks.Go(func() {
 		r, err := c.Read(ctx, x.host.Lookup(), addr, func(reading clock.Reading) {
 			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())

@@ -35,7 +35,7 @@ func (x *run) compareAfter(ctx context.Context) error {
 	if len(answered) == 0 || x.e.Loopback() {
 		return nil
 	}
-	c := clock.Clocks{Now: x.Client.Clock, Only: answered, Timeout: 1500 * time.Millisecond}
+	c := clock.Clocks{Clock: x.Client.Clock, Only: answered, Timeout: 1500 * time.Millisecond}
 	r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
 	if err != nil {
 		return err

@@ -230,7 +230,7 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	}
 	x.learn(func(e *diag.Evidence) {
 		if record(&r)(e); r.Opened != nil { // the hour may have changed meanwhile
-			e.Now = x.Client.Now()
+			e.Now = x.Client.Clock.Now()
 		}
 	})
 	return &r, err

@@ -48,7 +48,7 @@ type Doctor struct {
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(diag.Report)) (diag.Report, error) {
 	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
 	x.e = &x.report.Evidence
-	*x.e = diag.Evidence{Now: d.Client.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
+	*x.e = diag.Evidence{Now: d.Client.Clock.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
 	x.e.Target.Secret = secret
 	x.report.Schema, x.report.Host, x.report.At = 1, h.Name, x.e.Now
 	x.report.Causes, x.report.Checks = []diag.Cause{}, []diag.Check{}

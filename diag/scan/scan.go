@@ -161,7 +161,7 @@ var errStop = errors.New("the scan is over")
 // [knock.ErrUnreachable] or [knock.ErrSend] or is the cause of ctx's end.
 func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report, error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
-	now := s.Client.Now()
+	now := s.Client.Clock.Now()
 	r := scanRun{
 		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr()),
 		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
@@ -242,7 +242,7 @@ func (r *scanRun) ports(i int) [knock.Knocks]uint16 {
 
 // follow moves all candidates by the hours that have passed since the last call.
 func (r *scanRun) follow() {
-	passed := knock.HourOf(r.Client.Now().Add(r.target.Skew)).Sub(r.hour)
+	passed := knock.HourOf(r.Client.Clock.Now().Add(r.target.Skew)).Sub(r.hour)
 	if passed == 0 {
 		return
 	}

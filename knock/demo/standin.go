@@ -45,9 +45,9 @@ type Config struct {
 	SSHPort int           // zero: the first free port from 2222 on
 	Addr    netip.Addr    // on loopback; zero: 127.0.0.1
 	Faults  Faults
-	// Clock is the server's clock before faults; nil: time.Now. It only gives the
-	// hour: windows are measured by the monotonic clock, as in the kernel.
-	Clock func() time.Time
+	// Clock is the server's clock before faults. It only gives the hour: windows are
+	// measured by the monotonic clock, as in the kernel.
+	Clock knock.Clock
 	// OnEvent, if not nil, is called with every event in order, from one goroutine.
 	// Events are lost if it is more than 256 behind. It must not call Close, which
 	// waits for it.
@@ -130,9 +130,6 @@ type StandIn struct {
 // Start starts a stand-in that runs until ctx ends or Close is called. It fails for
 // a wrong configuration and for ports that are taken, which the error names.
 func Start(ctx context.Context, c Config) (*StandIn, error) {
-	if c.Clock == nil {
-		c.Clock = time.Now
-	}
 	c.Window = cmp.Or(c.Window, knock.DefaultWindow)
 	c.Addr = cmp.Or(c.Addr, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err := check(c); err != nil {
@@ -285,7 +282,7 @@ func (s *StandIn) sequence(n int) knock.Sequence {
 }
 
 // now returns the time of the server's clock.
-func (s *StandIn) now() time.Time { return s.config.Clock().Add(s.config.Faults.Clock) }
+func (s *StandIn) now() time.Time { return s.config.Clock.Now().Add(s.config.Faults.Clock) }
 
 // acceptKnocks accepts knocks until the stand-in ends.
 func (s *StandIn) acceptKnocks() {

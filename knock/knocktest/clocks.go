@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"rapport/knock"
 )
 
 // Clocks are services that tell the server's time, on their usual ports and open
@@ -23,8 +25,8 @@ type Clocks struct {
 	Daytime bool // tcp/13, RFC 867, in the format of inetd, UTC
 	Time    bool // tcp/37, RFC 868
 
-	Clock func() time.Time // what the server's clock would show if it were right; nil is time.Now
-	Shift time.Duration    // what the server's clock is ahead of that
+	Clock knock.Clock   // what the server's clock would show if it were right
+	Shift time.Duration // what the server's clock is ahead of that
 
 	// Cached, if not zero, puts a cache in front of HTTP: every answer was made at
 	// one time, that long before ServeClocks was called. Its Date stays, its Age in
@@ -33,15 +35,12 @@ type Clocks struct {
 }
 
 // now is the time by the server's clock.
-func (c Clocks) now() time.Time { return c.Clock().Add(c.Shift) }
+func (c Clocks) now() time.Time { return c.Clock.Now().Add(c.Shift) }
 
 // ServeClocks runs the services until the test ends, outside the gate. It can be
 // called again for other services.
 func (s *Server) ServeClocks(t testing.TB, c Clocks) {
 	t.Helper()
-	if c.Clock == nil {
-		c.Clock = time.Now
-	}
 	var open openPorts
 	tcp := func(wanted bool, port int, handle func(net.Conn)) {
 		t.Helper()

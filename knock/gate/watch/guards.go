@@ -69,7 +69,7 @@ func (w *Watcher) countIgnored(now time.Time) (n int) {
 		}
 		entries, _ := netfilter.RecentEntries(l.Set)
 		for _, e := range entries {
-			if at, _ := w.clock.at(e.Last, now); !at.IsZero() && now.Sub(at) <= l.Timeout {
+			if at, _ := w.jiffies.at(e.Last, now); !at.IsZero() && now.Sub(at) <= l.Timeout {
 				n++
 			}
 		}

@@ -43,17 +43,17 @@ func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 			}
 		}
 	}
-	now := time.Now()
+	now := w.clock.Now()
 	if w.stamps != nil {
 		for m, last := range entries {
 			if w.stamps[m] != last {
-				w.clock.learn(w.lastRead, now, last)
+				w.jiffies.learn(w.lastRead, now, last)
 			}
 		}
 	}
 	w.stamps = entries
 	for m, last := range entries {
-		at, slack := w.clock.at(last, now)
+		at, slack := w.jiffies.at(last, now)
 		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
 	}
 	return newest(all), found
@@ -61,14 +61,14 @@ func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 
 // setClock learns the current count of jiffies.
 func (w *Watcher) setClock() {
-	a := time.Now()
+	a := w.clock.Now()
 	file, err := os.Open("/proc/timer_list")
 	if err != nil {
 		return
 	}
 	defer file.Close()
 	if n, ok := counter(file); ok {
-		w.clock.learn(a, time.Now(), n)
+		w.jiffies.learn(a, w.clock.Now(), n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A search is for rules that differ; of the same ones only counters and elements are
@@ -46,5 +47,38 @@ func TestRulesReadAgain(t *testing.T) {
 				t.Errorf("elements %+v", set.Elements)
 			}
 		})
+	}
+}
+
+// The times of a watch are those of its clock, and a gate counts as gone when no rules
+// hold it twice.
+func TestEventsHaveTheTimeOfTheClock(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "rules", "article.save"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+	w := Watcher{clock: func() time.Time { return now }}
+	read := func(rules string) []Event {
+		now = now.Add(time.Minute)
+		changed, _ := w.known.read([]byte(rules))
+		return w.compareRules(changed)
+	}
+	if _, err := w.known.read(text); err != nil {
+		t.Fatal(err)
+	}
+	events := w.apply()
+	for _, rules := range []string{string(text), "", "", string(text), string(text)} {
+		events = append(events, read(rules)...)
+	}
+	var got []string
+	for _, e := range events {
+		got = append(got, string(e.Kind)+e.Time.Format(" 15:04"))
+	}
+	if want := "gate 08:30, lost 08:33, gate 08:35"; strings.Join(got, ", ") != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if !w.counted.Equal(now) {
+		t.Errorf("counters of %v", w.counted)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
@@ -64,6 +65,7 @@ const (
 // Watcher follows addresses through the gate of this machine. It reads the rules
 // with iptables-save and nft list, the rest in /proc, and changes nothing.
 type Watcher struct {
+	clock   knock.Clock
 	now     Snapshot
 	lists   []phaseList
 	ports   []int // of the accept rules
@@ -83,15 +85,15 @@ type Watcher struct {
 	rulesDue        time.Time
 	conntrackDue    time.Time
 	clockDue        time.Time
-	clock           jiffies
+	jiffies         jiffies
 	lastRead        time.Time // when the reading before began
 	stamps          map[sightingKey]uint64
 }
 
-// NewWatcher finds the gate, which needs root on Linux. It fails with ErrNoGate, or
-// the errors of [gate.LocalRules] and [gate.Find].
-func NewWatcher(ctx context.Context) (*Watcher, error) {
-	w := &Watcher{clock: jiffies{tick: jiffy()}}
+// NewWatcher finds the gate, which needs root on Linux; clock is this machine's. It
+// fails with ErrNoGate, or the errors of [gate.LocalRules] and [gate.Find].
+func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
+	w := &Watcher{clock: clock, jiffies: jiffies{tick: jiffy()}}
 	text, err := gate.LocalRules(ctx)
 	if err == nil {
 		_, err = w.known.read(text)
@@ -111,7 +113,7 @@ func NewWatcher(ctx context.Context) (*Watcher, error) {
 // Run waits for another one.
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 	for {
-		began, worked := time.Now(), cpuTime()
+		began, worked := w.clock.Now(), cpuTime()
 		w.now.Events = append(w.now.Events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -125,7 +127,7 @@ func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
 			interval = nftInterval
 		}
 		select {
-		case <-time.After(max(interval-time.Since(began), idleFactor*(cpuTime()-worked))):
+		case <-time.After(max(interval-w.clock.Now().Sub(began), idleFactor*(cpuTime()-worked))):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -167,14 +169,14 @@ func (w *Watcher) apply() []Event {
 		w.visits.GateChanged(w.now.Gate.Windows, w.now.Gate.Door, same)
 	}
 	w.stamps, w.conntrackDue = nil, time.Time{}
-	w.rulesDue = time.Now().Add(rulesInterval)
+	w.rulesDue = w.clock.Now().Add(rulesInterval)
 	return w.gateFound()
 }
 
 // gateFound returns the event of the watched gate.
 func (w *Watcher) gateFound() []Event {
 	g := w.now.Gate
-	return []Event{{Kind: GateFound, Time: time.Now(), Gate: &g}}
+	return []Event{{Kind: GateFound, Time: w.clock.Now(), Gate: &g}}
 }
 
 // applyLists applies what changes while the gate stays the same: its lists, and the
@@ -203,7 +205,7 @@ func (w *Watcher) applyLists() {
 
 // readCounters takes the counters of the rules that were read last.
 func (w *Watcher) readCounters() {
-	w.passed, w.dropped, w.counted = count(w.accepts), count(w.drops), time.Now()
+	w.passed, w.dropped, w.counted = count(w.accepts), count(w.drops), w.clock.Now()
 }
 
 // compareRules compares the rules that were read last with those that are watched.
@@ -221,7 +223,7 @@ func (w *Watcher) compareRules(changed bool) []Event {
 	case key == "" && !w.now.Lost:
 		w.now.Lost = true
 		w.visits.GateLost()
-		return []Event{{Kind: GateLost, Time: time.Now()}}
+		return []Event{{Kind: GateLost, Time: w.clock.Now()}}
 	case key == w.key: // the gate is back, and with it perhaps its visits
 		w.now.Lost = false
 		w.applyLists()
@@ -235,7 +237,7 @@ func (w *Watcher) compareRules(changed bool) []Event {
 // read reads everything once: first connections, then lists, then counters, so that
 // whatever shows a later step comes before what shows an earlier one.
 func (w *Watcher) read(ctx context.Context) (events []Event) {
-	began := time.Now()
+	began := w.clock.Now()
 	s := Sample{Ended: w.now.Gate.Ended}
 	s.Connections, s.Down = w.readConnections(began)
 	w.now.Down = s.Down
@@ -243,7 +245,7 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	native := w.now.Gate.Kind == gate.FromNFT
 	if native && !w.now.Lost {
 		if changed, found = w.listTable(ctx); found {
-			s.On, s.Guards = w.readElements(began, time.Now()), w.readGuards()
+			s.On, s.Guards = w.readElements(began, w.clock.Now()), w.readGuards()
 		}
 	} else {
 		s.On, found = w.readRecent(began)
@@ -265,7 +267,7 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	if ctx.Err() != nil || w.listed != listed { // what was read belongs to the gate before
 		return events
 	}
-	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, time.Now(), w.passed, w.dropped, w.counted
+	s.Blind, s.Time, s.Passed, s.Dropped, s.Counted = !found, w.clock.Now(), w.passed, w.dropped, w.counted
 	w.lastRead = began
 	if n := w.countIgnored(s.Time); n != w.now.Ignored {
 		w.now.Ignored = n
