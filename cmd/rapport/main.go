@@ -129,6 +129,7 @@ func (o *output) Write(b []byte) (int, error) {
 func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 	f := &flags{clock: clock, environment: os.Getenv(secretVariable), log: slog.New(slog.DiscardHandler)}
 	_ = os.Unsetenv(secretVariable) // child processes, such as ssh and secret_command, do not need it
+	shown := false                  // the version
 	cmd := &cobra.Command{
 		Use:   "rapport [HOST]",
 		Short: "Knock on a server's ports, see SSH open, and see why it did not",
@@ -140,17 +141,22 @@ on that server; without HOST, on the list of servers.`,
 		Args:          noCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version(),
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			if f.verbose {
 				f.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}
 		},
-		RunE:                       func(cmd *cobra.Command, args []string) error { return screens(cmd, f, args, signals) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if shown {
+				return printVersion(cmd)
+			}
+			return screens(cmd, f, args, signals)
+		},
 		ValidArgsFunction:          f.completeHosts,
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.SetVersionTemplate("rapport {{.Version}}\n")
+	// A version template would link text/template, and with it all methods.
+	cmd.Flags().BoolVarP(&shown, "version", "v", false, "version for rapport")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 			err = fmt.Errorf("--%s does not take %q", value.GetFlag().Name, value.GetValue())

@@ -20,7 +20,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"text/template"
 	"time"
 	"unicode"
 
@@ -187,27 +186,33 @@ func (r Rules) Script() (string, error) {
 	if err := r.Validate(); err != nil {
 		return "", err
 	}
-	t, err := template.ParseFS(ruleTexts, "template/*.sh")
-	if err != nil {
-		return "", err
-	}
-	data := struct {
-		Rules
-		Bottom, Top, WindowSeconds, GraceSeconds int
-		Guard, ListTotal, Around, BanSeconds     int
-		NFTChains                                []string
-		QuotedSecret, QuotedPath, Unseen         string
-	}{
-		r, r.Range.Bottom(), r.Range.Top(), int(r.Window.Seconds()), int(r.Grace.Seconds()),
-		r.ReplayGuard, AdvisedListTotal, around(r.Range), int(max(minBan, r.Window).Seconds()), r.nftChains(), shellQuote(r.Secret.Reveal()), shellQuote(r.SecretPath), unseen(),
-	}
-	var b strings.Builder
+	t := renderer{root: r.fields()}
 	for _, part := range []string{"common", string(r.Format), "beside", "main"} {
-		if err := t.ExecuteTemplate(&b, part+".sh", data); err != nil {
+		text, err := ruleTexts.ReadFile("template/" + part + ".sh")
+		if err != nil {
 			return "", err
 		}
+		t.render(part, string(text))
 	}
-	return b.String(), nil
+	return t.String(), t.err
+}
+
+// fields returns what the names in the script's templates stand for.
+func (r Rules) fields() fields {
+	var forward, chains []any
+	for _, f := range r.Forward {
+		forward = append(forward, fields{"Port": f.Port, "To": f.To, "Family": f.Family(), "IP": f.IP()})
+	}
+	for _, c := range r.nftChains() {
+		chains = append(chains, c)
+	}
+	return fields{
+		"Format": r.Format, "NFT": r.Format == NFT, "Host": r.Host, "SSHPort": r.SSHPort, "SSHInRange": r.Range.Contains(r.SSHPort),
+		"Bottom": r.Range.Bottom(), "Top": r.Range.Top(), "WindowSeconds": int(r.Window.Seconds()), "GraceSeconds": int(r.Grace.Seconds()),
+		"Guard": r.ReplayGuard, "SweepGuard": r.SweepGuard, "ListTotal": AdvisedListTotal, "Around": around(r.Range), "BanSeconds": int(max(minBan, r.Window).Seconds()),
+		"OneShot": r.OneShot, "Log": r.Log, "NoDrop": r.NoDrop, "Drop": !r.NoDrop, "Forward": forward, "NFTChains": chains,
+		"Embed": r.Embed, "QuotedSecret": shellQuote(r.Secret.Reveal()), "QuotedPath": shellQuote(r.SecretPath), "Unseen": unseen(),
+	}
 }
 
 // firewalls are the units whose start or reload flushes the rules of others.

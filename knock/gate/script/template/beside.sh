@@ -3,7 +3,7 @@
 # is final for one base chain only, a drop for all. It ignores rules that match on
 # more than a TCP port or a new connection.
 beside() {
-{{- if .Range.Contains .SSHPort}}
+{{- if .SSHInRange}}
     warn "warning: the SSH port $ssh lies in the range of the knocks; take another range"
 {{- end}}
     {
@@ -76,7 +76,7 @@ beside() {
             sub(/.*priority /, "", at)
             sub(/;.*/, "", at)
             split(at, p, " ")
-            base(chain, $4, (p[1] in level ? level[p[1]] : p[1]) + (p[2] == "-" ? -p[3] : p[3]) < {{if eq .Format "nft"}}-10{{else}}0{{end}}, /policy drop/)
+            base(chain, $4, (p[1] in level ? level[p[1]] : p[1]) + (p[2] == "-" ? -p[3] : p[3]) < {{if .NFT}}-10{{else}}0{{end}}, /policy drop/)
         }
         !xtables && !mine && /(^|[ \t])(accept|drop|reject)( |$)/ { nft_rule($0) }
         /^[*]/ { table = substr($1, 2) " " $2; xtables = 1; mine = 0; short = $2 == "filter" ? substr($1, 2) : table }

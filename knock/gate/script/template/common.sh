@@ -16,7 +16,7 @@
 # setup stores a copy of this script in /run until remove or a reboot. While the
 # copy exists, refresh restores a gate that something has flushed, and uses the
 # copy even if this file is newer. Without it refresh loads nothing.
-# Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if eq .Format "nft"}} and nft 0.9.3{{else}} and iptables with
+# Needs sh, date, md5sum, od, sed, awk, sort, paste, cmp, flock{{if .NFT}} and nft 0.9.3{{else}} and iptables with
 # the matches recent{{if .SweepGuard}}, hashlimit, multiport{{end}} and conntrack{{end}}. Without flock: one action at a time.
 set -eu
 umask 077
@@ -188,7 +188,7 @@ own() {
         { for (n = 2; n <= 6; n++) print $n }
         END {
             if (NR == 0) exit 1
-{{- if .Range.Contains .SSHPort}}
+{{- if .SSHInRange}}
             print {{.SSHPort}} # SSH itself
 {{- end}}
         }' | sort -nu

@@ -167,7 +167,7 @@ gate() {
     echo "-A portknock_ssh -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j {{if .NoDrop}}RETURN{{else}}DROP{{end}}"
 {{- end}}
     echo "-A portknock_ssh -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -g portknock_accept"
-{{- if not .NoDrop}}
+{{- if .Drop}}
     echo '-A portknock_ssh -j DROP'
 {{- end}}
 {{- if .SweepGuard}}

@@ -138,7 +138,7 @@ END
         echo "$accept update @opened_$family { $ip saddr }{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
     done
     echo "add rule inet $table syn goto shut"
-{{- if not .NoDrop}}
+{{- if .Drop}}
     echo "add rule inet $table shut tcp dport $ssh counter drop"
 {{- end}}
 {{- if .SweepGuard}}
