@@ -53,7 +53,7 @@ func TestKernelBehaviours(t *testing.T) {
 func (b behaviour) ask(t *testing.T) (wrong string, late bool, err error) {
 	f := firewall{loads: []load{{"nft", b.listed()}}}
 	if b.iptables != "" {
-		f.loads = append(f.loads, load{"iptables-legacy-restore", b.saved()})
+		f.loads = append(f.loads, load{map[bool]string{false: "iptables", true: "ip6tables"}[b.v6()] + "-legacy-restore", b.saved()})
 	}
 	f.loads = append(f.loads, load{"nft", accounting})
 	visits := b.visits(t)

@@ -24,12 +24,19 @@ type program struct {
 // recentInfo is what all rules of a list of the recent match say of it.
 type recentInfo struct {
 	name    string
-	mask4   Value
-	mask6   Value
+	masks   [2]*Value     // of the addresses of IPv4 and IPv6, nil before the first rule
 	hits    int           // the highest hit count that a rule asks for
 	stamps  int           // how many times an entry stores
 	longest time.Duration // that a rule looks back; zero is without end
 	endless bool
+}
+
+// masked returns the address by which the list knows another.
+func (i *recentInfo) masked(a Value, v6 bool) Value {
+	if mask := i.masks[index(v6)]; mask != nil {
+		return a.And(*mask)
+	}
+	return a
 }
 
 // linker is a part that refers to something by its name.

@@ -34,18 +34,14 @@ type Recent struct {
 // asks reports whether the match depends on the time.
 func (r *Recent) asks() bool { return r.Mode == ModeCheck || r.Mode == ModeUpdate }
 
-func (r *Recent) link(p *program, _ *Table) {
+func (r *Recent) link(p *program, t *Table) {
 	r.id = p.list(r.List)
 	i := p.lists[r.id]
-	all := PrefixMask(128, false)
-	if i.mask4 == (Value{}) { // the first rule makes the list
-		i.mask4, i.mask6 = all, all
-		if r.Mask.Is4() {
-			i.mask4 = AddrMask(r.Mask)
+	if mask := &i.masks[index(t.V6)]; *mask == nil { // the first rule makes the list
+		all := PrefixMask(128, false)
+		if *mask = &all; r.Mask.IsValid() {
+			all = AddrMask(r.Mask)
 		}
-	}
-	if i.mask6 == all && r.Mask.Is6() {
-		i.mask6 = AddrMask(r.Mask)
 	}
 	i.hits, i.longest = max(i.hits, r.Hits), max(i.longest, r.Within)
 	i.endless = i.endless || r.Within == 0 && r.asks()
@@ -56,14 +52,11 @@ func (r *Recent) link(p *program, _ *Table) {
 
 // address returns the address that the list knows the packet by.
 func (r *Recent) address(m *Machine) Value {
-	a, mask := m.x.src, m.prog.lists[r.id].mask4
+	a := m.x.src
 	if r.ByDest {
 		a = m.x.dst
 	}
-	if m.x.p.v6() {
-		mask = m.prog.lists[r.id].mask6
-	}
-	return a.And(mask)
+	return m.prog.lists[r.id].masked(a, m.x.p.v6())
 }
 
 func (r *Recent) eval(m *Machine) Truth {

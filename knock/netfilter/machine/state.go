@@ -129,8 +129,10 @@ func (m *Machine) differ(o *Machine) {
 // Put puts a source on a list or into a set of addresses, as if a rule had done it
 // now. It does nothing for other sets, and for a name that rules do not use.
 func (m *Machine) Put(list string, src netip.Addr) {
-	if i, ok := m.prog.listID[list]; ok && m.lists[i].entries[AddrValue(src)] == nil {
-		m.lists[i].add(AddrValue(src), m.now, m.ListTotal)
+	if i, ok := m.prog.listID[list]; ok {
+		if v := m.prog.lists[i].masked(AddrValue(src), src.Is6()); m.lists[i].entries[v] == nil {
+			m.lists[i].add(v, m.now, m.ListTotal)
+		}
 	}
 	if i := slices.IndexFunc(m.prog.sets, func(s *Set) bool { return s.Name == list }); i >= 0 {
 		e := &element{}
@@ -166,11 +168,7 @@ func (m *Machine) Holds(list string, a netip.Addr) bool {
 	v := AddrValue(a)
 	if id, ok := m.prog.listID[list]; ok {
 		info := m.prog.lists[id]
-		keep := info.mask4
-		if a.Is6() {
-			keep = info.mask6
-		}
-		e := m.lists[id].entries[v.And(keep)]
+		e := m.lists[id].entries[info.masked(v, a.Is6())]
 		return e != nil && e.count(m.now, info.longest) > 0
 	}
 	for id, s := range m.prog.sets {
