@@ -88,6 +88,18 @@ func behaviours() []behaviour {
 		{"connlimit drops the packet that closes the last connection that counts", "",
 			"-P INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -m connlimit --connlimit-above 1 -j DROP",
 			"0 syn 22 accept, 0.1 < syn+ack 22 accept, 0.2 sameack 22 accept, 0.3 samerst 22 drop, 0.4 syn 22 accept"},
+		{"connlimit adds a connection that it has not met, also one that conntrack knows", "",
+			"-P INPUT ACCEPT\n-A INPUT -p tcp --dport 1 -m recent --name L --set\n-A INPUT -p tcp --dport 22 -m recent --name L --rcheck -m connlimit --connlimit-above 1 -j DROP",
+			"0 syn 22 by 1 accept, 0.1 syn 1 by 2 accept, 0.2 syn 22 by 3 accept, 0.3 syn 22 by 1 drop"},
+		{"connlimit does not add a connection that is assured", "",
+			"-P INPUT ACCEPT\n-A INPUT -p tcp --dport 1 -m recent --name L --set\n-A INPUT -p tcp --dport 22 -m recent --name L --rcheck -m connlimit --connlimit-above 1 -j DROP",
+			"0 syn 22 by 1 accept, 0.1 < syn+ack 22 by 1 accept, 0.2 ack 22 by 1 accept, 0.3 syn 1 by 2 accept, 0.4 syn 22 by 3 accept, 0.5 ack 22 by 1 accept"},
+		{"connlimit checks its list up to the connection of the packet, if that is not assured", "",
+			"-P INPUT ACCEPT\n-A INPUT -p tcp --dport 1 -m recent --name L --set\n-A INPUT -p tcp --dport 22 -m connlimit --connlimit-above 1 -m recent --name L --rcheck -j DROP",
+			"0 syn 22 by 1 accept, 0.1 syn 22 by 2 accept, 0.2 < rst 22 by 2 accept, 0.3 syn 1 by 3 accept, 0.4 syn 22 by 1 drop"},
+		{"connlimit counts a connection that is closed before it was assured", "",
+			"-P INPUT ACCEPT\n-A INPUT -p tcp --dport 22 -m connlimit --connlimit-above 1 -j DROP",
+			"0 syn 22 by 1 accept, 0.1 < syn+ack 22 by 1 accept, 0.2 rst 22 by 1 accept, 0.3 syn 22 by 2 accept"},
 		{"a full set takes no element: the rule does not match",
 			"table ip one { set s { type ipv4_addr; flags dynamic; size 1; } chain c { " + input + " add @s { ip saddr } accept } }", "",
 			"0 syn 22 accept, 0.1 syn 22 from 3 drop, 0.2 syn 22 accept"},
@@ -215,8 +227,11 @@ func (b behaviour) visits(t *testing.T) (all []visit) {
 		}
 		v.packet = machine.Packet{Proto: machine.TCP, Src: netip.MustParseAddr(net + "2"), Dst: netip.MustParseAddr(net + "1"), SrcPort: port, In: "eth0"}
 		fmt.Sscan(words[2], &v.packet.DstPort)
-		if words[3] == "from" {
+		switch words[3] {
+		case "from":
 			v.packet.Src = netip.MustParseAddr(net + words[4])
+		case "by":
+			fmt.Sscan(words[4], &v.packet.SrcPort)
 		}
 		for name := range strings.SplitSeq(kind, "+") {
 			v.packet.Flags |= map[string]machine.Flags{"syn": machine.SYN, "ack": machine.ACK, "rst": machine.RST, "fin": machine.FIN}[name]

@@ -130,8 +130,8 @@ func (g *generator) remembering() string {
 		return fmt.Sprintf("-m limit --limit %s --limit-burst %d", pick(g, "1/second", "3/second", "30/minute"), 1+g.IntN(4))
 	case 1:
 		return g.hashlimit()
-	case 2: // as it is meant to be used: what it does for other packets is not known
-		return "-m conntrack --ctstate NEW -m connlimit " + pick(g, "--connlimit-above 2", "--connlimit-upto 3", "--connlimit-above 3 --connlimit-mask 24")
+	case 2:
+		return pick(g, "", "", "-m conntrack --ctstate NEW ") + "-m connlimit " + pick(g, "--connlimit-above 2", "--connlimit-upto 3", "--connlimit-above 3 --connlimit-mask 24")
 	case 3:
 		return "-m mark " + pick(g, "--mark 0x1", "! --mark 0x1", "--mark 0x2/0x2")
 	}

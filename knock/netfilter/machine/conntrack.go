@@ -7,6 +7,8 @@ const (
 	conntrackPriority = -200
 	// natPriority is where the redirects of connections are applied.
 	natPriority = -100
+	// streamAfter is when a connection without states counts as a stream.
+	streamAfter = 2 * time.Second
 )
 
 // connKey identifies a connection by one of its directions.
@@ -28,6 +30,8 @@ func (k connKey) reverse() connKey { return connKey{k.dst, k.src, k.dport, k.spo
 type conn struct {
 	orig, reply connKey
 	replied     bool // packets went both ways
+	assured     bool // and one more after an answer
+	began       time.Duration
 	expires     time.Duration
 	tcp         tcpState
 	fin         bool    // one side began to close it
@@ -40,7 +44,7 @@ type conn struct {
 // usual settings.
 func (c *conn) timeout() time.Duration {
 	switch {
-	case c.orig.proto != TCP && c.replied:
+	case c.orig.proto != TCP && c.assured:
 		return 120 * time.Second
 	case c.orig.proto != TCP:
 		return 30 * time.Second
@@ -88,7 +92,7 @@ func (m *Machine) track() {
 	if c != nil && m.join(c, k != c.orig) {
 		return
 	}
-	m.spare = conn{orig: k, reply: k.reverse()}
+	m.spare = conn{orig: k, reply: k.reverse(), began: m.now}
 	if x.p.Proto == TCP {
 		if m.spare.tcp = tcpNext[0][x.p.Flags.kind()][sNO]; m.spare.tcp == sIV {
 			x.state = StateInvalid
@@ -103,7 +107,7 @@ func (m *Machine) track() {
 // if the packet begins a new connection in the place of that one.
 func (m *Machine) join(c *conn, reply bool) bool {
 	x := &m.x
-	next := sES
+	before, next := c.tcp, sES
 	if x.p.Proto == TCP {
 		next = c.step(x.p.Flags, reply)
 	}
@@ -118,6 +122,10 @@ func (m *Machine) join(c *conn, reply bool) bool {
 	x.conn, x.isReply, x.state = c, reply, StateNew
 	if !c.replied && x.p.Proto == TCP && x.p.Flags&RST != 0 { // refused
 		m.forget(c)
+	}
+	if c.replied {
+		c.assured = c.assured || x.p.Proto == TCP && next == sES && (before == sSR || before == sES) ||
+			x.p.Proto != TCP && m.now > c.began+streamAfter
 	}
 	if c.replied = c.replied || reply; c.replied {
 		x.state = StateEstablished
@@ -142,12 +150,20 @@ func (m *Machine) alive(k connKey) bool {
 	return c != nil && c.tcp != sTW && c.tcp != sCL && m.now < c.expires
 }
 
-// ownKey returns by what conntrack knows the connection of the packet.
-func (m *Machine) ownKey() connKey {
-	if m.x.conn != nil {
-		return m.x.conn.orig
+// ownConn returns by what conntrack knows the connection of the packet, and the
+// connection, nil if it is not stored yet.
+func (m *Machine) ownConn() (connKey, *conn) {
+	c := m.x.conn
+	if c == nil {
+		c = m.conns[m.x.p.key()]
 	}
-	return m.x.p.key()
+	switch {
+	case c == nil || m.now >= c.expires:
+		return m.x.p.key(), nil
+	case c == m.x.fresh:
+		return c.orig, nil
+	}
+	return c.orig, c
 }
 
 // redirect applies the new destination of the rule, and stores it for the rest of the
@@ -180,7 +196,7 @@ func (m *Machine) apply(n *Redirect) {
 // opened it before.
 func (m *Machine) Establish(p Packet) {
 	k := p.key()
-	c := &conn{orig: k, reply: k.reverse(), replied: true, tcp: sES}
+	c := &conn{orig: k, reply: k.reverse(), replied: true, assured: true, tcp: sES}
 	c.expires = m.now + c.timeout()
 	m.conns[c.orig], m.conns[c.reply] = c, c
 }

@@ -168,7 +168,10 @@ func InterfaceValue(name string) Value {
 // status returns the status of the connection.
 func (x *transit) status() (s Status) {
 	if x.conn.replied {
-		s |= StatusSeenReply | StatusAssured
+		s |= StatusSeenReply
+	}
+	if x.conn.assured {
+		s |= StatusAssured
 	}
 	if x.conn != x.fresh {
 		s |= StatusConfirmed

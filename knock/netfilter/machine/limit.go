@@ -182,7 +182,8 @@ func (c *ConnLimit) eval(m *Machine) Truth {
 	src := c.source(m)
 	l := m.counted[c.id][src]
 	if l == nil { // the first packet counts, also of a connection that conntrack knows
-		l = &connList{keys: []connKey{m.ownKey()}, added: m.now}
+		own, _ := m.ownConn()
+		l = &connList{keys: []connKey{own}, checked: m.now}
 		m.counted[c.id][src] = l
 	} else {
 		l.count(m)
@@ -203,31 +204,29 @@ func (c *ConnLimit) why(m *Machine) string {
 
 // connList are connections that count (nf_conncount.c).
 type connList struct {
-	keys  []connKey     // replaced, never changed: clones of the machine share them
-	added time.Duration // when it was last added to
-	used  time.Duration
+	keys    []connKey     // replaced, never changed: clones of the machine share them
+	checked time.Duration // when all were last checked
+	used    time.Duration
 }
 
 func (l *connList) String() string { return fmt.Sprintf("%d connections", len(l.keys)) }
 
-// count adds the connection of the packet, and removes those that are gone. If it is
-// there and conntrack knows it, the packet adds nothing, and before conntrack has seen
-// the packet those behind it stay.
+// count adds the connection of the packet, and removes those that are gone. An assured
+// one is not added. Of the others one that is there ends the check of the list.
 func (l *connList) count(m *Machine) {
-	own, again := m.ownKey(), l.added == m.now && len(l.keys) > 0
+	own, c := m.ownConn()
 	l.used = m.now
-	known := m.conns[own] != nil
-	at := slices.Index(l.keys, own)
 	gone := func(k connKey) bool { return !m.alive(k) }
-	switch {
-	case known && at >= 0 && !m.x.tracked:
+	waits := c != nil && !c.assured
+	if at := slices.Index(l.keys, own); waits && at >= 0 && m.conns[own] == c {
 		l.keys = append(slices.DeleteFunc(slices.Clone(l.keys[:at]), gone), l.keys[at:]...)
-	case known && at >= 0:
-		l.keys = slices.DeleteFunc(slices.Clone(l.keys), gone)
-	case again: // another rule that the packet met just removed them
+		return
+	}
+	if waits || l.checked != m.now { // the kernel does not check twice in a jiffy
+		l.keys, l.checked = slices.DeleteFunc(slices.Clone(l.keys), gone), m.now
+	}
+	if waits || c == nil {
 		l.keys = append(slices.Clip(l.keys), own)
-	default:
-		l.keys, l.added = append(slices.DeleteFunc(slices.Clone(l.keys), gone), own), m.now
 	}
 }
 
