@@ -150,20 +150,22 @@ func (m *Machine) alive(k connKey) bool {
 	return c != nil && c.tcp != sTW && c.tcp != sCL && m.now < c.expires
 }
 
-// ownConn returns by what conntrack knows the connection of the packet, and the
-// connection, nil if it is not stored yet.
+// ownConn returns by what the lists of connections know that of the packet, and the
+// connection, nil if it is not stored yet. A packet without one, such as an invalid
+// one, counts by its own direction.
 func (m *Machine) ownConn() (connKey, *conn) {
-	c := m.x.conn
-	if c == nil {
-		c = m.conns[m.x.p.key()]
-	}
-	switch {
-	case c == nil || m.now >= c.expires:
-		return m.x.p.key(), nil
+	switch c := m.x.conn; {
+	case c == nil:
+		k := m.x.p.key()
+		if c = m.conns[k]; c != nil && m.now >= c.expires {
+			c = nil
+		}
+		return k, c
 	case c == m.x.fresh:
 		return c.orig, nil
+	default:
+		return c.orig, c
 	}
-	return c.orig, c
 }
 
 // redirect applies the new destination of the rule, and stores it for the rest of the
