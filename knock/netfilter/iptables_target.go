@@ -10,20 +10,14 @@ import (
 // send sets the verdict of the target, or adds its statement.
 func (r *ruleReader) send() {
 	o := r.values
+	if v, ok := verdictNames[strings.ToLower(r.target)]; ok && r.target == strings.ToUpper(r.target) { // a chain may be called reject
+		r.rule.Verdict = v
+		return
+	}
 	switch rule := r.rule; r.target {
 	case "":
-	case "ACCEPT", "SNAT", "MASQUERADE", "NETMAP":
-		rule.Verdict = machine.Accept
-	case "DROP", "TARPIT", "STEAL":
-		rule.Verdict = machine.Drop
-	case "REJECT":
-		rule.Verdict = machine.Reject
-	case "RETURN":
-		rule.Verdict = machine.Return
 	case "DNAT", "REDIRECT":
 		rule.Verdict, rule.Redirect = machine.Accept, redirectTo(o["--to-destination"], o["--to-ports"], r.target == "REDIRECT")
-	case "QUEUE", "NFQUEUE", "TPROXY", "SYNPROXY":
-		rule.Verdict = machine.Undecided
 	case "MARK", "CONNMARK":
 		r.setMark(r.target == "CONNMARK")
 	case "SET":

@@ -4,6 +4,12 @@ import "rapport/knock/netfilter/machine"
 
 // The names that iptables and nft have for values.
 
+// verdictNames are the words of nft, and without their capitals the targets of
+// iptables, that decide by themselves.
+var verdictNames = map[string]machine.Verdict{"accept": machine.Accept, "snat": machine.Accept, "masquerade": machine.Accept, "netmap": machine.Accept,
+	"drop": machine.Drop, "tarpit": machine.Drop, "steal": machine.Drop, "reject": machine.Reject, "return": machine.Return,
+	"queue": machine.Undecided, "nfqueue": machine.Undecided, "tproxy": machine.Undecided, "synproxy": machine.Undecided}
+
 var protoNames = map[string]machine.Proto{"icmp": machine.ICMP, "tcp": machine.TCP, "udp": machine.UDP, "icmpv6": machine.ICMPv6, "ipv6-icmp": machine.ICMPv6,
 	"igmp": 2, "esp": 50, "ah": 51, "gre": 47, "sctp": sctp, "dccp": dccp, "udplite": 136, "ospf": 89, "vrrp": 112}
 

@@ -181,7 +181,7 @@ func (r *nftRule) lookup(fields []machine.Field, negate, vmap bool) {
 		r.add(m)
 		return
 	}
-	l.Items = readItems(fields, words)
+	l.Items, _ = readElements(fields, words)
 	r.add(l)
 }
 

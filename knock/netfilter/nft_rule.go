@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,29 +34,18 @@ func (r *nftRule) unmodelled(text string) { r.add(machine.Unmodelled{Text: text}
 
 // verdict reads a verdict. It returns false for any other word.
 func (r *nftRule) verdict(word string) bool {
-	rule := r.rule
-	switch word {
-	case "reject":
-		rule.Verdict, r.i = machine.Reject, len(r.w)
-	case "drop":
-		rule.Verdict = machine.Drop
-	case "queue", "tproxy", "synproxy":
-		rule.Verdict, r.i = machine.Undecided, len(r.w)
-	case "accept":
-		rule.Verdict = machine.Accept
-	case "masquerade", "snat":
-		rule.Verdict, r.i = machine.Accept, len(r.w)
-	case "return":
-		rule.Verdict = machine.Return
+	switch rule := r.rule; word {
+	case "jump", "goto":
+		rule.Verdict, rule.Target = machine.Verdict(word), r.next()
 	case "dnat", "redirect":
 		rule.Verdict, rule.Redirect = machine.Accept, r.redirect(word == "redirect")
 		r.i = len(r.w)
-	case "jump":
-		rule.Verdict, rule.Target = machine.Jump, r.next()
-	case "goto":
-		rule.Verdict, rule.Target = machine.Goto, r.next()
 	default:
-		return false
+		v, ok := verdictNames[word]
+		if ok {
+			rule.Verdict, r.i = v, len(r.w)
+		}
+		return ok
 	}
 	return true
 }
@@ -71,7 +61,7 @@ func (r *nftRule) redirect(local bool) *machine.Redirect {
 }
 
 // verdicts are the words that begin a verdict.
-var verdicts = []string{"accept", "drop", "reject", "return", "jump", "goto", "dnat", "redirect", "queue", "snat", "masquerade", "tproxy", "synproxy"}
+var verdicts = slices.AppendSeq([]string{"jump", "goto", "dnat", "redirect"}, maps.Keys(verdictNames))
 
 // statements are the words that begin a statement, other than a verdict.
 var statements = []string{"update", "add", "delete", "meter", "xt", "counter", "log", "comment", "limit", "notrack", "continue", "flow", "dup", "fwd", "quota"}

@@ -16,7 +16,7 @@ func (n *nftReader) set(name string) {
 	for n.more() {
 		switch n.next() {
 		case "}":
-			s.Elements, s.Items = listElements(elements), readItems(fields, elements)
+			s.Items, s.Elements = readElements(fields, elements)
 			n.table.Sets[s.Name] = s
 			return
 		case "{":
@@ -54,76 +54,56 @@ func typeFields(words []string) (all []machine.Field) {
 	return all
 }
 
-// listElements reads the elements of a set of addresses as they are listed.
-func listElements(words []string) (all []machine.Element) {
+// readElements reads the elements of a set, or of braces in a rule, as they are listed,
+// and what they match. Those with a timeout match nothing: they come and go.
+func readElements(fields []machine.Field, words []string) (items []machine.Item, listed []machine.Element) {
+	var item machine.Item
 	var e machine.Element
-	for i, w := range words {
+	ok := true
+	flush := func() {
+		if ok && len(item.In) > 0 {
+			items = append(items, item)
+		}
+		if e.Addr != "" {
+			listed = append(listed, e)
+		}
+		item, e, ok = machine.Item{}, machine.Element{}, true
+	}
+	for i := 0; i < len(words); i++ {
 		value := ""
 		if i+1 < len(words) {
 			value = words[i+1]
 		}
-		switch w {
-		case "\n":
-		case ",":
-			if e.Addr != "" {
-				all = append(all, e)
-			}
-			e = machine.Element{}
-		case "timeout":
-			e.Timeout = nftTime(value)
-		case "expires":
-			e.Expires = nftTime(value)
-		default:
-			if e.Addr == "" {
-				e.Addr = w
-			}
-		}
-	}
-	if e.Addr != "" {
-		all = append(all, e)
-	}
-	return all
-}
-
-// readItems reads what the elements of a set, or of braces in a rule, match. Those
-// with a timeout are left out: they come and go.
-func readItems(fields []machine.Field, words []string) (all []machine.Item) {
-	var one machine.Item
-	ok, timed := true, false
-	flush := func() {
-		if ok && !timed && len(one.In) > 0 {
-			all = append(all, one)
-		}
-		one, ok, timed = machine.Item{}, true, false
-	}
-	for i := 0; i < len(words); i++ {
 		switch w := words[i]; {
-		case w == "\n" || w == "." || w == "*" && len(one.In) > 0 || w == "counter":
+		case w == "\n" || w == "." || w == "*" && len(item.In) > 0 || w == "counter":
 		case w == ",":
 			flush()
-		case w == "timeout" || w == "expires":
-			timed = true
+		case w == "timeout":
+			e.Timeout, ok = nftTime(value), false
+			i++
+		case w == "expires":
+			e.Expires, ok = nftTime(value), false
 			i++
 		case w == "comment" || w == "packets" || w == "bytes":
 			i++
-		case len(one.In) > 0 && (w == "limit" || w == "quota" || w == "ct" || w == "last"):
+		case len(item.In) > 0 && (w == "limit" || w == "quota" || w == "ct" || w == "last"):
 			for i+1 < len(words) && !slices.Contains([]string{",", ":", "timeout", "expires", "comment", "counter"}, words[i+1]) {
 				i++
 			}
 		case w == ":":
-			i = itemVerdict(&one, words, i+1) - 1
-		case len(one.In) < machine.MaxFields:
+			i = itemVerdict(&item, words, i+1) - 1
+		case len(item.In) < machine.MaxFields:
 			f := machine.Field{Subject: machine.UnknownSubject}
-			if len(one.In) < len(fields) {
-				f = fields[len(one.In)]
+			if len(item.In) < len(fields) {
+				f = fields[len(item.In)]
 			}
 			in, valid := valueOf(f.Subject, w)
-			one.In = append(one.In, in)
+			item.In, e.Addr = append(item.In, in), cmp.Or(e.Addr, w)
 			ok = ok && valid
 		}
 	}
 	flush()
-	return all
+	return items, listed
 }
 
 // itemVerdict reads what an element of a map leads to, and returns the index behind it.
