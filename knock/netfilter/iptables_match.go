@@ -31,8 +31,8 @@ func (r *ruleReader) protocol(name string) machine.Part {
 }
 
 // address matches a list of addresses, prefixes or ranges.
-func (r *ruleReader) address(dest bool) {
-	a := &machine.AddrMatch{Dest: dest, Negate: r.negate}
+func (r *ruleReader) address(s machine.Subject) {
+	a := &machine.Compare{Field: machine.Field{Subject: s}, Negate: r.negate}
 	for one := range strings.SplitSeq(r.next(), ",") {
 		r.d.sees(one)
 		in, ok := parsePrefix(one)

@@ -161,10 +161,10 @@ var otherNames = map[string]string{"-p": "--protocol", "-s": "--source", "--src"
 // ruleOptions are the options that are conditions of their own.
 var ruleOptions = map[string]func(*ruleReader){
 	"--protocol":      func(r *ruleReader) { r.addHead(r.protocol(r.next())) },
-	"--source":        func(r *ruleReader) { r.address(false) },
-	"--destination":   func(r *ruleReader) { r.address(true) },
-	"--src-range":     func(r *ruleReader) { r.address(false) },
-	"--dst-range":     func(r *ruleReader) { r.address(true) },
+	"--source":        func(r *ruleReader) { r.address(machine.SourceAddr) },
+	"--destination":   func(r *ruleReader) { r.address(machine.DestAddr) },
+	"--src-range":     func(r *ruleReader) { r.address(machine.SourceAddr) },
+	"--dst-range":     func(r *ruleReader) { r.address(machine.DestAddr) },
 	"--in-interface":  func(r *ruleReader) { r.iface(false) },
 	"--out-interface": func(r *ruleReader) { r.iface(true) },
 	"--fragment":      func(r *ruleReader) { r.addHead(machine.Fixed{Is: r.negate, Text: "not a fragment"}) },

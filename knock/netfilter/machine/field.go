@@ -185,8 +185,6 @@ func (x *transit) status() (s Status) {
 // show returns a value of the field as text.
 func (f *Field) show(v Value) string {
 	switch f.Subject {
-	case SourceAddr, DestAddr:
-		return v.addr().String()
 	case ConnState:
 		return State(v.Lo).String()
 	case TCPFlags:

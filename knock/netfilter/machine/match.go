@@ -12,9 +12,15 @@ type Compare struct {
 	In     []Range
 	Negate bool
 	Bits   bool // matches if a bit of In is set
+	// Own says that In may hold an address of this machine: addresses that have to be
+	// this machine's are taken for those.
+	Own bool
 }
 
 func (c *Compare) eval(m *Machine) Truth {
+	if h := m.x.hook; c.Own && (c.Subject == DestAddr && !h.outbound() || c.Subject == SourceAddr && h == Output) {
+		return Yes.not(c.Negate)
+	}
 	v, t := c.read(m)
 	if t != Yes {
 		return t
@@ -33,11 +39,15 @@ func (c *Compare) has(v Value) bool {
 
 func (c *Compare) why(m *Machine) string {
 	v, t := c.read(m)
-	switch t {
-	case No:
+	switch {
+	case t == No:
 		return "no " + string(c.Subject) + " in this packet"
-	case Unknown:
+	case t == Unknown:
 		return string(c.Subject) + " is not known"
+	case c.Subject == SourceAddr:
+		return "from " + v.addr().String()
+	case c.Subject == DestAddr:
+		return "to " + v.addr().String()
 	}
 	return fmt.Sprintf("%s is %s", c.Subject, c.show(v))
 }
@@ -56,33 +66,6 @@ func (e *EitherPort) eval(m *Machine) Truth {
 }
 
 func (e *EitherPort) why(*Machine) string { return "other ports" }
-
-// AddrMatch matches the source or the destination. Destinations in rules for
-// incoming packets are taken for the machine's own, unless they cannot be.
-type AddrMatch struct {
-	Dest   bool
-	In     []Range
-	Own    bool // In may hold an address of this machine
-	Negate bool
-}
-
-func (a *AddrMatch) eval(m *Machine) Truth {
-	v, self := m.x.src, m.x.hook == Output
-	if a.Dest {
-		v, self = m.x.dst, !m.x.hook.outbound()
-	}
-	if self && a.Own {
-		return Yes.not(a.Negate)
-	}
-	return truth(slices.ContainsFunc(a.In, func(r Range) bool { return r.has(v) })).not(a.Negate)
-}
-
-func (a *AddrMatch) why(m *Machine) string {
-	if a.Dest {
-		return "to " + m.x.p.Dst.String()
-	}
-	return "from " + m.x.p.Src.String()
-}
 
 // IfaceMatch matches an interface by its name. The packets of a client come in by
 // the interface that leads to the Internet, whatever its name.

@@ -155,15 +155,8 @@ func (r *Rule) Remembers() bool {
 
 // sources returns the ranges that a part compares the source with.
 func sources(p Part) (in []Range, negated bool) {
-	switch p := p.(type) {
-	case *AddrMatch:
-		if !p.Dest {
-			return p.In, p.Negate
-		}
-	case *Compare:
-		if p.Subject == SourceAddr {
-			return p.In, p.Negate
-		}
+	if c, ok := p.(*Compare); ok && c.Subject == SourceAddr {
+		return c.In, c.Negate
 	}
 	return nil, false
 }
