@@ -16,18 +16,14 @@ func (r *ruleReader) protocol(name string) machine.Part {
 	if name == "ipv6-icmp" || name == "icmpv6" {
 		r.d.six[r.d.current] = true
 	}
-	v, ok := named(machine.Protocol, name)
-	if !ok {
-		n, err := strconv.ParseUint(name, 10, 8)
-		if name == "all" || err == nil && n == 0 {
-			return machine.Fixed{Is: !r.negate, Text: "any protocol"}
-		}
-		if err != nil {
-			return machine.Unmodelled{Text: "the protocol " + name}
-		}
-		v = machine.Number(n)
+	in, ok := valueOf(machine.Protocol, name)
+	switch {
+	case name == "all" || ok && in == machine.One(machine.Value{}):
+		return machine.Fixed{Is: !r.negate, Text: "any protocol"}
+	case !ok:
+		return machine.Unmodelled{Text: "the protocol " + name}
 	}
-	return &machine.Compare{Field: machine.Field{Subject: machine.Protocol}, In: []machine.Range{machine.One(v)}, Negate: r.negate}
+	return &machine.Compare{Field: machine.Field{Subject: machine.Protocol}, In: []machine.Range{in}, Negate: r.negate}
 }
 
 // address matches a list of addresses, prefixes or ranges.
@@ -61,50 +57,11 @@ func (r *ruleReader) iface(out bool) {
 
 // tcpFlags matches SYNs and the like.
 func (r *ruleReader) tcpFlags(mask, flags string) {
-	r.masked(machine.Field{Subject: machine.TCPFlags, Need: machine.TCP}, flagBits(flags), flagBits(mask))
+	r.masked(machine.Field{Subject: machine.TCPFlags, Need: machine.TCP}, *bitsOf(machine.TCPFlags, names(flags)), *bitsOf(machine.TCPFlags, names(mask)))
 }
 
-// flagBits parses FIN,SYN, ALL and NONE.
-func flagBits(s string) machine.Value {
-	var f machine.Flags
-	for name := range strings.SplitSeq(strings.ToLower(s), ",") {
-		if name == "all" {
-			return machine.Number(machine.FIN | machine.SYN | machine.RST | machine.PSH | machine.ACK | machine.URG)
-		}
-		f |= flagNames[name]
-	}
-	return machine.Number(f)
-}
-
-// stateBits parses states of conntrack, by name or by number.
-func stateBits(names string) machine.Value {
-	var all machine.State
-	for name := range strings.SplitSeq(strings.ToLower(names), ",") {
-		if s, ok := stateNames[strings.TrimSpace(name)]; ok {
-			all |= s
-		} else if n, err := strconv.ParseUint(name, 0, 16); err == nil {
-			all |= kernelState(n)
-		}
-	}
-	return machine.Number(all)
-}
-
-// statusBits parses what iptables calls the status of a connection.
-func statusBits(names string) machine.Value {
-	var all machine.Status
-	for name := range strings.SplitSeq(strings.ToLower(names), ",") {
-		all |= statusNames[strings.ReplaceAll(name, "_", "-")]
-	}
-	return machine.Number(all)
-}
-
-func (r *ruleReader) direction(name string) {
-	v := machine.Value{}
-	if name == "REPLY" {
-		v = machine.Number(1)
-	}
-	r.compare(machine.ConnDirection, machine.One(v))
-}
+// names splits a list of names, which iptables writes in capitals.
+func names(list string) []string { return strings.Split(strings.ToLower(list), ",") }
 
 func (r *ruleReader) mark() {
 	f := machine.Field{Subject: machine.Mark}
@@ -115,10 +72,10 @@ func (r *ruleReader) mark() {
 	r.masked(f, machine.Number(v), machine.Number(mask))
 }
 
-// addrType matches the type of the source or the destination.
-func (r *ruleReader) addrType(s machine.Subject, types string) {
+// compareNames adds a match of a subject with values that have names.
+func (r *ruleReader) compareNames(s machine.Subject, list string) {
 	var in []machine.Range
-	for name := range strings.SplitSeq(strings.ToLower(types), ",") {
+	for _, name := range names(list) {
 		if v, ok := named(s, name); ok {
 			in = append(in, machine.One(v))
 		}

@@ -99,9 +99,9 @@ func (r *ruleReader) compare(s machine.Subject, in ...machine.Range) {
 	r.add(&machine.Compare{Field: machine.Field{Subject: s}, In: in, Negate: r.negate})
 }
 
-// bits adds a match of a subject with any of the bits of v.
-func (r *ruleReader) bits(s machine.Subject, v machine.Value) {
-	r.add(&machine.Compare{Field: machine.Field{Subject: s}, In: []machine.Range{machine.One(v)}, Negate: r.negate, Bits: true})
+// bits adds a match of a subject with any of the bits that have these names.
+func (r *ruleReader) bits(s machine.Subject, list string) {
+	r.add(&machine.Compare{Field: machine.Field{Subject: s}, In: []machine.Range{machine.One(*bitsOf(s, names(list)))}, Negate: r.negate, Bits: true})
 }
 
 // masked adds a match of a subject's bits under a mask with v.
@@ -180,17 +180,17 @@ var ruleOptions = map[string]func(*ruleReader){
 	"--icmp-type":   func(r *ruleReader) { r.unmodelled("the ICMP type " + r.next()) },
 	"--icmpv6-type": func(r *ruleReader) { r.unmodelled("the ICMP type " + r.next()) },
 
-	"--state":         func(r *ruleReader) { r.bits(machine.ConnState, stateBits(r.next())) },
-	"--ctstatus":      func(r *ruleReader) { r.bits(machine.ConnStatus, statusBits(r.next())) },
+	"--state":         func(r *ruleReader) { r.bits(machine.ConnState, r.next()) },
+	"--ctstatus":      func(r *ruleReader) { r.bits(machine.ConnStatus, r.next()) },
 	"--ctorigdstport": func(r *ruleReader) { r.compare(machine.OriginalPort, r.d.ports(r.next())...) },
-	"--ctdir":         func(r *ruleReader) { r.direction(r.next()) },
+	"--ctdir":         func(r *ruleReader) { r.compareNames(machine.ConnDirection, r.next()) },
 	"--ctproto":       func(r *ruleReader) { r.add(r.protocol(r.next())) },
 	"--mark":          (*ruleReader).mark,
 
 	"--match-set": func(r *ruleReader) { r.memberMatch(r.next(), r.next()) },
 	"--comment":   func(r *ruleReader) { r.i++ },
-	"--src-type":  func(r *ruleReader) { r.addrType(machine.SourceType, r.next()) },
-	"--dst-type":  func(r *ruleReader) { r.addrType(machine.DestType, r.next()) },
+	"--src-type":  func(r *ruleReader) { r.compareNames(machine.SourceType, r.next()) },
+	"--dst-type":  func(r *ruleReader) { r.compareNames(machine.DestType, r.next()) },
 	"--pkt-type": func(r *ruleReader) {
 		r.fixed(strings.EqualFold(r.next(), "unicast") != r.negate, "a packet to one host")
 	},

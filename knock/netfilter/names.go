@@ -20,12 +20,12 @@ const (
 )
 
 var flagNames = map[string]machine.Flags{"fin": machine.FIN, "syn": machine.SYN, "rst": machine.RST, "psh": machine.PSH, "ack": machine.ACK, "urg": machine.URG,
-	"ecn": machine.ECE, "ece": machine.ECE, "cwr": machine.CWR}
+	"ecn": machine.ECE, "ece": machine.ECE, "cwr": machine.CWR, "all": machine.FIN | machine.SYN | machine.RST | machine.PSH | machine.ACK | machine.URG}
 
 var stateNames = map[string]machine.State{"invalid": machine.StateInvalid, "established": machine.StateEstablished, "related": machine.StateRelated,
 	"new": machine.StateNew, "untracked": machine.StateUntracked}
 
-var statusNames = map[string]machine.Status{"expected": machine.StatusExpected, "seen-reply": machine.StatusSeenReply, "assured": machine.StatusAssured,
+var statusNames = map[string]machine.Status{"expected": machine.StatusExpected, "seen-reply": machine.StatusSeenReply, "seen_reply": machine.StatusSeenReply, "assured": machine.StatusAssured,
 	"confirmed": machine.StatusConfirmed, "snat": machine.StatusSNAT, "dnat": machine.StatusDNAT, "dying": machine.StatusDying}
 
 // addressTypes are those of rtnetlink(7).
