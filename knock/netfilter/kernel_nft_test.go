@@ -4,6 +4,7 @@ package netfilter_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -68,7 +69,11 @@ func (g *generator) nftRule(chains []string) string {
 		parts = append(parts, g.nftPort())
 	}
 	for range g.IntN(3) {
-		parts = append(parts, g.nftMatch())
+		match := g.nftMatch()
+		if slices.Contains(parts, onlyTCP) && strings.HasSuffix(match, "@limited") {
+			continue
+		}
+		parts = append(parts, match)
 	}
 	if len(chains) == 2 && g.chance(8) {
 		return strings.Join(append(parts, pick(g, "tcp dport vmap @ways", "tcp dport vmap { 22 : accept, 1000-1001 : jump beta }", "ct state vmap { established : accept, invalid : drop, new : jump alpha }")), " ")
@@ -87,6 +92,10 @@ func (g *generator) nftRule(chains []string) string {
 	return strings.Join(parts, " ")
 }
 
+// onlyTCP is not listed by nft if only conditions stand between it and a port of TCP.
+// What is before it then matters for those that count packets, as in the set limited.
+const onlyTCP = "meta l4proto tcp"
+
 func (g *generator) nftPort() string {
 	port := pick(g, ports...)
 	switch g.IntN(8) {
@@ -94,8 +103,8 @@ func (g *generator) nftPort() string {
 		return fmt.Sprintf("udp dport %d", port)
 	case 1:
 		return pick(g, "tcp dport 1000-1001", "tcp dport { 22, 1000-1001 }", "tcp dport != { 22, 1000 }", "tcp dport > 1000", "tcp dport <= 22", "tcp dport @wanted", "tcp dport != @wanted")
-	case 2: // not meta l4proto tcp: nft lists it no more if a port of TCP comes later
-		return pick(g, "th dport 1000", "meta l4proto { tcp, udp }", "meta l4proto != udp")
+	case 2:
+		return pick(g, onlyTCP, "th dport 1000", "meta l4proto { tcp, udp }", "meta l4proto != udp")
 	case 3:
 		return pick(g, "tcp flags syn", "tcp flags & (fin | syn | rst | ack) == syn", "tcp flags & syn != 0", "tcp flags ! syn", "tcp flags syn / fin,syn,rst,ack", "tcp flags == ack", "tcp flags != syn", "tcp flags { syn, ack }", "tcp flags syn,ack")
 	}
