@@ -79,7 +79,7 @@ func (r *Recent) eval(m *Machine) Truth {
 	if r.Hits > 1 && hit && result && m.Exceeded == 0 && r.asks() {
 		m.Exceeded = max(1, int(time.Duration(r.Hits)*time.Minute/max(r.Within, time.Second)))
 	}
-	if old := l.oldest; r.Reap && !(old == e && r.Mode == ModeUpdate && result) && m.now-old.stamps[len(old.stamps)-1] > r.Within {
+	if old := l.order[0]; r.Reap && !(old == e && r.Mode == ModeUpdate && result) && m.now-old.stamps[len(old.stamps)-1] > r.Within {
 		l.remove(old)
 	}
 	switch {
@@ -115,17 +115,15 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds())
 // recentList is a list of the recent match (xt_recent.c).
 type recentList struct {
 	entries map[Value]*recentEntry
-	// oldest and newest end the order in which entries were last updated.
-	oldest, newest *recentEntry
-	spare          *recentEntry // that was removed last
+	order   []*recentEntry // the one updated last is the last
+	spare   *recentEntry   // that was removed last
 }
 
 // recentEntry is an address on a list.
 type recentEntry struct {
-	addr       Value
-	stamps     []time.Duration // when it was added, the newest last
-	doubt      bool            // whether it is there depends on what is not modelled
-	prev, next *recentEntry
+	addr   Value
+	stamps []time.Duration // when it was added, the newest last
+	doubt  bool            // whether it is there depends on what is not modelled
 }
 
 // count returns how many stamps are not older than within; zero is without end.
@@ -139,26 +137,8 @@ func (e *recentEntry) count(now, within time.Duration) (n int) {
 }
 
 func (l *recentList) unlink(e *recentEntry) {
-	if e.prev == nil {
-		l.oldest = e.next
-	} else {
-		e.prev.next = e.next
-	}
-	if e.next == nil {
-		l.newest = e.prev
-	} else {
-		e.next.prev = e.prev
-	}
-}
-
-func (l *recentList) push(e *recentEntry) {
-	e.prev, e.next = l.newest, nil
-	if l.newest == nil {
-		l.oldest = e
-	} else {
-		l.newest.next = e
-	}
-	l.newest = e
+	i := slices.Index(l.order, e)
+	l.order = slices.Delete(l.order, i, i+1)
 }
 
 // add creates an entry; a full list loses the oldest.
@@ -167,7 +147,7 @@ func (l *recentList) add(addr Value, at time.Duration, total int) *recentEntry {
 		l.entries = map[Value]*recentEntry{}
 	}
 	if len(l.entries) >= total {
-		l.remove(l.oldest)
+		l.remove(l.order[0])
 	}
 	e := l.spare
 	if l.spare = nil; e == nil {
@@ -175,7 +155,7 @@ func (l *recentList) add(addr Value, at time.Duration, total int) *recentEntry {
 	}
 	e.addr, e.doubt, e.stamps = addr, false, append(e.stamps[:0], at)
 	l.entries[addr] = e
-	l.push(e)
+	l.order = append(l.order, e)
 	return e
 }
 
@@ -188,7 +168,7 @@ func (l *recentList) update(e *recentEntry, at time.Duration, stamps int) {
 		e.stamps = append(e.stamps, at)
 	}
 	l.unlink(e)
-	l.push(e)
+	l.order = append(l.order, e)
 }
 
 func (l *recentList) remove(e *recentEntry) {
@@ -201,11 +181,10 @@ func (l *recentList) clone() (c recentList) {
 	if len(l.entries) == 0 {
 		return c
 	}
-	c.entries = make(map[Value]*recentEntry, len(l.entries))
-	for e := l.oldest; e != nil; e = e.next {
-		n := &recentEntry{addr: e.addr, stamps: slices.Clone(e.stamps), doubt: e.doubt}
-		c.entries[n.addr] = n
-		c.push(n)
+	c.entries, c.order = make(map[Value]*recentEntry, len(l.entries)), make([]*recentEntry, len(l.order))
+	for i, e := range l.order {
+		c.order[i] = &recentEntry{addr: e.addr, stamps: slices.Clone(e.stamps), doubt: e.doubt}
+		c.entries[e.addr] = c.order[i]
 	}
 	return c
 }
