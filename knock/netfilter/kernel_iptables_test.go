@@ -45,6 +45,7 @@ func (g *generator) filter(b *strings.Builder) {
 		fmt.Fprintf(b, ":%s - [0:0]\n", c)
 	}
 	for i, c := range chains {
+		g.called = i > 0
 		for range 2 + g.IntN(5) {
 			fmt.Fprintf(b, "-A %s %s%s\n", c, g.matches(true), g.target(chains[i+1:]))
 		}
@@ -125,14 +126,14 @@ func (g *generator) address() string {
 
 // remembering returns a match that remembers packets, or reads a mark.
 func (g *generator) remembering() string {
-	switch g.IntN(10) {
-	case 0:
+	switch n := g.IntN(10); {
+	case n == 0:
 		return fmt.Sprintf("-m limit --limit %s --limit-burst %d", pick(g, "1/second", "3/second", "30/minute"), 1+g.IntN(4))
-	case 1:
+	case n == 1:
 		return g.hashlimit()
-	case 2:
+	case n == 2 && !g.called: // a packet must not meet it twice: it checks its list once in a jiffy
 		return pick(g, "", "", "-m conntrack --ctstate NEW ") + "-m connlimit " + pick(g, "--connlimit-above 2", "--connlimit-upto 3", "--connlimit-above 3 --connlimit-mask 24")
-	case 3:
+	case n == 3:
 		return "-m mark " + pick(g, "--mark 0x1", "! --mark 0x1", "--mark 0x2/0x2")
 	}
 	return g.recent()

@@ -91,6 +91,7 @@ type generator struct {
 	through  []packet // that may be answered
 	hashes   int      // names of tables that are used
 	inFilter bool     // in the table filter
+	called   bool     // in a chain that others call
 }
 
 // chance is true in n of 100 cases.
