@@ -8,9 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +17,6 @@ import (
 	"rapport/knock/gate/audit"
 	gatereport "rapport/knock/gate/report"
 	"rapport/knock/hosts"
-	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -77,10 +74,10 @@ func (o *inspection) run(cmd *cobra.Command, args []string) error {
 	i := seen.Inspection
 	r := gatereport.Of(i)
 	r.Elapsed = knock.Millis(o.clock.Now().Sub(start))
-	if err := render(cmd, o.json, r, func(w io.Writer, r gatereport.Report) { printInspect(w, i, r) }); err != nil {
+	if err := render(cmd, o.json, r, func(w io.Writer, r gatereport.Report) { r.Print(w, i.Printed) }); err != nil {
 		return err
 	}
-	no := mismatch(i)
+	no := gatereport.Wrong(i)
 	return unless(no == "", no)
 }
 
@@ -183,81 +180,4 @@ func readRules(cmd *cobra.Command, file string) (f gate.Findings, listTotal int,
 		return f, 0, errors.New("reading this machine's rules takes root: run it with sudo; or give FILE, the output of iptables-save on the server")
 	}
 	return gate.ReadLocal(cmd.Context())
-}
-
-// mismatch says in one line what is wrong, nothing where all is well.
-func mismatch(i gate.Inspection) string {
-	words := append([]string{}, i.Differs...)
-	if i.OtherSecret() {
-		words = append(words, "no hour, range or secret variant makes these ports: it is another secret")
-	}
-	differs := len(words) > 0
-	for _, p := range i.Problems {
-		// What differs is said already.
-		same := p.Code == "stale-hour" || p.Code == "hour-ahead" || p.Code == "secret-variant" || p.Code == "ssh-port" && differs
-		if p.Severity == gate.SeverityError && !same {
-			words = append(words, p.Summary)
-		}
-	}
-	return strings.Join(words, "; ")
-}
-
-// printInspect prints what was found, a line each.
-func printInspect(w io.Writer, i gate.Inspection, r gatereport.Report) {
-	switch {
-	case i.Printed != nil:
-		fmt.Fprintln(w, i.Printed.Words())
-	case r.Gate != nil:
-		printGate(w, "gate", r.Gate)
-	}
-	if r.Other != nil {
-		printGate(w, "other gate", r.Other)
-	}
-	if m := r.Match; m != nil {
-		fmt.Fprintf(w, "made with: %s\n", m.Made())
-		if m.Others > 0 {
-			fmt.Fprintf(w, "ambiguous: %d other combinations of hour, range and secret make these ports too\n", m.Others)
-		}
-		if len(r.Differs) == 0 {
-			fmt.Fprintln(w, "differs: nothing")
-		}
-	}
-	if len(r.Differs) > 0 {
-		fmt.Fprintf(w, "differs: %s\n", strings.Join(r.Differs, "; "))
-	}
-	for _, p := range r.Problems {
-		fmt.Fprintf(w, "%s %s: %s\n  fix: %s\n", p.Severity, p.Code, p.Summary, p.Fix)
-	}
-	if r.Searched > 0 {
-		fmt.Fprintf(w, "searched %d combinations in %s\n", r.Searched, phrase.Millis(time.Duration(r.Elapsed)))
-	}
-}
-
-// printGate prints a gate, its ports in a line of their own.
-func printGate(w io.Writer, name string, g *gatereport.ReportedGate) {
-	fmt.Fprintf(w, "%s: %s for IPv%s in chain %s", name, g.Kind, strings.ReplaceAll(strings.Trim(fmt.Sprint(g.Families), "[]"), " ", " and IPv"), g.Chain)
-	if g.Accept != "" {
-		fmt.Fprintf(w, ", accept rule %s", g.Accept.Words())
-	}
-	if g.SSHPort != 0 {
-		fmt.Fprintf(w, " to port %d", g.SSHPort)
-	}
-	if g.Window > 0 {
-		fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
-	}
-	if g.Strict {
-		fmt.Fprint(w, ", strict")
-	}
-	if g.Sweep.PerMinute > 0 {
-		fmt.Fprintf(w, ", sweep guard over %d wrong ports a minute", g.Sweep.PerMinute)
-	}
-	fmt.Fprintln(w)
-	if len(g.Ports) != knock.Knocks || !slices.Contains(g.Ports, 0) {
-		fmt.Fprintf(w, "ports: %s\n", strings.Trim(fmt.Sprint(g.Ports), "[]"))
-	} else {
-		fmt.Fprintln(w, "ports: computed by the script")
-	}
-	for _, also := range g.Also {
-		fmt.Fprintf(w, "also accepts: %s\n", strings.Trim(fmt.Sprint(also), "[]"))
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	gatereport "rapport/knock/gate/report"
 	"rapport/knock/hosts"
 )
 
@@ -62,7 +63,7 @@ func (o *tracing) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := render(cmd, o.json, t, func(w io.Writer, t gate.Trace) { t.Print(w, o.verbose) }); err != nil {
+	if err := render(cmd, o.json, t, func(w io.Writer, t gate.Trace) { gatereport.PrintTrace(w, t, o.verbose) }); err != nil {
 		return err
 	}
 	return unless(t.Opened || len(o.packets) > 0, "SSH did not open")

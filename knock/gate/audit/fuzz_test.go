@@ -10,6 +10,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/audit"
+	gatereport "rapport/knock/gate/report"
 	"rapport/knock/knocktest"
 )
 
@@ -44,7 +45,7 @@ func FuzzRun(f *testing.F) {
 			return
 		}
 		var b strings.Builder
-		trace.Print(&b, true)
+		gatereport.PrintTrace(&b, trace, true)
 		knocktest.Printable(t, strings.ReplaceAll(b.String(), "\n", ""))
 	})
 }

@@ -1,16 +1,17 @@
-package gate
+package report
 
 import (
 	"fmt"
 	"io"
 	"time"
 
+	"rapport/knock/gate"
 	"rapport/knock/netfilter/machine"
 )
 
-// Print prints a packet in a line, and the rules that decided about it in lines of their
-// own; verbose prints every rule that it met.
-func (t Trace) Print(w io.Writer, verbose bool) {
+// PrintTrace prints each packet of a trace in a line, and the rules that decided about it
+// in lines of their own; verbose prints every rule that it met.
+func PrintTrace(w io.Writer, t gate.Trace, verbose bool) {
 	for _, p := range t.Packets {
 		fmt.Fprintf(w, "%10s  %-9s  phase %d -> %d  %s\n", fmt.Sprintf("%.3f s", time.Duration(p.At).Seconds()), fmt.Sprintf("%s/%d", p.Proto, p.Port), p.PhaseBefore, p.PhaseAfter, p.Verdict)
 		if verbose {
@@ -42,7 +43,7 @@ func (t Trace) Print(w io.Writer, verbose bool) {
 }
 
 // printRule prints a rule; judged adds whether it matched.
-func printRule(w io.Writer, r TracedRule, judged bool) {
+func printRule(w io.Writer, r gate.TracedRule, judged bool) {
 	why := ""
 	switch {
 	case !judged:
