@@ -37,7 +37,7 @@ or nft list ruleset (with -j too), all of them one after the other too, the scri
 or another one that calls iptables, and finds the gate in it. With a
 secret it finds out which hour, range and secret variant the ports were made with.
 Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
-it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
+it needs no rules. One argument is FILE if there is such a file, else HOST in the hosts file. The secret is
 asked for only if there is a HOST.
 
 Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
@@ -90,7 +90,10 @@ func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, e
 	if err != nil {
 		return r, err
 	}
-	file, host := o.arguments(cmd, args)
+	file, host, err := o.arguments(cmd, args)
+	if err != nil {
+		return r, err
+	}
 	h, secret, err := o.client(cmd, host)
 	if err != nil {
 		return r, err
@@ -122,20 +125,25 @@ func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, e
 	return audit.Request{Findings: found, Inspection: i, Range: q.Range, Secret: secret, Hour: q.Hour, SSHPort: known.SSHPort, ListTotal: total}, err
 }
 
-// arguments tells FILE and HOST apart.
-func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host string) {
+// arguments tells FILE and HOST apart. A name of neither is more likely a FILE that was
+// mistyped than a server on which this runs.
+func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host string, err error) {
 	switch {
 	case len(args) == 2:
-		return args[0], args[1]
+		return args[0], args[1], nil
 	case len(args) == 0:
-		return "", ""
+		return "", "", nil
 	case cmd.Flags().Changed("ports"):
-		return "", args[0]
+		return "", args[0], nil
 	}
 	if _, err := os.Stat(args[0]); err == nil || args[0] == "-" || strings.ContainsRune(args[0], filepath.Separator) || strings.ContainsRune(args[0], '/') {
-		return args[0], ""
+		return args[0], "", nil
 	}
-	return "", args[0]
+	f, err := o.load()
+	if _, listed := f.Host(args[0]); err == nil && !listed {
+		err = fmt.Errorf("there is no file %q, and it is not in the hosts file: give FILE, or FILE and HOST", knock.Clean(args[0], 200))
+	}
+	return "", args[0], err
 }
 
 // client returns what the client knows. Without a host, nobody is asked for a secret.

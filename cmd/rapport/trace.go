@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,7 +51,10 @@ Exit status: 0 SSH opened, or --packet was given; 1 it did not open; 2 usage.`,
 }
 
 func (o *tracing) run(cmd *cobra.Command, args []string) error {
-	file, host := o.arguments(cmd, args)
+	file, host, err := o.arguments(cmd, args)
+	if err != nil {
+		return err
+	}
 	r, err := o.request(cmd, host)
 	if err != nil {
 		return err
@@ -66,12 +70,18 @@ func (o *tracing) run(cmd *cobra.Command, args []string) error {
 	if err := render(cmd, o.json, t, func(w io.Writer, t gate.Trace) { gatereport.PrintTrace(w, t, o.verbose) }); err != nil {
 		return err
 	}
-	return unless(t.Opened || len(o.packets) > 0, "SSH did not open")
+	return unless(t.Opened || len(o.packets) > 0, gatereport.Conclusion(t))
 }
 
 // request returns what to play. Without a handshake to compute nobody is asked for a
 // secret.
 func (o *tracing) request(cmd *cobra.Command, host string) (r gate.TraceRequest, err error) {
+	switch {
+	case o.hour != "" && len(o.packets) > 0:
+		return r, errors.New("--hour and --packet both say what to play: use one of them")
+	case o.hour != "" && host == "":
+		return r, errors.New("--hour needs HOST, whose handshake to play")
+	}
 	if r, err = gate.NewTraceRequest(o.packets, o.from, o.gap); err != nil {
 		return r, err
 	}

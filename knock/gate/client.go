@@ -101,14 +101,29 @@ func (c *client) exhausted() bool { return c.work != nil && *c.work <= 0 }
 
 // attempt is an attempt to connect.
 type attempt struct {
-	machine.Result // of the SYN
-	// Answered: the answer to the SYN got out.
-	Answered bool
-	session  machine.Packet // a packet of the connection
+	machine.Result                // of the SYN
+	answer         machine.Result // what became of the answer to it
+	session        machine.Packet // a packet of the connection
+}
+
+// Answered reports whether the answer to the SYN got out, for all that is known.
+func (a attempt) Answered() bool {
+	return a.answer.Verdict == machine.Accept || a.answer.Verdict == machine.Undecided
 }
 
 // Opens reports whether a connection came about.
-func (a attempt) Opens() bool { return a.Verdict == machine.Accept && a.Answered }
+func (a attempt) Opens() bool { return a.Verdict == machine.Accept && a.Answered() }
+
+// opened is Opens where what is not modelled or not shown may decide.
+func (a attempt) opened() machine.Truth {
+	switch {
+	case a.Verdict == machine.Undecided, a.Opens() && a.answer.Verdict == machine.Undecided:
+		return machine.Unknown
+	case a.Opens():
+		return machine.Yes
+	}
+	return machine.No
+}
 
 // connect makes a connection now, to the first data packet.
 func (c *client) connect(m *machine.Machine, port int) attempt {
@@ -118,17 +133,17 @@ func (c *client) connect(m *machine.Machine, port int) attempt {
 	if a.Verdict != machine.Accept {
 		return a
 	}
+	a.answer.Verdict = machine.Accept
 	a.session = p
 	a.session.Flags = machine.ACK
 	if !a.Forwarded { // another machine's answers are not those of these rules
 		answer := a.Packet
 		answer.Src, answer.Dst, answer.SrcPort, answer.DstPort = answer.Dst, answer.Src, answer.DstPort, answer.SrcPort
 		answer.Flags, answer.In, answer.Out = machine.SYN|machine.ACK, "", c.in
-		if v := m.Send(answer, m.Now()+gap).Verdict; v == machine.Drop || v == machine.Reject {
+		if a.answer = m.Send(answer, m.Now()+gap); !a.Answered() {
 			return a
 		}
 	}
-	a.Answered = true
 	m.Deliver(a.session, m.Now()+gap)
 	return a
 }

@@ -77,7 +77,7 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	case !g.opens || !arrived || computed || after.Verdict == machine.Undecided:
 	case after.Verdict != machine.Accept:
 		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped although the handshake was made: by %s", ssh, where(after.Result)), "move the accept rule before the one that drops, and accept the port in every base chain")
-	case !after.Answered:
+	case !after.Answered():
 		add("answers-dropped", fmt.Sprintf("SSH at port %d is let in, but its answers are dropped on their way out", ssh), "accept established and related connections in OUTPUT, and in every chain of that hook")
 	}
 	if open := stranger.connect(stranger.machine(), ssh); !fresh.Opens() && open.Verdict == machine.Undecided && len(open.Unsure) > 0 {

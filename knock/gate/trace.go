@@ -44,10 +44,14 @@ func parseTracePacket(s string, gap time.Duration) (p TracePacket, err error) {
 	if p.Port = int(n); err != nil || n == 0 {
 		return p, wrong
 	}
+	timed := false
 	for word := range strings.SplitSeq(at, "@") {
 		switch later, isTime := strings.CutPrefix(word, "+"); {
 		case word == "" && at == "" && !strings.HasSuffix(s, "@"):
+		case isTime && timed, !isTime && p.From.IsValid():
+			return p, wrong
 		case isTime:
+			timed = true
 			if p.After, err = time.ParseDuration(later); err != nil || p.After < 0 || p.After > maxAfter {
 				return p, wrong
 			}
@@ -76,7 +80,27 @@ type Trace struct {
 	Packets    []TracedPacket   `json:"packets"`
 	Opened     bool             `json:"opened"` // a connection to SSH came about
 	Unmodelled []UnmodelledRule `json:"unmodelled"`
-	Unanswered bool             `json:"-"` // SSH was let in, but its answer was not let out
+}
+
+// Opens reports whether a connection to SSH came about. Unknown depends on the rules
+// in Unmodelled.
+func (t Trace) Opens() machine.Truth {
+	switch {
+	case t.Opened:
+		return machine.Yes
+	case t.answered(machine.Undecided):
+		return machine.Unknown
+	}
+	return machine.No
+}
+
+// Unanswered reports whether a SYN to SSH was let in, but no answer let out.
+func (t Trace) Unanswered() bool {
+	return !t.Opened && (t.answered(machine.Drop) || t.answered(machine.Reject))
+}
+
+func (t Trace) answered(v machine.Verdict) bool {
+	return slices.ContainsFunc(t.Packets, func(p TracedPacket) bool { return p.Answer == v })
 }
 
 // TracedPacket is what became of a packet.
@@ -89,6 +113,8 @@ type TracedPacket struct {
 	PhaseBefore int             `json:"phase_before"` // 0 is none
 	PhaseAfter  int             `json:"phase_after"`
 	Hits        []TracedRule    `json:"hits"`
+	// Answer is what became of the answer to a SYN to SSH, empty without one.
+	Answer machine.Verdict `json:"answer,omitempty"`
 	// Decided is the rule or policy of the verdict, nil where none met the packet.
 	Decided *TracedRule `json:"-"`
 	// Missed are rules for the port of the packet that did not match it.
@@ -190,10 +216,16 @@ func (f Findings) Trace(r TraceRequest) (Trace, error) {
 	x.port = cmp.Or(r.SSHPort, x.port)
 	x.m.Tracing = true
 	x.m.Wait(origin)
+	if r.From.IsValid() && knock.FamilyOf(r.From) != family {
+		return t, wrongFamily(r.From, family)
+	}
 	packets := r.Packets
 	if len(packets) == 0 {
 		var err error
 		if packets, err = x.handshake(r.Gap); err != nil {
+			if g, other := f.Gate(); other {
+				err = fmt.Errorf("these rules hold no gate of IPv%s, only one of IPv%s: name the HOST whose knocks to play, or give --packet tcp/PORT", family, g.Family)
+			}
 			return t, err
 		}
 	}
@@ -206,11 +238,15 @@ func (f Findings) Trace(r TraceRequest) (Trace, error) {
 			x.c.src = p.From
 		}
 		if x.c.src.Is6() != (family == knock.Family6) {
-			return t, fmt.Errorf("%v is no address of IPv%s: trace one family at a time", x.c.src, family)
+			return t, wrongFamily(x.c.src, family)
 		}
 		x.play(p)
 	}
 	return t, nil
+}
+
+func wrongFamily(a netip.Addr, family knock.Family) error {
+	return fmt.Errorf("%v is no address of IPv%s: trace one family at a time", a, family)
 }
 
 // origin is when the first packet comes.
@@ -262,9 +298,12 @@ func (x *tracer) play(p TracePacket) {
 	var r machine.Result
 	if p.Proto == machine.TCP && p.Port == x.port {
 		a := x.c.connect(x.m, p.Port)
-		r = a.Result
-		x.t.Opened = x.t.Opened || a.Opens()
-		x.t.Unanswered = a.Verdict == machine.Accept && !a.Answered
+		r, o.Answer = a.Result, a.answer.Verdict
+		if r.Verdict == machine.Undecided {
+			o.Answer = machine.Undecided
+		}
+		x.unsure(a.answer)
+		x.t.Opened = x.t.Opened || a.opened() == machine.Yes
 	} else {
 		r = x.m.Deliver(x.c.packet(knockAt{p.Port, p.Proto == machine.UDP}), at)
 	}
@@ -282,7 +321,7 @@ func (x *tracer) play(p TracePacket) {
 	if decided >= 0 {
 		o.Decided = &o.Hits[decided]
 	}
-	x.unsure(r.Unsure)
+	x.unsure(r)
 	x.t.Packets = append(x.t.Packets, o)
 }
 
@@ -300,12 +339,23 @@ func (x *tracer) phase() int {
 }
 
 // unsure records the rules on which a verdict depends, each once.
-func (x *tracer) unsure(hits []machine.Hit) {
-	for _, h := range hits {
-		u := UnmodelledRule{h.Rule.Line, h.Rule.Text, h.Reason}
+func (x *tracer) unsure(r machine.Result) {
+	add := func(u UnmodelledRule) {
 		if !slices.Contains(x.t.Unmodelled, u) {
 			x.t.Unmodelled = append(x.t.Unmodelled, u)
 		}
+	}
+	for _, h := range r.Unsure {
+		add(UnmodelledRule{h.Rule.Line, h.Rule.Text, h.Reason})
+	}
+	switch {
+	case r.Verdict != machine.Undecided || len(r.Unsure) > 0:
+	case r.Rule != nil:
+		add(UnmodelledRule{r.Rule.Line, r.Rule.Text, "what its target does with a packet is not known"})
+	case r.Chain != nil:
+		add(UnmodelledRule{0, "chain " + r.Chain.Name, "the text does not show its policy"})
+	default:
+		add(UnmodelledRule{0, "no chain of INPUT", "the text does not show what packets meet there"})
 	}
 }
 

@@ -66,7 +66,7 @@ func (m matrix) conclusion() string {
 	switch {
 	case m.Opened:
 		return "SSH opens"
-	case m.Unanswered:
+	case m.Unanswered():
 		return "SSH's answer is dropped"
 	case len(m.Unmodelled) > 0:
 		return "not known"

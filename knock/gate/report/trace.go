@@ -30,16 +30,26 @@ func PrintTrace(w io.Writer, t gate.Trace, verbose bool) {
 		}
 	}
 	for _, u := range t.Unmodelled {
-		fmt.Fprintf(w, "not modelled, line %d: %s\n    %s\n", u.Line, u.Why, u.Text)
+		line := ""
+		if u.Line > 0 {
+			line = fmt.Sprintf(", line %d", u.Line)
+		}
+		fmt.Fprintf(w, "not modelled%s: %s\n    %s\n", line, u.Why, u.Text)
 	}
-	switch {
-	case t.Opened:
-		fmt.Fprintln(w, "SSH opened")
-	case t.Unanswered:
-		fmt.Fprintln(w, "SSH did not open: the SYN is accepted, and its answer is dropped on its way out")
-	default:
-		fmt.Fprintln(w, "SSH did not open")
+	fmt.Fprintln(w, Conclusion(t))
+}
+
+// Conclusion says whether SSH opened.
+func Conclusion(t gate.Trace) string {
+	switch opens := t.Opens(); {
+	case opens == machine.Yes:
+		return "SSH opened"
+	case opens == machine.Unknown:
+		return "whether SSH opened is not known: it depends on what is not modelled or not shown"
+	case t.Unanswered():
+		return "SSH did not open: the SYN is accepted, and its answer is dropped on its way out"
 	}
+	return "SSH did not open"
 }
 
 // printRule prints a rule; judged adds whether it matched.
