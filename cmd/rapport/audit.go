@@ -28,11 +28,11 @@ Each line is a check: ok, warn, FAIL, or ? for what rules alone do not tell, wit
 cost in packets, seconds and chance; --verbose adds the fix of a warning. The checks are:
   ` + strings.Join(audit.Names()[:8], ", ") + ",\n  " + strings.Join(audit.Names()[8:], ", ") + `.
 
-Exit status: 0 nothing fails, 1 something does, 2 usage.`,
+Exit status: 0 nothing fails, 1 something does or the gate was not checked, 2 usage.`,
 		Args: fileAndHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			start := o.clock.Now()
-			if rate < 0 || rate > 1_000_000 {
+			if cmd.Flags().Changed("rate") && (rate < 1 || rate > 1_000_000) {
 				return fmt.Errorf("--rate %d is not within 1-1000000", rate)
 			}
 			r, err := o.read(cmd, args)
@@ -48,11 +48,11 @@ Exit status: 0 nothing fails, 1 something does, 2 usage.`,
 			if err := render(cmd, o.json, report, func(w io.Writer, r audit.Report) { r.Print(w, o.verbose) }); err != nil {
 				return err
 			}
-			if report.Unknown() {
-				return errShut("nothing could be checked: give rules that hold a gate")
+			if failed := report.Failed(); len(failed) > 0 {
+				return errShut("failed: " + strings.Join(failed, ", "))
 			}
-			failed := report.Failed()
-			return unless(len(failed) == 0, "failed: "+strings.Join(failed, ", "))
+			why := report.Unknown()
+			return unless(why == "", "the gate was not checked: "+why)
 		},
 	}
 	p := cmd.Flags()

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"context"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -21,12 +22,13 @@ type Play struct {
 	gate *Gate
 	c    client
 	m    *machine.Machine
+	ctx  context.Context // once it ends no knock arrives, so that long questions end
 }
 
 // Play returns a server on which nothing has happened yet. A list of the recent match
-// holds so many addresses; 0 is the usual number.
-func (g *Gate) Play(listTotal int) *Play {
-	p := &Play{gate: g, c: *g.player()}
+// holds so many addresses; 0 is the usual number. Once ctx ends no knock arrives.
+func (g *Gate) Play(ctx context.Context, listTotal int) *Play {
+	p := &Play{gate: g, c: *g.player(), ctx: ctx}
 	p.m = p.c.machine()
 	if listTotal > 0 {
 		p.m.ListTotal = listTotal
@@ -88,7 +90,9 @@ func (p *Play) Clone() *Play {
 // Knock sends a SYN to a port, or a UDP packet where the gate is knocked at with UDP.
 // It reports whether the last phase remembers the source of it now, or did again.
 func (p *Play) Knock(src netip.Addr, port int, at time.Duration) (last bool) {
-	p.c.src = src
+	if p.c.src = src; p.ctx.Err() != nil {
+		return false
+	}
 	r := p.m.Deliver(p.c.packet(knockAt{port, p.gate.knocks[0].udp}), at)
 	steps := p.gate.steps
 	final := steps[len(steps)-1]
@@ -115,21 +119,11 @@ type Session struct {
 func (p *Play) Connect(src netip.Addr) Session {
 	p.c.src = src
 	a := p.c.connect(p.m, p.gate.port())
-	return Session{opened(a), a.session}
+	return Session{a.opened(), a.session}
 }
 
 // Opens reports whether SSH is open to an address now, without connecting.
 func (p *Play) Opens(src netip.Addr) machine.Truth { return p.Clone().Connect(src).Opened }
-
-func opened(a attempt) machine.Truth {
-	switch {
-	case a.Opens():
-		return machine.Yes
-	case a.Verdict == machine.Undecided:
-		return machine.Unknown
-	}
-	return machine.No
-}
 
 // Continue sends a packet of a session now, and reports whether it arrives.
 func (p *Play) Continue(s Session) machine.Truth {
@@ -157,15 +151,27 @@ func (p *Play) Earlier(src netip.Addr, tracked bool) Session {
 // Reload replaces the rules by those of another gate and keeps what a kernel keeps: a
 // refresh.
 func (p *Play) Reload(refreshed *Gate) {
-	m := refreshed.Play(p.m.ListTotal).m
+	m := refreshed.Play(p.ctx, p.m.ListTotal).m
 	m.Inherit(p.m)
 	p.gate, p.c.rules, p.m = refreshed, refreshed.rules, m
 }
 
+// Hourly reports whether the rules are those that a script of package script loads: it
+// writes the hour into them.
+func (g *Gate) Hourly() bool {
+	for r := range g.rules.Rules {
+		if strings.Contains(strings.ReplaceAll(r.Text, `"`, ""), "comment hour ") && slices.Contains(r.Ports(), g.knocks[0].port) {
+			return true
+		}
+	}
+	return false
+}
+
 // Refreshed returns the gate as its rules would be with other ports, which the
-// refresh of an hour gives them. ok is false where they are computed, or stand
-// elsewhere than in the rules, or where one occurs twice.
-func (f Findings) Refreshed(g *Gate, ports []int) (next *Gate, ok bool) {
+// refresh of an hour gives them, or, with keep, in addition to its own. ok is false
+// where they are computed, or stand elsewhere than in the rules, or where one occurs
+// twice.
+func (f Findings) Refreshed(g *Gate, ports []int, keep bool) (next *Gate, ok bool) {
 	own := slices.Clone(g.Ports)
 	slices.Sort(own)
 	twice := len(slices.Compact(own)) < len(g.Ports)                   // a line does not say which phase it is
@@ -177,7 +183,11 @@ func (f Findings) Refreshed(g *Gate, ports []int) (next *Gate, ok bool) {
 	remembers := remembering(f.rules)
 	for r := range f.rules.Rules {
 		if named := r.Ports(); leads(r, remembers) && r.Line > 0 && r.Line <= len(lines) && len(named) > 0 && len(named) <= len(g.knocks) {
-			lines[r.Line-1] = g.withPorts(lines[r.Line-1], ports)
+			line := g.withPorts(lines[r.Line-1], ports)
+			if keep {
+				line += "\n" + lines[r.Line-1]
+			}
+			lines[r.Line-1] = line
 		}
 	}
 	rules, err := netfilter.Parse([]byte(strings.Join(lines, "\n")))
@@ -224,5 +234,5 @@ func (f Findings) Connect(family knock.Family, src netip.Addr, iface string, por
 	if a.Rule != nil {
 		line = a.Rule.Line
 	}
-	return opened(a), line
+	return a.opened(), line
 }

@@ -255,12 +255,8 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 			"replace the rules in one step with iptables-restore --noflush, and let the lists run out by themselves"})
 	}
 	if f.Printed != nil {
-		what := "iptables-save and ip6tables-save print"
-		if f.Printed.Format == script.NFT {
-			what = "nft list ruleset prints"
-		}
 		return append(all, Problem{"script-only", SeverityInfo, "this is the script, which computes the ports itself: what is loaded does not show in it",
-			"give what " + what + " on the server"})
+			"give what " + f.Printed.Dump() + " on the server"})
 	}
 	if f.Kind != FromNFT && cmp.Or(k.ListTotal, usualListTotal) < enoughListTotal {
 		total := fmt.Sprintf("a list holds %d addresses", k.ListTotal)

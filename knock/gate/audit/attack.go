@@ -60,7 +60,7 @@ func flood(s *stage) Check {
 			continue
 		}
 		took := time.Duration(n) * time.Second / time.Duration(rate)
-		c := Check{Status: Warn, Summary: fmt.Sprintf("first knocks of %d addresses between the owner's first two push it off the list: at %d SYN/s where these are %s apart", n, rate, phrase.Millis(took)),
+		c := Check{Status: Warn, Summary: fmt.Sprintf("first knocks of %d addresses between the owner's first two push it off the list: at %d SYN/s where these are %s apart", n, rate, apart(took)),
 			Fix: "options xt_recent ip_list_tot=10000 in /etc/modprobe.d/, then reload the module", Cost: Cost{n, took.Seconds(), 1}}
 		if nft {
 			c.Summary = fmt.Sprintf("first knocks of %d addresses fill the set, and the owner's is not recorded: at %d SYN/s for as long as they go on", n, rate)
@@ -70,6 +70,14 @@ func flood(s *stage) Check {
 	}
 	most := min(sizes[len(sizes)-1], maxFlood)
 	return Check{Status: OK, Summary: fmt.Sprintf("first knocks of %d other addresses do not push the owner out", most), Cost: Cost{Packets: most, Seconds: float64(most) / float64(rate)}}
+}
+
+// apart returns a time between two knocks in words.
+func apart(d time.Duration) string {
+	if d < time.Second {
+		return phrase.Millis(d)
+	}
+	return phrase.Seconds(d)
 }
 
 const (

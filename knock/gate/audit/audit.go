@@ -69,9 +69,20 @@ func (r Report) Failed() (ids []string) {
 	return ids
 }
 
-// Unknown reports whether no check came to a result.
-func (r Report) Unknown() bool {
-	return !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Status != Unknown })
+// Unknown returns the reason and what to do, if no check of a gate came to a result.
+func (r Report) Unknown() string {
+	why := ""
+	for _, c := range r.Checks {
+		i := slices.IndexFunc(checks, func(o check) bool { return o.id == c.ID })
+		switch {
+		case checks[i].run == nil:
+		case c.Status != Unknown:
+			return ""
+		case why == "":
+			why = c.Summary + ": " + c.Fix
+		}
+	}
+	return why
 }
 
 // Request says what to audit. Fields that are zero are not known.
@@ -139,16 +150,17 @@ func Run(ctx context.Context, r Request) (Report, error) {
 	}
 	var stages []*stage
 	for i := range r.Findings.Gates {
-		stages = append(stages, newStage(&r, &r.Findings.Gates[i]))
+		stages = append(stages, newStage(ctx, &r, &r.Findings.Gates[i]))
 	}
 	for _, c := range checks {
 		if len(r.Names) > 0 && !slices.Contains(r.Names, c.id) {
 			continue
 		}
-		if ctx.Err() != nil {
+		o := r.one(c, stages)
+		if ctx.Err() != nil { // what it says is of packets that were not played
 			return said, context.Cause(ctx)
 		}
-		said.Checks = append(said.Checks, r.one(c, stages))
+		said.Checks = append(said.Checks, o)
 	}
 	return said, nil
 }
@@ -176,7 +188,8 @@ func (r *Request) one(c check, stages []*stage) Check {
 func (s *stage) judge(c check) Check {
 	switch {
 	case !s.gate.Played():
-		return unknown("this is the script of rapport rules, which computes its rules", "give what iptables-save and ip6tables-save, or nft list ruleset, print after its setup")
+		return unknown("this is the script of rapport rules, a shell program: its rules are there only when its setup has run",
+			"run setup on a test machine, and audit what "+s.Findings.Printed.Dump()+" there")
 	case c.id == "handshake":
 	case s.free == machine.Yes:
 		return unknown("SSH is open without a knock", "see no-knock")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +101,9 @@ func TestPrintedScriptsPass(t *testing.T) {
 			for _, c := range r.Checks {
 				if c.Status == audit.Fail || c.Status == audit.Unknown && c.ID != "reboot" || c.ID == "replay" && c.Status != tt.replay {
 					t.Errorf("%+v", c)
+				}
+				if c.ID == "hour-change" && c.Status != audit.OK {
+					t.Errorf("the script has a grace time: %+v", c)
 				}
 				if c.ID == "spoofed" && (c.Cost.Packets != script.DefaultSweepGuard+1 || c.Cost.Seconds < 59 || c.Cost.Seconds > 61) {
 					t.Errorf("ATTACKS.md says 31 packets and 60 s: %+v", c)
@@ -207,6 +211,37 @@ func TestWhatRulesDoNotTell(t *testing.T) {
 	cancel()
 	if _, err := audit.Run(ctx, audit.Request{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// endsAfter is a context that ends after it was asked so often.
+type endsAfter struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (e *endsAfter) Err() error {
+	if e.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (e *endsAfter) Value(any) any { return nil }
+
+// A check of many packets ends with its context.
+func TestACheckIsCancelled(t *testing.T) {
+	f, err := gate.ReadRules(strings.NewReader(article(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sweep", "flood", "spoofed", "wrong"} {
+		ctx := &endsAfter{Context: context.Background()}
+		ctx.left.Store(50)
+		report, err := audit.Run(ctx, audit.Request{Findings: f, Names: []string{name}})
+		if !errors.Is(err, context.Canceled) || len(report.Checks) > 0 {
+			t.Errorf("%s: %+v, %v", name, report.Checks, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -21,6 +22,7 @@ const (
 // stage is a gate with its owner, on which a check is played.
 type stage struct {
 	*Request
+	ctx    context.Context
 	gate   *gate.Gate
 	owner  netip.Addr
 	knocks []int
@@ -29,8 +31,8 @@ type stage struct {
 	met    int           // the rules that a wrong SYN meets
 }
 
-func newStage(r *Request, g *gate.Gate) *stage {
-	s := &stage{Request: r, gate: g}
+func newStage(ctx context.Context, r *Request, g *gate.Gate) *stage {
+	s := &stage{Request: r, ctx: ctx, gate: g}
 	if g.Played() {
 		s.owner, s.knocks = g.Owner(), g.Knocks()
 		s.met = s.play().Met(s.wrong()[0])
@@ -40,7 +42,7 @@ func newStage(r *Request, g *gate.Gate) *stage {
 }
 
 // play returns a server on which nothing has happened.
-func (s *stage) play() *gate.Play { return s.gate.Play(s.ListTotal) }
+func (s *stage) play() *gate.Play { return s.gate.Play(s.ctx, s.ListTotal) }
 
 // send sends knocks from an address, the pause before each but the first as given, or
 // else at once.

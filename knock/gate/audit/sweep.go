@@ -78,7 +78,11 @@ func sweep(s *stage) Check {
 	if known {
 		where = r.String() + " and of all ports"
 	}
-	c := Check{Status: OK, Summary: fmt.Sprintf("%d sweeps of %s, %d passes each, open nothing", tried, where, passes)}
+	pace := ""
+	if s.Rate > 0 {
+		pace = fmt.Sprintf(" at %d SYN/s", s.Rate)
+	}
+	c := Check{Status: OK, Summary: fmt.Sprintf("%d sweeps of %s, %d passes each%s, open nothing", tried, where, passes, pace)}
 	if s.gate.SweepGuard > 0 {
 		c.Cost.Packets, c.Cost.Chance = s.guessing(r)
 		c.Cost.Seconds = time.Minute.Seconds()

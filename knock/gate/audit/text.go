@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,11 +14,30 @@ import (
 var marks = map[Status]string{OK: "ok", Warn: "warn", Fail: "FAIL", Unknown: "?"}
 
 // Print prints a check in a line, with its fix below if it failed; verbose prints the fix
-// of every check.
+// of every check. Checks that were not done for the same reason share a line.
 func (r Report) Print(w io.Writer, verbose bool) {
-	for _, c := range r.Checks {
-		fmt.Fprintf(w, "%-4s  %-15s  %s%s\n", marks[c.Status], c.ID, c.Summary, c.Cost)
-		if c.Fix != "" && (c.Status == Fail || verbose) {
+	for i, c := range r.Checks {
+		same := func(o Check) bool {
+			return c.Status == Unknown && o.Status == Unknown && o.Summary == c.Summary && o.Fix == c.Fix
+		}
+		if slices.ContainsFunc(r.Checks[:i], same) {
+			continue // the reason is said
+		}
+		all := []string{c.ID}
+		for _, o := range r.Checks[i+1:] {
+			if same(o) {
+				all = append(all, o.ID)
+			}
+		}
+		id := c.ID
+		if len(all) > 1 {
+			id = fmt.Sprintf("%d checks", len(all))
+		}
+		fmt.Fprintf(w, "%-4s  %-15s  %s%s\n", marks[c.Status], id, c.Summary, c.Cost)
+		if len(all) > 1 {
+			fmt.Fprintf(w, "%23snot done: %s\n", "", strings.Join(all, ", "))
+		}
+		if c.Fix != "" && (c.Status == Fail || len(all) > 1 || verbose) {
 			fmt.Fprintf(w, "%23sfix: %s\n", "", c.Fix)
 		}
 	}

@@ -14,7 +14,7 @@ func hourChange(s *stage) Check {
 	next, ok := s.otherSequence(1)
 	var refreshed *gate.Gate
 	if ok {
-		refreshed, ok = s.Findings.Refreshed(s.gate, next)
+		refreshed, ok = s.Findings.Refreshed(s.gate, next, false)
 	}
 	if ok {
 		p := s.play()
@@ -25,21 +25,33 @@ func hourChange(s *stage) Check {
 	if !ok {
 		return unknown("how a refresh changes these rules does not show in them", "give what iptables-save or nft list ruleset prints on the server")
 	}
-	p := s.play()
-	send(p, s.owner, s.knocks[:3])
-	p.Reload(refreshed)
-	send(p, s.owner, s.knocks[3:])
-	under := p.Opens(s.owner)
+	p, under := s.across(refreshed)
 	send(p, s.owner, next)
 	cost := Cost{Packets: len(next), Chance: 1}
+	kept := machine.No
+	if both, ok := s.Findings.Refreshed(s.gate, next, true); ok && s.gate.Hourly() {
+		_, kept = s.across(both)
+	}
 	switch again := p.Opens(s.owner); {
 	case under == machine.Yes:
 		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH", Cost: cost}
+	case again == machine.Yes && kept == machine.Yes:
+		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH during the grace time (--grace) of the script of rapport rules", Cost: cost}
 	case again != machine.Yes:
 		return Check{Status: Fail, Summary: "a handshake under way at the hour change is lost, and the next one too", Fix: "let a first knock begin the handshake anew", Cost: cost}
 	}
 	return Check{Status: Warn, Summary: "a handshake under way at the hour change is lost, unless the refresh keeps the old ports for a while; the next one opens",
 		Fix: "let the refresh accept the last hour's sequence too for a minute, as rapport rules HOST --grace 60 does", Cost: cost}
+}
+
+// across plays the handshake with a refresh behind the third knock, and reports whether
+// SSH is open then.
+func (s *stage) across(refreshed *gate.Gate) (*gate.Play, machine.Truth) {
+	p := s.play()
+	send(p, s.owner, s.knocks[:3])
+	p.Reload(refreshed)
+	send(p, s.owner, s.knocks[3:])
+	return p, p.Opens(s.owner)
 }
 
 // missedHours is for how long the refresh has not run.

@@ -290,6 +290,14 @@ type Printed struct {
 	OneShot bool
 }
 
+// Dump says which commands print the rules on a server on which setup has run.
+func (p Printed) Dump() string {
+	if p.Format == NFT {
+		return "nft list ruleset prints"
+	}
+	return "iptables-save and ip6tables-save print"
+}
+
 // Words returns one line that says what the script would load.
 func (p Printed) Words() string {
 	s := fmt.Sprintf("the script of rapport rules for %s: it would load range %v, window %v, ssh port %d, grace %v",
