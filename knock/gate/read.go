@@ -205,7 +205,7 @@ func Find(text []byte) (Findings, error) {
 			return fromPrinted(p), nil
 		}
 	}
-	rules, err := netfilter.Parse(text)
+	rules, err := netfilter.Read(text)
 	if err != nil {
 		if kind, other := foreignText(netfilter.CleanLines(text)); kind != "" {
 			return Findings{Kind: kind, other: other}, nil
@@ -213,7 +213,7 @@ func Find(text []byte) (Findings, error) {
 		return Findings{}, err
 	}
 	f := Findings{Kind: FromNFT, text: text}
-	f.find(rules)
+	f.find(rules.Ruleset)
 	switch {
 	case rules.Script:
 		f.Kind = FromScript
@@ -224,7 +224,7 @@ func Find(text []byte) (Findings, error) {
 		return Findings{}, netfilter.ErrOpaqueRules
 	}
 	if len(f.Gates) == 0 {
-		f.other = foreignRules(rules)
+		f.other = foreignRules(rules.Ruleset)
 		if kind, other := foreignText(netfilter.CleanLines(text)); rules.Script && kind != "" {
 			f.Kind, f.other = kind, other
 		}

@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,10 @@ type dump struct {
 	empties []string        // lists that a script empties in /proc
 	named   map[string]bool // lists that came already
 	cut     []string        // lists whose first rule has an IPv4 mask
+	flaws   []Flaw
+	loops   []string          // of a script, that the line is in
+	ended   bool              // the line ends the last of them
+	vars    map[string]string // its variables whose values are plain
 
 	legacy bool // the text is of the backend that keeps its rules apart from nft's
 
@@ -29,7 +34,7 @@ type dump struct {
 
 // readIPTables reads iptables-save, iptables -S and scripts, and skips the rest.
 func readIPTables(lines []string) *dump {
-	d := &dump{named: map[string]bool{}, six: map[*machine.Table]bool{}}
+	d := &dump{named: map[string]bool{}, six: map[*machine.Table]bool{}, vars: map[string]string{}}
 	whole := false
 	for i := 0; i < len(lines); i++ {
 		d.at = i + 1
@@ -61,6 +66,9 @@ func readIPTables(lines []string) *dump {
 		default:
 			d.line(line)
 		}
+	}
+	if whole {
+		d.flaw(CutOff, "the text ends inside table "+d.current.Name+", before COMMIT")
 	}
 	d.families()
 	return d
@@ -149,7 +157,8 @@ func builtin(table, chain string) (machine.Hook, int) {
 // line reads a command: with counters before it, or behind the name of the tool
 // and its options, as in scripts.
 func (d *dump) line(line string) {
-	words := split(line)
+	raw := split(line)
+	words := d.shell(raw)
 	if d.procWrite(words) {
 		return
 	}
@@ -161,7 +170,9 @@ func (d *dump) line(line string) {
 	if called && !slices.ContainsFunc(words[:at], isIPTables) {
 		return
 	}
-	d.script = d.script || called
+	if d.script = d.script || called; called {
+		d.follow(words[at:], raw[at:])
+	}
 	name := "filter"
 	for i, w := range words[:at] {
 		if w == "-t" && i+1 < at {
@@ -188,7 +199,7 @@ func (d *dump) line(line string) {
 	case "-F", "--flush":
 		d.flushes = append(d.flushes, chainName)
 	case "-A", "--append", "-I", "--insert":
-		d.append(chainName, words[at], rest, counted(words[0]), strings.Join(words[at:], " "))
+		d.append(chainName, words[at], rest, counted(words[0]), strings.Join(raw[at:], " "))
 	}
 }
 
@@ -216,6 +227,11 @@ func (d *dump) append(chain, command string, w []string, count machine.Count, li
 	r := d.rule(w)
 	r.Line, r.Text, r.Count = d.at, line, count
 	c.Rules = slices.Insert(c.Rules, place, r)
+}
+
+// flaw records a flaw of the line that is read.
+func (d *dump) flaw(kind FlawKind, text string) {
+	d.flaws = append(d.flaws, Flaw{kind, d.at, text})
 }
 
 // procWrite reports whether a script's line writes to a recent list in /proc, and
@@ -300,8 +316,12 @@ func (d *dump) ports(s string) []machine.Range {
 
 // port parses one port. It numbers other words, as -1, -2 and so on.
 func (d *dump) port(s string) int {
-	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
-		return int(n)
+	n, err := strconv.Atoi(s)
+	switch {
+	case err == nil && n >= 0 && n <= 65535:
+		return n
+	case err == nil || errors.Is(err, strconv.ErrRange):
+		d.flaw(Impossible, "port "+s+" is not within 0-65535")
 	}
 	if s == "ssh" {
 		return 22

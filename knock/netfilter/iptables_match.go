@@ -2,6 +2,7 @@ package netfilter
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -103,7 +104,7 @@ func (r *ruleReader) rpfilter() {
 }
 
 func (r *ruleReader) recentMatch() {
-	m := &machine.Recent{List: r.values["--name"], Within: time.Duration(atoi(r.values["--seconds"])) * time.Second, Hits: atoi(r.values["--hitcount"])}
+	m := &machine.Recent{List: r.values["--name"], Within: time.Duration(r.number("--seconds", 1<<32-1)) * time.Second, Hits: r.number("--hitcount", maxHits)}
 	mask := r.values["--mask"]
 	m.Mask, _ = netip.ParseAddr(mask)
 	r.d.sees(mask)
@@ -121,6 +122,20 @@ func (r *ruleReader) recentMatch() {
 		r.d.name(m.List, mask)
 		r.add(m)
 	}
+}
+
+// maxHits is how many times of additions a list can hold (XT_RECENT_MAX_NSTAMPS).
+const maxHits = 255
+
+// number parses an option that takes a number from 1 on, 0 where it is not given.
+func (r *ruleReader) number(option string, most int) int {
+	text, given := r.values[option]
+	n, err := strconv.Atoi(text)
+	if given && (err != nil || n < 1 || n > most) && !strings.Contains(text, "$") {
+		r.d.flaw(Impossible, fmt.Sprintf("%s %s is not within 1-%d", option, text, most))
+		return 0
+	}
+	return n
 }
 
 func (r *ruleReader) limitMatch() {

@@ -3,10 +3,13 @@ package netfilter
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +20,49 @@ import (
 // localTimeout bounds each tool, which waits while another program changes rules.
 const localTimeout = 20 * time.Second
 
-// SavedRules runs iptables-save and ip6tables-save, for both backends of
+// ErrNoLocalRules says that this machine's rules cannot be read.
+var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
+
+// ErrNoRulesLoaded says that this machine has no rules at all.
+var ErrNoRulesLoaded = fmt.Errorf("%w: there are none", ErrNoLocalRules)
+
+// LocalText returns the rules of this machine, those of iptables before those of nft.
+// Its errors are ErrNoLocalRules, ErrNoRulesLoaded, ErrLongRules and the cause of ctx.
+func LocalText(ctx context.Context) ([]byte, error) {
+	saved, err := savedRules(ctx)
+	listed, nftErr := listNFT(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	saved, listed = bytes.TrimSpace(saved), bytes.TrimSpace(listed)
+	if len(listed) > MaxText && len(saved) > 0 {
+		listed = nil // large sets of nft; iptables may have the gate
+	}
+	switch {
+	case max(len(saved), len(listed)) > MaxText:
+		return nil, ErrLongRules
+	case len(saved)+len(listed) > 0:
+		return slices.Concat(saved, []byte("\n"), listed), nil
+	case nftErr != nil && err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
+	}
+	return nil, ErrNoRulesLoaded
+}
+
+// listNFT returns the rules of nft in JSON, whose format is documented, or as text
+// where nft was built without JSON, or where the JSON is too long. In JSON, times
+// are cut to whole seconds.
+func listNFT(ctx context.Context) ([]byte, error) {
+	listed, err := RunTool(ctx, "nft", "-j", "list", "ruleset")
+	if err == nil && len(listed) <= MaxText && json.Valid(listed) {
+		return listed, nil
+	}
+	return RunTool(ctx, "nft", "list", "ruleset")
+}
+
+// savedRules runs iptables-save and ip6tables-save, for both backends of
 // iptables, and returns all output. It fails only if none of them works.
-func SavedRules(ctx context.Context) (all []byte, err error) {
+func savedRules(ctx context.Context) (all []byte, err error) {
 	some := false
 	for _, family := range []string{"iptables", "ip6tables"} {
 		var savers []string

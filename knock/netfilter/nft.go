@@ -1,6 +1,7 @@
 package netfilter
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,12 +15,13 @@ type nftReader struct {
 	lines      []int32  // of each word, from 1
 	texts      []string // the lines
 	opaque     bool
+	flaws      []Flaw
 	table      *machine.Table
 }
 
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and
 // skips the rest. opaque tells that a rule holds the recent match.
-func readNFT(lines []string) (tables []*machine.Table, opaque bool) {
+func readNFT(lines []string) (tables []*machine.Table, opaque bool, flaws []Flaw) {
 	n := &nftReader{texts: lines}
 	n.w, n.lines = nftWords(lines)
 	for n.more() {
@@ -38,7 +40,7 @@ func readNFT(lines []string) (tables []*machine.Table, opaque bool) {
 		n.body()
 		tables = append(tables, n.table)
 	}
-	return tables, n.opaque
+	return tables, n.opaque, n.flaws
 }
 
 // newNFTTable returns a table whose name starts with its family.
@@ -70,6 +72,7 @@ func (n *nftReader) body() {
 			n.braces()
 		}
 	}
+	n.flaws = append(n.flaws, Flaw{CutOff, len(n.texts), "the text ends inside table " + n.table.Name})
 }
 
 // list returns the name of a set with its table in front.
@@ -128,6 +131,22 @@ func (n *nftReader) statement(c *machine.Chain, w []string, line int) {
 		r := n.rule(w)
 		r.Line, r.Text = line, strings.TrimSpace(n.texts[line-1])
 		c.Rules = append(c.Rules, r)
+		n.checkPorts(r)
+	}
+}
+
+// checkPorts records a port that there is not.
+func (n *nftReader) checkPorts(r *machine.Rule) {
+	for _, p := range r.Parts {
+		c, ok := p.(*machine.Compare)
+		if !ok || c.Subject != machine.Port && c.Subject != machine.SourcePort {
+			continue
+		}
+		for _, in := range c.In {
+			if from := in.From; from.Hi == 0 && from.Lo > 65535 {
+				n.flaws = append(n.flaws, Flaw{Impossible, r.Line, fmt.Sprintf("port %d is not within 0-65535", from.Lo)})
+			}
+		}
 	}
 }
 

@@ -184,8 +184,8 @@ func TestJSONBehindOtherRules(t *testing.T) {
 
 // What iptables-nft loaded is opaque in both forms.
 func TestJSONHidesTheRecentMatch(t *testing.T) {
-	r := parse(t, `{"nftables": [{"rule": {"family": "ip", "table": "filter", "chain": "INPUT", "expr": [{"xt": {"type": "match", "name": "recent"}}, {"accept": null}]}}]}`)
-	if !r.Opaque {
+	r, err := netfilter.Read([]byte(`{"nftables": [{"rule": {"family": "ip", "table": "filter", "chain": "INPUT", "expr": [{"xt": {"type": "match", "name": "recent"}}, {"accept": null}]}}]}`))
+	if err != nil || !r.Opaque {
 		t.Error("not opaque")
 	}
 }

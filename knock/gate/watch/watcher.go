@@ -91,10 +91,10 @@ type Watcher struct {
 }
 
 // NewWatcher finds the gate, which needs root on Linux; clock is this machine's. It
-// fails with ErrNoGate, or the errors of [gate.LocalRules] and [gate.Find].
+// fails with ErrNoGate, or the errors of [netfilter.LocalText] and [gate.Find].
 func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
 	w := &Watcher{clock: clock, jiffies: jiffies{tick: jiffy()}}
-	text, err := gate.LocalRules(ctx)
+	text, err := netfilter.LocalText(ctx)
 	if err == nil {
 		_, err = w.known.read(text)
 	}
@@ -260,7 +260,7 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 		if busy || !found {
 			w.rulesDue = began.Add(busyInterval)
 		}
-		text, _ := gate.LocalRules(ctx)
+		text, _ := netfilter.LocalText(ctx)
 		changed, _ = w.known.read(text) // rules that cannot be read hold no gate
 		events = w.compareRules(changed)
 	}

@@ -41,7 +41,8 @@ type Machine struct {
 	Tracing bool
 	// Skip, if set, selects rules whose verdict does not count, and no policy drops: a
 	// question of the form "what if these rules were not there". A packet comes back
-	// from a chain that a goto leads to if a verdict there did not count.
+	// from a chain that a goto leads to if a verdict there did not count. Conntrack
+	// sees all packets then, and sets have room.
 	Skip func(*Rule, Verdict) bool
 	// Include, if set, selects the tables whose base chains packets meet.
 	Include func(*Table) bool

@@ -199,7 +199,7 @@ func (s *SetMark) why(*Machine) string { return "no connection to copy the mark 
 type Notrack struct{ always }
 
 func (Notrack) eval(m *Machine) Truth {
-	if !m.x.tracked {
+	if !m.x.tracked && m.Skip == nil {
 		m.x.notrack, m.x.state = true, StateUntracked
 	}
 	return Yes

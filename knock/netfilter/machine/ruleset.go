@@ -7,14 +7,8 @@ import (
 
 // Ruleset is a firewall, as a text shows it.
 type Ruleset struct {
-	Tables        []*Table
-	IPTables      bool     // some tables were printed by iptables
-	Opaque        bool     // nft could not print a recent match
-	Script        bool     // a shell script that calls iptables
-	FlushedChains []string // chains that a script flushes
-	EmptiedLists  []string // recent lists that a script empties in /proc
-	MaskedLists   []string // recent lists that a script creates with an IPv4 mask
-	prog          *program
+	Tables []*Table
+	prog   *program
 }
 
 // Table is a table of iptables, such as filter, or of nft, such as "inet filter".
@@ -189,6 +183,14 @@ func (s *Set) Expiring() (all []Element) {
 		}
 	}
 	return all
+}
+
+// Taken returns how many elements there are that stay.
+func (s *Set) Taken() int {
+	if s.Timeout > 0 {
+		return 0
+	}
+	return len(s.Elements) - len(s.Expiring())
 }
 
 // Item is what an element matches, and in a verdict map what it leads to.

@@ -156,8 +156,12 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 // full reports whether a set has no room: elements that are gone take some until the
 // kernel collects them.
 func (m *Machine) full(s *Set) bool {
+	room := s.Size
+	if m.Skip == nil {
+		room -= s.Taken()
+	}
 	used := func() int { return len(m.sets[s.id]) + len(m.freed[s.id]) }
-	if used() < s.Size {
+	if used() < room {
 		return false
 	}
 	for k, e := range m.sets[s.id] {
@@ -166,7 +170,7 @@ func (m *Machine) full(s *Set) bool {
 		}
 	}
 	m.freed[s.id] = slices.DeleteFunc(m.freed[s.id], func(since time.Duration) bool { return m.now-since >= m.CollectEvery })
-	return used() >= s.Size
+	return used() >= room
 }
 
 // free removes an element that is gone since the given time.
