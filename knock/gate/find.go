@@ -21,40 +21,31 @@ func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate,
 	if len(knocks) < 2 {
 		return g, false
 	}
-	all := clients(rules, family, native)
+	all := clients(rules, family, native, knocks)
 	for _, c := range all {
-		found := c.search(knocks, goals)
-		i := slices.IndexFunc(found, func(r route) bool { return len(r.opens) > 0 })
-		if i < 0 {
-			if len(found) > 0 && !ok { // perhaps another client gets further
-				if g, ok = c.gate(found, found[0]); ok {
-					g.native = native
-				}
-			}
+		routes := c.search(knocks, goals)
+		i := max(0, slices.IndexFunc(routes, func(r route) bool { return len(r.opens) > 0 }))
+		if len(routes) == 0 || ok && len(routes[i].opens) == 0 {
 			continue
 		}
-		if g, found := c.gate(found, found[i]); found {
-			g.native = native
-			return g, true
+		if next, found := c.gate(routes, routes[i]); found {
+			g, ok = next, true
 		}
-	}
-	if ok {
-		return g, true
+		if g.opens { // otherwise another client may get further
+			break
+		}
 	}
 	for _, c := range all {
-		if c.skip == nil {
-			continue
-		}
-		if g, ok = c.broken(knocks); ok {
-			g.native = native
-			return g, true
+		if !ok && c.skip != nil {
+			g, ok = c.broken(knocks)
 		}
 	}
-	return g, false
+	g.native = native
+	return g, ok
 }
 
 // clients returns the clients to try, in this order.
-func clients(rules *machine.Ruleset, family knock.Family, native bool) (all []*client) {
+func clients(rules *machine.Ruleset, family knock.Family, native bool, knocks []knockAt) (all []*client) {
 	plain, work := newClient(rules, family), maxWork
 	plain.work = &work
 	plain.include = func(t *machine.Table) bool { return t.Native() == native }
@@ -66,7 +57,7 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool) (all []*c
 			all = append(all, &c)
 		}
 	}
-	bare := unrelated(rules)
+	bare := unrelated(rules, plain.redirects(knocks))
 	with(plain, func(c *client) { c.member = machine.Yes })
 	var sources []netip.Addr
 	var ifaces []string
@@ -96,9 +87,26 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool) (all []*c
 	return all
 }
 
+// redirects returns the rules that redirect knocks without asking what the firewall
+// remembers of their source.
+func (c *client) redirects(knocks []knockAt) map[*machine.Rule]bool {
+	all := map[*machine.Rule]bool{}
+	m := c.machine()
+	m.Tracing = true
+	for _, k := range knocks {
+		for _, h := range c.send(m, k).Trace {
+			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Redirect != nil && len(h.Rule.Checks()) == 0 {
+				all[h.Rule] = true
+			}
+		}
+	}
+	return all
+}
+
 // unrelated returns a function that selects the rules that decide about packets
-// without asking what the firewall remembers of their source.
-func unrelated(rules *machine.Ruleset) func(*machine.Rule, machine.Verdict) bool {
+// without asking what the firewall remembers of their source. Of redirects it selects
+// those of knocks: others may lead to the port that the gate opens.
+func unrelated(rules *machine.Ruleset, ofKnocks map[*machine.Rule]bool) func(*machine.Rule, machine.Verdict) bool {
 	asked := map[*machine.Chain]bool{} // chains that a rule leads to which asks
 	for changed := true; changed; {
 		changed = false
@@ -113,7 +121,10 @@ func unrelated(rules *machine.Ruleset) func(*machine.Rule, machine.Verdict) bool
 		}
 	}
 	return func(r *machine.Rule, v machine.Verdict) bool {
-		if r.Redirect != nil || asked[r.Chain()] {
+		if r.Redirect != nil {
+			return ofKnocks[r]
+		}
+		if asked[r.Chain()] {
 			return false
 		}
 		gates := func(c machine.Check) bool { return c.Negated || v == machine.Accept }

@@ -11,7 +11,7 @@ const (
 	// minKnocks is how many knocks make a gate. Fewer are something else, such as a
 	// limit on logins.
 	minKnocks = 3
-	maxKnocks = 12
+	maxKnocks = 64
 	// maxStates bounds the states that a search goes through, maxCandidates the
 	// ports that it tries in each, and maxWork the rules that all packets may meet.
 	maxStates         = 600
