@@ -10,6 +10,7 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/solve"
 )
 
@@ -48,7 +49,7 @@ type Evidence struct {
 
 	// The handshake of the server's gate played through its rules: from this machine's
 	// address, and from one that the rules do not name; nil unless rules were given.
-	PlayedHere, Played *gate.Trace
+	PlayedHere, Played *trace.Trace
 
 	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
 }

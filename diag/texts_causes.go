@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/phrase"
 )
 
@@ -198,7 +198,7 @@ func addressesText(e *Evidence) Text {
 }
 
 // decided names the last packet that rules did not let through, and the rule.
-func decided(t *gate.Trace) string {
+func decided(t *trace.Trace) string {
 	for _, p := range slices.Backward(t.Packets) {
 		if p.Decided != nil {
 			return fmt.Sprintf("%s %s/%d by %s", p.Verdict, p.Proto, p.Port, p.Decided.Text)

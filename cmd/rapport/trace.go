@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rapport/knock"
-	"rapport/knock/gate"
-	gatereport "rapport/knock/gate/report"
+	"rapport/knock/gate/trace"
 	"rapport/knock/hosts"
 )
 
@@ -63,26 +62,26 @@ func (o *tracing) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	t, err := found.Trace(r)
+	t, err := trace.Run(found, r)
 	if err != nil {
 		return err
 	}
-	if err := render(cmd, o.json, t, func(w io.Writer, t gate.Trace) { gatereport.PrintTrace(w, t, o.verbose) }); err != nil {
+	if err := render(cmd, o.json, t, func(w io.Writer, t trace.Trace) { t.Print(w, o.verbose) }); err != nil {
 		return err
 	}
-	return unless(t.Opened || len(o.packets) > 0, gatereport.Conclusion(t))
+	return unless(t.Opened || len(o.packets) > 0, t.Conclusion())
 }
 
 // request returns what to play. Without a handshake to compute nobody is asked for a
 // secret.
-func (o *tracing) request(cmd *cobra.Command, host string) (r gate.TraceRequest, err error) {
+func (o *tracing) request(cmd *cobra.Command, host string) (r trace.Request, err error) {
 	switch {
 	case o.hour != "" && len(o.packets) > 0:
 		return r, errors.New("--hour and --packet both say what to play: use one of them")
 	case o.hour != "" && host == "":
 		return r, errors.New("--hour needs HOST, whose handshake to play")
 	}
-	if r, err = gate.NewTraceRequest(o.packets, o.from, o.gap); err != nil {
+	if r, err = trace.ParseRequest(o.packets, o.from, o.gap); err != nil {
 		return r, err
 	}
 	h, secret := hosts.NewHost(""), knock.Secret{}
@@ -110,6 +109,6 @@ func (o *tracing) request(cmd *cobra.Command, host string) (r gate.TraceRequest,
 			return r, fmt.Errorf("--hour: %w", err)
 		}
 	}
-	r.Packets = gate.Handshake(knock.Derive(hour, h.Range, secret).Ports(), h.SSHPort, o.gap)
+	r.Packets = trace.Handshake(knock.Derive(hour, h.Range, secret).Ports(), h.SSHPort, o.gap)
 	return r, nil
 }

@@ -12,7 +12,7 @@ import (
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
-	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 )
 
 // search tries other hours, ranges and secret variants: first without the server's
@@ -107,9 +107,9 @@ func (x *run) playRules() {
 	if x.Rules == nil || x.e.Rules.Gate == nil || len(from) == 0 {
 		return
 	}
-	played := func(a netip.Addr) *gate.Trace {
-		t, err := x.Rules.Trace(gate.TraceRequest{Family: x.e.Family(), From: a})
-		if err != nil || len(t.Unmodelled) > 0 || t.Unanswered {
+	played := func(a netip.Addr) *trace.Trace {
+		t, err := trace.Run(*x.Rules, trace.Request{Family: x.e.Family(), From: a})
+		if err != nil || len(t.Unmodelled) > 0 || t.Unanswered() {
 			return nil // it proves nothing
 		}
 		return &t

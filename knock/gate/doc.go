@@ -15,9 +15,9 @@
 // five ports alone. [Findings.Problems] judges the rules alone, when no secret is
 // known.
 //
-// [Findings.Trace] plays packets through the rules and returns, for each, the rules
-// that it met and the one that decided. [Gate.Play] is a server in virtual time, on
-// which [rapport/knock/gate/audit] plays attacks and accidents.
+// [Gate.Play] is a server in virtual time, on which [rapport/knock/gate/audit] plays
+// attacks and accidents; [Findings.Observe] is one that shows
+// [rapport/knock/gate/trace] the rules that packets meet.
 //
 // The other methods of Gate name its sets and counters, for
 // [rapport/knock/gate/watch]. Package [rapport/knock/gate/script] writes rules.

@@ -58,6 +58,14 @@ func (g *Gate) Knocks() (all []int) {
 	return all
 }
 
+// Proto returns the protocol of a knock.
+func (g *Gate) Proto(i int) machine.Proto {
+	if g.knocks[i].udp {
+		return machine.UDP
+	}
+	return machine.TCP
+}
+
 // Played reports whether the rules of the gate are known, so that packets can be
 // played through them.
 func (g *Gate) Played() bool { return g.rules != nil }
@@ -73,7 +81,7 @@ func (g *Gate) Wrong() (all []int) {
 	return all
 }
 
-// SetSize returns how many addresses the smallest set of the phases holds, and
+// SetSize returns how many addresses fit into the smallest set of the phases, and
 // whether it is one of nft; 0 is not known.
 func (g *Gate) SetSize() (size int, nft bool) { return g.setSize(), g.native }
 
@@ -109,17 +117,46 @@ func (p *Play) Met(port int) int {
 // Wait lets time pass.
 func (p *Play) Wait(d time.Duration) { p.m.Wait(d) }
 
-// Session is a connection to the SSH port, or the attempt to make one.
+// Observe returns a server that shows the rules that packets meet, and leaves open what
+// is not modelled or not shown. g is its gate of the family, nil without one.
+func (f Findings) Observe(family knock.Family) (p *Play, g *Gate) {
+	p = &Play{c: *newClient(f.rules, family), m: f.rules.NewMachine(), ctx: context.Background()}
+	if i := slices.IndexFunc(f.Gates, func(g Gate) bool { return g.Family == family }); i >= 0 {
+		g = &f.Gates[i]
+		p.gate, p.c = g, *g.player()
+	}
+	p.m.Entry, p.m.Tracing = p.c.entry, true
+	return p, g
+}
+
+// Source returns the address of a client that the gate opens to, or else of any.
+func (p *Play) Source() netip.Addr { return p.c.src }
+
+// Holds reports whether a list holds an address now.
+func (p *Play) Holds(list string, a netip.Addr) bool { return p.m.Holds(list, a) }
+
+// Deliver delivers a SYN, or a UDP packet.
+func (p *Play) Deliver(src netip.Addr, proto machine.Proto, port int, at time.Duration) machine.Result {
+	p.c.src = src
+	return p.m.Deliver(p.c.packet(knockAt{port, proto == machine.UDP}), at)
+}
+
+// Session is a connection, or the attempt to make one.
 type Session struct {
-	Opened machine.Truth // Unknown depends on what is not modelled or not shown
-	packet machine.Packet
+	Opened      machine.Truth  // Unknown depends on what is not modelled or not shown
+	SYN, Answer machine.Result // the zero Answer is none
+	packet      machine.Packet
 }
 
 // Connect connects to the SSH port now.
-func (p *Play) Connect(src netip.Addr) Session {
+func (p *Play) Connect(src netip.Addr) Session { return p.Dial(src, p.gate.port(), p.Now()+gap) }
+
+// Dial connects to a port.
+func (p *Play) Dial(src netip.Addr, port int, at time.Duration) Session {
 	p.c.src = src
-	a := p.c.connect(p.m, p.gate.port())
-	return Session{a.opened(), a.session}
+	p.m.Wait(at - gap - p.Now())
+	a := p.c.connect(p.m, port)
+	return Session{a.opened(), a.Result, a.answer, a.session}
 }
 
 // Opens reports whether SSH is open to an address now, without connecting.

@@ -5,27 +5,27 @@ import (
 	"slices"
 	"strings"
 
-	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/netfilter/machine"
 )
 
 // matrix is a trace as a table: a row for each rule that a packet met, a column for
 // each packet, the last one for the SYN to SSH.
 type matrix struct {
-	gate.Trace
+	trace.Trace
 	rows []*ruleRow
 }
 
 // ruleRow is a rule, and what it did to each packet: nil where it did not meet it.
 type ruleRow struct {
-	gate.TracedRule
-	hits   []*gate.TracedRule
+	trace.Hit
+	hits   []*trace.Hit
 	unsure bool // a match of it is not modelled, and a verdict depends on it
 }
 
 // newMatrix orders the rules as the packets met them: a rule that no packet before met
 // stands behind the one that its packet met before it.
-func newMatrix(t gate.Trace) matrix {
+func newMatrix(t trace.Trace) matrix {
 	type place struct {
 		table, chain string
 		rule         int
@@ -38,7 +38,7 @@ func newMatrix(t gate.Trace) matrix {
 			hit := &p.Hits[i]
 			where := place{hit.Table, hit.Chain, hit.Rule}
 			if rows[where] == nil {
-				row := &ruleRow{TracedRule: *hit, hits: make([]*gate.TracedRule, len(t.Packets)), unsure: unsure(t, *hit)}
+				row := &ruleRow{Hit: *hit, hits: make([]*trace.Hit, len(t.Packets)), unsure: unsure(t, *hit)}
 				rows[where] = order.InsertAfter(row, before)
 			}
 			before = rows[where]
@@ -57,8 +57,8 @@ func newMatrix(t gate.Trace) matrix {
 }
 
 // unsure reports whether a verdict depends on a match of a rule that is not modelled.
-func unsure(t gate.Trace, r gate.TracedRule) bool {
-	return slices.ContainsFunc(t.Unmodelled, func(u gate.UnmodelledRule) bool { return u.Line == r.Line && u.Text == r.Text })
+func unsure(t trace.Trace, r trace.Hit) bool {
+	return slices.ContainsFunc(t.Unmodelled, func(u trace.Unmodelled) bool { return u.Line == r.Line && u.Text == r.Text })
 }
 
 // conclusion says whether the handshake opens SSH.

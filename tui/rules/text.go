@@ -15,6 +15,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/knock/netfilter"
 	"rapport/knock/phrase"
@@ -151,7 +152,7 @@ type Request struct {
 type Inspected struct {
 	gate.Inspection
 	Findings gate.Findings // none where ports alone were inspected
-	Trace    gate.Trace    // of the client's handshake, where the rules hold a gate
+	Trace    trace.Trace   // of the client's handshake, where the rules hold a gate
 	untraced error         // why there is no trace
 	listed   bool          // the hosts file has the server
 }
@@ -177,11 +178,11 @@ func (r Request) Inspect(ctx context.Context) (i Inspected, err error) {
 	if i.Inspection, err = gate.Inspect(ctx, i.Findings, q, r.Facts); err != nil || i.Gate == nil {
 		return i, err
 	}
-	trace := gate.TraceRequest{Gap: r.Gap, Family: r.Family, SSHPort: r.Facts.SSHPort}
+	play := trace.Request{Gap: r.Gap, Family: r.Family, SSHPort: r.Facts.SSHPort}
 	if len(i.Gate.Ports) != knock.Knocks || !slices.Contains(i.Gate.Ports, 0) { // else a script computes them: its own are played
-		trace.Packets = gate.Handshake(knock.Derive(q.Hour, q.Range, q.Secret).Ports(), r.Facts.SSHPort, r.Gap)
+		play.Packets = trace.Handshake(knock.Derive(q.Hour, q.Range, q.Secret).Ports(), r.Facts.SSHPort, r.Gap)
 	}
-	i.Trace, i.untraced = i.Findings.Trace(trace)
+	i.Trace, i.untraced = trace.Run(i.Findings, play)
 	return i, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/report"
+	"rapport/knock/gate/trace"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -43,12 +44,12 @@ type Cost struct {
 
 // Check is the result of one check.
 type Check struct {
-	ID      string      `json:"id"`
-	Status  Status      `json:"status"`
-	Summary string      `json:"summary"`
-	Fix     string      `json:"fix"` // empty where nothing is wrong
-	Cost    Cost        `json:"cost"`
-	Trace   *gate.Trace `json:"trace,omitempty"` // of a handshake that does not open
+	ID      string       `json:"id"`
+	Status  Status       `json:"status"`
+	Summary string       `json:"summary"`
+	Fix     string       `json:"fix"` // empty where nothing is wrong
+	Cost    Cost         `json:"cost"`
+	Trace   *trace.Trace `json:"trace,omitempty"` // of a handshake that does not open
 }
 
 // Report is what an audit found. Its names are a contract: others read them.

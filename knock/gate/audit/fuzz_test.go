@@ -10,7 +10,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/audit"
-	gatereport "rapport/knock/gate/report"
+	"rapport/knock/gate/trace"
 	"rapport/knock/knocktest"
 )
 
@@ -40,12 +40,12 @@ func FuzzRun(f *testing.F) {
 				t.Errorf("no fix: %+v", c)
 			}
 		}
-		trace, err := found.Trace(gate.TraceRequest{Family: knock.FamilyAuto})
+		played, err := trace.Run(found, trace.Request{Family: knock.FamilyAuto})
 		if err != nil {
 			return
 		}
 		var b strings.Builder
-		gatereport.PrintTrace(&b, trace, true)
+		played.Print(&b, true)
 		knocktest.Printable(t, strings.ReplaceAll(b.String(), "\n", ""))
 	})
 }

@@ -1,5 +1,5 @@
 // Package report describes an inspection of a gate as the JSON of rapport inspect, and
-// prints inspections and traces as text.
+// prints it.
 package report
 
 import (

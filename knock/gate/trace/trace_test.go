@@ -1,9 +1,10 @@
-package gate_test
+package trace_test
 
 import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,13 +12,41 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/knocktest"
 	"rapport/knock/netfilter/machine"
 )
 
+func TestMain(m *testing.M) { knocktest.Main(m) }
+
+// articlePorts are the ports of the article's rules.
+var articlePorts = []uint16{10247, 10363, 10357, 10858, 10938}
+
+// rules returns a text of rules.
+func rules(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "rules", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func readRules(t *testing.T, text string) gate.Findings {
+	t.Helper()
+	f, err := gate.ReadRules(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// at is the time by the clocks of these tests.
+var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+
 // handshakeOf is the article's handshake, with a gap.
-func handshakeOf(gap time.Duration) gate.TraceRequest {
-	return gate.TraceRequest{Gap: gap, Packets: gate.Handshake([knock.Knocks]uint16(articlePorts), 22, gap)}
+func handshakeOf(gap time.Duration) trace.Request {
+	return trace.Request{Gap: gap, Packets: trace.Handshake([knock.Knocks]uint16(articlePorts), 22, gap)}
 }
 
 // lineOf returns the number of the line that starts with a text.
@@ -73,11 +102,11 @@ func brokenFirewalls(t *testing.T) []broken {
 func TestTraceNamesTheRuleThatAteAKnock(t *testing.T) {
 	for _, tt := range brokenFirewalls(t) {
 		t.Run(tt.name, func(t *testing.T) {
-			trace, err := readRules(t, tt.text).Trace(handshakeOf(max(tt.gap, time.Millisecond)))
-			if err != nil || trace.Opened || len(trace.Packets) != 6 {
-				t.Fatalf("opened %v, %v", trace.Opened, err)
+			got, err := trace.Run(readRules(t, tt.text), handshakeOf(max(tt.gap, time.Millisecond)))
+			if err != nil || got.Opened || len(got.Packets) != 6 {
+				t.Fatalf("opened %v, %v", got.Opened, err)
 			}
-			third, line := trace.Packets[2], lineOf(t, tt.text, tt.rule)
+			third, line := got.Packets[2], lineOf(t, tt.text, tt.rule)
 			named := third.Decided != nil && third.Decided.Line == line
 			for _, m := range third.Missed {
 				named = named || m.Line == line && m.Reason != ""
@@ -114,12 +143,12 @@ func TestTraceIsWhatAKernelDoes(t *testing.T) {
 			text := s.Run(t, "iptables-save", "-c")
 			r := handshakeOf(20 * time.Millisecond)
 			r.From = s.Client4
-			trace, err := readRules(t, text).Trace(r)
+			got, err := trace.Run(readRules(t, text), r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			matched := map[int]int{}
-			for _, p := range trace.Packets {
+			for _, p := range got.Packets {
 				for _, h := range p.Hits {
 					if h.Outcome == "yes" && h.Rule > 0 {
 						matched[h.Line]++
@@ -138,9 +167,9 @@ func TestTraceIsWhatAKernelDoes(t *testing.T) {
 
 func TestTrace(t *testing.T) {
 	save := rules(t, "article.save")
-	request := func(from string, packets ...string) gate.TraceRequest {
+	request := func(from string, packets ...string) trace.Request {
 		t.Helper()
-		r, err := gate.NewTraceRequest(packets, from, time.Millisecond)
+		r, err := trace.ParseRequest(packets, from, time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,42 +178,42 @@ func TestTrace(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		text   string
-		r      gate.TraceRequest
+		r      trace.Request
 		phases string // before and after each packet
 		opened bool
 		unsure int
 	}{
-		{"the gate's own knocks", save, gate.TraceRequest{}, "01 12 23 34 45 55", true, 0},
+		{"the gate's own knocks", save, trace.Request{}, "01 12 23 34 45 55", true, 0},
 		{"a handshake", save, handshakeOf(time.Second), "01 12 23 34 45 55", true, 0},
-		{"IPv6", rules(t, "article6.save"), gate.TraceRequest{Family: knock.Family6}, "01 12 23 34 45 55", true, 0},
-		{"nft", rules(t, "native.nft"), gate.TraceRequest{}, "01 12 23 34 45 55", true, 0},
+		{"IPv6", rules(t, "article6.save"), trace.Request{Family: knock.Family6}, "01 12 23 34 45 55", true, 0},
+		{"nft", rules(t, "native.nft"), trace.Request{}, "01 12 23 34 45 55", true, 0},
 		{"two addresses", save, request("192.0.2.1", "tcp/10247", "tcp/10363@192.0.2.2", "tcp/10363"), "01 00 12", false, 0},
 		{"UDP is no knock", save, request("", "tcp/10247", "udp/10363"), "01 11", false, 0},
 		{"a pause", save, request("", "tcp/10247", "tcp/10363@+7s"), "01 00", false, 0},
 		{"an address and a time", save, request("", "tcp/10247@192.0.2.1", "tcp/10363@+7s@192.0.2.2"), "01 00", false, 0},
-		{"an ipset that is not shown", strings.Replace(save, "-A INPUT -j portknocking", "-A INPUT -m set --match-set banned src -j DROP\n-A INPUT -j portknocking", 1), gate.TraceRequest{}, "01 12 23 34 45 55", false, 2},
+		{"an ipset that is not shown", strings.Replace(save, "-A INPUT -j portknocking", "-A INPUT -m set --match-set banned src -j DROP\n-A INPUT -j portknocking", 1), trace.Request{}, "01 12 23 34 45 55", false, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			trace, err := readRules(t, tt.text).Trace(tt.r)
+			played, err := trace.Run(readRules(t, tt.text), tt.r)
 			var phases []string
-			for _, p := range trace.Packets {
+			for _, p := range played.Packets {
 				phases = append(phases, fmt.Sprint(p.PhaseBefore, p.PhaseAfter)[:1]+fmt.Sprint(p.PhaseAfter))
 			}
-			if got := strings.Join(phases, " "); err != nil || tt.phases != "" && got != tt.phases || trace.Opened != tt.opened || len(trace.Unmodelled) != tt.unsure {
-				t.Errorf("phases %q, want %q; opened %v, %+v, %v", got, tt.phases, trace.Opened, trace.Unmodelled, err)
+			if got := strings.Join(phases, " "); err != nil || tt.phases != "" && got != tt.phases || played.Opened != tt.opened || len(played.Unmodelled) != tt.unsure {
+				t.Errorf("phases %q, want %q; opened %v, %+v, %v", got, tt.phases, played.Opened, played.Unmodelled, err)
 			}
 		})
 	}
-	for _, s := range []string{"", "tcp", "tcp/0", "tcp/65536", "icmp/1", "tcp/22@", "tcp/22@x", "tcp/22@+x", "tcp/22@+-1s", "tcp/22@fe80::1%eth0", "tcp/22@@+1s"} {
-		if _, err := gate.NewTraceRequest([]string{s}, "", 0); err == nil {
+	for _, s := range []string{"", "tcp", "tcp/0", "tcp/65536", "icmp/1", "tcp/22@", "tcp/22@x", "tcp/22@+x", "tcp/22@+-1s", "tcp/22@fe80::1%eth0", "tcp/22@@+1s", "tcp/22@+1s@+3s", "tcp/22@192.0.2.1@192.0.2.2"} {
+		if _, err := trace.ParseRequest([]string{s}, "", 0); err == nil {
 			t.Errorf("packet %q: no error", s)
 		}
 	}
 	f := readRules(t, save)
-	if _, err := f.Trace(gate.TraceRequest{From: netip.MustParseAddr("2001:db8::1"), Family: knock.Family4}); err == nil {
+	if _, err := trace.Run(f, trace.Request{From: netip.MustParseAddr("2001:db8::1"), Family: knock.Family4}); err == nil {
 		t.Error("an IPv6 source in IPv4: no error")
 	}
-	if _, err := readRules(t, rules(t, "nogate.save")).Trace(gate.TraceRequest{}); err == nil {
+	if _, err := trace.Run(readRules(t, rules(t, "nogate.save")), trace.Request{}); err == nil {
 		t.Error("no gate and no packets: no error")
 	}
 }

@@ -1,17 +1,16 @@
-package report
+package trace
 
 import (
 	"fmt"
 	"io"
 	"time"
 
-	"rapport/knock/gate"
 	"rapport/knock/netfilter/machine"
 )
 
-// PrintTrace prints each packet of a trace in a line, and the rules that decided about it
-// in lines of their own; verbose prints every rule that it met.
-func PrintTrace(w io.Writer, t gate.Trace, verbose bool) {
+// Print prints each packet in a line, and the rules that decided about it in lines of
+// their own; verbose prints every rule that it met.
+func (t Trace) Print(w io.Writer, verbose bool) {
 	for _, p := range t.Packets {
 		fmt.Fprintf(w, "%10s  %-9s  phase %d -> %d  %s\n", fmt.Sprintf("%.3f s", time.Duration(p.At).Seconds()), fmt.Sprintf("%s/%d", p.Proto, p.Port), p.PhaseBefore, p.PhaseAfter, p.Verdict)
 		if verbose {
@@ -36,11 +35,11 @@ func PrintTrace(w io.Writer, t gate.Trace, verbose bool) {
 		}
 		fmt.Fprintf(w, "not modelled%s: %s\n    %s\n", line, u.Why, u.Text)
 	}
-	fmt.Fprintln(w, Conclusion(t))
+	fmt.Fprintln(w, t.Conclusion())
 }
 
 // Conclusion says whether SSH opened.
-func Conclusion(t gate.Trace) string {
+func (t Trace) Conclusion() string {
 	switch opens := t.Opens(); {
 	case opens == machine.Yes:
 		return "SSH opened"
@@ -53,7 +52,7 @@ func Conclusion(t gate.Trace) string {
 }
 
 // printRule prints a rule; judged adds whether it matched.
-func printRule(w io.Writer, r gate.TracedRule, judged bool) {
+func printRule(w io.Writer, r Hit, judged bool) {
 	why := ""
 	switch {
 	case !judged:

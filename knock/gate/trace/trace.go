@@ -1,0 +1,286 @@
+// Package trace plays packets through a server's rules and says, for each, which rules it
+// met and which one decided. No packet leaves the machine.
+//
+// [Run] plays a [Request], such as the [Handshake] of a client, and returns a [Trace],
+// which is its own JSON and prints itself as text. [ParseRequest] reads the packets of
+// a request from text.
+package trace
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/netfilter/machine"
+)
+
+// Packet is a packet to play: a SYN, or a UDP packet.
+type Packet struct {
+	Proto machine.Proto
+	Port  int
+	From  netip.Addr    // the zero Addr is that of the trace
+	After time.Duration // the packet before
+}
+
+// Handshake returns the knocks of ports, a gap between them, and the SYN to SSH
+// behind them.
+func Handshake(ports [knock.Knocks]uint16, sshPort int, gap time.Duration) (all []Packet) {
+	for _, p := range append(ports[:], uint16(sshPort)) {
+		all = append(all, Packet{Proto: machine.TCP, Port: int(p), After: gap})
+	}
+	return all
+}
+
+// Trace is what rules did to packets, and its own JSON. Its names are a contract:
+// others read them.
+type Trace struct {
+	Schema     int          `json:"schema"` // 1
+	Packets    []Played     `json:"packets"`
+	Opened     bool         `json:"opened"` // a connection to SSH came about
+	Unmodelled []Unmodelled `json:"unmodelled"`
+}
+
+// Opens reports whether a connection to SSH came about. Unknown depends on the rules
+// in Unmodelled.
+func (t Trace) Opens() machine.Truth {
+	switch {
+	case t.Opened:
+		return machine.Yes
+	case t.answered(machine.Undecided):
+		return machine.Unknown
+	}
+	return machine.No
+}
+
+// Unanswered reports whether a SYN to SSH was let in, but no answer let out.
+func (t Trace) Unanswered() bool {
+	return !t.Opened && (t.answered(machine.Drop) || t.answered(machine.Reject))
+}
+
+func (t Trace) answered(v machine.Verdict) bool {
+	return slices.ContainsFunc(t.Packets, func(p Played) bool { return p.Answer == v })
+}
+
+// Played is what became of a packet.
+type Played struct {
+	At          knock.Millis    `json:"at_ms"` // since the first packet
+	Proto       string          `json:"proto"`
+	Port        int             `json:"port"`
+	From        netip.Addr      `json:"from"`
+	Verdict     machine.Verdict `json:"verdict"`
+	PhaseBefore int             `json:"phase_before"` // 0 is none
+	PhaseAfter  int             `json:"phase_after"`
+	Hits        []Hit           `json:"hits"`
+	// Answer is what became of the answer to a SYN to SSH, empty without one.
+	Answer machine.Verdict `json:"answer,omitempty"`
+	// Decided is the rule or policy of the verdict, nil where none met the packet.
+	Decided *Hit `json:"-"`
+	// Missed are rules for the port of the packet that did not match it.
+	Missed []Hit `json:"-"`
+}
+
+// Hit is a rule, or the policy of a chain, that a packet met.
+type Hit struct {
+	Table   string `json:"table"`
+	Chain   string `json:"chain"`
+	Rule    int    `json:"rule"` // in its chain, from 1; 0 is the policy
+	Line    int    `json:"line"` // in the text; 0 is none
+	Text    string `json:"text"`
+	Outcome string `json:"outcome"` // "yes", "no" or "unknown": whether it matched
+	Reason  string `json:"reason"`  // why it did not, or why that is unknown
+}
+
+// Unmodelled is a rule on which a verdict depends, with a match whose outcome
+// is not known.
+type Unmodelled struct {
+	Line int    `json:"line"`
+	Text string `json:"text"`
+	Why  string `json:"why"`
+}
+
+// Request says what to play. Zero fields are not given.
+type Request struct {
+	Packets []Packet      // without any, the handshake of the gate
+	Gap     time.Duration // of that handshake
+	Family  knock.Family
+	From    netip.Addr // for packets without a source; without it a client that the gate opens to
+	SSHPort int        // without it that of the gate
+}
+
+// family returns the family of the packets: as given, or that of an address, or that
+// of the gate.
+func (r Request) family(f gate.Findings) knock.Family {
+	if r.Family != "" && r.Family != knock.FamilyAuto {
+		return r.Family
+	}
+	addrs := []netip.Addr{r.From}
+	for _, p := range r.Packets {
+		addrs = append(addrs, p.From)
+	}
+	if i := slices.IndexFunc(addrs, netip.Addr.IsValid); i >= 0 {
+		return knock.FamilyOf(addrs[i])
+	}
+	if g, ok := f.Gate(); ok {
+		return g.Family
+	}
+	return knock.Family4
+}
+
+// Run plays packets through the rules. Connections to SSH are made to their first data
+// packet.
+func Run(f gate.Findings, r Request) (Trace, error) {
+	t := Trace{Schema: 1, Packets: []Played{}, Unmodelled: []Unmodelled{}}
+	if rules, _ := f.Rules(); rules == nil {
+		return t, errors.New("this is the script of rapport rules, which computes its rules: give what iptables-save or nft list ruleset prints after its setup")
+	}
+	family := r.family(f)
+	x := tracer{t: &t}
+	x.p, x.g = f.Observe(family)
+	if x.port = cmp.Or(r.SSHPort, knock.DefaultSSHPort); x.g != nil {
+		x.port = cmp.Or(r.SSHPort, x.g.SSHPort, x.port)
+	}
+	x.p.Wait(origin)
+	src := r.From
+	if !src.IsValid() {
+		src = x.p.Source()
+	}
+	if knock.FamilyOf(src) != family {
+		return t, wrongFamily(src, family)
+	}
+	packets := r.Packets
+	if len(packets) == 0 {
+		var err error
+		if packets, err = x.handshake(r.Gap); err != nil {
+			if g, other := f.Gate(); other {
+				err = fmt.Errorf("these rules hold no gate of IPv%s, only one of IPv%s: name the HOST whose knocks to play, or give --packet tcp/PORT", family, g.Family)
+			}
+			return t, err
+		}
+	}
+	for _, p := range packets {
+		if !p.From.IsValid() {
+			p.From = src
+		}
+		if knock.FamilyOf(p.From) != family {
+			return t, wrongFamily(p.From, family)
+		}
+		x.play(p)
+	}
+	return t, nil
+}
+
+func wrongFamily(a netip.Addr, family knock.Family) error {
+	return fmt.Errorf("%v is no address of IPv%s: trace one family at a time", a, family)
+}
+
+// origin is when the first packet comes.
+const origin = time.Second
+
+// tracer plays the packets of a trace.
+type tracer struct {
+	t    *Trace
+	g    *gate.Gate // nil where there is none
+	p    *gate.Play
+	port int // of SSH
+}
+
+// handshake returns the knocks of the gate in the rules, and the SYN to SSH.
+func (x *tracer) handshake(gap time.Duration) (all []Packet, err error) {
+	if x.g == nil {
+		return nil, errors.New("these rules hold no gate: name the HOST whose knocks to play, or give --packet tcp/PORT")
+	}
+	for i, port := range x.g.Knocks() {
+		all = append(all, Packet{Proto: x.g.Proto(i), Port: port, After: gap})
+	}
+	return append(all, Packet{Proto: machine.TCP, Port: x.port, After: gap}), nil
+}
+
+// play plays a packet and records what became of it.
+func (x *tracer) play(p Packet) {
+	at := origin
+	if n := len(x.t.Packets); n > 0 {
+		at += time.Duration(x.t.Packets[n-1].At) + p.After
+	}
+	at = max(at, x.p.Now())
+	x.p.Wait(at - time.Millisecond - x.p.Now()) // a SYN to SSH takes that time
+	o := Played{At: knock.Millis(at - origin), Proto: p.Proto.String(), Port: p.Port, From: p.From, PhaseBefore: x.phase(p.From), Hits: []Hit{}}
+	var r machine.Result
+	if p.Proto == machine.TCP && p.Port == x.port {
+		s := x.p.Dial(p.From, p.Port, at)
+		r, o.Answer = s.SYN, s.Answer.Verdict
+		if r.Verdict == machine.Undecided {
+			o.Answer = machine.Undecided
+		}
+		x.unsure(s.Answer)
+		x.t.Opened = x.t.Opened || s.Opened == machine.Yes
+	} else {
+		r = x.p.Deliver(p.From, p.Proto, p.Port, at)
+	}
+	o.Verdict, o.PhaseAfter = r.Verdict, x.phase(p.From)
+	decided := -1
+	for i, h := range r.Trace {
+		o.Hits = append(o.Hits, describe(h))
+		if h.Outcome == machine.Yes && h.Rule == r.Rule && (h.Rule != nil || h.Chain == r.Chain) {
+			decided = i
+		}
+		if h.Outcome != machine.Yes && h.Rule != nil && slices.Contains(h.Rule.Ports(), p.Port) {
+			o.Missed = append(o.Missed, describe(h))
+		}
+	}
+	if decided >= 0 {
+		o.Decided = &o.Hits[decided]
+	}
+	x.unsure(r)
+	x.t.Packets = append(x.t.Packets, o)
+}
+
+// phase returns how many of the gate's lists, in order, a source has reached.
+func (x *tracer) phase(src netip.Addr) int {
+	if x.g == nil {
+		return 0
+	}
+	steps := x.g.Steps()
+	for i := len(steps); i > 0; i-- {
+		if l := steps[i-1].List; l != "" && x.p.Holds(l, src) {
+			return i
+		}
+	}
+	return 0
+}
+
+// unsure records the rules on which a verdict depends, each once.
+func (x *tracer) unsure(r machine.Result) {
+	add := func(u Unmodelled) {
+		if !slices.Contains(x.t.Unmodelled, u) {
+			x.t.Unmodelled = append(x.t.Unmodelled, u)
+		}
+	}
+	for _, h := range r.Unsure {
+		add(Unmodelled{h.Rule.Line, h.Rule.Text, h.Reason})
+	}
+	switch {
+	case r.Verdict != machine.Undecided || len(r.Unsure) > 0:
+	case r.Rule != nil:
+		add(Unmodelled{r.Rule.Line, r.Rule.Text, "what its target does with a packet is not known"})
+	case r.Chain != nil:
+		add(Unmodelled{0, "chain " + r.Chain.Name, "the text does not show its policy"})
+	default:
+		add(Unmodelled{0, "no chain of INPUT", "the text does not show what packets meet there"})
+	}
+}
+
+// describe describes a rule that a packet met.
+func describe(h machine.Hit) Hit {
+	r := Hit{Table: h.Chain.Table().Name, Chain: h.Chain.Name, Outcome: h.Outcome.String(), Reason: h.Reason}
+	if h.Rule == nil {
+		r.Text = fmt.Sprintf("policy %s", h.Verdict)
+		return r
+	}
+	r.Rule, r.Line, r.Text = 1+slices.Index(h.Chain.Rules, h.Rule), h.Rule.Line, h.Rule.Text
+	return r
+}
