@@ -187,6 +187,7 @@ func (c *client) gate(found []route, r route) (g Gate, ok bool) {
 		return g, false
 	}
 	c.work = nil
+	r, knocks = c.unfold(r, knocks)
 	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept}
 	g.Ports = ports(knocks)
 	g.describeWays(c, r)
@@ -247,8 +248,8 @@ func (g *Gate) describeWays(c *client, r route) {
 				}
 			}
 		}
-		if s.Rule != nil && i == 0 {
-			g.Chain = s.Rule.Chain().Name
+		if i == 0 {
+			g.Chain = s.chain(c.trace(r.states[i], k))
 		}
 	}
 	for i := range g.steps {
@@ -274,6 +275,18 @@ func (g *Gate) describeWays(c *client, r route) {
 		g.steps[i].List = name
 		g.Lists = append(g.Lists, machine.ShortName(name))
 	}
+}
+
+// chain returns the chain of the rule that looks at the port, or else of the first that
+// records the source.
+func (s *Step) chain(trace []machine.Hit) string {
+	if s.Rule != nil {
+		return s.Rule.Chain().Name
+	}
+	if i := slices.IndexFunc(trace, func(h machine.Hit) bool { return len(h.Changes) > 0 }); i >= 0 {
+		return trace[i].Chain.Name
+	}
+	return ""
 }
 
 // asked returns the lists on which the rules that matched ask for the source.

@@ -7,14 +7,25 @@ import (
 	"rapport/knock/netfilter/machine"
 )
 
-// setSize returns the size of the smallest set of the phases, zero if none is given.
+// setSize returns how many addresses fit into the smallest set of the phases, zero if
+// no size is given, or none fits.
 func (g Gate) setSize() (n int) {
-	for _, s := range g.steps {
-		if set := g.rules.Set(s.List); set != nil && set.Size > 0 && (n == 0 || set.Size < n) {
-			n = set.Size
+	for i := range g.steps {
+		set := g.rules.Set(g.steps[i].List)
+		if set == nil || set.Size == 0 || g.isFull(i) {
+			continue
+		}
+		if room := set.Size - set.Taken(); n == 0 || room < n {
+			n = room
 		}
 	}
 	return n
+}
+
+// isFull reports whether the set of a phase has no room beside what stays in it.
+func (g Gate) isFull(i int) bool {
+	set := g.rules.Set(g.steps[i].List)
+	return set != nil && set.Size > 0 && set.Taken() >= set.Size
 }
 
 // Native reports whether the gate stands in a table of nft.

@@ -16,7 +16,11 @@ const endless = 48 * time.Hour
 // measure asks how long the gate's windows are and what its accept rule does.
 func (g *Gate) measure() {
 	for i := range g.knocks {
-		g.Windows = append(g.Windows, g.window(i))
+		w := g.window(i)
+		if w == 0 && i+1 < len(g.knocks) && g.knocks[i] == g.knocks[i+1] {
+			w = g.within(i)
+		}
+		g.Windows = append(g.Windows, w)
 	}
 	g.Accept, g.Guarded = g.acceptKind(), g.guarded()
 }
@@ -143,7 +147,7 @@ func (g *Gate) tryOut() {
 // works reports whether SSH is open behind the handshake where all rules of the
 // gate's tool count. A text that shows some chains alone is taken for all.
 func (g *Gate) works() bool {
-	if !g.opens || g.client.entry != nil && !g.partial() {
+	if !g.opens || g.client == nil || g.client.entry != nil && !g.partial() {
 		return false
 	}
 	c := *g.client

@@ -58,10 +58,10 @@ const (
 // what the text shows: a script, or a single chain, is part of a firewall.
 func (f Findings) Problems(k Facts) []Problem {
 	all := []Problem{}
+	found := f.checkText()
 	if len(f.Gates) == 0 {
-		return append(all, f.other.problem())
+		return append(append(all, found...), f.other.problem())
 	}
-	var found []Problem
 	if k.Empty != nil {
 		found = append(found, emptySecret(*k.Empty))
 	}
@@ -76,6 +76,7 @@ func (f Findings) Problems(k Facts) []Problem {
 			found = append(found, p)
 		}
 		found = append(found, g.checkPackets()...)
+		found = append(found, g.checkNeighbours()...)
 	}
 	found = append(found, f.checkFamilies()...)
 	found = append(found, f.checkRefresh(k)...)
@@ -96,7 +97,10 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 	add := func(code string, s Severity, summary, fix string) {
 		all = append(all, Problem{code, s, summary, fix})
 	}
+	why, fix := g.blocked()
 	switch {
+	case why != "":
+		add("phases-out-of-order", SeverityError, why, fix)
 	case g.apart != "" && g.SSHPort != 0:
 		add("phases-out-of-order", SeverityError, "the phases do not lead from one to the next up to the accept rule: "+g.apart,
 			"let each phase check the list of the phase before it, and the accept rule that of the fifth")
@@ -267,8 +271,11 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)})
 	}
 	for _, g := range f.Gates {
+		if i := slices.IndexFunc(g.Lists, func(l string) bool { return g.rules != nil && g.isFull(slices.Index(g.Lists, l)) }); i >= 0 {
+			all = append(all, Problem{"set-full", SeverityError, fmt.Sprintf("the set %s is full of addresses that stay: a knock is not recorded", g.Lists[i]), "remove them, and give the sets a size of 65535"})
+		}
 		if n := g.setSize(); n > 0 && n < enoughListTotal {
-			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set holds %d addresses: when it is full, a client's knock is not recorded", n),
+			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set has room for %d addresses: when it is full, a client's knock is not recorded", n),
 				"give the sets a size of 65535"})
 		}
 	}

@@ -161,6 +161,7 @@ type Findings struct {
 	local   bool // these are all rules of this machine
 	rules   *machine.Ruleset
 	text    []byte
+	flaws   []netfilter.Flaw
 	other   noGate   // what stands there instead of a gate
 	cleared []string // what a script's refresh empties
 	cut     []string // lists that a script makes with a mask of IPv4
@@ -212,7 +213,7 @@ func Find(text []byte) (Findings, error) {
 		}
 		return Findings{}, err
 	}
-	f := Findings{Kind: FromNFT, text: text}
+	f := Findings{Kind: FromNFT, text: text, flaws: rules.Flaws}
 	f.find(rules.Ruleset)
 	switch {
 	case rules.Script:
@@ -224,7 +225,9 @@ func Find(text []byte) (Findings, error) {
 		return Findings{}, netfilter.ErrOpaqueRules
 	}
 	if len(f.Gates) == 0 {
-		f.other = foreignRules(rules.Ruleset)
+		if f.other = foreignRules(rules.Ruleset); slices.ContainsFunc(f.flaws, func(flaw netfilter.Flaw) bool { return flaw.Kind == netfilter.CutOff }) {
+			f.other = noGate{"these rules hold no gate as far as they go", "give the whole output"}
+		}
 		if kind, other := foreignText(netfilter.CleanLines(text)); rules.Script && kind != "" {
 			f.Kind, f.other = kind, other
 		}

@@ -18,12 +18,9 @@ func (g *Gate) anybody() *client {
 // checkSurroundings judges the place of the gate among the other rules, by playing
 // its handshake through all of them; alone leaves out the tables of the other tool.
 func (g Gate) checkSurroundings(alone bool) (all []Problem) {
-	add := func(code string, summary, fix string) {
-		all = append(all, Problem{code, SeverityError, summary, fix})
-	}
 	if g.client.entry != nil {
 		if !g.partial() {
-			add("gate-not-called", fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops")
+			all = append(all, Problem{"gate-not-called", SeverityError, fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops"})
 		}
 		return all
 	}
@@ -32,22 +29,22 @@ func (g Gate) checkSurroundings(alone bool) (all []Problem) {
 		c.include = g.client.include
 	}
 	m := c.machine()
-	for _, k := range g.knocks {
+	m.Tracing = true
+	arrived := true
+	for i, k := range g.knocks {
 		if k.port <= 0 || g.apart != "" {
 			continue
 		}
 		r := c.send(m, k)
-		if len(r.Changes) > 0 {
+		if arrived = len(r.Changes) > 0; arrived {
 			continue
 		}
-		what, code := "dropped", "gate-after-drop"
-		if r.Verdict == machine.Accept {
-			what, code = "accepted", "gate-after-accept"
+		if !g.isFull(i) { // that is a problem of its own
+			all = append(all, lost(r, k))
 		}
-		add(code, fmt.Sprintf("knocks to port %d are %s before they come to the gate", k.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections")
 		break
 	}
-	return append(all, g.checkSSH(c, m, len(all) == 0)...)
+	return append(all, g.checkSSH(c, m, arrived)...)
 }
 
 // checkSSH judges what becomes of connections to SSH: without a knock, behind the

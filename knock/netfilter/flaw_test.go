@@ -24,7 +24,7 @@ func TestFlaws(t *testing.T) {
 		{"a negative port", save + "-A INPUT -p tcp -m tcp --dport -5 -j ACCEPT\nCOMMIT\n", []netfilter.Flaw{{netfilter.Impossible, 3, "port -5 is not within 0-65535"}}},
 		{"a port of nft", "table inet t {\n chain c {\n  tcp dport 70000 accept\n  tcp dport >= 1024 drop\n }\n}\n", []netfilter.Flaw{{netfilter.Impossible, 3, "port 70000 is not within 0-65535"}}},
 		{"seconds", save + "-A INPUT -m recent --rcheck --seconds -5 --name A -j ACCEPT\nCOMMIT\n", []netfilter.Flaw{{netfilter.Impossible, 3, "--seconds -5 is not within 1-4294967295"}}},
-		{"hits", save + "-A INPUT -m recent --rcheck --seconds 5 --hitcount 300 --name A -j ACCEPT\nCOMMIT\n", []netfilter.Flaw{{netfilter.Impossible, 3, "--hitcount 300 is not within 1-255"}}},
+		{"hits", save + "-A INPUT -m recent --rcheck --seconds 5 --hitcount 70000 --name A -j ACCEPT\nCOMMIT\n", []netfilter.Flaw{{netfilter.Impossible, 3, "--hitcount 70000 is not within 1-65535"}}},
 		{"a script with plain variables", "#!/bin/sh\nIPT=iptables\nPORT=22\n$IPT -A INPUT -p tcp --dport ${PORT} -j ACCEPT\n", nil},
 		{"a script with a loop", "#!/bin/sh\nfor p in 1 2 3; do\n  iptables -A INPUT -p tcp --dport $p -j ACCEPT\ndone\niptables -A INPUT -j DROP\n",
 			[]netfilter.Flaw{{netfilter.NotFollowed, 3, "the rule is in a for loop, and is read once"}}},

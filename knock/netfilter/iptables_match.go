@@ -124,8 +124,9 @@ func (r *ruleReader) recentMatch() {
 	}
 }
 
-// maxHits is how many times of additions a list can hold (XT_RECENT_MAX_NSTAMPS).
-const maxHits = 255
+// maxHits is how many times of additions a list can hold (XT_RECENT_MAX_NSTAMPS of
+// Linux 6.10; before it was 255).
+const maxHits = 65535
 
 // number parses an option that takes a number from 1 on, 0 where it is not given.
 func (r *ruleReader) number(option string, most int) int {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
 	"rapport/knock/phrase"
@@ -84,14 +83,25 @@ func (g *ReportedGate) print(w io.Writer, name string) {
 		fmt.Fprintf(w, ", sweep guard over %d wrong ports a minute", g.Sweep.PerMinute)
 	}
 	fmt.Fprintln(w)
-	if len(g.Ports) != knock.Knocks || !slices.Contains(g.Ports, 0) {
-		fmt.Fprintf(w, "ports: %s\n", list(g.Ports))
+	if slices.ContainsFunc(g.Ports, func(p uint16) bool { return p != 0 }) {
+		fmt.Fprintf(w, "ports: %s\n", known(g.Ports))
 	} else {
 		fmt.Fprintln(w, "ports: computed by the script")
 	}
 	for _, also := range g.Also {
 		fmt.Fprintf(w, "also accepts: %s\n", list(also))
 	}
+}
+
+// known returns ports, with a question mark for one that is not known.
+func known(ports []uint16) string {
+	words := strings.Fields(list(ports))
+	for i, p := range ports {
+		if p == 0 {
+			words[i] = "?"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // list returns values with spaces between them.
