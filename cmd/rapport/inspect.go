@@ -141,7 +141,7 @@ func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host st
 	}
 	f, err := o.load()
 	if _, listed := f.Host(args[0]); err == nil && !listed {
-		err = fmt.Errorf("there is no file %q, and it is not in the hosts file: give FILE, or FILE and HOST", knock.Clean(args[0], 200))
+		err = fmt.Errorf("there is no file %q, and it is not in the hosts file: give FILE, or see rapport hosts add", knock.Clean(args[0], 200))
 	}
 	return "", args[0], err
 }

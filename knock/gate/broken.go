@@ -111,10 +111,11 @@ func lineOf(r *machine.Rule) int {
 	return r.Line
 }
 
-// portRule returns the last rule that looked at the port and matched.
+// portRule returns the last rule that looked at the port and matched, or else the first
+// that recorded the source.
 func portRule(trace []machine.Hit) (last *machine.Rule) {
 	for _, h := range trace {
-		if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Reads(machine.Port) {
+		if h.Outcome == machine.Yes && h.Rule != nil && (h.Rule.Reads(machine.Port) || last == nil && len(h.Changes) > 0) {
 			last = h.Rule
 		}
 	}

@@ -32,8 +32,8 @@ func (g Gate) checkSurroundings(alone bool) (all []Problem) {
 	m.Tracing = true
 	arrived := true
 	for i, k := range g.knocks {
-		if k.port <= 0 || g.apart != "" {
-			continue
+		if arrived = k.port > 0 && g.apart == ""; !arrived {
+			break // what it does is not known, or does not matter
 		}
 		r := c.send(m, k)
 		if arrived = len(r.Changes) > 0; arrived {
