@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -26,6 +27,21 @@ func (g Gate) setSize() (n int) {
 func (g Gate) isFull(i int) bool {
 	set := g.rules.Set(g.steps[i].List)
 	return set != nil && set.Size > 0 && set.Taken() >= set.Size
+}
+
+// checkSets judges sets of the phases that have no room, or had none.
+func (g Gate) checkSets() (all []Problem) {
+	for i := range g.steps {
+		set := g.rules.Set(g.steps[i].List)
+		switch {
+		case set == nil || set.Size == 0:
+		case g.isFull(i):
+			all = append(all, Problem{"set-full", SeverityError, fmt.Sprintf("the set %s is full of addresses that stay: a knock is not recorded", g.Lists[i]), "remove them, and give the sets a size of 65535"})
+		case len(set.Elements) >= set.Size:
+			all = append(all, Problem{"set-full", SeverityWarning, fmt.Sprintf("the set %s was full when it was listed: until its addresses expire no other knock is recorded", g.Lists[i]), "give the sets a size of 65535"})
+		}
+	}
+	return all
 }
 
 // Native reports whether the gate stands in a table of nft.

@@ -271,9 +271,7 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)})
 	}
 	for _, g := range f.Gates {
-		if i := slices.IndexFunc(g.Lists, func(l string) bool { return g.rules != nil && g.isFull(slices.Index(g.Lists, l)) }); i >= 0 {
-			all = append(all, Problem{"set-full", SeverityError, fmt.Sprintf("the set %s is full of addresses that stay: a knock is not recorded", g.Lists[i]), "remove them, and give the sets a size of 65535"})
-		}
+		all = append(all, g.checkSets()...)
 		if n := g.setSize(); n > 0 && n < enoughListTotal {
 			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set has room for %d addresses: when it is full, a client's knock is not recorded", n),
 				"give the sets a size of 65535"})
