@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -231,7 +232,7 @@ func (d *dump) append(chain, command string, w []string, count machine.Count, li
 
 // flaw records a flaw of the line that is read.
 func (d *dump) flaw(kind FlawKind, text string) {
-	d.flaws = append(d.flaws, Flaw{kind, d.at, text})
+	d.flaws = append(d.flaws, Flaw{kind, d.at, knock.Clean(text, maxRuleLine)})
 }
 
 // procWrite reports whether a script's line writes to a recent list in /proc, and

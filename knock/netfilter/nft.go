@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -72,7 +73,7 @@ func (n *nftReader) body() {
 			n.braces()
 		}
 	}
-	n.flaws = append(n.flaws, Flaw{CutOff, len(n.texts), "the text ends inside table " + n.table.Name})
+	n.flaws = append(n.flaws, Flaw{CutOff, len(n.texts), "the text ends inside table " + knock.Clean(n.table.Name, maxRuleLine)})
 }
 
 // list returns the name of a set with its table in front.
