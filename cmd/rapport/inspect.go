@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,7 @@ or nft list ruleset (with -j too), all of them one after the other too, the scri
 or another one that calls iptables, and finds the gate in it. With a
 secret it finds out which hour, range and secret variant the ports were made with.
 Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
-it needs no rules. One argument is FILE if there is such a file, else HOST in the hosts file. The secret is
+it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
 asked for only if there is a HOST.
 
 Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
@@ -125,8 +126,11 @@ func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, e
 	return audit.Request{Findings: found, Inspection: i, Range: q.Range, Secret: secret, Hour: q.Hour, SSHPort: known.SSHPort, ListTotal: total}, err
 }
 
+// ruleFiles are the usual endings of files with rules.
+var ruleFiles = []string{".bak", ".conf", ".dump", ".json", ".nft", ".out", ".rules", ".S", ".save", ".sh", ".txt", ".v4", ".v6"}
+
 // arguments tells FILE and HOST apart. A name of neither is more likely a FILE that was
-// mistyped than a server on which this runs.
+// mistyped than a server on which this runs, unless its secret is given.
 func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host string, err error) {
 	switch {
 	case len(args) == 2:
@@ -140,7 +144,9 @@ func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host st
 		return args[0], "", nil
 	}
 	f, err := o.load()
-	if _, listed := f.Host(args[0]); err == nil && !listed {
+	_, listed := f.Host(args[0])
+	given := o.secretFile != "" || o.environment != ""
+	if err == nil && !listed && (!given || slices.Contains(ruleFiles, filepath.Ext(args[0]))) {
 		err = fmt.Errorf("there is no file %q, and it is not in the hosts file: give FILE, or see rapport hosts add", knock.Clean(args[0], 200))
 	}
 	return "", args[0], err
