@@ -11,9 +11,6 @@ import (
 	"rapport/knock/netfilter"
 )
 
-// ErrNoRulesLoaded says that this machine has no rules at all.
-var ErrNoRulesLoaded = netfilter.ErrNoRulesLoaded
-
 // ReadLocal reads the rules of this machine, and xt_recent's ip_list_tot, 0 where
 // that is not known. Its errors are those of [netfilter.LocalText] and of [ReadRules].
 func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
@@ -24,7 +21,7 @@ func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
 	f, err = Find(text)
 	switch {
 	case errors.Is(err, netfilter.ErrNoRules):
-		return f, 0, ErrNoRulesLoaded
+		return f, 0, netfilter.ErrNoRulesLoaded
 	case err != nil:
 		return f, 0, err
 	}

@@ -99,7 +99,7 @@ func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
 		_, err = w.known.read(text)
 	}
 	switch {
-	case errors.Is(err, gate.ErrNoRulesLoaded), errors.Is(err, netfilter.ErrNoRules), err == nil && w.known.key == "":
+	case errors.Is(err, netfilter.ErrNoRulesLoaded), errors.Is(err, netfilter.ErrNoRules), err == nil && w.known.key == "":
 		return nil, ErrNoGate
 	case err != nil:
 		return nil, err
