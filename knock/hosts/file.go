@@ -20,7 +20,8 @@ const maxFile = 1 << 20
 
 // File is a hosts file as [Load] read it. The zero File has no hosts.
 type File struct {
-	Path string // as given to Load
+	Path     string // as given to Load
+	Settings Settings
 	hostList
 }
 
@@ -46,7 +47,7 @@ var ErrNotTrusted = errors.New("it is not trusted")
 // one with a secret that others can read with ErrReadableByOthers.
 func Load(path string) (File, error) {
 	doc, _, err := load(path, path)
-	return File{path, doc.hostList}, err
+	return File{path, doc.settings, doc.hostList}, err
 }
 
 // load reads the file at path, and calls it shown. info is nil where there is no file.

@@ -17,6 +17,7 @@ import (
 type document struct {
 	text []byte
 	hostList
+	settings Settings
 	sections []section // of hosts, one for one
 }
 
@@ -64,7 +65,7 @@ type parser struct {
 func parse(text []byte) (document, error) {
 	// The parser computes offsets from the capacity.
 	text = text[:len(text):len(text)]
-	p := parser{document: document{text: text}, keys: keys(), at: map[string]int{}}
+	p := parser{document: document{text: text, settings: DefaultSettings()}, keys: keys(), at: map[string]int{}}
 	p.toml.Reset(text)
 	var table []part
 	for p.toml.NextExpression() {
@@ -79,6 +80,15 @@ func parse(text []byte) (document, error) {
 			err = at(path[0], errors.New("[[...]] is a list of tables: write [hosts.NAME]"))
 		case unstable.KeyValue:
 			whole := span{int(e.Raw.Offset), int(e.Raw.Offset + e.Raw.Length)}
+			if len(table) == 0 && len(path) == 1 {
+				var known bool
+				if known, err = p.settings.setting(path[0].name, e.Value()); known {
+					if err != nil {
+						return document{}, at(path[0], err)
+					}
+					continue
+				}
+			}
 			plain := len(table) == 2 && len(path) == 1
 			err = p.place(append(table[:len(table):len(table)], path...), e.Value(), whole, plain)
 		}

@@ -1,0 +1,135 @@
+package hosts
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"rapport/knock"
+)
+
+// Handshake is how one handshake ended, as the history has it: no port of a sequence,
+// no secret, and no text that came from outside.
+type Handshake struct {
+	Host     string         `json:"host"` // its [Host.Identity]
+	At       time.Time      `json:"at"`
+	Opened   bool           `json:"opened"`
+	Took     float64        `json:"took_ms,omitempty"` // until the banner, where SSH opened
+	Attempts int            `json:"attempts,omitempty"`
+	State    knock.SSHState `json:"state,omitempty"` // of SSH in the end; empty: not done
+}
+
+// Bounds of the history: lines that are kept, and bytes that are read.
+const (
+	maxHistory     = 4000
+	maxHistoryRead = 2 << 20
+)
+
+// Identity tells hosts apart in the history. The name alone would mix those of
+// different hosts files.
+func (h Host) Identity() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", strings.ToLower(h.Name), strings.ToLower(h.Lookup()), h.SSHPort))
+	return fmt.Sprintf("%x", sum[:8])
+}
+
+// DefaultHistoryPath returns the path of the history in the user's state folder.
+func DefaultHistoryPath() (string, error) {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(dir) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("no folder for the history: %w", err)
+		}
+		dir = filepath.Join(home, ".local", "state")
+		if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+			config, err := os.UserConfigDir()
+			dir = cmp.Or(config, dir)
+			if err != nil {
+				return "", fmt.Errorf("no folder for the history: %w", err)
+			}
+		}
+	}
+	return filepath.Join(dir, "rapport", "history.jsonl"), nil
+}
+
+// LoadHistory reads the handshakes by the identity of their hosts, the oldest first.
+// Lines that are no handshake are left out; a missing file has none.
+func LoadHistory(path string) map[string][]Handshake {
+	all := map[string][]Handshake{}
+	b, err := lockedfile.Read(path)
+	if err != nil || len(b) > maxHistoryRead {
+		return all
+	}
+	for line := range bytes.Lines(b) {
+		var h Handshake
+		if json.Unmarshal(line, &h) == nil && h.Host != "" {
+			all[h.Host] = append(all[h.Host], h)
+		}
+	}
+	return all
+}
+
+// SaveHandshake appends a handshake to the history at path, and drops the oldest lines
+// beyond the bound.
+func SaveHandshake(path string, h Handshake) error {
+	line, err := json.Marshal(h)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil {
+		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+			f.Close()
+		}
+		err = lockedfile.Transform(path, func(old []byte) ([]byte, error) {
+			lines := slices.Collect(bytes.Lines(old))
+			if len(old) > maxHistoryRead {
+				lines = nil
+			}
+			lines = lines[max(0, len(lines)+1-maxHistory):]
+			return append(append(bytes.Join(lines, nil), line...), '\n'), nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("cannot store the handshake in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+	}
+	return nil
+}
+
+// Record is what a history says in a few numbers.
+type Record struct {
+	Handshakes, Opened  int
+	Best, Median, Worst time.Duration // until the banner, of those that opened
+}
+
+// Share returns the part of the handshakes that opened.
+func (r Record) Share() float64 {
+	return float64(r.Opened) / float64(max(1, r.Handshakes))
+}
+
+// Summarize returns the record of handshakes.
+func Summarize(all []Handshake) (r Record) {
+	var took []float64
+	for _, h := range all {
+		r.Handshakes++
+		if h.Opened {
+			r.Opened++
+			took = append(took, h.Took)
+		}
+	}
+	if len(took) > 0 {
+		slices.Sort(took)
+		ms := func(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
+		r.Best, r.Median, r.Worst = ms(took[0]), ms(took[len(took)/2]), ms(took[len(took)-1])
+	}
+	return r
+}
