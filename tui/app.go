@@ -9,28 +9,29 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/watch"
 	"rapport/knock/hosts"
-	"rapport/tui/diagnose"
+	"rapport/tui/activity"
 	"rapport/tui/hostlist"
 	"rapport/tui/knocking"
-	"rapport/tui/rules"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 	"rapport/tui/watching"
 )
 
-// app is the root model: it routes messages, and draws header, screen and key bar.
+// app is the root model: it routes messages, and draws the frame around the screen
+// that is shown.
 type app struct {
-	*session.Session
-	screens []session.Screen
-	shown   session.Screen
-	help    bool // the help is shown in its place
-	fast    bool // a FastBeat is on its way
-	begin   tea.Cmd
+	*place // the server that is shown
+	places map[string]*place
+	hosts  *hostlist.Screen
+	log    *activity.Screen
+	watch  *watching.Screen // alone where it is there
+	shown  session.Screen
 
-	hosts    *hostlist.Screen
-	knock    *knocking.Screen
-	diagnose *diagnose.Screen
-	rules    *rules.Screen
+	help    bool        // the help lies over the screen
+	helpAt  ui.Scroll   // its first line shown
+	palette *ui.Palette // lies over the screen; nil: closed
+	fast    bool        // a FastBeat is on its way
+	begin   tea.Cmd
 }
 
 // newRoot returns the root model without a screen.
@@ -38,32 +39,33 @@ func newRoot(ctx context.Context, c Config, th ui.Theme) *app {
 	if c.Client == nil {
 		c.Client = &knock.Client{}
 	}
-	return &app{Session: &session.Session{Ctx: ctx, Config: c, Theme: th, Now: c.Client.Clock.Now()}}
+	shared := &session.Shared{Ctx: ctx, Config: c, Theme: th, Now: c.Client.Clock.Now()}
+	return &app{place: &place{Session: &session.Session{Shared: shared}}, places: map[string]*place{}}
 }
 
 // newWatchApp returns the root model with the Watch screen alone.
 func newWatchApp(ctx context.Context, c Config, th ui.Theme, run func(context.Context, func(watch.Snapshot)) error) *app {
 	a := newRoot(ctx, c, th)
-	a.shown, a.begin = watching.New(a.Session, run)
-	a.screens = []session.Screen{a.shown}
+	a.watch, a.begin = watching.New(a.Session, run)
+	a.shown = a.watch
 	return a
 }
 
 // newApp returns the client's screens, on a server or on the list of servers.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	a := newRoot(ctx, c, th)
-	a.Open = a.open
-	a.Use = func(h hosts.Host, secret knock.Secret) tea.Cmd {
-		a.onServer(h, secret)
-		return a.knock.Start(knocking.Resolving)
-	}
-	a.hosts = &hostlist.Screen{Session: a.Session}
+	a.Open, a.Use = a.open, a.use
+	server := func(h hosts.Host, secret knock.Secret) hostlist.Server { return a.find(h, secret).knock }
+	a.hosts = &hostlist.Screen{Session: a.Session, Find: server, At: a.at}
+	a.log = &activity.Screen{Shared: a.Shared}
 	if c.Host == nil {
-		a.open(session.ToHosts)
+		a.hosts.Reload()
+		a.shown = a.hosts
 		a.hosts.Begin()
 		return a
 	}
-	a.onServer(*c.Host, c.Secret)
+	a.place = a.find(*c.Host, c.Secret)
+	a.shown = a.knock
 	for _, n := range c.Notes {
 		a.Note("%s", n)
 	}
@@ -71,40 +73,54 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	return a
 }
 
-// onServer changes the screens to a server.
-func (a *app) onServer(h hosts.Host, secret knock.Secret) {
-	a.Wire.Leave()
-	if a.rules != nil {
-		a.rules.Forget()
-	}
-	a.Server = session.Server{Host: h, Target: h.Target()}
-	a.Target.Secret = secret
-	a.knock = &knocking.Screen{Session: a.Session}
-	a.diagnose = &diagnose.Screen{Session: a.Session}
-	a.rules = &rules.Screen{Session: a.Session}
-	a.screens = []session.Screen{a.hosts, a.knock, a.diagnose, a.rules}
+// use shows a server. Where it was shown before, all is as it was.
+func (a *app) use(h hosts.Host, secret knock.Secret) tea.Cmd {
+	a.place = a.find(h, secret)
 	a.shown, a.help = a.knock, false
+	if a.Target.Addr.Addr().IsValid() || a.Wire.Job != nil {
+		return nil
+	}
+	return a.knock.Start(knocking.Resolving)
 }
 
-func (a *app) open(p session.Page) tea.Cmd {
-	a.help = false
-	switch p {
-	case session.ToKnock:
-		a.shown = a.knock
-	case session.ToHandshake:
-		a.shown = a.knock
-		return a.knock.Start(knocking.Knocking)
-	case session.ToDiagnose:
-		a.shown = a.diagnose
-		return a.diagnose.Start(0)
-	case session.ToRules:
-		a.shown = a.rules
-	case session.ToHosts:
-		a.onServer(hosts.Host{}, knock.Secret{})
-		a.hosts.Reload()
-		a.shown = a.hosts
+// tabs are the screens, in the order of their pages.
+func (a *app) tabs() []session.Screen {
+	if a.watch != nil {
+		return nil
 	}
-	return nil
+	all := []session.Screen{a.hosts, nil, nil, nil, nil, nil, a.log}
+	if a.Config.HostsPath == "" {
+		all[session.ToOverview] = nil
+	}
+	if a.knock != nil {
+		all[session.ToKnock], all[session.ToSequences], all[session.ToClocks] = a.knock, a.sequences, a.clocks
+		all[session.ToDiagnose], all[session.ToRules] = a.diagnose, a.rules
+	}
+	return all
+}
+
+// open shows a page, where there is something to show.
+func (a *app) open(p session.Page) tea.Cmd {
+	var then func() tea.Cmd
+	switch p {
+	case session.ToHandshake:
+		p, then = session.ToKnock, func() tea.Cmd { return a.knock.Start(knocking.Knocking) }
+	case session.ToDiagnosis:
+		p, then = session.ToDiagnose, func() tea.Cmd { return a.diagnose.Begin(a.knock.Ended()) }
+	case session.ToClocks:
+		then = func() tea.Cmd { return a.clocks.Begin() }
+	case session.ToOverview:
+		then = ui.Act(a.hosts.Reload)
+	}
+	s := a.tabs()[p]
+	if s == nil {
+		return nil
+	}
+	a.shown, a.help = s, false
+	if then == nil {
+		return nil
+	}
+	return then()
 }
 
 // Init implements [tea.Model].
@@ -114,6 +130,9 @@ func (a *app) Init() tea.Cmd { return tea.Batch(nextBeat(), a.begin) }
 func nextBeat() tea.Cmd {
 	return tea.Every(time.Second, func(t time.Time) tea.Msg { return ui.Beat(t) })
 }
+
+// fastBeat is the time between two frames while something moves.
+const fastBeat = time.Second / 16
 
 // Update implements [tea.Model].
 func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
@@ -129,28 +148,59 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case ui.Beat:
 		cmd = tea.Batch(nextBeat(), a.broadcast(msg))
 	case ui.JobEvent:
-		cmd = tea.Batch(msg.Next, a.Wire.Event(msg), a.broadcast(msg))
+		cmd = tea.Batch(msg.Next, a.onWire(func(w *session.Wire) tea.Cmd { return w.Event(msg) }), a.broadcast(msg))
 	case ui.JobDone:
-		cmd = tea.Batch(a.Wire.Done(a.Ctx, msg), a.broadcast(msg))
+		cmd = tea.Batch(a.onWire(func(w *session.Wire) tea.Cmd { return w.Done(a.Ctx, msg) }), a.broadcast(msg))
 	case noted:
 		a.Note("%s", string(msg))
 		cmd = a.listen()
+	case session.Undone:
+		a.undone(msg)
 	default:
 		cmd = a.broadcast(msg)
 	}
+	a.Front = a.shown
 	if !a.fast && a.shown.Moving() {
 		a.fast = true
-		cmd = tea.Batch(cmd, tea.Tick(time.Second/10, func(t time.Time) tea.Msg { return ui.FastBeat(t) }))
+		cmd = tea.Batch(cmd, tea.Tick(fastBeat, func(t time.Time) tea.Msg { return ui.FastBeat(t) }))
 	}
 	return a, cmd
 }
 
-func (a *app) broadcast(msg tea.Msg) tea.Cmd {
+// onWire calls f with the wire of every server.
+func (a *app) onWire(f func(*session.Wire) tea.Cmd) tea.Cmd {
 	var cmds []tea.Cmd
-	for _, s := range a.screens {
-		cmds = append(cmds, s.Update(msg))
+	for _, p := range a.places {
+		cmds = append(cmds, f(&p.Wire))
 	}
 	return tea.Batch(cmds...)
+}
+
+// broadcast sends a message to every screen of every server: what is not shown goes on.
+func (a *app) broadcast(msg tea.Msg) tea.Cmd {
+	if a.watch != nil {
+		return a.watch.Update(msg)
+	}
+	cmds := []tea.Cmd{a.hosts.Update(msg), a.log.Update(msg)}
+	if a.palette != nil {
+		cmds = append(cmds, a.palette.Update(msg))
+	}
+	for _, p := range a.places {
+		for _, s := range p.screens() {
+			cmds = append(cmds, s.Update(msg))
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// undone says that a change of the hosts file was taken back.
+func (a *app) undone(msg session.Undone) {
+	if msg.Err != nil {
+		a.NoteAs(session.Bad, "not undone in the hosts file: %v", msg.Err)
+	} else {
+		a.Note("undone: %s", msg.What)
+	}
+	a.hosts.Undone(msg)
 }
 
 // noted is a line for the log that comes from outside.
@@ -161,76 +211,4 @@ func (a *app) listen() tea.Cmd {
 		return nil
 	}
 	return func() tea.Msg { return noted(<-a.Config.Events) }
-}
-
-// ownKeys are the root's: those that leave the program, and those that open and
-// close the help.
-func (a *app) ownKeys() (leave []ui.Key, help, back ui.Key) {
-	quit := ui.NewKey("q", "quit", "quit", func() tea.Cmd { return tea.Quit })
-	suspend := ui.NewKey("ctrl+z", "suspend", "suspend; fg resumes", func() tea.Cmd {
-		a.Wire.Cancel() // the kernel would repeat knocks whose sockets nobody closes
-		return tea.Suspend
-	})
-	toggle := ui.Act(func() { a.help = !a.help })
-	return []ui.Key{quit, suspend}, ui.NewKey("?", "help", "", toggle), ui.NewKey("esc", "back", "", toggle, "?")
-}
-
-// keys are those of the screen or of the help, and the root's own.
-func (a *app) keys() ui.Keys {
-	leave, help, back := a.ownKeys()
-	if a.help {
-		return ui.Keys{Rows: [][]ui.Key{leave, {back}}, Bar: []ui.Key{back, leave[0]}}
-	}
-	keys := a.shown.Keys()
-	if keys.Modal {
-		keys.Rows = append(keys.Rows, leave[1:])
-		return keys
-	}
-	keys.Rows = append(keys.Rows, leave, []ui.Key{help})
-	keys.Bar = append(keys.Bar, help, leave[0])
-	return keys
-}
-
-// keyed handles a key. Keys that were read together arrive as one message, and are
-// handled one by one.
-func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
-	keys := a.keys()
-	switch {
-	case msg.Type == tea.KeyCtrlC:
-		a.Err = ErrInterrupted
-		return tea.Quit
-	case msg.Paste && !a.help:
-		return a.shown.Update(msg)
-	case keys.Ignore != nil && keys.Ignore(msg):
-		return nil
-	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !keys.Modal:
-		var cmds []tea.Cmd
-		for _, r := range msg.Runes {
-			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
-		}
-		return tea.Batch(cmds...)
-	}
-	switch k, ok := keys.Find(msg); {
-	case ok:
-		return k.Do()
-	case a.help:
-		return nil
-	}
-	return a.shown.Update(msg)
-}
-
-// View implements [tea.Model].
-func (a *app) View() string {
-	if a.Size.TooSmall() {
-		return a.Theme.Compose(a.Size, "", a.Now, nil, "")
-	}
-	about, at := a.shown.Header()
-	body := a.shown.View()
-	if a.help {
-		keys := a.shown.Keys()
-		leave, _, _ := a.ownKeys()
-		keys.Rows = append(keys.Rows, leave)
-		body = a.Frame(a.Theme.HelpPage(keys))
-	}
-	return a.Theme.Compose(a.Size, about, at, body, a.Theme.KeyBar(a.keys(), a.Size.Width))
 }

@@ -135,7 +135,7 @@ func TestTheHourFollowsTheClock(t *testing.T) {
 	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})
 	now = now.Add(9 * time.Hour)
 	m = tell(m, ui.Beat(now))
-	if !strings.Contains(m.View(), "> 17h") {
+	if !strings.Contains(m.View(), "▶ 17h") {
 		t.Errorf("nine hours later:\n%s", m.View())
 	}
 }
@@ -170,6 +170,6 @@ func TestCopyGoesToTheClipboard(t *testing.T) {
 }
 
 func fmtPort(p uint16) string {
-	s := session.Server{}
+	s := session.Shared{}
 	return s.Port(p)
 }

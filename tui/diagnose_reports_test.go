@@ -31,7 +31,7 @@ func diagnosed(r diag.Report) []tea.Msg {
 }
 
 // scanOf is a scan of the default range with the given state of each candidate.
-func scanOf(t *testing.T, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
+func scanOf(t testing.TB, future int, state func(solve.Candidate) scan.CellState) *scan.Report {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -122,7 +122,7 @@ func serverClock(name string, offset, uncertainty time.Duration) clock.Reading {
 var rightHere = clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Offset: 3 * time.Millisecond, Uncertainty: time.Millisecond}
 
 // running is a diagnosis in the middle of its scan.
-func running(t *testing.T) diag.Report {
+func running(t testing.TB) diag.Report {
 	r := reportOf(slices.DeleteFunc(usual(untold(), diag.Check{}), func(c diag.Check) bool { return c.ID == diag.CheckRules })...)
 	r.Evidence.Clock = clocksOf(rightHere, clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrNoAnswer}, clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
 	n := 0
@@ -135,7 +135,7 @@ func running(t *testing.T) diag.Report {
 }
 
 // behind is the verdict on a server whose clock is three hours behind.
-func behind(t *testing.T) diag.Report {
+func behind(t testing.TB) diag.Report {
 	c := clocksOf(rightHere,
 		serverClock(clock.SourceHTTP, -3*time.Hour, 13*time.Millisecond), serverClock(clock.SourceSMTP, -3*time.Hour, 505*time.Millisecond),
 		serverClock(clock.SourceDaytime, 40*time.Minute, time.Second), clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
@@ -154,7 +154,7 @@ func behind(t *testing.T) diag.Report {
 
 // ahead is the verdict on a server whose clock is two hours ahead by one source, and
 // off by decades by another. Nothing was compared with this machine's.
-func ahead(t *testing.T) diag.Report {
+func ahead(t testing.TB) diag.Report {
 	c := clocksOf(serverClock(clock.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(clock.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
 		serverClock(clock.SourceTime, -56*365*24*time.Hour, time.Second))
 	r := reportOf(usual(told(c), diag.Check{})...)
@@ -171,7 +171,7 @@ func ahead(t *testing.T) diag.Report {
 }
 
 // opens is the verdict on a server that has nothing wrong.
-func opens(t *testing.T) diag.Report {
+func opens(t testing.TB) diag.Report {
 	c := clocksOf(serverClock(clock.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
 	h := knocked(5, opened)
 	r := reportOf(usual(diag.Check{}, diag.Check{})...)
@@ -188,14 +188,14 @@ func opens(t *testing.T) diag.Report {
 }
 
 // unexplained is the verdict where nothing opened the gate, not even future hours.
-func unexplained(t *testing.T) diag.Report {
+func unexplained(t testing.TB) diag.Report {
 	r := scanned(running(t), scanOf(t, 26, func(solve.Candidate) scan.CellState { return scan.Tried }), diag.Warn)
 	r.Evidence.Future = 26
 	return judge(r)
 }
 
 // otherRange is the verdict on a server with another range.
-func otherRange(t *testing.T) diag.Report {
+func otherRange(t testing.TB) diag.Report {
 	there := portRange(t, "10000-10998")
 	return judge(scanned(running(t), scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
@@ -210,7 +210,7 @@ func otherRange(t *testing.T) diag.Report {
 
 // twoFaults is the verdict on a server with another range and a wrong clock, which no
 // source reads.
-func twoFaults(t *testing.T) diag.Report {
+func twoFaults(t testing.TB) diag.Report {
 	there := portRange(t, "10000-10998")
 	r := scanned(running(t), scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
@@ -234,7 +234,7 @@ func unread(why error, names ...string) (all []clock.Reading) {
 }
 
 // blocked is the verdict where a router rejects the knocks.
-func blocked(t *testing.T) diag.Report {
+func blocked(t testing.TB) diag.Report {
 	r := running(t)
 	h := knocked(5, shut)
 	for i := range h.Attempts[0].Knocks {

@@ -35,7 +35,7 @@ func FuzzPaste(f *testing.F) {
 		}
 		host := hosts.NewHost("myserver")
 		c := Config{Client: &knock.Client{}, Host: &host, Secret: secret}
-		a := newApp(t.Context(), c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
+		a := newApp(t.Context(), c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false, ui.Dark))
 		a.Now = noon
 		fits := func(m *app) *app {
 			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {

@@ -32,11 +32,11 @@ func newList(t *testing.T, text string) (*app, string) {
 	now := noon
 	c := Config{
 		Client:    &knock.Client{Clock: func() time.Time { return now }},
-		HostsPath: path, ResultsPath: filepath.Join(dir, "results.json"),
+		HostsPath: path, HistoryPath: filepath.Join(dir, "history.jsonl"),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false))
+	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false, ui.Dark))
 	return tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}), path
 }
 
@@ -138,21 +138,21 @@ func TestFormSaysWhatIsMissing(t *testing.T) {
 
 func TestHostsScreen(t *testing.T) {
 	m, path := newList(t, threeHosts)
-	results := filepath.Join(filepath.Dir(path), "results.json")
-	for name, r := range map[string]hosts.Result{
-		"alpha": {At: noon.Add(-2 * time.Hour), Opened: true},
-		"beta":  {At: noon.Add(-5 * time.Minute)},
+	for i, r := range []hosts.Handshake{
+		{At: noon.Add(-2 * time.Hour), Opened: true, Took: 17, State: knock.SSHOpen},
+		{At: noon.Add(-5 * time.Minute), State: knock.SSHFiltered},
 	} {
-		if err := hosts.SaveResult(results, name, r); err != nil {
+		r.Host = m.hosts.Hosts()[i].Identity()
+		if err := hosts.SaveHandshake(m.Config.HistoryPath, r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.hosts.Reload()
 	m.Config.HostsPath = "hosts.toml" // as the golden screen shows it
 	golden(t, "hosts-80x24", m.View())
-	m.Config.HostsPath = path
 	golden(t, "hosts-help-80x24", tell(m, press("?")).View())
 	m = tell(m, press("?"))
+	m.Config.HostsPath = path
 
 	m = tell(m, typing("/", "bet", "enter")...)
 	if v := m.View(); strings.Contains(v, "alpha") || !strings.Contains(v, "beta") {

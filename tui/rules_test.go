@@ -45,7 +45,7 @@ func rulesOf(t *testing.T, hour knock.Hour, r knock.Range, change ...string) str
 	return strings.NewReplacer(change...).Replace(s.String())
 }
 
-func portRange(t *testing.T, s string) knock.Range {
+func portRange(t testing.TB, s string) knock.Range {
 	t.Helper()
 	r, err := knock.ParseRange(s)
 	if err != nil {
@@ -459,7 +459,7 @@ func TestRulesReadsOurOwnScripts(t *testing.T) {
 		m, _ := newRules(t, &now, "[hosts.myserver]\nssh_port = 2200\n")
 		m = unfold(t, tell(m, paste(scriptOf(t, f))), enter)
 		shows(t, m, "the script of rapport rules for "+string(f)+": it would load range 10000-10998",
-			"1st computed 10247 unknown", "window 5s 5s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
+			"1st computed 10247 unknown", "window 5 s 5 s same", "differs: top port is 10998 there, 10999 here; ssh port is 22 there, 2200 here", "script-only")
 	}
 }
 

@@ -66,7 +66,7 @@ func TestTraceAndAuditGoldenScreens(t *testing.T) {
 				golden(t, fmt.Sprintf("rules-%s-%dx%d", tt.name, size.Width, size.Height), tell(m, size).View())
 			}
 			fits(t, m)
-			m.Theme = ui.NewTheme(lipgloss.NewRenderer(io.Discard), true)
+			m.Theme = ui.NewTheme(lipgloss.NewRenderer(io.Discard), true, ui.Dark)
 			golden(t, "rules-"+tt.name+"-ascii-80x24", tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}).View())
 		})
 	}

@@ -22,8 +22,8 @@ func TestTimePassesWithoutAKey(t *testing.T) {
 	}{
 		{"in the window", noon, time.Second, "SSH IS OPEN"},
 		{"after the window", noon, 7 * time.Second, "WINDOW OVER"},
-		{"before the hour change", lateInTheHour, 3 * time.Second, "> 08h"},
-		{"after the hour change", lateInTheHour, 7 * time.Second, "> 09h"},
+		{"before the hour change", lateInTheHour, 3 * time.Second, "▶ 08h"},
+		{"after the hour change", lateInTheHour, 7 * time.Second, "▶ 09h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

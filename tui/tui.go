@@ -2,11 +2,15 @@
 // server's one. It and its inner packages are the only ones that use a terminal.
 // What the screens show is computed elsewhere; they draw snapshots of it.
 //
-// The root model, here, receives every message, draws the header and the key bar,
-// and shows one screen between them. Each screen is a package with one component:
+// The root model, here, receives every message, draws the frame, and shows one screen
+// in it. Every server has its own screens, which go on while others are shown. Each
+// screen is a package with one component:
 //
-//   - hostlist: the servers of the hosts file
-//   - knocking: sequences, handshake and SSH
+//   - hostlist: the overview of the servers of the hosts file
+//   - knocking: handshake, window and SSH
+//   - sequences: the ports of any hour
+//   - clocks: the server's clock, and what a skew would mean
+//   - activity: the log
 //   - diagnose: the doctor
 //   - rules: the server's rules beside this client, played with the machine, and audited
 //   - watching: the gate of this machine
@@ -93,7 +97,7 @@ func show(ctx context.Context, c Config, start func(context.Context, Config, ui.
 	}
 	out := &lockedFile{File: os.Stdout}
 	c.Clipboard = func(text string) { _, _ = io.WriteString(out, ansi.SetSystemClipboard(text)) } // OSC 52
-	a := start(ctx, c, ui.NewTheme(renderer, c.ASCII || !unicodeLocale()))
+	a := start(ctx, c, ui.NewTheme(renderer, c.ASCII || !unicodeLocale(), c.Scheme))
 	if w, h, err := term.GetSize(out.Fd()); err == nil {
 		a.Size = ui.Size{Width: w, Height: h}
 	}

@@ -30,7 +30,7 @@ var noon = time.Date(2026, 11, 22, 8, 43, 54, 0, time.UTC)
 
 // newScreen returns the screens on a server with an address pinned, at the time
 // that now points to.
-func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
+func newScreen(t testing.TB, now *time.Time, change func(*Config)) *app {
 	t.Helper()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
@@ -51,7 +51,7 @@ func newScreen(t *testing.T, now *time.Time, change func(*Config)) *app {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII))
+	m := newApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), c.ASCII, ui.Dark))
 	return tell(m, fromJob{netip.MustParseAddr("203.0.113.7")}, jobOver{})
 }
 
@@ -207,13 +207,22 @@ func TestGoldenScreens(t *testing.T) {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
+	goldenAt(t, name+".txt", got)
+}
+
+// goldenAt compares a screen with a file in testdata.
+func goldenAt(t *testing.T, file, got string) {
+	t.Helper()
 	lines := strings.Split(got, "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}
 	got = strings.Join(lines, "\n") + "\n"
-	path := filepath.Join("testdata", name+".txt")
+	path := filepath.Join("testdata", file)
 	if *updateGolden {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	c := Config{Client: &knock.Client{Clock: func() time.Time { return *now }}}
-	return newWatchApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), ascii), nil)
+	return newWatchApp(ctx, c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), ascii, ui.Dark), nil)
 }
 
 var watchedGate = watch.Gate{
@@ -170,8 +170,8 @@ func TestWatchScrollsWithinItsRows(t *testing.T) {
 		key  tea.KeyType
 		want string
 	}{
-		{tea.KeyUp, "1-14 of 57"}, {tea.KeyDown, "1-14 of 57"}, {tea.KeyPgDown, "2-15 of 57"}, {tea.KeyPgDown, "15-28 of 57"},
-		{tea.KeyEnd, "44-57 of 57"}, {tea.KeyDown, "44-57 of 57"}, {tea.KeyPgUp, "44-57 of 57"}, {tea.KeyPgUp, "31-44 of 57"}, {tea.KeyHome, "1-14 of 57"},
+		{tea.KeyUp, "1-13 of 57"}, {tea.KeyDown, "1-13 of 57"}, {tea.KeyPgDown, "2-14 of 57"}, {tea.KeyPgDown, "14-26 of 57"},
+		{tea.KeyEnd, "45-57 of 57"}, {tea.KeyDown, "45-57 of 57"}, {tea.KeyPgUp, "45-57 of 57"}, {tea.KeyPgUp, "33-45 of 57"}, {tea.KeyHome, "1-13 of 57"},
 	} {
 		if m = tell(m, tea.KeyMsg{Type: tt.key}); !strings.Contains(m.View(), tt.want) {
 			t.Errorf("%v: no %q in\n%s", tt.key, tt.want, m.View())

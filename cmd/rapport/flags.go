@@ -32,6 +32,8 @@ type flags struct {
 	json       bool
 	noColor    bool
 	ascii      bool
+	theme      string
+	noMotion   bool
 	config     string
 	verbose    bool
 
@@ -54,6 +56,8 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.json, "json", false, "print one JSON object")
 	p.BoolVar(&f.noColor, "no-color", false, "draw the screens without colour")
 	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters only")
+	p.StringVar(&f.theme, "theme", "", "the colours of the screens, for a `dark or light` background")
+	p.BoolVar(&f.noMotion, "no-motion", false, "draw the screens without motion")
 	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
 	p.BoolVar(&f.verbose, "verbose", false, "write a log to standard error")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
@@ -68,6 +72,8 @@ func (f *flags) Validate() error {
 		return fmt.Errorf("--skew %s is more than a century", phrase.Duration(f.skew))
 	case f.sshPort < 1 || f.sshPort > 65535:
 		return fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
+	case f.theme != "" && !slices.Contains(hosts.Themes(), f.theme):
+		return fmt.Errorf("--theme %s is neither dark nor light", knock.Quote(f.theme))
 	}
 	if _, err := knock.ParseRange(f.portRange); err != nil {
 		return fmt.Errorf("--range: %w", err)

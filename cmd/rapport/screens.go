@@ -28,8 +28,11 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 	if c.HostsPath, err = f.path(); err != nil {
 		return err
 	}
-	if c.ResultsPath, err = hosts.DefaultResultsPath(); err != nil {
-		c.ResultsPath = "" // the results are not stored
+	if c.HistoryPath, err = hosts.DefaultHistoryPath(); err != nil {
+		c.HistoryPath = "" // the handshakes are not stored
+	}
+	if file, err := f.load(); err == nil { // else the list, or the server, says why
+		c.Use(file.Settings, f.theme)
 	}
 	if len(args) == 1 {
 		if err := f.checkMistyped(cmd, args[0]); err != nil {
@@ -52,7 +55,9 @@ func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
 	case f.verbose:
 		return tui.Config{}, errors.New("the screens write no log; rapport knock and rapport doctor do with --verbose")
 	}
-	return tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor}, nil
+	c := tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor, NoMotion: f.noMotion}
+	c.Use(hosts.DefaultSettings(), f.theme)
+	return c, f.Validate()
 }
 
 // checkMistyped reports a word that looks like a mistyped command and is no known host.
@@ -216,7 +221,7 @@ func runDemo(cmd *cobra.Command, f *flags, c tui.Config, server demo.Config, sig
 	}
 	h := hosts.NewHost("demo")
 	h.Address, h.SSHPort, h.Range, h.Skew = g.SSHAddr.Addr().String(), int(g.SSHAddr.Port()), g.Range, f.skew
-	c.Host, c.Secret, c.Events = &h, server.Secret, events
+	c.Host, c.Secret, c.Events, c.Demo = &h, server.Secret, events, true
 	return show(cmd, c, demoSSH, signals)
 }
 

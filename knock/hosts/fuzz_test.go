@@ -38,7 +38,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		hosts.LoadResults(path) // whatever it is, there is no harm in it
+		hosts.LoadHistory(path) // whatever it is, there is no harm in it
 		file, err := hosts.Load(path)
 		shown(t, err)
 		if err != nil {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/phrase"
@@ -51,8 +49,8 @@ func (s *Screen) clockLines() (out []string) {
 	if s.Size.Width < ui.FramedWidth {
 		above, below = "difference", "its hour"
 	}
-	add("clocks", s.Theme.Dim.Render(x.Ticks()), s.Theme.Dim.Render(above))
-	add("hour", x.Hours(), s.Theme.Dim.Render(below))
+	add("clocks", s.Theme.Quiet.Render(x.Ticks()), s.Theme.Quiet.Render(above))
+	add("hour", x.Hours(), s.Theme.Quiet.Render(below))
 	if !s.Size.Roomy() {
 		rows = merged(x, rows, name-1)
 	}
@@ -61,7 +59,7 @@ func (s *Screen) clockLines() (out []string) {
 	}
 	if len(failed) > 0 {
 		label, text := inGroups(failed, s.Size.Width-name-2)
-		out = append(out, " "+ui.Fit(label, name)+s.Theme.Dim.Render(text))
+		out = append(out, " "+ui.Fit(label, name)+s.Theme.Quiet.Render(text))
 	}
 	return out
 }
@@ -86,7 +84,7 @@ func inGroups(failed []clock.Reading, w int) (label, text string) {
 		if left := len(failed) - i - 1; left > 0 {
 			rest = fmt.Sprintf(" +%d", left)
 		}
-		if ansi.StringWidth(text+more+rest) > w {
+		if ui.Cells(text+more+rest) > w {
 			return label, fmt.Sprintf("%s +%d", text, len(failed)-i)
 		}
 		text += more

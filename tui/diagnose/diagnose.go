@@ -29,6 +29,7 @@ type Screen struct {
 	asking bool // the user is asked whether to try future hours
 	copied bool // the report is in the clipboard
 	scroll ui.Scroll
+	of     *Screen // whose part this is; nil: none's
 }
 
 // run is one diagnosis.
@@ -50,7 +51,12 @@ const (
 func (s *Screen) Moving() bool { return s.running() }
 
 // running reports whether a diagnosis is under way, or about to be.
-func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
+func (s *Screen) running() bool {
+	if s.of != nil {
+		return s.of.running()
+	}
+	return s.Wire.UsedBy(s)
+}
 
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
@@ -71,11 +77,8 @@ func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll.Move(n, most) }, " ")
 	k := ui.Keys{Rows: [][]ui.Key{{fix}, {again, future}, {copies, mask}, append([]ui.Key{tab}, move...), {esc}}, Legend: s.legend()}
 	_, most := s.layOut()
-	if running {
-		k.Bar = []ui.Key{esc.As("cancel"), again, future, tab.If(most > 0)}
-	} else {
-		k.Bar = []ui.Key{fix, again, future, copies, tab.If(most > 0), esc}
-	}
+	esc = esc.As(ui.Either(running, "cancel", "back"))
+	k.Bar = []ui.Key{fix, esc, again, future, copies, tab.If(most > 0)}
 	return k
 }
 
@@ -120,6 +123,15 @@ func (s *Screen) Start(future int) tea.Cmd {
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
 
+// Begin runs a diagnosis, unless one is under way, or has ended since the handshake
+// that ended at since.
+func (s *Screen) Begin(since time.Time) tea.Cmd {
+	if s.running() || s.Report.Done && s.failure == nil && !since.After(s.began) {
+		return nil
+	}
+	return s.Start(0)
+}
+
 func (s *Screen) job() ui.Work {
 	s.began, s.failure = s.Now, nil
 	doctor := doctor.Doctor{Client: s.Config.Client, Past: scan.DefaultPast, Future: s.future}
@@ -150,7 +162,7 @@ func (s *Screen) ended(err error) {
 		s.failure = context.Canceled
 	case err != nil:
 		s.failure = err
-		s.Note("diagnosis: %s", knock.Clean(err.Error(), maxFailure))
+		s.Note("diagnosis: %s", knock.Clean(session.ErrorText(err), maxFailure))
 	default:
 		s.Note("diagnosis: %s", s.Report.Summary())
 	}
@@ -187,6 +199,14 @@ func (s *Screen) copyReport() tea.Cmd {
 // nextSection scrolls to the next section below the first line shown, or to the top.
 func (s *Screen) nextSection() {
 	_, most := s.layOut()
+	if s.Size.Wide() {
+		next := int(s.scroll) + 5
+		if int(s.scroll) >= most {
+			next = 0
+		}
+		s.scroll.Move(next-int(s.scroll), most)
+		return
+	}
 	at, next := 0, 0
 	for _, section := range s.sections() {
 		if at > int(s.scroll) && int(s.scroll) < most {

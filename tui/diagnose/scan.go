@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
@@ -46,11 +44,11 @@ func (s strip[K]) hit(own K) K {
 func cell(t ui.Theme, s scan.CellState) string {
 	switch s {
 	case scan.Hit:
-		return t.Good.Render(t.Full)
+		return t.Open.Render(t.Full)
 	case scan.Tried:
 		return t.Tried
 	}
-	return t.Dim.Render(t.Untried)
+	return t.Quiet.Render(t.Untried)
 }
 
 // draw draws a strip, with the client's own cell in brackets.
@@ -84,7 +82,7 @@ func (s *Screen) scanLines() []string {
 	out := []string{" " + ui.Fit("hours", label) + past}
 	// then appends to the last line, or begins another where that has no room.
 	then := func(gap, more string) {
-		if last := &out[len(out)-1]; ansi.StringWidth(*last+gap+more) <= s.Size.Width {
+		if last := &out[len(out)-1]; ui.Cells(*last+gap+more) <= s.Size.Width {
 			*last += gap + more
 		} else {
 			out = append(out, " "+ui.Fit("", label)+more)
@@ -98,10 +96,10 @@ func (s *Screen) scanLines() []string {
 	}
 	switch {
 	case s.future == 0 && future == "":
-		then("  ", th.Dim.Render("future not tried (F to try)"))
+		then("  ", th.Quiet.Render("future not tried (F to try)"))
 	case s.future == 0: // the hours that a clock pointed to were tried
-		if note := "  others not tried (F)"; ansi.StringWidth(out[0]+note) <= s.Size.Width {
-			out[0] += th.Dim.Render(note)
+		if note := "  others not tried (F)"; ui.Cells(out[0]+note) <= s.Size.Width {
+			out[0] += th.Quiet.Render(note)
 		}
 	}
 	ranges := newStrip(cells, s.rangeOf)
@@ -114,7 +112,7 @@ func (s *Screen) scanLines() []string {
 	if v := variants.hit(solve.AsGiven); v != solve.AsGiven {
 		line += " " + v.Words()
 	}
-	return append(out, ui.Ends(line, th.Dim.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
+	return append(out, ui.Ends(line, th.Quiet.Render(th.Full+" hit  "+th.Tried+" tried  "+th.Untried+" not yet "), s.Size.Width))
 }
 
 // rangeOf is the range of a candidate, and the zero Range for all that are unlike the

@@ -7,11 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -19,6 +17,8 @@ import (
 func (s *Screen) cardHeight() (least, most int) {
 	h := s.Size.Height
 	switch {
+	case s.Size.Wide():
+		return 4, max(4, s.Size.Body()-clocksRows-scanRows-causesRows-2)
 	case s.Size.Roomy():
 		return h/5 + 1, h / 3
 	case s.Size.Framed():
@@ -32,7 +32,7 @@ func (s *Screen) card() (p ui.Pane) {
 	th := s.Theme
 	p.Title = "verdict"
 	height, _ := s.cardHeight()
-	add := func(style lipgloss.Style, most int, text string) {
+	add := func(style ui.Style, most int, text string) {
 		for _, l := range ui.Cut(s.wrapped(text), most) {
 			p.Add(" " + style.Render(l))
 		}
@@ -44,25 +44,30 @@ func (s *Screen) card() (p ui.Pane) {
 		p.Add(" " + th.Accent.Render("y") + "  try them; any other key does not")
 	case errors.Is(s.failure, context.Canceled):
 		add(th.Strong, 1, "cancelled, no verdict")
-		add(th.Plain, 1, "r runs again")
+		add(th.Ink, 1, "r runs again")
 	case s.running():
 		p.Note = fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
 		if r.Verdict.Code == "" {
 			add(th.Strong, 1, "no verdict yet")
 		} else {
 			add(th.Strong, 1, "probably "+s.likely())
-			add(th.Plain, 2, r.Summary())
+			add(th.Ink, 2, r.Summary())
 		}
 		if !s.Size.Framed() { // without a frame there is no edge for the note
 			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
 		}
-		add(th.Plain, 2, s.doing())
-		if scan := r.Evidence.LastScan(); scan != nil {
-			add(th.Dim, height-len(p.Lines), scan.Announce)
+		add(th.Ink, 2, s.doing())
+		if s.Size.Wide() { // the checks have the announcement
+			p.Add("", s.progress(s.Size.Width-4))
+		} else if scan := r.Evidence.LastScan(); scan != nil {
+			add(th.Quiet, height-len(p.Lines), scan.Announce)
 		}
 	case s.failure != nil:
-		add(th.Bad, height-1, "not done: "+knock.Clean(s.failure.Error(), maxFailure))
-		add(th.Plain, 1, "r runs again")
+		add(th.Bad, height-1, "not done: "+knock.Clean(session.ErrorText(s.failure), maxFailure))
+		add(th.Ink, 1, "r runs again")
+	case s.began.IsZero():
+		add(th.Strong, 1, "not run yet")
+		add(th.Ink, 2, "r finds out why SSH stays shut: name, clocks, handshake, and which hour opens it")
 	case r.Done:
 		if p, _ = s.verdict(); s.paging() {
 			return p
@@ -93,7 +98,7 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 		summary, fix, least = ui.Cut(summary, 1), nil, 0
 	}
 	for _, l := range summary {
-		p.Add(" " + style.Render(l))
+		p.Add(" " + style.Bold(true).Render(l))
 	}
 	for _, l := range fix {
 		p.Add(" " + l)
@@ -101,18 +106,18 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	if offer != "" {
 		p.Add(offer)
 	}
-	if why := s.evidence(2); s.Size.Roomy() && len(why) > 0 {
+	if why := s.evidence(2); s.Size.Roomy() && !s.Size.Wide() && len(why) > 0 {
 		p.Add("")
 		p.Add(why...)
 	}
 	if others := s.otherCauses(); others != "" && len(p.Lines) < least && !s.Size.Roomy() {
-		p.Add(" " + s.Theme.Dim.Render(ui.Cut(s.wrapped(others), 1)[0]))
+		p.Add(" " + s.Theme.Quiet.Render(ui.Cut(s.wrapped(others), 1)[0]))
 	}
 	return p, whole
 }
 
 // verdictHead has the verdict's code on its frame, or without one in its first line.
-func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
+func (s *Screen) verdictHead(style ui.Style) (p ui.Pane) {
 	p.Title = "verdict"
 	p.Note = fmt.Sprintf("%s, %d s", s.likely(), int(time.Duration(s.Report.Elapsed).Round(time.Second).Seconds()))
 	const copied = "report in the clipboard (OSC 52)"
@@ -127,10 +132,10 @@ func (s *Screen) verdictHead(style lipgloss.Style) (p ui.Pane) {
 	return p
 }
 
-func (s *Screen) tone() lipgloss.Style {
+func (s *Screen) tone() ui.Style {
 	switch v := s.Report.Verdict; {
 	case v.Code.Works():
-		return s.Theme.Good
+		return s.Theme.Open
 	case v.Code == diag.Unexplained:
 		return s.Theme.Warn
 	}
@@ -174,5 +179,5 @@ func (s *Screen) fixLine() string {
 	if s.listed {
 		scope = []string{" (here and in the hosts file)", " (hosts file too)", ""}
 	}
-	return line + ui.FirstThatFits(s.Size.Width-2-ansi.StringWidth(line), scope...)
+	return line + ui.FirstThatFits(s.Size.Width-2-ui.Cells(line), scope...)
 }

@@ -21,12 +21,15 @@ func (s *Screen) View() []string {
 
 // layOut draws the screen; most is how far the part below the verdict can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
+	if s.Size.Wide() {
+		return s.wide()
+	}
 	card := s.card()
 	body := slices.Concat(s.sections()...)
-	room := s.Size.Height - 2 - len(card.Lines)
+	room := s.Size.Body() - len(card.Lines)
 	framed := s.Size.Framed()
 	if framed {
-		room -= 3 // the frame, and an empty line above the keys
+		room -= 2 // the frame
 	}
 	if paging := s.paging(); paging || len(body) > room {
 		if !framed {
@@ -34,7 +37,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 		}
 		var where string
 		body, where, most = s.scroll.Window(body, room)
-		card.Foot = s.Theme.Dim.Render(where + ": tab, up, down")
+		card.Foot = s.Theme.Quiet.Render(where + ": tab, up, down")
 		if paging {
 			most = max(most, 1) // so that the user can scroll back to the whole card
 		}
@@ -186,7 +189,7 @@ func (s *Screen) checkLines() (out []string) {
 		if i+rows < len(ids) {
 			line += s.check(ids[i+rows], 10, s.Size.Width-left-14)
 		} else {
-			line += th.Dim.Render(th.Yes + " ok  ! warn  " + th.No + " fail  - skipped  " + th.Wait + " not begun")
+			line += th.Quiet.Render(th.Yes + " ok  ! warn  " + th.No + " fail  - skipped  " + th.Wait + " not begun")
 		}
 		out = append(out, line)
 	}
@@ -200,16 +203,16 @@ func (s *Screen) check(id string, name, w int) string {
 	if c.Status == diag.Running && !s.running() {
 		c.Status, c.Code = diag.Skipped, diag.EndedEarly
 	}
-	mark, style, text := th.Wait, th.Dim, th.Plain
+	mark, style, text := th.Wait, th.Quiet, th.Ink
 	switch c.Status {
 	case diag.OK:
-		mark, style = th.Yes, th.Good
+		mark, style = th.Yes, th.Open
 	case diag.Warn:
 		mark, style = "!", th.Warn
 	case diag.Fail:
 		mark, style = th.No, th.Bad
 	case diag.Skipped:
-		mark, text = "-", th.Dim
+		mark, text = "-", th.Quiet
 	case diag.Running:
 		mark, style = ">", th.Accent
 	}

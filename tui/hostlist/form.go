@@ -25,6 +25,10 @@ const (
 	fieldCount
 )
 
+// introduction stands above the form at the first start.
+const introduction = "A server to knock at. Its gate opens SSH, for seconds, to an address that knocks five ports in order; " +
+	"the secret, the same on both sides, makes new ports each hour. esc, then i, imports an old script; rapport demo shows it all without a server."
+
 // stores are the places where a form puts a secret.
 var stores = [...]hosts.SecretSource{hosts.InFile, hosts.InKeyring}
 
@@ -184,8 +188,9 @@ func (f *form) complete() (r formResult, field int, err error) {
 // lines draws the form in w cells.
 func (f *form) lines(th ui.Theme, w int) (out []string) {
 	labels := [fieldCount]string{"name", "address", "ssh port", "range", "secret", "store it in"}
-	if f.first {
-		out = append(ui.Paragraph(th.Plain, "A server to knock at: its name, its range, and the secret that it shares with you. esc, then i, imports an old script instead.", "   ", w-1), "")
+	const introWidth = 58 // where the fields fit below it
+	if f.first && w >= introWidth {
+		out = append(ui.Paragraph(th.Ink, introduction, "   ", w-1), "")
 	}
 	for i := range fieldCount {
 		mark, label := "  ", ui.Fit(labels[i], 12)
@@ -198,7 +203,7 @@ func (f *form) lines(th ui.Theme, w int) (out []string) {
 		}
 		out = append(out, " "+mark+label+text)
 		if i == fieldSecret {
-			out = append(out, ui.Paragraph(th.Dim, f.strength(), ui.Fit("", 15), w-1)...)
+			out = append(out, ui.Paragraph(th.Quiet, f.strength(), ui.Fit("", 15), w-1)...)
 		}
 	}
 	return append(append(out, ""), ui.Paragraph(th.Bad, f.failure, "   ", w-1)...)

@@ -1,13 +1,11 @@
-// Package hostlist is the Hosts screen: the list of servers with the result of the
-// last handshake, the form that adds or edits one, the import of an old script, and
-// the field for a secret that is stored nowhere.
+// Package hostlist is the Overview: the servers of the hosts file with their states
+// and their last handshakes, knocked and probed side by side; the form that adds or
+// edits one, the import of an old script, and the field for a secret that is stored
+// nowhere.
 package hostlist
 
 import (
 	"cmp"
-	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -35,20 +34,71 @@ const (
 	unlocking      // the secret of a server that stores none is typed
 )
 
+// order is how the list is sorted.
+type order int
+
+const (
+	asWritten order = iota
+	byName
+	byLast
+	orders // how many there are
+)
+
+// String names the order.
+func (o order) String() string { return [...]string{"the hosts file", "name", "last handshake"}[o] }
+
+// Server is what the list knows of a server that was opened.
+type Server interface {
+	State() (words string, tone session.Tone)  // empty: nothing happened yet
+	Left() (left time.Duration, share float64) // of the window
+	Hours() [3]string                          // the last, this and the next, with their ports
+	Past() []hosts.Handshake                   // with it, the oldest first
+	Handshake() tea.Cmd                        // begins one
+	Check() tea.Cmd                            // probes without a knock
+	Moving() bool
+	SetHost(hosts.Host) // changes its entry
+}
+
+// then is what follows when a secret was read.
+type then int
+
+const (
+	thenOpen then = iota
+	thenKnock
+	thenProbe
+	thenDiagnose
+)
+
 // Screen is the list of servers, the form for one of them, or a text field.
 type Screen struct {
 	*session.Session
-	step    step
-	all     []hosts.Host // of the hosts file
-	results map[string]hosts.Result
-	filter  string
-	cursor  int
-	broken  string // why the hosts file cannot be read
-	failure string
-	notice  string
-	form    form
-	input   textinput.Model // of the filter, of importing and of unlocking
-	asked   hosts.Host      // the server whose secret is being read
+	Find     func(hosts.Host, knock.Secret) Server // opens a server, but does not show it
+	At       func(name string) Server              // an opened server, or nil
+	step     step
+	order    order
+	all      []hosts.Host                 // of the hosts file
+	readings int                          // of it
+	past     map[string][]hosts.Handshake // by name
+	listed   listed                       // what shown returned last
+	marked   map[string]bool              // by name
+	queue    []hosts.Host                 // whose secrets are to be read next
+	then     then                         // what follows for them
+	filter   string
+	cursor   int
+	broken   string // why the hosts file cannot be read
+	failure  string
+	notice   string
+	form     form
+	input    textinput.Model // of the filter, of importing and of unlocking
+	asked    hosts.Host      // the server whose secret is being read
+}
+
+// listed is a list with what it was made from.
+type listed struct {
+	filter string
+	order  order
+	of     int // the reading of the hosts file
+	hosts  []hosts.Host
 }
 
 // Begin shows the list once it was loaded, or the form where it is empty.
@@ -60,7 +110,9 @@ func (s *Screen) Begin() {
 }
 
 // Header implements [session.Screen].
-func (s *Screen) Header() (about string, at time.Time) { return "", s.Now }
+func (s *Screen) Header() (about string, at time.Time) {
+	return s.Theme.Strong.Render(phrase.Plural(len(s.all), "server")), s.Now
+}
 
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
@@ -91,7 +143,13 @@ func (s *Screen) listKeys() ui.Keys {
 		}
 	}
 	now := func(f func()) func() tea.Cmd { return do(ui.Act(f)) }
-	open := ui.NewKey("enter", "open", "open the selected server", do(func() tea.Cmd { return s.unlock(h) }), "k", " ").If(any)
+	open := ui.NewKey("enter", "open", "open the selected server", do(func() tea.Cmd { return s.unlock(thenOpen, h) })).If(any)
+	knocks := ui.NewKey("k", "knock", "knock at the marked ones, or the selected one", do(func() tea.Cmd { return s.unlock(thenKnock, s.chosen()...) })).If(any)
+	probe := ui.NewKey("p", "probe", "probe them without a knock", do(func() tea.Cmd { return s.unlock(thenProbe, s.chosen()...) })).If(any)
+	diagnose := ui.NewKey("d", "diagnose", "diagnose why the selected one stays shut", do(func() tea.Cmd { return s.unlock(thenDiagnose, h) })).If(any)
+	mark := ui.NewKey(" ", "mark", "mark the selected one", now(func() { s.mark(h.Name) })).If(any)
+	mark.SetHelp("space", "mark")
+	sort := ui.NewKey("o", "sort", "sort by the file, by name, by the last handshake", now(func() { s.order = (s.order + 1) % orders }))
 	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.cursor = max(0, min(s.cursor+by, len(s.shown())-1)) })
 	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
@@ -99,13 +157,21 @@ func (s *Screen) listKeys() ui.Keys {
 	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
 	remove := ui.NewKey("x", "remove", "remove the selected one (asks first)", now(func() { s.step = removing }), "delete").If(any)
 	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
-	k := ui.Keys{Rows: [][]ui.Key{{open}, move, {filter, clear}, {add}, {edit}, {imports}, {remove}}}
-	k.Bar = []ui.Key{open, add, edit, imports, remove, filter}
+	k := ui.Keys{Rows: [][]ui.Key{{open}, {knocks, probe}, {diagnose}, {mark}, move, {filter, clear}, {sort}, {add}, {edit}, {imports}, {remove}}}
+	k.Bar = []ui.Key{open, knocks, probe, diagnose, mark, filter, sort, add, edit, remove, imports}
 	return k
 }
 
 // forget drops the last message, and the server whose secret is being read.
 func (s *Screen) forget() { s.failure, s.notice, s.asked = "", "", hosts.Host{} }
+
+// Moving implements [session.Screen].
+func (s *Screen) Moving() bool {
+	return slices.ContainsFunc(s.all, func(h hosts.Host) bool {
+		server := s.At(h.Name)
+		return server != nil && server.Moving()
+	})
+}
 
 // Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
@@ -169,7 +235,10 @@ func (s *Screen) importScript() {
 	s.edit(newForm(h, false, script.Secret))
 }
 
-// Reload reads the hosts file and the results again.
+// Hosts are the servers of the list, as the hosts file has them.
+func (s *Screen) Hosts() []hosts.Host { return slices.Clone(s.all) }
+
+// Reload reads the hosts file and the history again.
 func (s *Screen) Reload() {
 	file, err := hosts.Load(s.Config.HostsPath)
 	if s.broken = ""; err != nil {
@@ -177,61 +246,60 @@ func (s *Screen) Reload() {
 		return
 	}
 	s.all = file.Hosts()
-	s.results = hosts.LoadResults(s.Config.ResultsPath)
+	s.readings++
+	s.past = map[string][]hosts.Handshake{}
+	if s.Config.HistoryPath == "" {
+		return
+	}
+	past := hosts.LoadHistory(s.Config.HistoryPath)
+	for _, h := range s.all {
+		s.past[h.Name] = past[h.Identity()]
+	}
 }
 
-func (s *Screen) save() tea.Cmd {
-	r, field, err := s.form.complete()
-	if err != nil {
-		s.form.failure = err.Error()
-		s.form.to(field)
-		return nil
+// Undone shows the list as it is after a change was taken back.
+func (s *Screen) Undone(msg session.Undone) {
+	if s.step != listing {
+		return
 	}
-	path, old := s.Config.HostsPath, s.form.old
-	var h hosts.Host
-	if old == nil {
-		h, err = hosts.Add(s.Ctx, path, r.host, r.secret, r.store)
+	s.forget()
+	s.Reload()
+	if s.notice = "undone: " + msg.What; msg.Err != nil {
+		s.failure = msg.Err.Error()
+	}
+}
+
+func (s *Screen) mark(name string) {
+	if s.marked == nil {
+		s.marked = map[string]bool{}
+	}
+	if s.marked[name] {
+		delete(s.marked, name)
 	} else {
-		h, err = hosts.Edit(s.Ctx, path, old.Name, func(now hosts.Host) (hosts.Host, error) { return r.apply(now, *old), nil }, r.secret, r.store)
+		s.marked[name] = true
 	}
-	if err != nil {
-		s.form.failure = err.Error()
-		return nil
-	}
-	s.step, s.filter = listing, ""
-	s.Reload()
-	s.cursor = max(0, slices.IndexFunc(s.all, func(other hosts.Host) bool { return other.Name == h.Name }))
-	if !r.secret.IsZero() {
-		s.notice = "the secret of " + h.Name + " is in " + cmp.Or(h.Secret.Path, "the keyring") + "; the server needs the same"
-	}
-	if old == nil {
-		return s.unlock(h)
-	}
-	return nil
+	s.cursor = min(s.cursor+1, len(s.shown())-1)
 }
 
-func (s *Screen) remove() {
-	s.step = listing
-	h, ok := s.selected()
-	if !ok {
-		return
+// chosen are the marked servers, or the selected one.
+func (s *Screen) chosen() (out []hosts.Host) {
+	for _, h := range s.shown() {
+		if s.marked[h.Name] {
+			out = append(out, h)
+		}
 	}
-	err := hosts.Update(s.Ctx, s.Config.HostsPath, func(e *hosts.Editor) error { return e.Remove(h.Name) })
-	if err != nil {
-		s.failure = err.Error()
-		return
+	if h, ok := s.selected(); ok && out == nil {
+		out = append(out, h)
 	}
-	s.Reload()
-	s.notice = fmt.Sprintf("removed %s; its secret stays where it is stored", h.Name)
+	return out
 }
 
 // View implements [session.Screen].
 func (s *Screen) View() []string {
-	w, h := s.Size.Width-2, s.Size.Height-4
 	p := ui.Pane{Note: s.Config.HostsPath}
 	switch s.step {
 	case editing:
-		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, w)
+		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, s.Size.Width-2)
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
@@ -240,10 +308,7 @@ func (s *Screen) View() []string {
 	case unlocking:
 		p = s.question("the secret of "+s.asked.Name, "secret")
 	default:
-		p.Title, p.Lines = "hosts", s.lines(w, h)
-		if s.Size.Framed() {
-			p.Fill(h)
-		}
+		return s.overview()
 	}
 	return s.Frame(p)
 }
@@ -253,67 +318,4 @@ func (s *Screen) question(title, label string) ui.Pane {
 	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + s.input.View(), ""}}
 	p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	return p
-}
-
-// Unlocked is the event that a server's secret has been read, or could not be.
-type Unlocked struct {
-	host   hosts.Host
-	secret knock.Secret
-	err    error
-}
-
-// unlock reads the secret of a server. A secret_command gets the terminal, since it
-// may ask for a passphrase; any other secret is read while the list is shown.
-func (s *Screen) unlock(h hosts.Host) tea.Cmd {
-	ctx := s.Ctx
-	s.asked = h
-	var secret knock.Secret
-	read := func() (err error) {
-		secret, err = h.ReadSecret(ctx)
-		return err
-	}
-	done := func(err error) tea.Msg { return Unlocked{h, secret, err} }
-	if h.Secret.Source() != hosts.FromCommand {
-		return func() tea.Msg { return done(read()) }
-	}
-	return ui.Exec(func() error {
-		fmt.Printf("rapport: reading the secret of %s with its secret_command\n", h.Name)
-		return read()
-	}, done)
-}
-
-// typedSecret opens the server with the secret that was typed.
-func (s *Screen) typedSecret() tea.Cmd {
-	secret, err := knock.ParseSecret(strings.TrimSpace(s.input.Value()))
-	if err != nil {
-		s.failure = err.Error()
-		return nil
-	}
-	return s.unlocked(Unlocked{s.asked, secret, nil})
-}
-
-// unlocked opens a server whose secret has been read, or asks for the secret.
-func (s *Screen) unlocked(msg Unlocked) tea.Cmd {
-	if s.step != listing && s.step != unlocking || s.asked.Name != msg.host.Name {
-		return nil // the user has left that server
-	}
-	switch {
-	case errors.Is(msg.err, hosts.ErrNoSecret):
-		s.ask(unlocking, ui.NewSecretInput(50, 4096))
-		return textinput.Blink
-	case errors.Is(msg.err, context.Canceled):
-		s.asked = hosts.Host{}
-		return nil
-	case msg.err != nil:
-		s.step, s.failure, s.asked = listing, msg.err.Error(), hosts.Host{}
-		return nil
-	}
-	notice := s.notice
-	s.step = listing
-	s.forget()
-	cmd := s.Use(msg.host, msg.secret)
-	if notice != "" {
-		s.Note("%s", notice)
-	}
-	return cmd
 }

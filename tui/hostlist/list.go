@@ -1,6 +1,7 @@
 package hostlist
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -8,18 +9,51 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
+	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
+	"rapport/tui/activity"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// shown returns the servers that match the filter.
+// shown returns the servers that match the filter, sorted.
 func (s *Screen) shown() []hosts.Host {
+	l := &s.listed
+	// The last handshakes change without a reading.
+	if l.of != s.readings || l.filter != s.filter || l.order != s.order || s.order == byLast {
+		*l = listed{s.filter, s.order, s.readings, s.sorted()}
+	}
+	return l.hosts
+}
+
+func (s *Screen) sorted() []hosts.Host {
 	filter := strings.ToLower(s.filter)
-	return slices.DeleteFunc(slices.Clone(s.all), func(h hosts.Host) bool {
+	all := slices.DeleteFunc(slices.Clone(s.all), func(h hosts.Host) bool {
 		return !strings.Contains(strings.ToLower(h.Name+" "+h.Address), filter)
 	})
+	switch s.order {
+	case byName:
+		slices.SortStableFunc(all, func(a, b hosts.Host) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	case byLast:
+		slices.SortStableFunc(all, func(a, b hosts.Host) int { return cmp.Compare(s.lastAt(b), s.lastAt(a)) })
+	}
+	return all
+}
+
+func (s *Screen) lastAt(h hosts.Host) int64 {
+	if all := s.history(h); len(all) > 0 {
+		return all[len(all)-1].At.UnixNano()
+	}
+	return 0
+}
+
+// history returns the handshakes with a server, those of this run too.
+func (s *Screen) history(h hosts.Host) []hosts.Handshake {
+	if server := s.At(h.Name); server != nil {
+		return server.Past()
+	}
+	return s.past[h.Name]
 }
 
 func (s *Screen) selected() (hosts.Host, bool) {
@@ -29,6 +63,39 @@ func (s *Screen) selected() (hosts.Host, bool) {
 	}
 	s.cursor = min(max(s.cursor, 0), len(shown)-1)
 	return shown[s.cursor], true
+}
+
+// Beside counts the servers at the right of the tabs.
+func (s *Screen) Beside() string {
+	text := phrase.Plural(len(s.all), "server")
+	if n := len(s.shown()); n != len(s.all) {
+		text = fmt.Sprintf("%d of %d servers", n, len(s.all))
+	}
+	if n := len(s.marked); n > 0 {
+		text += fmt.Sprintf(", %d marked", n)
+	}
+	return text
+}
+
+// overview draws the list, beside it the chosen server, below it what happened.
+func (s *Screen) overview() []string {
+	w, h := s.Size.Width, s.Size.Body()
+	if !s.Size.Framed() {
+		return s.lines(w, h)
+	}
+	below := min(max(h/3, 6), 14)
+	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath, Foot: "sorted by " + s.order.String()}
+	activityBox := s.Theme.Box(w, below, ui.Pane{Title: "activity", Note: "all servers", Lines: activity.Lines(s.Theme, s.Log, w-3, below-2, true)})
+	if !s.Size.Wide() {
+		p.Lines = s.lines(w-2, h-below-2)
+		return append(s.Theme.Box(w, h-below, p), activityBox...)
+	}
+	const right = 42
+	edge := s.Theme.Accent
+	middle := min(len(s.shown()), 6) + 4
+	top := h - below - middle
+	p.Edge, p.Lines = &edge, s.lines(w-right-2, top-2)
+	return slices.Concat(ui.Beside(s.Theme.Box(w-right, top, p), s.detail(right, top), w-right), s.dayBox(w, middle), activityBox)
 }
 
 // lines draws the list in w cells and h lines.
@@ -41,18 +108,11 @@ func (s *Screen) lines(w, h int) (out []string) {
 		out = append(out, " filter: "+th.Accent.Render(s.filter))
 	}
 	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
-	notice := s.notice
-	if notice == "" && s.asked.Name != "" {
-		notice = "reading the secret of " + s.asked.Name + "; esc cancels"
-	}
-	foot := ui.Paragraph(th.Plain, notice, " ", w-1)
-	switch sel, ok := s.selected(); {
-	case s.step == removing && ok:
-		foot = ui.Paragraph(th.Bad, fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), " ", w-1)
-	case s.failure != "":
-		foot = ui.Paragraph(th.Bad, s.failure, " ", w-1)
-	}
+	foot := s.foot(w)
 	shown := s.shown()
+	if len(shown) > 0 && h > 5 {
+		out = append(out, th.Faint.Render(s.columns(w).head()))
+	}
 	room := max(1, h-len(out)-len(foot))
 	first := max(0, min(s.cursor-room/2, len(shown)-room))
 	for i := first; i < len(shown) && i < first+room; i++ {
@@ -60,47 +120,182 @@ func (s *Screen) lines(w, h int) (out []string) {
 	}
 	switch {
 	case len(shown) == 0 && len(s.all) > 0:
-		out = append(out, th.Dim.Render(" no server matches"))
+		out = append(out, th.Quiet.Render(" no server matches"))
 	case len(s.all) == 0 && s.broken == "":
 		out = append(out, " no servers yet: a adds one, i imports an old script")
+	}
+	for len(out) < h-len(foot) {
+		out = append(out, "")
 	}
 	return append(out, foot...)
 }
 
-// line draws one server: its name, its address, and how the last handshake ended.
-func (s *Screen) line(h hosts.Host, selected bool, w int) string {
-	th := s.Theme
-	// Names and addresses share half of the width beyond 80 cells.
-	spare := max(0, w-ui.FramedWidth+2)
-	named, column := 19+spare/4, 26+spare/4
-	if w < ui.FramedWidth-2 {
-		named, column = 16, 18
+// foot is what was said last, or is asked.
+func (s *Screen) foot(w int) []string {
+	th, notice := s.Theme, s.notice
+	if notice == "" && s.asked.Name != "" {
+		notice = "reading the secret of " + s.asked.Name + "; esc cancels"
 	}
-	mark, name := "  ", ui.Fit(ansi.Truncate(h.Name, named-1, "~"), named)
-	if selected {
-		mark, name = "> ", th.Strong.Render(name)
+	switch sel, ok := s.selected(); {
+	case s.step == removing && ok:
+		return ui.Paragraph(th.Bad, fmt.Sprintf("remove %s from the hosts file? y removes it, any other key does not", sel.Name), " ", w-1)
+	case s.failure != "":
+		return ui.Paragraph(th.Bad, s.failure, " ", w-1)
 	}
-	where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
-	line := " " + mark + name + ui.Fit(ansi.Truncate(where, column-1, "~"), column)
-	r, known := s.results[h.Name]
-	since := ago(s.Now.Sub(r.At))
-	switch {
-	case !known:
-		return line + th.Dim.Render("not tried")
-	case r.Opened:
-		return line + th.Good.Render("opened ") + since
-	}
-	return ui.Fit(line+th.Warn.Render("not opened ")+ui.Fit(since, 13)+th.Dim.Render(r.Summary), w)
+	return ui.Paragraph(th.Ink, notice, " ", w-1)
 }
 
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h ago", int(d.Hours()))
+// columns are the widths of a row's parts in cells; zero is left out.
+type columns struct{ name, address, state, spark, took int }
+
+func (s *Screen) columns(w int) columns {
+	c := columns{name: 14, state: w - 18}
+	if w >= 56 {
+		c = columns{name: 14, address: 20, state: w - 38}
 	}
-	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	if w >= 76 {
+		spare := w - 76
+		c = columns{name: 12 + spare/4, address: 16 + spare/4, state: 20 + spare/4, spark: 16, took: 8}
+	}
+	return c
+}
+
+func (c columns) head() string {
+	head := "    " + ui.Fit("name", c.name) + ui.Fit("address", c.address)
+	if c.address == 0 {
+		head = "    " + ui.Fit("name", c.name)
+	}
+	head += ui.Fit("state", c.state)
+	if c.spark > 0 {
+		head += ui.Fit("last 16", c.spark+1) + "banner"
+	}
+	return head
+}
+
+// line draws one server: its name, its address, its state, and its last handshakes.
+func (s *Screen) line(h hosts.Host, selected bool, w int) string {
+	th, c := s.Theme, s.columns(w)
+	lead := " "
+	if selected {
+		lead = th.Accent.Render(">")
+	}
+	sign, words, style := s.state(h)
+	mark := style.Render(th.Mark(sign))
+	if s.marked[h.Name] {
+		mark = th.Accent.Render("*")
+	}
+	name := ui.Fit(ui.Truncate(h.Name, c.name-1), c.name)
+	if selected {
+		name = th.Strong.Render(name)
+	}
+	line := lead + ui.Fit(" "+mark, 3) + name
+	if c.address > 0 {
+		where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
+		line += th.Quiet.Render(ui.Fit(ui.Truncate(where, c.address-1), c.address))
+	}
+	line += style.Render(ui.Fit(ui.Truncate(words, c.state-1), c.state))
+	if c.spark > 0 {
+		line += ui.Fit(s.spark(h, c.spark), c.spark+1) + s.took(h)
+	}
+	if selected {
+		return th.Choose(line, w)
+	}
+	return ui.Fit(line, w)
+}
+
+// spark draws the last handshakes with a server: time to banner, or a cross.
+func (s *Screen) spark(h hosts.Host, n int) string {
+	all := s.history(h)
+	last := all[max(0, len(all)-n):]
+	var values []float64
+	for _, one := range last {
+		v := one.Took
+		if !one.Opened {
+			v = -1
+		}
+		values = append(values, v)
+	}
+	median := float64(hosts.Summarize(last).Median) / float64(time.Millisecond)
+	return s.Theme.Faint.Render(strings.Repeat(s.Theme.Wait, n-len(last))) + s.Theme.Spark(values, median, 1)[0]
+}
+
+func (s *Screen) took(h hosts.Host) string {
+	if r := hosts.Summarize(s.history(h)); r.Opened > 0 {
+		return ui.Duration(r.Median)
+	}
+	return s.Theme.Faint.Render("-")
+}
+
+// state is a server's state in a sign and a few words.
+func (s *Screen) state(h hosts.Host) (sign, words string, style ui.Style) {
+	th := s.Theme
+	if server := s.At(h.Name); server != nil {
+		words, tone := server.State()
+		switch {
+		case words == "":
+		case tone == session.Good:
+			return th.Dot, words, th.Open
+		case tone == session.Bad:
+			return th.No, words, th.Bad
+		default:
+			return th.Ring, words, th.Accent
+		}
+	}
+	all := s.history(h)
+	if len(all) == 0 {
+		return th.Wait, "not tried", th.Quiet
+	}
+	last := all[len(all)-1]
+	since := session.Ago(s.Now.Sub(last.At)) + " ago"
+	if last.Opened {
+		return th.Ring, "opened " + since, th.Ink
+	}
+	return th.No, strings.TrimSpace(string(last.State) + " " + since), th.Warn
+}
+
+// detail draws the chosen server.
+func (s *Screen) detail(w, h int) []string {
+	host, ok := s.selected()
+	if !ok {
+		return s.Theme.Box(w, h, ui.Pane{Title: "no server"})
+	}
+	th := s.Theme
+	p := ui.Pane{Title: host.Name, Note: "enter opens"}
+	_, words, style := s.state(host)
+	p.Add("", "  "+style.Bold(true).Render(words), "")
+	if server := s.At(host.Name); server != nil {
+		if left, share := server.Left(); left > 0 {
+			p.Lines[1] += fmt.Sprintf("  shuts in %.1f s", left.Seconds())
+			p.Lines[2] = "  " + th.TimeLeft(share, w-8)
+		}
+		for i, l := range server.Hours() {
+			style := []ui.Style{th.Past, th.Strong, th.Next}[i]
+			p.Add("  " + style.Render(l))
+		}
+		p.Add("")
+	}
+	add := func(what, text string) { p.Add("  " + th.Quiet.Render(ui.Fit(what, 9)) + text) }
+	record := hosts.Summarize(s.history(host))
+	if record.Handshakes > 0 {
+		add("opened", fmt.Sprintf("%d of %d, %.0f %%", record.Opened, record.Handshakes, 100*record.Share()))
+	}
+	if record.Opened > 0 {
+		add("banner", fmt.Sprintf("median %s, worst %s", ui.Duration(record.Median), ui.Duration(record.Worst)))
+	}
+	add("address", fmt.Sprintf("%s:%d", host.Lookup(), host.SSHPort))
+	add("range", host.Range.String())
+	add("skew", cmp.Or(strings.TrimPrefix(ui.Signed(host.Skew), "0s"), "0"))
+	add("window", ui.Duration(cmp.Or(host.Window, knock.DefaultWindow)))
+	add("secret", secretWords[host.Secret.Source()])
+	for i, l := range p.Lines {
+		if ui.Cells(l) > w-3 {
+			p.Lines[i] = ui.Truncate(l, w-3)
+		}
+	}
+	return th.Box(w, h, p)
+}
+
+var secretWords = map[hosts.SecretSource]string{
+	hosts.FromCommand: "from a command", hosts.InFile: "in a file", hosts.InKeyring: "in the keyring",
+	hosts.Inline: "in the hosts file", hosts.NoSecret: "asked for",
 }

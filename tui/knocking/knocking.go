@@ -40,12 +40,29 @@ type Screen struct {
 	// opened is when an earlier handshake opened SSH, if its window was still open
 	// when the newest one began; zero otherwise.
 	opened  time.Time
-	Failure error // why the newest job could not be done; context.Canceled: the user ended it
+	Failure error     // why the newest job could not be done; context.Canceled: the user ended it
+	ended   time.Time // when the newest handshake ended
+	// sshEndedAt is when ssh gave the terminal back, zero if something came after it.
+	sshEndedAt time.Time
+	sshLasted  time.Duration
+	sshFailure string // how it ended, empty if well
+}
+
+// Ended returns when the newest handshake ended, zero for none.
+func (s *Screen) Ended() time.Time { return s.ended }
+
+// secretWords says where the secret is stored, and how strong it is.
+func (s *Screen) secretWords() string {
+	where := map[hosts.SecretSource]string{
+		hosts.FromCommand: "from a command", hosts.InFile: "in a file", hosts.InKeyring: "in the keyring", hosts.Inline: "in the hosts file",
+	}[s.Host.Secret.Source()]
+	if where == "" {
+		where = "typed"
+	}
+	return where + ", " + hosts.Estimate(s.Target.Secret, s.Target.Range).Summary()
 }
 
 const (
-	// hourChangeIsNear is how long before the hour change the key bar offers to wait for it.
-	hourChangeIsNear = 5 * time.Minute
 	// refreshDelay is how long after the hour change a handshake waits: the server may
 	// be refreshing its rules.
 	refreshDelay = 2 * time.Second
@@ -60,35 +77,33 @@ func (s *Screen) Keys() ui.Keys {
 	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(Probing))
 	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
-	wait := ui.NewKey("w", "wait for the hour", "wait for the next hour, then knock", ui.Act(s.wait))
-	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnose))
+	wait := ui.NewKey("w", "at the hour", "wait for the next hour, then knock", ui.Act(s.wait))
+	diagnose := ui.NewKey("d", "diagnose", "diagnose why it stays shut", open(session.ToDiagnosis))
 	rules := ui.NewKey("c", "rules", "its rules", open(session.ToRules))
-	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToHosts)).If(s.Config.HostsPath != "")
+	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToOverview)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
-	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {probe}, {ssh}, {wait}, {diagnose, rules}, {list}, {mask, copies}, {cancel}}}
+	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {ssh}, {probe}, {wait}, {diagnose, rules}, {list}, {mask, copies}, {cancel}}}
 	k.Legend = [][2]string{
 		{"silent", "no answer, as a real gate has it"},
+		{"received", "the demo's gate accepts a knock to see it"},
 		{"refused", "a RST: something rejects the knock"},
-		{"unreachable", "an ICMP error, or no route to host"},
+		{"ICMP", "unreachable: an ICMP error, or no route to host"},
 		{"open", "something accepts it, which no gate does"},
 		{"=", "this port occurs twice in its hour"},
 	}
-	idle := s.Wire.Job == nil
-	if !idle || s.WaitFor != nil {
-		knocks = knocks.As("again")
-	} else {
-		cancel = cancel.If(false)
-	}
-	wait = wait.If(s.Hour().End().Sub(s.Now.Add(s.Target.Skew)) < hourChangeIsNear)
-	k.Bar = []ui.Key{cancel, knocks, ssh, wait, diagnose, rules, list, mask, probe.If(idle), copies}
+	busy := s.Wire.Job != nil || s.WaitFor != nil
+	cancel = cancel.If(busy)
+	k.Bar = []ui.Key{knocks, ssh, probe, diagnose, rules, list, cancel, wait, mask, copies}
 	return k
 }
 
 // Moving implements [session.Screen].
-func (s *Screen) Moving() bool { return s.Stage != Idle || s.windowLeft() > 0 }
+func (s *Screen) Moving() bool {
+	return s.Stage != Idle || s.windowLeft() > 0 || s.Report != nil && s.replayed() < knock.Knocks
+}
 
 // Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) tea.Cmd {
@@ -104,9 +119,11 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		s.Report = &msg.Report
 		s.happened(msg)
 	case session.JobEnded:
-		s.ended(msg.Err)
+		s.jobEnded(msg.Err)
 	case sshEnded:
-		s.sshEnded(msg)
+		if msg.of == s {
+			s.sshEnded(msg)
+		}
 	case session.Applied:
 		switch {
 		case msg.Name != s.Host.Name: // the user has gone elsewhere
@@ -154,6 +171,9 @@ func (s *Screen) job(st Stage) ui.Work {
 		options.RTT = r.RoundTrip()
 	}
 	s.Stage, s.Failure, s.probe = st, nil, nil
+	if st != Resolving {
+		s.sshEndedAt = time.Time{}
+	}
 	if st == Knocking {
 		s.opened = s.stillOpenSince()
 		s.Report = nil
@@ -180,32 +200,39 @@ func (s *Screen) job(st Stage) ui.Work {
 	}
 }
 
-// ended notes how a job ended.
-func (s *Screen) ended(err error) {
+// jobEnded notes how a job ended.
+func (s *Screen) jobEnded(err error) {
 	knocked := s.Stage == Knocking || s.Stage == AwaitingSSH
 	s.Stage = Idle
+	if knocked {
+		s.ended = s.Now
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		s.Failure = context.Canceled
 		s.Note("cancelled")
 	case err != nil:
 		s.Failure = err
-		s.Note("%v", err)
+		s.NoteAs(session.Bad, "%s", session.ErrorText(err))
 		if knocked {
-			s.store(false, err.Error())
+			s.store(knock.Report{})
 		}
 	case knocked && s.Report != nil:
-		s.store(s.Report.Opened, s.summary())
+		s.store(*s.Report)
 	}
 }
 
-func (s *Screen) store(opened bool, summary string) {
-	if s.Config.ResultsPath == "" {
+// store adds a handshake to the history.
+func (s *Screen) store(r knock.Report) {
+	h := hosts.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
+	if r.Opened {
+		h.Took = float64(max(r.SSH.Read, r.SSH.Connect)) / float64(time.Millisecond)
+	}
+	if s.History = append(s.History, h); s.Config.HistoryPath == "" {
 		return
 	}
-	r := hosts.Result{At: s.Now.UTC(), Opened: opened, Summary: summary}
-	if err := hosts.SaveResult(s.Config.ResultsPath, s.Host.Name, r); err != nil {
-		s.Note("%v", err)
+	if err := hosts.SaveHandshake(s.Config.HistoryPath, h); err != nil {
+		s.NoteAs(session.Bad, "%v", err)
 	}
 }
 
@@ -220,8 +247,6 @@ func (s *Screen) happened(e knock.Event) {
 	case knock.AttemptStarted:
 		if s.Stage = Knocking; e.Attempt == 0 {
 			s.began = s.Now
-		} else {
-			s.Note("still shut, attempt %d with %s between knocks", e.Attempt+1, ui.Duration(time.Duration(e.Report.Attempts[e.Attempt].Gap)))
 		}
 	case knock.ProbeStarted:
 		s.Stage = AwaitingSSH
@@ -247,10 +272,10 @@ func (s *Screen) finished(r knock.Report) {
 	}
 	if knocks := r.Attempts[n-1].Knocks; r.Opened && len(knocks) > 0 {
 		took := time.Duration(knocks[len(knocks)-1].Sent - r.Attempts[0].Knocks[0].Sent)
-		s.Note("sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
+		s.NoteAs(session.Good, "sent in %s, SSH answered after %s", ms(took), ms(time.Duration(r.SSH.Read)))
 		return
 	}
-	s.Note("SSH %s after %s; d finds out why", r.SSH.State, phrase.Plural(n, "attempt"))
+	s.NoteAs(session.Bad, "SSH %s after %s; d finds out why", r.SSH.State, phrase.Plural(n, "attempt"))
 }
 
 // answers notes which answers an attempt's knocks got, if any.
@@ -260,6 +285,9 @@ func (s *Screen) answers(a knock.Attempt) {
 		count[k.Answer]++
 	}
 	for _, answer := range []knock.Answer{knock.Open, knock.Refused, knock.Unreachable} {
+		if s.Config.Demo && answer == knock.Open {
+			continue
+		}
 		if n := count[answer]; n > 0 {
 			s.Note("%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
 		}

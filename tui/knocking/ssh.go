@@ -14,11 +14,17 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/muesli/cancelreader"
 
+	"rapport/knock/phrase"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
 // sshEnded says that ssh has ended and the terminal is free.
-type sshEnded struct{ err error }
+type sshEnded struct {
+	of     *Screen
+	err    error
+	lasted time.Duration
+}
 
 // ssh runs ssh through the gate on the terminal.
 func (s *Screen) ssh() tea.Cmd {
@@ -28,24 +34,43 @@ func (s *Screen) ssh() tea.Cmd {
 	}
 	cmd, err := s.Config.SSH(s.Ctx, s.Host, s.Target.Secret)
 	if err != nil {
-		s.Note("%v", err)
+		s.NoteAs(session.Bad, "%s", session.ErrorText(err))
 		return nil
 	}
 	s.Note("ssh is running in this terminal")
 	ctx := s.Ctx
-	return ui.Exec(func() error { return runSSH(ctx, cmd) }, func(err error) tea.Msg { return sshEnded{err} })
+	var lasted time.Duration
+	return ui.Exec(func() (err error) {
+		lasted, err = runSSH(ctx, cmd)
+		return err
+	}, func(err error) tea.Msg { return SSHEnded(s, err, lasted) })
 }
 
 func (s *Screen) sshEnded(msg sshEnded) {
+	s.sshEndedAt, s.sshLasted, s.sshFailure = s.Now, msg.lasted, ending(msg.err)
+	s.Note("%s", s.sshEndedWords())
+}
+
+// sshEndedWords says how the last login ended.
+func (s *Screen) sshEndedWords() string {
+	if s.sshFailure != "" {
+		return "ssh " + s.sshFailure
+	}
+	return "ssh ended after " + phrase.Span(s.sshLasted.Round(time.Second))
+}
+
+// ending says how a command ended; empty if well.
+func ending(err error) string {
 	var exit *exec.ExitError
 	switch {
-	case msg.err == nil:
-		s.Note("ssh ended")
-	case errors.As(msg.err, &exit):
-		s.Note("ssh ended with exit status %d", exit.ExitCode())
-	default:
-		s.Note("ssh did not start: %v", msg.err)
+	case err == nil:
+		return ""
+	case !errors.As(err, &exit):
+		return "did not start: " + session.ErrorText(err)
+	case exit.ExitCode() < 0: // by a signal
+		return "was ended by a signal"
 	}
+	return fmt.Sprintf("ended with exit status %d", exit.ExitCode())
 }
 
 const (
@@ -56,7 +81,7 @@ const (
 // runSSH runs ssh on the terminal until it ends or ctx, which is cmd's, does. The
 // screens would overwrite the output of a session that failed or was short, so after
 // those it waits for enter.
-func runSSH(ctx context.Context, cmd *exec.Cmd) error {
+func runSSH(ctx context.Context, cmd *exec.Cmd) (lasted time.Duration, err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.WaitDelay = killDelay
 	cmd.Cancel = func() error {
@@ -67,14 +92,15 @@ func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 	}
 	started, terminal := time.Now(), os.Stdin.Fd()
 	mode, unknown := term.GetState(terminal)
-	err := cmd.Run()
+	err = cmd.Run()
+	lasted = time.Since(started)
 	if unknown == nil {
 		_ = term.Restore(terminal, mode)
 	}
-	if ctx.Err() == nil && (err != nil || time.Since(started) < shortSession) {
+	if ctx.Err() == nil && (err != nil || lasted < shortSession) {
 		end := "ssh ended"
 		if err != nil {
-			end = err.Error()
+			end = "ssh " + ending(err)
 		}
 		fmt.Printf("\n[%s; press enter to return to the screens] ", end)
 		if in, err := cancelreader.NewReader(os.Stdin); err == nil {
@@ -84,5 +110,10 @@ func runSSH(ctx context.Context, cmd *exec.Cmd) error {
 			_ = in.Close()
 		}
 	}
-	return err
+	return lasted, err
+}
+
+// SSHEnded is the message that ssh has given the terminal back to a screen.
+func SSHEnded(of *Screen, err error, lasted time.Duration) tea.Msg {
+	return sshEnded{of, err, lasted}
 }

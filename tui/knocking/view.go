@@ -6,98 +6,217 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/knock"
 	"rapport/knock/phrase"
+	"rapport/tui/activity"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// View implements [session.Screen].
-func (s *Screen) View() (lines []string) {
-	inner, room := s.Size.Width, s.Size.Height-2
-	if s.Size.Framed() {
-		inner -= 2
-		room-- // an empty line above the keys
+// Widths of the left column of a wide screen: the tiles need the first.
+const (
+	leftWidth  = 78
+	leftWidest = 110
+)
+
+// View implements [session.Screen]. Each size has its own layout.
+func (s *Screen) View() []string {
+	switch size := s.Size; {
+	case size.Tiny():
+		return s.tinyView()
+	case !size.Framed():
+		return s.smallView()
+	case size.Wide():
+		return s.wideView()
 	}
-	for _, p := range []ui.Pane{s.sequencePane(inner), s.handshakePane(inner), s.sshPane(inner)} {
-		lines = append(lines, s.Frame(p)...)
-	}
-	return append(lines, s.logLines(room-len(lines))...)
+	return s.framedView()
 }
 
-// sequencePane shows the sequences around this hour, and how much of it is left.
-func (s *Screen) sequencePane(w int) ui.Pane {
-	server := s.Now.Add(s.Target.Skew)
-	covered := knock.HoursAt(server)
-	p := ui.Pane{Title: "sequence", Note: "range " + s.Target.Range.String()}
+// tinyView is the least: the state, the ports, the hour.
+func (s *Screen) tinyView() []string {
+	w := s.Size.Width
+	headline, tone, about := s.sshState()
+	first := " " + tone.Bold(true).Render(headline)
+	if left := s.windowLeft(); left > 0 {
+		first += fmt.Sprintf("  shuts in %3.1f s ", left.Seconds())
+		first += s.Theme.TimeLeft(s.share(left), w-ui.Cells(first)-1)
+	}
+	var marks string
+	for _, t := range s.tiles() {
+		marks += t.tone.Render(s.Theme.Mark(t.mark)) + " "
+	}
+	p := ui.Pane{Lines: []string{first, " " + ui.Truncate(about, w-2), s.hourLine(0, w), s.hourLine(1, w), " " + marks + " " + s.attemptDots()}}
+	p.Add(activity.Lines(s.Theme, s.OwnLog(9), w, s.Size.Body()-len(p.Lines), false)...)
+	return p.Lines
+}
+
+// smallView has no frames.
+func (s *Screen) smallView() []string {
+	w := s.Size.Width
+	p := ui.Pane{Lines: s.compactTiles()}
+	p.Add(s.countdown(w)...)
+	p.Fill(7)
+	p.Lines = p.Lines[:7]
+	for k := -1; k <= 1; k++ {
+		p.Add(s.hourLine(k, w))
+	}
+	if note := s.rangeNote(); s.Target.Range != knock.DefaultRange || s.Target.Skew != 0 {
+		p.Add(" " + s.Theme.Quiet.Render(note))
+	}
+	p.Add(activity.Lines(s.Theme, s.OwnLog(9), w, s.Size.Body()-len(p.Lines), false)...)
+	return p.Lines
+}
+
+// framedView is one column.
+func (s *Screen) framedView() (out []string) {
+	w, room := s.Size.Width, s.Size.Body()
+	edge := s.edge()
+	p := ui.Pane{Title: "handshake", Note: s.attemptNote(), Edge: &edge, Lines: append(s.wideTiles(), s.countdown(w-2)...)}
+	out = s.Theme.Box(w, 11, p)
+	hours := 3
+	if room > 30 {
+		hours = 6
+	}
+	out = append(out, s.hoursBox(w, hours+2)...)
+	if room-len(out) >= 15 {
+		out = append(out, s.timelineBox(w, 10)...)
+	}
+	if room-len(out) >= 11 {
+		out = append(out, s.historyBox(w, 6)...)
+	}
+	return append(out, s.logBox(w, room-len(out))...)
+}
+
+// wideView is two columns.
+func (s *Screen) wideView() []string {
+	w, room := s.Size.Width, s.Size.Body()
+	lw := leftWidth
+	if w > 160 {
+		lw = leftWidest
+	}
+	edge := s.edge()
+	tiles := append([]string{""}, s.wideTiles()...)
+	p := ui.Pane{Title: "handshake", Note: s.attemptNote(), Edge: &edge, Lines: append(append(tiles, ""), s.countdown(lw-2)...)}
+	left := s.Theme.Box(lw, 13, p)
+	left = append(left, s.timelineBox(lw, 10)...)
+	spare := room - len(left)
+	history := 6
+	if spare > 18 {
+		history = 9
+	}
+	left = append(left, s.historyBox(lw, history)...)
+	left = append(left, s.logBox(lw, room-len(left))...)
+	rw := w - lw
+	below := 7
+	if room > 44 {
+		below = 11
+	}
+	right := s.hoursBox(rw, room-below)
+	if rw >= 80 {
+		right = append(right, ui.Beside(s.nextBox(rw/2, below), s.serverBox(rw-rw/2, below), rw/2)...)
+	} else {
+		right = append(right, s.nextBox(rw, below)...)
+	}
+	return ui.Beside(left, right, lw)
+}
+
+func (s *Screen) rangeNote() string {
+	note := "range " + s.Target.Range.String()
 	if s.Target.Range.IsNarrow() {
-		p.Note += fmt.Sprintf(", narrow: %d ports", s.Target.Range.Size())
+		note += fmt.Sprintf(", narrow: %d ports", s.Target.Range.Size())
 	}
 	if s.Target.Skew != 0 {
-		p.Note += ", server's clock " + ui.Signed(s.Target.Skew)
+		note += ", server's clock " + ui.Signed(s.Target.Skew)
 	}
-	for offset, label := range []string{"previous", "now", "next"} {
-		h := s.Hour().Add(offset - 1)
-		isCovered := slices.Contains(covered, h)
-		line := s.sequenceLine(h, isCovered) + "  " + ui.Fit(label, 10)
-		switch {
-		case offset == 1:
-			left := h.End().Sub(server)
-			bar := "" // where there is room for one
-			if room := min(w-ansi.StringWidth(line)-7, 24); room >= 3 {
-				bar = s.Theme.Accent.Render(s.Theme.Bar(float64(left)/float64(time.Hour), room)) + " "
-			}
-			line = s.Theme.Strong.Render(line) + bar + minutes(left)
-		case isCovered:
-			line += "is knocked too"
-		case offset == 0:
-			line = s.Theme.Dim.Render(line)
-		}
-		p.Add(line)
-	}
-	return p
+	return note
 }
 
-// sequenceLine is an hour and its ports; isCovered says that a handshake now knocks them.
-func (s *Screen) sequenceLine(h knock.Hour, isCovered bool) string {
-	mark, column, indent := "  ", 6, " "
-	if isCovered {
-		mark = "> "
+// hoursBox shows the sequences from the hour before on, as many as fit.
+func (s *Screen) hoursBox(w, h int) []string {
+	p := ui.Pane{Title: "hours", Note: s.rangeNote()}
+	rows := h - 2
+	withBar := w < 60 // else the bar stands beside the ports
+	for k := -1; len(p.Lines) < rows; k++ {
+		p.Add(s.hourLine(k, w-2))
+		if k == 0 && withBar && rows > 3 {
+			left := s.hourLeft()
+			p.Add("      " + s.Theme.Bar(s.Theme.Accent, s.hourGone(), w-17) + " " + s.Theme.Strong.Render(minutes(left)))
+		}
 	}
-	if s.Size.Framed() {
-		column, indent = 8, "  "
+	if rows > 6 {
+		p.Lines[rows-1] = "   " + s.Theme.Quiet.Render("3 shows any hour")
 	}
-	line := ui.Fit(indent+mark+session.ClockHour(h), column+1)
+	return s.Theme.Box(w, h, p)
+}
+
+func (s *Screen) hourLeft() time.Duration {
+	server := s.Now.Add(s.Target.Skew)
+	return s.Hour().End().Sub(server)
+}
+
+// hourGone is the part of the server's hour that is over.
+func (s *Screen) hourGone() float64 { return 1 - float64(s.hourLeft())/float64(time.Hour) }
+
+// stripRoom are the cells right of the ports from which they are drawn in the range.
+const stripRoom = 46
+
+// hourLine is the hour so many after this one, with its ports, in w cells.
+func (s *Screen) hourLine(offset, w int) string {
+	th, h := s.Theme, s.Hour().Add(offset)
+	mark, style := "  ", th.Quiet
+	knockedToo := slices.Contains(knock.HoursAt(s.Now.Add(s.Target.Skew)), h)
+	if knockedToo {
+		mark = th.Accent.Render(th.Arrow) + " "
+	}
+	label := map[int]string{-1: "previous", 0: "now", 1: "next"}[offset]
+	switch offset {
+	case -1:
+		style = th.Past
+	case 0:
+		style = th.Strong
+	case 1:
+		style = th.Next
+	}
+	ports := session.ClockHour(h)
 	seq := s.Sequence(h)
 	for k, port := range seq.Ports() {
 		repeat := " "
 		if seq.RepeatsAt(k) {
 			repeat = "="
 		}
-		line += ui.Fit(fmt.Sprintf("%*s%s", column-1, s.Port(port), repeat), column)
+		ports += " " + fmt.Sprintf("%5s", s.Port(port)) + strings.TrimRight(repeat, " ")
+	}
+	lead := " "
+	if w < 40 {
+		lead, label = "", map[int]string{0: "now"}[offset]
+	}
+	line := lead + mark + style.Render(ports)
+	rest := w - ui.Cells(line)
+	switch {
+	case rest >= stripRoom: // where the ports lie
+		line += "  " + style.Render(ui.Fit(label, 10)) + seqStrip(s, seq, rest-25)
+		if offset == 0 {
+			line += "  " + minutes(s.hourLeft()) + " left"
+		}
+	case offset == 0 && rest >= 26:
+		line += "  " + style.Render(ui.Fit(label, 10)) + th.Bar(th.Accent, s.hourGone(), min(rest-20, 24)) + " " + minutes(s.hourLeft())
+	case knockedToo && offset != 0 && rest >= 26:
+		line += "  " + style.Render(ui.Fit(label, 10)) + th.Quiet.Render("is knocked too")
+	case rest >= len(label)+1:
+		line += " " + style.Render(label)
+	}
+	if offset == 0 && w < 60 || offset == 0 && rest >= stripRoom {
+		line = th.Choose(line, w)
 	}
 	return line
 }
 
-// logLines are the last n lines of the log, oldest first, with long entries wrapped.
-func (s *Screen) logLines(n int) (out []string) {
-	const indent = 11
-	for i := len(s.Log) - 1; i >= 0 && len(out) < n; i-- {
-		e := s.Log[i]
-		lines := ui.Cut(ui.Wrap(e.Text, s.Size.Width-indent-1), n-len(out)) // an entry without room for all of it keeps its beginning
-		for j := len(lines) - 1; j >= 0; j-- {
-			at := ""
-			if j == 0 {
-				at = e.At.UTC().Format("15:04:05")
-			}
-			out = append(out, " "+s.Theme.Dim.Render(ui.Fit(at, indent-3))+"  "+lines[j])
-		}
+// seqStrip shows where the ports of a sequence lie in the range, in w cells.
+func seqStrip(s *Screen, seq knock.Sequence, w int) string {
+	if s.Masked {
+		return s.Theme.Faint.Render(strings.Repeat(s.Theme.Untried, w))
 	}
-	slices.Reverse(out)
-	return out
+	return s.Theme.Strip(s.Theme.Accent, session.Positions(seq, s.Target.Range), w)
 }
 
 // ms writes a span of a handshake: tenths of a millisecond below ten seconds.
@@ -112,151 +231,63 @@ func minutes(d time.Duration) string {
 	return fmt.Sprintf("%02d:%02d", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// handshakeColumns are widths in cells; rest is that of all but the time line.
-type handshakeColumns struct{ name, port, state, time, answer, rest int }
-
-// handshakePane shows the newest attempt: a line for each knock, and one for SSH.
-func (s *Screen) handshakePane(w int) ui.Pane {
-	p := ui.Pane{Title: "handshake", Note: s.Theme.Dim.Render("not sent yet")}
-	c := handshakeColumns{5, 8, 14, 11, 22, 62}
-	if w < 78 {
-		c = handshakeColumns{4, 6, 13, 10, 12, 48}
-	}
-	line := ui.Timeline{Theme: s.Theme, Width: w - c.rest}
-	var knocks []knock.SentKnock
-	var started knock.Millis
-	hour := s.Hour()
-	if s.Report != nil {
-		hour = s.Report.Hour
-	}
-	if s.Report != nil && len(s.Report.Attempts) > 0 {
-		knocks, started, hour, p.Note = s.attempt()
-		line.Scale(s.lasted(knocks, started))
-		p.Foot = s.Theme.Dim.Render("time line of " + ui.Duration(line.Total))
-	}
-	for i, port := range s.Sequence(hour).Ports() {
-		r := handshakeRow{name: session.Ordinals()[i], port: s.Port(port), mark: s.Theme.Wait}
-		if i < len(knocks) {
-			k := knocks[i]
-			sent := time.Duration(k.Sent - started)
-			r.mark, r.state, r.time = s.Theme.Yes, "sent", ms(sent)
-			r.answer, r.tone = s.answer(k)
-			r.span = line.Span(sent, time.Duration(k.RTT))
-		} else if s.knocking() {
-			r.state = "waiting"
-		}
-		p.Add(r.draw(c))
-	}
-	p.Add(s.sshRow(line, started).draw(c))
-	return p
+// logBox shows the end of the server's log.
+func (s *Screen) logBox(w, h int) []string {
+	return s.Theme.Box(w, h, ui.Pane{Title: "log", Lines: activity.Lines(s.Theme, s.OwnLog(h), w-3, h-2, false)})
 }
 
-func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == AwaitingSSH }
+// nextBox says what to do next.
+func (s *Screen) nextBox(w, h int) []string {
+	p := ui.Pane{Title: "next"}
+	for _, n := range s.nextSteps() {
+		p.Add("  " + s.Theme.Accent.Render(n[0]) + "  " + n[1])
+	}
+	return s.Theme.Box(w, h, p)
+}
 
-// attempt returns the newest attempt's knocks, when the first of them was sent, and
-// a note that says which attempt it is. Near the hour change an attempt covers two
-// hours; a strict gate gets one hour's knocks at a time, and hour is that hour.
-func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour knock.Hour, note string) {
-	n := len(s.Report.Attempts)
-	attempt := s.Report.Attempts[n-1]
-	gaps := s.Config.Options.Gaps
-	if gaps == nil {
-		gaps = knock.DefaultGaps()
-	}
-	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, len(gaps)), ui.Duration(time.Duration(attempt.Gap)))
-	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.SentKnock) bool { return k.Hour == nil })
-	var second *knock.Hour
-	for _, k := range attempt.Knocks {
-		if len(knocks) == 0 {
-			started = k.Sent
-		}
-		if k.Hour != nil {
-			second = k.Hour
-		}
-		if (k.Hour == nil || !usual) && !k.Copy {
-			knocks = append(knocks, k)
-		}
-	}
+// nextSteps are keys with what they would do now.
+func (s *Screen) nextSteps() (steps [][2]string) {
+	add := func(key, text string) { steps = append(steps, [2]string{key, text}) }
+	next := session.ClockHour(s.Hour().Add(1))
+	r := s.Report
 	switch {
-	case second == nil:
-		return knocks, started, s.Report.Hour, note
-	case usual:
-		return knocks, started, s.Report.Hour, "both hours, " + note
-	}
-	return knocks, started, *second, "of " + session.ClockHour(*second) + ", " + note
-}
-
-// lasted returns how long the newest attempt has lasted so far.
-func (s *Screen) lasted(knocks []knock.SentKnock, started knock.Millis) (last time.Duration) {
-	for _, k := range knocks {
-		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
-	}
-	last = max(last, time.Duration(max(s.Report.SSH.Connect, s.Report.SSH.Read))-time.Duration(started))
-	if s.Stage == AwaitingSSH {
-		last = max(last, s.elapsed()-time.Duration(started))
-	}
-	return last
-}
-
-// handshakeRow is one line of the handshake, in the order of its columns.
-type handshakeRow struct {
-	name, port, mark, state, time, answer, span string
-	tone                                        lipgloss.Style
-}
-
-func (r handshakeRow) draw(c handshakeColumns) string {
-	if ansi.StringWidth(r.answer) > c.answer {
-		r.answer, _, _ = strings.Cut(r.answer, " ")
-	}
-	return " " + ui.Fit(r.name, c.name) + ui.Fit(r.port, c.port) + ui.Fit(r.mark+" "+r.state, c.state) +
-		ui.Fit(fmt.Sprintf("%9s", r.time), c.time) + r.tone.Render(ui.Fit(r.answer, c.answer)) + r.span
-}
-
-// answer says what a port answered, and after how long.
-func (s *Screen) answer(k knock.SentKnock) (string, lipgloss.Style) {
-	switch k.Answer {
-	case knock.Pending:
-		return "silent so far", s.Theme.Dim
-	case knock.Silent:
-		return "silent", s.Theme.Dim
-	}
-	text := string(k.Answer)
-	if k.RTT > 0 {
-		text += " " + ms(max(time.Duration(k.RTT), time.Millisecond/10))
-	}
-	return text, s.Theme.Warn
-}
-
-// sshRow is the line of the probe of SSH after the knocks.
-func (s *Screen) sshRow(line ui.Timeline, started knock.Millis) handshakeRow {
-	row := handshakeRow{name: "ssh", port: fmt.Sprint(s.Target.Addr.Port()), mark: s.Theme.Wait}
-	if s.Report == nil {
-		return row
-	}
-	ssh := s.Report.SSH
-	switch {
-	case s.Stage == Knocking && ssh.State == knock.SSHUnknown:
-		row.state = "waiting"
-		return row
-	case ssh.State == knock.SSHUnknown && ssh.Connect > 0:
-		row.state, row.answer = "accepted", "awaiting banner"
-	case ssh.State == knock.SSHUnknown && s.Stage == Idle:
-		row.mark, row.state, row.tone = s.Theme.No, "not probed", s.Theme.Warn
-	case ssh.State == knock.SSHUnknown:
-		row.state = "probing"
-	case ssh.State == knock.SSHOpen:
-		row.mark, row.state, row.answer, row.tone = s.Theme.Yes, "open", "banner", s.Theme.Good
+	case s.Stage != Idle || s.WaitFor != nil:
+		add("esc", "cancel")
+	case s.windowLeft() > 0:
+		if s.Config.SSH != nil {
+			add("s", "log in now")
+		}
+		add("k", "knock again, for a new window")
+	case r != nil && !r.Opened:
+		add("d", "find out why it stayed shut")
+		add("p", "probe SSH without knocking")
+		add("k", "knock again")
+	case r != nil:
+		add("k", "knock again")
+		add("p", "probe whether SSH is shut")
 	default:
-		row.mark, row.state, row.tone = s.Theme.No, string(ssh.State), s.Theme.Warn
-		if ssh.RTT > 0 && ssh.Connect == 0 {
-			row.answer = "after " + ms(max(time.Duration(ssh.RTT), time.Millisecond/10))
-		}
+		add("k", "knock, then probe SSH")
+		add("p", "probe SSH without knocking")
 	}
-	if ssh.Connect > 0 {
-		end := time.Duration(max(ssh.Connect, ssh.Read)) - time.Duration(started)
-		row.time = ms(end)
-		begin := time.Duration(ssh.Connect) - time.Duration(ssh.RTT) - time.Duration(started)
-		row.span = line.Span(begin, end-begin)
+	add("w", fmt.Sprintf("knock when %s begins, in %s", next, minutes(s.hourLeft())))
+	add("3", "see the ports of any hour")
+	add("4", "compare the clocks")
+	return steps
+}
+
+// serverBox says what is known of the server.
+func (s *Screen) serverBox(w, h int) []string {
+	p := ui.Pane{Title: "server"}
+	add := func(what, text string) {
+		p.Add("  " + s.Theme.Quiet.Render(ui.Fit(what, 9)) + text)
 	}
-	return row
+	add("address", s.Target.Addr.String())
+	add("range", fmt.Sprintf("%s, %d ports", s.Target.Range, s.Target.Range.Size()))
+	add("window", ui.Duration(s.Window()))
+	add("skew", phrase.Offset(s.Target.Skew))
+	add("secret", s.secretWords())
+	if s.Report != nil && s.Report.SSH.Banner != "" {
+		add("banner", s.Report.SSH.Banner)
+	}
+	return s.Theme.Box(w, h, p)
 }

@@ -4,47 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/charmbracelet/lipgloss"
 
 	"rapport/knock"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// sshPane says whether SSH is open, and what to do next.
-func (s *Screen) sshPane(w int) ui.Pane {
-	headline, tone, about := s.sshState()
-	p := ui.Pane{Title: "ssh"}
-	if r := s.Report; r != nil && r.Before.State != knock.SSHUnknown {
-		p.Note = "before the handshake: " + string(r.Before.State)
-	}
-	first := " " + tone.Render(" "+headline+" ")
-	if left := s.windowLeft(); left > 0 {
-		bar := s.Theme.Bar(float64(left)/float64(s.Window()), max(0, min(40, w-len(headline)-24)))
-		first += fmt.Sprintf("  shuts in %3.1f s  ", left.Seconds()) + s.Theme.Good.Render(bar)
-	}
-	p.Add(first)
-	p.Add(ui.Paragraph(s.Theme.Plain, about, " ", w-1)...)
-	const fixed = 3 // lines, so that what is below does not move
-	p.Fill(fixed)
-	p.Lines = p.Lines[:fixed]
-	if p.Lines[fixed-1] == "" && !s.Size.Framed() { // without a frame there is no edge for notes
-		p.Lines[fixed-1] = " " + s.Theme.Dim.Render(s.notes(p.Note))
-	}
-	return p
-}
-
 // sshState returns the headline, its style, and one line about it.
-func (s *Screen) sshState() (headline string, tone lipgloss.Style, about string) {
+func (s *Screen) sshState() (headline string, tone ui.Style, about string) {
 	switch {
 	case s.WaitFor != nil:
 		left := s.WaitFor.Start().Add(refreshDelay).Sub(s.Now.Add(s.Target.Skew))
-		return "WAITING", s.Theme.Badge, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", session.ClockHour(*s.WaitFor), minutes(left))
+		return "WAITING", s.Theme.Accent, fmt.Sprintf("knocks when %s begins, in %s; esc cancels", session.ClockHour(*s.WaitFor), minutes(left))
 	case s.Stage != Idle:
 		headline, about = s.underWay()
-		return headline, s.Theme.Badge, about
+		return headline, s.Theme.Accent, about
 	}
 	return s.outcome()
 }
@@ -69,16 +45,18 @@ func (s *Screen) underWay() (headline, about string) {
 }
 
 // outcome returns the headline of the last job, its style, and one line about it.
-func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) {
-	good, bad, plain := s.Theme.Good.Reverse(true), s.Theme.Bad.Reverse(true), s.Theme.Badge
+func (s *Screen) outcome() (headline string, tone ui.Style, about string) {
+	good, bad, plain := s.Theme.Open, s.Theme.Bad, s.Theme.Accent
 	r := s.Report
 	switch {
+	case !s.sshEndedAt.IsZero():
+		return "SSH ENDED", plain, s.sshEndedWords() + "; k knocks again, s logs in again"
 	case errors.Is(s.Failure, context.Canceled):
 		return "CANCELLED", plain, "k knocks again"
 	case s.Failure != nil && r != nil && r.SSH.State != knock.SSHUnknown:
-		return stateHeadline(r.SSH.State), bad, s.Failure.Error()
+		return stateHeadline(r.SSH.State), bad, session.ErrorText(s.Failure)
 	case s.Failure != nil:
-		return "NOT DONE", bad, s.Failure.Error()
+		return "NOT DONE", bad, session.ErrorText(s.Failure)
 	case s.probe != nil && s.probe.SSH.State == knock.SSHOpen:
 		return stateHeadline(knock.SSHOpen), good, s.probe.SSH.Banner + "   (no knock was sent)"
 	case s.probe != nil:
@@ -94,7 +72,7 @@ func (s *Screen) outcome() (headline string, tone lipgloss.Style, about string) 
 	case s.stillOpen():
 		return "SSH IS OPEN", good, s.summary() + "   " + r.SSH.Banner
 	}
-	return "SSH IS OPEN", good, r.SSH.Banner
+	return "SSH IS OPEN", good, r.SSH.Banner + s.loginHint()
 }
 
 // stateHeadline returns a state as a headline; empty for an unknown one.
@@ -108,21 +86,6 @@ func stateHeadline(s knock.SSHState) string {
 		knock.SSHNotSSH:      "SSH IS NOT SSH",
 		knock.SSHUnreachable: "SSH UNREACHABLE",
 	}[s]
-}
-
-// notes returns what the edges of the frames would say, for a screen without frames.
-func (s *Screen) notes(before string) string {
-	note := "range " + s.Target.Range.String()
-	if s.Target.Skew != 0 {
-		note += ", skew " + ui.Signed(s.Target.Skew)
-	}
-	if r := s.Report; r != nil && len(r.Attempts) > 0 {
-		note = fmt.Sprintf("attempt %d", len(r.Attempts))
-	}
-	if before != "" {
-		note += ", " + before
-	}
-	return note
 }
 
 // windowLeft returns how much of the window is left: zero where this program did not
@@ -179,4 +142,59 @@ func (s *Screen) summary() string {
 		return fmt.Sprintf("still open from the handshake %.0f s ago", s.Now.Sub(s.opened).Seconds())
 	}
 	return s.Report.Summary()
+}
+
+// loginHint names the key that logs in.
+func (s *Screen) loginHint() string {
+	if s.Config.SSH == nil {
+		return ""
+	}
+	return "   s logs in while it is open"
+}
+
+func (s *Screen) knocking() bool { return s.Stage == Knocking || s.Stage == AwaitingSSH }
+
+// attempt returns the newest attempt's knocks, when the first of them was sent, and
+// a note that says which attempt it is. Near the hour change an attempt covers two
+// hours; a strict gate gets one hour's knocks at a time, and hour is that hour.
+func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour knock.Hour, note string) {
+	n := len(s.Report.Attempts)
+	attempt := s.Report.Attempts[n-1]
+	gaps := s.Config.Options.Gaps
+	if gaps == nil {
+		gaps = knock.DefaultGaps()
+	}
+	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, len(gaps)), ui.Duration(time.Duration(attempt.Gap)))
+	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.SentKnock) bool { return k.Hour == nil })
+	var second *knock.Hour
+	for _, k := range attempt.Knocks {
+		if len(knocks) == 0 {
+			started = k.Sent
+		}
+		if k.Hour != nil {
+			second = k.Hour
+		}
+		if (k.Hour == nil || !usual) && !k.Copy {
+			knocks = append(knocks, k)
+		}
+	}
+	switch {
+	case second == nil:
+		return knocks, started, s.Report.Hour, note
+	case usual:
+		return knocks, started, s.Report.Hour, "both hours, " + note
+	}
+	return knocks, started, *second, "of " + session.ClockHour(*second) + ", " + note
+}
+
+// lasted returns how long the newest attempt has lasted so far.
+func (s *Screen) lasted(knocks []knock.SentKnock, started knock.Millis) (last time.Duration) {
+	for _, k := range knocks {
+		last = max(last, time.Duration(k.Sent-started)+time.Duration(k.RTT))
+	}
+	last = max(last, time.Duration(max(s.Report.SSH.Connect, s.Report.SSH.Read))-time.Duration(started))
+	if s.Stage == AwaitingSSH {
+		last = max(last, s.elapsed()-time.Duration(started))
+	}
+	return last
 }

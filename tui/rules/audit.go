@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
 
 	"rapport/knock/gate/audit"
 	"rapport/tui/ui"
@@ -31,7 +30,7 @@ func (s *Screen) startAudit() tea.Cmd {
 func (s *Screen) auditLines() (lines []string, most int) {
 	p := ui.Pane{Title: "audit"}
 	if s.audited == nil {
-		p.Lines = s.paragraph(s.Theme.Plain, fmt.Sprintf("playing %d attacks and accidents against these rules, on this machine", len(audit.Names())))
+		p.Lines = s.paragraph(s.Theme.Ink, fmt.Sprintf("playing %d attacks and accidents against these rules, on this machine", len(audit.Names())))
 		return s.Frame(p), 0
 	}
 	if p.Note = "nothing fails"; len(s.audited.Failed()) > 0 {
@@ -39,7 +38,7 @@ func (s *Screen) auditLines() (lines []string, most int) {
 	}
 	l := listing{list: p}
 	const status, name = 9, 17
-	styles := map[audit.Status]lipgloss.Style{audit.OK: s.Theme.Good, audit.Warn: s.Theme.Warn, audit.Fail: s.Theme.Bad, audit.Unknown: s.Theme.Dim}
+	styles := map[audit.Status]ui.Style{audit.OK: s.Theme.Open, audit.Warn: s.Theme.Warn, audit.Fail: s.Theme.Bad, audit.Unknown: s.Theme.Quiet}
 	for _, c := range s.audited.Checks {
 		l.rows = append(l.rows, "  "+styles[c.Status].Render(ui.Fit(string(c.Status), status))+
 			ui.Fit(c.ID, name)+s.cut(s.withoutPorts(c.Summary), s.Size.Width-status-name-5))

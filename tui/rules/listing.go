@@ -20,10 +20,10 @@ func (s *Screen) at(rows int) int { return min(int(s.scroll[s.view]), rows-1) }
 
 // listLines draws a listing, and returns how far its cursor can move.
 func (s *Screen) listLines(l listing) (lines []string, most int) {
-	room := s.Size.Height - 2 - len(l.list.Lines) - len(l.chosen.Lines)
+	room := s.Size.Body() - len(l.list.Lines) - len(l.chosen.Lines)
 	framed := s.Size.Framed()
 	if framed {
-		room -= 5 // two frames, and an empty line above the keys
+		room -= 4 // two frames
 	} else {
 		room-- // the line between the parts
 	}
@@ -37,7 +37,7 @@ func (s *Screen) listLines(l listing) (lines []string, most int) {
 		l.chosen.Fill(len(l.chosen.Lines) + spare)
 	} else {
 		l.list.Fill(len(l.list.Lines) + spare)
-		l.list.Add(s.Theme.Dim.Render(ui.Ends(" "+l.chosen.Title, where, s.Size.Width-1)))
+		l.list.Add(s.Theme.Quiet.Render(ui.Ends(" "+l.chosen.Title, where, s.Size.Width-1)))
 	}
 	if len(shown) < len(l.rows) {
 		l.list.Foot = where
@@ -54,7 +54,7 @@ func (s *Screen) cut(text string, w int) string {
 func (s *Screen) part(n int, texts ...string) []string {
 	p := ui.Pane{}
 	for _, t := range texts {
-		p.Add(s.paragraph(s.Theme.Plain, s.withoutPorts(t))...)
+		p.Add(s.paragraph(s.Theme.Ink, s.withoutPorts(t))...)
 	}
 	p.Lines = ui.Cut(p.Lines, n)
 	p.Fill(n)

@@ -103,10 +103,8 @@ func (s *Screen) Keys() ui.Keys {
 	mask := s.Mask("mask the ports, for use in public")
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
 	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll[s.view].Move(n, most) }, " ")
+	esc = esc.As(ui.Either(s.Job != nil, "cancel", "back"))
 	k := ui.Keys{Bar: []ui.Key{apply, next, esc, others, mask}, Ignore: s.isRestOfPaste}
-	if s.Job != nil {
-		k.Bar = []ui.Key{esc.As("cancel"), mask}
-	}
 	k.Rows = [][]ui.Key{{apply}, {next}, {others}, move, {mask}, {esc}}
 	k.Legend = s.legend()
 	return k

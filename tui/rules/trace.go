@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-
 	"rapport/knock/netfilter/machine"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -26,7 +24,7 @@ func (s *Screen) traceLines() (lines []string, most int) {
 		if s.seen.untraced != nil {
 			why = s.seen.untraced.Error()
 		}
-		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Plain, s.withoutPorts(why))}), 0
+		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Ink, s.withoutPorts(why))}), 0
 	}
 	note := fmt.Sprintf("knocks of hour %s: %s", s.Result.Query.Hour, m.conclusion())
 	l := listing{list: ui.Pane{Title: "trace", Note: note, Lines: s.traceHeads()}}
@@ -72,7 +70,7 @@ func (s *Screen) traceHeads() (lines []string) {
 		for k := range s.trace.Packets {
 			line += ui.Fit(of(k), cell)
 		}
-		lines = append(lines, s.Theme.Dim.Render(line))
+		lines = append(lines, s.Theme.Quiet.Render(line))
 	}
 	if !s.Size.Framed() {
 		head(s.trace.conclusion(), packetName)
@@ -102,19 +100,19 @@ func packetName(packet int) string {
 
 // judge says by a sign and in words what a rule did to a packet. A * marks the rule that
 // decided.
-func (s *Screen) judge(r *ruleRow, packet int) (sign string, style lipgloss.Style, why string) {
+func (s *Screen) judge(r *ruleRow, packet int) (sign string, style ui.Style, why string) {
 	th, p := s.Theme, s.trace.Packets[packet]
 	switch hit := r.hits[packet]; {
 	case hit == nil:
-		return "", th.Plain, "not met"
+		return "", th.Ink, "not met"
 	case hit == p.Decided:
 		return th.Yes + "*", th.Strong, fmt.Sprintf("decides: %s", p.Verdict)
 	case hit.Outcome == machine.Yes.String():
-		return th.Yes, th.Plain, "matches"
+		return th.Yes, th.Ink, "matches"
 	case r.unsure:
 		return "?", th.Warn, "may match: " + hit.Reason
 	default:
-		return "-", th.Dim, hit.Reason
+		return "-", th.Quiet, hit.Reason
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
@@ -32,7 +30,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 	case s.Step == Collecting:
 		return s.Frame(s.collectPane()), 0
 	case s.Result == nil:
-		return s.Frame(ui.Pane{Title: "rules", Lines: s.paragraph(s.Theme.Plain, s.underWay())}), 0
+		return s.Frame(ui.Pane{Title: "rules", Lines: s.paragraph(s.Theme.Ink, s.underWay())}), 0
 	}
 	switch s.view {
 	case traceView:
@@ -43,10 +41,10 @@ func (s *Screen) layOut() (lines []string, most int) {
 	if s.Result.Gate != nil || s.Result.Kind == "" {
 		lines = s.Frame(s.portsPane())
 	}
-	room := s.Size.Height - 2 - len(lines)
+	room := s.Size.Body() - len(lines)
 	framed := s.Size.Framed()
 	if framed {
-		room -= 3 // the frame, and an empty line above the keys
+		room -= 2 // the frame
 	}
 	p := ui.Pane{Title: "findings", Lines: s.findings()}
 	if len(p.Lines) > room {
@@ -57,7 +55,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 		p.Lines, p.Foot, most = s.scroll[s.view].Window(p.Lines, shown)
 		p.Foot += ", up and down"
 		if !framed {
-			p.Add(s.Theme.Dim.Render(" " + p.Foot))
+			p.Add(s.Theme.Quiet.Render(" " + p.Foot))
 		}
 	}
 	if framed {
@@ -67,7 +65,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 }
 
 // paragraph wraps a text into the lines of a pane.
-func (s *Screen) paragraph(style lipgloss.Style, text string) []string {
+func (s *Screen) paragraph(style ui.Style, text string) []string {
 	return ui.Paragraph(style, text, " ", s.Size.Width-3)
 }
 
@@ -83,18 +81,18 @@ func (s *Screen) underWay() string {
 func (s *Screen) collectPane() ui.Pane {
 	th := s.Theme
 	p := ui.Pane{Title: "the server's rules"}
-	p.Add(s.paragraph(s.Theme.Plain, "Paste what one of these prints on the server, as root:")...)
+	p.Add(s.paragraph(s.Theme.Ink, "Paste what one of these prints on the server, as root:")...)
 	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
-	p.Add(s.paragraph(s.Theme.Plain, "or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
+	p.Add(s.paragraph(s.Theme.Ink, "or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
 	p.Add("")
 	switch n := len(s.Text.Bytes); {
 	case n == 0:
-		p.Add(th.Dim.Render(" nothing yet"))
+		p.Add(th.Quiet.Render(" nothing yet"))
 	case s.Text.isPorts() && s.Masked:
 		p.Add(" " + th.Accent.Render("ports") + "  ***** _")
 	case s.Text.isPorts():
 		typed := strings.Join(strings.Fields(string(s.Text.Bytes)), " ")
-		p.Add(s.paragraph(s.Theme.Plain, th.Accent.Render("ports")+"  "+typed+" _")...)
+		p.Add(s.paragraph(s.Theme.Ink, th.Accent.Render("ports")+"  "+typed+" _")...)
 	default:
 		p.Add(" " + th.Accent.Render("text") + "  " + s.Text.size() + " _")
 		if n == maxText {
@@ -126,7 +124,7 @@ func (s *Screen) portsPane() ui.Pane {
 		there = i.Query.Ports[:]
 	}
 	seq := knock.Derive(i.Query.Hour, i.Query.Range, i.Query.Secret)
-	p.Add(s.Theme.Dim.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
+	p.Add(s.Theme.Quiet.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
 	for k, name := range session.Ordinals() {
 		here := seq.Ports()[k]
 		switch {
@@ -161,11 +159,11 @@ func (s *Screen) windowRow(i gate.Inspection) string {
 	there, here := i.Gate.Window(), s.Window()
 	switch {
 	case there != 0:
-		return s.row("window", phrase.Duration(there), phrase.Duration(here), sameness(there == here))
+		return s.row("window", ui.Duration(there), ui.Duration(here), sameness(there == here))
 	case i.Kind == gate.FromScript:
-		return s.row("window", "computed", phrase.Duration(here), unknown)
+		return s.row("window", "computed", ui.Duration(here), unknown)
 	}
-	return s.row("window", "endless", phrase.Duration(here), differs)
+	return s.row("window", "endless", ui.Duration(here), differs)
 }
 
 // gateNote names the kind, families and chain of a gate.
@@ -188,25 +186,25 @@ func sameness(is bool) string {
 }
 
 func (s *Screen) row(name, there, here, agreement string) string {
-	style := map[string]lipgloss.Style{same: s.Theme.Good, differs: s.Theme.Bad, unknown: s.Theme.Dim}[agreement]
+	style := map[string]ui.Style{same: s.Theme.Open, differs: s.Theme.Bad, unknown: s.Theme.Quiet}[agreement]
 	return " " + ui.Fit(name, 9) + ui.Fit(there, 10) + ui.Fit(here, 10) + style.Render(ui.Fit(agreement, 8))
 }
 
 // findings are the lines below the table.
 func (s *Screen) findings() (out []string) {
 	i, th := s.Result, s.Theme
-	add := func(style lipgloss.Style, text string) {
+	add := func(style ui.Style, text string) {
 		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
 	}
 	add(th.Strong, s.Notice)
 	if s.Step == Comparing {
-		add(th.Dim, s.underWay())
+		add(th.Quiet, s.underWay())
 	}
 	if i.Printed != nil {
-		add(th.Plain, i.Printed.Words())
+		add(th.Ink, i.Printed.Words())
 	}
 	if m := i.Candidate(); m != nil {
-		add(th.Plain, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
+		add(th.Ink, fmt.Sprintf("made with: hour %v (%s), range %v, the secret %s", m.Hour, m.When(), m.Range, m.Variant.Words()))
 		if n := i.Others(); n > 0 {
 			add(th.Warn, fmt.Sprintf("ambiguous: made by %s of hour, range and secret too", phrase.Plural(n, "other combination")))
 		}
@@ -216,17 +214,17 @@ func (s *Screen) findings() (out []string) {
 	out = append(out, s.offer()...)
 	if g := i.Gate; g != nil {
 		for _, also := range g.Also {
-			add(th.Plain, "also accepts: "+session.PortList(also))
+			add(th.Ink, "also accepts: "+session.PortList(also))
 		}
 		if len(i.Problems) == 0 {
-			add(th.Plain, "no problems")
+			add(th.Ink, "no problems")
 		}
 	}
 	return append(out, s.problems()...)
 }
 
 // conclusion says in one line whether client and server agree.
-func (s *Screen) conclusion() (lipgloss.Style, string) {
+func (s *Screen) conclusion() (ui.Style, string) {
 	i, th := s.Result, s.Theme
 	switch {
 	case i.OtherSecret():
@@ -234,11 +232,11 @@ func (s *Screen) conclusion() (lipgloss.Style, string) {
 	case len(i.Differs) > 0:
 		return th.Warn, "differs: " + strings.Join(i.Differs, "; ")
 	case i.Candidate() != nil:
-		return th.Good, "hour, range and secret are the same here"
+		return th.Open, "hour, range and secret are the same here"
 	case i.Printed != nil:
-		return th.Good, "range, window and ssh port are the same here"
+		return th.Open, "range, window and ssh port are the same here"
 	}
-	return th.Plain, ""
+	return th.Ink, ""
 }
 
 // staleness warns that this client now follows a server with a wrong hour.
@@ -270,12 +268,12 @@ func (s *Screen) offer() []string {
 		how += "; if the server's refresh has stopped, fix that instead"
 	}
 	return append([]string{" " + s.Theme.Accent.Render("f") + "  apply " + c.String()},
-		ui.Paragraph(s.Theme.Dim, how, "    ", s.Size.Width-3)...)
+		ui.Paragraph(s.Theme.Quiet, how, "    ", s.Size.Width-3)...)
 }
 
 // problems are the problems of the gate, with their fixes.
 func (s *Screen) problems() (out []string) {
-	styles := map[gate.Severity]lipgloss.Style{gate.SeverityError: s.Theme.Bad, gate.SeverityWarning: s.Theme.Warn, gate.SeverityInfo: s.Theme.Dim}
+	styles := map[gate.Severity]ui.Style{gate.SeverityError: s.Theme.Bad, gate.SeverityWarning: s.Theme.Warn, gate.SeverityInfo: s.Theme.Quiet}
 	for _, p := range s.Result.Problems {
 		style := styles[p.Severity]
 		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -49,13 +48,17 @@ type Screen interface {
 // Page names a screen that another one opens.
 type Page int
 
-// The pages.
+// The pages: the tabs in their order, and two that begin something.
 const (
-	ToHosts     Page = iota // the list of servers
-	ToKnock                 // the Knock screen
-	ToHandshake             // the Knock screen, where a handshake begins
-	ToDiagnose              // the Diagnose screen
-	ToRules                 // the Rules screen
+	ToOverview Page = iota
+	ToKnock
+	ToSequences
+	ToClocks
+	ToDiagnose
+	ToRules
+	ToLog
+	ToHandshake // the Knock screen, where a handshake begins
+	ToDiagnosis // the Diagnose screen, where a diagnosis begins unless there is one
 )
 
 // Config is what the user started the screens with.
@@ -68,29 +71,51 @@ type Config struct {
 	Events  <-chan string // further lines of the log; nil: none
 
 	HostsPath   string // the hosts file; empty: there is no list of servers
-	ResultsPath string // where results of handshakes are stored; empty: nowhere
+	HistoryPath string // where handshakes are stored; empty: nowhere
+	Demo        bool   // the server is the built-in one, which accepts knocks to see them
 	// SSH makes the command that logs in to a server until ctx ends; nil: there is none.
 	SSH func(ctx context.Context, h hosts.Host, s knock.Secret) (*exec.Cmd, error)
 
-	ASCII   bool // draw with ASCII alone
-	NoColor bool // draw without colour
+	ASCII    bool           // draw with ASCII alone
+	NoColor  bool           // draw without colour
+	NoMotion bool           // draw ends at once
+	Scheme   ui.Scheme      // of colours
+	Zone     *time.Location // of the user's own time; nil: time.Local
 
 	Clipboard func(string) // hands a text to the terminal's clipboard; the program sets it
 }
 
-// Session is what the screens share.
-type Session struct {
+// Use applies the settings of a hosts file; theme, if not empty, is a flag's.
+func (c *Config) Use(s hosts.Settings, theme string) {
+	c.NoMotion = c.NoMotion || !s.Motion
+	c.Scheme = ui.SchemeOf(cmp.Or(theme, s.Theme))
+	if !s.History {
+		c.HistoryPath = ""
+	}
+}
+
+// Shared is what the screens of all servers share.
+type Shared struct {
 	Ctx    context.Context // ends with the program
 	Config Config
 	Theme  ui.Theme
 	Size   ui.Size
 	Now    time.Time // when the message arrived that is being handled
-	Server
-	Wire Wire
+	Masked bool      // ports are hidden
+	Log    []Entry   // of all servers, the last 400 lines, oldest first
+	Front  Screen    // the one that is shown
+	Undo   *Undo     // of the last change of the hosts file; nil: none
 
 	Open func(Page) tea.Cmd                     // shows a screen
-	Use  func(hosts.Host, knock.Secret) tea.Cmd // changes to another server
+	Use  func(hosts.Host, knock.Secret) tea.Cmd // shows a server, and resolves its name
 	Err  error                                  // why the program ends; nil: the user quit
+}
+
+// Session is what the screens of one server share.
+type Session struct {
+	*Shared
+	Server
+	Wire Wire
 }
 
 // Server is the server that the screens show, with the changes of this run.
@@ -98,22 +123,53 @@ type Server struct {
 	Host    hosts.Host
 	Target  knock.Target // its address is not valid until the name is resolved
 	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
-	Masked  bool         // ports are hidden
-	Log     []Entry      // the last 200 lines, oldest first
+	History []hosts.Handshake
 }
+
+// Tone is what a line of the log tells.
+type Tone int
+
+// The tones.
+const (
+	Plain Tone = iota
+	Good
+	Bad
+)
 
 // Entry is one line of the log.
 type Entry struct {
 	At   time.Time
+	Host string // whose it is; empty: none
 	Text string
+	Tone Tone
 }
 
 // Note adds a line to the log.
-func (s *Session) Note(format string, args ...any) {
-	const most = 200
-	s.Log = append(s.Log, Entry{s.Now, fmt.Sprintf(format, args...)})
+func (s *Session) Note(format string, args ...any) { s.NoteAs(Plain, format, args...) }
+
+// NoteAs adds a line with a tone to the log.
+func (s *Session) NoteAs(tone Tone, format string, args ...any) {
+	const most = 400
+	s.Log = append(s.Log, Entry{s.Now, s.Host.Name, fmt.Sprintf(format, args...), tone})
 	s.Log = s.Log[max(0, len(s.Log)-most):]
 }
+
+// OwnLog returns the last n entries of the server, and those of none, the oldest first.
+func (s *Session) OwnLog(n int) (own []Entry) {
+	for _, e := range slices.Backward(s.Log) {
+		if len(own) == n {
+			break
+		}
+		if e.Host == s.Host.Name || e.Host == "" {
+			own = append(own, e)
+		}
+	}
+	slices.Reverse(own)
+	return own
+}
+
+// Zone is where the user's own time is.
+func (s *Shared) Zone() *time.Location { return cmp.Or(s.Config.Zone, time.Local) }
 
 // Frame draws a pane for the session's size.
 func (s *Session) Frame(p ui.Pane) []string { return s.Theme.Frame(s.Size, p) }
@@ -147,7 +203,7 @@ func (s *Server) Sequence(h knock.Hour) knock.Sequence {
 }
 
 // Port writes a port, as stars while the screens are masked.
-func (s *Server) Port(p uint16) string {
+func (s *Shared) Port(p uint16) string {
 	if s.Masked {
 		return "*****"
 	}
@@ -155,7 +211,7 @@ func (s *Server) Port(p uint16) string {
 }
 
 // Hide replaces the given ports in a text by stars while the screens are masked.
-func (s *Server) Hide(text string, ports []uint16) string {
+func (s *Shared) Hide(text string, ports []uint16) string {
 	if !s.Masked {
 		return text
 	}
@@ -168,16 +224,12 @@ func (s *Server) Hide(text string, ports []uint16) string {
 }
 
 // Mask returns the key that hides the ports or shows them again.
-func (s *Session) Mask(about string) ui.Key {
-	label := "mask"
-	if s.Masked {
-		label = "unmask"
-	}
-	return ui.NewKey("m", label, about, ui.Act(func() { s.Masked = !s.Masked }))
+func (s *Shared) Mask(about string) ui.Key {
+	return ui.NewKey("m", "mask", about, ui.Act(func() { s.Masked = !s.Masked }))
 }
 
 // CopyText copies a text to the terminal's clipboard.
-func (s *Session) CopyText(text string) tea.Cmd {
+func (s *Shared) CopyText(text string) tea.Cmd {
 	return func() tea.Msg {
 		s.Config.Clipboard(text)
 		return nil
@@ -185,11 +237,11 @@ func (s *Session) CopyText(text string) tea.Cmd {
 }
 
 // Moving is the default of a screen: nothing changes within a second.
-func (s *Session) Moving() bool { return false }
+func (s *Shared) Moving() bool { return false }
 
 // Header is the default of a screen: the server, its address, and the time.
 func (s *Session) Header() (about string, at time.Time) {
-	t := s.Target
+	t, th := s.Target, s.Theme
 	addr := "no address"
 	switch {
 	case t.Addr.Addr().Is4():
@@ -202,7 +254,11 @@ func (s *Session) Header() (about string, at time.Time) {
 	if t.Host == t.Addr.Addr().String() && s.Size.Width < ui.FramedWidth {
 		return addr, s.Now
 	}
-	return s.Theme.Strong.Render(ansi.Truncate(t.Host, max(8, s.Size.Width-60), "")) + "  " + addr, s.Now
+	name := s.Host.Name
+	if s.Size.Framed() {
+		name = ui.Truncate(name, max(8, s.Size.Width-60))
+	}
+	return th.Strong.Render(name) + "  " + th.Quiet.Render(addr), s.Now
 }
 
 // Applied says whether a change was written to the hosts file.
@@ -214,26 +270,40 @@ type Applied struct {
 	err    error
 }
 
+// SetHost changes the server's entry for this run.
+func (s *Session) SetHost(h hosts.Host) {
+	before, addr := s.Host, s.Target.Addr.Addr()
+	s.Host = h
+	t := h.Target()
+	if h.Family != before.Family || h.Lookup() != before.Lookup() {
+		addr = netip.Addr{} // the pinned one is of another family, or another machine's
+	}
+	t.Addr, t.Secret = netip.AddrPortFrom(addr, t.Addr.Port()), s.Target.Secret
+	s.Target = t
+	s.StopWaiting()
+}
+
 // Apply changes the server for this run, and returns the command that writes the
 // change into the hosts file if the server is there; it sends an [Applied]. found
 // says in the log what found the change.
 func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
-	family := s.Host.Family
-	s.Host = change.Apply(s.Host)
-	s.Target.Range, s.Target.Skew = s.Host.Range, s.Host.Skew
-	s.Target.Strict, s.Target.Gap, s.Target.SweepGuard = s.Host.Strict, s.Host.Gap, s.Host.SweepGuard
-	if s.Host.Family != family {
-		// The pinned address is of the other family.
-		s.Target.Addr = netip.AddrPortFrom(netip.Addr{}, s.Target.Addr.Port())
-	}
-	s.StopWaiting()
-	s.Note("applied %s, found by %s", change, found)
+	before := s.Host
+	s.SetHost(change.Apply(s.Host))
+	s.Note("applied %s, found by %s; u undoes it", change, found)
+	undo := &Undo{What: fmt.Sprintf("%s of %s", change, s.Host.Name), Revert: func() { s.SetHost(before) }}
+	s.Undo = undo
 	ctx, path, name := s.Ctx, s.Config.HostsPath, s.Host.Name
 	return func() tea.Msg {
 		if path == "" {
 			return Applied{By: by, Name: name, Change: change}
 		}
-		_, err := hosts.Edit(ctx, path, name, func(h hosts.Host) (hosts.Host, error) { return change.Apply(h), nil }, knock.Secret{}, "")
+		err := undo.Record(ctx, path, func(e *hosts.Editor) error {
+			h, ok := e.Host(name)
+			if !ok {
+				return hosts.ErrNoHost
+			}
+			return e.Replace(name, change.Apply(h))
+		})
 		if errors.Is(err, hosts.ErrNoHost) {
 			path, err = "", nil
 		}
@@ -265,8 +335,34 @@ func IsListed(path, name string) bool {
 	return err == nil && ok
 }
 
+// ErrorText is an error as the screens say it: without the words of the Go library.
+func ErrorText(err error) string {
+	return strings.NewReplacer("context deadline exceeded", "no answer in time", "context canceled", "cancelled").Replace(err.Error())
+}
+
 // ClockHour writes an hour without its date: 08h.
 func ClockHour(h knock.Hour) string { return h.String()[11:] + "h" }
+
+// Positions returns where the ports of a sequence lie in a range, from 0 to 1.
+func Positions(s knock.Sequence, r knock.Range) (out []float64) {
+	for _, p := range s.Ports() {
+		out = append(out, float64(int(p)-r.Bottom())/float64(r.Size()))
+	}
+	return out
+}
+
+// Ago writes how long ago something was, in one unit.
+func Ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "moments"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
 
 // PortList writes ports with a space between them.
 func PortList(ports []uint16) string { return strings.Trim(fmt.Sprint(ports), "[]") }

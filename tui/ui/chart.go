@@ -6,6 +6,88 @@ import (
 	"time"
 )
 
+// Bar draws a bar of w cells, of which share (0 to 1) is full, to an eighth of a cell.
+func (t Theme) Bar(style Style, share float64, w int) string {
+	eighths := []rune(t.Eighths)
+	steps := len(eighths) + 1
+	n := int(min(max(share, 0), 1)*float64(max(w, 0)*steps) + 0.5)
+	full := strings.Repeat(t.Full, n/steps)
+	if n%steps > 0 {
+		full += string(eighths[n%steps-1])
+	}
+	return style.Render(full) + t.Faint.Render(strings.Repeat(t.Empty, max(0, w-Cells(full))))
+}
+
+// TimeLeft draws a bar that runs out: amber in its second fifth, red in its last.
+func (t Theme) TimeLeft(share float64, w int) string {
+	style := t.Open
+	switch {
+	case share < 0.2:
+		style = t.Bad
+	case share < 0.4:
+		style = t.Warn
+	}
+	return t.Bar(style, share, w)
+}
+
+// Spark draws a level for each value, from zero to the highest, in so many rows; a
+// value below zero is a cross. Values above twice usual are marked by their colour.
+func (t Theme) Spark(values []float64, usual float64, rows int) []string {
+	levels := []rune(t.Levels)
+	n := len(levels)
+	most := max(usual*2, 1e-9)
+	for _, v := range values {
+		most = max(most, v)
+	}
+	out := make([]string, rows)
+	for row := range rows {
+		below := (rows - 1 - row) * n // levels that the rows below have
+		var b strings.Builder
+		for _, v := range values {
+			level := min(int(v/most*float64(n*rows)), n*rows-1) - below
+			style := t.Open
+			if v > 2*usual && usual > 0 {
+				style = t.Warn
+			}
+			switch {
+			case v < 0 && below == 0:
+				b.WriteString(t.Bad.Render(t.No))
+			case level < 0 || v < 0:
+				b.WriteByte(' ')
+			default:
+				b.WriteString(style.Render(string(levels[min(level, n-1)])))
+			}
+		}
+		out[row] = b.String()
+	}
+	return out
+}
+
+// Strip draws a line of w cells with a mark where each position (0 to 1) lies.
+func (t Theme) Strip(style Style, positions []float64, w int) string {
+	line := make([]int, max(w, 1))
+	for _, p := range positions {
+		line[min(int(p*float64(len(line))), len(line)-1)]++
+	}
+	var b strings.Builder
+	for i := 0; i < len(line); {
+		n := i
+		for n < len(line) && min(line[n], 2) == min(line[i], 2) {
+			n++
+		}
+		switch line[i] {
+		case 0:
+			b.WriteString(t.Faint.Render(strings.Repeat(t.Untried, n-i)))
+		case 1:
+			b.WriteString(style.Render(strings.Repeat(t.Border.Left, n-i)))
+		default:
+			b.WriteString(style.Render(strings.Repeat(t.Full, n-i)))
+		}
+		i = n
+	}
+	return b.String()
+}
+
 // Axis draws intervals of time offsets over the hours that they lie in.
 type Axis struct {
 	theme     Theme
@@ -117,7 +199,7 @@ func (x Axis) Draw(low, high time.Duration) string {
 	line := slices.Repeat([]string{" "}, x.width)
 	cells, _ := x.boundaries()
 	for _, c := range cells {
-		line[c] = x.theme.Dim.Render(x.theme.Tick)
+		line[c] = x.theme.Quiet.Render(x.theme.Tick)
 	}
 	from, to := x.cell(max(low, x.low)), x.cell(min(high, x.high))
 	strong := x.theme.Strong.Render
@@ -166,11 +248,30 @@ func (l Timeline) Span(begin, length time.Duration) string {
 		return ""
 	}
 	cell := func(d time.Duration) int { return int(d * time.Duration(l.Width-1) / l.Total) }
-	from := min(max(cell(begin), 0), l.Width-2)
-	out := strings.Repeat(" ", from) + l.Theme.From
+	from := min(max(cell(begin), 0), l.Width-1)
+	out := strings.Repeat(" ", from)
 	if length == 0 {
-		return out + l.Theme.Open
+		return out + l.Theme.Began
 	}
-	to := min(max(cell(begin+length), from+1), l.Width-1)
-	return out + strings.Repeat(l.Theme.Border.Top, to-from-1) + l.Theme.To
+	return out + strings.Repeat(l.Theme.Full, min(max(cell(begin+length), from), l.Width-1)-from+1)
+}
+
+// Silence draws what follows a span to the end of its line: nothing came.
+func (l Timeline) Silence(span string) string {
+	return l.Theme.Faint.Render(strings.Repeat(l.Theme.Dash, max(0, l.Width-Cells(span))))
+}
+
+// Ruler writes a quarter of the time at each quarter of the line.
+func (l Timeline) Ruler() string {
+	line := []rune(strings.Repeat(" ", max(l.Width, 0)))
+	for i := range 4 {
+		label := []rune("0")
+		if i > 0 {
+			label = []rune(Duration(l.Total * time.Duration(i) / 4))
+		}
+		if at := l.Width * i / 4; at+len(label) <= len(line) {
+			copy(line[at:], label)
+		}
+	}
+	return string(line)
 }

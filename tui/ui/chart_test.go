@@ -37,7 +37,7 @@ func TestTimelineScalesInSteps(t *testing.T) {
 	for _, tt := range []struct {
 		begin, length time.Duration
 		want          string
-	}{{0, 0, "|-"}, {0, 9, "|-------|"}, {5, 2, "    |-|"}, {20, 1, "        ||"}} {
+	}{{0, 0, "|"}, {0, 9, "#########"}, {5, 2, "    ###"}, {20, 1, "         #"}} {
 		if got := l.Span(tt.begin*time.Millisecond, tt.length*time.Millisecond); got != tt.want {
 			t.Errorf("%d ms from %d: %q, want %q", tt.length, tt.begin, got, tt.want)
 		}

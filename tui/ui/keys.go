@@ -4,10 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/bubbles/help"
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
 )
 
 // Key is an action of a screen, its keys, and what the key bar and the help say of
@@ -92,40 +90,50 @@ func (k Keys) Find(msg tea.KeyMsg) (Key, bool) {
 	return Key{}, false
 }
 
-// KeyBar draws the key bar in at most w cells. Where not all keys fit, it leaves out
-// keys before the last two, which are the help and the way out.
-func (t Theme) KeyBar(k Keys, w int) string {
-	m := help.Model{ShortSeparator: "   "}
-	m.Styles.ShortKey, m.Styles.ShortDesc, m.Styles.ShortSeparator = t.Accent, t.Plain, t.Plain
-	if w < FramedWidth {
-		m.ShortSeparator = "  "
+// KeyBar draws the key bar in w cells: the keys of the screen at its left, each at a
+// place that never changes, faint where it does not apply; own, which every screen
+// has, at its right. Where not all fit, the last of the screen's are left out.
+func (t Theme) KeyBar(bar, own []Key, w int) string {
+	gap := "   "
+	if w < FramedWidth+20 {
+		gap = "  "
 	}
-	var all []key.Binding
-	for _, k := range k.Bar {
-		if k.Enabled() {
-			all = append(all, k.Binding)
+	right := ""
+	for _, k := range own {
+		right += gap[1:] + t.barKey(k) + " "
+	}
+	left, room := "", w-Cells(right)
+	for _, k := range bar {
+		text := t.barKey(k)
+		if Cells(left+text)+len(gap) >= room {
+			break
 		}
+		left += " " + text + gap[1:]
 	}
-	for {
-		line := " " + m.ShortHelpView(all)
-		n := len(all) - 3
-		if n <= 0 || ansi.StringWidth(line) <= w {
-			return line
-		}
-		all = slices.Delete(all, n, n+1)
+	return Ends(left, right, w)
+}
+
+func (t Theme) barKey(k Key) string {
+	h := k.Help()
+	switch {
+	case !k.Enabled() && !t.Colour:
+		return strings.Repeat(" ", Cells(h.Key+h.Desc)+1)
+	case !k.Enabled():
+		return t.Faint.Render(h.Key + " " + h.Desc)
 	}
+	return t.Accent.Render(h.Key) + " " + t.Quiet.Render(h.Desc)
 }
 
 // HelpPage explains the keys and the legend of a screen.
 func (t Theme) HelpPage(k Keys) Pane {
 	const column = 16
-	p := Pane{Title: "help"}
+	p := Pane{Title: "keys", Foot: "esc closes"}
 	add := func(what, about string) { p.Add(" " + t.Accent.Render(Fit(what, column)) + about) }
 	for _, row := range k.Rows {
 		add(explain(row))
 	}
 	for _, l := range k.Legend {
-		add(l[0], l[1])
+		p.Add(" " + t.Quiet.Render(Fit(l[0], column)) + l[1])
 	}
 	return p
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-func plainTheme() Theme { return NewTheme(lipgloss.NewRenderer(io.Discard), true) }
+func plainTheme() Theme { return NewTheme(lipgloss.NewRenderer(io.Discard), true, Dark) }
 
 // One declaration of a key gives its help, its place in the key bar, and its action.
 func TestKeysAreDeclaredOnce(t *testing.T) {
@@ -33,7 +33,7 @@ func TestKeysAreDeclaredOnce(t *testing.T) {
 	if help != want {
 		t.Errorf("the help is\n%s", help)
 	}
-	if bar := plainTheme().KeyBar(keys, 80); bar != " k again   m mask" {
+	if bar := plainTheme().KeyBar(keys.Bar, nil, 80); strings.TrimRight(bar, " ") != " k again         m mask" {
 		t.Errorf("the key bar is %q", bar)
 	}
 	for _, tt := range []struct {
@@ -59,16 +59,22 @@ func TestKeysAreDeclaredOnce(t *testing.T) {
 	}
 }
 
-// A narrow key bar keeps its last two keys, help and quit.
-func TestKeyBarGivesWay(t *testing.T) {
-	var keys Keys
-	for _, name := range []string{"a", "b", "c", "d", "?", "q"} {
-		keys.Bar = append(keys.Bar, NewKey(name, "some "+name, "", nil))
+// A narrow key bar keeps the root's keys, and a key that does not apply its place.
+func TestKeyBarKeepsItsPlaces(t *testing.T) {
+	var bar []Key
+	for _, name := range []string{"a", "b", "c", "d"} {
+		bar = append(bar, NewKey(name, "some "+name, "", nil))
 	}
+	own := []Key{NewKey("?", "help", "", nil), NewKey("q", "quit", "", nil)}
+	th := plainTheme()
 	for w := 30; w < 90; w++ {
-		bar := plainTheme().KeyBar(keys, w)
-		if ansi.StringWidth(bar) > w || !strings.HasPrefix(bar, " a some a ") || !strings.HasSuffix(bar, "? some ?"+strings.Repeat(" ", 2+w/FramedWidth)+"q some q") {
-			t.Errorf("in %d cells: %q", w, bar)
+		before := th.KeyBar(bar, own, w)
+		if ansi.StringWidth(before) != w || !strings.HasPrefix(before, " a some a") || !strings.Contains(before, "? help") || !strings.HasSuffix(before, "q quit ") {
+			t.Errorf("in %d cells: %q", w, before)
+		}
+		off := append([]Key{bar[0].If(false)}, bar[1:]...)
+		if after := th.KeyBar(off, own, w); after != strings.Replace(before, "a some a", "        ", 1) {
+			t.Errorf("a key that does not apply changes\n%q to\n%q", before, after)
 		}
 	}
 }

@@ -5,24 +5,78 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/bubbles/textinput"
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock/phrase"
 )
 
+// Cells returns the width of s. Texts of ASCII, lines and blocks, with styles, are
+// nearly all there are, and quickly measured; the library measures any others.
+func Cells(s string) (n int) {
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c >= ' ' && c < 0x7f:
+			n++
+			i++
+		case c == 0x1b && strings.HasPrefix(s[i:], "\x1b["):
+			for i += 2; i < len(s) && (s[i] == ';' || s[i] >= '0' && s[i] <= '9'); {
+				i++
+			}
+			if i == len(s) || s[i] != 'm' {
+				return ansi.StringWidth(s)
+			}
+			i++
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if (r < 0x2500 || r > 0x259f) && !strings.ContainsRune("·…✓✗●○◆▶", r) {
+				return ansi.StringWidth(s)
+			}
+			n++
+			i += size
+		}
+	}
+	return n
+}
+
+// Truncate cuts s to at most w cells, and says so if it cuts more than spaces.
+func Truncate(s string, w int) string {
+	w = max(0, w)
+	if Cells(s) <= w {
+		return s
+	}
+	if len(strings.TrimRight(ansi.Cut(ansi.Strip(s), w, 1<<20), " ")) == 0 {
+		return ansi.Truncate(s, w, "")
+	}
+	return ansi.Truncate(s, w, "…")
+}
+
 // Fit cuts or pads s to exactly w cells.
 func Fit(s string, w int) string {
-	s = ansi.Truncate(s, max(0, w), "")
-	return s + strings.Repeat(" ", max(0, w-ansi.StringWidth(s)))
+	n := Cells(s)
+	if n > w {
+		s = Truncate(s, w)
+		n = Cells(s)
+	}
+	return s + strings.Repeat(" ", max(0, w-n))
+}
+
+// Either returns a if first, else b, in the width of the wider one, so that what
+// follows keeps its place.
+func Either(first bool, a, b string) string {
+	w := max(Cells(a), Cells(b))
+	if first {
+		return Fit(a, w)
+	}
+	return Fit(b, w)
 }
 
 // Ends puts left and right at the ends of a line of w cells, and leaves out right
 // where both do not fit.
 func Ends(left, right string, w int) string {
-	space := w - ansi.StringWidth(left) - ansi.StringWidth(right)
+	space := w - Cells(left) - Cells(right)
 	if space < 1 {
 		return Fit(left, w)
 	}
@@ -39,17 +93,17 @@ func Wrap(s string, w int) []string {
 
 // Paragraph wraps a text into lines of at most w cells that begin with indent. An
 // empty text has no lines.
-func Paragraph(style lipgloss.Style, text, indent string, w int) (out []string) {
+func Paragraph(style Style, text, indent string, w int) (out []string) {
 	if text == "" {
 		return nil
 	}
-	for _, l := range Wrap(text, w-ansi.StringWidth(indent)) {
+	for _, l := range Wrap(text, w-Cells(indent)) {
 		out = append(out, indent+style.Render(l))
 	}
 	return out
 }
 
-// Cut returns the first n lines, the last one with " ..." if there were more.
+// Cut returns the first n lines, the last one with "…" if there were more.
 func Cut(lines []string, n int) []string {
 	if len(lines) <= n {
 		return lines
@@ -59,10 +113,10 @@ func Cut(lines []string, n int) []string {
 	}
 	lines = slices.Clone(lines[:n])
 	last := strings.TrimRight(lines[n-1], " ,;:.")
-	if i := strings.LastIndexByte(last, ' '); i > 0 && ansi.StringWidth(last)+4 > ansi.StringWidth(lines[0]) {
+	if i := strings.LastIndexByte(last, ' '); i > 0 && Cells(last)+2 > Cells(lines[0]) {
 		last = last[:i]
 	}
-	lines[n-1] = last + " ..."
+	lines[n-1] = last + " …"
 	return lines
 }
 
@@ -71,7 +125,7 @@ func Clause(s string, w int) string {
 	switch {
 	case w <= 0:
 		return ""
-	case ansi.StringWidth(s) <= w:
+	case Cells(s) <= w:
 		return s
 	}
 	head := ansi.Truncate(s, w+1, "")
@@ -80,17 +134,17 @@ func Clause(s string, w int) string {
 			return head[:i]
 		}
 	}
-	head = ansi.Truncate(s, max(w-4, 0), "")
+	head = ansi.Truncate(s, max(w-2, 0), "")
 	if i := strings.LastIndexByte(head, ' '); i > w/2 {
 		head = head[:i]
 	}
-	return head + " ..."
+	return head + " …"
 }
 
 // FirstThatFits returns the first wording of at most w cells, or the last one.
 func FirstThatFits(w int, wordings ...string) (s string) {
 	for _, s = range wordings {
-		if ansi.StringWidth(s) <= w {
+		if Cells(s) <= w {
 			break
 		}
 	}

@@ -5,21 +5,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"pgregory.net/rapid"
 )
 
 func TestTextThatHasToFit(t *testing.T) {
 	long := "SSH is filtered without a knock, after 38.1 ms"
 	for _, tt := range []struct{ name, got, want string }{
 		{"fit pads", Fit("ab", 4), "ab  "},
-		{"fit cuts", Fit("abcdef", 4), "abcd"},
+		{"fit cuts", Fit("abcdef", 4), "abc…"},
 		{"ends", Ends("a", "b", 5), "a   b"},
 		{"the right end gives way", Ends("abcd", "efg", 6), "abcd  "},
 		{"hours are not broken", strings.Join(Wrap("hour 2026-11-22-08", 12), "|"), "hour|2026-11-22-0|8"},
-		{"paragraph", strings.Join(Paragraph(plainTheme().Plain, "one two", "  ", 5), "|"), "  one|  two"},
-		{"cut says that there is more", strings.Join(Cut([]string{"one two three", "four five,", "six"}, 2), "|"), "one two three|four five ..."},
+		{"paragraph", strings.Join(Paragraph(plainTheme().Ink, "one two", "  ", 5), "|"), "  one|  two"},
+		{"cut says that there is more", strings.Join(Cut([]string{"one two three", "four five,", "six"}, 2), "|"), "one two three|four five …"},
 		{"cut leaves what is short", strings.Join(Cut([]string{"one"}, 2), "|"), "one"},
 		{"clause", Clause(long, 40), "SSH is filtered without a knock"},
-		{"no clause ends late enough", Clause("abcdefgh ijklmn opqr", 15), "abcdefgh ..."},
+		{"no clause ends late enough", Clause("abcdefgh ijklmn opqr", 15), "abcdefgh …"},
 		{"the first wording", FirstThatFits(9, "too long for it", "fits", "f"), "fits"},
 		{"the last wording", FirstThatFits(2, "too long", "long"), "long"},
 		{"milliseconds", Duration(200 * time.Millisecond), "200 ms"},
@@ -73,4 +76,15 @@ func TestASCIISignsDiffer(t *testing.T) {
 		}
 		seen[sign] = true
 	}
+}
+
+// The quick measure agrees with the library's, whatever the text.
+func TestCellsAgreeWithTheLibrary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOf(rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x1b[0m", "\x1b[1;38;2;1;2;3m", "█─╭✓", "·…", "a b", "漢", "é", "\x1b[", "\x1b]0;t\a"}))).Draw(t, "parts")
+		s := strings.Join(parts, "")
+		if got, want := Cells(s), ansi.StringWidth(s); got != want {
+			t.Fatalf("%q: %d cells, want %d", s, got, want)
+		}
+	})
 }

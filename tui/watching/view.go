@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
@@ -19,7 +18,7 @@ import (
 func (s *Screen) View() []string {
 	s.follow() // the size may have changed
 	p := ui.Pane{Lines: append(s.Frame(s.addressPane()), s.Frame(s.totalsPane())...)}
-	p.Fill(s.Size.Height - 2)
+	p.Fill(s.Size.Body())
 	detail := len(p.Lines) - 1
 	if !s.Size.Framed() {
 		detail -= 2 // above the totals
@@ -55,9 +54,9 @@ func (s *Screen) Header() (about string, at time.Time) {
 // rows is how many addresses fit.
 func (s *Screen) rows() int {
 	if s.Size.Framed() {
-		return s.Size.Height - 10 // header, two frames, column heads, totals, blank line, keys
+		return s.Size.Body() - 8 // two frames, column heads, totals, the chosen one
 	}
-	return max(1, s.Size.Height-6)
+	return max(1, s.Size.Body()-4)
 }
 
 // columns are the widths of a row's parts in cells.
@@ -85,7 +84,7 @@ func (s *Screen) addressPane() ui.Pane {
 	for _, name := range session.Ordinals() {
 		head += ui.Fit(name, c.cell)
 	}
-	p.Lines = []string{" " + s.Theme.Dim.Render(head+"state")}
+	p.Lines = []string{" " + s.Theme.Quiet.Render(head+"state")}
 	last := min(len(seen.Visits), s.top+rows)
 	visits := seen.Visits[min(s.top, last):last]
 	short := shortened(visits, c.addr)
@@ -120,7 +119,7 @@ func (s *Screen) addressPane() ui.Pane {
 func (s *Screen) row(v watch.Visit, short string, c columns) string {
 	line := ui.Fit(short, c.addr) + " "
 	for k := range knock.Knocks {
-		cell := s.Theme.Dim.Render(ui.Fit(s.Theme.Wait, c.cell))
+		cell := s.Theme.Quiet.Render(ui.Fit(s.Theme.Wait, c.cell))
 		if k < v.Phase {
 			cell = s.Theme.Yes
 			if at := v.Entered[k]; !at.IsZero() {
@@ -129,7 +128,7 @@ func (s *Screen) row(v watch.Visit, short string, c columns) string {
 				}
 				cell += age(s.when().Sub(at))
 			}
-			cell = s.Theme.Good.Render(ui.Fit(cell, c.cell))
+			cell = s.Theme.Open.Render(ui.Fit(cell, c.cell))
 		}
 		line += cell
 	}
@@ -167,13 +166,13 @@ func (s *Screen) totalsPane() ui.Pane {
 }
 
 // state says how far an address has come, in at most w cells.
-func (s *Screen) state(v watch.Visit, w int) (words string, tone lipgloss.Style) {
+func (s *Screen) state(v watch.Visit, w int) (words string, tone ui.Style) {
 	forms, tone := s.wordings(v)
 	return ui.FirstThatFits(w, forms...), tone
 }
 
 // wordings are those of a state, the longest first.
-func (s *Screen) wordings(v watch.Visit) (forms []string, tone lipgloss.Style) {
+func (s *Screen) wordings(v watch.Visit) (forms []string, tone ui.Style) {
 	t := s.Theme
 	if v.Shared {
 		return sharedForms(v), t.Bad
@@ -187,23 +186,23 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	case watch.VisitInside:
 		in := fmt.Sprintf("in phase %d", v.Phase)
 		if over {
-			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Dim
+			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Quiet
 		}
 		return []string{in + left, in}, t.Accent
 	case watch.VisitOpen:
 		if over {
-			return []string{"SSH shut again", "shut again"}, t.Dim
+			return []string{"SSH shut again", "shut again"}, t.Quiet
 		}
-		return []string{"SSH open" + left, "SSH open"}, t.Good
+		return []string{"SSH open" + left, "SSH open"}, t.Open
 	case watch.VisitIn:
 		if v.Phase == 0 {
-			return []string{"got in; no handshake was seen", "no handshake"}, t.Good
+			return []string{"got in; no handshake was seen", "no handshake"}, t.Open
 		}
-		return []string{"got in"}, t.Good
+		return []string{"got in"}, t.Open
 	case watch.VisitPast:
-		return []string{"opened before"}, t.Dim
+		return []string{"opened before"}, t.Quiet
 	case watch.VisitCut:
-		return []string{"the gate changed meanwhile", "gate changed"}, t.Dim
+		return []string{"the gate changed meanwhile", "gate changed"}, t.Quiet
 	case watch.VisitRefused:
 		return []string{"refused by the replay guard", "refused by guard", "refused"}, t.Warn
 	case watch.VisitSSHDown:
@@ -211,7 +210,7 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone lipgloss.Style) {
 	case watch.VisitStuck:
 		return []string{fmt.Sprintf("stuck at %d", v.Phase)}, t.Warn
 	}
-	return []string{string(v.State)}, t.Dim
+	return []string{string(v.State)}, t.Quiet
 }
 
 // sharedForms are the wordings of a visit that may use several addresses.
@@ -253,7 +252,7 @@ func (s *Screen) detail() string {
 		return ""
 	}
 	who := s.Theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
-	words, tone := s.state(visits[s.at], s.Size.Width-ansi.StringWidth(who))
+	words, tone := s.state(visits[s.at], s.Size.Width-ui.Cells(who))
 	return who + tone.Render(words)
 }
 

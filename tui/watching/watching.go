@@ -38,10 +38,7 @@ func New(s *session.Session, run func(ctx context.Context, on func(watch.Snapsho
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
-	pause := ui.NewKey("p", "pause", "pause the screen", ui.Act(s.pause), " ")
-	if !s.paused.IsZero() {
-		pause = pause.As("resume")
-	}
+	pause := ui.NewKey("p", ui.Either(!s.paused.IsZero(), "resume", "pause"), "pause the screen", ui.Act(s.pause), " ")
 	updown := ui.NewKey("up down", "choose", "", nil)
 	k := ui.Keys{Rows: [][]ui.Key{move, {pause}}, Bar: []ui.Key{pause, updown}}
 	k.Legend = [][2]string{

@@ -1,0 +1,157 @@
+// Package activity is the Log screen: what happened on all servers in this run.
+package activity
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Screen shows the log of all servers, the newest line last.
+type Screen struct {
+	*session.Shared
+	input  textinput.Model // of the filter, while it is typed
+	typing bool
+	filter string
+	above  int // lines below the last one shown
+}
+
+// Header implements [session.Screen].
+func (s *Screen) Header() (about string, at time.Time) { return s.Theme.Strong.Render("log"), s.Now }
+
+// Beside says at the right of the tabs how many lines are shown.
+func (s *Screen) Beside() string {
+	n := len(s.matching())
+	if n == len(s.Log) {
+		return fmt.Sprintf("%d lines", n)
+	}
+	return fmt.Sprintf("%d of %d lines", n, len(s.Log))
+}
+
+// Keys implements [session.Screen].
+func (s *Screen) Keys() ui.Keys {
+	if s.typing {
+		use := ui.NewKey("enter", "use the filter", "", ui.Act(func() { s.typing = false }))
+		clear := ui.NewKey("esc", "clear", "", ui.Act(func() { s.typing, s.filter, s.above = false, "", 0 }))
+		return ui.ModalKeys(use, clear)
+	}
+	find := ui.NewKey("/", "find", "show the lines with a text", func() tea.Cmd {
+		s.input, s.typing = ui.NewInput(40, 80), true
+		s.input.SetValue(s.filter)
+		return s.input.Focus()
+	})
+	copies := ui.NewKey("y", "copy", "copy the lines", func() tea.Cmd { return s.CopyText(s.text()) }).If(len(s.Log) > 0)
+	esc := ui.NewKey("esc", "back", "clear the filter; back to the Knock screen", func() tea.Cmd {
+		if s.filter == "" {
+			return s.Open(session.ToKnock)
+		}
+		s.filter, s.above = "", 0
+		return nil
+	})
+	move := ui.MoveKeys("scroll", max(1, s.Size.Body()-3), func(by int) {
+		s.above = max(0, min(s.above-by, len(s.matching())-1))
+	})
+	return ui.Keys{Rows: [][]ui.Key{{find}, {copies}, move, {esc}}, Bar: []ui.Key{find, copies, esc}}
+}
+
+// Update implements [session.Screen].
+func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
+	if s.typing {
+		s.input, cmd = s.input.Update(msg)
+		s.filter = s.input.Value()
+	}
+	return cmd
+}
+
+func (s *Screen) matching() (out []session.Entry) {
+	filter := strings.ToLower(s.filter)
+	for _, e := range s.Log {
+		if strings.Contains(strings.ToLower(e.Host+" "+e.Text), filter) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (s *Screen) text() string {
+	var b strings.Builder
+	for _, e := range s.matching() {
+		fmt.Fprintf(&b, "%s %s %s\n", e.At.UTC().Format(time.RFC3339), e.Host, e.Text)
+	}
+	return b.String()
+}
+
+// View implements [session.Screen].
+func (s *Screen) View() []string {
+	room, w := s.Size.Body(), s.Size.Width-1
+	if s.Size.Framed() {
+		room, w = room-2, w-2
+	}
+	p := ui.Pane{Title: "log", Note: "times are UTC"}
+	if s.typing {
+		p.Add(" " + s.Theme.Accent.Render("/") + " " + s.input.View())
+	} else if s.filter != "" {
+		p.Add(" " + s.Theme.Accent.Render("/ ") + s.filter)
+	}
+	room -= len(p.Lines)
+	all := s.matching()
+	if s.above > 0 {
+		p.Foot = fmt.Sprintf("%d newer below", s.above)
+	}
+	p.Add(Lines(s.Theme, all[:max(0, len(all)-s.above)], w, room, true)...)
+	if len(all) == 0 {
+		p.Add(s.Theme.Quiet.Render(" nothing yet"))
+	}
+	if s.Size.Framed() {
+		p.Fill(s.Size.Body() - 2)
+	}
+	return s.Theme.Frame(s.Size, p)
+}
+
+// Lines draws the last of entries in at most n lines of w cells, the oldest first, with
+// long texts wrapped; named says whose they are.
+func Lines(th ui.Theme, all []session.Entry, w, n int, named bool) (out []string) {
+	at, column := 10, 0
+	if named && w >= ui.SmallWidth {
+		column = 14
+	}
+	if w < 50 {
+		at = 7
+	}
+	var parts [][]string
+	for i, lines := len(all)-1, 0; i >= 0 && lines < n; i-- {
+		e := all[i]
+		text := ui.Cut(ui.Wrap(e.Text, w-at-column-1), n-lines) // an entry without room for all of it keeps its beginning
+		stamp := e.At.UTC().Format("15:04:05")
+		if at < 10 {
+			stamp = stamp[:5]
+		}
+		for j, l := range text {
+			style := th.Ink
+			switch e.Tone {
+			case session.Good:
+				style = th.Open
+			case session.Bad:
+				style = th.Bad
+			}
+			name := ""
+			if column > 0 {
+				name = th.Quiet.Render(ui.Fit(e.Host, column-2)) + "  "
+			}
+			text[j] = " " + th.Faint.Render(ui.Fit(stamp, at)) + name + style.Render(l)
+			stamp, e.Host = "", ""
+		}
+		lines += len(text)
+		parts = append(parts, text)
+	}
+	for i := len(parts) - 1; i >= 0; i-- {
+		out = append(out, parts[i]...)
+	}
+	return out
+}

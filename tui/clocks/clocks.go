@@ -1,0 +1,269 @@
+// Package clocks is the Clocks screen: how far the server's clock is from this
+// machine's, read again and again, and what a supposed skew would mean.
+package clocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/diag/clock"
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/knock/phrase"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+const (
+	pace      = 30 * time.Second // from one reading of the sources to the next
+	mostKept  = 120              // of what was read
+	sleepGap  = 20 * time.Second // between two beats: this machine was suspended
+	nearAZone = 90 * time.Second // a skew this near to half hours is a zone taken for UTC
+)
+
+// point is what one reading of all sources came to.
+type point struct {
+	at   time.Time
+	skew clock.Interval
+}
+
+// Screen reads the clocks while it is shown.
+type Screen struct {
+	*session.Session
+	Job      *ui.Job // under way, or nil
+	report   clock.Report
+	readings []clock.Reading // of the reading under way
+	read     time.Time       // when the last reading began; zero: none did
+	history  []point
+	failure  string
+	paused   bool
+	supposed time.Duration // the skew of what if
+	touched  bool          // the user moved it
+	beat     time.Time     // the last one
+	slept    time.Duration // how long this machine was suspended in the end
+}
+
+// Keys implements [session.Screen].
+func (s *Screen) Keys() ui.Keys {
+	by := func(name, about string, d time.Duration, others ...string) ui.Key {
+		return ui.NewKey(name, "", about, ui.Act(func() { s.supposed, s.touched = clamp(s.suppose()+d), true }), others...)
+	}
+	moves := []ui.Key{
+		by("left", "suppose a minute less, a minute more", -time.Minute), by("right", "", time.Minute),
+		by("shift+left", "an hour less, an hour more", -time.Hour, "<"), by("shift+right", "", time.Hour, ">"),
+	}
+	apply := ui.NewKey("enter", "apply", "apply the supposed skew to this server", s.apply).If(s.suppose() != s.Target.Skew)
+	back := ui.NewKey("0", "as set", "suppose the skew that is set", ui.Act(func() { s.touched = false })).If(s.touched)
+	seen := ui.NewKey("=", "as read", "suppose what the clocks say", ui.Act(func() {
+		if skew, ok := s.report.RoundSkew(); ok {
+			s.supposed, s.touched = skew, true
+		}
+	})).If(s.report.Known)
+	again := ui.NewKey("r", "read", "read the clocks now", s.start)
+	pause := ui.NewKey("p", ui.Either(s.paused, "resume", "pause"), "stop reading, or go on", ui.Act(func() { s.paused = !s.paused }), " ")
+	copies := ui.NewKey("y", "copy", "copy the readings", func() tea.Cmd { return s.CopyText(s.text()) }).If(len(s.report.Sources) > 0)
+	esc := ui.NewKey("esc", "back", "back to the Knock screen", func() tea.Cmd { return s.Open(session.ToKnock) })
+	return ui.Keys{
+		Rows: [][]ui.Key{moves, {apply}, {back}, {seen}, {again}, {pause}, {copies}, {esc}},
+		Bar:  []ui.Key{apply, ui.NewKey("left right", "what if", "", nil), seen, back, again, pause, copies, esc},
+	}
+}
+
+// clamp bounds a supposed skew.
+func clamp(d time.Duration) time.Duration {
+	const most = 48 * time.Hour
+	return max(-most, min(d, most))
+}
+
+// suppose is the supposed skew: the one that is set, until the user moves it.
+func (s *Screen) suppose() time.Duration {
+	if s.touched {
+		return s.supposed
+	}
+	return s.Target.Skew
+}
+
+// Begin reads the clocks, if they were not read lately.
+func (s *Screen) Begin() tea.Cmd {
+	if s.paused || s.Job != nil || !s.read.IsZero() && s.Now.Sub(s.read) < pace {
+		return nil
+	}
+	return s.start()
+}
+
+func (s *Screen) start() tea.Cmd {
+	if s.Job != nil {
+		return nil
+	}
+	addr := s.Target.Addr.Addr()
+	if !addr.IsValid() {
+		s.failure = "no address yet: the name is not resolved"
+		return nil
+	}
+	s.failure, s.readings, s.read = "", nil, s.Now
+	clocks, host := clock.Clocks{Clock: s.Config.Client.Clock, NTP: s.Host.NTP}, s.Host.Lookup()
+	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
+		r, err := clocks.Read(ctx, host, addr, func(r clock.Reading) { emit(r) })
+		emit(r)
+		return err
+	})
+	s.Job = job
+	return cmd
+}
+
+// Update implements [session.Screen].
+func (s *Screen) Update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case ui.Beat:
+		return s.tick()
+	case ui.JobEvent:
+		if msg.Job == s.Job {
+			s.found(msg.Event)
+		}
+	case ui.JobDone:
+		if msg.Job == s.Job {
+			s.Job = nil
+			if msg.Err != nil && !errors.Is(msg.Err, context.Canceled) {
+				s.failure = knock.Clean(msg.Err.Error(), 200)
+			}
+		}
+	}
+	return nil
+}
+
+// tick reads the clocks again when it is time, and sees that the machine slept.
+func (s *Screen) tick() tea.Cmd {
+	if gap := s.Now.Round(0).Sub(s.beat.Round(0)); !s.beat.IsZero() && gap > sleepGap {
+		s.slept, s.history = gap, nil // what was read before says nothing now
+	}
+	s.beat = s.Now
+	if s.Front != session.Screen(s) {
+		return nil
+	}
+	return s.Begin()
+}
+
+func (s *Screen) found(event any) {
+	switch e := event.(type) {
+	case clock.Reading:
+		s.readings = append(s.readings, e)
+	case clock.Report:
+		s.report, s.readings = e, nil
+		if e.Known {
+			s.history = append(s.history, point{s.Now, e.Interval()})
+			s.history = s.history[max(0, len(s.history)-mostKept):]
+		}
+	}
+}
+
+func (s *Screen) apply() tea.Cmd {
+	skew := s.suppose()
+	s.touched = false
+	return s.Apply(s, hosts.Change{Skew: &skew}, "comparing the clocks")
+}
+
+// latest are the readings to show: those of the reading under way over the last ones.
+func (s *Screen) latest() []clock.Reading {
+	all := slices.Clone(s.report.Sources)
+	for _, r := range s.readings {
+		if i := slices.IndexFunc(all, func(o clock.Reading) bool { return o.Name == r.Name && o.Of == r.Of }); i >= 0 {
+			all[i] = r
+		} else {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// conclusion says what the readings come to, and whether that is a bad thing.
+func (s *Screen) conclusion() (text string, bad bool) {
+	r := s.report
+	switch {
+	case s.failure != "":
+		return s.failure, true
+	case s.read.IsZero():
+		return "not read yet: r reads the clocks", false
+	case len(r.Sources) == 0:
+		return "reading the clocks", false
+	case !r.Known:
+		if names := disagreeing(r.Sources); names != "" {
+			return names + " disagree, and no third source decides", true
+		}
+		return "no source tells the server's clock: the gate alone can (5 finds out)", true
+	}
+	text = "the server's clock is " + phrase.Ahead(r.Skew)
+	if r.Skew.Abs() < time.Second {
+		text = "the server's clock is right to " + ui.Duration(max(r.Uncertainty, time.Millisecond))
+	}
+	if outvoted := outvotedNames(r.Sources); outvoted != "" {
+		text += "; " + outvoted + " disagrees and is outvoted"
+	}
+	if !r.SameHour(s.Now, s.Target.Skew) {
+		return text + ": another hour than the set skew gives", true
+	}
+	return text, false
+}
+
+// disagreeing names the server's sources that have a reading, where several do.
+func disagreeing(all []clock.Reading) string {
+	var names []string
+	for _, r := range all {
+		if r.Of == clock.Server && r.Err == nil {
+			names = append(names, fmt.Sprintf("%s (%s)", r.Name, phrase.Offset(r.Offset)))
+		}
+	}
+	if len(names) < 2 {
+		return ""
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+func outvotedNames(all []clock.Reading) string {
+	var names []string
+	for _, r := range all {
+		if r.Of == clock.Server && r.Outvoted {
+			names = append(names, r.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// remarks say what kind of clock a server with such a history has.
+func (s *Screen) remarks() (out []string) {
+	if s.slept > 0 {
+		out = append(out, fmt.Sprintf("this machine slept for %s: what was read before is dropped", phrase.Span(s.slept.Round(time.Second))))
+	}
+	if n := len(s.history); n > 1 {
+		first, last := s.history[0], s.history[n-1]
+		if moved := last.skew.Middle() - first.skew.Middle(); last.skew.Low > first.skew.High || last.skew.High < first.skew.Low {
+			span := last.at.Sub(first.at)
+			out = append(out, fmt.Sprintf("it drifts: %s in %s", phrase.Offset(moved), phrase.Span(span.Round(time.Second))))
+		}
+	}
+	if s.report.Known {
+		half := s.report.Skew.Round(30 * time.Minute)
+		if half != 0 && (s.report.Skew-half).Abs() < nearAZone {
+			zone := "whole hours"
+			if half%time.Hour != 0 {
+				zone = "a half-hour zone"
+			}
+			out = append(out, fmt.Sprintf("%s off, %s: its local time is probably kept as UTC", ui.Signed(half), zone))
+		}
+	}
+	return out
+}
+
+func (s *Screen) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s, %s\n", s.Host.Name, s.Target.Addr, s.report.Summary(s.Now))
+	for _, r := range s.report.Sources {
+		fmt.Fprintf(&b, "%-8s %s\n", r.Name, r.Text())
+	}
+	return b.String()
+}

@@ -1,0 +1,361 @@
+package clocks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"rapport/diag/clock"
+	"rapport/knock"
+	"rapport/knock/phrase"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// Beside says at the right of the tabs when the clocks are read again.
+func (s *Screen) Beside() string {
+	switch {
+	case s.Job != nil:
+		return "reading"
+	case s.paused:
+		return "paused"
+	case s.read.IsZero():
+		return ""
+	}
+	return fmt.Sprintf("read again in %2.0f s", max(0, pace-s.Now.Sub(s.read)).Seconds())
+}
+
+// View implements [session.Screen].
+func (s *Screen) View() []string {
+	w, h := s.Size.Width, s.Size.Body()
+	if !s.Size.Framed() {
+		return append(s.whatIf(w, min(h-2, 7)), s.ruler(w, max(0, h-min(h-2, 7)))...)
+	}
+	below := 9
+	if s.Size.Roomy() { // fixed: nothing moves as readings come in
+		below = h - max(20, h*9/20)
+	}
+	edge := s.Theme.Faint
+	if _, bad := s.conclusion(); bad {
+		edge = s.Theme.Warn
+	}
+	top := ui.Pane{Title: "clocks", Note: "minus this machine's", Edge: &edge, Lines: s.ruler(w-2, h-below-2)}
+	out := s.Theme.Box(w, h-below, top)
+	if !s.Size.Wide() {
+		return append(out, s.Theme.Box(w, below, ui.Pane{Title: "what if", Note: "left, right: a minute; shift: an hour", Lines: s.whatIf(w-2, below-2)})...)
+	}
+	right := w / 3
+	whatIf := s.Theme.Box(w-right, below, ui.Pane{Title: "what if", Note: "left, right: a minute; with shift: an hour", Lines: s.whatIf(w-right-2, below-2)})
+	return append(out, ui.Beside(whatIf, s.historyBox(right, below), w-right)...)
+}
+
+// clockRow is one clock on the ruler.
+type clockRow struct {
+	name, words string
+	i           clock.Interval
+	outvoted    bool
+}
+
+// ruler says what the clocks come to, and draws them, in h lines of w cells.
+func (s *Screen) ruler(w, h int) []string {
+	th := s.Theme
+	text, bad := s.conclusion()
+	style := th.Strong
+	if bad {
+		style = th.Warn
+	}
+	p := ui.Pane{}
+	p.Add(ui.Cut(ui.Paragraph(style, text, " ", w-2), 2)...)
+	if s.Size.Framed() {
+		p.Add("")
+	}
+	name, words := 11, 26
+	if w < 76 {
+		words = 0
+	}
+	p.Add(s.coarseRuler(w, name, words)...)
+	for _, r := range s.remarks() {
+		p.Add(ui.Paragraph(th.Warn, r, " ", w-2)...)
+	}
+	if fine := s.fineRuler(w, name, words); len(fine) > 0 && len(p.Lines)+len(fine) < h {
+		p.Add("")
+		p.Add(fine...)
+	}
+	return p.Lines[:min(len(p.Lines), h)]
+}
+
+// coarseRuler draws the clocks over the hours that they show.
+func (s *Screen) coarseRuler(w, name, words int) []string {
+	th := s.Theme
+	p := ui.Pane{}
+	rows, silent := s.clockRows()
+	hour := s.Hour()
+	spans := []ui.Span{{Low: hour.Start().Sub(s.Now), High: hour.End().Sub(s.Now)}, {Low: s.suppose(), High: s.suppose()}}
+	for _, r := range rows {
+		spans = append(spans, ui.Span(r.i))
+	}
+	x := ui.NewAxis(th, w-name-words-3, s.Now, spans)
+	add := func(label, line, words string) {
+		p.Add(" " + ui.Fit(label, name) + line + "  " + words)
+	}
+	add("", th.Quiet.Render(x.Ticks()), "")
+	add("hour", x.Hours(), "")
+	for _, r := range rows {
+		line := x.Draw(r.i.Low, r.i.High)
+		switch {
+		case r.outvoted:
+			line = th.Faint.Render(ansi.Strip(line))
+		case r.name == "here":
+			line = th.Accent.Render(ansi.Strip(line))
+		}
+		if words == 0 {
+			r.words = ""
+		}
+		add(r.name, line, th.Quiet.Render(ui.Truncate(r.words, words)))
+	}
+	what := ""
+	if words > 0 {
+		what = phrase.Offset(s.suppose()) + " supposed"
+	}
+	add("what if", th.Next.Render(ansi.Strip(x.Draw(s.suppose(), s.suppose()))), th.Next.Render(what))
+	if len(silent) > 0 {
+		p.Add(ui.Cut(ui.Paragraph(th.Quiet, "no reading: "+strings.Join(silent, ", "), " ", w-2), 2)...)
+	}
+	return p.Lines
+}
+
+// fineRuler draws the readings that agree on a ruler of their own size, as bands.
+func (s *Screen) fineRuler(w, name, words int) (out []string) {
+	th := s.Theme
+	var agreeing []clock.Reading
+	low, high := time.Duration(1<<62), -time.Duration(1<<62)
+	for _, r := range s.latest() {
+		if r.Err == nil && !r.Outvoted && r.Of == clock.Server {
+			agreeing = append(agreeing, r)
+			low, high = min(low, r.Interval().Low), max(high, r.Interval().High)
+		}
+	}
+	cells := w - name - words - 3
+	if len(agreeing) == 0 || !s.report.Known || cells < 30 || high <= low {
+		return nil
+	}
+	margin := (high - low) / 10
+	low, high = low-margin, high+margin
+	cell := func(d time.Duration) int {
+		return int(float64(d-low) / float64(high-low) * float64(cells-1))
+	}
+	band := func(label string, i clock.Interval, style ui.Style, text string) {
+		from, to := cell(i.Low), cell(i.High)
+		line := th.Faint.Render(strings.Repeat(th.Dash, from)) + style.Render(strings.Repeat(th.Full, to-from+1)) +
+			th.Faint.Render(strings.Repeat(th.Dash, cells-1-to))
+		out = append(out, " "+ui.Fit(label, name)+line+"  "+th.Quiet.Render(ui.Truncate(text, words)))
+	}
+	ends := ui.Ends(phrase.Offset(low), phrase.Offset(high), cells)
+	out = append(out, " "+ui.Fit("closer", name)+th.Quiet.Render(ends))
+	for _, r := range agreeing {
+		band(r.Name, r.Interval(), th.Past, ui.Duration(2*r.Uncertainty)+" wide")
+	}
+	band("agreed", s.report.Interval(), th.Open, ui.Duration(2*s.report.Uncertainty)+" wide")
+	return out
+}
+
+// clockRows are the clocks with a reading, and the names of those without.
+func (s *Screen) clockRows() (rows []clockRow, silent []string) {
+	rows = []clockRow{{name: "here", words: s.Now.UTC().Format("15:04:05 UTC")}}
+	for _, r := range s.latest() {
+		if r.Err != nil {
+			silent = append(silent, r.Name+" ("+knock.Clean(r.Err.Error(), 40)+")")
+			continue
+		}
+		words := phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
+		if r.Outvoted {
+			words = "outvoted, " + words
+		}
+		rows = append(rows, clockRow{r.Name, words, r.Interval(), r.Outvoted})
+	}
+	if s.report.Known {
+		rows = append(rows, clockRow{name: "agreed", words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), i: s.report.Interval()})
+	}
+	return rows, silent
+}
+
+// failing returns for each step of an hour by this machine's clock whether a knock with
+// the skew that is set fails, if the server's clock is off by skew.
+func (s *Screen) failing(skew time.Duration, steps int) []bool {
+	out := make([]bool, steps)
+	begin := s.Now.UTC().Truncate(time.Hour)
+	for i := range out {
+		at := begin.Add(time.Hour * time.Duration(2*i+1) / time.Duration(2*steps))
+		out[i] = !slices.Contains(knock.HoursAt(at.Add(s.Target.Skew)), knock.HourOf(at.Add(skew)))
+	}
+	return out
+}
+
+// whatIf says what the supposed skew would mean, in h lines of w cells.
+func (s *Screen) whatIf(w, h int) []string {
+	th, skew := s.Theme, s.suppose()
+	server := s.Now.Add(skew)
+	hour := knock.HourOf(server)
+	p := ui.Pane{}
+	add := func(what, text string) { p.Add(" " + th.Quiet.Render(ui.Fit(what, 10)) + ui.Truncate(text, w-12)) }
+	set := ""
+	if s.touched && skew != s.Target.Skew {
+		set = "   " + th.Quiet.Render("set now: "+signedOrZero(s.Target.Skew))
+	}
+	add("skew", th.Next.Bold(true).Render(signedOrZero(skew))+set)
+	add("server", fmt.Sprintf("%s, it expects the sequence of %s", server.UTC().Format("15:04:05"), session.ClockHour(hour)))
+	ports := s.Sequence(hour).Ports()
+	list := session.PortList(ports[:])
+	if s.Masked {
+		list = strings.Repeat("***** ", knock.Knocks)
+	}
+	add("ports", th.Strong.Render(list))
+	fails := s.failing(skew, 240)
+	words := failWords(fails)
+	style := th.Open
+	if slices.Contains(fails, true) {
+		style = th.Bad
+	}
+	add("knocks", style.Render(words))
+	bar, labels := s.hourBar(skew, min(w-14, 60))
+	add("the hour", bar)
+	p.Add(" " + ui.Fit("", 10) + th.Faint.Render(labels))
+	switch {
+	case skew == s.Target.Skew && skew == 0:
+		add("to do", "nothing: both clocks are taken to agree")
+	case skew == s.Target.Skew:
+		add("to do", "nothing here; on the server: timedatectl set-ntp true")
+	default:
+		add("to do", th.Accent.Render("enter")+" sets this skew, or on the server: timedatectl set-ntp true")
+	}
+	if spare := h - len(p.Lines) - 2; spare > 2 {
+		p.Add("")
+		p.Add(s.hourByHour(skew, spare)...)
+	}
+	return p.Lines[:min(len(p.Lines), h)]
+}
+
+// hourByHour compares what the client knocks now and in the next hours with what the
+// server expects then.
+func (s *Screen) hourByHour(skew time.Duration, rows int) []string {
+	th := s.Theme
+	out := []string{" " + th.Faint.Render(ui.Fit("here", 6)+ui.Fit("this client knocks", 34)+"  the server expects")}
+	ports := func(h knock.Hour) string {
+		text := session.ClockHour(h)
+		for _, p := range s.Sequence(h).Ports() {
+			text += " " + s.Port(p)
+		}
+		return text
+	}
+	for i := range rows - 1 {
+		at := s.Now.Add(time.Duration(i) * time.Hour)
+		client, server := knock.HourOf(at.Add(s.Target.Skew)), knock.HourOf(at.Add(skew))
+		style, sign := th.Open, th.Yes
+		if client != server {
+			style, sign = th.Bad, th.No
+		}
+		out = append(out, " "+ui.Fit(at.In(s.Zone()).Format("15:04"), 6)+ui.Fit(ports(client), 34)+style.Render(th.Mark(sign)+" "+ports(server)))
+	}
+	return out
+}
+
+func signedOrZero(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	return ui.Signed(d)
+}
+
+// failWords says when in the hour knocks fail, by this machine's clock.
+func failWords(fails []bool) string {
+	switch {
+	case !slices.Contains(fails, true):
+		return "open at every minute, with the skew that is set"
+	case !slices.Contains(fails, false):
+		return "fail at every minute, with the skew that is set"
+	}
+	stamp := func(i int) string {
+		s := i * 3600 / len(fails)
+		return fmt.Sprintf("%02d:%02d", s/60, s%60)
+	}
+	var parts []string
+	for i := 0; i < len(fails); {
+		j := i
+		for j < len(fails) && fails[j] == fails[i] {
+			j++
+		}
+		if fails[i] {
+			parts = append(parts, stamp(i)+" to "+stamp(j))
+		}
+		i = j
+	}
+	return "fail from minute " + strings.Join(parts, ", and from ") + " of each hour"
+}
+
+// hourBar draws the hour by this machine's clock: where knocks open and where they
+// fail, and the minutes below it.
+func (s *Screen) hourBar(skew time.Duration, w int) (bar, labels string) {
+	th := s.Theme
+	w = max(w, 12)
+	now := int(float64(w) * float64(s.Now.Sub(s.Now.Truncate(time.Hour))) / float64(time.Hour))
+	fails := s.failing(skew, w)
+	for i := 0; i < w; {
+		j := i
+		for j < w && fails[j] == fails[i] && (j == i || j != now && i != now) {
+			j++
+		}
+		cell, style := th.Full, th.Open
+		if fails[i] {
+			cell, style = th.Untried, th.Bad
+		}
+		if i == now {
+			cell, style = th.Point, th.Strong
+		}
+		bar += style.Render(strings.Repeat(cell, j-i))
+		i = j
+	}
+	line := []rune(strings.Repeat(" ", w+2))
+	for _, m := range []int{0, 15, 30, 45, 60} {
+		copy(line[min(w*m/60, w-1):], []rune(fmt.Sprintf("%02d", m)))
+	}
+	return bar, string(line)
+}
+
+// historyBox shows how the offset went.
+func (s *Screen) historyBox(w, h int) []string {
+	th := s.Theme
+	p := ui.Pane{Title: "history"}
+	if len(s.history) == 0 {
+		p.Add("", " "+th.Quiet.Render("nothing read yet"))
+		return th.Box(w, h, p)
+	}
+	last := s.history[max(0, len(s.history)-(w-4)):]
+	low, high := last[0].skew.Middle(), last[0].skew.Middle()
+	for _, one := range last {
+		low, high = min(low, one.skew.Middle()), max(high, one.skew.Middle())
+	}
+	var values []float64
+	for _, one := range last {
+		share := 0.5
+		if high > low {
+			share = float64(one.skew.Middle()-low) / float64(high-low)
+		}
+		values = append(values, share)
+	}
+	p.Note = phrase.Plural(len(s.history), "reading")
+	p.Add("")
+	for _, l := range th.Spark(values, 1, max(1, min(4, h-9))) {
+		p.Add(" " + l)
+	}
+	p.Add("")
+	add := func(what, text string) { p.Add(" " + th.Quiet.Render(ui.Fit(what, 9)) + text) }
+	add("lowest", phrase.Offset(low))
+	add("highest", phrase.Offset(high))
+	newest := last[len(last)-1]
+	add("newest", fmt.Sprintf("%s, %s", phrase.Offset(newest.skew.Middle()), newest.at.UTC().Format("15:04:05")))
+	add("set", signedOrZero(s.Target.Skew))
+	return th.Box(w, h, p)
+}

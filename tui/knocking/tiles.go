@@ -1,0 +1,374 @@
+package knocking
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/session"
+	"rapport/tui/ui"
+)
+
+// replayStep is how long each tile takes when a handshake is drawn: the knocks
+// themselves are too fast to see.
+const replayStep = 60 * time.Millisecond
+
+// tile is one knock as it is drawn.
+type tile struct {
+	port, mark, time, answer string
+	tone, word               ui.Style // of the tile, and of its answer
+	sent                     bool
+}
+
+// replayed is how many knocks of the handshake are drawn.
+func (s *Screen) replayed() int {
+	if s.Config.NoMotion || !s.Theme.Colour || s.Report == nil || len(s.Report.Attempts) > 1 {
+		return knock.Knocks
+	}
+	return int(s.Now.Sub(s.began)/replayStep) + 1
+}
+
+// tiles are the knocks of the newest attempt, or those that would be sent now.
+func (s *Screen) tiles() (out [knock.Knocks]tile) {
+	var knocks []knock.SentKnock
+	var started knock.Millis
+	hour := s.Hour()
+	if s.Report != nil {
+		hour = s.Report.Hour
+	}
+	if s.Report != nil && len(s.Report.Attempts) > 0 {
+		knocks, started, hour, _ = s.attempt()
+	}
+	seq, drawn := s.Sequence(hour), s.replayed()
+	for i, port := range seq.Ports() {
+		out[i] = tile{port: s.Port(port), mark: s.Theme.Wait, tone: s.Theme.Faint}
+		if seq.RepeatsAt(i) {
+			out[i].port += "="
+		}
+		if i >= len(knocks) || i >= drawn {
+			continue
+		}
+		k := knocks[i]
+		t := &out[i]
+		t.sent, t.mark, t.time = true, s.Theme.Yes, short(time.Duration(k.Sent-started))
+		t.answer, t.tone = s.answer(k)
+		if t.word = t.tone; k.Answer == knock.Silent || k.Answer == knock.Pending {
+			t.tone = s.Theme.Steps[i]
+		}
+		if k.Answer == knock.Refused || k.Answer == knock.Unreachable {
+			t.mark = s.Theme.No
+		}
+	}
+	return out
+}
+
+// short writes a time in at most seven cells.
+func short(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < 10*time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
+// answer says in a word what a port answered.
+func (s *Screen) answer(k knock.SentKnock) (string, ui.Style) {
+	switch k.Answer {
+	case knock.Pending, knock.Silent:
+		return "silent", s.Theme.Quiet
+	case knock.Open:
+		if s.Config.Demo {
+			return "received", s.Theme.Open
+		}
+		return "open", s.Theme.Warn
+	case knock.Unreachable:
+		return "ICMP", s.Theme.Bad
+	}
+	return string(k.Answer), s.Theme.Bad
+}
+
+// door is SSH behind the gate as it is drawn.
+type door struct {
+	headline, mark, time, note string
+	tone                       ui.Style
+	open                       bool
+}
+
+func (s *Screen) door() (d door) {
+	d.headline, d.tone, _ = s.sshState()
+	r := s.Report
+	d.open = d.headline == stateHeadline(knock.SSHOpen)
+	if r == nil {
+		return d
+	}
+	if r.Before.State != knock.SSHUnknown {
+		d.note = "was " + string(r.Before.State)
+	}
+	if end := max(r.SSH.Connect, r.SSH.Read); end > 0 && len(r.Attempts) > 0 && s.probe == nil {
+		_, started, _, _ := s.attempt()
+		d.mark, d.time = s.Theme.Yes, short(time.Duration(end)-time.Duration(started))
+	}
+	return d
+}
+
+// wideTiles draw the five knocks as tiles that lead to the door, in 76 cells and five
+// lines, and the attempts below.
+func (s *Screen) wideTiles() []string {
+	th, b := s.Theme, s.Theme.Border
+	rows := [5]string{"  ", "  ", "  ", "  ", "  "}
+	for i, t := range s.tiles() {
+		edge := t.tone.Render
+		text := fmt.Sprintf(" %-6s", t.port)
+		if t.sent {
+			text = th.Strong.Render(text)
+		} else {
+			text = th.Quiet.Render(text)
+		}
+		gap, link := "  ", t.tone.Render(strings.Repeat(th.Link, 2))
+		if i == knock.Knocks-1 {
+			gap, link = "   ", t.tone.Render(th.Link+th.Arrow)+" "
+		}
+		rows[0] += edge(b.TopLeft+strings.Repeat(b.Top, 7)+b.TopRight) + gap
+		rows[1] += edge(b.Left) + text + edge(b.Right) + link
+		rows[2] += edge(b.BottomLeft+strings.Repeat(b.Top, 7)+b.BottomRight) + gap
+		rows[3] += ui.Fit(" "+t.tone.Render(t.mark)+" "+t.time, 10) + gap[1:]
+		rows[4] += ui.Fit(" "+t.word.Render(t.answer), 10) + gap[1:]
+	}
+	const w = 16 // within the door
+	d := s.door()
+	text := ui.Fit("  "+d.headline, w)
+	if d.open && th.Colour && !th.ASCII {
+		rows[0] += d.tone.Reverse(false).Render(strings.Repeat("▄", w+2))
+		rows[1] += d.tone.Reverse(true).Bold(true).Render(" " + text + " ")
+		rows[2] += d.tone.Reverse(false).Render(strings.Repeat("▀", w+2))
+	} else {
+		edge := d.tone.Reverse(false).Render
+		rows[0] += edge(b.TopLeft + strings.Repeat(b.Top, w) + b.TopRight)
+		rows[1] += edge(b.Left) + d.tone.Reverse(false).Bold(true).Render(text) + edge(b.Right)
+		rows[2] += edge(b.BottomLeft + strings.Repeat(b.Top, w) + b.BottomRight)
+	}
+	rows[3] += "  " + th.Open.Render(d.mark) + " " + d.time
+	rows[4] += "  " + th.Quiet.Render(d.note)
+	return append(rows[:], s.attemptLine())
+}
+
+// compactTiles draw the same in 58 cells and four lines.
+func (s *Screen) compactTiles() []string {
+	th := s.Theme
+	rows := [3]string{" ", " ", " "}
+	for i, t := range s.tiles() {
+		link := " " + th.Link + " "
+		if i == knock.Knocks-1 {
+			link = " " + th.Link + th.Arrow + " "
+		}
+		style := th.Quiet
+		if t.sent {
+			style = th.Strong
+		}
+		rows[0] += style.Render(ui.Fit(t.port, 5)) + t.tone.Render(link)
+		rows[1] += ui.Fit(t.tone.Render(t.mark)+" "+strings.TrimSuffix(t.time, " ms"), 8)
+		rows[2] += ui.Fit(t.word.Render(t.answer), 8)
+	}
+	d := s.door()
+	rows[0] += d.tone.Reverse(d.open).Bold(true).Render(d.headline)
+	rows[1] += " " + th.Open.Render(d.mark) + " " + d.time
+	rows[2] += " " + th.Quiet.Render(d.note)
+	return append(rows[:], s.attemptLine())
+}
+
+// attemptDots are the attempts in a row: shut, opened, under way, and those left.
+func (s *Screen) attemptDots() (out string) {
+	n, all := 0, s.attemptsPlanned()
+	if s.Report != nil {
+		n = len(s.Report.Attempts)
+	}
+	for i := range max(n, all) {
+		switch {
+		case i >= n:
+			out += s.Theme.Faint.Render(s.Theme.Ring)
+		case s.Report.Opened && i >= s.Report.OpenedBy:
+			out += s.Theme.Open.Render(s.Theme.Yes)
+		case i == n-1 && s.knocking():
+			out += s.Theme.Accent.Render(s.Theme.Dot)
+		default:
+			out += s.Theme.Bad.Render(s.Theme.No)
+		}
+		if s.Size.Framed() {
+			out += " "
+		}
+	}
+	return out
+}
+
+func (s *Screen) attemptsPlanned() int {
+	if s.Config.Options.Gaps != nil {
+		return len(s.Config.Options.Gaps)
+	}
+	return len(knock.DefaultGaps())
+}
+
+func (s *Screen) attemptLine() string {
+	lead := "  "
+	if !s.Size.Framed() {
+		lead = " "
+	}
+	return lead + s.Theme.Quiet.Render("attempts ") + s.attemptDots()
+}
+
+// attemptNote says which attempt is the newest, for the frame.
+func (s *Screen) attemptNote() string {
+	if s.Report == nil || len(s.Report.Attempts) == 0 {
+		if !s.sshEndedAt.IsZero() {
+			return "ssh knocked by itself"
+		}
+		return "not sent yet"
+	}
+	_, _, _, note := s.attempt()
+	return note
+}
+
+// edge is the colour of the frame around the tiles.
+func (s *Screen) edge() ui.Style {
+	switch r := s.Report; {
+	case s.Stage != Idle:
+		return s.Theme.Accent
+	case s.windowLeft() > 0:
+		return s.Theme.Open
+	case s.Failure != nil || r != nil && !r.Opened && s.probe == nil:
+		return s.Theme.Bad
+	}
+	return s.Theme.Faint
+}
+
+// timelineBox shows when the packets of the newest attempt left, and when answers came.
+func (s *Screen) timelineBox(w, h int) []string {
+	const name, answer = 14, 14
+	th := s.Theme
+	p := ui.Pane{Title: "time line", Note: "each row one packet, until its answer"}
+	line := ui.Timeline{Theme: th, Width: w - 2 - name - answer}
+	var knocks []knock.SentKnock
+	var started knock.Millis
+	if s.Report != nil && len(s.Report.Attempts) > 0 {
+		knocks, started, _, _ = s.attempt()
+		line.Scale(s.lasted(knocks, started))
+		p.Add(ui.Fit("", name) + th.Faint.Render(line.Ruler()))
+		p.Foot = "0 to " + ui.Duration(line.Total)
+	} else {
+		p.Add("")
+	}
+	for i, t := range s.tiles() {
+		row := " " + th.Quiet.Render(ui.Fit(session.Ordinals()[i], 5)) + ui.Fit(t.port, name-6)
+		if i < len(knocks) && t.sent {
+			k := knocks[i]
+			span := line.Span(time.Duration(k.Sent-started), time.Duration(k.RTT))
+			row += t.tone.Render(span) + line.Silence(span) + "  " + t.word.Render(t.answer)
+		}
+		p.Add(row)
+	}
+	p.Add(s.sshLine(line, started, name))
+	p.Add(" " + th.Quiet.Render(ui.Fit("before", name-1)+s.beforeWords()))
+	return th.Box(w, h, p)
+}
+
+func (s *Screen) beforeWords() string {
+	if s.Report == nil || s.Report.Before.State == knock.SSHUnknown {
+		return ""
+	}
+	if s.Report.Before.State == knock.SSHOpen {
+		return "open: it was reached without a knock"
+	}
+	return string(s.Report.Before.State) + ": the gate was shut"
+}
+
+// sshLine is the probe of SSH on the time line.
+func (s *Screen) sshLine(line ui.Timeline, started knock.Millis, name int) string {
+	th := s.Theme
+	row := " " + th.Quiet.Render(ui.Fit("ssh", 5)) + ui.Fit(fmt.Sprint(s.Target.Addr.Port()), name-6)
+	if s.Report == nil {
+		return row
+	}
+	ssh := s.Report.SSH
+	word, tone := string(ssh.State), th.Bad
+	switch {
+	case ssh.State == knock.SSHOpen:
+		word, tone = "banner", th.Open
+	case ssh.State == knock.SSHUnknown && ssh.Connect > 0:
+		word, tone = "accepted", th.Accent
+	case ssh.State == knock.SSHUnknown && s.Stage == Idle:
+		word, tone = "not probed", th.Warn
+	case ssh.State == knock.SSHUnknown:
+		word, tone = "probing", th.Accent
+	}
+	span := ""
+	if ssh.Connect > 0 {
+		end := time.Duration(max(ssh.Connect, ssh.Read)) - time.Duration(started)
+		begin := time.Duration(ssh.Connect) - time.Duration(ssh.RTT) - time.Duration(started)
+		span = line.Span(begin, end-begin)
+	}
+	return row + tone.Render(ui.Fit(span, line.Width)) + "  " + tone.Render(word)
+}
+
+// historyBox shows how the last handshakes ended.
+func (s *Screen) historyBox(w, h int) []string {
+	th := s.Theme
+	p := ui.Pane{Title: "history"}
+	if len(s.History) == 0 {
+		p.Add("", " "+th.Quiet.Render("no handshake yet: each one adds a bar and a mark here"))
+		return th.Box(w, h, p)
+	}
+	record := hosts.Summarize(s.History)
+	last := s.History[max(0, len(s.History)-(w-24)):]
+	var values []float64
+	marks, shut := "", ""
+	for _, one := range last {
+		if !one.Opened {
+			shut = ", last shut " + session.Ago(s.Now.Sub(one.At)) + " ago"
+			values = append(values, 0)
+			marks += th.Bad.Render(th.No)
+			continue
+		}
+		values = append(values, one.Took)
+		marks += th.Open.Render(th.Dot)
+	}
+	p.Note = fmt.Sprintf("last %d of %d, %.0f %% opened%s", len(last), record.Handshakes, 100*record.Share(), shut)
+	median := float64(record.Median) / float64(time.Millisecond)
+	label := "time to banner"
+	for _, l := range th.Spark(values, median, max(1, h-4)) {
+		p.Add(" " + ui.Fit(l, w-22) + th.Quiet.Render(label))
+		label = ""
+	}
+	p.Add(" " + ui.Fit(marks, w-22) + th.Quiet.Render("opened, or not"))
+	if record.Opened > 0 {
+		p.Foot = fmt.Sprintf("best %s, median %s, worst %s", short(record.Best), short(record.Median), short(record.Worst))
+	}
+	return th.Box(w, h, p)
+}
+
+// countdown is the line of the window, and what there is to say, in three lines.
+func (s *Screen) countdown(w int) []string {
+	lead := "  "
+	if !s.Size.Framed() {
+		lead = " "
+	}
+	p := ui.Pane{}
+	_, _, about := s.sshState()
+	if left := s.windowLeft(); left > 0 {
+		first := lead + fmt.Sprintf("shuts in %3.1f s  ", left.Seconds())
+		p.Add(first + s.Theme.TimeLeft(s.share(left), w-ui.Cells(first)-1))
+	}
+	for i, l := range ui.Cut(ui.Wrap(about, w-3), 3-len(p.Lines)) {
+		if i == 0 {
+			l = s.Theme.Strong.Render(l)
+		}
+		p.Add(lead + l)
+	}
+	p.Fill(3)
+	return p.Lines
+}
+
+// share is the part of the window that is left.
+func (s *Screen) share(left time.Duration) float64 { return float64(left) / float64(s.Window()) }
