@@ -219,7 +219,8 @@ const (
 	margin = 100
 )
 
-// sweep plays as many passes as there are phases, each within a window. It returns
+// sweep plays as many passes as there are phases, each within a window, and all of them
+// within the hour that the ports last. It returns
 // after how many of them the gate opened, 0 for never, and how many wrong ports a
 // minute the gate forgives, 0 for any number.
 func (g *Gate) sweep() (passes, wrong int) {
@@ -241,7 +242,7 @@ func (g *Gate) sweep() (passes, wrong int) {
 			pass = append(pass, knockAt{port: p})
 		}
 	}
-	pause := cmp.Or(g.Window(), knock.DefaultWindow) / time.Duration(last-first+len(g.knocks))
+	pause := min(cmp.Or(g.Window(), knock.DefaultWindow), time.Hour/knock.Knocks) / time.Duration(last-first+len(g.knocks))
 	m := g.client.machine()
 	before, end := g.closed(0), g.steps[len(g.steps)-1].List
 	for k := range g.knocks {
