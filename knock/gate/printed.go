@@ -12,8 +12,8 @@ import (
 func fromPrinted(p script.Printed) Findings {
 	f := Findings{Kind: FromScript, Printed: &p}
 	g := Gate{Ports: make([]uint16, knock.Knocks), Lists: make([]string, knock.Knocks), Windows: make([]time.Duration, knock.Knocks),
-		Accept: Fixed, SSHPort: p.SSHPort, AcceptPorts: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.Guard > 0, SweepGuard: p.Sweep, opens: true, swept: true}
-	if p.Sweep == 0 {
+		Accept: Fixed, SSHPort: p.SSHPort, AcceptPorts: []int{p.SSHPort}, Chain: "portknocking", Guarded: p.ReplayGuard > 0, SweepGuard: p.SweepGuard, opens: true, swept: true}
+	if p.SweepGuard == 0 {
 		g.passes = knock.Knocks
 	}
 	if p.Format == script.NFT {

@@ -2,6 +2,7 @@ package script_test
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -23,12 +24,15 @@ func TestInspectThePrintedScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := readRules(t, text)
-		want := script.Printed{Format: r.Format, Range: r.Range, SSHPort: 22, Window: 5 * time.Second, Grace: r.Grace, Guard: r.ReplayGuard, Sweep: r.SweepGuard, OneShot: r.OneShot}
+		if r.Embed {
+			r.SecretPath = ""
+		}
+		want := script.Printed{Rules: r}
 		problems := []string{"script-only"}
 		if r.SweepGuard == 0 {
 			problems = []string{"no-sweep-guard", "script-only"}
 		}
-		if f.Printed == nil || *f.Printed != want || len(f.Gates) != 2 {
+		if f.Printed == nil || !reflect.DeepEqual(*f.Printed, want) || len(f.Gates) != 2 {
 			t.Fatalf("%+v, want %+v", f.Printed, want)
 		}
 		i, err := gate.Inspect(context.Background(), f, p, gate.Facts{SSHPort: 22, Window: 5 * time.Second})
