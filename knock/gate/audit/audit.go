@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"rapport/knock"
 	"rapport/knock/gate"
@@ -175,10 +176,12 @@ func (r *Request) one(c check, stages []*stage) Check {
 	case len(stages) == 0:
 		o = unknown("these rules hold no gate", "set the gate up on the server; rapport rules HOST prints a script for it")
 	default:
-		var all []Check
-		for _, s := range stages {
-			all = append(all, s.judge(c))
+		all := make([]Check, len(stages))
+		var both sync.WaitGroup
+		for i, s := range stages {
+			both.Go(func() { all[i] = s.judge(c) })
 		}
+		both.Wait()
 		o = merge(stages, all)
 	}
 	o.ID = c.id
