@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/gate/script/dryrun"
 	"rapport/knock/hosts"
 )
 
@@ -142,6 +143,9 @@ func (o *rulesOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	text, err := o.Script()
 	if err != nil {
 		return err
+	}
+	if err := dryrun.Check(cmd.Context(), o.Rules, f.clock.Now()); err != nil {
+		return errShut(err.Error())
 	}
 	o.warn(cmd.ErrOrStderr())
 	fmt.Fprint(cmd.OutOrStdout(), text)
