@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/audit"
+	"rapport/knock/gate/script/dryrun"
 	"rapport/knock/solve"
 )
 
@@ -37,6 +38,9 @@ Exit status: 0 nothing fails, 1 something does or the gate was not checked, 2 us
 			}
 			r, err := o.read(cmd, args)
 			if err != nil {
+				return err
+			}
+			if r, err = dryrun.Loaded(cmd.Context(), r); err != nil {
 				return err
 			}
 			r.Names, r.Rate = names, rate

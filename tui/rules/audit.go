@@ -8,6 +8,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock/gate/audit"
+	"rapport/knock/gate/script/dryrun"
 	"rapport/tui/ui"
 )
 
@@ -16,6 +17,10 @@ func (s *Screen) startAudit() tea.Cmd {
 	q := s.Result.Query
 	r := audit.Request{Findings: s.seen.Findings, Inspection: s.seen.Inspection, Range: q.Range, Secret: q.Secret, Hour: q.Hour, SSHPort: s.Host.SSHPort}
 	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
+		r, err := dryrun.Loaded(ctx, r)
+		if err != nil {
+			return err
+		}
 		report, err := audit.Run(ctx, r)
 		if err == nil {
 			emit(report)

@@ -192,8 +192,8 @@ func (r *Request) one(c check, stages []*stage) Check {
 func (s *stage) judge(c check) Check {
 	switch {
 	case !s.gate.Played():
-		return unknown("this is the script of rapport rules, a shell program: its rules are there only when its setup has run",
-			"run setup on a test machine, and audit what "+s.Findings.Printed.Dump()+" there")
+		return unknown(fmt.Sprintf("this script of rapport rules was changed at line %d, or another version printed it: its rules are there only when its setup has run", s.Findings.Printed.Changed),
+			"print it anew, or run setup on a test machine, and audit what "+s.Findings.Printed.Dump()+" there")
 	case c.id == "handshake":
 	case s.free == machine.Yes:
 		return unknown("SSH is open without a knock", "see no-knock")
