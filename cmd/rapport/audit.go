@@ -23,7 +23,8 @@ func newAudit(f *flags) *cobra.Command {
 		Long: `audit reads rules as rapport inspect does, and plays attacks and accidents through them:
 handshakes that are late, doubled or reordered, replays, sweeps, floods, spoofed knocks,
 sessions, missed refreshes. No packet leaves this machine. With HOST it knows the range
-and the sequences of other hours.
+and the sequences of other hours. Of a script of rapport rules it audits what setup
+would load.
 
 Each line is a check: ok, warn, FAIL, or ? for what rules alone do not tell, with its
 cost in packets, seconds and chance; --verbose adds the fix of a warning. The checks are:

@@ -41,7 +41,7 @@ it to the server, and run it there as root with one of its actions:
 
 The script reads the secret from a file on the server that only root may read. With
 setup --confirm 60, what was loaded before comes back after 60 seconds unless the
-action confirm is run by then.`,
+action confirm is run by then. A script whose rules fail rapport audit is not printed.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && cmd.Flags().Changed("replay-guard") {
 				return fmt.Errorf("name one host; the number of --replay-guard goes with an equals sign: --replay-guard=%s", knock.Clean(args[1], 40))
