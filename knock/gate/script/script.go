@@ -20,6 +20,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -258,8 +259,8 @@ func (r Rules) nftChains() []string {
 }
 
 // unseen returns the invisible characters, which a secret may not contain, as
-// ranges of numbers: 0-32 127-160 and so on.
-func unseen() string {
+// ranges of numbers: 0-32 127-160 and so on. Each script of a program has the same.
+var unseen = sync.OnceValue(func() string {
 	var all []string
 	first := -1
 	for c := rune(0); c <= unicode.MaxRune+1; c++ {
@@ -272,7 +273,7 @@ func unseen() string {
 		}
 	}
 	return strings.Join(all, " ")
-}
+})
 
 // shellQuote quotes s for a POSIX shell.
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
