@@ -122,7 +122,7 @@ func TestDemoInTmux(t *testing.T) {
 	x.keys("?", ":")
 	x.until("commands")
 	x.keys("show", "Space", "log", "Enter")
-	x.until("5 lines")
+	x.until("SSH answered after")
 	x.keys("q")
 	x.until("left with 0")
 }

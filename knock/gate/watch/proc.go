@@ -2,7 +2,6 @@ package watch
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
@@ -23,67 +22,6 @@ const (
 	// more, and the kernel takes long to print them.
 	maxConntrack = 50_000
 )
-
-// readRecent reads the lists of the recent match. found is false when one is gone,
-// as a list is once no rule uses it.
-func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
-	if !began.Before(w.clockDue) {
-		w.clockDue = began.Add(clockInterval)
-		w.setClock()
-	}
-	found = true
-	entries := map[sightingKey]uint64{}
-	for _, l := range w.lists {
-		list, there := netfilter.RecentEntries(l.name)
-		found = found && there
-		for _, e := range list {
-			m := sightingKey{e.Addr, l.phase}
-			if entries[m] < e.Last { // the later of two lists of a phase
-				entries[m] = e.Last
-			}
-		}
-	}
-	now := w.clock.Now()
-	if w.stamps != nil {
-		for m, last := range entries {
-			if w.stamps[m] != last {
-				w.jiffies.learn(w.lastRead, now, last)
-			}
-		}
-	}
-	w.stamps = entries
-	for m, last := range entries {
-		at, slack := w.jiffies.at(last, now)
-		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
-	}
-	return newest(all), found
-}
-
-// setClock learns the current count of jiffies.
-func (w *Watcher) setClock() {
-	a := w.clock.Now()
-	file, err := os.Open("/proc/timer_list")
-	if err != nil {
-		return
-	}
-	defer file.Close()
-	if n, ok := counter(file); ok {
-		w.jiffies.learn(a, w.clock.Now(), n)
-	}
-}
-
-// listTable reads the gate's table with the elements of its sets. One run of nft for
-// each set would take longer. changed is that of [known.read], found whether a gate
-// is there.
-func (w *Watcher) listTable(ctx context.Context) (changed, found bool) {
-	family, name, _ := strings.Cut(w.table, " ")
-	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
-	if err != nil {
-		return false, false
-	}
-	changed, err = w.known.read(text)
-	return changed, err == nil && len(w.known.found.Gates) > 0
-}
 
 // readConnections returns the connections to the ports of the accept rules, and
 // whether nothing listens on the SSH port.

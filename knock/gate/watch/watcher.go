@@ -285,37 +285,3 @@ func (w *Watcher) busy() bool {
 	}
 	return false
 }
-
-// readElements returns the addresses in the nft sets, read between a and b. An
-// element with 3 s left of 5 s was added 2 s ago.
-func (w *Watcher) readElements(a, b time.Time) (all []Sighting) {
-	const rounding = 10 * time.Millisecond // a jiffy
-	for _, p := range w.lists {
-		l := w.known.found.Set(p.name)
-		for _, e := range l.Expiring() {
-			addr, err := netfilter.ParseAddr(e.Addr)
-			timeout := e.Timeout
-			if timeout == 0 {
-				timeout = l.Timeout
-			}
-			if err != nil || timeout < e.Expires {
-				continue
-			}
-			slack := b.Sub(a) / 2
-			all = append(all, Sighting{Addr: addr, Phase: p.phase, Since: a.Add(slack - (timeout - e.Expires)), Slack: slack + rounding})
-		}
-	}
-	return newest(all)
-}
-
-// maxSightings bounds the addresses of one reading: a scan may fill the sets.
-const maxSightings = 4096
-
-// newest returns the newest maxSightings of all.
-func newest(all []Sighting) []Sighting {
-	if len(all) > maxSightings {
-		slices.SortFunc(all, func(a, b Sighting) int { return b.Since.Compare(a.Since) })
-		all = all[:maxSightings]
-	}
-	return all
-}

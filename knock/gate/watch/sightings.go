@@ -1,0 +1,106 @@
+package watch
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"rapport/knock/netfilter"
+)
+
+// readRecent reads the lists of the recent match. found is false when one is gone,
+// as a list is once no rule uses it.
+func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
+	if !began.Before(w.clockDue) {
+		w.clockDue = began.Add(clockInterval)
+		w.setClock()
+	}
+	found = true
+	entries := map[sightingKey]uint64{}
+	for _, l := range w.lists {
+		list, there := netfilter.RecentEntries(l.name)
+		found = found && there
+		for _, e := range list {
+			m := sightingKey{e.Addr, l.phase}
+			if entries[m] < e.Last { // the later of two lists of a phase
+				entries[m] = e.Last
+			}
+		}
+	}
+	now := w.clock.Now()
+	if w.stamps != nil {
+		for m, last := range entries {
+			if w.stamps[m] != last {
+				w.jiffies.learn(w.lastRead, now, last)
+			}
+		}
+	}
+	w.stamps = entries
+	for m, last := range entries {
+		at, slack := w.jiffies.at(last, now)
+		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
+	}
+	return newest(all), found
+}
+
+// setClock learns the current count of jiffies.
+func (w *Watcher) setClock() {
+	a := w.clock.Now()
+	file, err := os.Open("/proc/timer_list")
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	if n, ok := counter(file); ok {
+		w.jiffies.learn(a, w.clock.Now(), n)
+	}
+}
+
+// listTable reads the gate's table with the elements of its sets. One run of nft for
+// each set would take longer. changed is that of [known.read], found whether a gate
+// is there.
+func (w *Watcher) listTable(ctx context.Context) (changed, found bool) {
+	family, name, _ := strings.Cut(w.table, " ")
+	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
+	if err != nil {
+		return false, false
+	}
+	changed, err = w.known.read(text)
+	return changed, err == nil && len(w.known.found.Gates) > 0
+}
+
+// readElements returns the addresses in the nft sets, read between a and b. An
+// element with 3 s left of 5 s was added 2 s ago.
+func (w *Watcher) readElements(a, b time.Time) (all []Sighting) {
+	const rounding = 10 * time.Millisecond // a jiffy
+	for _, p := range w.lists {
+		l := w.known.found.Set(p.name)
+		for _, e := range l.Expiring() {
+			addr, err := netfilter.ParseAddr(e.Addr)
+			timeout := e.Timeout
+			if timeout == 0 {
+				timeout = l.Timeout
+			}
+			if err != nil || timeout < e.Expires {
+				continue
+			}
+			slack := b.Sub(a) / 2
+			all = append(all, Sighting{Addr: addr, Phase: p.phase, Since: a.Add(slack - (timeout - e.Expires)), Slack: slack + rounding})
+		}
+	}
+	return newest(all)
+}
+
+// maxSightings bounds the addresses of one reading: a scan may fill the sets.
+const maxSightings = 4096
+
+// newest returns the newest maxSightings of all.
+func newest(all []Sighting) []Sighting {
+	if len(all) > maxSightings {
+		slices.SortFunc(all, func(a, b Sighting) int { return b.Since.Compare(a.Since) })
+		all = all[:maxSightings]
+	}
+	return all
+}
