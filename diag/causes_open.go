@@ -77,15 +77,20 @@ func byLuck(right float64) func(*Evidence) float64 {
 }
 
 // shutOut reports whether the server's rules open the gate to others, and not to this
-// address.
+// address, and not because a replay guard is used up.
 func (e *Evidence) shutOut() bool {
-	return e.Played != nil && e.Played.Opened && e.PlayedHere != nil && !e.PlayedHere.Opened
+	return !e.hasProblem("guard-full") && e.Played != nil && e.Played.Opened && e.PlayedHere != nil && !e.PlayedHere.Opened
+}
+
+// hasProblem reports whether inspect finds a problem in the server's rules.
+func (e *Evidence) hasProblem(code string) bool {
+	return e.Rules != nil && slices.ContainsFunc(e.Rules.Problems, func(p gate.Problem) bool { return p.Code == code })
 }
 
 // otherPort is the SSH port of the server's rules, 0 if it is this client's or is not
 // known.
 func (e *Evidence) otherPort() int {
-	if e.Rules == nil || e.Rules.Gate == nil || !slices.ContainsFunc(e.Rules.Problems, func(p gate.Problem) bool { return p.Code == "ssh-port" }) {
+	if e.Rules == nil || e.Rules.Gate == nil || !e.hasProblem("ssh-port") {
 		return 0
 	}
 	return e.Rules.Gate.SSHPort

@@ -58,6 +58,9 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool, knocks []
 		}
 	}
 	bare := unrelated(rules, plain.redirects(knocks))
+	for _, a := range insiders(rules, family) {
+		with(plain, func(c *client) { c.src = a })
+	}
 	with(plain, func(c *client) { c.member = machine.Yes })
 	var sources []netip.Addr
 	var ifaces []string
@@ -97,6 +100,22 @@ func (c *client) redirects(knocks []knockAt) map[*machine.Rule]bool {
 		for _, h := range c.send(m, k).Trace {
 			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Redirect != nil && len(h.Rule.Checks()) == 0 {
 				all[h.Rule] = true
+			}
+		}
+	}
+	return all
+}
+
+// insiders returns one address of each set that has no room, such as a replay guard
+// that is used up: others are recorded no more.
+func insiders(rules *machine.Ruleset, family knock.Family) (all []netip.Addr) {
+	for _, t := range rules.Tables {
+		for _, s := range t.Sets {
+			if s.Size == 0 || s.Taken() < s.Size {
+				continue
+			}
+			if a, err := netip.ParseAddr(s.Elements[0].Addr); err == nil && knock.FamilyOf(a) == family {
+				all = append(all, a)
 			}
 		}
 	}

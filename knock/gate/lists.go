@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock/netfilter/machine"
+	"rapport/knock/phrase"
 )
 
 // setSize returns how many addresses fit into the smallest set of the phases, zero if
@@ -41,7 +42,26 @@ func (g Gate) checkSets() (all []Problem) {
 			all = append(all, Problem{"set-full", SeverityWarning, fmt.Sprintf("the set %s was full when it was listed: until its addresses expire no other knock is recorded", g.Lists[i]), "give the sets a size of 65535"})
 		}
 	}
+	if n := g.usedUp(); n > 0 {
+		all = append(all, Problem{"guard-full", SeverityWarning, fmt.Sprintf("the replay guard is used up: until the hour ends it opens to %s and no other", phrase.Plural(n, "address")), "raise it: rapport rules HOST --replay-guard=N"})
+	}
 	return all
+}
+
+// usedUp returns how many addresses a replay guard holds that has room for no more; 0
+// is none, or one with room.
+func (g Gate) usedUp() int {
+	if !g.Guarded || g.client == nil {
+		return 0
+	}
+	for _, t := range g.rules.Tables {
+		for _, s := range t.Sets {
+			if s.Size > 0 && s.Taken() >= s.Size && s.Elements[0].Addr == g.client.src.String() {
+				return len(s.Elements)
+			}
+		}
+	}
+	return 0
 }
 
 // Native reports whether the gate stands in a table of nft.

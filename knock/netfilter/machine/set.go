@@ -135,6 +135,8 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 			m.change(s.Name, "remove")
 		}
 		return Yes
+	case e == nil && s.set.Taken() > 0 && s.set.find(&k) != nil: // it stays
+		return Yes
 	case e == nil:
 		if s.set.Size > 0 && m.full(s.set) {
 			return No
