@@ -36,8 +36,10 @@ func healthyServers() []healthy {
 	}
 }
 
-// TestHealthyServer diagnoses servers that have nothing. Repeated
-// handshakes on a lossy path are no fault.
+// TestHealthyServer makes 122 diagnoses of 36 servers that have nothing. Repeated
+// handshakes on a lossy path are no fault. Twice that number, as before a release:
+//
+//	RAPPORT_REAL_GATE=1 go test -run HealthyServer -count 2 ./diag
 func TestHealthyServer(t *testing.T) {
 	for _, x := range healthyServers() {
 		for n := range x.servers {

@@ -8,6 +8,9 @@ import (
 	"rapport/knock/knocktest"
 )
 
+// allRows says that every row of the matrix is run, not a sample of each kind.
+var allRows = flag.Bool("matrix.all", false, "run all rows of the fault matrix")
+
 // In a namespace of the tests' own no other program has the usual ports, and
 // ICMP is allowed.
 func TestMain(m *testing.M) {
@@ -17,7 +20,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if flag.Lookup("test.fuzz").Value.String() == "" && !given {
-		_ = flag.Set("test.parallel", "8")
+		_ = flag.Set("test.parallel", "16")
 	}
 	knocktest.Main(m)
 }
