@@ -93,10 +93,12 @@ var prior = map[ID]float64{
 
 	"blocked":          0.06, // company networks, hotels
 	"intercepted":      0.02, // transparent proxies, tarpits
+	"proxied":          0.02, // hosters that fight floods, with another fault besides
 	"dropped":          0.05, // as blocked, without an answer
 	"alike":            0.05, // as blocked, and other ports answer like that too
 	"some-accept":      0.05, // as intercepted, or a service in front of the gate
 	"rate-limited":     0.03, // hosters that fight scans
+	"limit-unseen":     0.01, // the same, with another fault besides
 	"banned":           0.03, // fail2ban and its like
 	"addresses":        0.03, // VPNs with exceptions, two uplinks
 	"addresses-unseen": 0.05, // carriers' NAT

@@ -113,6 +113,7 @@ func pathCauses() []cause {
 			open, _ := Answered(e.Handshake, knock.Open)
 			return Detail{Ports: open}
 		}},
+		{ID: "proxied", Code: Unexplained, When: func(e *Evidence) bool { return e.Outcome() == KnocksAccepted && e.AcceptsOthers }, Likelihood: surely},
 		{ID: "blocked", Code: KnocksBlocked, When: at(KnocksRejected), Likelihood: surely, Detail: ports},
 		{ID: "some-accept", Code: KnocksIntercepted, When: func(e *Evidence) bool {
 			return e.Outcome() == StaysShut && e.accepting() > 0
@@ -120,6 +121,9 @@ func pathCauses() []cause {
 		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
+		{ID: "limit-unseen", Code: RateLimited, When: func(e *Evidence) bool {
+			return e.Outcome() == StaysShut && !e.OtherSecret() && !e.Loopback()
+		}, Likelihood: (*Evidence).neverOpened},
 		{ID: "banned", Code: Banned, When: func(e *Evidence) bool {
 			return e.Outcome() == StaysShut && !e.OtherSecret() || e.Outcome() == SSHBehind && e.refusedAfter()
 		}, Likelihood: bannedLikelihood},

@@ -54,5 +54,9 @@ func settingDetail(e *Evidence) (d Detail) {
 
 func settingChange(e *Evidence) hosts.Change {
 	d := settingDetail(e)
-	return hosts.Change{Range: d.ServerRange, Family: d.Works, SSHPort: e.otherPort()}
+	c := hosts.Change{Range: d.ServerRange, Family: d.Works, SSHPort: e.otherPort()}
+	if s := e.Scan; s != nil && s.Gap > e.Target.Gap { // without it nothing opened
+		c.Gap = s.Gap
+	}
+	return c
 }

@@ -38,8 +38,13 @@ type Evidence struct {
 	Scan      *scan.Report
 	Egress    *Egress
 	Slow      *knock.Report // a handshake with wide gaps, after the usual ones failed
+	SlowHours int           // how many other hours were tried with wide gaps
 	After     knock.SSH     // without a knock, when the scan was over
 	Silenced  []string      // sources of the server's clock that answered at first, and do not now
+
+	// AcceptsOthers says that ports outside the range accept connections as those of the
+	// knocks do.
+	AcceptsOthers bool
 
 	// The same over the other IP family, where the name has an address of it.
 	OtherAddr netip.Addr

@@ -57,6 +57,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	},
 	"no-route":    noRouteText,
 	"intercepted": interceptedText,
+	"proxied":     proxiedText,
 	"blocked":     blockedText,
 	"dropped": func(*Evidence) Text {
 		return Text{"something on the way drops the knocks", "knock from another network, or have the range let through",
@@ -120,6 +121,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	},
 
 	"rate-limited": rateLimitedText,
+	"limit-unseen": limitUnseenText,
 	"banned":       bannedText,
 	"addresses":    addressesText,
 	"addresses-unseen": func(*Evidence) Text {

@@ -169,6 +169,24 @@ func rateLimitedText(e *Evidence) Text {
 		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %v opened it", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap)}}
 }
 
+// limitUnseenText says what was not tried slowly, where a limit may hide another fault.
+func limitUnseenText(e *Evidence) Text {
+	missing := "missing: no handshake was made with wide gaps"
+	switch {
+	case e.SlowHours > 0:
+		missing = fmt.Sprintf("missing: with wide gaps only this hour and %s were tried", phrase.Plural(e.SlowHours, "other"))
+	case e.Slow != nil:
+		missing = "missing: with wide gaps only this hour was tried, there was no time for others"
+	}
+	return Text{"something may limit SYNs, and the server expect another hour, range or secret", "scan with a gap: set gap = \"1250ms\" for this server, and allow rapport scan some minutes", []string{missing}}
+}
+
+// proxiedText: behind a SYN proxy nobody sees the gate.
+func proxiedText(*Evidence) Text {
+	return Text{"a SYN proxy may answer for all ports: then the knocks may arrive, and what keeps the gate shut is not known", "give the server's rules: --rules FILE",
+		[]string{"ports outside the range accept connections as well", "missing: no other hour, range or secret was tried"}}
+}
+
 func bannedText(e *Evidence) Text {
 	t := Text{"the server answered this address at first, and ignores it now: it bans scanners, or all who knock in vain",
 		"wait until the ban is over, often ten minutes to an hour, or have it lifted: fail2ban-client status, or the server's rules; then tell the doctor less to try",

@@ -66,6 +66,26 @@ func (x *run) controlRefusal(ctx context.Context) error {
 	return err
 }
 
+// controlAccepted asks ports outside the range where those of the knocks accept: a SYN
+// proxy accepts for all ports, and may still pass the knocks on.
+func (x *run) controlAccepted(ctx context.Context) error {
+	if x.e.Outcome() != diag.KnocksAccepted {
+		return nil
+	}
+	var packets []knock.Packet
+	for _, port := range x.outside() {
+		packets = append(packets, knock.Packet{Port: port})
+	}
+	accepted := 0
+	_, err := x.Client.SendBatch(ctx, x.e.Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+		if r.Answer == knock.Open {
+			accepted++
+		}
+	})
+	x.learn(func(e *diag.Evidence) { e.AcceptsOthers = accepted > len(packets)/2 })
+	return err
+}
+
 // tryFamily makes the handshake over the other IP family, where there is one.
 func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 	if !x.e.OtherAddr.IsValid() {

@@ -141,24 +141,24 @@ func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.R
 			}
 		}
 	}
-	if x.byClock != nil {
-		last = x.byClock
+	if x.found != nil {
+		last = x.found
 		x.learn(func(e *diag.Evidence) { e.Scan = last })
 	}
 	return last, nil
 }
 
 // scanByClock tries the hours that the clocks show, once, where they are none of those
-// that were tried. What opens the gate is then in byClock.
+// that were tried. What opens the gate is then in found.
 func (x *run) scanByClock(ctx context.Context) error {
 	c := x.likelyClock()
-	if x.byClock != nil || !x.newHours(c) {
+	if x.found != nil || !x.newHours(c) {
 		return nil
 	}
 	job := scan.Scan{Shut: x.e.ShutState(), Spent: len(diag.Knocks(x.e.Handshake)), Clock: &c}
 	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.e.Target, job)
 	if err == nil && r.Opened != nil {
-		x.byClock = r
+		x.found = r
 	}
 	return err
 }
@@ -239,20 +239,32 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 // slowGaps are the gaps of handshakes for networks that limit SYNs.
 var slowGaps = []time.Duration{500 * time.Millisecond, 1250 * time.Millisecond}
 
+const (
+	// slowHours is how many other hours are tried with the first of slowGaps.
+	slowHours = 3
+	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
+	// begun: they take up to 18 s and 9 s, of the 30 s that a diagnosis may take. What is
+	// unlikely is not tried after restBy.
+	slowHoursBy, slowBy, restBy = 11500 * time.Millisecond, 21 * time.Second, 25 * time.Second
+)
+
 // repeat makes the handshake with more of the usual attempts, and when it is called
-// again, with wide gaps. The report covers all of the former.
+// again, with wide gaps, as long as there is time. The report covers all of the former.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if len(x.e.Handshake.Attempts) == 1 {
 		return x.repeatUsual(ctx)
 	}
 	x.clocks.Wait()
-	if err := x.scanByClock(ctx); err != nil || x.byClock != nil {
+	if err := x.scanByClock(ctx); err != nil || x.found != nil {
 		return true, err
 	}
 	if x.e.Target.Strict || x.e.Loopback() {
 		return false, nil
 	}
-	for _, gap := range slowGaps {
+	for n, gap := range slowGaps {
+		if time.Since(x.start) > slowBy {
+			break
+		}
 		if !knock.Wait(ctx, gap) { // until a limit forgives what was sent so far
 			return false, context.Cause(ctx)
 		}
@@ -266,8 +278,31 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); slow.Opened {
 			return true, nil
 		}
+		if n == 0 && time.Since(x.start) < slowHoursBy {
+			if done, err := x.scanSlowly(ctx, gap); done || err != nil {
+				return done, err
+			}
+		}
 	}
-	return false, nil
+	return time.Since(x.start) > restBy, nil
+}
+
+// scanSlowly tries the likeliest hours with a wide gap. What opens the gate is then in
+// found.
+func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
+	c := x.likelyClock()
+	t := x.e.Target
+	t.Gap = max(t.Gap, gap)
+	job := scan.Scan{Shut: x.e.ShutState(), Spent: len(diag.Knocks(x.e.Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Likeliest: slowHours}
+	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, t, job)
+	if err != nil {
+		return false, err
+	}
+	x.learn(func(e *diag.Evidence) { e.SlowHours = r.Tried() })
+	if r.Opened != nil {
+		x.found = r
+	}
+	return x.found != nil, nil
 }
 
 // repeatUsual makes more of the usual attempts. done says that they explain the

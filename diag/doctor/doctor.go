@@ -6,6 +6,11 @@
 // ranges and secret variants, and reads clocks. It stops as soon as the evidence
 // suffices, and each conclusion from an answer has its control.
 //
+// One attempt of the handshake comes before the scan, not two: a sweep guard forgives
+// thirty wrong ports, and nobody knows yet that range and secret
+// are right, so each attempt costs it one of the likeliest candidates that the guard
+// would still see. Further attempts come right after those.
+//
 // A diagnosis sends knocks of past hours, which are useless to an eavesdropper.
 // Those of future hours are sent only if Doctor.Future asks for it.
 package doctor
@@ -97,7 +102,7 @@ type run struct {
 
 	clocks sync.WaitGroup // for the goroutines that read the clocks
 
-	byClock *scan.Report // the scan of the hours that the clocks show, if it opened the gate
+	found *scan.Report // a scan of the hours that the clocks show, or a slow one, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report diag.Report
@@ -198,6 +203,9 @@ func (x *run) checks(ctx context.Context) error {
 	}
 	x.guess()
 	if x.explained() {
+		if err := x.controlAccepted(ctx); err != nil {
+			return err
+		}
 		return x.controlRefusal(ctx)
 	}
 	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)

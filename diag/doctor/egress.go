@@ -60,11 +60,8 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	send := func(port int) {
 		packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * probeGap, Port: uint16(port)})
 	}
-	r := x.e.Target.Range
-	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
-		if port >= 1024 && port <= 65535 {
-			send(port)
-		}
+	for _, port := range x.outside() {
+		send(int(port))
 	}
 	n := len(packets)
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
@@ -102,6 +99,17 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	})
 	g.Host = cmp.Or(g.Host, nearest)
 	return err
+}
+
+// outside are ports near the range, and not in it.
+func (x *run) outside() (ports []uint16) {
+	r := x.e.Target.Range
+	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
+		if port >= 1024 && port <= 65535 {
+			ports = append(ports, uint16(port))
+		}
+	}
+	return ports
 }
 
 // isOwn reports whether addr is one of this machine's.

@@ -60,7 +60,7 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 // for which the usual guard forgives enough wrong ports, and one more, since the
 // right one costs nothing. Then come the other hours, which cost nothing if range
 // and secret are right: three times, since one lost packet hides the right one, but
-// once on loopback. Then come the ranges that people use, and the rest last.
+// once on loopback. Then come the ranges that people use, twice, and the rest last.
 func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, pauses []int) {
 	first, own, slips, rest := s.sort(all, t, likely)
 	add := func(lists ...[]solve.Candidate) {
@@ -71,19 +71,15 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		}
 		stages = append(stages, next)
 	}
-	if t.SweepGuard > 0 {
-		for len(own) > 0 || len(slips) > 0 {
-			n, m := min(1, len(own)), min(1, len(slips))
-			first = append(append(first, slips[:m]...), own[:n]...)
-			own, slips = own[n:], slips[m:]
-		}
-		add(first, rest)
+	if t.SweepGuard > 0 || s.Likeliest > 0 {
+		add(first, inTurns(slips, own), rest)
 		return out, stages, nil
 	}
 	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
 	if len(first) > 0 { // a few packets find the likeliest, before a ban of scanners counts more
 		add(first)
 	}
+	likeliest := slices.Clone(stages)
 	add(slips[:n])
 	before := len(stages)
 	for _, group := range splitHours(own) {
@@ -98,20 +94,34 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		return out, stages, pauses
 	}
 	pauses = append(pauses, len(stages)-1)
-	hours, likeliest := slices.Concat(stages[before:]...), slices.Concat(stages...)
+	hours, tried := stages[before:], slices.Concat(stages...)
 	if len(splitHours(own)) > 1 { // apart, as they were
-		stages = append(stages, stages[before:]...)
+		stages = slices.Concat(stages, likeliest, hours)
 	} else {
-		stages = append(stages, hours)
+		stages = append(stages, slices.Concat(slices.Concat(likeliest...), slices.Concat(hours...)))
 	}
-	stages = append(stages, likeliest)
+	stages = append(stages, tried)
 	common := slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool {
 		return h.Variant != solve.AsGiven || !slices.Contains(commonRanges(), h.Range)
 	})
 	add(common)
-	pauses = append(pauses, len(stages)-1)
+	stages = append(stages, stages[len(stages)-1])
+	slowly := len(stages) - 1
 	add(slips[n:], slices.DeleteFunc(rest, func(h solve.Candidate) bool { return slices.Contains(common, h) }))
+	if onLink(t.Addr.Addr()) { // there the rest takes a second
+		slowly++
+	}
+	pauses = append(pauses, slowly)
 	return out, stages, pauses
+}
+
+// inTurns returns one of a, one of b, and so on.
+func inTurns(a, b []solve.Candidate) (all []solve.Candidate) {
+	for i := range max(len(a), len(b)) {
+		all = append(all, a[min(i, len(a)):min(i+1, len(a))]...)
+		all = append(all, b[min(i, len(b)):min(i+1, len(b))]...)
+	}
+	return all
 }
 
 // sort splits candidates into the likeliest, the other hours of the client's range and
@@ -133,6 +143,12 @@ func (s *Scan) sort(all []solve.Candidate, t knock.Target, likely int) (first, o
 		default:
 			rest = append(rest, h)
 		}
+	}
+	if s.Likeliest > 0 {
+		hours := slices.DeleteFunc(slices.Concat(first, own), func(h solve.Candidate) bool {
+			return h.Range != t.Range || h.Variant != solve.AsGiven || h.Offset == 0 && s.Spent > 0
+		})
+		return hours[:min(len(hours), s.Likeliest)], nil, nil, nil
 	}
 	slices.SortStableFunc(slips, func(a, b solve.Candidate) int { return cmp.Compare(slipRank(a, t), slipRank(b, t)) })
 	return first, own, slips, rest

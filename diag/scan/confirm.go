@@ -18,7 +18,8 @@ const (
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
-	maxLate = 12
+	maxLate   = 12
+	maxCopies = 3 // of each knock of a candidate that is tried once more
 	// confirmGap is the time between the knocks of a confirmation: it has to be
 	// right rather than quick.
 	confirmGap = 50 * time.Millisecond
@@ -59,12 +60,16 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		// A candidate that fits but got no handshake of its own stays to be tried.
 		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
-		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.target.SweepGuard == 0 && time.Since(r.start) > patience {
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.late() {
 			r.report.Stopped.Reason = NeverRepeat
 		}
 	}
 	return false, nil
 }
+
+// late reports whether hits that do not repeat have taken too long. A known guard makes
+// any scan long.
+func (r *scanRun) late() bool { return r.target.SweepGuard == 0 && time.Since(r.start) > patience }
 
 // recordUnconfirmed records a hit that did not repeat, also one that no candidate
 // explains.
@@ -88,8 +93,8 @@ func (r *scanRun) plan(of []int) scanPlan {
 		ports[n] = r.ports(i)
 	}
 	copies := 1
-	if r.report.Cells[of[0]].State != Waiting && !r.target.Strict { // once more: packets may get lost
-		copies = 2
+	if !r.target.Strict && r.target.Gap < confirmGap { // once more: packets may get lost
+		copies = 1 + min(r.tries[of[0]], maxCopies-1)
 	}
 	return newScanPlan(ports, r.target, r.pace, copies)
 }
@@ -135,6 +140,9 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	}
 	hit := r.hour
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
+		if n > 0 && r.late() {
+			break
+		}
 		// A stand-in may open late: the next handshake must not get the credit.
 		if n == 0 || r.target.Addr.Addr().IsLoopback() {
 			if err := r.windowOver(ctx); err != nil {
@@ -179,18 +187,18 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // records it if it opens the gate. back is 0, or the hours to go back: where the hour
 // has changed since the hit, the rules may not have.
 func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
-	packets := []knock.Packet{{Probe: true}}
+	packets, gap := []knock.Packet{{Probe: true}}, max(confirmGap, r.target.Gap)
 	r.follow()
 	c := r.report.Cells[i].Candidate
 	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		packets = append(packets, knock.Packet{At: time.Duration(k+1) * confirmGap, Port: port})
-		if !r.target.Strict { // one lost packet must not cost a window more
-			packets = append(packets, knock.Packet{At: time.Duration(k+1)*confirmGap + confirmGap/2, Port: port})
+		packets = append(packets, knock.Packet{At: time.Duration(k+1) * gap, Port: port})
+		if !r.target.Strict && gap == confirmGap { // one lost packet must not cost a window more
+			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
 		}
 	}
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * confirmGap, Probe: true})
+		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
 	}
 	// A window that every connection extends may still be open, and packets get lost:
 	// then try again. What opens the second time is this candidate's too.

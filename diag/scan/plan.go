@@ -18,23 +18,23 @@ type pace struct {
 	fifth  time.Duration
 	answer time.Duration // how long an answer may take
 	trail  time.Duration // from the last probe to one more, for a gate that is late; zero for none
+	stage  time.Duration // the least time between the knocks of one phase and the next
 }
-
-// stagePause is the least time between the knocks of one phase and the next, so
-// that a network that reorders packets does not mix them.
-const stagePause = 20 * time.Millisecond
 
 // paceTo returns the pace for an address. On this machine's own links answers
 // come before the next packet leaves. On loopback, a stand-in without a
-// firewall takes a while to open.
-func paceTo(addr netip.Addr) pace {
+// firewall takes a while to open. Elsewhere packets may overtake each other, and must
+// not do so from one phase to the next. gap is the least time between packets.
+func paceTo(addr netip.Addr, gap time.Duration) pace {
+	p := pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0, 50 * time.Millisecond}
 	switch {
 	case addr.IsLoopback():
-		return pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond}
+		p = pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 20 * time.Millisecond}
 	case onLink(addr):
-		return pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0}
+		p = pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0, 20 * time.Millisecond}
 	}
-	return pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0}
+	p.knock, p.fifth, p.stage = max(p.knock, gap), max(p.fifth, 2*gap), max(p.stage, gap)
+	return p
 }
 
 // onLink reports whether addr is in a network of this machine.
@@ -58,11 +58,12 @@ type scanPlan struct {
 // newScanPlan tries candidates in rounds, as the package's documentation says. In a
 // round each knock comes well within a window of the one before it. A small range
 // gets small rounds, so that few gates open by the ports of other candidates. Each knock
-// is sent copies times, and with copies there are two probes.
+// is sent copies times, and there are as many probes.
 func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copies int) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
-	budget := max(t.Window-time.Second, t.Window/2) - stagePause
+	budget := max(t.Window-time.Second, t.Window/2) - speed.stage
 	n := max(min(int(budget/(speed.fifth+time.Duration(copies)*speed.knock)), t.Range.Size()/16), 4)
+	n = max(min(n, int(t.Window*4/5/speed.fifth)), 1)
 	if t.Strict {
 		n = 1
 	}
@@ -70,7 +71,7 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copie
 	for first := 0; first < len(ports); first += n {
 		round := ports[first:min(first+n, len(ports))]
 		for k := range knock.Knocks - 1 {
-			next := at + stagePause
+			next := at + speed.stage
 			for _, all := range round {
 				for range copies {
 					p.packets = append(p.packets, knock.Packet{At: at, Port: all[k]})
@@ -83,10 +84,9 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copie
 			for range copies {
 				p.packets = append(p.packets, knock.Packet{At: at, Port: all[knock.Knocks-1]})
 			}
-			p.packets = append(p.packets, knock.Packet{At: at + speed.fifth/2, Probe: true})
-			p.probes = append(p.probes, len(p.packets)-1)
-			if copies > 1 {
-				p.packets = append(p.packets, knock.Packet{At: at + speed.fifth*3/4, Probe: true})
+			p.probes = append(p.probes, len(p.packets))
+			for n := range copies {
+				p.packets = append(p.packets, knock.Packet{At: at + speed.fifth*time.Duration(copies+n)/time.Duration(2*copies), Probe: true})
 			}
 			at += speed.fifth
 		}
@@ -138,8 +138,9 @@ func (p scanPlan) probedBy(packet int) int {
 
 // explain returns the candidates that a hit fits, the best first: those whose gate
 // opens right before it, then those whose gate should have opened a little
-// earlier, since a probe may get lost, or a gate open late. hit is the index of
-// the probe that found SSH open.
+// earlier, since a probe may get lost, or a gate open late, and a few of those right
+// after it, since a knock may overtake a probe. hit is the index of the probe that
+// found SSH open.
 func (p scanPlan) explain(hit int) (fits []int) {
 	n := p.probedBy(hit) - 1
 	if n < 0 {
@@ -157,7 +158,11 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		for i, ports := range p.ports {
 			opened[i] = p.opens(ports, to, forgets)
 		}
-		for back := n; back >= max(0, n-late); back-- {
+		order := []int{n, n - 1, n - 2, n - late, n + 1, n + 2, n + late}
+		for _, back := range order {
+			if back < 0 || back >= len(p.probes) || back > n && len(fits) >= maxConfirmations {
+				continue
+			}
 			from := -1
 			if back > 0 {
 				from = p.probes[back-1]

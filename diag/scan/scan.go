@@ -57,6 +57,9 @@ type Scan struct {
 	// secret, and again before what is unlikely, unless the sweep guard is known. If it
 	// returns true, the scan ends.
 	Between func(context.Context) (bool, error)
+	// Likeliest, if not 0, is how many of the likeliest other hours of the client's own
+	// range and secret are tried, and nothing else.
+	Likeliest int
 }
 
 // CellState is how far a candidate got in a scan.
@@ -105,10 +108,11 @@ type Report struct {
 	// probe and the confirmation.
 	Pass knock.Millis `json:"pass_ms"`
 
-	SSH        knock.SSH `json:"-"` // of the probe that was answered
-	Cells      []Cell    `json:"-"` // all candidates, in the order in which they are tried
-	Confirming bool      `json:"-"` // a hit is awaiting its confirmation
-	Pausing    bool      `json:"-"` // until the gate's sweep guard forgives more
+	SSH        knock.SSH     `json:"-"` // of the probe that was answered
+	Gap        time.Duration `json:"-"` // the least time between packets that was asked for
+	Cells      []Cell        `json:"-"` // all candidates, in the order in which they are tried
+	Confirming bool          `json:"-"` // a hit is awaiting its confirmation
+	Pausing    bool          `json:"-"` // until the gate's sweep guard forgives more
 }
 
 // Tried returns how many candidates were tried so far.
@@ -139,7 +143,7 @@ func (r Report) Summary() string {
 	case r.Opened == nil && !r.Stopped.IsZero():
 		return r.Stopped.String()
 	case r.Opened == nil && r.Untried > 0:
-		return fmt.Sprintf("none of %d candidates opens it; there was no time for %d more, which the gate's sweep guard makes slow", r.Candidates-r.Untried, r.Untried)
+		return fmt.Sprintf("none of %d candidates opens it; there was no time for %d more", r.Candidates-r.Untried, r.Untried)
 	case r.Opened == nil:
 		return fmt.Sprintf("none of %d candidates opens it", r.Candidates)
 	case r.Confirming:
@@ -163,9 +167,9 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
 	now := s.Client.Clock.Now()
 	r := scanRun{
-		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr()),
-		budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
-		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String()},
+		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap),
+		tries: map[int]int{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
+		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap},
 	}
 	r.budget.spend(s.Spent, r.start)
 	low, high := clockOffsets(now, t, s.Clock)
@@ -197,6 +201,7 @@ type scanRun struct {
 	shut        knock.SSHState
 	budget      budget
 	refillWait  time.Duration // for the budget
+	tries       map[int]int   // how often each candidate was tried
 	unconfirmed []int         // candidates whose hit did not repeat
 	unexplained int           // hits that no candidate explains
 	refused     int           // knocks of the batch
@@ -291,6 +296,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	probes := map[int]int{}
 	for n, packet := range p.probes {
 		probes[packet] = of[n]
+		r.tries[of[n]]++
 	}
 	o := knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}
 	if r.RTT > 0 {
