@@ -269,6 +269,13 @@ func (g *Gate) describeWays(c *client, r route) {
 		}
 		if i == 0 {
 			g.Chain = s.chain(c.trace(r.states[i], k))
+			continue
+		}
+		// The second of two equal knocks is on the lists of its phase by the first one.
+		if before := &g.steps[i-1]; k == g.knocks[i-1] && len(g.fresh(i)) == 0 {
+			if fresh := g.fresh(i - 1); len(fresh) > 1 {
+				before.Lists, s.Lists = fresh[:1], append(fresh[1:], s.Lists...)
+			}
 		}
 	}
 	for i := range g.steps {
@@ -287,13 +294,20 @@ func (g *Gate) describeWays(c *client, r route) {
 		}
 		name := ""
 		for _, l := range g.steps[i].Lists {
-			if name == "" || slices.Contains(checked, l) && !slices.Contains(checked, name) {
+			if better := slices.Contains(checked, l); name == "" || better && (!slices.Contains(checked, name) || slices.Contains(g.Lists, machine.ShortName(name))) {
 				name = l
 			}
 		}
 		g.steps[i].List = name
 		g.Lists = append(g.Lists, machine.ShortName(name))
 	}
+}
+
+// fresh returns the lists of a step that are not those of steps before it.
+func (g *Gate) fresh(i int) []string {
+	return slices.DeleteFunc(slices.Clone(g.steps[i].Lists), func(l string) bool {
+		return slices.ContainsFunc(g.steps[:i], func(s Step) bool { return slices.Contains(s.Lists, l) })
+	})
 }
 
 // chain returns the chain of the rule that looks at the port, or else of the first that

@@ -17,6 +17,7 @@ import (
 // occurs twice in a row, which a client knocks at twice.
 func (c *client) unfold(r route, knocks []knockAt) (route, []knockAt) {
 	var all []knockAt
+	var seen []string // lists of the knocks before: a phase passed again does not count
 	for i, k := range knocks {
 		all = append(all, k)
 		var lists []string // that this knock got the client on
@@ -26,11 +27,12 @@ func (c *client) unfold(r route, knocks []knockAt) (route, []knockAt) {
 				all = append(all, k)
 			}
 			for _, change := range h.Changes {
-				if change.Verb == "add" {
+				if change.Verb == "add" && !slices.Contains(seen, change.List) {
 					lists = append(lists, change.List)
 				}
 			}
 		}
+		seen = append(seen, lists...)
 	}
 	if len(all) == len(knocks) || len(r.opens) == 0 {
 		return r, knocks

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"rapport/knock"
 	"rapport/knock/gate"
 )
 
@@ -113,5 +114,37 @@ func TestFlawsAreProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Whichever ports of a sequence are the same, the article's gate opens after the five
+// that its rules name. Fewer than three of them in a row that differ are no gate.
+func TestPortsThatRepeat(t *testing.T) {
+	save, six := rules(t, "article.save"), rules(t, "article6.save")
+	for n := range 5 * 5 * 5 * 5 {
+		ports, changes := [knock.Knocks]uint16{10400}, 1
+		seen := uint16(1) // each pattern once: a new port is the next number
+		valid := true
+		for i, rest := 1, n; i < len(ports); i, rest = i+1, rest/5 {
+			p := uint16(rest % 5)
+			if valid = valid && p <= seen; p == seen {
+				seen++
+			}
+			if ports[i] = 10400 + 7*p; ports[i] != ports[i-1] {
+				changes++
+			}
+		}
+		if !valid || changes < 3 {
+			continue
+		}
+		f := readRules(t, withPorts(save+six, ports))
+		if g, _ := f.Gate(); !slices.Equal(g.Ports, ports[:]) || len(slices.Compact(slices.Clone(g.Lists))) != len(ports) {
+			t.Errorf("%v: ports %v, lists %v", ports, g.Ports, g.Lists)
+		}
+		for _, p := range f.Problems(gate.Facts{SSHPort: 22, ListTotal: 10000}) {
+			if p.Severity == gate.SeverityError {
+				t.Errorf("%v: %s", ports, p.Summary)
+			}
+		}
 	}
 }
