@@ -207,7 +207,7 @@ func (c *client) gate(found []route, r route) (g Gate, ok bool) {
 	}
 	c.work = nil
 	r, knocks = c.unfold(r, knocks)
-	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept}
+	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept, few: r.few}
 	g.Ports = ports(knocks)
 	g.describeWays(c, r)
 	for _, o := range found {

@@ -148,3 +148,18 @@ func TestPortsThatRepeat(t *testing.T) {
 		}
 	}
 }
+
+// A rule by which fewer knocks open SSH does not hide the knocks of the gate.
+func TestAShortcutDoesNotHideTheGate(t *testing.T) {
+	save := rules(t, "article.save")
+	for rule, want := range map[string]string{
+		"--dport 80 -m recent --set --name PK_PHASE5 --rsource":                          "behind 1 knock, the first to port 80, by the rule in line ",
+		"--dport 22 -m recent --rcheck --seconds 5 --name PK_PHASE2 --rsource -j ACCEPT": "behind 2 knocks, the first to port 10247, by the rule in line 13,",
+	} {
+		f := readRules(t, strings.Replace(save, "-A INPUT -j portknocking\n", "-A INPUT -p tcp -m tcp "+rule+"\n-A INPUT -j portknocking\n", 1))
+		problems := f.Problems(gate.Facts{SSHPort: 22})
+		if g, _ := f.Gate(); !slices.Equal(g.Ports, articlePorts) || len(problems) == 0 || problems[0].Code != "ssh-accepted" || !strings.Contains(problems[0].Summary, want) {
+			t.Errorf("%s: ports %v, problems %+v", rule, g.Ports, problems)
+		}
+	}
+}

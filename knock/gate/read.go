@@ -87,12 +87,13 @@ type Gate struct {
 	client *client   // for whom it was found
 	knocks []knockAt // of Ports
 	steps  []Step
-	opens  bool    // the knocks open something
-	apart  string  // where the phases do not follow from each other, empty if they do
-	accept attempt // by which they do
-	native bool    // is in a native table of nft
-	swept  bool    // passes is known
-	passes int     // of a sweep until it opens; 0 is never
+	opens  bool              // the knocks open something
+	apart  string            // where the phases do not follow from each other, empty if they do
+	accept attempt           // by which they do
+	few    map[int][]knockAt // fewer knocks than make a gate that open a port
+	native bool              // is in a native table of nft
+	swept  bool              // passes is known
+	passes int               // of a sweep until it opens; 0 is never
 }
 
 // Step is what a knock of the gate does.

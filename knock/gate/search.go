@@ -26,6 +26,7 @@ type state struct {
 	id    string
 	from  *state // the state before, on the shortest way
 	depth int
+	few   bool   // something opens behind fewer knocks than make a gate
 	edges []edge // knocks that lead on, in the order of the rules
 }
 
@@ -42,6 +43,7 @@ type route struct {
 	states []*state // from the first to the last
 	opens  []int    // the ports that are open then; 0 is any port
 	accept attempt
+	few    map[int][]knockAt // knocks that open a port already, if fewer than make a gate do
 }
 
 // knocks returns the knocks of the route: the i-th that leads on, at each step.
@@ -65,24 +67,27 @@ func (r route) knocks(i int) (all []knockAt, ok bool) {
 type search struct {
 	*client
 	goals     []int           // the ports that may open
-	before    map[int]attempt // what became of connections to them without a knock
+	first     map[int]attempt // what became of connections to them without a knock
+	before    map[int]attempt // or behind fewer knocks than make a gate
 	seen      map[string]*state
 	firstSeen map[string]*state // by the list that a client is on there for the first time
 	queue     []*state
 	found     []route
+	few       map[int][]knockAt // of all routes
 }
 
 // search finds the shortest sequences of knocks that open something.
 func (c *client) search(candidates []knockAt, goals []int) []route {
 	first := &state{m: c.machine()}
 	first.id = first.m.Fingerprint()
-	s := search{client: c, goals: goals, before: map[int]attempt{}, seen: map[string]*state{first.id: first},
-		firstSeen: map[string]*state{}, queue: []*state{first}}
+	s := search{client: c, goals: goals, first: map[int]attempt{}, before: map[int]attempt{}, seen: map[string]*state{first.id: first},
+		firstSeen: map[string]*state{}, queue: []*state{first}, few: map[int][]knockAt{}}
 	for _, g := range goals {
 		if c.exhausted() {
 			return nil
 		}
-		s.before[g] = c.connect(first.m.Clone(), g)
+		s.first[g] = c.connect(first.m.Clone(), g)
+		s.before[g] = s.first[g]
 	}
 	for len(s.queue) > 0 && !c.exhausted() {
 		next := s.queue[0]
@@ -100,6 +105,7 @@ func (c *client) search(candidates []knockAt, goals []int) []route {
 	}
 	if len(s.found) == 0 {
 		if r, ok := deepest(s.firstSeen); ok {
+			r.few = s.few
 			s.found = append(s.found, r)
 		}
 	}
@@ -115,12 +121,19 @@ func (s *search) knock(at *state, k knockAt) {
 	}
 	id := m.Fingerprint()
 	to := s.seen[id]
-	if to == nil && len(s.seen) < maxStates {
+	if to != nil && to.few && at.depth+1 >= minKnocks { // all knocks of a gate lead there too
+		id += " again"
+		to = s.seen[id]
+	}
+	isNew := to == nil && len(s.seen) < maxStates
+	if isNew {
 		to = &state{m: m, id: id, from: at, depth: at.depth + 1}
-		s.reached(to)
 	}
 	if to != nil && to.depth == at.depth+1 {
 		at.edges = append(at.edges, edge{k, to, lineOf(portRule(s.trace(at, k)))})
+	}
+	if isNew {
+		s.reached(to)
 	}
 }
 
@@ -133,17 +146,20 @@ func (s *search) reached(to *state) {
 			s.firstSeen[member.List] = to
 		}
 	}
-	r := route{states: way(to)}
+	r := route{states: way(to), few: s.few}
 	for _, g := range s.goals {
 		if s.exhausted() {
 			break
 		}
 		now := s.connect(to.m.Clone(), g)
 		switch {
-		case !opensNow(s.before[g], now):
+		case !opensNow(s.first[g], now), !opensNow(s.before[g], now) && !s.needed(r, g):
 			continue
 		case to.depth < minKnocks: // what fewer knocks open is no gate
-			s.before[g] = now
+			s.before[g], to.few = now, true
+			if _, known := s.few[g]; !known {
+				s.few[g], _ = r.knocks(0)
+			}
 			continue
 		case len(r.opens) == 0 || g == sshPort:
 			r.accept = now
@@ -156,6 +172,21 @@ func (s *search) reached(to *state) {
 	if len(r.opens) > 0 {
 		s.found = append(s.found, r)
 	}
+}
+
+// needed reports whether a port opens by all the knocks of a route, and not without any
+// of them: another way opens by fewer.
+func (s *search) needed(r route, port int) bool {
+	last := r.states[len(r.states)-1]
+	knocks, ok := r.knocks(0)
+	for i := range knocks {
+		m := s.machine()
+		for _, k := range slices.Delete(slices.Clone(knocks), i, i+1) {
+			s.send(m, k)
+		}
+		ok = ok && !opensNow(s.first[port], s.connect(m, port))
+	}
+	return ok && last.depth >= minKnocks
 }
 
 // opensNow reports whether a connection is made now that was not made before, or by

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rapport/knock/netfilter/machine"
+	"rapport/knock/phrase"
 )
 
 // anybody returns a client from anywhere that meets all rules.
@@ -61,17 +62,12 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	stranger.unsure = true
 	after := c.connect(m.Clone(), ssh)
 	computed := slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.port <= 0 })
-	switch {
+	switch how := g.withoutGate(); {
+	case how != "":
+		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted %s", ssh, how), "remove the rule that accepts them, or limit it to single sources")
 	case !g.opens && g.SSHPort == 0:
 	case fresh.Opens() && !fresh.Forwarded:
-		switch rule := fresh.Rule; {
-		case rule == nil:
-			add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
-		case g.before(rule):
-			add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted before the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or limit it to single sources")
-		default:
-			add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted after the accept rule of the gate: no knock is needed", ssh), "remove the rule that accepts them, or drop them before it")
-		}
+		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
 	case !g.opens || !arrived || computed || after.Verdict == machine.Undecided:
 	case after.Verdict != machine.Accept:
 		add("gate-after-drop", fmt.Sprintf("connections to port %d are dropped although the handshake was made: by %s", ssh, where(after.Result)), "move the accept rule before the one that drops, and accept the port in every base chain")
@@ -86,12 +82,31 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	return append(all, g.checkSession(c, after)...)
 }
 
-// before reports whether the rule is met before the accept rule by a client that has
-// made the handshake.
-func (g Gate) before(rule *machine.Rule) bool {
-	c := g.anybody()
-	m := c.after(g.knocks)
-	return c.connect(m, cmp.Or(g.SSHPort, sshPort)).Rule == rule
+// withoutGate says by which rule connections to SSH are accepted without the knocks of
+// the gate, empty if none does.
+func (g Gate) withoutGate() string {
+	if g.client == nil || g.client.entry != nil && !g.partial() {
+		return ""
+	}
+	port := g.port()
+	c := newClient(g.rules, g.Family)
+	a := c.connect(c.machine(), port)
+	if a.Opens() {
+		if a.Rule == nil || a.Forwarded {
+			return ""
+		}
+		place := "after"
+		if g.client.connect(g.client.after(g.knocks), port).Rule == a.Rule {
+			place = "before"
+		}
+		return fmt.Sprintf("%s the accept rule of the gate, by %s: no knock is needed", place, where(a.Result))
+	}
+	c = g.anybody()
+	few := g.few[port]
+	if a = c.connect(c.after(few), port); len(few) == 0 || !a.Opens() {
+		return ""
+	}
+	return fmt.Sprintf("behind %s, the first to port %s, by %s", phrase.Plural(len(few), "knock"), portText(few[0].port), where(a.Result))
 }
 
 // where names what decided about a packet.
