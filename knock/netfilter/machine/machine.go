@@ -6,9 +6,11 @@ import (
 )
 
 const (
-	// maxMet bounds the rules that one packet meets: chains that jump to each other
-	// can multiply them without limit.
-	maxMet = 100_000
+	// maxMet bounds the rules that one packet meets, beside meeting each rule some
+	// times: chains that jump to each other can multiply them without limit.
+	maxMet, maxMeetings = 5_000, 4
+	// manyMet is from when on a chain is not walked again in vain.
+	manyMet = 1_000
 	// maxDepth bounds jumps within jumps; nft allows 16.
 	maxDepth = 64
 	// maxOutcomes bounds how many ways through unmodelled matches are followed.
@@ -94,6 +96,8 @@ type transit struct {
 	decided *Rule
 	policy  *Chain
 	met     int
+	effects int            // how often a rule may have changed what other rules read
+	vain    map[*Chain]int // effects when a packet came back from a chain that had none
 	trace   []Hit
 	changes []Change
 }
@@ -240,7 +244,7 @@ func (m *Machine) play(p Packet, inbound bool) Result {
 // hook enters the base chains of a hook.
 func (m *Machine) hook(h Hook) Verdict {
 	x := &m.x
-	x.hook, x.decided, x.policy = h, nil, nil
+	x.hook, x.decided, x.policy, x.vain = h, nil, nil, nil
 	tracks := h == Prerouting || h == Output
 	family := index(x.p.v6())
 	end := Accept
@@ -305,12 +309,30 @@ func (m *Machine) base(c *Chain) Verdict {
 	return v
 }
 
-// walk plays a chain. It returns Next at the end of the chain.
+// walk plays a chain, unless it has just come to nothing. It returns Next at the end of
+// the chain.
 func (m *Machine) walk(c *Chain, depth int) Verdict {
+	x := &m.x
+	effects := x.effects
+	if at, walked := x.vain[c]; walked && at == effects {
+		return Next
+	}
+	v := m.rules(c, depth)
+	if x.met > manyMet && x.effects == effects && (v == Next || v == Return) {
+		if x.vain == nil {
+			x.vain = map[*Chain]int{}
+		}
+		x.vain[c] = effects
+	}
+	return v
+}
+
+// rules plays the rules of a chain.
+func (m *Machine) rules(c *Chain, depth int) Verdict {
 	x := &m.x
 	for _, r := range c.Rules {
 		x.met++
-		if x.met > maxMet || depth > maxDepth {
+		if x.met > maxMet+maxMeetings*m.prog.rules || depth > maxDepth {
 			return Undecided
 		}
 		if !m.matches(r) {
@@ -353,9 +375,12 @@ func (m *Machine) matches(r *Rule) bool {
 	x := &m.x
 	x.verdict, x.to, x.nat, x.hotdrop = r.Verdict, r.to, r.Redirect, false
 	before := len(x.changes)
-	for _, p := range r.Parts {
+	for i, p := range r.Parts {
 		outcome := p.eval(m)
 		t := outcome
+		if t == Unknown || i >= r.reads {
+			x.effects++
+		}
 		if t == Unknown {
 			t = truth(m.choose(r, p))
 		}
@@ -368,6 +393,7 @@ func (m *Machine) matches(r *Rule) bool {
 	}
 	if m.Skip != nil && x.verdict.Final() && m.Skip(r, x.verdict) {
 		x.skipped++
+		x.effects++
 		return false
 	}
 	m.matched[r.id]++

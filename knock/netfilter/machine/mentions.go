@@ -118,9 +118,7 @@ func (r *Rule) Updates() (all []Update) {
 				all = append(all, Update{List: p.List, ByDest: p.ByDest, Remove: p.Mode == ModeRemove, Over: over})
 			}
 		case *SetUpdate:
-			if p.Rate != nil {
-				over = p.Rate.ifOver(over)
-			}
+			over = p.Rate.ifOver(over)
 			all = append(all, Update{List: p.Name, ByDest: p.Fields[0].Subject == DestAddr, Remove: p.Verb == "delete", Timeout: p.stay(), Over: over})
 		case *MemberUpdate:
 			all = append(all, Update{List: memberList(p.Set), Remove: p.Remove})
@@ -131,7 +129,7 @@ func (r *Rule) Updates() (all []Update) {
 
 // ifOver returns the rate if rules match above it, and else the other one.
 func (r *Rate) ifOver(other *Rate) *Rate {
-	if r.Over {
+	if r != nil && r.Over {
 		return r
 	}
 	return other

@@ -39,6 +39,19 @@ type Part interface {
 	why(m *Machine) string
 }
 
+// changes reports whether a part may change what others read.
+func changes(p Part) bool {
+	switch p := p.(type) {
+	case *Compare, *EitherPort, *IfaceMatch, *MemberMatch, Fixed, Unmodelled:
+		return false
+	case *Lookup:
+		return p.dynamic()
+	case *Recent:
+		return p.Mode != ModeCheck || p.Reap
+	}
+	return true
+}
+
 // Unmodelled is a match or a target that this package does not know.
 type Unmodelled struct{ Text string }
 

@@ -91,6 +91,9 @@ func (p *program) table(t *Table) {
 		for _, rule := range c.Rules {
 			rule.chain, rule.to, rule.id = c, t.chainOf[rule.Target], p.rules
 			p.rules++
+			if rule.reads = slices.IndexFunc(rule.Parts, changes); rule.reads < 0 {
+				rule.reads = len(rule.Parts)
+			}
 			for _, part := range rule.Parts {
 				if l, ok := part.(linker); ok {
 					l.link(p, t)

@@ -124,6 +124,7 @@ type Rule struct {
 	chain    *Chain
 	to       *Chain // Target, once linked; nil if there is none
 	id       int    // index into Machine.matched
+	reads    int    // how many parts come before the first that changes something
 }
 
 // Chain returns the chain that holds the rule.
