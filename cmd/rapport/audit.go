@@ -32,7 +32,7 @@ cost in packets, seconds and chance; --verbose adds the fix of a warning. The ch
 
 Exit status: 0 nothing fails, 1 something does or the gate was not checked, 2 usage.`,
 		Args: fileAndHost,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
 			start := o.clock.Now()
 			if cmd.Flags().Changed("rate") && (rate < 1 || rate > 1_000_000) {
 				return fmt.Errorf("--rate %d is not within 1-1000000", rate)
@@ -58,7 +58,7 @@ Exit status: 0 nothing fails, 1 something does or the gate was not checked, 2 us
 			}
 			why := report.Unknown()
 			return unless(why == "", "the gate was not checked: "+why)
-		},
+		}),
 	}
 	p := cmd.Flags()
 	p.StringSliceVar(&names, "attack", nil, "run only the check with this `name`; repeatable")

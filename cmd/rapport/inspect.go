@@ -48,7 +48,7 @@ Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 			}
 			return fileAndHost(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+		RunE: interruptible(o.run),
 	}
 	p := cmd.Flags()
 	p.StringVar(&o.ports, "ports", "", "the five `ports` that the server takes, A,B,C,D,E, in the place of rules")

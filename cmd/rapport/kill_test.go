@@ -342,3 +342,33 @@ func TestCtrlCEndsTheWaitForTheLock(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// A signal ends the commands that read and judge rules, also where they wait for rules.
+func TestSignalsEndTheReadingOfRules(t *testing.T) {
+	rapport := build(t)
+	for _, args := range [][]string{{"inspect", "-"}, {"trace", "-"}, {"audit", "-"}} {
+		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			t.Run(fmt.Sprint(args[0], " ", int(sig)), func(t *testing.T) {
+				cmd := exec.Command(rapport, args...)
+				in, err := cmd.StdinPipe()
+				if err == nil {
+					err = cmd.Start()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer in.Close()
+				// It listens to signals by the time that it reads.
+				if _, err := in.Write(make([]byte, 1<<18)); err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
+				if code := exitCode(cmd.Wait()); code != 128+int(sig) {
+					t.Errorf("exit %d, want %d", code, 128+int(sig))
+				}
+			})
+		}
+	}
+}

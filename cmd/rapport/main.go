@@ -223,6 +223,20 @@ func render[R any](cmd *cobra.Command, asJSON bool, r R, print func(io.Writer, R
 	return nil
 }
 
+// interruptible lets a signal end a command that computes or reads. One that waits for
+// its context first gets the time to put the terminal right.
+func interruptible(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		done := make(chan error, 2)
+		go func() { done <- run(cmd, args) }()
+		context.AfterFunc(cmd.Context(), func() {
+			time.Sleep(200 * time.Millisecond)
+			done <- context.Cause(cmd.Context())
+		})
+		return <-done
+	}
+}
+
 // unless returns nil for a yes, and else the no of a check with its reason.
 func unless(yes bool, why string) error {
 	if yes {

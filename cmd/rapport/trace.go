@@ -39,7 +39,7 @@ and why it did not match.
 
 Exit status: 0 SSH opened, or --packet was given; 1 it did not open; 2 usage.`,
 		Args: fileAndHost,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+		RunE: interruptible(o.run),
 	}
 	p := cmd.Flags()
 	p.StringArrayVar(&o.packets, "packet", nil, "play this `packet` in place of a handshake: tcp/22, tcp/22@+7s, udp/53@203.0.113.9; repeatable")
