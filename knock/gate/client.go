@@ -1,10 +1,12 @@
 package gate
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/stranger"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -33,6 +35,7 @@ type client struct {
 	include  func(*machine.Table) bool
 	unsure   bool // a match that is not modelled makes a verdict unknown; otherwise it does not match
 	source   int  // the last source port
+	fixed    int  // the source port of all packets, 0 is a new one for each
 	work     *int // what is left of maxWork, nil without a bound
 }
 
@@ -69,6 +72,9 @@ func (c *client) machine() *machine.Machine {
 func (c *client) packet(k knockAt) machine.Packet {
 	c.source++
 	p := machine.Packet{Proto: machine.TCP, Src: c.src, Dst: c.dst, SrcPort: firstSource + (c.source-firstSource)%20000, DstPort: k.port, In: c.in, Flags: machine.SYN}
+	if c.fixed != 0 {
+		p.SrcPort = c.fixed
+	}
 	if k.udp {
 		p.Proto, p.Flags = machine.UDP, 0
 	}
@@ -146,6 +152,26 @@ func (c *client) connect(m *machine.Machine, port int) attempt {
 	}
 	m.Deliver(a.session, m.Now()+gap)
 	return a
+}
+
+// as returns the client as a stranger.
+func (c client) as(s stranger.Stranger) *client {
+	if c.in, c.fixed = s.Interface, s.SourcePort; s.Source.IsValid() {
+		c.src = s.Source
+	}
+	if s.Dest.IsValid() {
+		c.dst = s.Dest
+	}
+	return &c
+}
+
+// stranger connects to SSH at a port, or to one that may be redirected there.
+func (c *client) stranger(s stranger.Stranger, port int) (a attempt, open machine.Truth) {
+	a = c.connect(c.machine(), cmp.Or(s.Port, port))
+	if s.Port != 0 && (a.Forwarded || a.Packet.DstPort != port) {
+		return a, machine.No
+	}
+	return a, a.opened()
 }
 
 // after plays knocks on a new machine, the pause before each one as given.

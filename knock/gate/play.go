@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/stranger"
 	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
 	"rapport/knock/solve"
@@ -258,18 +259,14 @@ func (g *Gate) withPorts(line string, ports []int) string {
 // are all rules of this machine.
 func (f Findings) Rules() (rules *machine.Ruleset, local bool) { return f.rules, f.local }
 
-// Connect connects to a port without a knock, from an address, the zero Addr being
-// one that the rules do not name, and by an interface, "" being the one to the Internet.
-// line is that of the rule that decides; 0 is a policy.
-func (f Findings) Connect(family knock.Family, src netip.Addr, iface string, port int) (open machine.Truth, line int) {
+// Connect lets a stranger connect to SSH at a port. line is that of the rule that decides;
+// 0 is a policy.
+func (f Findings) Connect(family knock.Family, s stranger.Stranger, port int) (open machine.Truth, line int) {
 	c := newClient(f.rules, family)
 	c.unsure = true
-	if c.in = iface; src.IsValid() {
-		c.src = src
-	}
-	a := c.connect(c.machine(), port)
+	a, open := c.as(s).stranger(s, port)
 	if a.Rule != nil {
 		line = a.Rule.Line
 	}
-	return a.opened(), line
+	return open, line
 }

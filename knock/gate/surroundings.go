@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"rapport/knock"
+	"rapport/knock/gate/stranger"
 	"rapport/knock/netfilter/machine"
 	"rapport/knock/phrase"
 )
@@ -100,6 +102,11 @@ func (g Gate) withoutGate() string {
 			place = "before"
 		}
 		return fmt.Sprintf("%s the accept rule of the gate, by %s: no knock is needed", place, where(a.Result))
+	}
+	for _, s := range stranger.All(g.rules, g.Family == knock.Family6) {
+		if a, open := c.as(s).stranger(s, port); open == machine.Yes && !s.Limited() {
+			return fmt.Sprintf("%v, by %s: no knock is needed", s, where(a.Result))
+		}
 	}
 	c = g.anybody()
 	few := g.few[port]

@@ -52,6 +52,15 @@ func ownAddress(s string) bool {
 	return err == nil && !a.IsMulticast() && !a.IsLoopback() && !(a.Is4() && a.As4()[3] == 255)
 }
 
+// state matches states of a connection. DNAT and SNAT alone are bits of its status.
+func (r *ruleReader) state(names string) {
+	subject := machine.ConnState
+	if n := strings.ToLower(names); n == "dnat" || n == "snat" {
+		subject = machine.ConnStatus
+	}
+	r.bits(subject, names)
+}
+
 func (r *ruleReader) iface(out bool) {
 	r.addHead(&machine.IfaceMatch{Out: out, Names: []string{r.next()}, Negate: r.negate})
 }

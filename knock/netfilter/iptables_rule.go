@@ -180,7 +180,7 @@ var ruleOptions = map[string]func(*ruleReader){
 	"--icmp-type":   func(r *ruleReader) { r.unmodelled("the ICMP type " + r.next()) },
 	"--icmpv6-type": func(r *ruleReader) { r.unmodelled("the ICMP type " + r.next()) },
 
-	"--state":         func(r *ruleReader) { r.bits(machine.ConnState, r.next()) },
+	"--state":         func(r *ruleReader) { r.state(r.next()) },
 	"--ctstatus":      func(r *ruleReader) { r.bits(machine.ConnStatus, r.next()) },
 	"--ctorigdstport": func(r *ruleReader) { r.compare(machine.OriginalPort, r.d.ports(r.next())...) },
 	"--ctdir":         func(r *ruleReader) { r.compareNames(machine.ConnDirection, r.next()) },

@@ -18,6 +18,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/report"
+	"rapport/knock/gate/stranger"
 	"rapport/knock/gate/trace"
 	"rapport/knock/netfilter/machine"
 )
@@ -233,20 +234,26 @@ func noKnock(r *Request) Check {
 	var open, allowed, unshown []string
 	tried := 0
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
-		strangers, shown := strangers(r.Findings, family, port)
-		if !shown {
+		v6 := family == knock.Family6
+		rules, local := r.Findings.Rules()
+		if rules == nil || !rules.Shown(v6) && !local {
 			unshown = append(unshown, "IPv"+string(family))
+			continue
 		}
-		for _, s := range strangers {
+		if !rules.Shown(v6) { // this machine has no rules for it, so that all are let in
+			open = append(open, "IPv"+string(family))
+			continue
+		}
+		for _, s := range stranger.All(rules, v6) {
 			tried++
-			anybody := !s.Source.IsValid() && s.Interface == ""
+			opened, line := r.Findings.Connect(family, s, port)
 			switch {
-			case s.Opened == machine.Unknown:
-				unshown = append(unshown, who(s))
-			case s.Opened == machine.Yes && anybody:
-				open = append(open, who(s))
-			case s.Opened == machine.Yes:
-				allowed = append(allowed, who(s))
+			case opened == machine.Unknown:
+				unshown = append(unshown, who(family, s, 0))
+			case opened == machine.Yes && !s.Limited():
+				open = append(open, who(family, s, line))
+			case opened == machine.Yes:
+				allowed = append(allowed, who(family, s, line))
 			}
 		}
 	}
@@ -263,16 +270,10 @@ func noKnock(r *Request) Check {
 }
 
 // who describes a stranger who got in.
-func who(s stranger) string {
-	text := "IPv" + string(s.Family)
-	if s.Source.IsValid() {
-		text += " from " + s.Source.String()
-	}
-	if s.Interface != "" {
-		text += " by " + s.Interface
-	}
-	if s.Line > 0 && s.Opened == machine.Yes {
-		text += fmt.Sprintf(" (line %d)", s.Line)
+func who(family knock.Family, s stranger.Stranger, line int) string {
+	text := strings.TrimSpace("IPv" + string(family) + " " + s.String())
+	if line > 0 {
+		text += fmt.Sprintf(" (line %d)", line)
 	}
 	return text
 }

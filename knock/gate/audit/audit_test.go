@@ -146,6 +146,7 @@ func TestBrokenGates(t *testing.T) {
 		{"SSH is accepted before the gate", call, "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n" + call, "no-knock", audit.Fail, "IPv4 (line "},
 		{"IPv6 accepts all", "*filter\n:INPUT DROP [0:0]\nCOMMIT", "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT", "no-knock", audit.Fail, "without a knock: IPv6"},
 		{"an interface needs no knock", call, "-A INPUT -i wg0 -j ACCEPT\n" + call, "no-knock", audit.Warn, "IPv4 by wg0"},
+		{"a source port needs no knock", call, "-A INPUT -p tcp -m tcp --sport 53 -j ACCEPT\n" + call, "no-knock", audit.Fail, "IPv4 from source port 53 (line "},
 		{"a source needs no knock", call, "-A INPUT -s 198.51.100.0/24 -j ACCEPT\n" + call, "no-knock", audit.Warn, "IPv4 from 198.51.100.0"},
 		{"knocks are dropped", call, "-A INPUT -p tcp -m tcp --dport 10357 -j DROP\n" + call, "handshake", audit.Fail, "does not open"},
 		{"nothing leads to the gate", call, "", "handshake", audit.Fail, "does not open"},

@@ -45,9 +45,9 @@ func (c *Compare) why(m *Machine) string {
 	case t == Unknown:
 		return string(c.Subject) + " is not known"
 	case c.Subject == SourceAddr:
-		return "from " + v.addr().String()
+		return "from " + v.Addr().String()
 	case c.Subject == DestAddr:
-		return "to " + v.addr().String()
+		return "to " + v.Addr().String()
 	}
 	return fmt.Sprintf("%s is %s", c.Subject, c.show(v))
 }

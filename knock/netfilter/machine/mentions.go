@@ -165,7 +165,7 @@ func (r *Rule) Sources(negated bool) (all []netip.Addr) {
 	for _, p := range r.Parts {
 		if in, not := sources(p); not == negated {
 			for _, one := range in {
-				all = append(all, one.From.addr())
+				all = append(all, one.From.Addr())
 			}
 		}
 	}

@@ -26,8 +26,8 @@ func (v Value) bytes() (b [16]byte) {
 	return b
 }
 
-// addr returns the address again.
-func (v Value) addr() netip.Addr { return netip.AddrFrom16(v.bytes()).Unmap() }
+// Addr returns the address again.
+func (v Value) Addr() netip.Addr { return netip.AddrFrom16(v.bytes()).Unmap() }
 
 // name returns the name again.
 func (v Value) name() string {
