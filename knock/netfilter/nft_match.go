@@ -60,8 +60,14 @@ func (r *nftRule) match() {
 	}
 }
 
-// unmodelledSince adds a match that is not known, with the words since the first.
-func (r *nftRule) unmodelledSince(first int) { r.unmodelled(strings.Join(r.w[first:r.i], " ")) }
+// unmodelledSince adds a match that is not known, with the words since the first. Packets
+// of other protocols than the first word do not match.
+func (r *nftRule) unmodelledSince(first int) {
+	if proto, ok := protoNames[r.w[first]]; ok {
+		r.add(&machine.Compare{Field: machine.Field{Subject: machine.Protocol}, In: []machine.Range{machine.One(machine.Number(proto))}})
+	}
+	r.unmodelled(strings.Join(r.w[first:r.i], " "))
+}
 
 // related returns the values that have the relation to those of r.
 func related(relation string, r machine.Range) machine.Range {
