@@ -226,7 +226,7 @@ func (d *dump) append(chain, command string, w []string, count machine.Count, li
 		}
 	}
 	r := d.rule(w)
-	r.Line, r.Text, r.Count = d.at, line, count
+	r.Line, r.Text, r.Count = d.at, knock.Clean(line, maxRuleLine), count
 	c.Rules = slices.Insert(c.Rules, place, r)
 }
 

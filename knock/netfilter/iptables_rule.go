@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -92,7 +93,9 @@ func (r *ruleReader) addHead(p machine.Part) { r.head = append(r.head, p) }
 func (r *ruleReader) fixed(is bool, text string) { r.add(machine.Fixed{Is: is, Text: text}) }
 
 // unmodelled adds a match that is not known.
-func (r *ruleReader) unmodelled(text string) { r.add(machine.Unmodelled{Text: text}) }
+func (r *ruleReader) unmodelled(text string) {
+	r.add(machine.Unmodelled{Text: knock.Clean(text, maxRuleLine)})
+}
 
 // compare adds a match of a subject with ranges.
 func (r *ruleReader) compare(s machine.Subject, in ...machine.Range) {

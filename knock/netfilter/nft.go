@@ -23,8 +23,11 @@ type nftReader struct {
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and
 // skips the rest. opaque tells that a rule holds the recent match.
 func readNFT(lines []string) (tables []*machine.Table, opaque bool, flaws []Flaw) {
-	n := &nftReader{texts: lines}
+	n := &nftReader{}
 	n.w, n.lines = nftWords(lines)
+	for _, l := range lines {
+		n.texts = append(n.texts, knock.Clean(l, maxRuleLine))
+	}
 	for n.more() {
 		if n.next() != "table" {
 			continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -30,7 +31,9 @@ func (n *nftReader) rule(w []string) *machine.Rule {
 func (r *nftRule) add(p machine.Part) { r.rule.Parts = append(r.rule.Parts, p) }
 
 // unmodelled adds a match or a statement that is not known.
-func (r *nftRule) unmodelled(text string) { r.add(machine.Unmodelled{Text: text}) }
+func (r *nftRule) unmodelled(text string) {
+	r.add(machine.Unmodelled{Text: knock.Clean(text, maxRuleLine)})
+}
 
 // verdict reads a verdict. It returns false for any other word.
 func (r *nftRule) verdict(word string) bool {

@@ -14,7 +14,7 @@ const (
 	// MaxText bounds the text that is read, in bytes: a ruleset with a large
 	// blocklist fits, a disk image does not.
 	MaxText = 4 << 20
-	// maxRuleLine bounds a line, in runes; the rest of a longer one is dropped.
+	// maxRuleLine bounds what is kept of a line to show it, in runes.
 	maxRuleLine = 4096
 )
 
@@ -34,7 +34,7 @@ var (
 func CleanLines(text []byte) (lines []string) {
 	for line := range strings.Lines(string(text)) {
 		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
-		lines = append(lines, knock.Clean(line, maxRuleLine))
+		lines = append(lines, knock.Clean(line, len(line)))
 	}
 	return lines
 }
