@@ -37,6 +37,13 @@ func (g *Gate) Play(ctx context.Context, listTotal int) *Play {
 	return p
 }
 
+// Unsure is Play, but what is not modelled is left open.
+func (g *Gate) Unsure(ctx context.Context, listTotal int) *Play {
+	p := g.Play(ctx, listTotal)
+	p.m.Assume = machine.Unknown
+	return p
+}
+
 // player returns a client that meets all rules. Where the text shows chains without
 // what calls them, it starts in the gate's.
 func (g *Gate) player() *client {
@@ -102,7 +109,11 @@ func (p *Play) Knock(src netip.Addr, port int, at time.Duration) (last bool) {
 	if p.c.src = src; p.ctx.Err() != nil {
 		return false
 	}
-	r := p.m.Deliver(p.c.packet(knockAt{port, p.gate.knocks[0].udp}), at)
+	k := knockAt{port, p.gate.knocks[0].udp}
+	if i := slices.IndexFunc(p.gate.knocks, func(k knockAt) bool { return k.port == port }); i >= 0 {
+		k = p.gate.knocks[i]
+	}
+	r := p.m.Deliver(p.c.packet(k), at)
 	steps := p.gate.steps
 	final := steps[len(steps)-1]
 	return slices.ContainsFunc(r.Changes, func(c machine.Change) bool {

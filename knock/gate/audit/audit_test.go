@@ -162,6 +162,10 @@ func TestBrokenGates(t *testing.T) {
 		{"lists are small", call, call, "flood", audit.Warn, "100 addresses"},
 		{"an hour's ports, and no refresh", call, call, "refresh-missed", audit.Warn, "3 hours"},
 		{"the hour change", call, call, "hour-change", audit.Warn, "is lost"},
+		{"a country is not known", call, "-A INPUT -m geoip ! --source-country DE -j DROP\n" + call, "handshake", audit.Unknown, "not modelled"},
+		{"knocks of some lengths are not known", accept, "-A INPUT -p tcp -m tcpmss ! --mss 536:65535 -m tcp --dport 22 -j DROP\n" + accept, "handshake", audit.Unknown, "not modelled"},
+		{"answers of some users are not known", "-A portknock_accept ", "-A OUTPUT -p tcp -m tcp --sport 22 -m owner --uid-owner 1000 -j DROP\n-A portknock_accept ", "handshake", audit.Unknown, "not modelled"},
+		{"a phase wants UDP", "-A portknocking -p tcp -m tcp --dport 10363", "-A portknocking -p udp -m udp --dport 10363", "handshake", audit.Fail, "knock 2 is to be UDP"},
 		{"nobody is on a set that is not shown", accept, "-A INPUT -m set --match-set banned src -j DROP\n" + accept, "handshake", audit.OK, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

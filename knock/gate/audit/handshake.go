@@ -14,13 +14,19 @@ import (
 
 // handshake plays the handshake at once.
 func handshake(s *stage) Check {
-	switch s.opened(s.knocks) {
-	case machine.Yes:
+	p := s.gate.Unsure(s.ctx, s.ListTotal)
+	send(p, s.owner, s.knocks)
+	c := Check{Status: Fail, Summary: "the handshake does not open SSH", Fix: "rapport trace shows the rule that decides about each knock"}
+	udp := slices.IndexFunc(s.knocks, func(k int) bool { return s.gate.Proto(slices.Index(s.knocks, k)) == machine.UDP })
+	switch opened := p.Opens(s.owner); {
+	case opened == machine.Yes && udp >= 0:
+		c.Summary = fmt.Sprintf("knock %d is to be UDP, and a client sends TCP SYNs", udp+1)
+		c.Fix = "make the rules of the phases match TCP SYNs, or use the client that belongs to them"
+	case opened == machine.Yes:
 		return Check{Status: OK, Summary: fmt.Sprintf("%s at once open SSH", phrase.Plural(len(s.knocks), "knock")), Cost: Cost{len(s.knocks), float64(len(s.knocks)-1) * pace.Seconds(), 1}}
-	case machine.Unknown:
+	case opened == machine.Unknown:
 		return unknown("whether the handshake opens SSH depends on rules that are not shown or not modelled", "give the whole output of iptables-save and ip6tables-save, or of nft list ruleset; rapport trace names the rules")
 	}
-	c := Check{Status: Fail, Summary: "the handshake does not open SSH", Fix: "rapport trace shows the rule that decides about each knock"}
 	if t, err := trace.Run(s.Findings, trace.Request{Gap: pace, Family: s.gate.Family, From: s.owner}); err == nil {
 		c.Trace = &t
 	}
