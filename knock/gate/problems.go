@@ -99,7 +99,7 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 	}
 	why, fix := g.blocked()
 	switch {
-	case !g.opens && g.withoutGate() != "": // what opens takes fewer knocks
+	case !g.opens && g.WithoutGate() != "": // what opens takes fewer knocks
 	case why != "":
 		add("phases-out-of-order", SeverityError, why, fix)
 	case g.apart != "" && g.SSHPort != 0:

@@ -64,7 +64,7 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	stranger.unsure = true
 	after := c.connect(m.Clone(), ssh)
 	computed := slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.port <= 0 })
-	switch how := g.withoutGate(); {
+	switch how := g.WithoutGate(); {
 	case how != "":
 		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted %s", ssh, how), "remove the rule that accepts them, or limit it to single sources")
 	case !g.opens && g.SSHPort == 0:
@@ -84,9 +84,9 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	return append(all, g.checkSession(c, after)...)
 }
 
-// withoutGate says by which rule connections to SSH are accepted without the knocks of
+// WithoutGate says by which rule connections to SSH are accepted without the knocks of
 // the gate, empty if none does.
-func (g Gate) withoutGate() string {
+func (g Gate) WithoutGate() string {
 	if g.client == nil || g.client.entry != nil && !g.partial() {
 		return ""
 	}
@@ -106,6 +106,17 @@ func (g Gate) withoutGate() string {
 	for _, s := range stranger.All(g.rules, g.Family == knock.Family6) {
 		if a, open := c.as(s).stranger(s, port); open == machine.Yes && !s.Limited() {
 			return fmt.Sprintf("%v, by %s: no knock is needed", s, where(a.Result))
+		}
+	}
+	for _, p := range stranger.Pings(g.rules, g.Family == knock.Family6) {
+		m := c.machine()
+		m.Assume = machine.Yes // whoever sends it chooses its type
+		ping := c.packet(knockAt{port: p.Port, udp: true})
+		ping.Proto = p.Proto
+		m.Deliver(ping, gap)
+		m.Assume = machine.No
+		if a = c.connect(m, port); a.Opens() {
+			return fmt.Sprintf("behind one packet of %v, as the rule in line %d asks for, by %s", p.Proto, p.Line, where(a.Result))
 		}
 	}
 	c = g.anybody()

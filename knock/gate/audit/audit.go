@@ -257,6 +257,11 @@ func noKnock(r *Request) Check {
 			}
 		}
 	}
+	for _, g := range r.Findings.Gates {
+		if how := g.WithoutGate(); how != "" && len(open) == 0 {
+			open = append(open, fmt.Sprintf("IPv%s %s", g.Family, how))
+		}
+	}
 	switch {
 	case len(open) > 0:
 		return Check{Status: Fail, Summary: fmt.Sprintf("SSH at port %d opens without a knock: %s", port, strings.Join(open, "; ")),

@@ -162,6 +162,8 @@ func TestBrokenGates(t *testing.T) {
 		{"lists are small", call, call, "flood", audit.Warn, "100 addresses"},
 		{"an hour's ports, and no refresh", call, call, "refresh-missed", audit.Warn, "3 hours"},
 		{"the hour change", call, call, "hour-change", audit.Warn, "is lost"},
+		{"a ping opens", call, "-A INPUT -p icmp -m icmp --icmp-type 8 -m recent --set --name PK_PHASE5 --rsource\n" + call, "no-knock", audit.Fail, "IPv4 behind one packet of icmp"},
+		{"one knock opens", call, "-A INPUT -p tcp -m recent --rcheck --name PK_PHASE1 --rsource -m tcp --dport 22 -j ACCEPT\n" + call, "no-knock", audit.Fail, "IPv4 behind 1 knock"},
 		{"a country is not known", call, "-A INPUT -m geoip ! --source-country DE -j DROP\n" + call, "handshake", audit.Unknown, "not modelled"},
 		{"knocks of some lengths are not known", accept, "-A INPUT -p tcp -m tcpmss ! --mss 536:65535 -m tcp --dport 22 -j DROP\n" + accept, "handshake", audit.Unknown, "not modelled"},
 		{"answers of some users are not known", "-A portknock_accept ", "-A OUTPUT -p tcp -m tcp --sport 22 -m owner --uid-owner 1000 -j DROP\n-A portknock_accept ", "handshake", audit.Unknown, "not modelled"},

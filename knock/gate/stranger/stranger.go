@@ -125,3 +125,34 @@ func (s *Stranger) set(subject machine.Subject, in machine.Range, v6, redirects 
 		s.Port = cmp.Or(int(in.From.Lo), 1)
 	}
 }
+
+// Ping is a packet that puts its source on a list, but is no SYN.
+type Ping struct {
+	Proto machine.Proto
+	Port  int // of UDP
+	Line  int // of the rule
+}
+
+// Pings returns the packets of ICMP, and of UDP with any content, by which rules put a
+// source on a list.
+func Pings(rules *machine.Ruleset, v6 bool) (all []Ping) {
+	icmp := machine.ICMP
+	if v6 {
+		icmp = machine.ICMPv6
+	}
+	for r := range rules.Rules {
+		adds := func(u machine.Update) bool { return !u.Remove && !u.ByDest }
+		unknown := r.Unmodelled()
+		isICMP := func(text string) bool { return strings.Contains(strings.ToLower(text), "icmp") }
+		switch {
+		case len(all) == maxStrangers || !slices.ContainsFunc(r.Updates(), adds):
+		case slices.ContainsFunc(unknown, isICMP):
+			all = append(all, Ping{icmp, 0, r.Line})
+		case r.UDP() && len(unknown) == 0:
+			for _, port := range append(r.Ports(), 1)[:1] {
+				all = append(all, Ping{machine.UDP, port, r.Line})
+			}
+		}
+	}
+	return all
+}
