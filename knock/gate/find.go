@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rapport/knock"
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -57,17 +58,17 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool, knocks []
 			all = append(all, &c)
 		}
 	}
-	bare := unrelated(rules, plain.redirects(knocks))
-	for _, a := range insiders(rules, family) {
+	bare := memory.Unrelated(rules, plain.redirects(knocks))
+	for _, a := range memory.Insiders(rules, family) {
 		with(plain, func(c *client) { c.src = a })
 	}
 	with(plain, func(c *client) { c.member = machine.Yes })
 	var sources []netip.Addr
 	var ifaces []string
-	remembers := remembering(rules)
+	remembers := memory.Chains(rules)
 	for r := range rules.Rules {
 		drops := r.Verdict == machine.Drop || r.Verdict == machine.Reject
-		if !drops && !leads(r, remembers) {
+		if !drops && !memory.Leads(r, remembers) {
 			continue
 		}
 		for _, a := range r.Sources(drops) {
@@ -84,7 +85,7 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool, knocks []
 		}
 	}
 	with(plain, func(c *client) { c.skip = bare })
-	for _, c := range unreached(rules, family, native) {
+	for _, c := range memory.Unreached(rules, family, native) {
 		with(plain, func(w *client) { w.entry, w.skip = c, bare })
 	}
 	return all
@@ -101,99 +102,6 @@ func (c *client) redirects(knocks []knockAt) map[*machine.Rule]bool {
 			if h.Outcome == machine.Yes && h.Rule != nil && h.Rule.Redirect != nil && len(h.Rule.Checks()) == 0 {
 				all[h.Rule] = true
 			}
-		}
-	}
-	return all
-}
-
-// insiders returns one address of each set that has no room, such as a replay guard
-// that is used up: others are recorded no more.
-func insiders(rules *machine.Ruleset, family knock.Family) (all []netip.Addr) {
-	for _, t := range rules.Tables {
-		for _, s := range t.Sets {
-			if s.Size == 0 || s.Taken() < s.Size {
-				continue
-			}
-			if a, err := netip.ParseAddr(s.Elements[0].Addr); err == nil && knock.FamilyOf(a) == family {
-				all = append(all, a)
-			}
-		}
-	}
-	return all
-}
-
-// unrelated returns a function that selects the rules that decide about packets
-// without asking what the firewall remembers of their source. Of redirects it selects
-// those of knocks: others may lead to the port that the gate opens.
-func unrelated(rules *machine.Ruleset, ofKnocks map[*machine.Rule]bool) func(*machine.Rule, machine.Verdict) bool {
-	asked := map[*machine.Chain]bool{} // chains that a rule leads to which asks
-	for changed := true; changed; {
-		changed = false
-		for r := range rules.Rules {
-			if !asked[r.Chain()] && len(r.Checks()) == 0 {
-				continue
-			}
-			for _, to := range r.Targets() {
-				changed = changed || !asked[to]
-				asked[to] = true
-			}
-		}
-	}
-	return func(r *machine.Rule, v machine.Verdict) bool {
-		if r.Redirect != nil {
-			return ofKnocks[r]
-		}
-		if asked[r.Chain()] {
-			return false
-		}
-		gates := func(c machine.Check) bool { return c.Negated || v == machine.Accept }
-		return !slices.ContainsFunc(r.Checks(), gates) // a drop for those on a list is a ban
-	}
-}
-
-// unreached returns the chains that remember sources and that no packet gets to, the
-// callers before what they call.
-func unreached(rules *machine.Ruleset, family knock.Family, native bool) (all []*machine.Chain) {
-	reached := map[*machine.Chain]bool{}
-	called := map[*machine.Chain]bool{}
-	var reach func(c *machine.Chain)
-	reach = func(c *machine.Chain) {
-		if reached[c] {
-			return
-		}
-		reached[c] = true
-		for _, r := range c.Rules {
-			for _, to := range r.Targets() {
-				reach(to)
-			}
-		}
-	}
-	remembers := remembering(rules)
-	var rest []*machine.Chain
-	for _, t := range rules.Tables {
-		if t.Native() != native || family == knock.Family4 && !t.V4 || family == knock.Family6 && !t.V6 {
-			continue
-		}
-		for _, c := range t.Chains {
-			if c.Hook != machine.NoHook {
-				reach(c)
-			} else {
-				rest = append(rest, c)
-			}
-		}
-	}
-	for _, c := range rest {
-		for _, r := range c.Rules {
-			for _, to := range r.Targets() {
-				if to != c {
-					called[to] = true
-				}
-			}
-		}
-	}
-	for _, c := range rest {
-		if !reached[c] && !called[c] && remembers[c] {
-			all = append(all, c)
 		}
 	}
 	return all

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -100,10 +101,10 @@ func (g Gate) blocked() (why, fix string) {
 // shadowed says which rule of a phase never gets its knocks, because the rule of
 // another phase has the same port and comes before it.
 func (g Gate) shadowed() string {
-	remembers := remembering(g.rules)
+	remembers := memory.Chains(g.rules)
 	for r := range g.rules.Rules {
 		checks := r.Checks()
-		if len(checks) == 0 || !leads(r, remembers) {
+		if len(checks) == 0 || !memory.Leads(r, remembers) {
 			continue
 		}
 		for _, port := range r.Ports() {
@@ -115,7 +116,7 @@ func (g Gate) shadowed() string {
 			trace := g.client.send(m, knockAt{port, r.UDP()}).Trace
 			met := func(h machine.Hit) bool { return h.Rule == r }
 			before := func(h machine.Hit) bool {
-				return h.Rule != nil && h.Outcome == machine.Yes && h.Rule.Chain() == r.Chain() && leads(h.Rule, remembers) && slices.Contains(h.Rule.Ports(), port)
+				return h.Rule != nil && h.Outcome == machine.Yes && h.Rule.Chain() == r.Chain() && memory.Leads(h.Rule, remembers) && slices.Contains(h.Rule.Ports(), port)
 			}
 			if i := slices.IndexFunc(trace, before); i >= 0 && !slices.ContainsFunc(trace, met) {
 				return fmt.Sprintf("port %s occurs twice, and the rule in line %d takes all its SYNs: they never come to the rule in line %d", portText(port), trace[i].Rule.Line, r.Line)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/memory"
 	"rapport/knock/gate/stranger"
 	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
@@ -229,9 +230,9 @@ func (f Findings) Refreshed(g *Gate, ports []int, keep bool) (next *Gate, ok boo
 		return nil, false
 	}
 	lines := netfilter.CleanLines(f.text)
-	remembers := remembering(f.rules)
+	remembers := memory.Chains(f.rules)
 	for r := range f.rules.Rules {
-		if named := r.Ports(); leads(r, remembers) && r.Line > 0 && r.Line <= len(lines) && len(named) > 0 && len(named) <= len(g.knocks) {
+		if named := r.Ports(); memory.Leads(r, remembers) && r.Line > 0 && r.Line <= len(lines) && len(named) > 0 && len(named) <= len(g.knocks) {
 			line := g.withPorts(lines[r.Line-1], ports)
 			if keep {
 				line += "\n" + lines[r.Line-1]

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -242,10 +243,10 @@ func (c *client) trace(s *state, k knockAt) []machine.Hit {
 // candidates returns the knocks worth trying, in the order of the rules: the ports
 // that rules name which remember sources, or which lead to such rules.
 func candidates(rules *machine.Ruleset) (knocks []knockAt, goals []int) {
-	remembers := remembering(rules)
+	remembers := memory.Chains(rules)
 	goals = []int{sshPort, unusedPort}
 	for r := range rules.Rules {
-		if !leads(r, remembers) {
+		if !memory.Leads(r, remembers) {
 			continue
 		}
 		for _, p := range r.Ports() {
@@ -259,24 +260,4 @@ func candidates(rules *machine.Ruleset) (knocks []knockAt, goals []int) {
 		}
 	}
 	return knocks, goals
-}
-
-// remembering returns the chains with a rule that remembers sources, or that leads
-// to such a chain.
-func remembering(rules *machine.Ruleset) map[*machine.Chain]bool {
-	all := map[*machine.Chain]bool{}
-	for changed := true; changed; {
-		changed = false
-		for r := range rules.Rules {
-			if !all[r.Chain()] && leads(r, all) {
-				all[r.Chain()], changed = true, true
-			}
-		}
-	}
-	return all
-}
-
-// leads reports whether a rule remembers sources, or leads to a chain that does.
-func leads(r *machine.Rule, remembers map[*machine.Chain]bool) bool {
-	return r.Remembers() || slices.ContainsFunc(r.Targets(), func(to *machine.Chain) bool { return remembers[to] })
 }

@@ -135,12 +135,9 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 			m.change(s.Name, "remove")
 		}
 		return Yes
-	case e == nil && s.set.Taken() > 0 && s.set.find(&k) != nil: // it stays
-		return Yes
+	case e == nil && s.set.Size > 0 && m.full(s.set):
+		return truth(s.set.find(&k) != nil) // one that stays needs no more room
 	case e == nil:
-		if s.set.Size > 0 && m.full(s.set) {
-			return No
-		}
 		e = &element{rate: s.Rate, count: s.Count}
 		if stay > 0 {
 			e.until = m.now + stay
