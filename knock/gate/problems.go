@@ -163,6 +163,9 @@ func (g Gate) checkPackets() (all []Problem) {
 		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
 			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
 	}
+	if g.client != nil && g.opens && g.client.src != newClient(g.rules, g.Family).src {
+		all = append(all, Problem{"some-sources", SeverityWarning, fmt.Sprintf("the gate opens to clients from some addresses only, such as %v", g.client.src), "nothing, if that is meant; else look for rules with -s, or saddr in nft"})
+	}
 	if g.client == nil || g.knocks[0].udp || g.client.entry != nil && !g.partial() {
 		return all
 	}
