@@ -253,7 +253,10 @@ func (g *Gate) sweep() (passes, wrong int) {
 			}
 		}
 	}
-	return passes, m.Exceeded
+	if passes > 0 { // what counted packets did not guard, such as a phase that asks for two hits
+		return passes, 0
+	}
+	return 0, m.Exceeded
 }
 
 // changes reports whether a packet changed the list.

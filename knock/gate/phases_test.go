@@ -80,6 +80,14 @@ func TestWhatBlocksThePhases(t *testing.T) {
 	}
 }
 
+// A phase that asks for two hits is no sweep guard.
+func TestHitsOfAPhaseAreNoSweepGuard(t *testing.T) {
+	text := strings.ReplaceAll(rules(t, "article.save"), "--seconds 5 --name PK_PHASE5", "--seconds 5 --hitcount 2 --name PK_PHASE5")
+	if g, _ := readRules(t, text).Gate(); !g.Opens() || g.SweepGuard != 0 {
+		t.Errorf("opens %v, sweep guard %d", g.Opens(), g.SweepGuard)
+	}
+}
+
 // A port that occurs twice in a row has the windows of its phases all the same.
 func TestAPortTwiceInARowHasWindows(t *testing.T) {
 	g, _ := readRules(t, strings.ReplaceAll(rules(t, "article.save"), "10363", "10247")).Gate()
