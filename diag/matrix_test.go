@@ -82,15 +82,19 @@ type patient struct {
 	doctor doctor.Doctor
 }
 
-// fewestRows is how many rows are run at least.
-const fewestRows = 150
+const (
+	fewestRows = 150 // how many rows are run at least
+	// heavyLoss is the share of lost packets from which the order of the packets decides
+	// which of them get lost: such rows need an idle machine too.
+	heavyLoss = 0.2
+)
 
 // sample returns the rows that are run: all, or of each kind the first, the third and
 // so on, and each that is the first with its verdict.
 func sample(t *testing.T) (rows []fault) {
 	seen := map[diag.Code]bool{}
 	for n, f := range matrix(t) {
-		if *allRows || !f.idle && (n%2 == 0 || !seen[f.want]) {
+		if *allRows || !f.idle && f.server.Path.Loss < heavyLoss && (n%2 == 0 || !seen[f.want]) {
 			rows = append(rows, f)
 			seen[f.want] = true
 		}
@@ -222,7 +226,7 @@ func alone(t *testing.T) []fault {
 		{name: "a router resets the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
 		{name: "a router rejects the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.AdminProhibited)},
 		{name: "a router says port unreachable", server: knocktest.Options{Router: true}, want: diag.KnocksBlocked, breaks: block(knocktest.PortUnreachable)},
-		{name: "a router resets the knocks, 40 ms before a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
+		{idle: true, name: "a router resets the knocks, 40 ms before a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.KnocksBlocked, breaks: block(knocktest.Reset)},
 		{name: "a router drops the knocks", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: block(knocktest.Drop)},
 		{name: "a proxy accepts the knocks", server: knocktest.Options{Router: true}, want: diag.KnocksIntercepted, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Within(knock.DefaultRange), knocktest.Hold)
@@ -304,7 +308,7 @@ func TestFaultMatrix(t *testing.T) {
 	}
 }
 
-// limits of every row.
+// limits of every row. Beside other tests a diagnosis may take twice as long.
 const (
 	longest         = 30 * time.Second
 	mostConnections = 4
@@ -355,7 +359,7 @@ func (f fault) run(t *testing.T) result {
 	if wrong := f.wrong(r); wrong != "" {
 		t.Errorf("%s\n%s", wrong, r.Text(true))
 	}
-	if took > longest || connections > mostConnections {
+	if took > 2*longest || *allRows && took > longest || connections > mostConnections {
 		t.Errorf("it took %v and %d connections", took, connections)
 	}
 	if !r.Verdict.Change.IsZero() {

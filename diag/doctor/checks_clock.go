@@ -70,12 +70,12 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 		s = x.begin(diag.CheckServer, diag.ClockAsking, diag.Args{Address: addr})
 	}
 	c := clock.Clocks{Clock: x.Client.Clock, Only: only, Timeout: limit}
+	now, skew := x.e.Now, x.e.Target.Skew // a scan may change them meanwhile
 	x.clocks.Go(func() {
-		r, err := c.Read(ctx, x.host.Lookup(), addr, func(reading clock.Reading) {
+		_, err := c.Read(ctx, x.host.Lookup(), addr, func(reading clock.Reading) {
 			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())
-			x.addReadings(clock.Report{Host: x.host.Lookup(), Address: addr.String(), Local: clock.LocalClock{Time: x.e.Now}, Sources: []clock.Reading{reading}})
+			x.addReadings(clock.Report{Host: x.host.Lookup(), Address: addr.String(), Local: clock.LocalClock{Time: now}, Sources: []clock.Reading{reading}})
 		})
-		_ = r
 		var all clock.Report
 		x.update(func(rep *diag.Report) { all = rep.Evidence.Clocks() })
 		switch a := (diag.Args{Clock: &all, At: x.report.At}); {
@@ -83,7 +83,7 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 			s.end(diag.Skipped, diag.EndedEarly, diag.Args{}, nil)
 		case !all.Known:
 			s.end(diag.Skipped, diag.ServerUntold, diag.Args{}, nil)
-		case (all.Skew - x.e.Target.Skew).Abs() > all.Uncertainty+2*time.Second:
+		case (all.Skew - skew).Abs() > all.Uncertainty+2*time.Second:
 			s.end(diag.Warn, diag.ServerTold, a, nil)
 		default:
 			s.end(diag.OK, diag.ServerTold, a, nil)

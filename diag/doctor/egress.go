@@ -90,7 +90,9 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 				nearest = rtt
 			}
 		case r.Index < rejected:
-			if r.Answer != knock.Unreachable && (g.Host == 0 || rtt < g.Host) {
+			// A router may say that a port is unreachable, but so it did at first.
+			like := r.Answer != knock.Unreachable || x.e.Before.State == knock.SSHUnreachable
+			if like && rtt > 0 && (g.Host == 0 || rtt < g.Host) {
 				g.Host = rtt
 			}
 		case r.Answer == g.Answer || r.From.IsValid():

@@ -246,31 +246,3 @@ func (r *scanRun) stillOpen() bool {
 	r.report.StillOpen = true
 	return true
 }
-
-// afford returns how many candidates of n may be tried now: all of them, unless the
-// gate's sweep guard is known. Then it waits until the guard forgives one more,
-// and returns 0 if that takes too long.
-func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
-	if r.target.SweepGuard == 0 {
-		return n, nil
-	}
-	now := time.Now()
-	wait := r.budget.wait(knock.Knocks, now)
-	deadline, bounded := ctx.Deadline()
-	switch {
-	case r.target.SweepGuard < knock.Knocks,
-		r.Proven != nil && wait > 0,
-		bounded && now.Add(wait).After(deadline),
-		!bounded && r.refillWait+wait > maxRefill:
-		return 0, nil
-	case wait > 0:
-		r.refillWait += wait
-		r.report.Pausing = true
-		r.notify(true)
-		if !knock.Wait(ctx, wait) {
-			return 0, context.Cause(ctx)
-		}
-		r.report.Pausing = false
-	}
-	return min(n, r.budget.free(time.Now())/knock.Knocks), nil
-}
