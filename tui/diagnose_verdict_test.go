@@ -31,7 +31,7 @@ func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
 		r.Verdict.Change = change
 		for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
 			m := tell(newScreen(t, &now, nil), append([]tea.Msg{size}, diagnosed(r)...)...)
-			shows(t, m, "gate-differs, 79 %", "f apply skew -2h, range 10000-10998 and knock")
+			shows(t, m, "gate-differs, 78 %", "f apply skew -2h, range 10000-10998 and knock")
 			fits(t, m)
 			m = tell(m, size)
 			read := ""

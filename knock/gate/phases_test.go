@@ -59,7 +59,7 @@ func TestWhatBlocksThePhases(t *testing.T) {
 		{"the last port is the first", edit(save, "10938", "10247", jumps, goes), "phases-out-of-order", nil, "port 10247 occurs twice, and the rule in line 27 takes all its SYNs: they never come to the rule in line 31"},
 		{"a set has no room", full, "set-full", articlePorts, "the set phase1_4 is full"},
 		{"a set had no room", edit(nft, "set phase1_4 {", "set phase1_4 {\n\t\telements = { 192.0.2.1 timeout 5s expires 4s, 192.0.2.2 timeout 5s expires 1s }", "size 65535", "size 2"), "set-full", articlePorts, "the set phase1_4 was full when it was listed"},
-		{"a replay guard is used up", rules(t, "native-guard-used.nft"), "guard-full", []uint16{10449, 10399, 10309, 10405, 10584}, "it opens to 1 address and no other"},
+		{"a replay guard is used up", rules(t, "../guard-used.nft"), "guard-full", []uint16{10449, 10399, 10309, 10405, 10584}, "it opens to 1 address and no other"},
 		{"a network shares all phases", edit(save, "--mask 255.255.255.255", "--mask 255.255.255.0"), "shared-phase", articlePorts, "all addresses of a /24 share phase 1"},
 		{"a network shares a phase", edit(save, "--name PK_PHASE2 --mask 255.255.255.255", "--name PK_PHASE2 --mask 255.255.0.0"), "shared-phase", articlePorts, "all addresses of a /16 share phase 2"},
 	} {
