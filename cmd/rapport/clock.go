@@ -77,7 +77,7 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 			return r, err
 		},
 		print: func(w io.Writer, r clock.Report) {
-			printClock(w, r, h, now, func(c hosts.Change) string { return f.changeCommand(cmd, h.Name, c) })
+			r.Print(w, h.Skew, now, func(skew time.Duration) string { return f.changeCommand(cmd, h.Name, hosts.Change{Skew: &skew}) })
 		},
 		judge: func(r clock.Report) error {
 			switch {
@@ -95,33 +95,4 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 			return nil
 		},
 	}.do(cmd, f, h, &t)
-}
-
-// printClock prints a line for each source, the result, and what sets the skew.
-func printClock(w io.Writer, r clock.Report, h hosts.Host, now time.Time, command func(hosts.Change) string) {
-	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
-	fmt.Fprintf(w, "this machine's clock: %s, %s\n", r.Local.Time.UTC().Format("2006-01-02 15:04:05 UTC"), r.LocalSummary())
-	printReadings(w, r, clock.Local)
-	fmt.Fprintln(w, "the server's clock minus this one, by")
-	printReadings(w, r, clock.Server)
-	fmt.Fprintln(w, r.Summary(now))
-	skew, ok := r.RoundSkew()
-	switch {
-	case h.Skew != 0 && ok && skew == h.Skew:
-		fmt.Fprintf(w, "that is the known skew, %s\n", phrase.Duration(h.Skew))
-		return
-	case h.Skew != 0:
-		fmt.Fprintf(w, "the known skew is %s\n", phrase.Duration(h.Skew))
-	}
-	if ok && skew != h.Skew {
-		fmt.Fprintln(w, "to apply it:", command(hosts.Change{Skew: &skew}))
-	}
-}
-
-func printReadings(w io.Writer, r clock.Report, of clock.Side) {
-	for _, s := range r.Sources {
-		if s.Of == of {
-			fmt.Fprintf(w, "  %-8s  %s\n", s.Name, s.Text())
-		}
-	}
 }

@@ -73,7 +73,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 	ctx, cancel := f.deadline(cmd)
 	defer cancel()
-	r, err := d.Run(ctx, h, t.Secret, doctorProgress(cmd.ErrOrStderr(), f.json))
+	r, err := d.Run(ctx, h, t.Secret, diag.Progress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
 	if err != nil {
 		return err
 	}
@@ -100,31 +100,4 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 // withKind returns an error of a kind, which decides the exit code, and names it once.
 func withKind(kind error, summary string) error {
 	return fmt.Errorf("%w: %s", kind, strings.TrimPrefix(summary, kind.Error()+": "))
-}
-
-// doctorProgress prints what a scan is going to send, before it does, and on a
-// terminal every check that is done.
-func doctorProgress(w io.Writer, quiet bool) func(diag.Report) {
-	if quiet {
-		return nil
-	}
-	terminal := term.IsTerminal(int(os.Stderr.Fd()))
-	printed := map[string]diag.Status{}
-	announced, guess := false, diag.Code("")
-	return func(r diag.Report) {
-		if c := r.Verdict.Code; terminal && !r.Done && c != guess {
-			guess = c
-			fmt.Fprintf(w, "probably %s: %s\n", c, r.Summary())
-		}
-		if scan := r.Evidence.Scan; scan != nil && !announced {
-			announced = true
-			fmt.Fprintln(w, scan.Announce)
-		}
-		for _, c := range r.Checks {
-			if terminal && c.Status != diag.Skipped && c.Status != printed[c.ID] {
-				printed[c.ID] = c.Status
-				fmt.Fprintf(w, "%-7s %-12s %s\n", c.Status, c.ID, c.Summary())
-			}
-		}
-	}
 }

@@ -179,7 +179,7 @@ random one. It is stored in a file that only you can read, or in the keyring. Wi
 func (e *entryFlags) add(cmd *cobra.Command, path string, h hosts.Host, secret knock.Secret) error {
 	h, err := hosts.Add(cmd.Context(), path, h, secret, hosts.SecretSource(e.store))
 	if err == nil {
-		report(cmd.ErrOrStderr(), path, h, secret)
+		reportStored(cmd.ErrOrStderr(), path, h, secret)
 	}
 	return err
 }
@@ -213,8 +213,8 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	return knock.ParseSecret(text)
 }
 
-// report prints where entry and secret are stored, and how strong a new secret is.
-func report(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
+// reportStored prints where entry and secret are stored, and how strong a new secret is.
+func reportStored(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	fmt.Fprintf(w, "rapport: %s is in %s\n", h.Name, path)
 	warnNarrow(w, h.Range)
 	switch {
@@ -251,7 +251,7 @@ func newHostsEdit(f *flags) *cobra.Command {
 			return h, err
 		}, secret, hosts.SecretSource(e.store))
 		if err == nil {
-			report(cmd.ErrOrStderr(), path, h, secret)
+			reportStored(cmd.ErrOrStderr(), path, h, secret)
 		}
 		return err
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"rapport/cmd/rapport/process"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/proxy"
@@ -33,7 +34,7 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-// Exit codes; see also signalled.
+// Exit codes; see also [process.Signalled].
 const (
 	exitShut    = 1 // the gate did not open, or the check says no
 	exitUsage   = 2 // usage or configuration
@@ -45,26 +46,16 @@ type errShut string
 
 func (e errShut) Error() string { return string(e) }
 
-// errEnded is the exit code of a child process that has printed its own errors.
-type errEnded int
-
-func (e errEnded) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// signalled is the cause of a context that a signal ended.
-type signalled struct{ signal syscall.Signal }
-
-func (s signalled) Error() string { return s.signal.String() }
-
 // run is the program: it returns the exit code.
 func run(args []string) int {
-	denyTracing()
+	process.DenyTracing()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
 		if s, ok := (<-signals).(syscall.Signal); ok {
-			cancel(signalled{s})
+			cancel(process.Signalled{Signal: s})
 			signal.Reset() // the next signal ends the process
 		}
 	}()
@@ -74,23 +65,23 @@ func run(args []string) int {
 	out := &output{w: os.Stdout}
 	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
-	if ended, ok := errors.AsType[errEnded](err); ok {
+	if ended, ok := errors.AsType[process.Ended](err); ok {
 		return int(ended)
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	err = errors.Join(err, out.err)
-	var s signalled
+	var s process.Signalled
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &s):
 		// The terminal shows ^C without a line end. In proxy it belongs to ssh.
-		if s.signal == syscall.SIGINT && cmd.Name() != "proxy" && term.IsTerminal(int(os.Stderr.Fd())) {
+		if s.Signal == syscall.SIGINT && cmd.Name() != "proxy" && term.IsTerminal(int(os.Stderr.Fd())) {
 			fmt.Fprintln(os.Stderr, "\nrapport: cancelled")
 		}
-		return 128 + int(s.signal)
+		return 128 + int(s.Signal)
 	case errors.Is(err, tui.ErrInterrupted):
 		return 128 + int(syscall.SIGINT)
 	}

@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"rapport/diag/scan"
 	"rapport/knock"
-	"rapport/knock/gate/script"
-	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -95,7 +91,7 @@ func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 			defer cancel()
 			var progress func(scan.Report)
 			if !f.json {
-				progress = scanProgress(cmd.ErrOrStderr(), term.IsTerminal(int(os.Stderr.Fd())))
+				progress = scan.Progress(cmd.ErrOrStderr(), term.IsTerminal(int(os.Stderr.Fd())))
 			}
 			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
 			r, err := pass.Run(ctx, t, progress)
@@ -104,53 +100,7 @@ func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 			}
 			return r, err
 		},
-		print: func(w io.Writer, r scan.Report) { printScan(w, r, t) },
+		print: func(w io.Writer, r scan.Report) { r.Print(w, t) },
 		judge: func(r scan.Report) error { return unless(r.Opened != nil && r.Confirmed, r.Summary()) },
 	}.do(cmd, f, h, &t)
-}
-
-// scanProgress prints what is going to be sent, before it is. On a terminal it
-// prints the progress too: at most a line a second, about ten in all, and a hit.
-func scanProgress(w io.Writer, terminal bool) func(scan.Report) {
-	announced, confirming := false, false
-	printed, next := 0, knock.Millis(time.Second)
-	return func(r scan.Report) {
-		if !announced {
-			fmt.Fprintln(w, r.Announce)
-		}
-		announced = true
-		if !terminal {
-			return
-		}
-		if r.Confirming && !confirming {
-			fmt.Fprintln(w, r.Summary())
-		}
-		confirming = r.Confirming
-		tried := r.Tried()
-		if r.Opened == nil && r.Elapsed >= next && tried-printed >= max(r.Candidates/10, 1) {
-			printed, next = tried, r.Elapsed+knock.Millis(time.Second)
-			fmt.Fprintf(w, "%d of %d candidates tried\n", tried, r.Candidates)
-		}
-	}
-}
-
-func printScan(w io.Writer, r scan.Report, t knock.Target) {
-	fmt.Fprintf(w, "%s %s\n", r.Host, t.Addr)
-	fmt.Fprintln(w, r.Summary())
-	if r.Opened != nil {
-		if differs := r.Opened.Differs(t.Range); len(differs) > 0 {
-			fmt.Fprintf(w, "differs: %s\n", strings.Join(differs, "; "))
-		} else {
-			fmt.Fprintln(w, "differs: nothing")
-		}
-	}
-	for _, h := range r.Unconfirmed {
-		if r.Opened == nil || *r.Opened != h {
-			fmt.Fprintf(w, "not repeated: hour %v, range %v, the secret %s opened it once, and not again\n", h.Hour, h.Range, h.Variant.Words())
-		}
-	}
-	if r.Opened == nil && r.BeyondGuard > 0 {
-		fmt.Fprintf(w, "a gate with a sweep guard of %d would have ignored the last %d, unless range and secret are right\n", script.DefaultSweepGuard, r.BeyondGuard)
-	}
-	fmt.Fprintf(w, "%d candidates, %d packets, %d connections to SSH; the pass took %s, the whole scan %s\n", r.Candidates, r.Packets, r.Connections, whole(r.Pass), phrase.Seconds(time.Duration(r.Elapsed)))
 }

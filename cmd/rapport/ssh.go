@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rapport/cmd/rapport/process"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/sshconfig"
@@ -56,7 +57,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 	if err != nil {
 		return errNoSSH
 	}
-	flags, run := givenFlags(cmd), execProcess
+	flags, run := givenFlags(cmd), process.Exec
 	if f.environment != "" && f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
 		s, err := parseEnvironment(f.environment)
 		if err != nil {
@@ -67,7 +68,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 			return err
 		}
 		defer stop()
-		flags["secret-file"], run = socket, runChild
+		flags["secret-file"], run = socket, process.RunChild
 	}
 	argv, err := sshArgs(flags, h, name, append([]string{user + name}, args[1:]...))
 	if err != nil {
@@ -141,7 +142,7 @@ func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, err
 
 // sshArgs returns ssh's arguments to reach h as name. flags are those of rapport proxy.
 func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
-	p, err := newProxyCommand(flags, canPass)
+	p, err := newProxyCommand(flags, process.CanPass)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +168,7 @@ git reach HOST through the gate by themselves:
 		}
 		flags := givenFlags(cmd)
 		delete(flags, "verbose") // for this run, not for every ssh from now on
-		p, err := newProxyCommand(flags, canPass && !plain)
+		p, err := newProxyCommand(flags, process.CanPass && !plain)
 		if err != nil {
 			return err
 		}

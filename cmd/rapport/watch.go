@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rapport/cmd/rapport/process"
 	"rapport/knock/gate/watch"
 	"rapport/tui"
 )
@@ -87,7 +88,7 @@ func watchJSON(cmd *cobra.Command, w *watch.Watcher) error {
 				cancel(err)
 			}
 		}
-		if outputClosed(os.Stdout) {
+		if process.OutputClosed(os.Stdout) {
 			cancel(errOutputClosed)
 		}
 	})

@@ -1,4 +1,4 @@
-package main
+package scan_test
 
 import (
 	"strings"
@@ -45,7 +45,7 @@ func TestScanProgress(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b strings.Builder
-			run(tt.step, scanProgress(&b, tt.terminal))
+			run(tt.step, scan.Progress(&b, tt.terminal))
 			want := ""
 			for _, l := range tt.want {
 				want += l + "\n"

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// denyTracing keeps the memory and the initial environment of this process from other
+// DenyTracing keeps the memory and the initial environment of this process from other
 // processes of the same user, and out of core dumps; see prctl(2), PR_SET_DUMPABLE.
 // Child processes are not affected.
-func denyTracing() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+func DenyTracing() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
-// outputClosed reports whether f is a pipe whose other end is closed (poll(2)). A
+// OutputClosed reports whether f is a pipe whose other end is closed (poll(2)). A
 // write would fail too, but the next event may be hours away.
-func outputClosed(f *os.File) bool {
+func OutputClosed(f *os.File) bool {
 	p := []unix.PollFd{{Fd: int32(f.Fd())}}
 	n, err := unix.Poll(p, 0)
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package process
 
 import (
 	"context"
@@ -11,17 +11,17 @@ import (
 	"syscall"
 )
 
-// canPass reports whether a connected socket can be passed to ssh.
-const canPass = true
+// CanPass reports whether a connected socket can be passed to ssh.
+const CanPass = true
 
-// execProcess replaces this process with another program; see execve(2).
-func execProcess(_ context.Context, path string, argv []string) error {
+// Exec replaces this process with another program; see execve(2).
+func Exec(_ context.Context, path string, argv []string) error {
 	return fmt.Errorf("cannot run %s: %w", path, syscall.Exec(path, argv, os.Environ()))
 }
 
-// runChild runs another program, forwards signals to it, and returns its exit code as an
-// [errEnded]. When it stops, as ssh does on ~^Z, this process stops too.
-func runChild(ctx context.Context, path string, argv []string) error {
+// RunChild runs another program, forwards signals to it, and returns its exit code as an
+// [Ended]. When it stops, as ssh does on ~^Z, this process stops too.
+func RunChild(ctx context.Context, path string, argv []string) error {
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -29,8 +29,8 @@ func runChild(ctx context.Context, path string, argv []string) error {
 	}
 	pid := cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() {
-		if s, ok := errors.AsType[signalled](context.Cause(ctx)); ok {
-			_ = syscall.Kill(pid, s.signal)
+		if s, ok := errors.AsType[Signalled](context.Cause(ctx)); ok {
+			_ = syscall.Kill(pid, s.Signal)
 		}
 	})
 	defer stop()
@@ -45,9 +45,9 @@ func runChild(ctx context.Context, path string, argv []string) error {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 			_ = syscall.Kill(pid, syscall.SIGCONT) // this process was continued, so the child must be too
 		case status.Exited():
-			return errEnded(status.ExitStatus())
+			return Ended(status.ExitStatus())
 		case status.Signaled():
-			return errEnded(128 + int(status.Signal()))
+			return Ended(128 + int(status.Signal()))
 		}
 	}
 }

@@ -1,0 +1,80 @@
+// Package report writes as text what knock did, or would do: a handshake, a probe, a
+// plan, sequences; and has the JSON of the latter two.
+package report
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/phrase"
+)
+
+// Progress prints a line for each attempt, which may probe twice.
+func Progress(w io.Writer, attempts int) func(knock.Event) {
+	printed := -1
+	return func(e knock.Event) {
+		if e.Kind == knock.ProbeStarted && e.Attempt > printed {
+			printed = e.Attempt
+			fmt.Fprintf(w, "knocked, probing SSH (attempt %d of %d)\n", printed+1, attempts)
+		}
+	}
+}
+
+// Knock prints each knock and SSH's answer; a repeated silent attempt is one line.
+func Knock(w io.Writer, r knock.Report, addr netip.AddrPort) {
+	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
+	for i, a := range r.Attempts {
+		if i > 0 && a.Silent() {
+			fmt.Fprintf(w, "attempt %d, gap %v: %d knocks, all silent\n", i+1, time.Duration(a.Gap), len(a.Knocks))
+			continue
+		}
+		first := ""
+		if a.Resets > 0 {
+			first = fmt.Sprintf(", after %d SYNs to a wrong port", a.Resets)
+		}
+		fmt.Fprintf(w, "attempt %d, gap %v%s\n", i+1, time.Duration(a.Gap), first)
+		for _, k := range a.Knocks {
+			note := ""
+			if k.Hour != nil {
+				note = " of " + k.Hour.String()
+			}
+			if k.Copy {
+				note += ", again"
+			}
+			fmt.Fprintf(w, "  %5d  sent %s  %s%s%s\n", k.Port, phrase.Millis(time.Duration(k.Sent)), k.Answer, after(k.RTT), note)
+		}
+	}
+	if r.Before.State != knock.SSHUnknown {
+		fmt.Fprintf(w, "ssh before: %s\n", r.Before.State)
+	}
+	if r.SSH.State != knock.SSHUnknown {
+		fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, banner(r.SSH))
+	}
+}
+
+// Probe prints what a probe of SSH at addr saw.
+func Probe(w io.Writer, r knock.ProbeReport, addr netip.AddrPort) {
+	fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, addr, r.SSH.State, banner(r.SSH))
+}
+
+// banner returns what SSH said, and after how long.
+func banner(s knock.SSH) string {
+	switch {
+	case s.Banner != "":
+		return fmt.Sprintf(" after %s: %s", phrase.Millis(time.Duration(max(s.Read, s.Connect))), s.Banner)
+	case s.RTT > 0:
+		return after(s.RTT)
+	}
+	return ""
+}
+
+// after formats a round trip that was measured, for the end of a line.
+func after(m knock.Measure) string {
+	if m == 0 {
+		return ""
+	}
+	return " after " + phrase.Millis(time.Duration(m))
+}
