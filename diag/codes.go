@@ -1,5 +1,7 @@
 package diag
 
+import "slices"
+
 // Status is how a check went.
 type Status string
 
@@ -65,3 +67,16 @@ const (
 
 // Works reports whether the code says that SSH can be reached.
 func (c Code) Works() bool { return c == Opens || c == AlreadyOpen || c == LossyPath }
+
+// Codes are all that a verdict can have, in the order of the table of causes.
+func Codes() []Code {
+	var codes []Code
+	for _, c := range causes() {
+		for _, code := range []Code{c.Code, c.Later} {
+			if code != "" && !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
+		}
+	}
+	return codes
+}

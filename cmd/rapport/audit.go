@@ -20,18 +20,7 @@ func newAudit(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit [FILE|-] [HOST]",
 		Short: "Play attacks and accidents against a server's rules, and say what each would cost",
-		Long: `audit reads rules as rapport inspect does, and plays attacks and accidents through them:
-handshakes that are late, doubled or reordered, replays, sweeps, floods, spoofed knocks,
-sessions, missed refreshes. No packet leaves this machine. With HOST it knows the range
-and the sequences of other hours. Of a script of rapport rules it audits what setup
-would load.
-
-Each line is a check: ok, warn, FAIL, or ? for what rules alone do not tell, with its
-cost in packets, seconds and chance; --verbose adds the fix of a warning. The checks are:
-  ` + strings.Join(audit.Names()[:8], ", ") + ",\n  " + strings.Join(audit.Names()[8:], ", ") + `.
-
-Exit status: 0 nothing fails, 1 something does or the gate was not checked, 2 usage.`,
-		Args: fileAndHost,
+		Args:  fileAndHost,
 		RunE: interruptible(func(cmd *cobra.Command, args []string) error {
 			start := o.clock.Now()
 			if cmd.Flags().Changed("rate") && (rate < 1 || rate > 1_000_000) {

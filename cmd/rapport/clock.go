@@ -44,14 +44,7 @@ func (n ntpFlag) apply(h hosts.Host) []string {
 
 func newClock(f *flags) *cobra.Command {
 	var ntp ntpFlag
-	cmd := f.hostCommand("clock HOST", "Read the server's clock without a login, and compare it with this one", `clock asks HOST for the time in every way that needs no login: HTTP, HTTPS, NTP, SMTP,
-daytime, time, and (as root) ICMP timestamps. The offset that most of them agree on is the
-skew. This machine's own clock is compared with the NTP servers of --ntp, or of the hosts
-file; no others are asked. The command takes at most three seconds; --timeout sets another
-limit.
-
-Exit status: 0 the server is in the hour expected with the known skew, 1 it is in another
-hour or its clock is not known, 2 usage, 3 no such name.`, func(cmd *cobra.Command, f *flags, host string) error {
+	cmd := f.hostCommand("clock HOST", "Read the server's clock without a login, and compare it with this one", func(cmd *cobra.Command, f *flags, host string) error {
 		return runClock(cmd, f, ntp, host)
 	})
 	ntp.register(cmd)

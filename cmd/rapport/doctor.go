@@ -25,20 +25,7 @@ type doctorOptions struct {
 
 func newDoctor(f *flags) *cobra.Command {
 	o := &doctorOptions{}
-	cmd := f.hostCommand("doctor HOST", "Find out why SSH does not open, and what to do", `doctor examines HOST: the name, the route, SSH without a knock, both clocks, the handshake,
-the other IP family, whether something rejects the knocks on the way, and which hour, range
-and secret variant would open the gate (see rapport scan --help). It begins with the cheap
-and harmless checks, and stops when it knows the cause. It makes only a few connections to
-SSH.
-
---rules reads the output of iptables-save or nft list ruleset on the server. --report
-prints a text for a ticket, without the knocked ports (but with the ranges) and without
-what the servers said; --report=full includes these too. Neither includes the secret.
---timeout limits the whole diagnosis, which otherwise takes the time it needs; the verdict
-is then based on what is known.
-
-Exit status: 0 the handshake opens SSH, 1 it does not, or nothing guards SSH, 2 usage,
-3 no such name or no route to host.`, o.run)
+	cmd := f.hostCommand("doctor HOST", "Find out why SSH does not open, and what to do", o.run)
 	o.register(cmd)
 	o.ntp.register(cmd)
 	p := cmd.Flags()

@@ -250,9 +250,9 @@ func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (f *flags) hostCommand(use, short, long string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
+func (f *flags) hostCommand(use, short string, run func(cmd *cobra.Command, f *flags, host string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Long: long, Args: oneHost, ValidArgsFunction: f.completeHosts,
+		Use: use, Short: short, Args: oneHost, ValidArgsFunction: f.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd, f, args[0]) },
 	}
 }

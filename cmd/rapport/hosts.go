@@ -140,11 +140,7 @@ func newHostsAdd(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a server to the hosts file",
-		Long: `add adds a server. Its secret comes from --generate, which makes a strong random one, or
-from RAPPORT_SECRET, or from a prompt on the terminal, where an empty line makes a strong
-random one. It is stored in a file that only you can read, or in the keyring. With
---secret-file the entry refers to a file of your own.`,
-		Args: oneHost,
+		Args:  oneHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := f.path()
 			if err != nil {
@@ -230,7 +226,7 @@ func reportStored(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 
 func newHostsEdit(f *flags) *cobra.Command {
 	var e entryFlags
-	cmd := f.hostCommand("edit NAME", "Change a server's entry in the hosts file", `edit changes what the flags say, and leaves the rest of the file unchanged, with its comments.`, func(cmd *cobra.Command, f *flags, name string) error {
+	cmd := f.hostCommand("edit NAME", "Change a server's entry in the hosts file", func(cmd *cobra.Command, f *flags, name string) error {
 		path, err := f.path()
 		if err != nil {
 			return err
@@ -264,9 +260,6 @@ func newHostsImport(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import SCRIPT [NAME]",
 		Short: "Make an entry from an old script in the article's style",
-		Long: `import reads a client's or a server's script without running it: its call
-calc_knock_ports SECRET BOTTOM TOP, and the host if it names one. NAME is the name of the
-entry; it is required if the script names no host.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return errors.New("name the script, and the host: rapport hosts import SCRIPT [NAME]")

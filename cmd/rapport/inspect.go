@@ -33,15 +33,6 @@ func newInspect(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect [FILE|-] [HOST]",
 		Short: "Read a server's rules: which hour and range they have, and what is wrong",
-		Long: `inspect reads the output of iptables-save (with ip6tables-save behind it), iptables -S
-or nft list ruleset (with -j too), all of them one after the other too, the script of rapport rules,
-or another one that calls iptables, and finds the gate in it. With a
-secret it finds out which hour, range and secret variant the ports were made with.
-Without FILE it reads the rules of this machine, which takes root on Linux. With --ports
-it needs no rules. One argument is FILE if there is such a file, else HOST. The secret is
-asked for only if there is a HOST.
-
-Exit status: 0 all matches and nothing is wrong, 1 it does not, 2 usage.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("ports") && len(args) > 1 {
 				return errors.New("too many arguments: with --ports there is no FILE")

@@ -20,14 +20,7 @@ type knockOptions struct {
 
 func newKnock(f *flags) *cobra.Command {
 	o := &knockOptions{}
-	cmd := f.hostCommand("knock HOST", "Send the handshake, then check whether SSH opened", `knock sends this hour's five knocks to HOST in order and checks whether SSH opened.
-If it did not, knock tries again soon, with each knock sent twice and with wider gaps.
-Within 30 seconds before and 90 seconds after an hour change it sends the neighbouring
-hour's knocks too. To a gate that starts over on a wrong or repeated knock (strict in the
-hosts file) each attempt sends the knocks of one hour, each of them once.
---explain prints the plan and sends nothing.
-
-Exit status: 0 SSH opened, 1 it did not, 2 usage, 3 no such name or no route to host.`, o.run)
+	cmd := f.hostCommand("knock HOST", "Send the handshake, then check whether SSH opened", o.run)
 	p := cmd.Flags()
 	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most so many handshakes")
 	p.DurationVar(&o.gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
@@ -72,10 +65,7 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 }
 
 func newProbe(f *flags) *cobra.Command {
-	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", `probe opens one connection to the SSH port of HOST and reads one line. It waits for
-at most four seconds; --timeout sets another limit.
-
-Exit status: 0 SSH is open, 1 it is not, 2 usage, 3 no such name or no route to host.`, runProbe)
+	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", runProbe)
 }
 
 func runProbe(cmd *cobra.Command, f *flags, name string) error {

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"rapport/cmd/rapport/manual"
 	"rapport/cmd/rapport/process"
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -122,13 +123,8 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 	_ = os.Unsetenv(secretVariable) // child processes, such as ssh and secret_command, do not need it
 	shown := false                  // the version
 	cmd := &cobra.Command{
-		Use:   "rapport [HOST]",
-		Short: "Knock on a server's ports, see SSH open, and see why it did not",
-		Long: `rapport is the terminal assistant for Roland Mas's port-knocking scheme: five
-ports computed every hour from the UTC date, the hour and a secret.
-
-With HOST, a name in the hosts file or any name or address, it opens the screens
-on that server; without HOST, on the list of servers.`,
+		Use:           "rapport [HOST]",
+		Short:         "Knock on a server's ports, see SSH open, and see why it did not",
 		Args:          noCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -156,7 +152,8 @@ on that server; without HOST, on the list of servers.`,
 	})
 	f.register(cmd)
 	cmd.AddCommand(newSeq(f), newKnock(f), newProbe(f), newProxy(f), newSSH(f), newSSHConfig(f), newHosts(f), newClock(f), newScan(f),
-		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newDemo(f, signals), newMan(), newVersion())
+		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newDemo(f, signals), newVersion())
+	manual.Attach(cmd)
 	return cmd
 }
 

@@ -19,14 +19,6 @@ func newProxy(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "proxy HOST [PORT]",
 		Short: "Act as ssh's ProxyCommand: handshake, connect, carry bytes",
-		Long: `proxy sends the handshake and gives ssh the connection that proved SSH open, so
-that sshd sees only this one. In ~/.ssh/config:
-
-  Host myserver
-      ProxyCommand rapport proxy %h %p
-
-With --fdpass it passes the connected socket to ssh and exits before the session
-begins; this also needs ProxyUseFdpass yes. rapport ssh-config HOST prints both.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("name a host, and a port: rapport proxy %%h %%p")

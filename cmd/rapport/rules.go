@@ -27,21 +27,6 @@ func newRules(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules HOST",
 		Short: "Print a script for the server to review: iptables or nft",
-		Long: `rules prints a shell script that makes a Linux server the gate of HOST. Read it, copy
-it to the server, and run it there as root with one of its actions:
-
-  setup [--confirm SECONDS]   load the rules
-  confirm                     keep what setup --confirm has loaded
-  refresh                     load the ports of this hour; run it every minute
-  status                      print what is loaded
-  remove                      remove everything that setup has loaded
-
-  rapport rules myserver --format nft >rapport-gate
-  rapport rules myserver --systemd
-
-The script reads the secret from a file on the server that only root may read. With
-setup --confirm 60, what was loaded before comes back after 60 seconds unless the
-action confirm is run by then. A script whose rules fail rapport audit is not printed.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 && cmd.Flags().Changed("replay-guard") {
 				return fmt.Errorf("name one host; the number of --replay-guard goes with an equals sign: --replay-guard=%s", knock.Clean(args[1], 40))

@@ -55,23 +55,7 @@ func checkHours(flag string, n int) error {
 
 func newScan(f *flags) *cobra.Command {
 	s := &search{}
-	cmd := f.hostCommand("scan HOST", "Find out which hour and range open the gate, in one pass", `scan tries hours, ranges and secret variants on HOST's gate in one pass: port 1 of all
-candidates, then ports 2, 3 and 4 of all, then one candidate at a time port 5 and a probe
-of SSH. When the window is over, a handshake confirms the candidate that opened the gate.
-The ranges tried are the known one, the same with each end off by one, and those of
---also-range. A candidate that opens the gate once and not again is reported, and the scan
-goes on. The scan stops if a knock port is open, a network rejects the knocks, or sshd
-refuses this address.
-
-A gate with a sweep guard ignores an address for a minute after more than 30 wrong ports
-in one minute. A candidate with the wrong range or secret variant costs five wrong ports;
-other hours cost none if range and secret are right. So the six likeliest candidates are
-tried first, then the hours, then the rest. If the hosts file sets sweep_guard, the scan
-stays below it, which takes a minute for every six candidates, for at most five minutes;
---timeout sets another limit.
-
-Exit status: 0 a candidate opens the gate, 1 none does, 2 usage, 3 no such name or no
-route to host.`, s.scan)
+	cmd := f.hostCommand("scan HOST", "Find out which hour and range open the gate, in one pass", s.scan)
 	s.register(cmd)
 	return cmd
 }

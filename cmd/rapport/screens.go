@@ -147,15 +147,7 @@ func newDemo(f *flags, signals chan<- os.Signal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Open the screens on a built-in gate and SSH server, on loopback",
-		Long: `demo starts a gate and an SSH server on loopback and opens the screens on them.
-It needs no setup, no root and no network. --fault gives the server a fault that real
-servers have:
-
-  --fault clock=+3h            the server's clock is off
-  --fault range=10000-11000    the server's rules use another range
-  --fault sshd=down            the gate opens, nothing listens (or silent, refusing)
-  --fault drop=3               the third knock is always lost`,
-		Args: cobra.NoArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.screenConfig(cmd)
 			if err != nil {

@@ -21,10 +21,8 @@ var errNoSSH = errors.New("there is no ssh on the PATH: install an OpenSSH clien
 
 func newSSH(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "ssh [USER@]HOST [ARG...]",
-		Short: "Run ssh through the gate",
-		Long: `ssh runs ssh with rapport as its ProxyCommand. Everything after HOST is passed to ssh:
-options and the command. The exit status is that of ssh.`,
+		Use:                   "ssh [USER@]HOST [ARG...]",
+		Short:                 "Run ssh through the gate",
 		DisableFlagsInUseLine: true,
 		ValidArgsFunction:     f.completeHosts,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -152,10 +150,7 @@ func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) 
 
 func newSSHConfig(f *flags) *cobra.Command {
 	var master, plain bool
-	cmd := f.hostCommand("ssh-config HOST", "Print the stanza for ~/.ssh/config", `ssh-config prints lines for ~/.ssh/config. With these lines, ssh, scp, sftp, rsync and
-git reach HOST through the gate by themselves:
-
-  rapport ssh-config myserver >>~/.ssh/config`, func(cmd *cobra.Command, f *flags, typed string) error {
+	cmd := f.hostCommand("ssh-config HOST", "Print the stanza for ~/.ssh/config", func(cmd *cobra.Command, f *flags, typed string) error {
 		h, err := f.server(cmd, typed)
 		if err != nil {
 			return err

@@ -25,21 +25,8 @@ func newTrace(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace [FILE|-] [HOST]",
 		Short: "Play a handshake through a server's rules: which rule decided what",
-		Long: `trace reads rules as rapport inspect does, and plays packets through them. No packet
-leaves this machine. It plays the handshake of HOST in this hour, followed by a SYN to
-the SSH port; without HOST the knocks that the gate in the rules expects; with --packet
-the given packets instead, each a millisecond after the one before:
-
-  rapport trace rules.save myserver --gap 1s
-  rapport trace rules.save --packet tcp/10247 --packet tcp/22@+7s --packet udp/53@203.0.113.9
-
-For each packet it prints the time, the port, the phase of its source before and after,
-the verdict, and the rule that decided. --verbose adds every rule that the packet met,
-and why it did not match.
-
-Exit status: 0 SSH opened, or --packet was given; 1 it did not open; 2 usage.`,
-		Args: fileAndHost,
-		RunE: interruptible(o.run),
+		Args:  fileAndHost,
+		RunE:  interruptible(o.run),
 	}
 	p := cmd.Flags()
 	p.StringArrayVar(&o.packets, "packet", nil, "play this `packet` in place of a handshake: tcp/22, tcp/22@+7s, udp/53@203.0.113.9; repeatable")

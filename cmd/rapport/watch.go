@@ -19,21 +19,7 @@ func newWatch(f *flags, signals chan<- os.Signal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
 		Short: "On the server: watch addresses move through the gate's phases",
-		Long: `watch runs on the server, as root. It finds the gate in this machine's rules and shows
-which address reached which phase and when, which got in, and in which phase addresses get
-stuck. With --json it prints one line for each event. It reads iptables-save and nft list,
-the lists in /proc/net/xt_recent and the connections in /proc/net, and writes nothing.
-
-It marks addresses that may be one client behind carrier NAT: two that started and got
-stuck together in the first two phases, and one for which the gate opened while connection
-attempts were dropped. This is no proof: a knock that arrives without the one before it
-leaves no trace in the kernel.
-
-The times of phases are the kernel's. watch sees up to a second late that an address got
-in, unless the rules record it, as those of the nft script do.
-
-Exit status: 1 there is no gate, 2 the rules cannot be read, 130 and 143 on signals.`,
-		Args: watchArgs,
+		Args:  watchArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case runtime.GOOS != "linux":
