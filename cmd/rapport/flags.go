@@ -41,7 +41,8 @@ type flags struct {
 	log         *slog.Logger // of --verbose; discards without it. Nothing logs a secret.
 	clock       knock.Clock  // this machine's
 
-	listed bool // the server has an entry in the hosts file
+	listed bool   // the server has an entry in the hosts file
+	near   string // the listed name that HOST may be a misspelling of, if it has no entry
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -117,7 +118,9 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if err != nil {
 		return h, err
 	}
-	_, f.listed = file.Host(h.Name)
+	if _, f.listed = file.Host(h.Name); !f.listed {
+		f.near = file.Near(name)
+	}
 	for _, doubt := range h.Doubts {
 		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", doubt)
 	}
@@ -281,12 +284,17 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 	if f.environment != "" {
 		return parseEnvironment(f.environment)
 	}
-	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q: ", h.Name))
+	doubt, prompt := "", fmt.Sprintf("secret for %q: ", h.Name)
+	if f.near != "" {
+		doubt = fmt.Sprintf(" (did you mean %s?)", f.near)
+		prompt = fmt.Sprintf("%q is not in the hosts file%s\n%s", h.Name, doubt, prompt)
+	}
+	text, err := hosts.Ask(ctx, prompt)
 	switch {
 	case errors.Is(err, hosts.ErrNoTerminal) && f.listed:
 		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
 	case errors.Is(err, hosts.ErrNoTerminal):
-		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
+		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file%s: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, doubt, phrase.ShellWord(h.Name), secretVariable)
 	case err != nil:
 		return knock.Secret{}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +23,7 @@ import (
 func newHosts(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts",
-		Short: "List, add, edit and import servers",
+		Short: "List, show, add, edit, import and remove servers",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("there is no command hosts %q; see rapport hosts --help", args[0])
@@ -30,7 +32,7 @@ func newHosts(f *flags) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newHostsList(f), newHostsAdd(f), newHostsEdit(f), newHostsImport(f), newHostsPath(f))
+	cmd.AddCommand(newHostsList(f), newHostsShow(f), newHostsAdd(f), newHostsEdit(f), newHostsImport(f), newHostsRemove(f), newHostsPath(f))
 	return cmd
 }
 
@@ -54,12 +56,50 @@ func newHostsList(f *flags) *cobra.Command {
 				if len(list.Hosts) == 0 {
 					fmt.Fprintf(cmd.ErrOrStderr(), "rapport: no servers in %s yet; rapport hosts add NAME adds one\n", list.Path)
 				}
+				table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 				for _, e := range list.Hosts {
-					fmt.Fprintf(w, "%-20s %s  range %v  secret: %s\n", e.Name, net.JoinHostPort(e.Address, strconv.Itoa(e.SSHPort)), e.Range, e.Secret)
+					fmt.Fprintf(table, "%s\t%s\trange %v\tsecret: %s\n", e.Name, net.JoinHostPort(e.Address, strconv.Itoa(e.SSHPort)), e.Range, e.Secret)
 				}
+				_ = table.Flush() // a failed write is remembered by w
 			})
 		},
 	}
+}
+
+func newHostsShow(f *flags) *cobra.Command {
+	return f.hostCommand("show NAME", "Print a server's entry, with what is left out in it", func(cmd *cobra.Command, f *flags, name string) error {
+		file, err := f.load()
+		if err != nil {
+			return err
+		}
+		e, err := file.Entry(name)
+		if err != nil {
+			return err
+		}
+		return render(cmd, f.json, e, func(w io.Writer, e hosts.Entry) { e.Print(w) })
+	})
+}
+
+func newHostsRemove(f *flags) *cobra.Command {
+	return f.hostCommand("remove NAME", "Remove a server's entry from the hosts file", func(cmd *cobra.Command, f *flags, name string) error {
+		path, err := f.path()
+		if err != nil {
+			return err
+		}
+		h, err := hosts.Remove(cmd.Context(), path, name)
+		if err != nil {
+			return err
+		}
+		w := cmd.ErrOrStderr()
+		fmt.Fprintf(w, "rapport: %s is no longer in %s\n", h.Name, path)
+		switch h.Secret.Source() {
+		case hosts.InFile:
+			fmt.Fprintf(w, "rapport: its secret is still in %s\n", h.Secret.Path)
+		case hosts.InKeyring:
+			fmt.Fprintln(w, "rapport: its secret is still in the keyring")
+		}
+		return nil
+	})
 }
 
 func newHostsPath(f *flags) *cobra.Command {
@@ -146,13 +186,7 @@ func newHostsAdd(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			name := args[0]
-			if !cmd.Flags().Changed("address") { // the name is the address
-				if name, err = hosts.AsTyped(name); err != nil {
-					return err
-				}
-			}
-			h, err := e.apply(cmd, f, hosts.NewHost(name))
+			h, err := e.newHost(cmd, f, args[0])
 			if err != nil {
 				return err
 			}
@@ -171,11 +205,43 @@ func newHostsAdd(f *flags) *cobra.Command {
 	return cmd
 }
 
+// newHost returns the entry to add. Its name is checked before anything is asked for.
+// Without --address, the terminal is asked for it if the name does not look like one.
+func (e *entryFlags) newHost(cmd *cobra.Command, f *flags, name string) (hosts.Host, error) {
+	file, err := f.load()
+	if err == nil {
+		err = file.CheckNew(name)
+	}
+	if err != nil {
+		return hosts.Host{}, err
+	}
+	h := hosts.NewHost(name)
+	switch {
+	case cmd.Flags().Changed("address"):
+	case strings.ContainsAny(name, ".:@"):
+		if h.Name, err = hosts.AsTyped(name); err != nil {
+			return h, err
+		}
+	default:
+		address, err := hosts.AskLine(cmd.Context(), fmt.Sprintf("address of %q (empty: %s): ", name, name))
+		if err != nil && !errors.Is(err, hosts.ErrNoTerminal) {
+			return h, err
+		}
+		if address != "" {
+			if h.Address, err = hosts.AsTyped(address); err != nil {
+				return h, err
+			}
+		}
+	}
+	return e.apply(cmd, f, h)
+}
+
 // add adds h to the hosts file, with a secret to store unless h refers to one.
 func (e *entryFlags) add(cmd *cobra.Command, path string, h hosts.Host, secret knock.Secret) error {
 	h, err := hosts.Add(cmd.Context(), path, h, secret, hosts.SecretSource(e.store))
 	if err == nil {
 		reportStored(cmd.ErrOrStderr(), path, h, secret)
+		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: next: rapport rules %s prints the script for the server; rapport help server tells each step\n", phrase.ShellWord(h.Name))
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -146,7 +147,7 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 	cmd.Flags().BoolVarP(&shown, "version", "v", false, "version for rapport")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		if value, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			err = fmt.Errorf("--%s does not take %q", value.GetFlag().Name, value.GetValue())
+			err = fmt.Errorf("--%s does not take %q%s", value.GetFlag().Name, value.GetValue(), withUnit(value))
 		}
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
@@ -155,6 +156,18 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newDemo(f, signals), newVersion())
 	manual.Attach(cmd)
 	return cmd
+}
+
+// withUnit proposes a unit for a time that was given without one.
+func withUnit(v *pflag.InvalidValueError) string {
+	if _, err := strconv.ParseFloat(v.GetValue(), 64); err != nil || v.GetFlag().Value.Type() != "duration" {
+		return ""
+	}
+	unit := "s"
+	if v.GetFlag().Name == "skew" {
+		unit = "h"
+	}
+	return " (did you mean " + v.GetValue() + unit + "?)"
 }
 
 // noCommand is the root's Args: more than one argument is a mistyped command.

@@ -36,7 +36,7 @@ func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if err != nil {
 		return err
 	}
-	_, t, err := f.target(cmd, name)
+	h, t, err := f.target(cmd, name)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (o *seqOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	if paper {
 		first, n = 0, o.hours
 	}
-	return render(cmd, f.json, report.NewSequences(t, now, first, n), func(w io.Writer, r report.Sequences) { r.Print(w, t, paper) })
+	return render(cmd, f.json, report.NewSequences(t, now, first, n), func(w io.Writer, r report.Sequences) { r.Print(w, h.Lookup(), t.Addr.Port(), paper) })
 }
 
 // parseAt reads the value of --at, an hour or an RFC 3339 time; without one it is now.

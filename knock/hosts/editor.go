@@ -207,9 +207,17 @@ func (e *Editor) block(h Host) string {
 func (e *Editor) find(name string) (int, error) {
 	i := e.index(name)
 	if i < 0 {
-		return 0, fmt.Errorf("%w: %s is not in the hosts file", ErrNoHost, knock.Quote(name))
+		return 0, errNoHost(name, e.Near(name))
 	}
 	return i, nil
+}
+
+// errNoHost says that name is not in the file, and what is near.
+func errNoHost(name, near string) error {
+	if near != "" {
+		near = "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("%w: %s is not in the hosts file%s", ErrNoHost, knock.Quote(name), near)
 }
 
 func errExists(name string) error {

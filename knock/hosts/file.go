@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // maxFile bounds a hosts file, in bytes: thousands of hosts.
@@ -150,8 +155,62 @@ type Entry struct {
 func (f File) Entries() []Entry {
 	all := []Entry{}
 	for _, h := range f.hosts {
-		all = append(all, Entry{h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family, h.Skew.Seconds(), h.Window.Seconds(),
-			append([]string{}, h.NTP...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()})
+		all = append(all, h.entry())
 	}
 	return all
+}
+
+// Entry returns the host of that name as it is shown. It wraps ErrNoHost if there is none.
+func (f File) Entry(name string) (Entry, error) {
+	h, ok := f.Host(name)
+	if !ok {
+		return Entry{}, errNoHost(name, f.Near(name))
+	}
+	return h.entry(), nil
+}
+
+func (h Host) entry() Entry {
+	return Entry{h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family, h.Skew.Seconds(), h.Window.Seconds(),
+		append([]string{}, h.NTP...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()}
+}
+
+// Print writes the entry for a person, a line for each value.
+func (e Entry) Print(w io.Writer) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, value any) { fmt.Fprintf(table, "%s\t%v\n", name, value) }
+	row("name", e.Name)
+	row("address", net.JoinHostPort(e.Address, strconv.Itoa(e.SSHPort)))
+	row("family", e.Family)
+	row("range", e.Range)
+	row("skew", phrase.Duration(time.Duration(e.Skew*float64(time.Second))))
+	row("window", phrase.Duration(time.Duration(e.Window*float64(time.Second))))
+	if e.Gap > 0 {
+		row("gap", phrase.Millis(time.Duration(e.Gap)))
+	}
+	row("strict", e.Strict)
+	if e.Guard > 0 {
+		row("sweep guard", phrase.Plural(e.Guard, "wrong port")+" a minute")
+	}
+	if len(e.NTP) > 0 {
+		row("ntp", strings.Join(e.NTP, ", "))
+	}
+	row("secret", e.Secret)
+	_ = table.Flush() // a failed write is remembered by w
+}
+
+// CheckNew returns why no host can be added under this name, or nil.
+func (f File) CheckNew(name string) error {
+	if h, taken := f.Host(name); taken {
+		return errExists(h.Name)
+	}
+	return knock.CheckHost(name)
+}
+
+// Near returns the name in the file that this one is a misspelling of, or nothing.
+func (l hostList) Near(name string) string {
+	var names []string
+	for _, h := range l.hosts {
+		names = append(names, h.Name)
+	}
+	return nearest(name, names)
 }

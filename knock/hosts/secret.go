@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -163,52 +162,6 @@ func (h *head) Write(b []byte) (int, error) {
 
 // ErrNoTerminal reports that there is no terminal to prompt on.
 var ErrNoTerminal = errors.New("there is no terminal to prompt on")
-
-// Ask prompts for a secret, on the terminal without echo, whatever standard input is. It
-// returns [ErrNoTerminal] if there is none, or the cause of ctx's end.
-func Ask(ctx context.Context, prompt string) (string, error) {
-	name := "/dev/tty"
-	if runtime.GOOS == "windows" {
-		name = "CONIN$"
-	}
-	tty, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return "", ErrNoTerminal
-	}
-	defer tty.Close()
-	fd := int(tty.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return "", fmt.Errorf("cannot read the secret from the terminal: %w", err)
-	}
-	out := tty
-	if runtime.GOOS == "windows" { // CONIN$ is for reading alone
-		if screen, err := os.OpenFile("CONOUT$", os.O_RDWR, 0); err == nil {
-			defer screen.Close()
-			out = screen
-		}
-	}
-	fmt.Fprint(out, prompt)
-	defer fmt.Fprintln(out)
-	read := async(func() ([]byte, error) { return term.ReadPassword(fd) })
-	select {
-	case <-ctx.Done():
-		// Wait until ReadPassword has turned echo off, or it would do so afterwards.
-		for range 200 {
-			if now, err := term.GetState(fd); err != nil || *now != *before {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-		_ = term.Restore(fd, before)
-		return "", context.Cause(ctx)
-	case l := <-read:
-		if l.err != nil {
-			return "", fmt.Errorf("cannot read the secret from the terminal: %w", l.err)
-		}
-		return string(l.value), nil
-	}
-}
 
 // outcome is what a function returned.
 type outcome[T any] struct {

@@ -45,6 +45,16 @@ func Edit(ctx context.Context, path, name string, change func(Host) (Host, error
 	})
 }
 
+// Remove removes the entry of that name, and returns it. Its secret stays where it is
+// stored. It wraps ErrNoHost if there is none.
+func Remove(ctx context.Context, path, name string) (h Host, err error) {
+	err = Update(ctx, path, func(e *Editor) error {
+		h, _ = e.Host(name)
+		return e.Remove(name)
+	})
+	return h, err
+}
+
 // write stores an entry and its secret. prepare returns the entry before, without a name
 // for a new one, and as it is to be. A secret file is always a new one, so that nothing
 // is lost if the hosts file never refers to it.

@@ -47,9 +47,9 @@ func NewSequences(t knock.Target, now time.Time, first, n int) Sequences {
 	return r
 }
 
-// Print prints the table, and on paper how to knock by hand.
-func (r Sequences) Print(w io.Writer, t knock.Target, paper bool) {
-	fmt.Fprintf(w, "%s, range %v, hours in UTC\n\n", r.Host, t.Range)
+// Print prints the table, and on paper how to knock by hand at this address and SSH port.
+func (r Sequences) Print(w io.Writer, address string, port uint16, paper bool) {
+	fmt.Fprintf(w, "%s, range %v, hours in UTC\n\n", r.Host, r.Range)
 	for _, l := range r.Sequences {
 		mark := " "
 		if l.Offset == 0 {
@@ -68,7 +68,7 @@ func (r Sequences) Print(w io.Writer, t knock.Target, paper bool) {
 		ports := strings.Trim(fmt.Sprint(r.Sequences[0].Ports), "[]")
 		fmt.Fprintf(w, "\nBy hand, with the ports of the hour (here the first one):\n"+
 			"  h=%s; for p in %s; do nc -w 1 $h $p </dev/null >/dev/null 2>&1; done; ssh -p %d $h\n",
-			phrase.ShellWord(t.Host), ports, t.Addr.Port())
+			phrase.ShellWord(address), ports, port)
 	}
 }
 

@@ -13,8 +13,12 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
+
+	"rapport/knock/phrase"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 //go:embed text
@@ -75,14 +79,30 @@ func Attach(root *cobra.Command) {
 	if completion, _, err := root.Find([]string{"completion"}); err == nil && completion != root {
 		completion.Short = "Print or install completions: bash, zsh, fish, powershell"
 		completion.AddCommand(newCompletionInstall())
+		completion.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("there are no completions for %q; see rapport completion --help", args[0])
+			}
+			return c.Help()
+		}
+		completion.Args = cobra.ArbitraryArgs
 	}
 	walk(root, func(c *cobra.Command) {
 		if t := text(fileName(c)); t != "" {
 			intro, examples, _ := split(t)
 			c.Long, c.Example = intro, examples
 		}
+		c.Flags().VisitAll(peopleTimes)
+		c.PersistentFlags().VisitAll(peopleTimes)
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = fmt.Fprint(c.OutOrStdout(), short(c)) })
+}
+
+// peopleTimes lets help show a default as the flag takes it: 1m, and not 1m0s.
+func peopleTimes(f *pflag.Flag) {
+	if d, err := time.ParseDuration(f.DefValue); err == nil && f.Value.Type() == "duration" {
+		f.DefValue = phrase.Duration(d)
+	}
 }
 
 // walk calls f for c and every command below it that help shows.
