@@ -74,8 +74,9 @@ func text(name string) string {
 // the commands help, man and completion install. Root has all other commands by then.
 func Attach(root *cobra.Command) {
 	root.InitDefaultCompletionCmd("completion")
-	root.SetHelpCommand(newHelp())
-	root.AddCommand(newMan())
+	help := newHelp()
+	root.SetHelpCommand(help)
+	root.AddCommand(help, newMan())
 	if completion, _, err := root.Find([]string{"completion"}); err == nil && completion != root {
 		completion.Short = "Print or install completions: bash, zsh, fish, powershell"
 		completion.AddCommand(newCompletionInstall())
