@@ -19,6 +19,9 @@ import (
 var (
 	// ErrName says that the host's name could not be resolved.
 	ErrName = errors.New("name not resolved")
+	// ErrFamily is the ErrName that says that the host has no address of the family
+	// asked for, but one of the other.
+	ErrFamily = fmt.Errorf("%w", ErrName)
 	// ErrUnreachable says that packets do not reach the host: there is no route,
 	// or no machine has its address.
 	ErrUnreachable = errors.New("host unreachable")
@@ -127,7 +130,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 			return netip.Addr{}, fmt.Errorf("%w: no such zone of an address as in %q", ErrName, Clean(host, 80))
 		}
 		if family == Family4 && !addr.Is4() || family == Family6 && addr.Is4() {
-			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address; leave out -%s (family in the hosts file)", ErrName, addr, family, family)
+			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address; leave out -%s (family in the hosts file)", ErrFamily, addr, family, family)
 		}
 		return addr, nil
 	}
@@ -146,7 +149,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	}
 	switch {
 	case otherFamily:
-		return netip.Addr{}, fmt.Errorf("%w: %q has no IPv%s address; leave out -%s (family in the hosts file)", ErrName, shown, family, family)
+		return netip.Addr{}, fmt.Errorf("%w: %q has no IPv%s address; leave out -%s (family in the hosts file)", ErrFamily, shown, family, family)
 	case dns != nil && dns.IsNotFound:
 		return netip.Addr{}, fmt.Errorf("%w: no such host %q; check the spelling", ErrName, shown)
 	case ctx.Err() != nil, dns != nil && dns.IsTimeout:

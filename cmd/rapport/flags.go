@@ -107,6 +107,11 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if err != nil {
 		return hosts.Host{}, err
 	}
+	return f.find(cmd, file, name)
+}
+
+// find is server in a hosts file that is loaded.
+func (f *flags) find(cmd *cobra.Command, file hosts.File, name string) (h hosts.Host, err error) {
 	if name, err = typed(file, name); err != nil {
 		return hosts.Host{}, err
 	}
@@ -114,8 +119,7 @@ func (f *flags) server(cmd *cobra.Command, name string) (hosts.Host, error) {
 	if cmd.Flags().Changed("ssh-port") {
 		port = f.sshPort
 	}
-	h, err := file.Find(name, port, sshconfig.DefaultPath())
-	if err != nil {
+	if h, err = file.Find(name, port, sshconfig.DefaultPath()); err != nil {
 		return h, err
 	}
 	if _, f.listed = file.Host(h.Name); !f.listed {
@@ -284,6 +288,11 @@ func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 	if f.environment != "" {
 		return parseEnvironment(f.environment)
 	}
+	return f.ask(ctx, h)
+}
+
+// ask asks for the secret of h on the terminal.
+func (f *flags) ask(ctx context.Context, h hosts.Host) (knock.Secret, error) {
 	doubt, prompt := "", fmt.Sprintf("secret for %q: ", h.Name)
 	if f.near != "" {
 		doubt = fmt.Sprintf(" (did you mean %s?)", f.near)

@@ -122,6 +122,7 @@ type entryFlags struct {
 	address  string
 	window   time.Duration
 	ntp      []string
+	tags     []string
 	strict   bool
 	gap      time.Duration
 	guard    int
@@ -134,6 +135,7 @@ func (e *entryFlags) register(cmd *cobra.Command) {
 	p.StringVar(&e.address, "address", "", "the server's name or `address`, if it is not the entry's name")
 	p.DurationVar(&e.window, "window", knock.DefaultWindow, "how long each phase of the gate stays open")
 	p.StringSliceVar(&e.ntp, "ntp", nil, "`servers` to ask for this machine's clock")
+	p.StringSliceVar(&e.tags, "tags", nil, "`words` by which knock and probe take several servers: @web")
 	p.BoolVar(&e.strict, "strict", false, "the gate starts over on a wrong or repeated knock")
 	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, if the gate limits SYNs; 0 is the plan's")
 	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 means not known")
@@ -162,6 +164,11 @@ func (e *entryFlags) apply(cmd *cobra.Command, f *flags, h hosts.Host) (hosts.Ho
 	}
 	if given("ntp") {
 		h.NTP = e.ntp
+	}
+	if given("tags") {
+		if h.Tags = e.tags; hosts.CheckTags(e.tags) != nil {
+			return h, fmt.Errorf("--tags: %w", hosts.CheckTags(e.tags))
+		}
 	}
 	if given("strict") {
 		h.Strict = e.strict

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -9,10 +10,12 @@ import (
 	"golang.org/x/term"
 
 	"rapport/knock"
+	"rapport/knock/fleet"
 	"rapport/knock/report"
 )
 
 type knockOptions struct {
+	many
 	attempts int
 	gap      time.Duration // zero is the entry's gap, or else the plan's
 	explain  bool
@@ -20,7 +23,17 @@ type knockOptions struct {
 
 func newKnock(f *flags) *cobra.Command {
 	o := &knockOptions{}
-	cmd := f.hostCommand("knock HOST", "Send the handshake, then check whether SSH opened", o.run)
+	cmd := f.hostCommand("knock HOST|@TAG...", "Send the handshake, then check whether SSH opened", nil)
+	cmd.Args, cmd.RunE = o.hosts, func(cmd *cobra.Command, args []string) error {
+		if _, err := knock.Gaps(o.attempts, o.gap); err != nil {
+			return err
+		}
+		if host, ok := o.single(args); ok {
+			return o.run(cmd, f, host)
+		}
+		return o.runMany(cmd, f, args)
+	}
+	o.register(cmd)
 	p := cmd.Flags()
 	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most so many handshakes")
 	p.DurationVar(&o.gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
@@ -29,18 +42,12 @@ func newKnock(f *flags) *cobra.Command {
 }
 
 func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
-	if _, err := knock.Gaps(o.attempts, o.gap); err != nil {
-		return err
-	}
 	h, t, err := f.target(cmd, name)
 	if err != nil {
 		return err
 	}
 	options := f.options(cmd)
-	options.Gaps = t.Gaps(o.attempts)
-	if o.gap != 0 {
-		options.Gaps = knock.Target{Gap: o.gap}.Gaps(o.attempts)
-	}
+	options.Gaps = o.gaps(t)
 	if o.explain {
 		p := f.client().Plan(t, options)
 		return render(cmd, f.json, report.NewPlan(t.Host, p), func(w io.Writer, r report.Plan) { r.Print(w) })
@@ -64,8 +71,54 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}.do(cmd, f, h, &t)
 }
 
+// gaps returns the gaps of the attempts: those of --gap, or else the entry's.
+func (o *knockOptions) gaps(t knock.Target) []time.Duration {
+	if o.gap != 0 {
+		t.Gap = o.gap
+	}
+	return t.Gaps(o.attempts)
+}
+
+// runMany knocks on several addresses.
+func (o *knockOptions) runMany(cmd *cobra.Command, f *flags, args []string) error {
+	if o.explain {
+		return errors.New("--explain prints the plan of one HOST: name one")
+	}
+	all, err := o.choose(cmd, f, args)
+	if err != nil {
+		return err
+	}
+	all.Gaps = o.gaps
+	var tally fleet.Tally
+	show := printer[fleet.Knocked](cmd, f, &o.many)
+	all.Knock(cmd.Context(), o.servers, func(k fleet.Knocked) {
+		show(k)
+		tally.Add(k.Host, k.Opened, k.Err)
+	})
+	return conclude(cmd, f, &tally)
+}
+
 func newProbe(f *flags) *cobra.Command {
-	return f.hostCommand("probe HOST", "Check whether SSH answers, without knocking", runProbe)
+	m := &many{}
+	cmd := f.hostCommand("probe HOST|@TAG...", "Check whether SSH answers, without knocking", nil)
+	cmd.Args, cmd.RunE = m.hosts, func(cmd *cobra.Command, args []string) error {
+		if host, ok := m.single(args); ok {
+			return runProbe(cmd, f, host)
+		}
+		all, err := m.choose(cmd, f, args)
+		if err != nil {
+			return err
+		}
+		var tally fleet.Tally
+		show := printer[fleet.Probed](cmd, f, m)
+		all.Probe(cmd.Context(), m.servers, func(p fleet.Probed) {
+			show(p)
+			tally.Add(p.Host, p.SSH.State == knock.SSHOpen, p.Err)
+		})
+		return conclude(cmd, f, &tally)
+	}
+	m.register(cmd)
+	return cmd
 }
 
 func runProbe(cmd *cobra.Command, f *flags, name string) error {

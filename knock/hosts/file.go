@@ -145,6 +145,7 @@ type Entry struct {
 	Skew    float64      `json:"skew_s"`
 	Window  float64      `json:"window_s"`
 	NTP     []string     `json:"ntp"`
+	Tags    []string     `json:"tags"`
 	Strict  bool         `json:"strict"`
 	Gap     knock.Millis `json:"gap_ms"`
 	Guard   int          `json:"sweep_guard"`
@@ -171,7 +172,7 @@ func (f File) Entry(name string) (Entry, error) {
 
 func (h Host) entry() Entry {
 	return Entry{h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family, h.Skew.Seconds(), h.Window.Seconds(),
-		append([]string{}, h.NTP...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()}
+		append([]string{}, h.NTP...), append([]string{}, h.Tags...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()}
 }
 
 // Print writes the entry for a person, a line for each value.
@@ -193,6 +194,9 @@ func (e Entry) Print(w io.Writer) {
 	}
 	if len(e.NTP) > 0 {
 		row("ntp", strings.Join(e.NTP, ", "))
+	}
+	if len(e.Tags) > 0 {
+		row("tags", strings.Join(e.Tags, ", "))
 	}
 	row("secret", e.Secret)
 	_ = table.Flush() // a failed write is remembered by w

@@ -56,6 +56,7 @@ type Host struct {
 	Skew    time.Duration // the server's clock minus this machine's, as known
 	Window  time.Duration // 5s
 	NTP     []string      // servers to ask for this machine's clock
+	Tags    []string      // words by which a command takes several servers: @web
 
 	Strict     bool          // the gate starts over on a wrong or repeated knock
 	Gap        time.Duration // between knocks, where the gate limits SYNs; zero leaves it to the plan
@@ -107,7 +108,7 @@ func (h Host) Equal(o Host) bool {
 	return h.Name == o.Name && h.Lookup() == o.Lookup() && h.SSHPort == o.SSHPort &&
 		h.Range == o.Range && h.Family == o.Family && h.Skew == o.Skew && h.Window == o.Window &&
 		h.Strict == o.Strict && h.Gap == o.Gap && h.SweepGuard == o.SweepGuard &&
-		slices.Equal(h.NTP, o.NTP) && h.Secret.Equal(o.Secret)
+		slices.Equal(h.NTP, o.NTP) && slices.Equal(h.Tags, o.Tags) && h.Secret.Equal(o.Secret)
 }
 
 // AsTyped returns the host in an argument, which may be an address in brackets. It refuses

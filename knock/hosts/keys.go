@@ -83,6 +83,10 @@ func keys() []key {
 			}
 			return err
 		}, func(h Host) string { return tomlStrings(h.NTP) }},
+		{"tags", func(h *Host, v value) (err error) {
+			h.Tags, err = v.texts()
+			return cmp.Or(err, CheckTags(h.Tags))
+		}, func(h Host) string { return tomlStrings(h.Tags) }},
 		field("strict", func(h *Host) *bool { return &h.Strict }, value.boolean, strconv.FormatBool, false),
 		field("gap", func(h *Host) *time.Duration { return &h.Gap }, within(minGap, maxGap), tomlDuration, 0),
 		field("sweep_guard", func(h *Host) *int { return &h.SweepGuard }, func(v value) (int, error) {

@@ -13,6 +13,24 @@ import (
 	"golang.org/x/term"
 )
 
+// HasTerminal reports whether there is a terminal that Ask, or a secret_command, can
+// prompt on.
+func HasTerminal() bool {
+	tty, err := openTerminal()
+	if err == nil {
+		tty.Close()
+	}
+	return err == nil
+}
+
+func openTerminal() (*os.File, error) {
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CONIN$"
+	}
+	return os.OpenFile(name, os.O_RDWR, 0)
+}
+
 // Ask prompts for a secret, on the terminal without echo, whatever standard input is. It
 // returns [ErrNoTerminal] if there is none, or the cause of ctx's end.
 func Ask(ctx context.Context, prompt string) (string, error) {
@@ -26,11 +44,7 @@ func AskLine(ctx context.Context, prompt string) (string, error) {
 }
 
 func ask(ctx context.Context, prompt string, shown bool) (string, error) {
-	name := "/dev/tty"
-	if runtime.GOOS == "windows" {
-		name = "CONIN$"
-	}
-	tty, err := os.OpenFile(name, os.O_RDWR, 0)
+	tty, err := openTerminal()
 	if err != nil {
 		return "", ErrNoTerminal
 	}

@@ -51,17 +51,17 @@ func Knock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 		fmt.Fprintf(w, "ssh before: %s\n", r.Before.State)
 	}
 	if r.SSH.State != knock.SSHUnknown {
-		fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, banner(r.SSH))
+		fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, Banner(r.SSH))
 	}
 }
 
 // Probe prints what a probe of SSH at addr saw.
 func Probe(w io.Writer, r knock.ProbeReport, addr netip.AddrPort) {
-	fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, addr, r.SSH.State, banner(r.SSH))
+	fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, addr, r.SSH.State, Banner(r.SSH))
 }
 
-// banner returns what SSH said, and after how long.
-func banner(s knock.SSH) string {
+// Banner returns what SSH said, and after how long.
+func Banner(s knock.SSH) string {
 	switch {
 	case s.Banner != "":
 		return fmt.Sprintf(" after %s: %s", phrase.Millis(time.Duration(max(s.Read, s.Connect))), s.Banner)

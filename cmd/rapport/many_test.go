@@ -1,0 +1,79 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"rapport/knock/knocktest"
+)
+
+// On a terminal, commands that ask and prompts for secrets come one after the other: the
+// next question appears only when the one before is answered.
+func TestManySecretsAskOneAtATime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pass, config := filepath.Join(dir, "pass"), filepath.Join(dir, "hosts.toml")
+	knocktest.WriteFile(t, pass, "#!/bin/sh\n{ printf 'passphrase of %s: ' \"$1\"; read x; } </dev/tty >/dev/tty || exit 1\necho f00b4r\n", 0o700)
+	text := ""
+	for i := range 3 {
+		text += fmt.Sprintf("[hosts.asks%d]\naddress = \"127.0.0.1\"\nsecret_command = [%q, \"%[1]d\"]\n[hosts.none%[1]d]\naddress = \"127.0.0.1\"\n", i, pass)
+	}
+	knocktest.WriteFile(t, config, text, 0o600)
+	cmd := exec.Command(build(t), "knock", "--all", "--config", config, "--ssh-port", "1", "--attempts", "1")
+	cmd.Env = append(os.Environ(), "RAPPORT_SECRET=")
+	tty, err := pty.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	parts := make(chan string)
+	go func() {
+		defer close(parts)
+		for buf := make([]byte, 4096); ; {
+			n, err := tty.Read(buf)
+			if err != nil {
+				return
+			}
+			parts <- string(buf[:n])
+		}
+	}()
+	question := regexp.MustCompile(`passphrase of \d: |secret for "none\d": `)
+	seen, answered := "", 0
+	for end := time.After(time.Minute); ; {
+		quiet := time.After(300 * time.Millisecond) // in which a second question would come
+		select {
+		case part, more := <-parts:
+			if !more {
+				_ = cmd.Wait()
+				if answered != 6 || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(seen, "0 of 6 open") {
+					t.Errorf("%d answers, exit %d: %s", answered, cmd.ProcessState.ExitCode(), seen)
+				}
+				return
+			}
+			seen += part
+			continue
+		case <-quiet:
+		case <-end:
+			_ = cmd.Process.Kill()
+			t.Fatalf("it does not end: %s", seen)
+		}
+		switch open := len(question.FindAllString(seen, -1)) - answered; open {
+		case 0:
+		case 1:
+			answered++
+			_, _ = tty.WriteString("f00b4r\n")
+		default:
+			t.Fatalf("%d questions at once: %s", open, seen)
+		}
+	}
+}
