@@ -289,21 +289,12 @@ func (e *Evidence) Blocked() bool {
 	return g != nil && (e.Loopback() || g.rangeOnly() || g.TooSoon() || g.fromOther(e.Target.Addr.Addr()))
 }
 
-// Sources are this machine's addresses from which a handshake left, each once, the
-// one at SSH's port first.
-func Sources(h *knock.Report) (all []netip.Addr) {
-	add := func(a netip.Addr) {
-		if a.IsValid() && !a.IsUnspecified() && !slices.Contains(all, a) {
-			all = append(all, a)
-		}
+// Sources are those of [knock.Report.Sources], none for no handshake.
+func Sources(h *knock.Report) []netip.Addr {
+	if h == nil {
+		return nil
 	}
-	if h != nil {
-		add(h.From)
-		for _, k := range Knocks(h) {
-			add(k.From)
-		}
-	}
-	return all
+	return h.Sources()
 }
 
 // LastScan returns the scan of the address that was scanned last, nil for none.

@@ -40,10 +40,20 @@ func (c Clock) Now() time.Time {
 	return c()
 }
 
+// Source is the way out that packets take, where a machine has several; see package
+// source.
+type Source interface {
+	// Bind makes a socket that is about to connect to target leave by it.
+	Bind(fd int, target netip.Addr) error
+	// Local is this machine's address for target, where sockets bind as they connect.
+	Local(target netip.Addr) (netip.Addr, error)
+}
+
 // Client resolves, knocks and probes. The zero Client is ready to use.
 type Client struct {
 	Clock    Clock         // this machine's
 	Resolver *net.Resolver // nil is net.DefaultResolver
+	Source   Source        // of packets to servers, not to name servers; nil leaves it to the routes
 	// Log gets a debug record for each SYN and each answer (port, answer, rtt);
 	// never the secret. Nil logs nothing.
 	Log *slog.Logger

@@ -93,6 +93,7 @@ func (o outcome) rtt() Measure {
 // on the goroutine that calls the engine.
 type engine struct {
 	addr     netip.Addr
+	source   Source
 	log      *slog.Logger
 	record   func(outcome) // called for each outcome, after it was applied to its socket
 	poll     func()        // if not nil, called often while await waits
@@ -106,14 +107,14 @@ type engine struct {
 
 func (c *Client) newEngine(addr netip.Addr) *engine {
 	log := cmp.Or(c.Log, slog.New(slog.DiscardHandler))
-	return &engine{addr: addr, log: log.With("address", addr), start: time.Now(), outcomes: make(chan outcome, 64)}
+	return &engine{addr: addr, source: c.Source, log: log.With("address", addr), start: time.Now(), outcomes: make(chan outcome, 64)}
 }
 
 // send sends one SYN to the port of s. With drop the connection cannot be
 // completed, see dropSYNACK. The error is one of this machine.
 func (e *engine) send(s socket, drop bool) (*socket, error) {
 	var err error
-	if s.syn, err = sendSYN(netip.AddrPortFrom(e.addr, s.port), drop); err != nil {
+	if s.syn, err = sendSYN(netip.AddrPortFrom(e.addr, s.port), drop, e.source); err != nil {
 		return nil, err
 	}
 	e.left = e.left || s.left()
@@ -266,6 +267,8 @@ func sendError(what string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		hint = "a firewall on this machine forbids it"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		hint = "it is no address of this machine"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		hint = "too many files are open: raise ulimit -n"
 	}

@@ -46,6 +46,23 @@ func (r Report) RoundTrip() time.Duration {
 	return 0
 }
 
+// Sources are this machine's addresses from which the handshake left, each once, the one
+// at SSH's port first.
+func (r Report) Sources() (all []netip.Addr) {
+	add := func(a netip.Addr) {
+		if a.IsValid() && !a.IsUnspecified() && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	add(r.From)
+	for _, a := range r.Attempts {
+		for _, k := range a.Knocks {
+			add(k.From)
+		}
+	}
+	return all
+}
+
 // Summary says in one line what came of the handshake, and what to check where
 // SSH did not open.
 func (r Report) Summary() string {

@@ -30,9 +30,9 @@ type syn struct {
 
 // sendSYN starts to connect to addr, by system calls: net.Dialer does not tell when
 // the SYN has left, and their order is what counts. With drop, where the platform can,
-// the connection is not completed: the syn only notes whether a SYN-ACK came. An
-// error is one of this machine: no SYN has left.
-func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
+// the connection is not completed: the syn only notes whether a SYN-ACK came. It is
+// sent from source. An error is one of this machine: no SYN has left.
+func sendSYN(addr netip.AddrPort, drop bool, source Source) (*syn, error) {
 	domain, sockaddr, err := sockaddrOf(addr)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,12 @@ func sendSYN(addr netip.AddrPort, drop bool) (*syn, error) {
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		syscall.Close(fd)
 		return nil, os.NewSyscallError("setnonblock", err)
+	}
+	if source != nil {
+		if err := source.Bind(fd, addr.Addr()); err != nil {
+			syscall.Close(fd)
+			return nil, err
+		}
 	}
 	askForICMP(fd, domain)
 

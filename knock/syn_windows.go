@@ -33,12 +33,19 @@ type syn struct {
 // sendSYN starts to connect to addr. The standard dialer does not tell when the
 // SYN has left, so sendSYN waits a millisecond: more than the call takes, and no
 // more than the shortest gap. Windows cannot drop a SYN-ACK.
-func sendSYN(addr netip.AddrPort, _ bool) (*syn, error) {
+func sendSYN(addr netip.AddrPort, _ bool, source Source) (*syn, error) {
+	var d net.Dialer
+	if source != nil {
+		from, err := source.Local(addr.Addr())
+		if err != nil {
+			return nil, err
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &syn{sent: time.Now(), cancel: cancel, dialed: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(s.dialed)
-		var d net.Dialer
 		s.c, s.err = d.DialContext(ctx, "tcp", addr.String())
 	}()
 	time.Sleep(time.Millisecond)

@@ -18,6 +18,8 @@ import (
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/knock/phrase"
+	"rapport/knock/report"
+	"rapport/knock/source"
 )
 
 // flags are the options that all subcommands share.
@@ -28,6 +30,7 @@ type flags struct {
 	skew       time.Duration
 	only4      bool
 	only6      bool
+	source     string
 	timeout    time.Duration
 	json       bool
 	noColor    bool
@@ -53,6 +56,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.DurationVar(&f.skew, "skew", 0, "the server's clock minus this machine's, if known: 41m, -3h")
 	p.BoolVarP(&f.only4, "ipv4", "4", false, "use IPv4 only")
 	p.BoolVarP(&f.only6, "ipv6", "6", false, "use IPv6 only")
+	p.StringVar(&f.source, "source", "", "send knocks and SSH from this `address or interface` of this machine")
 	p.DurationVar(&f.timeout, "timeout", knock.DefaultTimeout, "give up after this time")
 	p.BoolVar(&f.json, "json", false, "print one JSON object")
 	p.BoolVar(&f.noColor, "no-color", false, "draw the screens without colour")
@@ -78,6 +82,16 @@ func (f *flags) Validate() error {
 	}
 	if _, err := knock.ParseRange(f.portRange); err != nil {
 		return fmt.Errorf("--range: %w", err)
+	}
+	if f.source == "" {
+		return nil
+	}
+	s, err := source.Parse(f.source)
+	switch family := s.Family(); {
+	case err != nil:
+		return fmt.Errorf("--source: %w", err)
+	case f.only4 && family == knock.Family6, f.only6 && family == knock.Family4:
+		return fmt.Errorf("--source %s is an IPv%s address: leave the flag for the other family out", s, family)
 	}
 	return nil
 }
@@ -162,6 +176,9 @@ func (f *flags) override(cmd *cobra.Command, h hosts.Host) (hosts.Host, error) {
 	case f.only6:
 		h.Family = knock.Family6
 	}
+	if s, _ := source.Parse(f.source); s.Family() != knock.FamilyAuto {
+		h.Family = s.Family()
+	}
 	if given("range") {
 		h.Range, _ = knock.ParseRange(f.portRange) // it is valid
 	}
@@ -190,7 +207,20 @@ func warnNarrow(w io.Writer, r knock.Range) {
 }
 
 // client returns a client of this machine.
-func (f *flags) client() *knock.Client { return &knock.Client{Clock: f.clock, Log: f.log} }
+func (f *flags) client() *knock.Client {
+	client := &knock.Client{Clock: f.clock, Log: f.log}
+	if s, err := source.Parse(f.source); err == nil { // Validate has said what is wrong
+		client.Source = s
+	}
+	return client
+}
+
+// warnRoute warns of knocks that left by another way than SSH.
+func warnRoute(cmd *cobra.Command, r knock.Report) {
+	if warning := report.RouteWarning(r); warning != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "rapport: warning: %s\n", warning)
+	}
+}
 
 // pin resolves h and pins t to the address found, within the timeout.
 func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.Client, error) {

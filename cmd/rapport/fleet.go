@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"rapport/knock"
 	"rapport/knock/fleet"
 	"rapport/knock/hosts"
+	"rapport/knock/source"
 )
 
 // many are the arguments of commands that take several hosts.
@@ -39,8 +42,9 @@ func (m *many) single(args []string) (host string, ok bool) {
 
 // choose finds the hosts that args mean and returns a fleet for them.
 func (m *many) choose(cmd *cobra.Command, f *flags, args []string) (*fleet.Fleet, error) {
-	if m.both && (f.only4 || f.only6) {
-		return nil, fmt.Errorf("--both-families takes IPv4 and IPv6: leave -4 and -6 out")
+	from, _ := source.Parse(f.source)
+	if m.both && (f.only4 || f.only6 || from.Family() != knock.FamilyAuto) {
+		return nil, errors.New("--both-families takes IPv4 and IPv6: leave -4, -6 and an address as --source out")
 	}
 	file, err := f.load()
 	if err != nil {

@@ -59,7 +59,9 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 			if !f.json && term.IsTerminal(int(os.Stderr.Fd())) {
 				progress = report.Progress(cmd.ErrOrStderr(), o.attempts)
 			}
-			return client.Knock(cmd.Context(), t, options, progress)
+			r, err := client.Knock(cmd.Context(), t, options, progress)
+			warnRoute(cmd, r)
+			return r, err
 		},
 		partial: true,
 		print: func(w io.Writer, r knock.Report) {
@@ -93,6 +95,7 @@ func (o *knockOptions) runMany(cmd *cobra.Command, f *flags, args []string) erro
 	show := printer[fleet.Knocked](cmd, f, &o.many)
 	all.Knock(cmd.Context(), o.servers, func(k fleet.Knocked) {
 		show(k)
+		warnRoute(cmd, k.Report)
 		tally.Add(k.Host, k.Opened, k.Err)
 	})
 	return conclude(cmd, f, &tally)

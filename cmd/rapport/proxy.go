@@ -56,6 +56,7 @@ func runProxy(cmd *cobra.Command, f *flags, host string, fdpass bool) error {
 	options := f.options(cmd)
 	options.KeepConn = true
 	r, err := client.Knock(cmd.Context(), t, options, nil)
+	warnRoute(cmd, r)
 	if err != nil {
 		return err
 	}

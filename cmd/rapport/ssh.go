@@ -99,7 +99,7 @@ func (f *flags) login(destination string) (user, host string, err error) {
 
 // proxyFlags are the flags that rapport proxy gets from this one; the port comes from ssh.
 func proxyFlags() []string {
-	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "timeout", "config", "verbose"}
+	return []string{"range", "secret-file", "skew", "ipv4", "ipv6", "source", "timeout", "config", "verbose"}
 }
 
 // givenFlags returns the values of those flags of rapport proxy that were given to cmd.

@@ -51,7 +51,7 @@ func watchArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return errors.New("watch takes no HOST; run it on the server")
 	}
-	for _, name := range []string{"range", "ssh-port", "secret-file", "skew", "ipv4", "ipv6", "timeout"} {
+	for _, name := range []string{"range", "ssh-port", "secret-file", "skew", "ipv4", "ipv6", "source", "timeout"} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("watch takes no --%s: it finds the gate in this machine's rules", name)
 		}

@@ -60,6 +60,16 @@ func Probe(w io.Writer, r knock.ProbeReport, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s\nssh: %s%s\n", r.Host, addr, r.SSH.State, Banner(r.SSH))
 }
 
+// RouteWarning says that the knocks left from another address than SSH, so that the gate
+// opens for one and SSH is asked for from the other; empty if they did not.
+func RouteWarning(r knock.Report) string {
+	sources := r.Sources()
+	if len(sources) < 2 {
+		return ""
+	}
+	return fmt.Sprintf("the route to %s changed: SSH left from %s, knocks from %s; --source %s keeps them together", r.Address, sources[0], sources[1], sources[1])
+}
+
 // Banner returns what SSH said, and after how long.
 func Banner(s knock.SSH) string {
 	switch {
