@@ -2,35 +2,54 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
 
-// version returns the module's version and revision, as recorded by the Go tool.
-func version() string {
-	v, revision, dirty := "development", "", ""
+// versionReport says what the program was built from, as recorded by the Go tool.
+type versionReport struct {
+	Schema   int    `json:"schema"`
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Date     string `json:"commit_date,omitempty"`
+	Go       string `json:"go"`
+	Modified bool   `json:"modified"` // after that revision
+}
+
+func version() versionReport {
+	r := versionReport{Schema: 1, Version: "development", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return v
+		return r
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v = info.Main.Version
+		r.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = " " + s.Value[:min(12, len(s.Value))]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = " with changes"
+		switch s.Key {
+		case "vcs.revision":
+			r.Revision = s.Value
+		case "vcs.time":
+			r.Date = s.Value
+		case "vcs.modified":
+			r.Modified = s.Value == "true"
 		}
 	}
-	return v + revision + dirty + " " + info.GoVersion
+	return r
 }
 
 func printVersion(cmd *cobra.Command) error {
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "rapport %s\n", version())
-	return err
+	asJSON, _ := cmd.Flags().GetBool("json")
+	return render(cmd, asJSON, version(), func(w io.Writer, r versionReport) {
+		text := "rapport " + r.Version // ends in +dirty after changes
+		if r.Revision != "" {
+			text += fmt.Sprintf(" (%.12s of %s)", r.Revision, r.Date)
+		}
+		fmt.Fprintln(w, text, r.Go)
+	})
 }
 
 func newVersion() *cobra.Command {
