@@ -2,6 +2,7 @@ package diag_test
 
 import (
 	"flag"
+	"os"
 	"testing"
 	"time"
 
@@ -22,7 +23,11 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.fuzz").Value.String() == "" && !given {
 		_ = flag.Set("test.parallel", "16")
 	}
-	knocktest.Main(m)
+	code := knocktest.Run(m)
+	if programFolder != "" {
+		os.RemoveAll(programFolder)
+	}
+	os.Exit(code)
 }
 
 // morning is the time by this machine's clock in these tests, far from an hour

@@ -366,26 +366,7 @@ func (f fault) run(t *testing.T) result {
 		if f.heal != nil {
 			f.heal(t, s)
 		}
-		f.applyFix(t, s, client, r.Verdict.Change.Apply(p.host), secret)
+		f.applyFix(t, s, &p, r.Verdict.Change)
 	}
 	return result{fault: f, code: r.Verdict.Code, likelihood: r.Causes[0].Likelihood, took: took, probable: probable, connections: connections}
-}
-
-// applyFix knocks with the change of the verdict.
-func (f fault) applyFix(t *testing.T, s *knocktest.Server, client *knock.Client, h hosts.Host, secret knock.Secret) {
-	target := h.Target()
-	target.Secret = secret
-	addr, err := client.Resolve(t.Context(), h.Lookup(), h.Family)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target.Addr = netip.AddrPortFrom(addr, uint16(h.SSHPort))
-	if !s.ForgetPhases() { // what the diagnosis opened must not count
-		time.Sleep(s.Window + time.Second)
-	}
-	r, err := client.Knock(t.Context(), target, knock.Options{}, nil)
-	reached := r.Opened || r.SSH.State.Connected() || f.server.NoSSHD && r.SSH.State == knock.SSHRefused
-	if err != nil || !reached {
-		t.Errorf("with the fix applied: %v %+v", err, r)
-	}
 }

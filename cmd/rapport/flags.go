@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -252,27 +251,14 @@ func (f *flags) options(cmd *cobra.Command) (o knock.Options) {
 	return o
 }
 
-// changeCommand returns the command that applies a change: to the hosts file, or for
-// a server that is not in it, to the flags of a knock. It is empty for no change.
+// changeCommand returns the command that applies a change.
 func (f *flags) changeCommand(cmd *cobra.Command, name string, c hosts.Change) string {
-	if c.IsZero() {
-		return ""
-	}
-	words, repeat := []string{"rapport", "hosts", "edit"}, map[string]bool{"config": true}
-	if !f.listed {
-		words = []string{"rapport", "knock"}
-		repeat = map[string]bool{"config": true, "secret-file": true, "range": !c.Range.IsValid(), "ssh-port": c.SSHPort == 0, "skew": c.Skew == nil, "ipv4": c.Family == "", "ipv6": c.Family == ""}
-	}
-	words = slices.Concat(words, []string{phrase.ShellWord(name)}, c.Flags())
-	cmd.Flags().Visit(func(given *pflag.Flag) {
-		if !repeat[given.Name] {
-			return
-		}
-		if words = append(words, "--"+given.Name); given.Value.Type() != "bool" {
-			words = append(words, phrase.ShellWord(given.Value.String()))
-		}
+	var given []hosts.Flag
+	cmd.Flags().Visit(func(p *pflag.Flag) {
+		g := hosts.Flag{Name: p.Name, Value: p.Value.String(), Alone: p.Value.Type() == "bool"}
+		given = append(given, g)
 	})
-	return strings.Join(words, " ")
+	return c.Command(name, f.listed, given)
 }
 
 func (f *flags) completeHosts(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

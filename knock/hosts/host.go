@@ -185,6 +185,36 @@ func (c Change) Flags() []string {
 	return flags
 }
 
+// Flag is one that a command was given; Alone has no value.
+type Flag struct {
+	Name, Value string
+	Alone       bool
+}
+
+// Command returns what a shell is given to apply the change: to the hosts file, or for a
+// server that is not listed in it, to the flags of a knock. It repeats those of the flags
+// given that it needs, and is empty for no change.
+func (c Change) Command(name string, listed bool, given []Flag) string {
+	if c.IsZero() {
+		return ""
+	}
+	words, repeat := []string{"rapport", "hosts", "edit"}, map[string]bool{"config": true}
+	if !listed {
+		words = []string{"rapport", "knock"}
+		repeat = map[string]bool{"config": true, "secret-file": true, "range": !c.Range.IsValid(), "ssh-port": c.SSHPort == 0, "skew": c.Skew == nil, "ipv4": c.Family == "", "ipv6": c.Family == ""}
+	}
+	words = slices.Concat(words, []string{phrase.ShellWord(name)}, c.Flags())
+	for _, f := range given {
+		if !repeat[f.Name] {
+			continue
+		}
+		if words = append(words, "--"+f.Name); !f.Alone {
+			words = append(words, phrase.ShellWord(f.Value))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // describe returns the changed fields, in words and as flags.
 func (c Change) describe() (words, flags []string) {
 	add := func(word, flag, value string) {
