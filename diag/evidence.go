@@ -57,6 +57,8 @@ type Evidence struct {
 	PlayedHere, Played *trace.Trace
 
 	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
+
+	hidden bool // no sentence names a knock port
 }
 
 // OtherTarget is the server over the other IP family.

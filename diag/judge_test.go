@@ -11,6 +11,8 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
+	"rapport/knock/netfilter/machine"
 	"rapport/knock/solve"
 )
 
@@ -177,5 +179,22 @@ func TestTextHidesWhatServersSaid(t *testing.T) {
 	}
 	if full := r.Text(true); !strings.Contains(full, "Not allowed") || !strings.Contains(full, "10001") {
 		t.Errorf("full:\n%s", full)
+	}
+}
+
+// A rule that decides about a knock is named by its place where ports are hidden.
+func TestTextHidesPorts(t *testing.T) {
+	h := shut(knock.Silent)
+	h.SSH.State = knock.SSHFiltered
+	drop := &trace.Hit{Chain: "INPUT", Line: 3, Text: "-A INPUT -p tcp --dport 10247 -j DROP"}
+	r := judged(Evidence{Now: noon, Handshake: h, Target: knock.Target{Addr: netip.MustParseAddrPort("192.0.2.9:22")}, Rules: solved(gate.Gate{}, nil),
+		Played: &trace.Trace{Packets: []trace.Played{{Proto: "tcp", Port: 10247, Verdict: machine.Drop, Decided: drop}, {Proto: "tcp", Port: 22}}}})
+	if s := r.Summary(); !strings.Contains(s, "10247") {
+		t.Errorf("in full: %s", s)
+	}
+	for _, s := range []string{r.WithoutPorts().Summary(), r.Text(false)} {
+		if strings.Contains(s, "10247") || !strings.Contains(s, "knock 1 in chain INPUT, line 3") {
+			t.Errorf("hidden: %s", s)
+		}
 	}
 }

@@ -122,7 +122,7 @@ type Cause struct {
 // full is set.
 func (r Report) Text(full bool) string {
 	if !full {
-		r = r.withoutBanners()
+		r = r.withoutBanners().WithoutPorts()
 	}
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }

@@ -74,6 +74,14 @@ func changeOf(c hosts.Change) *changeJSON {
 	return j
 }
 
+// WithoutPorts returns the report for a screen that others see, or a text that is
+// passed on: its sentences name no knock port, and its handshakes are left to who
+// draws their ports one by one.
+func (r Report) WithoutPorts() Report {
+	r.Evidence.hidden = true
+	return r
+}
+
 // leftOut stands for what a server said, in a report that may be passed on.
 const leftOut = "left out"
 

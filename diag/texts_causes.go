@@ -194,7 +194,7 @@ func bannedText(e *Evidence) Text {
 	switch {
 	case e.shutOut():
 		t.Summary = "the server's rules open the gate to others, and not to this address: it is banned"
-		t.Why = append(t.Why, "the rules decide: "+decided(e.PlayedHere))
+		t.Why = append(t.Why, "the rules decide: "+e.decided(e.PlayedHere))
 	case len(e.Silenced) > 0:
 		t.Why = append(t.Why, strings.Join(e.Silenced, ", ")+" answered at first, and not any more")
 	case e.fellSilent() && e.After.State != knock.SSHUnknown:
@@ -216,9 +216,15 @@ func addressesText(e *Evidence) Text {
 }
 
 // decided names the last packet that rules did not let through, and the rule.
-func decided(t *trace.Trace) string {
-	for _, p := range slices.Backward(t.Packets) {
-		if p.Decided != nil {
+func (e *Evidence) decided(t *trace.Trace) string {
+	for i, p := range slices.Backward(t.Packets) {
+		switch {
+		case p.Decided == nil:
+		case e.hidden && i < len(t.Packets)-1:
+			return fmt.Sprintf("%s knock %d in chain %s, line %d", p.Verdict, i+1, p.Decided.Chain, p.Decided.Line)
+		case e.hidden:
+			return fmt.Sprintf("%s SSH in chain %s, line %d", p.Verdict, p.Decided.Chain, p.Decided.Line)
+		default:
 			return fmt.Sprintf("%s %s/%d by %s", p.Verdict, p.Proto, p.Port, p.Decided.Text)
 		}
 	}

@@ -107,16 +107,20 @@ func (e *Evidence) missing() (all []string) {
 func rulesProblemText(e *Evidence) Text {
 	t := Text{Why: append(e.missingEvidence(), "the server's rules show it")}
 	if e.Played != nil && !e.Played.Opened {
-		t.Summary, t.Fix = "by the server's rules the handshake opens nothing: "+decided(e.Played), "on the server: move the gate's rules before that one; rapport trace plays it"
+		t.Summary, t.Fix = "by the server's rules the handshake opens nothing: "+e.decided(e.Played), "on the server: move the gate's rules before that one; rapport trace plays it"
 	}
 	if e.orderDiffers() {
 		t.Summary, t.Fix = "the server's rules have this client's ports in another order", "on the server: put the phases in the order in which the ports are computed"
 	}
 	for i, p := range e.rulesProblems() {
-		if i == 0 {
-			t.Summary, t.Fix = p.Summary, p.Fix
+		summary := p.Summary
+		if e.hidden {
+			summary = p.WithoutPorts()
 		}
-		t.Why = append(t.Why, p.Summary)
+		if i == 0 {
+			t.Summary, t.Fix = summary, p.Fix
+		}
+		t.Why = append(t.Why, summary)
 	}
 	return t
 }

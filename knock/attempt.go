@@ -48,7 +48,7 @@ func (h *handshake) sendResets(ctx context.Context, attempt int, resets []Planne
 		}
 		s, err := h.engine.send(socket{port: r.Port, attempt: attempt}, true)
 		if err != nil {
-			return sendError(fmt.Sprintf("SYN to port %d", r.Port), err)
+			return sendError("a SYN to a wrong port", err)
 		}
 		s.close()
 		h.report.Attempts[attempt].Resets++
@@ -62,7 +62,7 @@ func (h *handshake) knock(attempt int, k PlannedKnock, fifth bool) error {
 	n := len(a.Knocks)
 	s, err := h.engine.send(socket{port: k.Port, attempt: attempt, index: n}, false)
 	if err != nil {
-		return sendError(fmt.Sprintf("knock %d to port %d", n+1, k.Port), err)
+		return sendError(fmt.Sprintf("knock %d", n+1), err)
 	}
 	r := SentKnock{Port: k.Port, Sent: Millis(s.sent.Sub(h.engine.start)), Copy: k.Copy, From: s.from}
 	if k.Hour != h.report.Hour {

@@ -147,9 +147,9 @@ func firstBreak(moves []move) string {
 		switch {
 		case m.from == want:
 		case m.from == "":
-			return fmt.Sprintf("the rule for phase %d, port %s, checks no list", i+1, portText(m.knock.port))
+			return fmt.Sprintf("the rule for phase %d checks no list", i+1)
 		default:
-			return fmt.Sprintf("the rule for phase %d, port %s, checks the list %s", i+1, portText(m.knock.port), machine.ShortName(m.from))
+			return fmt.Sprintf("the rule for phase %d checks the list %s", i+1, machine.ShortName(m.from))
 		}
 	}
 	return "the accept rule checks another list than the last phase fills"

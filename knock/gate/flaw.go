@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
@@ -29,7 +30,7 @@ func (f Findings) checkText() (all []Problem) {
 		if more := len(slices.DeleteFunc(slices.Clone(f.flaws), func(flaw netfilter.Flaw) bool { return !of(flaw) })) - 1; more > 0 {
 			summary += fmt.Sprintf("; and %d more such lines", more)
 		}
-		all = append(all, Problem{p.code, p.severity, summary, p.fix})
+		all = append(all, newProblem(p.code, p.severity, summary, p.fix))
 	}
 	return all
 }
@@ -41,16 +42,18 @@ func lost(r machine.Result, k knockAt) Problem {
 			continue
 		}
 		if h.Rule.Redirect != nil {
-			return Problem{"knocks-redirected", SeverityError, fmt.Sprintf("knocks to port %d are redirected in line %d before they come to the gate", k.port, h.Rule.Line), "leave the ports of the knocks out of that rule"}
+			return newProblem("knocks-redirected", SeverityError, "", "leave the ports of the knocks out of that rule").
+				naming("knocks to port %s are redirected in line "+strconv.Itoa(h.Rule.Line)+" before they come to the gate", k.port)
 		}
 		if slices.ContainsFunc(h.Rule.Parts, func(p machine.Part) bool { _, is := p.(machine.Notrack); return is }) {
-			return Problem{"knocks-untracked", SeverityError, fmt.Sprintf("knocks to port %d are not tracked, by the rule in line %d, and the gate asks for new connections", k.port, h.Rule.Line),
-				"leave the ports of the knocks out of that rule, or let the gate ask for SYNs in place of the state NEW"}
+			return newProblem("knocks-untracked", SeverityError, "", "leave the ports of the knocks out of that rule, or let the gate ask for SYNs in place of the state NEW").
+				naming("knocks to port %s are not tracked, by the rule in line "+strconv.Itoa(h.Rule.Line)+", and the gate asks for new connections", k.port)
 		}
 	}
 	what, code := "dropped", "gate-after-drop"
 	if r.Verdict == machine.Accept {
 		what, code = "accepted", "gate-after-accept"
 	}
-	return Problem{code, SeverityError, fmt.Sprintf("knocks to port %d are %s before they come to the gate", k.port, what), "move the jump to the gate to the front, behind the rule that accepts established connections"}
+	return newProblem(code, SeverityError, "", "move the jump to the gate to the front, behind the rule that accepts established connections").
+		naming("knocks to port %s are "+what+" before they come to the gate", k.port)
 }

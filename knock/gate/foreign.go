@@ -25,7 +25,7 @@ func (n noGate) problem() Problem {
 	if n.summary == "" {
 		n = noGate{"these rules hold no gate", "set the gate up on the server; rapport rules HOST prints a script for it"}
 	}
-	return Problem{"no-gate", SeverityError, n.summary, n.fix}
+	return newProblem("no-gate", SeverityError, n.summary, n.fix)
 }
 
 const ownClient = "use the client that belongs to it: rapport knocks at gates made of netfilter rules alone, with five SYNs"

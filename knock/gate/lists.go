@@ -37,13 +37,13 @@ func (g Gate) checkSets() (all []Problem) {
 		switch {
 		case set == nil || set.Size == 0:
 		case g.isFull(i):
-			all = append(all, Problem{"set-full", SeverityError, fmt.Sprintf("the set %s is full of addresses that stay: a knock is not recorded", g.Lists[i]), "remove them, and give the sets a size of 65535"})
+			all = append(all, newProblem("set-full", SeverityError, fmt.Sprintf("the set %s is full of addresses that stay: a knock is not recorded", g.Lists[i]), "remove them, and give the sets a size of 65535"))
 		case len(set.Elements) >= set.Size:
-			all = append(all, Problem{"set-full", SeverityWarning, fmt.Sprintf("the set %s was full when it was listed: until its addresses expire no other knock is recorded", g.Lists[i]), "give the sets a size of 65535"})
+			all = append(all, newProblem("set-full", SeverityWarning, fmt.Sprintf("the set %s was full when it was listed: until its addresses expire no other knock is recorded", g.Lists[i]), "give the sets a size of 65535"))
 		}
 	}
 	if n := g.usedUp(); n > 0 {
-		all = append(all, Problem{"guard-full", SeverityWarning, fmt.Sprintf("the replay guard is used up: until the hour ends it opens to %s and no other", phrase.Plural(n, "address")), "raise it: rapport rules HOST --replay-guard=N"})
+		all = append(all, newProblem("guard-full", SeverityWarning, fmt.Sprintf("the replay guard is used up: until the hour ends it opens to %s and no other", phrase.Plural(n, "address")), "raise it: rapport rules HOST --replay-guard=N"))
 	}
 	return all
 }

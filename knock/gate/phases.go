@@ -119,7 +119,7 @@ func (g Gate) shadowed() string {
 				return h.Rule != nil && h.Outcome == machine.Yes && h.Rule.Chain() == r.Chain() && memory.Leads(h.Rule, remembers) && slices.Contains(h.Rule.Ports(), port)
 			}
 			if i := slices.IndexFunc(trace, before); i >= 0 && !slices.ContainsFunc(trace, met) {
-				return fmt.Sprintf("port %s occurs twice, and the rule in line %d takes all its SYNs: they never come to the rule in line %d", portText(port), trace[i].Rule.Line, r.Line)
+				return fmt.Sprintf("a port occurs twice, and the rule in line %d takes all its SYNs: they never come to the rule in line %d", trace[i].Rule.Line, r.Line)
 			}
 		}
 	}
@@ -137,8 +137,8 @@ func (g Gate) checkNeighbours() (all []Problem) {
 			bits++
 		}
 		if own := g.client.src.BitLen() - bits; bits > 0 && (g.Family == knock.Family4 || own < 64) { // an IPv6 client has a /64
-			return append(all, Problem{"shared-phase", SeverityWarning, fmt.Sprintf("all addresses of a /%d share phase %d: a knock of one of them counts for the others", own, i+1),
-				"leave --mask out of the rules of the phases, or give --mask 255.255.255.255; in nft take the whole address"})
+			return append(all, newProblem("shared-phase", SeverityWarning, fmt.Sprintf("all addresses of a /%d share phase %d: a knock of one of them counts for the others", own, i+1),
+				"leave --mask out of the rules of the phases, or give --mask 255.255.255.255; in nft take the whole address"))
 		}
 	}
 	return nil

@@ -55,8 +55,8 @@ func TestWhatBlocksThePhases(t *testing.T) {
 		{"a phase asks for two hits", edit(save, phase1, "--seconds 5 --hitcount 2 --name PK_PHASE1"), "phases-out-of-order", nil, "the rule in line 28 asks for 2 hits of the list PK_PHASE1"},
 		{"the accept rule asks for three", edit(save, "--seconds 5 --name PK_PHASE5", "--seconds 5 --hitcount 3 --name PK_PHASE5"), "phases-out-of-order", nil, "the rule in line 14 asks for 3 hits of the list PK_PHASE5"},
 		{"a port twice in a row", edit(save, "10363", "10247"), "repeated-ports", []uint16{10247, 10247, 10357, 10858, 10938}, "occurs twice"},
-		{"and the first rule takes it", edit(save, "10363", "10247", jumps, goes), "phases-out-of-order", nil, "port 10247 occurs twice, and the rule in line 27 takes all its SYNs: they never come to the rule in line 28"},
-		{"the last port is the first", edit(save, "10938", "10247", jumps, goes), "phases-out-of-order", nil, "port 10247 occurs twice, and the rule in line 27 takes all its SYNs: they never come to the rule in line 31"},
+		{"and the first rule takes it", edit(save, "10363", "10247", jumps, goes), "phases-out-of-order", nil, "a port occurs twice, and the rule in line 27 takes all its SYNs: they never come to the rule in line 28"},
+		{"the last port is the first", edit(save, "10938", "10247", jumps, goes), "phases-out-of-order", nil, "a port occurs twice, and the rule in line 27 takes all its SYNs: they never come to the rule in line 31"},
 		{"a set has no room", full, "set-full", articlePorts, "the set phase1_4 is full"},
 		{"a set had no room", edit(nft, "set phase1_4 {", "set phase1_4 {\n\t\telements = { 192.0.2.1 timeout 5s expires 4s, 192.0.2.2 timeout 5s expires 1s }", "size 65535", "size 2"), "set-full", articlePorts, "the set phase1_4 was full when it was listed"},
 		{"a replay guard is used up", rules(t, "../guard-used.nft"), "guard-full", []uint16{10449, 10399, 10309, 10405, 10584}, "it opens to 1 address and no other"},
@@ -162,7 +162,7 @@ func TestAShortcutDoesNotHideTheGate(t *testing.T) {
 	save := rules(t, "article.save")
 	for rule, want := range map[string]string{
 		"--dport 80 -m recent --set --name PK_PHASE5 --rsource":                          "behind 1 knock, the first to port 80, by the rule in line ",
-		"--dport 22 -m recent --rcheck --seconds 5 --name PK_PHASE2 --rsource -j ACCEPT": "behind 2 knocks, the first to port 10247, by the rule in line 13,",
+		"--dport 22 -m recent --rcheck --seconds 5 --name PK_PHASE2 --rsource -j ACCEPT": "behind 2 knocks, the first that of phase 1, by the rule in line 13,",
 	} {
 		f := readRules(t, strings.Replace(save, "-A INPUT -j portknocking\n", "-A INPUT -p tcp -m tcp "+rule+"\n-A INPUT -j portknocking\n", 1))
 		problems := f.Problems(gate.Facts{SSHPort: 22})

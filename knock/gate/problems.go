@@ -29,7 +29,23 @@ type Problem struct {
 	Severity Severity `json:"severity"`
 	Summary  string   `json:"summary"`
 	Fix      string   `json:"fix"`
+
+	hidden string // Summary without the port that it names; empty if it names none
 }
+
+func newProblem(code string, s Severity, summary, fix string) Problem {
+	return Problem{Code: code, Severity: s, Summary: summary, Fix: fix}
+}
+
+// naming returns the problem with a summary that names the port of a knock: format has
+// it as %s.
+func (p Problem) naming(format string, port int) Problem {
+	p.Summary, p.hidden = fmt.Sprintf(format, portText(port)), fmt.Sprintf(format, "*****")
+	return p
+}
+
+// WithoutPorts is Summary with stars for the port of a knock.
+func (p Problem) WithoutPorts() string { return cmp.Or(p.hidden, p.Summary) }
 
 // Facts is what the caller knows besides the rules. Fields that are zero are not
 // known.
@@ -95,7 +111,7 @@ func (f Findings) Problems(k Facts) []Problem {
 // checkPhases judges the phases and the accept rule.
 func (g Gate) checkPhases(k Facts) (all []Problem) {
 	add := func(code string, s Severity, summary, fix string) {
-		all = append(all, Problem{code, s, summary, fix})
+		all = append(all, newProblem(code, s, summary, fix))
 	}
 	why, fix := g.blocked()
 	switch {
@@ -153,18 +169,18 @@ func emptySecret(m solve.Candidate) Problem {
 	if strings.HasPrefix(string(m.Variant), "blank") {
 		secret = "a secret of spaces makes"
 	}
-	return Problem{"empty-secret", SeverityError, fmt.Sprintf("%s these ports, in range %v at hour %v: anybody can compute them", secret, m.Range, m.Hour),
-		"write a secret into the first line of the secret's file on the server, and refresh the rules"}
+	return newProblem("empty-secret", SeverityError, fmt.Sprintf("%s these ports, in range %v at hour %v: anybody can compute them", secret, m.Range, m.Hour),
+		"write a secret into the first line of the secret's file on the server, and refresh the rules")
 }
 
 // checkPackets judges which packets count as knocks.
 func (g Gate) checkPackets() (all []Problem) {
 	if g.Strict {
-		all = append(all, Problem{"strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
-			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"})
+		all = append(all, newProblem("strict-gate", SeverityInfo, "a wrong or a repeated knock makes a client start over: it is to send one hour's knocks in order, each once",
+			"set strict = true in the hosts entry; a sweep guard in place of it forgives a client that repeats a knock"))
 	}
 	if g.client != nil && g.opens && g.client.src != newClient(g.rules, g.Family).src {
-		all = append(all, Problem{"some-sources", SeverityWarning, fmt.Sprintf("the gate opens to clients from some addresses only, such as %v", g.client.src), "nothing, if that is meant; else look for rules with -s, or saddr in nft"})
+		all = append(all, newProblem("some-sources", SeverityWarning, fmt.Sprintf("the gate opens to clients from some addresses only, such as %v", g.client.src), "nothing, if that is meant; else look for rules with -s, or saddr in nft"))
 	}
 	if g.client == nil || g.knocks[0].udp || g.client.entry != nil && !g.partial() {
 		return all
@@ -174,8 +190,8 @@ func (g Gate) checkPackets() (all []Problem) {
 	p := c.packet(g.knocks[0])
 	p.Flags = machine.ACK
 	if r := c.machine().Deliver(p, gap); changes(r, g.steps[0].List) {
-		all = append(all, Problem{"knocks-not-syn", SeverityInfo, fmt.Sprintf("a bare ACK to port %s counts as a knock too: to conntrack it is new", portText(g.knocks[0].port)),
-			"ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn"})
+		all = append(all, newProblem("knocks-not-syn", SeverityInfo, "", "ask for a SYN: add --syn to the rules of the phases, in nft tcp flags & (fin|syn|rst|ack) == syn").
+			naming("a bare ACK to port %s counts as a knock too: to conntrack it is new", g.knocks[0].port))
 	}
 	return all
 }
@@ -200,8 +216,8 @@ func (f Findings) checkTwoGates() (all []Problem) {
 			if a.Family != b.Family || a.SSHPort != 0 && b.SSHPort != 0 && !slices.ContainsFunc(a.AcceptPorts, func(p int) bool { return slices.Contains(b.AcceptPorts, p) }) {
 				continue
 			}
-			p := Problem{"two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
-				"keep one: run the remove of the other one's script, or remove its rules"}
+			p := newProblem("two-gates", SeverityError, fmt.Sprintf("two gates with different ports are loaded, one of iptables (chain %s) and one of nft (chain %s): a handshake passes one of them, and nobody gets in", a.Chain, b.Chain),
+				"keep one: run the remove of the other one's script, or remove its rules")
 			if slices.ContainsFunc(a.Sequences(), func(s [knock.Knocks]uint16) bool { return slices.Contains(b.Sequences(), s) }) {
 				p.Severity = SeverityWarning
 				p.Summary = fmt.Sprintf("two gates with the same ports are loaded, one of iptables (chain %s) and one of nft (chain %s): once one of them is not refreshed, nobody gets in", a.Chain, b.Chain)
@@ -219,14 +235,14 @@ func (f Findings) checkTwoGates() (all []Problem) {
 func (f Findings) checkFamilies() (all []Problem) {
 	if len(f.Gates) == 2 {
 		if a, b := f.Gates[0], f.Gates[1]; a.opens && b.opens && len(a.Ports) == len(b.Ports) && !slices.Equal(a.Ports, b.Ports) {
-			all = append(all, Problem{"families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"})
+			all = append(all, newProblem("families-differ", SeverityError, "IPv4 and IPv6 have different ports: one of them was not refreshed", "refresh both in the same run"))
 		}
 		// Only scripts count: iptables-save always prints a mask.
 		if i := slices.IndexFunc(f.cut, func(l string) bool {
 			return slices.Contains(f.Gates[0].Lists, l) && slices.Contains(f.Gates[1].Lists, l)
 		}); i >= 0 {
-			all = append(all, Problem{"shared-lists", SeverityWarning, fmt.Sprintf("IPv6 uses the list %s, which a rule with a mask of IPv4 makes: its addresses are cut to /32 there, and all of a /32 open together", f.cut[i]),
-				"give IPv6 lists of its own, as the script of rapport rules does, or leave --mask out"})
+			all = append(all, newProblem("shared-lists", SeverityWarning, fmt.Sprintf("IPv6 uses the list %s, which a rule with a mask of IPv4 makes: its addresses are cut to /32 there, and all of a /32 open together", f.cut[i]),
+				"give IPv6 lists of its own, as the script of rapport rules does, or leave --mask out"))
 		}
 		return all
 	}
@@ -238,8 +254,8 @@ func (f Findings) checkFamilies() (all []Problem) {
 	v6 := other == knock.Family6
 	shown := f.Printed != nil || f.rules.Shown(v6)
 	if v6 && f.Kind == FromIPTables && !f.local && !shown {
-		return append(all, Problem{"v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
-			"give what ip6tables-save prints too, behind the rest"})
+		return append(all, newProblem("v6-not-given", SeverityInfo, "this text has no rules for IPv6: if there are none on the server, IPv6 is open to all",
+			"give what ip6tables-save prints too, behind the rest"))
 	}
 	ssh := cmp.Or(g.SSHPort, sshPort)
 	if f.Kind == FromScript || !shown {
@@ -249,8 +265,8 @@ func (f Findings) checkFamilies() (all []Problem) {
 	if !c.connect(c.machine(), ssh).Opens() {
 		return all // closed to everybody
 	}
-	return append(all, Problem{code, SeverityError, fmt.Sprintf("%s has no gate and accepts everybody at port %d: no knock is needed there if sshd listens", name, ssh),
-		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)})
+	return append(all, newProblem(code, SeverityError, fmt.Sprintf("%s has no gate and accepts everybody at port %d: no knock is needed there if sshd listens", name, ssh),
+		fmt.Sprintf("set the gate up for %s too, or drop new connections to port %d there", name, ssh)))
 }
 
 // checkRefresh judges how the rules are refreshed, and the sizes of their sets.
@@ -259,26 +275,26 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 		all = append(all, candidateProblems(*k.Candidate, k.Perhaps)...)
 	}
 	if len(f.cleared) > 0 {
-		all = append(all, Problem{"flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
-			"replace the rules in one step with iptables-restore --noflush, and let the lists run out by themselves"})
+		all = append(all, newProblem("flush-refresh", SeverityWarning, fmt.Sprintf("the refresh empties the %s: a handshake under way at that moment is lost", strings.Join(f.cleared, ", the ")),
+			"replace the rules in one step with iptables-restore --noflush, and let the lists run out by themselves"))
 	}
 	if f.Printed != nil {
-		return append(all, Problem{"script-only", SeverityInfo, "this is the script, which computes the ports itself: what is loaded does not show in it",
-			"give what " + f.Printed.Dump() + " on the server"})
+		return append(all, newProblem("script-only", SeverityInfo, "this is the script, which computes the ports itself: what is loaded does not show in it",
+			"give what "+f.Printed.Dump()+" on the server"))
 	}
 	if f.Kind != FromNFT && cmp.Or(k.ListTotal, usualListTotal) < enoughListTotal {
 		total := fmt.Sprintf("a list holds %d addresses", k.ListTotal)
 		if k.ListTotal == 0 {
 			total = fmt.Sprintf("a list holds %d addresses unless xt_recent was loaded with more", usualListTotal)
 		}
-		all = append(all, Problem{"list-size", SeverityInfo, total + ": as many others that hit the first port push a client out",
-			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)})
+		all = append(all, newProblem("list-size", SeverityInfo, total+": as many others that hit the first port push a client out",
+			fmt.Sprintf("options xt_recent ip_list_tot=%d in /etc/modprobe.d/, then reload the module", script.AdvisedListTotal)))
 	}
 	for _, g := range f.Gates {
 		all = append(all, g.checkSets()...)
 		if n := g.setSize(); n > 0 && n < enoughListTotal {
-			all = append(all, Problem{"list-size", SeverityInfo, fmt.Sprintf("a set has room for %d addresses: when it is full, a client's knock is not recorded", n),
-				"give the sets a size of 65535"})
+			all = append(all, newProblem("list-size", SeverityInfo, fmt.Sprintf("a set has room for %d addresses: when it is full, a client's knock is not recorded", n),
+				"give the sets a size of 65535"))
 		}
 	}
 	return all
@@ -287,14 +303,14 @@ func (f Findings) checkRefresh(k Facts) (all []Problem) {
 // candidateProblems judges what the rules were made with. A guess is no error.
 func candidateProblems(m solve.Candidate, perhaps bool) (all []Problem) {
 	if m.Offset < 0 {
-		all = append(all, Problem{"stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
-			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"})
+		all = append(all, newProblem("stale-hour", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
+			"see that the refresh runs every hour (cron, timer), and that the server's clock is right"))
 	} else if m.Offset > 0 {
-		all = append(all, Problem{"hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
-			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then check this machine's clock"})
+		all = append(all, newProblem("hour-ahead", SeverityError, fmt.Sprintf("the rules are those of %v, %s", m.Hour, m.When()),
+			"set the server's clock right, and see that the hour is taken in UTC (TZ=UTC date); then check this machine's clock"))
 	}
 	if fix := m.Variant.Fix(); fix != "" {
-		all = append(all, Problem{"secret-variant", SeverityError, "the server takes the secret " + m.Variant.Words(), fix})
+		all = append(all, newProblem("secret-variant", SeverityError, "the server takes the secret "+m.Variant.Words(), fix))
 	}
 	for i := range all {
 		if perhaps {

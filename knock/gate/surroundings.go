@@ -23,7 +23,7 @@ func (g *Gate) anybody() *client {
 func (g Gate) checkSurroundings(alone bool) (all []Problem) {
 	if g.client.entry != nil {
 		if !g.partial() {
-			all = append(all, Problem{"gate-not-called", SeverityError, fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops"})
+			all = append(all, newProblem("gate-not-called", SeverityError, fmt.Sprintf("nothing leads packets to the chain %s: knocks do not arrive", g.Chain), "jump to it from INPUT, before anything drops"))
 		}
 		return all
 	}
@@ -55,7 +55,7 @@ func (g Gate) checkSurroundings(alone bool) (all []Problem) {
 // handshake that m has seen, and once its window is over.
 func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Problem) {
 	add := func(code string, summary, fix string) {
-		all = append(all, Problem{code, SeverityError, summary, fix})
+		all = append(all, newProblem(code, SeverityError, summary, fix))
 	}
 	ssh := cmp.Or(g.SSHPort, sshPort)
 	stranger := newClient(g.rules, g.Family)
@@ -78,8 +78,8 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	}
 	if open := stranger.connect(stranger.machine(), ssh); !fresh.Opens() && open.Verdict == machine.Undecided && len(open.Unsure) > 0 {
 		h := open.Unsure[0]
-		all = append(all, Problem{"ssh-unknown", SeverityWarning, fmt.Sprintf("whether port %d opens without a knock is not known: line %d, %s: %s", ssh, h.Rule.Line, h.Reason, h.Rule.Text),
-			"look at that rule: without it, or with it behind the gate's own rules, it does not matter"})
+		all = append(all, newProblem("ssh-unknown", SeverityWarning, fmt.Sprintf("whether port %d opens without a knock is not known: line %d, %s: %s", ssh, h.Rule.Line, h.Reason, h.Rule.Text),
+			"look at that rule: without it, or with it behind the gate's own rules, it does not matter"))
 	}
 	return append(all, g.checkSession(c, after)...)
 }
@@ -124,7 +124,11 @@ func (g Gate) WithoutGate() string {
 	if a = c.connect(c.after(few), port); len(few) == 0 || !a.Opens() {
 		return ""
 	}
-	return fmt.Sprintf("behind %s, the first to port %s, by %s", phrase.Plural(len(few), "knock"), portText(few[0].port), where(a.Result))
+	first := "to port " + portText(few[0].port)
+	if phase := slices.Index(g.knocks, few[0]); phase >= 0 {
+		first = fmt.Sprintf("that of phase %d", phase+1)
+	}
+	return fmt.Sprintf("behind %s, the first %s, by %s", phrase.Plural(len(few), "knock"), first, where(a.Result))
 }
 
 // where names what decided about a packet.
@@ -152,11 +156,11 @@ func (g Gate) checkSession(c *client, a attempt) (all []Problem) {
 	r := late.Deliver(p, late.Now())
 	switch r.Verdict {
 	case machine.Drop, machine.Reject:
-		return append(all, Problem{"no-established", SeverityError, "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT"})
+		return append(all, newProblem("no-established", SeverityError, "packets of established connections are dropped: a session freezes when its window is over", "accept established and related connections as the first rule of INPUT"))
 	case machine.Accept:
 		walks := slices.ContainsFunc(r.Trace, func(h machine.Hit) bool { return g.steps[0].Rule != nil && h.Rule == g.steps[0].Rule })
 		if walks && r.Rule != nil && r.Rule.Reads(machine.ConnState) {
-			return append(all, Problem{"no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"})
+			return append(all, newProblem("no-established", SeverityWarning, "established connections are accepted only after the gate, so all their packets walk through it", "accept established and related connections as the first rule of INPUT"))
 		}
 	}
 	return nil

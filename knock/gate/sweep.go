@@ -66,7 +66,7 @@ func (s Sweep) problem(g Gate, r knock.Range) (p Problem, ok bool) {
 	if most := script.MaxSweepGuard(r); r.IsValid() && most < script.DefaultSweepGuard {
 		fix = fmt.Sprintf("take a wider range, such as %v: in %d ports a sweep guard may forgive no more than %s a minute, which few clients stay below", knock.DefaultRange, r.Size(), phrase.Plural(most, "wrong port"))
 	}
-	return Problem{"no-sweep-guard", SeverityWarning,
+	return newProblem("no-sweep-guard", SeverityWarning,
 		fmt.Sprintf("a sweep opens the gate without the secret: %s, %d SYNs%s; in random order %g passes on average, %d at most",
-			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)), fix}, true
+			how, s.SYNs, pace, float64(len(g.Ports)+1)/2, len(g.Ports)), fix), true
 }

@@ -37,7 +37,7 @@ func (s *Screen) card() (p ui.Pane) {
 			p.Add(" " + style.Render(l))
 		}
 	}
-	switch r := s.Report; {
+	switch r := s.report(); {
 	case s.asking:
 		add(th.Warn, height-1, fmt.Sprintf("Trying future hours reveals them: an eavesdropper who records the knocks can open the gate in those hours when they come, "+
 			"%d of them, until %v.", futureHours, s.Hour().Add(futureHours)))
@@ -87,8 +87,8 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	if offer != "" {
 		left--
 	}
-	summary, fix := s.wrapped(s.Report.Summary()), s.wrapped(s.Report.Fix())
-	if s.Report.Fix() == "" {
+	summary, fix := s.wrapped(s.report().Summary()), s.wrapped(s.report().Fix())
+	if s.report().Fix() == "" {
 		fix = nil
 	}
 	whole = len(summary)+len(fix) <= left
@@ -144,7 +144,7 @@ func (s *Screen) tone() ui.Style {
 
 // wrapped breaks a text into lines of the card.
 func (s *Screen) wrapped(text string) []string {
-	return ui.Wrap(s.withoutPorts(text), s.Size.Width-4)
+	return ui.Wrap(text, s.Size.Width-4)
 }
 
 // likely names the verdict's code, and how likely it is.

@@ -7,9 +7,7 @@ import (
 	"strings"
 
 	"rapport/diag"
-	"rapport/knock"
 	"rapport/knock/phrase"
-	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -76,27 +74,32 @@ func (s *Screen) sections() [][]string {
 // labelled wraps a text after a label, less cells narrower than the screen.
 func (s *Screen) labelled(label, text string, less int) (out []string) {
 	const column = 14 // where the text begins
-	for _, l := range ui.Wrap(s.withoutPorts(text), s.Size.Width-column-less-1) {
+	for _, l := range ui.Wrap(text, s.Size.Width-column-less-1) {
 		out = append(out, " "+ui.Fit(label, column-1)+l)
 		label = ""
 	}
 	return out
 }
 
-// withoutPorts hides the knock ports in a text while the screen is masked.
-func (s *Screen) withoutPorts(text string) string {
-	ports := slices.Clone(s.Report.Verdict.Detail.Ports)
-	for _, h := range []*knock.Report{s.Report.Evidence.Handshake, s.Report.Evidence.Other} {
-		if h == nil {
-			continue
-		}
-		for _, attempt := range h.Attempts {
-			for _, k := range attempt.Knocks {
-				ports = append(ports, k.Port)
-			}
-		}
+// report is what is drawn: without the ports while the screen is masked.
+func (s *Screen) report() diag.Report {
+	if s.Masked {
+		return s.Report.WithoutPorts()
 	}
-	return s.Hide(text, ports)
+	return s.Report
+}
+
+// portLines are the ports that the verdict is about.
+func (s *Screen) portLines() []string {
+	d := s.Report.Verdict.Detail
+	if len(d.Ports) == 0 {
+		return nil
+	}
+	var ports []string
+	for _, p := range d.Ports {
+		ports = append(ports, s.Port(p))
+	}
+	return s.labelled("ports", strings.Join(append(ports, string(d.Answer)), " "), 0)
 }
 
 // surely is the likelihood above which the screen says that there is no other cause.
@@ -116,21 +119,19 @@ func (s *Screen) otherCauses() string {
 
 // causeLines are the evidence for the verdict, and the causes that are less likely.
 func (s *Screen) causeLines() (out []string) {
-	r := s.Report
+	r := s.report()
 	if !r.Done || s.running() || len(r.Causes) == 0 {
 		return nil
 	}
 	if !s.Size.Roomy() { // else the card has it
 		out = s.evidence(0)
 	}
-	if d := r.Verdict.Detail; len(d.Ports) > 0 {
-		out = append(out, s.labelled("ports", session.PortList(d.Ports)+" "+string(d.Answer), 0)...)
-	}
+	out = append(out, s.portLines()...)
 	label := "other causes"
 	for _, c := range r.Causes[1:] {
 		const indent = "      "
 		out = append(out, s.labelled(label, fmt.Sprintf("%4s  %s", percent(c.Likelihood), c.Code), 0)...)
-		for _, e := range s.Report.Why(c) {
+		for _, e := range s.report().Why(c) {
 			for _, l := range s.labelled("", e, len(indent)) {
 				out = append(out, indent+l)
 			}
@@ -147,7 +148,7 @@ func (s *Screen) causeLines() (out []string) {
 func (s *Screen) evidence(less int) (out []string) {
 	label := "evidence"
 	for _, c := range s.Report.Causes[:min(1, len(s.Report.Causes))] {
-		for _, e := range s.Report.Why(c) {
+		for _, e := range s.report().Why(c) {
 			out = append(out, s.labelled(label, e, less)...)
 			label = ""
 		}
@@ -163,7 +164,7 @@ func (s *Screen) fullLines() []string {
 	if _, whole := s.verdict(); whole {
 		return nil
 	}
-	return append(s.labelled("in full", s.Report.Summary(), 0), s.labelled("fix", s.Report.Fix(), 0)...)
+	return append(s.labelled("in full", s.report().Summary(), 0), s.labelled("fix", s.report().Fix(), 0)...)
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
@@ -234,9 +235,6 @@ func (s *Screen) wordings(c diag.Check) []string {
 			names, offset := witnesses(*clock), phrase.Offset(clock.Skew)
 			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))
 		}
-	}
-	for i := range all {
-		all[i] = s.withoutPorts(all[i])
 	}
 	return all
 }

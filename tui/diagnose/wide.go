@@ -9,7 +9,6 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/solve"
-	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -205,7 +204,7 @@ func (s *Screen) hitWords() string {
 
 // causeBars are the causes, the likeliest first: how likely, and the evidence.
 func (s *Screen) causeBars() (out []string) {
-	r, th := s.Report, s.Theme
+	r, th := s.report(), s.Theme
 	if !r.Done || s.running() {
 		return nil
 	}
@@ -218,14 +217,12 @@ func (s *Screen) causeBars() (out []string) {
 		head := fmt.Sprintf(" %5s ", percent(c.Likelihood)) + ui.Fit(th.Bar(style, c.Likelihood, bar), bar+2)
 		out = append(out, head+th.Strong.Render(string(c.Code)))
 		for _, e := range r.Why(c) {
-			for _, l := range ui.Wrap(s.withoutPorts(e), s.Size.Width-lead-1) {
+			for _, l := range ui.Wrap(e, s.Size.Width-lead-1) {
 				out = append(out, ui.Fit("", lead-1)+th.Quiet.Render(l))
 			}
 		}
 	}
-	if d := r.Verdict.Detail; len(d.Ports) > 0 {
-		out = append(out, s.labelled("ports", s.withoutPorts(session.PortList(d.Ports))+" "+string(d.Answer), 0)...)
-	}
+	out = append(out, s.portLines()...)
 	if len(r.Causes) == 1 && r.Causes[0].Likelihood > surely {
 		out = append(out, ui.Fit("", lead-1)+th.Quiet.Render("no other cause: none that the evidence allows"))
 	}

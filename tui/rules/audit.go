@@ -7,6 +7,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/knock"
 	"rapport/knock/gate/audit"
 	"rapport/knock/gate/script/dryrun"
 	"rapport/tui/ui"
@@ -46,7 +47,7 @@ func (s *Screen) auditLines() (lines []string, most int) {
 	styles := map[audit.Status]ui.Style{audit.OK: s.Theme.Open, audit.Warn: s.Theme.Warn, audit.Fail: s.Theme.Bad, audit.Unknown: s.Theme.Quiet}
 	for _, c := range s.audited.Checks {
 		l.rows = append(l.rows, "  "+styles[c.Status].Render(ui.Fit(string(c.Status), status))+
-			ui.Fit(c.ID, name)+s.cut(s.withoutPorts(c.Summary), s.Size.Width-status-name-5))
+			ui.Fit(c.ID, name)+s.cut(knock.Clean(c.Summary, 400), s.Size.Width-status-name-5))
 	}
 	c := s.audited.Checks[s.at(len(l.rows))]
 	fix := c.Fix

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rapport/knock"
 	"rapport/knock/netfilter/machine"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -24,7 +25,7 @@ func (s *Screen) traceLines() (lines []string, most int) {
 		if s.seen.untraced != nil {
 			why = s.seen.untraced.Error()
 		}
-		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Ink, s.withoutPorts(why))}), 0
+		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Ink, s.quoted(knock.Clean(why, 4000)))}), 0
 	}
 	note := fmt.Sprintf("knocks of hour %s: %s", s.Result.Query.Hour, m.conclusion())
 	l := listing{list: ui.Pane{Title: "trace", Note: note, Lines: s.traceHeads()}}
@@ -34,7 +35,7 @@ func (s *Screen) traceLines() (lines []string, most int) {
 		if r.Line > 0 {
 			number = strconv.Itoa(r.Line)
 		}
-		line := fmt.Sprintf(" %5s ", number) + s.cut(s.withoutPorts(r.short()), text-1) + " "
+		line := fmt.Sprintf(" %5s ", number) + s.cut(s.quoted(knock.Clean(r.short(), 4000)), text-1) + " "
 		for k := range r.hits {
 			sign, style, _ := s.judge(r, k)
 			line += style.Render(ui.Fit(sign, cell))
@@ -46,7 +47,7 @@ func (s *Screen) traceLines() (lines []string, most int) {
 	if r.Line > 0 {
 		title = fmt.Sprintf("line %d, %s", r.Line, title)
 	}
-	l.chosen = ui.Pane{Title: s.withoutPorts(title), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
+	l.chosen = ui.Pane{Title: knock.Clean(title, 400), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
 	return s.listLines(l)
 }
 
@@ -78,10 +79,14 @@ func (s *Screen) traceHeads() (lines []string) {
 	}
 	head("", packetName)
 	head("port", func(k int) string {
-		if p := s.trace.Packets[k].Port; p > 0 {
-			return s.withoutPorts(strconv.Itoa(p))
+		switch p := s.trace.Packets[k].Port; {
+		case p <= 0:
+			return "?" // a script computes it
+		case k == len(s.trace.Packets)-1:
+			return strconv.Itoa(p) // SSH's
+		default:
+			return s.Port(uint16(p))
 		}
-		return "?" // a script computes it
 	})
 	if s.Size.Width >= withVerdict {
 		head("phase before and after", func(k int) string {
@@ -125,7 +130,7 @@ func (s *Screen) reasons(r *ruleRow) []string {
 	named := 0
 	for k := range r.hits {
 		sign, style, why := s.judge(r, k)
-		why = style.Render(ui.Fit(sign, 3)) + s.withoutPorts(why)
+		why = style.Render(ui.Fit(sign, 3)) + s.quoted(knock.Clean(why, 4000))
 		if packets[why] == "" {
 			order = append(order, why)
 		}

@@ -66,7 +66,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 
 // paragraph wraps a text into the lines of a pane.
 func (s *Screen) paragraph(style ui.Style, text string) []string {
-	return ui.Paragraph(style, text, " ", s.Size.Width-3)
+	return ui.Paragraph(style, knock.Clean(text, 4000), " ", s.Size.Width-3)
 }
 
 func (s *Screen) underWay() string {
@@ -194,7 +194,7 @@ func (s *Screen) row(name, there, here, agreement string) string {
 func (s *Screen) findings() (out []string) {
 	i, th := s.Result, s.Theme
 	add := func(style ui.Style, text string) {
-		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
+		out = append(out, s.paragraph(style, text)...)
 	}
 	add(th.Strong, s.Notice)
 	if s.Step == Comparing {
@@ -214,7 +214,11 @@ func (s *Screen) findings() (out []string) {
 	out = append(out, s.offer()...)
 	if g := i.Gate; g != nil {
 		for _, also := range g.Also {
-			add(th.Ink, "also accepts: "+session.PortList(also))
+			var ports []string
+			for _, p := range also {
+				ports = append(ports, s.Port(p))
+			}
+			add(th.Ink, "also accepts: "+strings.Join(ports, " "))
 		}
 		if len(i.Problems) == 0 {
 			add(th.Ink, "no problems")
@@ -276,10 +280,13 @@ func (s *Screen) problems() (out []string) {
 	styles := map[gate.Severity]ui.Style{gate.SeverityError: s.Theme.Bad, gate.SeverityWarning: s.Theme.Warn, gate.SeverityInfo: s.Theme.Quiet}
 	for _, p := range s.Result.Problems {
 		style := styles[p.Severity]
-		text := fmt.Sprintf("%s %s: %s", p.Severity, p.Code, p.Summary)
-		out = append(out, s.paragraph(style, s.withoutPorts(text))...)
+		summary := p.Summary
+		if s.Masked {
+			summary = p.WithoutPorts()
+		}
+		out = append(out, s.paragraph(style, s.quoted(fmt.Sprintf("%s %s: %s", p.Severity, p.Code, summary)))...)
 		label := "fix: "
-		for _, l := range ui.Wrap(s.withoutPorts(p.Fix), s.Size.Width-11) {
+		for _, l := range ui.Wrap(knock.Clean(p.Fix, 4000), s.Size.Width-11) {
 			out = append(out, "   "+label+l)
 			label = "     "
 		}
@@ -287,8 +294,9 @@ func (s *Screen) problems() (out []string) {
 	return out
 }
 
-// withoutPorts hides the knock ports in a text while the screen is masked.
-func (s *Screen) withoutPorts(text string) string {
+// quoted is a line of the server's rules as a screen may show it, alone or in a sentence:
+// nobody but who wrote it knows which of its numbers are ports.
+func (s *Screen) quoted(text string) string {
 	i := s.Result
 	ports := slices.Clone(i.Query.Ports[:])
 	if i.Gate != nil {
@@ -297,5 +305,5 @@ func (s *Screen) withoutPorts(text string) string {
 	for _, p := range s.trace.Packets[:max(0, len(s.trace.Packets)-1)] { // all but the SYN to SSH
 		ports = append(ports, uint16(p.Port))
 	}
-	return s.Hide(knock.Clean(text, 4000), ports)
+	return s.Hide(text, ports)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"rapport/knock"
@@ -103,6 +105,20 @@ func partial(s *stage) Check {
 	return Check{Status: OK, Summary: fmt.Sprintf("%d of %d knocks do not open SSH", len(s.knocks)-1, len(s.knocks))}
 }
 
+// named names knocks by their places in the handshake: the ports are nobody's business
+// who looks on.
+func (s *stage) named(knocks []int) string {
+	var names []string
+	for _, port := range knocks {
+		if i := slices.Index(s.knocks, port); i >= 0 {
+			names = append(names, strconv.Itoa(i+1))
+		} else {
+			names = append(names, "a wrong one")
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 // wrongTries is how many sequences are drawn.
 const wrongTries = 500
 
@@ -120,7 +136,7 @@ func wrongSequences(s *stage) Check {
 			continue
 		}
 		if s.opened(tried) == machine.Yes {
-			return Check{Status: Fail, Summary: fmt.Sprintf("the wrong sequence %v opens SSH", tried), Fix: "let each phase check the list of the one before", Cost: Cost{len(tried), 0, 1}}
+			return Check{Status: Fail, Summary: "a wrong sequence opens SSH: of the knocks " + s.named(tried), Fix: "let each phase check the list of the one before", Cost: Cost{len(tried), 0, 1}}
 		}
 	}
 	r, _ := s.span()
