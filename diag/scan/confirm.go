@@ -51,7 +51,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations)]
-		if found, err := r.confirmFirst(ctx, confirmed); found || err != nil || !r.report.Stopped.IsZero() {
+		if found, err := r.confirmFirst(ctx, r.withOwn(confirmed)); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -65,6 +65,17 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		}
 	}
 	return false, nil
+}
+
+// withOwn returns the candidates with the client's own as the second one, where the
+// caller has sent its knocks: a handshake whose probes got lost opens the gate unseen.
+func (r *scanRun) withOwn(fits []int) []int {
+	own := slices.IndexFunc(r.report.Cells, func(c Cell) bool { return c.Offset == 0 && c.IsClients(r.target.Range) })
+	if own < 0 || r.Spent == 0 || r.target.Addr.Addr().IsLoopback() || slices.Contains(fits[:min(1, len(fits))], own) {
+		return fits
+	}
+	fits = slices.DeleteFunc(slices.Clone(fits), func(i int) bool { return i == own })
+	return slices.Insert(fits, min(1, len(fits)), own)
 }
 
 // late reports whether hits that do not repeat have taken too long. A known guard makes
@@ -96,7 +107,9 @@ func (r *scanRun) plan(of []int) scanPlan {
 	if !r.target.Strict && r.target.Gap < confirmGap { // once more: packets may get lost
 		copies = 1 + min(r.tries[of[0]], maxCopies-1)
 	}
-	return newScanPlan(ports, r.target, r.pace, copies)
+	speed := r.pace
+	speed.lead = r.Spent > 0 && r.report.Packets == 0 && r.Likeliest == 0 // the caller's knocks may have opened it
+	return newScanPlan(ports, r.target, speed, copies)
 }
 
 // filter returns the candidates that fit a hit, the best first. Many of thousands
@@ -135,7 +148,8 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
-	if r.target.Window > longestWindow {
+	over := time.Now().Add(r.target.Window + time.Second)
+	if r.target.Window > longestWindow || !r.ConfirmBy.IsZero() && over.After(r.ConfirmBy) {
 		return r.stillOpen(), nil
 	}
 	hit := r.hour
@@ -155,9 +169,9 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 			back = hit.Sub(r.hour)
 		}
 		opened, err := r.confirm(ctx, i, back)
-		if opened && n > 0 && !r.report.StillOpen && !r.target.Addr.Addr().IsLoopback() {
-			// The handshake before may have opened the gate, unseen: this one must not get
-			// the credit.
+		if opened && n > 0 && !r.report.StillOpen && !r.target.Addr.Addr().IsLoopback() && r.target.Gap > confirmGap {
+			// The handshake before may have opened the gate, unseen, and a single probe between
+			// gets lost: this one must not get the credit.
 			if r.report.Confirmed = false; r.windowOver(ctx) != nil {
 				return false, context.Cause(ctx)
 			}
@@ -188,6 +202,10 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // has changed since the hit, the rules may not have.
 func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	packets, gap := []knock.Packet{{Probe: true}}, max(confirmGap, r.target.Gap)
+	if gap == confirmGap { // once more: it may get lost
+		packets = append(packets, knock.Packet{At: gap / 2, Probe: true})
+	}
+	controls := len(packets)
 	r.follow()
 	c := r.report.Cells[i].Candidate
 	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
@@ -211,10 +229,10 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 		case v.Hit < 0 && again == 0:
 			missed = true
 			continue
-		case v.Hit < 0, v.Hit > 0 && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
+		case v.Hit < 0, v.Hit >= controls && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
 			return false, nil
 		}
-		if v.Hit > 0 || missed {
+		if v.Hit >= controls || missed {
 			r.report.SSH = v.SSH
 			r.report.Cells[i].Candidate = c
 			r.report.Opened, r.report.Confirmed = &c, true

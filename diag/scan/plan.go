@@ -19,6 +19,9 @@ type pace struct {
 	answer time.Duration // how long an answer may take
 	trail  time.Duration // from the last probe to one more, for a gate that is late; zero for none
 	stage  time.Duration // the least time between the knocks of one phase and the next
+	// lead says that SSH is probed before the first knock: what opened it then is none
+	// of the candidates.
+	lead bool
 }
 
 // paceTo returns the pace for an address. On this machine's own links answers
@@ -26,12 +29,12 @@ type pace struct {
 // firewall takes a while to open. Elsewhere packets may overtake each other, and must
 // not do so from one phase to the next. gap is the least time between packets.
 func paceTo(addr netip.Addr, gap time.Duration) pace {
-	p := pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0, 50 * time.Millisecond}
+	p := pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0, 50 * time.Millisecond, false}
 	switch {
 	case addr.IsLoopback():
-		p = pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 20 * time.Millisecond}
+		p = pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 20 * time.Millisecond, false}
 	case onLink(addr):
-		p = pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0, 20 * time.Millisecond}
+		p = pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0, 20 * time.Millisecond, false}
 	}
 	p.knock, p.fifth, p.stage = max(p.knock, gap), max(p.fifth, 2*gap), max(p.stage, gap)
 	return p
@@ -68,6 +71,10 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copie
 		n = 1
 	}
 	var at time.Duration
+	if speed.lead {
+		p.packets = append(p.packets, knock.Packet{Probe: true})
+		at = t.Gap
+	}
 	for first := 0; first < len(ports); first += n {
 		round := ports[first:min(first+n, len(ports))]
 		for k := range knock.Knocks - 1 {

@@ -28,7 +28,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 		for _, h := range all {
 			ports = append(ports, h.Variant.Ports(h.Hour, h.Range, secret))
 		}
-		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0, 20 * time.Millisecond}, 1)
+		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0, 20 * time.Millisecond, false}, 1)
 		client := netip.MustParseAddr("192.0.2.1")
 		for i, h := range all {
 			if h.Variant != solve.AsGiven {

@@ -57,6 +57,9 @@ type Scan struct {
 	// secret, and again before what is unlikely, unless the sweep guard is known. If it
 	// returns true, the scan ends.
 	Between func(context.Context) (bool, error)
+	// ConfirmBy, if not zero, is when a confirmation begins at the latest: a hit for which
+	// there is no time is reported without one.
+	ConfirmBy time.Time
 	// Likeliest, if not 0, is how many of the likeliest other hours of the client's own
 	// range and secret are tried, and nothing else.
 	Likeliest int
@@ -87,8 +90,8 @@ type Report struct {
 	// did so again once the window was over.
 	Opened    *solve.Candidate `json:"opened"`
 	Confirmed bool             `json:"confirmed"`
-	// StillOpen says that there was no such handshake, since the window was too long to
-	// wait for its end.
+	// StillOpen says that there was no such handshake, since there was no time to wait for
+	// the end of the window.
 	StillOpen   bool         `json:"still_open,omitempty"`
 	Candidates  int          `json:"hypotheses"`
 	Packets     int          `json:"packets"`
@@ -149,7 +152,7 @@ func (r Report) Summary() string {
 	case r.Confirming:
 		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
 	case r.StillOpen:
-		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; its window is too long to wait for and confirm it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
+		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; there was no time to wait until its window is over and confirm it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
 	case !r.Confirmed:
 		return fmt.Sprintf("hour %v, range %v seemed to open it, once", r.Opened.Hour, r.Opened.Range)
 	}
