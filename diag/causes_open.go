@@ -134,7 +134,7 @@ func openQuestions() []cause {
 				switch {
 				case e.OtherSecret():
 					return unseen
-				case e.fellSilent():
+				case e.FellSilent():
 					return rare
 				case len(e.openedOnce()) > 0:
 					return usual

@@ -144,15 +144,15 @@ func pathCauses() []cause {
 // shut from the beginning: a hit that did not repeat, or a server that falls silent
 // in between, is hardly ever seen.
 func (e *Evidence) neverOpened() float64 {
-	if len(e.openedOnce()) > 0 || e.fellSilent() {
+	if len(e.openedOnce()) > 0 || e.FellSilent() {
 		return rare
 	}
 	return always
 }
 
-// fellSilent reports whether the server answers otherwise than at first, without a
+// FellSilent reports whether the server answers otherwise than at first, without a
 // knock.
-func (e *Evidence) fellSilent() bool {
+func (e *Evidence) FellSilent() bool {
 	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() {
 		return true
 	}
@@ -167,7 +167,7 @@ func (e *Evidence) fellSilent() bool {
 func bannedLikelihood(e *Evidence) float64 {
 	answers := e.After.State == e.ShutState() && (e.After.State == knock.SSHRefused || e.After.State == knock.SSHUnreachable)
 	switch {
-	case e.fellSilent(), e.shutOut():
+	case e.FellSilent(), e.shutOut():
 		return always
 	case answers && len(e.openedOnce()) == 0, e.Loopback():
 		return unseen

@@ -189,7 +189,7 @@ func proxiedText(*Evidence) Text {
 
 func bannedText(e *Evidence) Text {
 	t := Text{"the server answered this address at first, and ignores it now: it bans scanners, or all who knock in vain",
-		"wait until the ban is over, often ten minutes to an hour, or have it lifted: fail2ban-client status, or the server's rules; then tell the doctor less to try",
+		"send nothing until the ban is over, or have it lifted; how long it lasts cannot be seen from here: fail2ban-client status on the server, or its rules, say so; then tell the doctor less to try",
 		nil}
 	switch {
 	case e.shutOut():
@@ -197,9 +197,9 @@ func bannedText(e *Evidence) Text {
 		t.Why = append(t.Why, "the rules decide: "+e.decided(e.PlayedHere))
 	case len(e.Silenced) > 0:
 		t.Why = append(t.Why, strings.Join(e.Silenced, ", ")+" answered at first, and not any more")
-	case e.fellSilent() && e.After.State != knock.SSHUnknown:
+	case e.FellSilent() && e.After.State != knock.SSHUnknown:
 		t.Why = append(t.Why, fmt.Sprintf("SSH was %s at first, and is %s now, with no knock", stateText(e.ShutState()), e.After.State))
-	case e.fellSilent():
+	case e.FellSilent():
 		t.Why = append(t.Why, "the scan ended early: "+e.Scan.Stopped.String())
 	default:
 		t.Summary = "the server may ban this address"

@@ -43,7 +43,8 @@ func (x *run) readLocal(ctx context.Context) {
 
 // addReadings adds what sources said to the evidence.
 func (x *run) addReadings(r clock.Report) {
-	x.learn(func(e *diag.Evidence) {
+	x.update(func(rep *diag.Report) {
+		e := &rep.Evidence
 		all := clock.Report{Schema: 1, Host: r.Host, Address: r.Address, Local: clock.LocalClock{Time: r.Local.Time}}
 		if e.Clock != nil {
 			all = *e.Clock
@@ -53,6 +54,7 @@ func (x *run) addReadings(r clock.Report) {
 			all.Add(reading)
 		}
 		e.Clock = &all
+		guessAgain(rep) // a clock may tell apart what looked alike
 	})
 }
 

@@ -13,8 +13,30 @@ import (
 )
 
 // compareAfter checks whether what answered at first still does: a server may have
-// banned this address for what was sent. Each is asked twice.
+// banned this address for what was sent. Each is asked more than once.
 func (x *run) compareAfter(ctx context.Context) error {
+	if err := x.compareSSH(ctx); err != nil || x.e.Loopback() {
+		return err
+	}
+	return x.compareClocks(ctx)
+}
+
+// bannedMeanwhile is compareAfter in the middle of a search, where anything answered: to
+// go on would only make a ban longer.
+func (x *run) bannedMeanwhile(ctx context.Context) (bool, error) {
+	const unlimited = time.Second // until a limit forgives a few packets
+	if x.e.ShutState() == knock.SSHFiltered && len(x.answeringClocks()) == 0 {
+		return false, nil
+	}
+	if !knock.Wait(ctx, unlimited) {
+		return false, context.Cause(ctx)
+	}
+	err := x.compareAfter(ctx)
+	return err == nil && x.e.FellSilent(), err
+}
+
+// compareSSH probes SSH without a knock until it answers as at first.
+func (x *run) compareSSH(ctx context.Context) error {
 	var after knock.SSH
 	for range 4 {
 		r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: firstProbe})
@@ -26,27 +48,70 @@ func (x *run) compareAfter(ctx context.Context) error {
 		}
 	}
 	x.learn(func(e *diag.Evidence) { e.After = after })
-	var answered []string
+	return nil
+}
+
+// answeringClocks are the sources of the server's clock that answered. Its ICMP says
+// nothing of its ports.
+func (x *run) answeringClocks() (all []string) {
 	for _, r := range x.e.Clocks().Sources {
 		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
-			answered = append(answered, r.Name)
+			all = append(all, r.Name)
 		}
 	}
-	if len(answered) == 0 || x.e.Loopback() {
+	return all
+}
+
+// compareClocks asks the sources of the server's clock that answered, those that do not
+// twice: packets get lost.
+func (x *run) compareClocks(ctx context.Context) error {
+	silent := x.answeringClocks()
+	for _, limit := range []time.Duration{1500 * time.Millisecond, 3500 * time.Millisecond} {
+		if len(silent) == 0 {
+			break
+		}
+		c := clock.Clocks{Clock: x.Client.Clock, Only: silent, Timeout: limit}
+		r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
+		if err != nil {
+			return err
+		}
+		silent = nil
+		for _, reading := range r.Sources {
+			if reading.Of == clock.Server && reading.Err != nil {
+				silent = append(silent, reading.Name)
+			}
+		}
+	}
+	x.learn(func(e *diag.Evidence) { e.Silenced = silent })
+	return nil
+}
+
+// controls makes sure of what the handshake alone explains.
+func (x *run) controls(ctx, clocks context.Context) error {
+	for _, control := range []func(context.Context) error{x.controlAccepted, x.controlRefusal, x.controlSilence} {
+		if err := control(ctx); err != nil {
+			return err
+		}
+	}
+	if x.e.Handshake.Opened {
+		return x.afterOpening(ctx, clocks)
+	}
+	return nil
+}
+
+// controlSilence makes the handshake again where SSH accepted and sent no banner: its
+// connection hangs too when a few packets in a row get lost.
+func (x *run) controlSilence(ctx context.Context) error {
+	first := x.e.Handshake
+	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHSilent || x.e.Loopback() {
 		return nil
 	}
-	c := clock.Clocks{Clock: x.Client.Clock, Only: answered, Timeout: 1500 * time.Millisecond}
-	r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
-	if err != nil {
+	if _, err := x.repeatUsual(ctx); err != nil {
 		return err
 	}
-	var silenced []string
-	for _, reading := range r.Sources {
-		if reading.Of == clock.Server && reading.Err != nil {
-			silenced = append(silenced, reading.Name)
-		}
+	if !x.e.Handshake.SSH.State.Connected() { // the gate did not open: nothing was learnt
+		x.learn(func(e *diag.Evidence) { e.Handshake = first })
 	}
-	x.learn(func(e *diag.Evidence) { e.Silenced = silenced })
 	return nil
 }
 

@@ -196,7 +196,7 @@ func (x *run) slowOpens() bool { return x.e.Slow != nil && x.e.Slow.Opened }
 
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
-	job.Client, job.RTT = x.Client, time.Duration(x.e.Before.RTT)
+	job.Client, job.RTT, job.ConfirmBy = x.Client, time.Duration(x.e.Before.RTT), x.start.Add(restBy)
 	if i := x.e.Rules; i != nil {
 		job.Proven = i.Candidate()
 		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
@@ -243,9 +243,9 @@ const (
 	// slowHours is how many other hours are tried with the first of slowGaps.
 	slowHours = 3
 	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
-	// begun: they take up to 18 s and 9 s, of the 30 s that a diagnosis may take. What is
-	// unlikely is not tried after restBy.
-	slowHoursBy, slowBy, restBy = 11500 * time.Millisecond, 21 * time.Second, 25 * time.Second
+	// begun: they take up to 9 s each, of the 30 s that a diagnosis may take. After restBy
+	// nothing unlikely is tried, and nothing confirmed.
+	slowHoursBy, slowBy, restBy = 14 * time.Second, 21 * time.Second, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
@@ -258,14 +258,17 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if err := x.scanByClock(ctx); err != nil || x.found != nil {
 		return true, err
 	}
-	if x.e.Target.Strict || x.e.Loopback() {
+	if x.e.Loopback() {
 		return false, nil
+	}
+	if banned, err := x.bannedMeanwhile(ctx); err != nil || banned || x.e.Target.Strict {
+		return banned, err
 	}
 	for n, gap := range slowGaps {
 		if time.Since(x.start) > slowBy {
 			break
 		}
-		if !knock.Wait(ctx, gap) { // until a limit forgives what was sent so far
+		if !knock.Wait(ctx, max(gap, time.Second)) { // until a limit forgives what was sent so far
 			return false, context.Cause(ctx)
 		}
 		slow, err := x.again(ctx, []time.Duration{gap})
@@ -329,6 +332,7 @@ func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 // may have opened it unseen.
 func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, error) {
 	o := knock.Options{Gaps: gaps, RTT: time.Duration(x.e.Before.RTT), Wait: quickWait}
+	o.Timeout = x.Client.Plan(x.e.Target, o).Length() + quickWait + bannerWait
 	r, err := x.Client.Knock(ctx, x.e.Target, o, nil)
 	if err == nil && r.Before.State.Connected() {
 		if !knock.Wait(ctx, min(x.e.Target.Window+time.Second, longestWait)) {

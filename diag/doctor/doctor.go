@@ -190,6 +190,7 @@ func (x *run) checks(ctx context.Context) error {
 		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.e.Before.RTT)}
 		if !x.e.Loopback() {
 			o.Gaps, o.Wait = o.Gaps[:1], quickWait
+			o.Timeout = x.Client.Plan(x.e.Target, o).Length() + quickWait + bannerWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
 			return err
@@ -203,10 +204,7 @@ func (x *run) checks(ctx context.Context) error {
 	}
 	x.guess()
 	if x.explained() {
-		if err := x.controlAccepted(ctx); err != nil {
-			return err
-		}
-		return x.controlRefusal(ctx)
+		return x.controls(ctx, clocks)
 	}
 	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)
 	if done, err := x.compareEgress(ctx); err != nil || done {
@@ -229,9 +227,16 @@ const (
 	openWait = time.Second
 )
 
-// guess gives the report the verdict on what is known so far.
+// guess gives the report the verdict on what is known so far, from now on.
 func (x *run) guess() {
 	x.update(func(r *diag.Report) { r.Verdict, r.Causes = r.Evidence.Judge() })
+}
+
+// guessAgain is guess, once there was a guess and where there is no verdict yet.
+func guessAgain(r *diag.Report) {
+	if r.Verdict.Code != "" && !r.Done {
+		r.Verdict, r.Causes = r.Evidence.Judge()
+	}
 }
 
 // find returns the check with that ID, nil if it has not begun.
