@@ -153,12 +153,15 @@ func zoneLikelihood(e *Evidence) float64 {
 
 // trust is how probable what was seen of the gate is under a cause that it shows:
 // a candidate that opened it again on its own leaves no doubt. Rules say less than
-// a gate that opens.
+// a gate that opens, and a hit without a confirmation may be somebody else's handshake.
 func (e *Evidence) trust() float64 {
-	if o, _ := e.opened(); o.confirmed {
+	switch o, _ := e.opened(); {
+	case o.confirmed:
 		return 1
+	case o.tried == 0:
+		return usual
 	}
-	return usual
+	return possible
 }
 
 func hourDetail(e *Evidence) Detail {

@@ -71,7 +71,7 @@ func (e *Evidence) scanEvidence() (all []string) {
 		case !s.Stopped.IsZero():
 			say("the scan ended early: %s", s.Stopped)
 		default:
-			say("%d candidates did not open it, %d hours back and %d ahead", s.Candidates-s.Untried, e.Past, e.Future)
+			say("%d candidates did not open it%s", s.Candidates-s.Untried, e.tried())
 		}
 		if s.BeyondGuard > 0 {
 			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)
@@ -88,6 +88,14 @@ func (e *Evidence) scanEvidence() (all []string) {
 		say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
 	}
 	return all
+}
+
+// tried says which hours a scan went through.
+func (e *Evidence) tried() string {
+	if e.Scan.Few {
+		return fmt.Sprintf("; missing: with gaps of %v there was no time for further hours, ranges and secrets, rapport scan takes it", e.Scan.Gap)
+	}
+	return fmt.Sprintf(", %d hours back and %d ahead", e.Past, e.Future)
 }
 
 // missing says which evidence would help.

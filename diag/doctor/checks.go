@@ -198,6 +198,9 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 // the probe before that was lost: then it is probed again after the window. done says
 // that SSH accepts without a knock.
 func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err error) {
+	if gap := x.e.Target.Gap; gap > 0 && !knock.Wait(ctx, gap) { // the probe before counts too
+		return false, context.Cause(ctx)
+	}
 	for {
 		r, err := x.knock(ctx, diag.CheckHandshake, x.e.Target, o)
 		if err != nil || !r.Before.State.Connected() || x.e.BeforeAgain.State != knock.SSHUnknown {

@@ -63,6 +63,9 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 		shut = knock.SSHFiltered
 	}
 	job := scan.Scan{Shut: shut, Spent: len(diag.Knocks(x.e.Handshake)), Between: x.repeat, Past: x.Past, Future: x.Future, Also: x.Also}
+	if gap := x.e.Target.Gap; gap >= wideGap {
+		job.Likeliest = max(int(slowScan/(wideGapsEach*gap)), 1)
+	}
 	last, err := x.scanOne(ctx, s, x.e.Target, job)
 	if err != nil {
 		return err
@@ -240,6 +243,9 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 var slowGaps = []time.Duration{500 * time.Millisecond, 1250 * time.Millisecond}
 
 const (
+	// From wideGap on, a scan has no time for more than the likeliest hours: each takes
+	// wideGapsEach gaps, and all together slowScan at most.
+	wideGap, wideGapsEach, slowScan = 100 * time.Millisecond, 6, 15 * time.Second
 	// slowHours is how many other hours are tried with the first of slowGaps.
 	slowHours = 3
 	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are

@@ -50,36 +50,34 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	return true, nil
 }
 
-// askControls sends to ports outside the range, to one that may be nearer to the
-// server than any filter, and twice to a port that was rejected: the handshake does
-// not say who did it, and one packet may get lost.
+// askControls sends to ports outside the range, and in turns to a port that was rejected
+// and to ones that may be nearer to the server than any filter: the handshake does not
+// say who rejected it, a packet may get lost, and on a busy machine any may be late.
 func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	const probeGap = 20 * time.Millisecond // so that answers come in order
 	const web = 80
 	var packets []knock.Packet
-	send := func(port int) {
-		packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * probeGap, Port: uint16(port)})
+	send := func(port uint16) {
+		packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * probeGap, Port: port})
 	}
 	for _, port := range x.outside() {
-		send(int(port))
+		send(port)
 	}
 	n := len(packets)
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
-	if !x.e.Loopback() {
-		for range 3 {
-			send(web)
-			send(int(x.e.Target.Addr.Port()))
-		}
-	}
-	rejected := len(packets)
 	suspect := g.Ports[0]
+	var rejected []time.Duration
 	for _, k := range diag.Knocks(x.e.Handshake) {
-		if k.Answer == g.Answer && k.RTT > 0 && (g.Rejected == 0 || time.Duration(k.RTT) < g.Rejected) {
-			suspect, g.Rejected = k.Port, time.Duration(k.RTT)
+		if rtt := time.Duration(k.RTT); k.Answer == g.Answer && rtt > 0 && (len(rejected) == 0 || rtt < rejected[0]) {
+			suspect, rejected = k.Port, []time.Duration{rtt}
 		}
 	}
-	send(int(suspect))
-	send(int(suspect))
+	for range 4 {
+		if send(suspect); !x.e.Loopback() {
+			send(web)
+			send(x.e.Target.Addr.Port())
+		}
+	}
 	nearest := time.Duration(0) // of the controls
 	_, err := x.Client.SendBatch(ctx, x.e.Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
@@ -89,16 +87,24 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 			if g.Control[r.Index] = r.Answer; rtt > 0 && r.Answer != g.Answer && (nearest == 0 || rtt < nearest) {
 				nearest = rtt
 			}
-		case r.Index < rejected:
+		case packets[r.Index].Port != suspect:
 			// A router may say that a port is unreachable, but so it did at first.
 			like := r.Answer != knock.Unreachable || x.e.Before.State == knock.SSHUnreachable
 			if like && rtt > 0 && (g.Host == 0 || rtt < g.Host) {
 				g.Host = rtt
 			}
 		case r.Answer == g.Answer || r.From.IsValid():
-			g.From, g.Rejected = r.From, max(g.Rejected, rtt)
+			if r.From.IsValid() {
+				g.From = r.From
+			}
+			if rtt > 0 {
+				rejected = append(rejected, rtt)
+			}
 		}
 	})
+	if slices.Sort(rejected); len(rejected) > 0 { // one that came too soon is an accident
+		g.Rejected = rejected[min(1, len(rejected)-1)]
+	}
 	g.Host = cmp.Or(g.Host, nearest)
 	return err
 }

@@ -148,9 +148,9 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
-	over := time.Now().Add(r.target.Window + time.Second)
-	if r.target.Window > longestWindow || !r.ConfirmBy.IsZero() && over.After(r.ConfirmBy) {
-		return r.stillOpen(), nil
+	if over := time.Now().Add(r.target.Window + time.Second); r.target.Window > longestWindow || !r.ConfirmBy.IsZero() && over.After(r.ConfirmBy) {
+		// After hits that did not repeat, one more says nothing without a confirmation.
+		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(), nil
 	}
 	hit := r.hour
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost

@@ -113,6 +113,7 @@ type Report struct {
 
 	SSH        knock.SSH     `json:"-"` // of the probe that was answered
 	Gap        time.Duration `json:"-"` // the least time between packets that was asked for
+	Few        bool          `json:"-"` // only the likeliest candidates were asked for
 	Cells      []Cell        `json:"-"` // all candidates, in the order in which they are tried
 	Confirming bool          `json:"-"` // a hit is awaiting its confirmation
 	Pausing    bool          `json:"-"` // until the gate's sweep guard forgives more
@@ -172,7 +173,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	r := scanRun{
 		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap),
 		tries: map[int]int{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
-		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap},
+		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap, Few: s.Likeliest > 0},
 	}
 	r.budget.spend(s.Spent, r.start)
 	low, high := clockOffsets(now, t, s.Clock)

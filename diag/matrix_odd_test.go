@@ -1,0 +1,145 @@
+package diag_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rapport/diag"
+	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/gate/script"
+	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
+)
+
+// entry changes what the client has in its hosts file.
+func entry(change func(*hosts.Host)) breaking {
+	return func(_ *testing.T, _ *knocktest.Server, p *patient) { change(&p.host) }
+}
+
+// others makes the handshake of the server's hour from this machine again and again, as
+// another user behind the same NAT does.
+func others(every time.Duration) breaking {
+	return func(t *testing.T, s *knocktest.Server, p *patient) {
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() {
+			for knock.Wait(ctx, every) {
+				knocked(t, s, p)
+			}
+		})
+		t.Cleanup(func() { stop(); running.Wait() })
+	}
+}
+
+// oldRules hands the doctor the rules of another time, or with another secret.
+func oldRules(change func(*knocktest.Options)) breaking {
+	return func(t *testing.T, _ *knocktest.Server, p *patient) {
+		o := knocktest.Options{At: morning, NoSSHD: true}
+		change(&o)
+		givesRules(t, knocktest.NewServer(t, o), p)
+	}
+}
+
+// oddFaults are pairs of faults, and clients that few have.
+func oddFaults(t *testing.T) []fault {
+	stale := shift(-3 * time.Hour)
+	lesser, far := knocktest.NewRange(t, 10000, 10998), knocktest.NewRange(t, 20000, 29999)
+	two := knocktest.Limit{Rate: "2/sec", Burst: 2}
+	server := func(l knocktest.Limit) breaking {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.LimitSYNs(t, l) }
+	}
+	rule := func(rule string) breaking {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.AddRule(t, rule) }
+	}
+	block := func(how knocktest.Refusal, ports knocktest.Ports) breaking {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.Router.Block(t, how, ports) }
+	}
+	port := func(n int) breaking { return entry(func(h *hosts.Host) { h.SSHPort = n }) }
+	offset := func(n int) func(diag.Report) bool {
+		return func(r diag.Report) bool { o := r.Verdict.Detail.HourOffset; return o != nil && *o == n }
+	}
+	web := func(port int) breaking {
+		return func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.ServePort(t, port, true, knocktest.Say("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		}
+	}
+	noGateGiven := func(t *testing.T, _ *knocktest.Server, p *patient) {
+		f, err := gate.ReadRules(strings.NewReader("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 80 -j ACCEPT\nCOMMIT\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.doctor.Rules = &f
+	}
+	here4 := func(s *knocktest.Server) []netip.Addr { return []netip.Addr{s.Addr4, s.Addr6} }
+	onlyHere6 := func(s *knocktest.Server) []netip.Addr { return []netip.Addr{s.Addr6} }
+	shutOrNot := []diag.Code{diag.Unexplained, diag.GateDiffers, diag.KnocksBlocked, diag.AddressChanges}
+	noSSHD := func(o knocktest.Options) knocktest.Options { o.NoSSHD = true; return o }
+	return []fault{
+		{name: "another SSH port is set here", want: diag.Unexplained, breaks: port(2222), also: possible(diag.GateDiffers)},
+		{name: "another SSH port is set here, at a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset}, among: []diag.Code{diag.Unexplained, diag.SSHDown, diag.GateDiffers}, breaks: port(2222), also: saysNot("the gate opened")},
+		{name: "another SSH port is set here, the rules are given", want: diag.GateDiffers, opens: true, breaks: both(port(2222), givesRules)},
+		{name: "the port of a web server is set here", want: diag.SSHSilent, breaks: both(port(8080), web(8080)), also: saysNot("gate opened")},
+		{name: "the port of a web server is set here, IPv6", want: diag.SSHSilent, breaks: both(overIPv6, port(8080), web(8080)), also: saysNot("gate opened")},
+
+		{name: "a mail server in sshd's place, 3 h behind", server: noSSHD(knocktest.Options{At: stale}), want: diag.HourBehind, breaks: serves(knocktest.Say(anotherID)), also: offset(-3), or: []diag.Code{diag.SSHSilent}},
+		{name: "sshd is stuck, 3 h behind", server: noSSHD(knocktest.Options{At: stale}), want: diag.HourBehind, breaks: serves(knocktest.Hold), also: offset(-3), or: []diag.Code{diag.SSHSilent}},
+		{name: "sshd has a penalty, and top port one less", server: noSSHD(knocktest.Options{Range: lesser}), want: diag.RangeMismatch, or: []diag.Code{diag.SSHRefusing}, breaks: serves(knocktest.Say(knocktest.Penalty))},
+		{name: "the banner never gets through", want: diag.SSHSilent, breaks: rule("-I OUTPUT -p tcp --sport 22 -m string --string SSH- --algo bm -j DROP")},
+		{name: "sessions are reset as soon as they speak SSH", want: diag.SSHSilent, breaks: rule("-I OUTPUT -p tcp --sport 22 -m string --string SSH- --algo bm -j REJECT --reject-with tcp-reset")},
+
+		{name: "a wrong skew is set here, and the server is 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = 2 * time.Hour }), also: offset(-5)},
+		{name: "the right skew is set here for a server 5 h ahead", server: knocktest.Options{At: shift(5 * time.Hour)}, want: diag.Opens, breaks: entry(func(h *hosts.Host) { h.Skew = 5 * time.Hour })},
+		{name: "another range is set here, 3 h behind", server: knocktest.Options{At: stale}, among: append([]diag.Code{diag.HourBehind, diag.RangeMismatch}, shutOrNot...), breaks: entry(func(h *hosts.Host) { h.Range = far })},
+		{name: "the gap that a limit needs is set here", want: diag.Opens, breaks: both(server(two), entry(func(h *hosts.Host) { h.Gap = 600 * time.Millisecond }))},
+		{name: "the gap that a limit needs is set here, 3 h behind", server: knocktest.Options{At: stale}, among: append([]diag.Code{diag.HourBehind}, shutOrNot...), breaks: both(server(two), entry(func(h *hosts.Host) { h.Gap = 600 * time.Millisecond }))},
+		{name: "strict is set here, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Strict = true }), also: offset(-3)},
+		{name: "a window of 30 s is set here, of 2 s there", server: knocktest.Options{Window: 2 * time.Second}, want: diag.Opens, breaks: entry(func(h *hosts.Host) { h.Window = 30 * time.Second })},
+		{name: "a window of 1 s, 600 ms away, 1 h behind", server: knocktest.Options{Window: time.Second, At: shift(-time.Hour), Path: knocktest.Path{Delay: 300 * time.Millisecond}}, want: diag.HourBehind, opens: true, also: offset(-1)},
+		{name: "top port one less, at the gate of rapport rules, the guard is known", server: knocktest.Options{Range: lesser, NoGate: true}, want: diag.RangeMismatch, opens: true, breaks: both(scripted(script.NFT, nil), entry(func(h *hosts.Host) { h.SweepGuard = script.DefaultSweepGuard }))},
+
+		{name: "only IPv6 is known, and the gate is for IPv4 alone", server: knocktest.Options{V6: knocktest.Shut}, among: shutOrNot, breaks: named(knock.Family6, onlyHere6)},
+		{name: "banned in silence over IPv4, and not over IPv6", want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, here4), bannedInSilence)},
+		{name: "a firewall here drops SSH", among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.HostUnreachable, diag.GateDiffers}, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.BlockHere(t, s.Addr4, knocktest.Drop, knocktest.Port(22))
+		}},
+		{name: "a router rejects SSH alone", server: knocktest.Options{Router: true}, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.GateDiffers, diag.AddressChanges}, breaks: block(knocktest.AdminProhibited, knocktest.Port(22))},
+		{name: "a router drops one knock of this hour, 3 h behind", server: knocktest.Options{Router: true, At: stale}, want: diag.HourBehind, opens: true, breaks: block(knocktest.Drop, knocktest.Port(knockPort(4)))},
+		{name: "a router rejects all but SSH and the web", server: knocktest.Options{Router: true}, clocks: knocktest.Clocks{HTTP: true}, want: diag.KnocksBlocked, breaks: both(block(knocktest.AdminProhibited, knocktest.Ports{First: 1, Last: 21}), block(knocktest.AdminProhibited, knocktest.Ports{First: 1024, Last: 65535}))},
+		{name: "every packet arrives twice", server: knocktest.Options{Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.Opens},
+		{name: "every packet arrives twice, 3 h behind", server: knocktest.Options{At: stale, Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.HourBehind, opens: true, also: offset(-3)},
+
+		{name: "another user behind the same NAT knocks every 7 s, and the secret is wrong here", among: []diag.Code{diag.Unexplained, diag.AlreadyOpen, diag.Opens, diag.AddressChanges, diag.GateDiffers, diag.LossyPath}, breaks: both(others(7*time.Second), func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" })},
+		{name: "another user behind the same NAT knocks every 9 s, and a wrong skew is set here", want: diag.HourBehind, or: []diag.Code{diag.Unexplained, diag.AlreadyOpen, diag.Opens}, breaks: both(others(9*time.Second), entry(func(h *hosts.Host) { h.Skew = 2 * time.Hour }))},
+
+		{name: "rules without a gate are given, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: noGateGiven, also: offset(-3)},
+		{name: "rules of five hours ago are given, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oldRules(func(o *knocktest.Options) { o.At = shift(-5 * time.Hour) }), also: offset(-3)},
+		{name: "rules for IPv4 alone are given, and the gate for IPv6 is shut", server: knocktest.Options{V6: knocktest.Shut}, among: append([]diag.Code{diag.Unexplained}, shutOrNot...), breaks: both(overIPv6, func(t *testing.T, s *knocktest.Server, p *patient) {
+			f, err := gate.ReadRules(strings.NewReader(s.Run(t, "iptables-save")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.doctor.Rules = &f
+		})},
+		{name: "rules with another range are given, and it opens", want: diag.Opens, breaks: oldRules(func(o *knocktest.Options) { o.Range = far })},
+		{name: "an NTP server 5 h off is asked, and it opens", want: diag.Opens, breaks: asksAnother(5 * time.Hour)},
+		{name: "an NTP server that is away is asked, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: func(_ *testing.T, s *knocktest.Server, p *patient) {
+			p.host.NTP = []string{s.Unused(s.Addr4).String()}
+		}, also: offset(-3)},
+		{name: "a service on four knock ports", want: diag.Opens, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			for k := 1; k <= 4; k++ {
+				s.ServePort(t, knockPort(k), false, knocktest.Say("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			}
+		}},
+		{name: "a server without ICMP and with a tarpit on the web's port", want: diag.Opens, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.AddRule(t, "-I INPUT -p icmp -j DROP")
+			s.ServePort(t, 80, true, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
+		}},
+		{name: "two families of a name, both right", want: diag.Opens, breaks: named(knock.FamilyAuto, here4)},
+	}
+}
