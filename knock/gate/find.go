@@ -109,12 +109,11 @@ func (c *client) redirects(knocks []knockAt) map[*machine.Rule]bool {
 
 // gate describes the gate that a route leads through. It fails for what is none.
 func (c *client) gate(found []route, r route) (g Gate, ok bool) {
+	c.work = nil
 	knocks, _ := r.knocks(0)
-	if len(knocks) < minKnocks {
+	if r, knocks = c.unfold(r, knocks); len(knocks) < minKnocks {
 		return g, false
 	}
-	c.work = nil
-	r, knocks = c.unfold(r, knocks)
 	g = Gate{Family: c.family, client: c, rules: c.rules, knocks: knocks, opens: len(r.opens) > 0, accept: r.accept, few: r.few}
 	g.Ports = ports(knocks)
 	g.describeWays(c, r)

@@ -10,6 +10,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/netfilter/machine"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -140,7 +141,9 @@ func (g Gate) checkPhases(k Facts) (all []Problem) {
 	if g.opens && slices.Contains(g.Windows, 0) && !slices.Contains(g.Ports, 0) {
 		add("window-endless", SeverityWarning, "a window has no end: an address that knocked once stays in its phase for as long as the list holds it", "add --seconds 5, or a timeout of 5s to the sets")
 	}
-	if p, ok := g.Sequence(); ok && repeats(p) {
+	if n := len(slices.Compact(slices.Clone(g.Ports))); g.opens && n < minKnocks && !slices.Contains(g.Ports, 0) {
+		add("repeated-ports", SeverityWarning, fmt.Sprintf("ports follow themselves in this hour's sequence: SSH opens after %s", phrase.Plural(n, "SYN")), "take a wider range, and refresh the rules")
+	} else if p, ok := g.Sequence(); ok && repeats(p) {
 		add("repeated-ports", SeverityInfo, "a port occurs twice in this hour's sequence, which is legal and makes it a little easier to guess", "nothing; a wider range makes it rarer")
 	}
 	if k.SSHPort != 0 && g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, k.SSHPort) {

@@ -90,6 +90,9 @@ func (c *client) search(candidates []knockAt, goals []int) []route {
 		s.first[g] = c.connect(first.m.Clone(), g)
 		s.before[g] = s.first[g]
 	}
+	if open := s.first[sshPort]; open.Verdict == machine.Accept && open.Rule != nil { // SSH is not a knock then
+		candidates = slices.DeleteFunc(slices.Clone(candidates), func(k knockAt) bool { return k.port == sshPort })
+	}
 	for len(s.queue) > 0 && !c.exhausted() {
 		next := s.queue[0]
 		s.queue = s.queue[1:]
@@ -156,7 +159,7 @@ func (s *search) reached(to *state) {
 		switch {
 		case !opensNow(s.first[g], now), !opensNow(s.before[g], now) && !s.needed(r, g):
 			continue
-		case to.depth < minKnocks: // what fewer knocks open is no gate
+		case to.depth < minKnocks && !s.unfolds(r, g): // what fewer knocks open is no gate
 			s.before[g], to.few = now, true
 			if _, known := s.few[g]; !known {
 				s.few[g], _ = r.knocks(0)
@@ -173,6 +176,15 @@ func (s *search) reached(to *state) {
 	if len(r.opens) > 0 {
 		s.found = append(s.found, r)
 	}
+}
+
+// unfolds reports whether the few knocks of a route, which open a port, pass as many
+// phases as make a gate: those of a port that occurs several times in a row.
+func (s *search) unfolds(r route, port int) bool {
+	r.opens = []int{port}
+	knocks, _ := r.knocks(0)
+	_, all := s.unfold(r, knocks)
+	return len(all) >= minKnocks
 }
 
 // needed reports whether a port opens by all the knocks of a route, and not without any

@@ -94,7 +94,10 @@ func (g Gate) WithoutGate() string {
 	c := newClient(g.rules, g.Family)
 	a := c.connect(c.machine(), port)
 	if a.Opens() {
-		if a.Rule == nil || a.Forwarded {
+		if a.Forwarded {
+			return "on their way to another machine, to which a rule redirects them: no knock is needed"
+		}
+		if a.Rule == nil {
 			return ""
 		}
 		place := "after"
