@@ -80,13 +80,14 @@ func (c *client) moves(lists []string, knocks []knockAt) (all []move) {
 			m.Put(from, c.src)
 			m.Tracing = true
 			r := c.send(m, k)
+			window, rule := within(r.Trace, from), portRule(r.Trace)
 			for _, h := range r.Trace {
 				for _, change := range h.Changes {
 					if change.Verb == "remove" || change.List == from || free[change.List] && from != "" || byDest(h.Rule, change.List) {
 						continue
 					}
 					free[change.List] = free[change.List] || from == ""
-					all = append(all, move{from, change.List, k, within(r.Trace, from), portRule(r.Trace)})
+					all = append(all, move{from, change.List, k, window, rule})
 				}
 			}
 		}

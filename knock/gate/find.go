@@ -13,14 +13,18 @@ import (
 // interfaces only.
 const maxWorlds = 24
 
+// manyMet is how many rules a packet meets, in rules that are fewer, where chains that
+// jump to each other multiply them beyond what a machine plays.
+const manyMet = 5_000
+
 // findGate finds the gate that packets of a family meet in the tables of nft, or in
 // those of iptables. It asks a client from anywhere first; then one for whom nothing
 // but the gate decides; then those for whom the rules make exceptions; then the
-// chains that no packet reaches.
-func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate, ok bool) {
+// chains that no packet reaches. all is false if it gave up before it had tried all.
+func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate, ok, whole bool) {
 	knocks, goals := candidates(rules)
-	if len(knocks) < 2 {
-		return g, false
+	if len(knocks) == 0 {
+		return g, false, true
 	}
 	all := clients(rules, family, native, knocks)
 	for _, c := range all {
@@ -42,7 +46,9 @@ func findGate(rules *machine.Ruleset, family knock.Family, native bool) (g Gate,
 		}
 	}
 	g.native = native
-	return g, ok
+	plain := all[0]
+	ends := plain.connect(plain.machine(), sshPort).Met < max(manyMet, 4*rules.Size())
+	return g, ok, ends && !all[len(all)-1].exhausted()
 }
 
 // clients returns the clients to try, in this order.

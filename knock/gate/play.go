@@ -25,7 +25,12 @@ type Play struct {
 	c    client
 	m    *machine.Machine
 	ctx  context.Context // once it ends no knock arrives, so that long questions end
+	work *int            // what is left of the rules that knocks may meet, nil without a bound
 }
+
+// Bound makes knocks arrive only while work, from which each takes the rules that it
+// meets, is above zero. Copies share it.
+func (p *Play) Bound(work *int) { p.work = work }
 
 // Play returns a server on which nothing has happened yet. A list of the recent match
 // holds so many addresses; 0 is the usual number. Once ctx ends no knock arrives.
@@ -107,7 +112,7 @@ func (p *Play) Clone() *Play {
 // Knock sends a SYN to a port, or a UDP packet where the gate is knocked at with UDP.
 // It reports whether the last phase remembers the source of it now, or did again.
 func (p *Play) Knock(src netip.Addr, port int, at time.Duration) (last bool) {
-	if p.c.src = src; p.ctx.Err() != nil {
+	if p.c.src = src; p.ctx.Err() != nil || p.work != nil && *p.work <= 0 {
 		return false
 	}
 	k := knockAt{port, p.gate.knocks[0].udp}
@@ -115,12 +120,18 @@ func (p *Play) Knock(src netip.Addr, port int, at time.Duration) (last bool) {
 		k = p.gate.knocks[i]
 	}
 	r := p.m.Deliver(p.c.packet(k), at)
+	if p.work != nil {
+		*p.work -= r.Met + packetWork
+	}
 	steps := p.gate.steps
 	final := steps[len(steps)-1]
 	return slices.ContainsFunc(r.Changes, func(c machine.Change) bool {
 		return c.Verb != "remove" && (final.List == c.List || len(final.List) == 0)
 	})
 }
+
+// packetWork is what a packet costs beside the rules that it meets, in such rules.
+const packetWork = 10
 
 // Met returns how many rules a SYN to a port meets now.
 func (p *Play) Met(port int) int {

@@ -163,6 +163,7 @@ type Findings struct {
 	rules   *machine.Ruleset
 	text    []byte
 	flaws   []netfilter.Flaw
+	partly  bool     // the search for a gate was given up
 	other   noGate   // what stands there instead of a gate
 	cleared []string // what a script's refresh empties
 	cut     []string // lists that a script makes with a mask of IPv4
@@ -229,6 +230,9 @@ func Find(text []byte) (Findings, error) {
 		if f.other = foreignRules(rules.Ruleset); slices.ContainsFunc(f.flaws, func(flaw netfilter.Flaw) bool { return flaw.Kind == netfilter.CutOff }) {
 			f.other = noGate{"these rules hold no gate as far as they go", "give the whole output"}
 		}
+		if f.other.summary == "" && f.partly {
+			f.other = noGate{"no gate was found as far as the search went: packets meet too many of these rules, or there are too many ports", "give the chains of the gate, and those that lead to them, alone"}
+		}
 		if kind, other := foreignText(netfilter.CleanLines(text)); rules.Script && kind != "" {
 			f.Kind, f.other = kind, other
 		}
@@ -246,7 +250,8 @@ func (f *Findings) find(rules *machine.Ruleset) {
 	var gates [2][]Gate
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
 		for kind, native := range []bool{false, true} {
-			if g, ok := findGate(rules, family, native); ok {
+			g, ok, whole := findGate(rules, family, native)
+			if f.partly = f.partly || !whole; ok {
 				gates[kind] = append(gates[kind], g)
 			}
 		}

@@ -175,7 +175,10 @@ func (r *Request) one(c check, stages []*stage) Check {
 	case c.whole != nil:
 		o = c.whole(r)
 	case len(stages) == 0:
-		o = unknown("these rules hold no gate", "set the gate up on the server; rapport rules HOST prints a script for it")
+		o = unknown("these rules hold no gate", "rapport inspect says what they hold")
+		if i := slices.IndexFunc(r.Inspection.Problems, func(p gate.Problem) bool { return p.Code == "no-gate" }); i >= 0 {
+			o = unknown(r.Inspection.Problems[i].Summary, r.Inspection.Problems[i].Fix)
+		}
 	default:
 		all := make([]Check, len(stages))
 		var both sync.WaitGroup
@@ -201,7 +204,12 @@ func (s *stage) judge(c check) Check {
 	case s.opens != machine.Yes:
 		return unknown("the handshake does not open SSH in these rules", "see handshake")
 	}
-	return c.run(s)
+	work, bounded := 2*checkWork, *s
+	bounded.work = &work
+	if o := c.run(&bounded); work > 0 {
+		return o
+	}
+	return unknown("given up: packets meet too many of these rules", "audit the gate's own chains and those that lead to them")
 }
 
 // merge returns the worst of the results of the families, with its family where the

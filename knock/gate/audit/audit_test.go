@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,11 +40,16 @@ func article(t *testing.T) string {
 // run audits rules with the secret and the range that they were made with.
 func run(t *testing.T, text string, names ...string) audit.Report {
 	t.Helper()
+	return runIn(t, knock.DefaultRange, text, names...)
+}
+
+func runIn(t *testing.T, in knock.Range, text string, names ...string) audit.Report {
+	t.Helper()
 	f, err := gate.ReadRules(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := audit.Request{Findings: f, Range: knock.DefaultRange, Secret: knocktest.NewSecret(t, "f00b4r"), Hour: knock.HourOf(at), Names: names}
+	r := audit.Request{Findings: f, Range: in, Secret: knocktest.NewSecret(t, "f00b4r"), Hour: knock.HourOf(at), Names: names}
 	q := solve.Query{Secret: r.Secret, Range: r.Range, Hour: r.Hour, Past: 1, Future: 1}
 	if r.Inspection, err = gate.Inspect(context.Background(), f, q, gate.Facts{}); err != nil {
 		t.Fatal(err)
@@ -75,6 +82,48 @@ func TestTheArticleFailsAtSweepAndReplay(t *testing.T) {
 	}
 	if len(r.Checks) != len(audit.Names()) || r.Gate == nil {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Where packets meet many rules an audit plays less and says how much, and where they
+// meet too many it says what it gave up.
+func TestManyRules(t *testing.T) {
+	multiplied := func(depth int) string {
+		var b strings.Builder
+		b.WriteString("-A INPUT -j X0\n")
+		for i := range depth {
+			b.WriteString(strings.Repeat(fmt.Sprintf("-A X%d -j X%d\n", i, i+1), 2))
+		}
+		fmt.Fprintf(&b, "-A X%d -m recent --set --name OTHER --rsource\n-A INPUT -j portknocking\n", depth)
+		return strings.Replace(article(t), "-A INPUT -j portknocking\n", b.String(), 1)
+	}
+	for _, c := range run(t, multiplied(9), "wrong", "spoofed").Checks {
+		tried, _, _ := strings.Cut(c.Summary, " ")
+		if n, err := strconv.Atoi(tried); c.Status != audit.OK || err != nil || n < 8 || n >= 500 {
+			t.Errorf("%+v", c)
+		}
+	}
+	r := run(t, multiplied(14), "wrong")
+	if !strings.Contains(r.Unknown(), "as far as the search went") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// In a small range few ports are wrong, and a guess has a chance all the same; ports
+// that are equal in a row are no fault of the rules.
+func TestSmallRanges(t *testing.T) {
+	equal := strings.NewReplacer("10357", "10363", "10858", "10363", "10938", "10363").Replace(article(t))
+	for _, c := range run(t, equal, "reordered", "partial", "wrong").Checks {
+		if c.Status != audit.OK {
+			t.Errorf("%+v", c)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", "small.save"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := runIn(t, knocktest.NewRange(t, 10000, 10010), string(text), "sweep").Checks[0]; c.Status != audit.OK || c.Cost.Chance <= 0 || c.Cost.Chance > 0.01 {
+		t.Errorf("%+v", c)
 	}
 }
 

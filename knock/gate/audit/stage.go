@@ -29,20 +29,38 @@ type stage struct {
 	free   machine.Truth // SSH opens without a knock
 	opens  machine.Truth // and with the handshake
 	met    int           // the rules that a wrong SYN meets
+	work   *int          // what is left of those that the knocks of a check may meet
 }
+
+const (
+	// checkWork bounds the rules that the knocks of a check meet: a check plays as many
+	// of its questions as it can expect to fit. One that takes twice as many is given up.
+	checkWork = 2_000_000
+	// leastTries is how often a question is played in any rules.
+	leastTries = 8
+)
 
 func newStage(ctx context.Context, r *Request, g *gate.Gate) *stage {
 	s := &stage{Request: r, ctx: ctx, gate: g}
 	if g.Played() {
 		s.owner, s.knocks = g.Owner(), g.Knocks()
-		s.met = s.play().Met(s.wrong()[0])
+		s.met = 10 + s.play().Met(s.wrong()[0])
 		s.free, s.opens = s.play().Opens(s.owner), s.opened(s.knocks)
 	}
 	return s
 }
 
 // play returns a server on which nothing has happened.
-func (s *stage) play() *gate.Play { return s.gate.Play(s.ctx, s.ListTotal) }
+func (s *stage) play() *gate.Play {
+	p := s.gate.Play(s.ctx, s.ListTotal)
+	p.Bound(s.work)
+	return p
+}
+
+// tries returns how many of n questions of so many packets a check can play.
+func (s *stage) tries(n, packets int) int {
+	return max(leastTries, min(n, checkWork/(packets*s.met)))
+}
 
 // send sends knocks from an address, the pause before each but the first as given, or
 // else at once.

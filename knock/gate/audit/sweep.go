@@ -15,12 +15,11 @@ const (
 	// passes is how often a sweep goes over its ports: a sequence in any order opens
 	// by then, if the passes fit into the windows.
 	passes = knock.Knocks
-	// fullSweep is how many ports of a pass are all played. Of more, one wrong port in
-	// thinned is, and the time of the others passes.
+	// fullSweep is how many ports of a pass are all played. Of more, those near the
+	// gate's own are and one in thinned, and the time of the others passes.
 	fullSweep = 4000
 	thinned   = 64
-	// sweepWork bounds the rules that the SYNs of a sweep meet; more thin it out too.
-	sweepWork = 4_000_000
+	near      = 20
 )
 
 // sweepRates are the paces of sweeps, in SYNs a second.
@@ -107,31 +106,39 @@ func (s *stage) sweepComputed() Check {
 const sweepFix = "load the script of rapport rules HOST: its sweep guard ignores an address that hits many wrong ports"
 
 // sweepOver sweeps a range. A wide one is thinned out, which leaves a sweeper better
-// off: fewer wrong ports count. If such a sweep gets in and wrong ports do count, all of
-// them are played.
+// off: fewer wrong ports count. If such a sweep gets in and wrong ports do count, more of
+// them are played, and all in the end.
 func (s *stage) sweepOver(r knock.Range, rate int, order string) swept {
 	each := 1
 	if r.Size() > fullSweep {
 		each = thinned
 	}
-	each *= max(1, passes*r.Size()/each*s.met/sweepWork)
+	each *= max(1, 2*len(orders)*len(sweepRates)*passes*r.Size()/each*s.met/checkWork)
 	o := s.sweepPorts(r, rate, order, each)
-	if each > 1 && o.opened && s.guarded() {
-		return s.sweepPorts(r, rate, order, 1)
+	for each > 1 && o.opened && s.guarded() {
+		each /= min(each, 8)
+		o = s.sweepPorts(r, rate, order, each)
 	}
 	return o
 }
 
-// sweepPorts plays the passes of a sweep, of the wrong ports one in each.
+// sweepPorts plays the passes of a sweep, of the ports far from the gate's own one in each.
 func (s *stage) sweepPorts(r knock.Range, rate int, order string, each int) swept {
 	random := rand.New(rand.NewPCG(uint64(r.Size()), uint64(rate)))
-	own := map[int]bool{}
-	for _, k := range s.knocks {
-		own[k] = true
-	}
+	played := map[int]bool{} // in any case
+	own := slices.Clone(s.knocks)
 	for _, also := range s.gate.Also {
 		for _, k := range also {
-			own[int(k)] = true
+			own = append(own, int(k))
+		}
+	}
+	around := 0
+	if s.guarded() {
+		around = near
+	}
+	for _, k := range own {
+		for port := k - around; port <= k+around; port++ {
+			played[port] = true
 		}
 	}
 	ports := make([]int, r.Size())
@@ -151,7 +158,7 @@ func (s *stage) sweepPorts(r knock.Range, rate int, order string, each int) swep
 		}
 		for _, port := range ports {
 			o.syns++
-			if !own[port] && o.syns%each != 0 {
+			if !played[port] && o.syns%each != 0 {
 				continue
 			}
 			at := begin + time.Duration(o.syns)*step
