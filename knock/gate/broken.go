@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -25,7 +26,7 @@ type move struct {
 // client on each list in turn, and sees where its knocks lead. It fails for rules
 // that hold no phases.
 func (c *client) broken(knocks []knockAt) (g Gate, ok bool) {
-	lists := c.rules.Lists()
+	lists := memory.Lists(c.rules)
 	if len(lists) > maxLists {
 		lists = lists[:maxLists]
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -66,7 +67,7 @@ func foreignRules(rules *machine.Ruleset) noGate {
 		if c.connect(c.machine(), sshPort).Opens() {
 			continue
 		}
-		for _, check := range rules.Asked() {
+		for _, check := range memory.Asked(rules) {
 			if c.exhausted() {
 				break
 			}
@@ -76,7 +77,7 @@ func foreignRules(rules *machine.Ruleset) noGate {
 				continue
 			}
 			name := machine.ShortName(list)
-			from := rules.Filling(list)
+			from := memory.Filling(rules, list)
 			if len(from) == 0 {
 				return noGate{fmt.Sprintf("SSH is let in for addresses in the set %s, which no rule here fills: a daemon does, or an administrator", name), ownClient}
 			}

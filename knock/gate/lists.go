@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/knock/gate/memory"
 	"rapport/knock/netfilter/machine"
 	"rapport/knock/phrase"
 )
@@ -105,7 +106,7 @@ func (g Gate) IgnoredLists() (all []IgnoredList) {
 			break
 		}
 	}
-	for _, c := range g.rules.Asked() {
+	for _, c := range memory.Asked(g.rules) {
 		if slices.Contains(added, c.List) && !c.Negated && c.Mode == machine.ModeCheck {
 			all = append(all, IgnoredList{c.List, c.Within})
 		}

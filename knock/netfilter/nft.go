@@ -18,6 +18,7 @@ type nftReader struct {
 	opaque     bool
 	flaws      []Flaw
 	table      *machine.Table
+	vague      []string // sets whose elements have a statement that is not modelled
 }
 
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and

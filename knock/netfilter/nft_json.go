@@ -179,6 +179,9 @@ func (o jsonObject) set() string {
 	if o["size"] != nil {
 		all = append(all, "size "+o.text("size"))
 	}
+	if s := o.statements("stmt"); s != "" {
+		all = append(all, s)
+	}
 	if elements, ok := o["elem"].([]any); ok && len(elements) > 0 {
 		all = append(all, "elements = { "+jsonElements(elements, quotes)+" }")
 	}

@@ -119,6 +119,7 @@ func (o jsonObject) match() string {
 		if op == "==" {
 			op = ""
 		}
+	case op == "==" && masked != nil && name != "concat": // behind an operator nft prints it
 	case op == "in", op == "==" && (right[0] == '{' || right[0] == '@' || !isFlags(body) && masked == nil || name == "concat"):
 		op = ""
 	case !slices.Contains([]string{"==", "!=", "<", ">", "<=", ">=", "!"}, op):

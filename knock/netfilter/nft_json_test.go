@@ -39,10 +39,11 @@ func TestJSONIsReadAsTextIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gates, err := filepath.Glob("../gate/testdata/rules/*.nft")
+	gates, err := filepath.Glob("../gate/testdata/*/*.nft")
 	if err != nil {
 		t.Fatal(err)
 	}
+	gates = append(gates, "../gate/testdata/guard-used.nft")
 	for _, file := range append(files, gates...) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			knocktest.Need(t, "nft")

@@ -173,7 +173,9 @@ func (r *nftRule) lookup(fields []machine.Field, negate, vmap bool) {
 	l := &machine.Lookup{Fields: fields, Negate: negate, VMap: vmap}
 	if name, ok := strings.CutPrefix(r.next(), "@"); ok {
 		l.Name = r.n.list(name)
-		r.add(l)
+		if r.add(l); slices.Contains(r.n.vague, l.Name) {
+			r.unmodelled("a statement of " + l.Name)
+		}
 		return
 	}
 	words := r.braces()

@@ -158,19 +158,25 @@ func (r *nftRule) update(verb string) {
 		case "limit":
 			rate, known := inner.rate()
 			u.Rate, ok = &rate, ok && known
-		case "count":
-			over := inner.took("over")
-			u.Count = &machine.ConnCount{Most: atoi(inner.next()), Over: over}
+		case "ct":
+			u.Count = inner.connCount()
 		case ":":
 			ok = false
 		}
 	}
 	u.Fields = fields
-	if !ok {
+	if !ok || slices.Contains(r.n.vague, u.Name) {
 		r.unmodelled(verb + " @" + machine.ShortName(u.Name))
 		return
 	}
 	r.add(u)
+}
+
+// connCount reads "count over 3".
+func (r *nftRule) connCount() *machine.ConnCount {
+	r.took("count")
+	over := r.took("over")
+	return &machine.ConnCount{Most: atoi(r.next()), Over: over}
 }
 
 // set reads what a mark is set to; other changes of a packet decide nothing.

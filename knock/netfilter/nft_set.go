@@ -34,7 +34,28 @@ func (n *nftReader) set(name string) {
 			s.Timeout = nftTime(n.next())
 		case "size":
 			s.Size, _ = strconv.Atoi(n.next())
+		case "limit", "ct", "quota":
+			n.i--
+			n.elementStatement(s)
 		}
+	}
+}
+
+// elementStatement reads a statement of each element that rules make.
+func (n *nftReader) elementStatement(s *machine.Set) {
+	r := nftRule{wordReader{w: n.skipTo("\n", ";", "}")}, n, &machine.Rule{}}
+	rate, known := machine.Rate{}, true
+	switch r.next() {
+	case "limit":
+		rate, known = r.rate()
+		s.Rate = &rate
+	case "ct":
+		s.Count = r.connCount()
+	default:
+		known = false
+	}
+	if !known {
+		n.vague = append(n.vague, s.Name)
 	}
 }
 

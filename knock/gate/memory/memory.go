@@ -123,3 +123,51 @@ func Unreached(rules *machine.Ruleset, family knock.Family, native bool) (all []
 	}
 	return all
 }
+
+// Lists returns the names of the lists and sets that rules put sources on, in the
+// order of the rules.
+func Lists(rules *machine.Ruleset) (all []string) {
+	for rule := range rules.Rules {
+		for _, u := range rule.Updates() {
+			if !u.Remove && !u.ByDest && !slices.Contains(all, u.List) {
+				all = append(all, u.List)
+			}
+		}
+	}
+	return all
+}
+
+// Asked returns the conditions on lists and sets whose members rules ask for, in the
+// order of the rules; of those with the same list, negation and mode the first.
+func Asked(rules *machine.Ruleset) (all []machine.Check) {
+	for rule := range rules.Rules {
+		for _, check := range rule.Checks() {
+			same := func(c machine.Check) bool {
+				return c.List == check.List && c.Negated == check.Negated && c.Mode == check.Mode
+			}
+			if !check.ByDest && !slices.ContainsFunc(all, same) {
+				all = append(all, check)
+			}
+		}
+	}
+	return all
+}
+
+// Filling returns the rules that lead to one that puts sources on a list, and those
+// themselves.
+func Filling(rules *machine.Ruleset, list string) (all []*machine.Rule) {
+	fills := map[*machine.Chain]bool{}
+	for rule := range rules.Rules {
+		if slices.ContainsFunc(rule.Updates(), func(u machine.Update) bool { return u.List == list && !u.Remove }) {
+			all = append(all, rule)
+			fills[rule.Chain()] = rule.Chain().Hook == machine.NoHook
+		}
+	}
+	var leading []*machine.Rule
+	for rule := range rules.Rules {
+		if slices.ContainsFunc(rule.Targets(), func(to *machine.Chain) bool { return fills[to] }) {
+			leading = append(leading, rule)
+		}
+	}
+	return append(leading, all...)
+}

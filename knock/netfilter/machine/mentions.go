@@ -277,52 +277,6 @@ func (r *Ruleset) Set(name string) *Set {
 	return nil
 }
 
-// Lists returns the names of the lists and sets that rules put sources on, in the
-// order of the rules.
-func (r *Ruleset) Lists() (all []string) {
-	for rule := range r.Rules {
-		for _, u := range rule.Updates() {
-			if !u.Remove && !u.ByDest && !slices.Contains(all, u.List) {
-				all = append(all, u.List)
-			}
-		}
-	}
-	return all
-}
-
-// Asked returns the conditions on lists and sets whose members rules ask for, in the
-// order of the rules; of those with the same list, negation and mode the first.
-func (r *Ruleset) Asked() (all []Check) {
-	for rule := range r.Rules {
-		for _, check := range rule.Checks() {
-			same := func(c Check) bool { return c.List == check.List && c.Negated == check.Negated && c.Mode == check.Mode }
-			if !check.ByDest && !slices.ContainsFunc(all, same) {
-				all = append(all, check)
-			}
-		}
-	}
-	return all
-}
-
-// Filling returns the rules that lead to one that puts sources on a list, and those
-// themselves.
-func (r *Ruleset) Filling(list string) (all []*Rule) {
-	fills := map[*Chain]bool{}
-	for rule := range r.Rules {
-		if slices.ContainsFunc(rule.Updates(), func(u Update) bool { return u.List == list && !u.Remove }) {
-			all = append(all, rule)
-			fills[rule.chain] = rule.chain.Hook == NoHook
-		}
-	}
-	var leading []*Rule
-	for rule := range r.Rules {
-		if rule.to != nil && fills[rule.to] {
-			leading = append(leading, rule)
-		}
-	}
-	return append(leading, all...)
-}
-
 // Unmodelled returns the conditions of the rule that depend on more than the machine
 // knows of a packet.
 func (r *Rule) Unmodelled() (all []string) {

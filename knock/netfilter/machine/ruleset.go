@@ -164,9 +164,11 @@ type Set struct {
 	Size     int           // the most elements; zero is not given
 	Elements []Element     // as the text lists them
 	Items    []Item        // what the elements without a timeout match
-	dynamic  bool          // rules change it
-	sorted   bool          // items are ranges of one field, in ascending order
-	id       int           // index into Machine.sets
+	Rate     *Rate         // of the elements that rules make, nil without one, as Count
+	Count    *ConnCount
+	dynamic  bool // rules change it
+	sorted   bool // items are ranges of one field, in ascending order
+	id       int  // index into Machine.sets
 }
 
 // Element is an element of a [Set] that holds addresses.

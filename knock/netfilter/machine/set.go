@@ -112,6 +112,9 @@ func (s *SetUpdate) link(p *program, t *Table) {
 		p.sets = append(p.sets, s.set)
 	}
 	s.set.dynamic = true
+	if s.Rate == nil && s.Count == nil {
+		s.Rate, s.Count = s.set.Rate, s.set.Count
+	}
 }
 
 // stay returns how long an element stays, zero is until it is removed.
