@@ -9,24 +9,25 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/local"
 )
 
 // ReadLocal reads the rules of this machine, and xt_recent's ip_list_tot, 0 where
-// that is not known. Its errors are those of [netfilter.LocalText] and of [ReadRules].
+// that is not known. Its errors are those of [local.Text] and of [ReadRules].
 func ReadLocal(ctx context.Context) (f Findings, listTotal int, err error) {
-	text, err := netfilter.LocalText(ctx)
+	text, err := local.Text(ctx)
 	if err != nil {
 		return f, 0, err
 	}
 	f, err = Find(text)
 	switch {
 	case errors.Is(err, netfilter.ErrNoRules):
-		return f, 0, netfilter.ErrNoRulesLoaded
+		return f, 0, local.ErrNone
 	case err != nil:
 		return f, 0, err
 	}
 	if f.local = true; len(f.Gates) > 0 && f.Kind == FromIPTables {
-		listTotal = netfilter.RecentListTotal()
+		listTotal = local.ListTotal()
 	}
 	f.tryOut()
 	return f, listTotal, nil

@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
@@ -85,8 +86,12 @@ func (f Findings) Problems(k Facts) []Problem {
 	found = append(found, f.checkTwoGates()...)
 	for _, g := range f.Gates {
 		found = append(found, g.checkPhases(k)...)
-		if f.Printed == nil && f.Kind != FromScript {
+		switch {
+		case f.Printed != nil:
+		case f.Kind != FromScript:
 			found = append(found, g.checkSurroundings(len(f.Other) > 0)...)
+		case !slices.ContainsFunc(f.flaws, func(flaw netfilter.Flaw) bool { return flaw.Kind == netfilter.NotFollowed }):
+			found = append(found, g.checkAccepted()...) // a script is a part of a firewall
 		}
 		r := k.sweepRange(f.Printed)
 		if p, ok := g.Sweep(r).problem(g, r); ok {

@@ -65,6 +65,8 @@ func TestProblems(t *testing.T) {
 		{"none with rejects", edit(both, "-A portknock_accept -m limit", "-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A portknock_accept -m limit"), usual, nil},
 		{"none with invalid dropped", edit(both, call, "-A INPUT -m conntrack --ctstate INVALID -j DROP\n"+call), usual, nil},
 
+		{"a script that accepts SSH", edit(script, "iptables -A INPUT -j portknocking\n", "iptables -A INPUT -j portknocking\niptables -I INPUT -p tcp --dport 22 -j ACCEPT\n"), usual, []string{"ssh-accepted", "flush-refresh"}},
+		{"a script that no longer does", edit(script, "iptables -A INPUT -j portknocking\n", "iptables -A INPUT -j portknocking\niptables -I INPUT -p tcp --dport 22 -j ACCEPT\niptables -D INPUT 1\n"), usual, []string{"flush-refresh"}},
 		{"established not accepted", edit(both, established, ""), usual, []string{"no-established"}},
 		{"established accepted late", edit(both, established, "") + "*filter\n" + established + "COMMIT\n", usual, []string{"no-established"}},
 		{"nft, established not accepted", edit(nft, "established : accept, related : accept", "related : accept"), usual, []string{"no-established"}},

@@ -64,9 +64,9 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	stranger.unsure = true
 	after := c.connect(m.Clone(), ssh)
 	computed := slices.ContainsFunc(g.knocks, func(k knockAt) bool { return k.port <= 0 })
-	switch how := g.WithoutGate(); {
-	case how != "":
-		add("ssh-accepted", fmt.Sprintf("new connections to port %d are accepted %s", ssh, how), "remove the rule that accepts them, or limit it to single sources")
+	all = g.checkAccepted()
+	switch {
+	case len(all) > 0:
 	case !g.opens && g.SSHPort == 0:
 	case fresh.Opens() && !fresh.Forwarded:
 		add("ssh-not-dropped", fmt.Sprintf("nothing drops connections to port %d without a handshake: no knock is needed", ssh), "drop them after the accept rule, or make DROP the policy of INPUT")
@@ -82,6 +82,15 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 			"look at that rule: without it, or with it behind the gate's own rules, it does not matter"))
 	}
 	return append(all, g.checkSession(c, after)...)
+}
+
+// checkAccepted judges whether a rule lets SSH in without the handshake.
+func (g Gate) checkAccepted() []Problem {
+	how := g.WithoutGate()
+	if how == "" {
+		return nil
+	}
+	return []Problem{{"ssh-accepted", SeverityError, fmt.Sprintf("new connections to port %d are accepted %s", g.port(), how), "remove the rule that accepts them, or limit it to single sources"}}
 }
 
 // WithoutGate says by which rule connections to SSH are accepted without the knocks of

@@ -6,10 +6,6 @@
 // [Text] also holds the flaws of the text. [CleanLines] prepares the text for it; who reads a text from outside bounds it by [MaxText]. A match or
 // statement that is not known becomes a [machine.Unmodelled], which is never guessed.
 //
-// Of the machine that the program runs on, [LocalText] and [RunTool] get such
-// texts, [RecentEntries] reads a list of the recent match in /proc, and
-// [RecentListTotal] how many addresses one holds.
-//
 // What iptables and nft call values stands in names.go; a match of iptables is a row
 // of the tables in iptables_rule.go, one of nft a row of that in nft_field.go.
 package netfilter

@@ -3,6 +3,7 @@ package netfilter_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"rapport/knock/netfilter"
@@ -30,6 +31,10 @@ func TestFlaws(t *testing.T) {
 			[]netfilter.Flaw{{netfilter.NotFollowed, 3, "the rule is in a for loop, and is read once"}}},
 		{"a loop in one line", "#!/bin/sh\nfor p in 1 2 3; do iptables -A INPUT -p tcp --dport $p -j ACCEPT; done\niptables -A INPUT -j DROP\n",
 			[]netfilter.Flaw{{netfilter.NotFollowed, 2, "the rule is in a for loop, and is read once"}}},
+		{"a loop over both tools", "#!/bin/sh\nfor t in iptables ip6tables; do\n  $t -A INPUT -j DROP\ndone\n", []netfilter.Flaw{{netfilter.NotFollowed, 3, "the rule is in a for loop, and is read once"}}},
+		{"a condition", "#!/bin/sh\nif [ -e /etc/ssh ]; then\n  iptables -A INPUT -j ACCEPT\nfi\niptables -A INPUT -j DROP\n", []netfilter.Flaw{{netfilter.NotFollowed, 3, "the rule stands under if, and is read as if it were reached"}}},
+		{"a function", "#!/bin/sh\nadd () {\n  iptables -A INPUT -j ACCEPT\n}\nadd\niptables -A INPUT -j DROP\n", nil},
+		{"a function that deletes", "#!/bin/sh\niptables -A INPUT -j ACCEPT\nstop() {\n  iptables -D INPUT -j ACCEPT\n}\n", []netfilter.Flaw{{netfilter.NotFollowed, 4, "-D stands in a block, and is not followed"}}},
 		{"a variable that is computed", "#!/bin/sh\nNET=$(ip route)\niptables -A INPUT -s $NET -j ACCEPT\n", []netfilter.Flaw{{netfilter.NotFollowed, 3, "the value of $NET is not known"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -44,6 +49,42 @@ func TestFlaws(t *testing.T) {
 	}
 	if _, err := netfilter.Parse([]byte("\x7fELF\x00\x01" + save)); !errors.Is(err, netfilter.ErrBinary) {
 		t.Errorf("binary: %v", err)
+	}
+}
+
+// What a script takes away again is not there, nor what stands behind its end.
+func TestScriptsThatTakeRulesAway(t *testing.T) {
+	const accept = "iptables -A INPUT -p tcp --dport 22 -j ACCEPT\n"
+	long := "iptables -A INPUT -p tcp -m multiport --dports 80" + strings.Repeat(",\\\n443", 2000) + " -j DROP\n"
+	for _, tt := range []struct {
+		name, text string
+		lines      []int // of the rules that are left
+	}{
+		{"delete", accept + "iptables -D INPUT -p tcp --dport 22 -j ACCEPT\n", nil},
+		{"delete a rule that stands twice", accept + accept + "iptables -D INPUT -p tcp --dport 22 -j ACCEPT 2>/dev/null || true\n", []int{2}},
+		{"delete another rule", accept + "iptables -D INPUT -p tcp --dport 23 -j ACCEPT\niptables -D FORWARD 1\n", []int{1}},
+		{"delete by number", accept + "iptables -A INPUT -j DROP\niptables -D INPUT 1\niptables -D INPUT 7\niptables -D INPUT 0\n", []int{2}},
+		{"replace", accept + "iptables -R INPUT 1 -p tcp --dport 22 -j DROP\n", []int{2}},
+		{"flush a chain", accept + "iptables -A FORWARD -j DROP\niptables -F INPUT\n", []int{2}},
+		{"flush all", accept + "iptables -F\niptables -A INPUT -j DROP\n", []int{3}},
+		{"flush in a function", accept + "stop() {\n iptables -F\n}\n", []int{1}},
+		{"exit", accept + "exit 0\n" + accept, []int{1}},
+		{"exit in a block", accept + "if [ -e /x ]; then\n exit 1\nfi\niptables -A INPUT -j DROP\n", []int{1, 5}},
+		{"a long line", long, []int{1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := netfilter.Parse([]byte("#!/bin/sh\n" + tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []int
+			for rule := range r.Rules {
+				lines = append(lines, rule.Line-1)
+			}
+			if slices.Sort(lines); !slices.Equal(lines, tt.lines) {
+				t.Errorf("%v", lines)
+			}
+		})
 	}
 }
 

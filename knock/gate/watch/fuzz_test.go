@@ -7,7 +7,6 @@ import (
 
 	"rapport/knock/gate/watch"
 	"rapport/knock/knocktest"
-	"rapport/knock/netfilter"
 )
 
 // FuzzWatch: what is read of the kernel's tables is addresses and ports that
@@ -18,7 +17,7 @@ func FuzzWatch(f *testing.F) {
 	f.Add("ipv4     2 tcp      6 119 TIME_WAIT src=10.0.0.2 dst=10.0.0.1 sport=50030 dport=22 src=10.0.0.1 dst=10.0.0.2 sport=22 dport=50030")
 	f.Fuzz(func(t *testing.T, text string) {
 		var addrs []netip.Addr
-		for _, e := range netfilter.ReadRecent(strings.NewReader(text)) {
+		for _, e := range watch.ReadRecent(strings.NewReader(text)) {
 			addrs = append(addrs, e.Addr)
 		}
 		sockets, listening := watch.ReadSockets(strings.NewReader(text), []int{22})

@@ -7,7 +7,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/netfilter"
 )
 
 // Guard is the state of a replay guard, of one hour and one family.
@@ -40,18 +39,18 @@ func (w *Watcher) readGuards() (all []Guard) {
 		g := Guard{Family: l.Family}
 		if w.now.Gate.Kind == gate.FromNFT {
 			for _, e := range w.known.found.Set(l.Opened).Elements {
-				if addr, err := netfilter.ParseAddr(e.Addr); err == nil {
+				if addr, err := ParseAddr(e.Addr); err == nil {
 					g.Opened = append(g.Opened, addr)
 				}
 			}
 			g.Full = len(g.Opened) >= l.Size
 		} else {
-			done, _ := netfilter.RecentEntries(l.Opened)
+			done, _ := RecentEntries(l.Opened)
 			for _, e := range done {
 				g.Opened = append(g.Opened, e.Addr)
 			}
-			used, _ := netfilter.RecentEntries(l.Used)
-			g.Full = slices.ContainsFunc(used, func(e netfilter.RecentEntry) bool { return e.Stamps >= l.Size })
+			used, _ := RecentEntries(l.Used)
+			g.Full = slices.ContainsFunc(used, func(e RecentEntry) bool { return e.Stamps >= l.Size })
 		}
 		all = append(all, g)
 	}
@@ -67,7 +66,7 @@ func (w *Watcher) countIgnored(now time.Time) (n int) {
 			n += len(ignored.Expiring())
 			continue
 		}
-		entries, _ := netfilter.RecentEntries(l.Set)
+		entries, _ := RecentEntries(l.Set)
 		for _, e := range entries {
 			if at, _ := w.jiffies.at(e.Last, now); !at.IsZero() && now.Sub(at) <= l.Timeout {
 				n++

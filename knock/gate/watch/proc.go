@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"rapport/knock/netfilter"
 )
 
 const (
@@ -139,8 +137,8 @@ func ReadConntrack(r io.Reader, ports []int, own []netip.Addr) (all []Connection
 				first[k] = v
 			}
 		}
-		src, err := netfilter.ParseAddr(first["src"])
-		dst, err2 := netfilter.ParseAddr(first["dst"])
+		src, err := ParseAddr(first["src"])
+		dst, err2 := ParseAddr(first["dst"])
 		from, err3 := strconv.ParseUint(first["sport"], 10, 16)
 		port, err4 := strconv.ParseUint(first["dport"], 10, 16)
 		if err != nil || err2 != nil || err3 != nil || err4 != nil || !slices.Contains(ports, int(port)) ||

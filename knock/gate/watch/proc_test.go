@@ -10,17 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rapport/knock/gate/watch"
-	"rapport/knock/netfilter"
 )
 
 func TestReadRecent(t *testing.T) {
-	got := netfilter.ReadRecent(strings.NewReader(`src=127.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 10 4297704630, 4297704630, 4297704631, 4297704631, 4297704632, 4297704632, 4297704633, 4297704633, 4297704633, 4297704633
+	got := watch.ReadRecent(strings.NewReader(`src=127.0.0.1 ttl: 64 last_seen: 4297704633 oldest_pkt: 10 4297704630, 4297704630, 4297704631, 4297704631, 4297704632, 4297704632, 4297704633, 4297704633, 4297704633, 4297704633
 src=0000:0000:0000:0000:0000:0000:0000:0001 ttl: 64 last_seen: 4297704634 oldest_pkt: 20 4297704630, 4297704630, 4297704630, 4297704630, 4297704631, 4297704631, 4297704631, 4297704631, 4297704632, 4297704632, 4297704632, 4297704632, 4297704633, 4297704633, 4297704633, 4297704633, 4297704634, 4297704634, 4297704634, 4297704634
 src=203.0.113.7 ttl: 0 last_seen: 0 oldest_pkt: 1 0
 src=nobody ttl: 64 last_seen: 1 oldest_pkt: 1 1
 src=10.0.0.1 ttl: 64 last_seen: -1 oldest_pkt: 1 1
 src=10.0.0.1 ttl: 64`))
-	want := []netfilter.RecentEntry{
+	want := []watch.RecentEntry{
 		{Addr: netip.MustParseAddr("127.0.0.1"), Last: 4297704633, Stamps: 10},
 		{Addr: netip.MustParseAddr("::1"), Last: 4297704634, Stamps: 20},
 		{Addr: netip.MustParseAddr("203.0.113.7"), Last: 0, Stamps: 1},

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/local"
 )
 
 // readRecent reads the lists of the recent match. found is false when one is gone,
@@ -20,7 +20,7 @@ func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 	found = true
 	entries := map[sightingKey]uint64{}
 	for _, l := range w.lists {
-		list, there := netfilter.RecentEntries(l.name)
+		list, there := RecentEntries(l.name)
 		found = found && there
 		for _, e := range list {
 			m := sightingKey{e.Addr, l.phase}
@@ -63,7 +63,7 @@ func (w *Watcher) setClock() {
 // is there.
 func (w *Watcher) listTable(ctx context.Context) (changed, found bool) {
 	family, name, _ := strings.Cut(w.table, " ")
-	text, err := netfilter.RunTool(ctx, "nft", "list", "table", family, name)
+	text, err := local.Run(ctx, "nft", "list", "table", family, name)
 	if err != nil {
 		return false, false
 	}
@@ -78,7 +78,7 @@ func (w *Watcher) readElements(a, b time.Time) (all []Sighting) {
 	for _, p := range w.lists {
 		l := w.known.found.Set(p.name)
 		for _, e := range l.Expiring() {
-			addr, err := netfilter.ParseAddr(e.Addr)
+			addr, err := ParseAddr(e.Addr)
 			timeout := e.Timeout
 			if timeout == 0 {
 				timeout = l.Timeout

@@ -25,6 +25,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/local"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -91,15 +92,15 @@ type Watcher struct {
 }
 
 // NewWatcher finds the gate, which needs root on Linux; clock is this machine's. It
-// fails with ErrNoGate, or the errors of [netfilter.LocalText] and [gate.Find].
+// fails with ErrNoGate, or the errors of [local.Text] and [gate.Find].
 func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
 	w := &Watcher{clock: clock, jiffies: jiffies{tick: jiffy()}}
-	text, err := netfilter.LocalText(ctx)
+	text, err := local.Text(ctx)
 	if err == nil {
 		_, err = w.known.read(text)
 	}
 	switch {
-	case errors.Is(err, netfilter.ErrNoRulesLoaded), errors.Is(err, netfilter.ErrNoRules), err == nil && w.known.key == "":
+	case errors.Is(err, local.ErrNone), errors.Is(err, netfilter.ErrNoRules), err == nil && w.known.key == "":
 		return nil, ErrNoGate
 	case err != nil:
 		return nil, err
@@ -260,7 +261,7 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 		if busy || !found {
 			w.rulesDue = began.Add(busyInterval)
 		}
-		text, _ := netfilter.LocalText(ctx)
+		text, _ := local.Text(ctx)
 		changed, _ = w.known.read(text) // rules that cannot be read hold no gate
 		events = w.compareRules(changed)
 	}

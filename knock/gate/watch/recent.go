@@ -1,4 +1,4 @@
-package netfilter
+package watch
 
 import (
 	"bufio"
@@ -10,9 +10,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// maxProc bounds what is read of a file in /proc.
-const maxProc = 16 << 20
 
 // RecentEntry is an address on a list of the recent match.
 type RecentEntry struct {

@@ -1,4 +1,6 @@
-package netfilter
+// Package local gets the rules of the machine that the program runs on, as texts for
+// package netfilter.
+package local
 
 import (
 	"bytes"
@@ -15,49 +17,50 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/netfilter"
 )
 
-// localTimeout bounds each tool, which waits while another program changes rules.
-const localTimeout = 20 * time.Second
+// toolTimeout bounds each tool, which waits while another program changes rules.
+const toolTimeout = 20 * time.Second
 
-// ErrNoLocalRules says that this machine's rules cannot be read.
-var ErrNoLocalRules = errors.New("this machine's rules cannot be read")
+// ErrUnreadable says that this machine's rules cannot be read.
+var ErrUnreadable = errors.New("this machine's rules cannot be read")
 
-// ErrNoRulesLoaded says that this machine has no rules at all.
-var ErrNoRulesLoaded = fmt.Errorf("%w: there are none", ErrNoLocalRules)
+// ErrNone says that this machine has no rules at all.
+var ErrNone = fmt.Errorf("%w: there are none", ErrUnreadable)
 
-// LocalText returns the rules of this machine, those of iptables before those of nft.
-// Its errors are ErrNoLocalRules, ErrNoRulesLoaded, ErrLongRules and the cause of ctx.
-func LocalText(ctx context.Context) ([]byte, error) {
+// Text returns the rules of this machine, those of iptables before those of nft.
+// Its errors are ErrUnreadable, ErrNone, [netfilter.ErrLongRules] and the cause of ctx.
+func Text(ctx context.Context) ([]byte, error) {
 	saved, err := savedRules(ctx)
 	listed, nftErr := listNFT(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	saved, listed = bytes.TrimSpace(saved), bytes.TrimSpace(listed)
-	if len(listed) > MaxText && len(saved) > 0 {
+	if len(listed) > netfilter.MaxText && len(saved) > 0 {
 		listed = nil // large sets of nft; iptables may have the gate
 	}
 	switch {
-	case max(len(saved), len(listed)) > MaxText:
-		return nil, ErrLongRules
+	case max(len(saved), len(listed)) > netfilter.MaxText:
+		return nil, netfilter.ErrLongRules
 	case len(saved)+len(listed) > 0:
 		return slices.Concat(saved, []byte("\n"), listed), nil
 	case nftErr != nil && err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNoLocalRules, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	return nil, ErrNoRulesLoaded
+	return nil, ErrNone
 }
 
 // listNFT returns the rules of nft in JSON, whose format is documented, or as text
 // where nft was built without JSON, or where the JSON is too long. In JSON, times
 // are cut to whole seconds.
 func listNFT(ctx context.Context) ([]byte, error) {
-	listed, err := RunTool(ctx, "nft", "-j", "list", "ruleset")
-	if err == nil && len(listed) <= MaxText && json.Valid(listed) {
+	listed, err := Run(ctx, "nft", "-j", "list", "ruleset")
+	if err == nil && len(listed) <= netfilter.MaxText && json.Valid(listed) {
 		return listed, nil
 	}
-	return RunTool(ctx, "nft", "list", "ruleset")
+	return Run(ctx, "nft", "list", "ruleset")
 }
 
 // savedRules runs iptables-save and ip6tables-save, for both backends of
@@ -75,7 +78,7 @@ func savedRules(ctx context.Context) (all []byte, err error) {
 			savers = []string{family + "-save"}
 		}
 		for _, saver := range savers {
-			out, failed := RunTool(ctx, saver, "-c")
+			out, failed := Run(ctx, saver, "-c")
 			if failed != nil {
 				err = failed
 				continue
@@ -101,11 +104,11 @@ func lookPath(name string) (string, error) {
 	return path, err
 }
 
-// RunTool runs an administrator's tool, such as nft, and returns its output. An
+// Run runs an administrator's tool, such as nft, and returns its output. An
 // error holds the first line of stderr. A tool that runs longer than 20 s is
 // killed.
-func RunTool(ctx context.Context, name string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, localTimeout)
+func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
 	defer cancel()
 	path, err := lookPath(name)
 	if err != nil {
@@ -121,9 +124,9 @@ func RunTool(ctx context.Context, name string, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// RecentListTotal returns how many addresses a list of the recent match holds
+// ListTotal returns how many addresses a list of the recent match holds
 // (xt_recent's ip_list_tot), 0 if that is not known.
-func RecentListTotal() int {
+func ListTotal() int {
 	text, _ := os.ReadFile("/sys/module/xt_recent/parameters/ip_list_tot")
 	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return n
