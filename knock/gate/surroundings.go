@@ -90,7 +90,7 @@ func (g Gate) checkAccepted() []Problem {
 	if how == "" {
 		return nil
 	}
-	return []Problem{{"ssh-accepted", SeverityError, fmt.Sprintf("new connections to port %d are accepted %s", g.port(), how), "remove the rule that accepts them, or limit it to single sources"}}
+	return []Problem{newProblem("ssh-accepted", SeverityError, fmt.Sprintf("new connections to port %d are accepted %s", g.port(), how), "remove the rule that accepts them, or limit it to single sources")}
 }
 
 // WithoutGate says by which rule connections to SSH are accepted without the knocks of
