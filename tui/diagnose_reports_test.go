@@ -78,13 +78,17 @@ func skipped(id string, why diag.CheckCode, a diag.Args) diag.Check {
 // family, egress and the scan.
 func usual(server, last diag.Check) []diag.Check {
 	h := reportOf().Evidence.Handshake
-	return []diag.Check{
+	all := []diag.Check{
 		passed(diag.CheckName, diag.NameResolved, diag.Args{Address: netip.MustParseAddr("203.0.113.7")}), skipped(diag.CheckRules, diag.RulesMissing, diag.Args{}),
 		passed(diag.CheckBefore, diag.SSHShut, diag.Args{SSH: knock.SSH{State: knock.SSHFiltered}}),
 		passed(diag.CheckLocal, diag.ClockRight, diag.Args{Offset: 3 * time.Millisecond, Within: time.Millisecond}), server,
 		{ID: diag.CheckHandshake, Status: diag.Fail, Code: diag.HandshakeMade, Args: diag.Args{Handshake: h}},
 		skipped(diag.CheckFamily, diag.OneFamily, diag.Args{}), skipped(diag.CheckEgress, diag.NoneRejected, diag.Args{}), last,
 	}
+	for i, ms := range []knock.Millis{12, 0, 1000, 40, 700, 3100, 0, 0, 3148} {
+		all[i].Elapsed = ms * millisecond
+	}
+	return all
 }
 
 // untold is the check of a server's clock that no source tells.
@@ -97,7 +101,11 @@ func scanned(r diag.Report, s *scan.Report, status diag.Status) diag.Report {
 		code = diag.Scanning
 	}
 	r.Evidence.Scan = s
-	r.Checks = append(slices.Clone(r.Checks[:len(r.Checks)-1]), diag.Check{ID: diag.CheckScan, Status: status, Code: code, Args: diag.Args{Scan: s}})
+	check := diag.Check{ID: diag.CheckScan, Status: status, Code: code, Args: diag.Args{Scan: s}}
+	if status != diag.Running {
+		check.Elapsed = 3148 * millisecond
+	}
+	r.Checks = append(slices.Clone(r.Checks[:len(r.Checks)-1]), check)
 	return r
 }
 
@@ -150,6 +158,14 @@ func behind(t testing.TB) diag.Report {
 		}
 		return scan.Tried
 	}), diag.OK))
+}
+
+// confirming is a diagnosis whose scan has a hit that is to be confirmed.
+func confirming(t testing.TB) diag.Report {
+	r := behind(t)
+	s := *r.Evidence.Scan
+	s.Confirming, s.Confirmed = true, false
+	return judge(scanned(r, &s, diag.Running))
 }
 
 // ahead is the verdict on a server whose clock is two hours ahead by one source, and

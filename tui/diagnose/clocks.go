@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/phrase"
@@ -22,14 +24,21 @@ type clockRow struct {
 	vote  clock.Side // whose time it counts for; empty for none
 }
 
-// clockLines draw how far each clock is from this machine's, and in which hour.
-func (s *Screen) clockLines() (out []string) {
-	name, words := 13, 24
+// roomForAll is the number of lines from which the clocks on this side have rows too: in
+// fewer, the client's hour stands out among the hours.
+const roomForAll = 6
+
+// clockLines draw how far each clock is from this machine's, and in which hour, in at
+// most h lines of w cells.
+func (s *Screen) clockLines(w, h int) (out []string) {
+	name, words := 12, 0
 	switch {
-	case s.Size.Width < ui.FramedWidth:
-		name, words = 11, 13
-	case s.Size.Width >= 110:
+	case w >= 100:
 		words = 40
+	case w >= 76:
+		words = 24
+	case w < 60:
+		name = 9
 	}
 	at := s.Report.At
 	if at.IsZero() {
@@ -41,25 +50,59 @@ func (s *Screen) clockLines() (out []string) {
 	for _, r := range rows {
 		spans = append(spans, ui.Span(r.i))
 	}
-	x := ui.NewAxis(s.Theme, s.Size.Width-name-words-2, at, spans)
-	add := func(label, line, words string) {
-		out = append(out, " "+ui.Fit(label, name)+line+" "+words)
+	x := ui.NewAxis(s.Theme, w-name-words-3, at, spans)
+	add := func(label, line, text string) {
+		out = append(out, " "+s.Theme.Quiet.Render(ui.Fit(ui.Truncate(label, name-1), name))+line+" "+ui.Clause(text, words))
 	}
-	above, below := "clock minus this one's", "the hour that it shows"
-	if s.Size.Width < ui.FramedWidth {
-		above, below = "difference", "its hour"
+	heads := 1
+	if h >= roomForAll {
+		heads = 2
+		add("difference", s.Theme.Quiet.Render(x.Ticks()), "")
+	} else {
+		rows = slices.DeleteFunc(rows, func(r clockRow) bool { return r.vote == clock.Local || r.name == "local" })
 	}
-	add("clocks", s.Theme.Quiet.Render(x.Ticks()), s.Theme.Quiet.Render(above))
-	add("hour", x.Hours(), s.Theme.Quiet.Render(below))
-	if !s.Size.Roomy() {
+	ours := session.ClockHour(hour)
+	add("hour", strings.Replace(x.Hours(), ours, s.Theme.Accent.Render(ours), 1), "")
+	if len(rows)+heads > h {
 		rows = merged(x, rows, name-1)
 	}
+	for i := len(rows) - 1; i >= 0 && len(rows)+heads > h; i-- { // the outvoted ones first
+		if rows[i].vote == "" && rows[i].name != clock.SourceKnock && rows[i].name != "local" {
+			rows = slices.Delete(rows, i, i+1)
+		}
+	}
+	rows = rows[:max(0, min(len(rows), h-heads))]
 	for _, r := range rows {
-		add(ui.Fit(r.name, name-1), x.Draw(r.i.Low, r.i.High), ui.Clause(r.words, words))
+		style := s.Theme.Strong
+		switch {
+		case r.name == clock.SourceKnock:
+			style = s.Theme.Open
+		case r.name == "local" || r.vote == clock.Local:
+			style = s.Theme.Accent
+		case r.vote == "":
+			style = s.Theme.Faint
+		}
+		add(r.name, style.Render(ansi.Strip(x.Draw(r.i.Low, r.i.High))), r.words)
+	}
+	if len(failed) > 0 && len(out) < h {
+		label, text := inGroups(failed, w-name-3)
+		out = append(out, " "+s.Theme.Quiet.Render(ui.Fit(label+" ", max(name, ui.Cells(label)+1))+text))
+	}
+	return out
+}
+
+// clockWords are the clocks in words.
+func (s *Screen) clockWords() (out []string) {
+	if s.Report.Evidence.Clock == nil {
+		return nil
+	}
+	rows, failed := s.clockRows(s.Report.At)
+	for _, r := range rows {
+		out = append(out, s.labelled(r.name, r.words, s.Theme.Ink)...)
 	}
 	if len(failed) > 0 {
-		label, text := inGroups(failed, s.Size.Width-name-2)
-		out = append(out, " "+ui.Fit(label, name)+s.Theme.Quiet.Render(text))
+		label, text := inGroups(failed, 1<<10)
+		out = append(out, s.labelled(label, text, s.Theme.Quiet)...)
 	}
 	return out
 }
@@ -157,20 +200,24 @@ func witnesses(c clock.Report) (names []string) {
 	return names
 }
 
-// merged joins rows that look alike, as long as their names fit in room cells.
+// merged joins rows that look alike, with as many of their names as fit in room cells.
 func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
+	more := 0 // names that are left out
 	for _, r := range rows {
-		if n := len(out) - 1; r.vote != "" && r.vote == out[n].vote && x.Draw(out[n].i.Low, out[n].i.High) == x.Draw(r.i.Low, r.i.High) {
-			names := out[n].name
-			if r.name != names {
-				names += ", " + r.name
-			}
-			if len(names) <= room {
-				out[n].name = names
-				continue
-			}
+		n := len(out) - 1
+		if n < 0 || r.vote == "" || r.vote != out[n].vote || x.Draw(out[n].i.Low, out[n].i.High) != x.Draw(r.i.Low, r.i.High) {
+			out, more = append(out, r), 0
+			continue
 		}
-		out = append(out, r)
+		switch both := out[n].name + ", " + r.name; {
+		case r.name == out[n].name:
+		case more == 0 && len(both) <= room:
+			out[n].name = both
+		default:
+			more++
+			first, _, _ := strings.Cut(out[n].name, " +")
+			out[n].name = fmt.Sprintf("%s +%d", first, more)
+		}
 	}
 	return out
 }

@@ -1,6 +1,6 @@
 // Package diagnose is the Diagnose screen: a [doctor.Doctor] at work, drawn from
 // snapshots of its report: verdict, checks, the candidates of the scan, the clocks
-// on an axis, and the evidence. It applies this side's part of the fix.
+// on an axis, the causes as bars, and the evidence. It applies this side's part of the fix.
 package diagnose
 
 import (
@@ -28,8 +28,9 @@ type Screen struct {
 	listed bool // the hosts file has the server
 	asking bool // the user is asked whether to try future hours
 	copied bool // the report is in the clipboard
+	chosen int  // the cause whose evidence is shown
+	full   bool // all is shown in words
 	scroll ui.Scroll
-	of     *Screen // whose part this is; nil: none's
 }
 
 // run is one diagnosis.
@@ -39,6 +40,7 @@ type run struct {
 	planned []scan.Cell  // what a scan would try; shown until there is a scan
 	began   time.Time    // by the screen's clock
 	future  int          // how many future hours are tried
+	hit     time.Time    // when a scan had its last hit, by the screen's clock
 	failure error        // why it has no verdict; context.Canceled: the user ended it
 }
 
@@ -51,12 +53,7 @@ const (
 func (s *Screen) Moving() bool { return s.running() }
 
 // running reports whether a diagnosis is under way, or about to be.
-func (s *Screen) running() bool {
-	if s.of != nil {
-		return s.of.running()
-	}
-	return s.Wire.UsedBy(s)
-}
+func (s *Screen) running() bool { return s.Wire.UsedBy(s) }
 
 // Keys implements [session.Screen].
 func (s *Screen) Keys() ui.Keys {
@@ -71,14 +68,16 @@ func (s *Screen) Keys() ui.Keys {
 	future := ui.NewKey("F", "future", "run again with future hours", ui.Act(func() { s.asking = true }))
 	copies := ui.NewKey("y", "copy", "copy the report", s.copyReport).If(s.Report.Done)
 	mask := s.Mask("mask the ports")
-	tab := ui.NewKey("tab", "more", "see more", ui.Act(s.nextSection))
+	tab := ui.NewKey("tab", ui.Either(s.full, "picture", "in full"), "all that is known, in words", ui.Act(func() { s.full, s.scroll = !s.full, 0 }))
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
-
-	move := ui.MoveKeys("", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll.Move(n, most) }, " ")
+	about := "choose a cause"
+	if s.full {
+		about = "scroll"
+	}
+	move := ui.MoveKeys(about, max(1, s.Size.Height/3), s.move, " ")
 	k := ui.Keys{Rows: [][]ui.Key{{fix}, {again, future}, {copies, mask}, append([]ui.Key{tab}, move...), {esc}}, Legend: s.legend()}
-	_, most := s.layOut()
 	esc = esc.As(ui.Either(running, "cancel", "back"))
-	k.Bar = []ui.Key{fix, esc, again, future, copies, tab.If(most > 0)}
+	k.Bar = []ui.Key{fix, esc, again, future, tab, copies}
 	return k
 }
 
@@ -88,8 +87,7 @@ func (s *Screen) legend() [][2]string {
 		{t.Yes + "   " + t.No, "ok; fail"},
 		{"!   >   -", "warn; running; skipped"},
 		{t.Wait + "   " + t.Untried, "check not begun; hour, range not tried yet"},
-		{t.Tried + "   " + t.Full, "tried (the likeliest at least); a hit"},
-		{"[" + t.Tried + "]", "the client's own hour, range and secret"},
+		{t.Tried + "   " + t.Full, "tried (one of them at least); a hit"},
 		{t.Point + "   " + t.Begin + t.Inside + t.End, "a clock's time; a span where not exact"},
 		{"outvoted", "most sources agree on another time"},
 	}
@@ -101,7 +99,10 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		s.asking = false // any key but y means no
 	case Progressed:
-		s.Report, s.listed = *msg.Newest.Swap(nil), msg.Listed
+		confirming := s.confirming()
+		if s.Report, s.listed = *msg.Newest.Swap(nil), msg.Listed; s.confirming() && !confirming {
+			s.hit = s.Now
+		}
 		if addr, err := netip.ParseAddr(s.Report.Address); err == nil && addr != s.Target.Addr.Addr() {
 			s.Pin(addr)
 		}
@@ -111,6 +112,12 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// confirming reports whether a scan has a hit that is to be confirmed.
+func (s *Screen) confirming() bool {
+	r := s.Report.Evidence.LastScan()
+	return r != nil && r.Confirming
+}
+
 // Start runs a diagnosis whose scan tries so many future hours, as soon as the wire is
 // free.
 func (s *Screen) Start(future int) tea.Cmd {
@@ -118,7 +125,7 @@ func (s *Screen) Start(future int) tea.Cmd {
 	for _, h := range scan.Candidates(s.Now, s.Target, scan.DefaultPast, future, nil, nil) {
 		s.planned = append(s.planned, scan.Cell{Candidate: h})
 	}
-	s.asking, s.copied, s.scroll = false, false, 0
+	s.asking, s.copied, s.full, s.chosen, s.scroll = false, false, false, 0, 0
 	s.StopWaiting()
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
@@ -164,7 +171,7 @@ func (s *Screen) ended(err error) {
 		s.failure = err
 		s.Note("diagnosis: %s", knock.Clean(session.ErrorText(err), maxFailure))
 	default:
-		s.Note("diagnosis: %s", s.Report.Summary())
+		s.Note("diagnosis: %s", s.report().Summary())
 	}
 }
 
@@ -196,24 +203,12 @@ func (s *Screen) copyReport() tea.Cmd {
 	return s.CopyText(s.Report.Text(false))
 }
 
-// nextSection scrolls to the next section below the first line shown, or to the top.
-func (s *Screen) nextSection() {
-	_, most := s.layOut()
-	if s.Size.Wide() {
-		next := int(s.scroll) + 5
-		if int(s.scroll) >= most {
-			next = 0
-		}
-		s.scroll.Move(next-int(s.scroll), most)
+// move chooses another cause, or scrolls what is known in words.
+func (s *Screen) move(by int) {
+	if s.full {
+		_, most := s.fullPage()
+		s.scroll.Move(by, most)
 		return
 	}
-	at, next := 0, 0
-	for _, section := range s.sections() {
-		if at > int(s.scroll) && int(s.scroll) < most {
-			next = at
-			break
-		}
-		at += len(section)
-	}
-	s.scroll.Move(next-int(s.scroll), most)
+	s.chosen = max(0, min(s.at()+by, len(s.Report.Causes)-1))
 }

@@ -13,75 +13,73 @@ import (
 	"rapport/tui/ui"
 )
 
-// cardHeight returns the card's usual height in lines, and the most for a verdict.
-func (s *Screen) cardHeight() (least, most int) {
-	h := s.Size.Height
-	switch {
-	case s.Size.Wide():
-		return 4, max(4, s.Size.Body()-clocksRows-scanRows-causesRows-2)
-	case s.Size.Roomy():
-		return h/5 + 1, h / 3
-	case s.Size.Framed():
-		return 5, h / 2
-	}
-	return 4, max(4, h-7)
-}
+// cardLeast is the card's usual height in lines: it grows for a longer verdict alone.
+const cardLeast = 3
 
-// card is the verdict, or what the diagnosis is doing.
-func (s *Screen) card() (p ui.Pane) {
+// card is the verdict, or what the diagnosis is doing, in as many lines as its text
+// needs, most at the most.
+func (s *Screen) card(most int) (p ui.Pane) {
 	th := s.Theme
-	p.Title = "verdict"
-	height, _ := s.cardHeight()
+	p.Title, p.Note = "verdict", s.spent()
 	add := func(style ui.Style, most int, text string) {
 		for _, l := range ui.Cut(s.wrapped(text), most) {
 			p.Add(" " + style.Render(l))
 		}
 	}
-	switch r := s.report(); {
+	switch {
 	case s.asking:
-		add(th.Warn, height-1, fmt.Sprintf("Trying future hours reveals them: an eavesdropper who records the knocks can open the gate in those hours when they come, "+
+		add(th.Warn, most-1, fmt.Sprintf("Trying future hours reveals them: an eavesdropper who records the knocks can open the gate in those hours when they come, "+
 			"%d of them, until %v.", futureHours, s.Hour().Add(futureHours)))
 		p.Add(" " + th.Accent.Render("y") + "  try them; any other key does not")
 	case errors.Is(s.failure, context.Canceled):
 		add(th.Strong, 1, "cancelled, no verdict")
 		add(th.Ink, 1, "r runs again")
 	case s.running():
-		p.Note = fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
-		if r.Verdict.Code == "" {
-			add(th.Strong, 1, "no verdict yet")
-		} else {
-			add(th.Strong, 1, "probably "+s.likely())
-			add(th.Ink, 2, r.Summary())
-		}
-		if !s.Size.Framed() { // without a frame there is no edge for the note
-			p.Lines[0] = ui.Ends(p.Lines[0], p.Note+" ", s.Size.Width)
-		}
-		add(th.Ink, 2, s.doing())
-		if s.Size.Wide() { // the checks have the announcement
-			p.Add("", s.progress(s.Size.Width-4))
-		} else if scan := r.Evidence.LastScan(); scan != nil {
-			add(th.Quiet, height-len(p.Lines), scan.Announce)
+		if p.Lines = s.progress(); s.judged() {
+			p.Note = s.likely() + ", " + p.Note
 		}
 	case s.failure != nil:
-		add(th.Bad, height-1, "not done: "+knock.Clean(session.ErrorText(s.failure), maxFailure))
+		add(th.Bad, most-1, "not done: "+knock.Clean(session.ErrorText(s.failure), maxFailure))
 		add(th.Ink, 1, "r runs again")
 	case s.began.IsZero():
 		add(th.Strong, 1, "not run yet")
 		add(th.Ink, 2, "r finds out why SSH stays shut: name, clocks, handshake, and which hour opens it")
-	case r.Done:
-		if p, _ = s.verdict(); s.paging() {
-			return p
-		}
+	case s.Report.Done:
+		p = s.verdict(most)
 	}
-	p.Fill(height)
+	p.Fill(cardLeast)
 	return p
 }
 
-// verdict is the card of a diagnosis that has ended; whole says that nothing is cut.
-func (s *Screen) verdict() (p ui.Pane, whole bool) {
+// progress is the card of a diagnosis under way: the verdict so far, once a scan has a
+// hit, what it does, and how much is done.
+func (s *Screen) progress() []string {
+	th, w := s.Theme, s.Size.Width
+	head := th.Strong.Render(" no verdict yet")
+	if s.judged() {
+		head = th.Warn.Bold(true).Render(ui.Truncate(" probably: "+s.report().Summary(), w-10))
+	}
+	if !s.Size.Framed() { // without a frame there is no edge for the time
+		head = ui.Ends(head, s.spent()+" ", w)
+	}
+	lines := append([]string{head}, " "+ui.Cut(s.wrapped(s.doing()), 1)[0])
+	done := 0
+	for _, c := range s.Report.Checks {
+		if c.Status != diag.Running {
+			done++
+		}
+	}
+	share := float64(done) / float64(len(diag.CheckIDs()))
+	if r := s.Report.Evidence.LastScan(); r != nil && r.Candidates > 0 { // the last check is the longest
+		share += (1 - share) * float64(r.Tried()) / float64(r.Candidates)
+	}
+	return append(lines, " "+th.Bar(th.Accent, share, min(w-4, 100)))
+}
+
+// verdict is the card of a diagnosis that has ended.
+func (s *Screen) verdict(most int) (p ui.Pane) {
 	style := s.tone()
 	p = s.verdictHead(style)
-	least, most := s.cardHeight()
 	offer := s.fixLine()
 	left := most - len(p.Lines)
 	if offer != "" {
@@ -91,12 +89,8 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	if s.report().Fix() == "" {
 		fix = nil
 	}
-	whole = len(summary)+len(fix) <= left
-	summary = ui.Cut(summary, max(2, left-len(fix)))
+	summary = ui.Cut(summary, max(min(2, left), left-len(fix)))
 	fix = ui.Cut(fix, left-len(summary))
-	if s.paging() {
-		summary, fix, least = ui.Cut(summary, 1), nil, 0
-	}
 	for _, l := range summary {
 		p.Add(" " + style.Bold(true).Render(l))
 	}
@@ -106,14 +100,7 @@ func (s *Screen) verdict() (p ui.Pane, whole bool) {
 	if offer != "" {
 		p.Add(offer)
 	}
-	if why := s.evidence(2); s.Size.Roomy() && !s.Size.Wide() && len(why) > 0 {
-		p.Add("")
-		p.Add(why...)
-	}
-	if others := s.otherCauses(); others != "" && len(p.Lines) < least && !s.Size.Roomy() {
-		p.Add(" " + s.Theme.Quiet.Render(ui.Cut(s.wrapped(others), 1)[0]))
-	}
-	return p, whole
+	return p
 }
 
 // verdictHead has the verdict's code on its frame, or without one in its first line.
@@ -160,6 +147,13 @@ func (s *Screen) likely() string {
 
 // doing says what the newest check under way does.
 func (s *Screen) doing() string {
+	if r := s.Report.Evidence.LastScan(); r != nil && r.Confirming {
+		text := session.ClockHour(r.Opened.Hour) + " opened it; confirming"
+		if left := s.Window() - s.Now.Sub(s.hit); left >= time.Second { // once the window is over
+			text += fmt.Sprintf(", %d s", int(left.Seconds()))
+		}
+		return text
+	}
 	for _, c := range slices.Backward(s.Report.Checks) {
 		if c.Status == diag.Running {
 			return checkName(c.ID) + ": " + c.Summary()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/diag"
 	"rapport/knock/phrase"
@@ -13,72 +14,182 @@ import (
 
 // View implements [session.Screen].
 func (s *Screen) View() []string {
-	lines, _ := s.layOut()
-	return lines
+	switch {
+	case s.full:
+		lines, _ := s.fullPage()
+		return lines
+	case s.Size.Tiny():
+		return s.tiny()
+	case !s.Size.Framed():
+		return s.small()
+	case !s.Size.Wide():
+		return s.framed()
+	}
+	return s.wide()
 }
 
-// layOut draws the screen; most is how far the part below the verdict can be scrolled.
-func (s *Screen) layOut() (lines []string, most int) {
-	if s.Size.Wide() {
-		return s.wide()
-	}
-	card := s.card()
-	body := slices.Concat(s.sections()...)
-	room := s.Size.Body() - len(card.Lines)
-	framed := s.Size.Framed()
-	if framed {
-		room -= 2 // the frame
-	}
-	if paging := s.paging(); paging || len(body) > room {
-		if !framed {
-			room--
-		}
-		var where string
-		body, where, most = s.scroll.Window(body, room)
-		card.Foot = s.Theme.Quiet.Render(where + ": tab, up, down")
-		if paging {
-			most = max(most, 1) // so that the user can scroll back to the whole card
-		}
-		if !framed {
-			body = append(body, " "+card.Foot)
-		}
-	}
-	return append(s.Frame(card), body...), most
+// tiny draws the least: the verdict, the checks as signs, the hours of the scan.
+func (s *Screen) tiny() []string {
+	p := s.card(s.Size.Body() - 2)
+	p.Fill(s.Size.Body() - 2)
+	return append(p.Lines, s.checkSigns(), s.hourStrips(s.Size.Width)[0])
 }
 
-// paging reports whether the card is cut: on a scrolled screen without frames.
-func (s *Screen) paging() bool {
-	if s.Size.Framed() || s.scroll == 0 || !s.Report.Done {
-		return false
-	}
-	top := *s
-	top.scroll = 0
-	_, most := top.layOut()
-	return most > 0
+// small draws the screen without frames.
+func (s *Screen) small() []string {
+	const clocks = 3
+	w, room := s.Size.Width, s.Size.Body()
+	lines := s.card(room - clocks - 1 - 2 - 2).Lines
+	lines = append(lines, s.checkSigns())
+	lines = append(lines, s.hourStrips(w)...)
+	lines = append(lines, s.clockLines(w-1, clocks)...)
+	return append(lines, s.causeLines(w, room-len(lines))...)
 }
 
-// sections are the parts below the verdict. Those of a fixed height come first, so
-// that nothing moves when they fill.
-func (s *Screen) sections() [][]string {
-	all := [][]string{s.checkLines(), s.scanLines(), s.clockLines(), s.causeLines(), s.fullLines()}
-	if s.Size.Roomy() {
-		for i := range all {
-			if len(all[i]) > 0 {
-				all[i] = append([]string{""}, all[i]...)
-			}
+// Heights and widths of the panes, in cells. They are fixed for a size, so that nothing
+// moves while a diagnosis goes on.
+const (
+	checksWidth = 38
+	checksWider = 56 // from widest on
+	widest      = 160
+	heatRowsOf  = 4 // lines of a heat map in a small frame
+)
+
+// framed draws the screen in panes: the verdict, the checks beside scan and clocks, and
+// the causes.
+func (s *Screen) framed() []string {
+	w, body := s.Size.Width, s.Size.Body()
+	checks := len(diag.CheckIDs())
+	card := s.card(body - checks - 2 - 2 - 4)
+	rest := body - len(card.Lines) - 2
+	top := max(checks+2, min(rest-6, checks+6))
+	left := w * 44 / 100
+	heat := s.Theme.Box(w-left, heatRowsOf+2, s.heatPane(w-left-2, heatRowsOf, 12))
+	clocks := s.Theme.Box(w-left, top-len(heat), s.clockPane(w-left-2, top-len(heat)-2))
+	lines := append(s.cardBox(card), ui.Beside(s.Theme.Box(left, top, s.checkPane(left-2, top-2)), slices.Concat(heat, clocks), left)...)
+	return append(lines, s.causeBox(w, rest-top)...)
+}
+
+// wide draws the same panes with room for more in each.
+func (s *Screen) wide() []string {
+	const middle, causes = 22, 7
+	w, body := s.Size.Width, s.Size.Body()
+	card := s.card(body - middle - causes - 2)
+	column := checksWidth
+	if w >= widest {
+		column = checksWider
+	}
+	right := w - column
+	top := middle + (body-36)/2
+	heat := s.Theme.Box(right, top-12, s.heatPane(right-2, top-14, 13))
+	clocks := s.Theme.Box(right, 12, s.clockPane(right-2, 10))
+	lines := append(s.cardBox(card), ui.Beside(s.Theme.Box(column, top, s.checkPane(column-2, top-2)), slices.Concat(clocks, heat), column)...)
+	return append(lines, s.causeBox(w, body-len(lines))...)
+}
+
+// cardBox draws the verdict with the colour of its tone around it.
+func (s *Screen) cardBox(card ui.Pane) []string {
+	edge := s.edge()
+	card.Edge = &edge
+	return s.Frame(card)
+}
+
+func (s *Screen) heatPane(w, h, label int) ui.Pane {
+	return ui.Pane{Title: "scan", Note: s.scanNote(w - 13), Foot: s.learnt(), Lines: s.heatMap(w, h, label)}
+}
+
+func (s *Screen) clockPane(w, h int) ui.Pane {
+	p := ui.Pane{Title: "clocks", Note: serverClock(s.Report.Evidence.Clock), Lines: s.clockLines(w, h)}
+	if p.Note == "" {
+		p.Note = "minus this machine's"
+	}
+	return p
+}
+
+func (s *Screen) causeBox(w, h int) []string {
+	if h < 3 {
+		return nil
+	}
+	return s.Theme.Box(w, h, ui.Pane{Title: "causes", Note: "what the evidence leaves room for", Foot: s.causeNote(), Lines: s.causeLines(w-2, h-2)})
+}
+
+// checkPane are the checks one below the other, and the time that they took.
+func (s *Screen) checkPane(w, h int) ui.Pane {
+	p := ui.Pane{Title: "checks", Note: s.spent()}
+	for _, id := range diag.CheckIDs() {
+		p.Add(" " + s.check(id, 13, w-17))
+	}
+	bar, names := s.spentBar(w - 2)
+	switch {
+	case bar == "":
+	case h >= len(p.Lines)+4:
+		p.Add("", " "+s.Theme.Quiet.Render("time spent"), " "+bar, " "+names)
+	default:
+		p.Foot = s.longest()
+	}
+	if r := s.Report.Evidence.LastScan(); r != nil && h >= len(p.Lines)+3 {
+		p.Add("", " "+s.Theme.Quiet.Render("sent"))
+		p.Add(ui.Cut(ui.Paragraph(s.Theme.Ink, r.Announce, " ", w-1), h-len(p.Lines))...)
+	}
+	return p
+}
+
+// edge is the colour of the frame around the verdict.
+func (s *Screen) edge() ui.Style {
+	switch {
+	case s.asking:
+		return s.Theme.Warn
+	case s.running():
+		return s.Theme.Accent
+	case s.failure != nil:
+		return s.Theme.Bad
+	case s.Report.Done:
+		return s.tone()
+	}
+	return s.Theme.Faint
+}
+
+// spent says how long the diagnosis has taken.
+func (s *Screen) spent() string {
+	switch {
+	case s.began.IsZero():
+		return ""
+	case s.running():
+		return fmt.Sprintf("%2d s", max(0, int(s.Now.Sub(s.began).Seconds())))
+	}
+	return fmt.Sprintf("%.1f s", float64(s.Report.Elapsed)/1e9)
+}
+
+// spentBar draws how the time went to the checks, in w cells, and names the longest below
+// their parts.
+func (s *Screen) spentBar(w int) (bar, names string) {
+	th, sum := s.Theme, time.Duration(0)
+	for _, c := range s.Report.Checks {
+		sum += time.Duration(c.Elapsed)
+	}
+	if sum <= 0 {
+		return "", ""
+	}
+	styles := map[diag.Status]ui.Style{diag.OK: th.Open, diag.Warn: th.Warn, diag.Fail: th.Bad, diag.Running: th.Accent, diag.Skipped: th.Faint}
+	done, cell := time.Duration(0), 0
+	for _, c := range s.Report.Checks {
+		done += time.Duration(c.Elapsed)
+		n := int(done*time.Duration(w)/sum) - cell
+		bar += styles[c.Status].Render(strings.Repeat(th.Full, n))
+		if text := checkName(c.ID); n >= 3 {
+			names += ui.Fit(ui.Truncate(text, n-1), n)
+		} else {
+			names += strings.Repeat(" ", n)
 		}
+		cell += n
 	}
-	return all
+	return bar, th.Quiet.Render(names)
 }
 
-// labelled wraps a text after a label, less cells narrower than the screen.
-func (s *Screen) labelled(label, text string, less int) (out []string) {
-	const column = 14 // where the text begins
-	for _, l := range ui.Wrap(text, s.Size.Width-column-less-1) {
-		out = append(out, " "+ui.Fit(label, column-1)+l)
-		label = ""
-	}
-	return out
+// longest names the check that took most of the time.
+func (s *Screen) longest() string {
+	c := slices.MaxFunc(s.Report.Checks, func(a, b diag.Check) int { return cmp.Compare(a.Elapsed, b.Elapsed) })
+	return fmt.Sprintf("most: %s, %s", checkName(c.ID), ui.Duration(time.Duration(c.Elapsed)))
 }
 
 // report is what is drawn: without the ports while the screen is masked.
@@ -89,139 +200,73 @@ func (s *Screen) report() diag.Report {
 	return s.Report
 }
 
-// portLines are the ports that the verdict is about.
-func (s *Screen) portLines() []string {
-	d := s.Report.Verdict.Detail
-	if len(d.Ports) == 0 {
-		return nil
-	}
-	var ports []string
-	for _, p := range d.Ports {
-		ports = append(ports, s.Port(p))
-	}
-	return s.labelled("ports", strings.Join(append(ports, string(d.Answer)), " "), 0)
-}
-
-// surely is the likelihood above which the screen says that there is no other cause.
-const surely = 0.9
-
-// otherCauses names the causes that are less likely than the verdict.
-func (s *Screen) otherCauses() string {
-	var others []string
-	for _, c := range s.Report.Causes[min(1, len(s.Report.Causes)):] {
-		others = append(others, fmt.Sprintf("%s %s", c.Code, percent(c.Likelihood)))
-	}
-	if others == nil {
-		return ""
-	}
-	return "or else: " + strings.Join(others, ", ")
-}
-
-// causeLines are the evidence for the verdict, and the causes that are less likely.
-func (s *Screen) causeLines() (out []string) {
-	r := s.report()
-	if !r.Done || s.running() || len(r.Causes) == 0 {
-		return nil
-	}
-	if !s.Size.Roomy() { // else the card has it
-		out = s.evidence(0)
-	}
-	out = append(out, s.portLines()...)
-	label := "other causes"
-	for _, c := range r.Causes[1:] {
-		const indent = "      "
-		out = append(out, s.labelled(label, fmt.Sprintf("%4s  %s", percent(c.Likelihood), c.Code), 0)...)
-		for _, e := range s.report().Why(c) {
-			for _, l := range s.labelled("", e, len(indent)) {
-				out = append(out, indent+l)
-			}
-		}
-		label = ""
-	}
-	if len(r.Causes) == 1 && r.Causes[0].Likelihood > surely {
-		out = append(out, s.labelled(label, "none that the evidence allows", 0)...)
-	}
-	return out
-}
-
-// evidence is the evidence for the verdict, less cells narrower than the screen.
-func (s *Screen) evidence(less int) (out []string) {
-	label := "evidence"
-	for _, c := range s.Report.Causes[:min(1, len(s.Report.Causes))] {
-		for _, e := range s.report().Why(c) {
-			out = append(out, s.labelled(label, e, less)...)
-			label = ""
-		}
-	}
-	return out
-}
-
-// fullLines are the verdict and its fix in full, where the card had to cut them.
-func (s *Screen) fullLines() []string {
-	if !s.Report.Done || s.running() {
-		return nil
-	}
-	if _, whole := s.verdict(); whole {
-		return nil
-	}
-	return append(s.labelled("in full", s.report().Summary(), 0), s.labelled("fix", s.report().Fix(), 0)...)
-}
-
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
-
 // checkName is what the screen calls a check.
 func checkName(id string) string {
 	return cmp.Or(map[string]string{diag.CheckLocal: "this clock", diag.CheckServer: "server clock"}[id], id)
 }
 
-// checkLines are the checks, in two columns where there is room.
-func (s *Screen) checkLines() (out []string) {
-	ids, th := diag.CheckIDs(), s.Theme
-	if s.Size.Width < ui.FramedWidth {
-		for _, id := range ids {
-			out = append(out, " "+s.check(id, 13, s.Size.Width-18))
+// checkSigns are the checks in one line: the sign and the name of each, or the signs
+// alone.
+func (s *Screen) checkSigns() string {
+	line, short := "", " "+s.Theme.Quiet.Render("checks")+" "
+	for _, id := range diag.CheckIDs() {
+		mark, style, _ := s.sign(id)
+		line += " " + style.Render(mark) + strings.ReplaceAll(checkName(id), " clock", "'s")
+		if short += style.Render(mark); s.Theme.ASCII {
+			short += " " // an ok has two letters
 		}
-		return out
 	}
-	rows := (len(ids) + 1) / 2
-	left := s.Size.Width * 46 / 100
-	for i := range rows {
-		line := ui.Fit(" "+s.check(ids[i], 13, left-17), left)
-		if i+rows < len(ids) {
-			line += s.check(ids[i+rows], 10, s.Size.Width-left-14)
-		} else {
-			line += th.Quiet.Render(th.Yes + " ok  ! warn  " + th.No + " fail  - skipped  " + th.Wait + " not begun")
+	if ui.Cells(line) < s.Size.Width {
+		return line
+	}
+	name, text := "", ""
+	for _, c := range s.Report.Checks {
+		if c.Status == diag.Fail || c.Status == diag.Running {
+			mark, style, _ := s.sign(c.ID)
+			name, text = style.Render(mark)+" "+checkName(c.ID), ui.FirstThatFits(s.Size.Width-ui.Cells(short)-ui.Cells(checkName(c.ID))-7, append(s.wordings(c), "")...)
 		}
-		out = append(out, line)
 	}
-	return out
+	if text != "" {
+		text = ": " + text
+	}
+	return short + "  " + name + text
+}
+
+// sign is a check's mark.
+func (s *Screen) sign(id string) (mark string, style, text ui.Style) {
+	th := s.Theme
+	c, _ := s.Report.Check(id)
+	switch c = s.endedEarly(c); c.Status {
+	case diag.OK:
+		return th.Yes, th.Open, th.Ink
+	case diag.Warn:
+		return "!", th.Warn, th.Ink
+	case diag.Fail:
+		return th.No, th.Bad, th.Ink
+	case diag.Skipped:
+		return "-", th.Quiet, th.Quiet
+	case diag.Running:
+		return ">", th.Accent, th.Ink
+	}
+	return th.Wait, th.Quiet, th.Ink
+}
+
+// endedEarly is a check as it is once its diagnosis has ended.
+func (s *Screen) endedEarly(c diag.Check) diag.Check {
+	if c.Status == diag.Running && !s.running() {
+		c.Status, c.Code = diag.Skipped, diag.EndedEarly
+	}
+	return c
 }
 
 // check is one check: a mark, its name, and its summary in w cells.
 func (s *Screen) check(id string, name, w int) string {
-	th := s.Theme
-	c, begun := s.Report.Check(id)
-	if c.Status == diag.Running && !s.running() {
-		c.Status, c.Code = diag.Skipped, diag.EndedEarly
-	}
-	mark, style, text := th.Wait, th.Quiet, th.Ink
-	switch c.Status {
-	case diag.OK:
-		mark, style = th.Yes, th.Open
-	case diag.Warn:
-		mark, style = "!", th.Warn
-	case diag.Fail:
-		mark, style = th.No, th.Bad
-	case diag.Skipped:
-		mark, text = "-", th.Quiet
-	case diag.Running:
-		mark, style = ">", th.Accent
-	}
+	mark, style, text := s.sign(id)
 	summary := ""
-	if begun {
-		summary = ui.Clause(ui.FirstThatFits(w, s.wordings(c)...), w)
+	if c, begun := s.Report.Check(id); begun {
+		summary = ui.Clause(ui.FirstThatFits(w, s.wordings(s.endedEarly(c))...), w)
 	}
-	return style.Render(mark) + " " + ui.Fit(checkName(id), name) + text.Render(summary)
+	return style.Render(s.Theme.Mark(mark)) + " " + ui.Fit(checkName(id), name) + text.Render(summary)
 }
 
 // wordings are the ways to say how a check went, the longest first.

@@ -178,7 +178,7 @@ type Glyphs struct {
 
 // unicodeGlyphs are one cell wide in every locale that is not East Asian.
 var unicodeGlyphs = Glyphs{lipgloss.RoundedBorder(), "█", "─", "▏▎▍▌▋▊▉", "▁▂▃▄▅▆▇█", "✓", "✗", "·", "●", "○", "▶", "━", "▌",
-	"▎", "╌", "┣", "━", "┫", "◆", "░", "·", "┊", "…", "↑", "↓"}
+	"▎", "╌", "┣", "━", "┫", "◆", "▒", "·", "┊", "…", "↑", "↓"}
 
 // asciiGlyphs are for terminals and locales without UTF-8.
 var asciiGlyphs = Glyphs{lipgloss.ASCIIBorder(), "#", "-", "", ".:-=+*%#", "ok", "x", ".", "o", ".", ">", "-", "|",
