@@ -15,6 +15,8 @@
 //   - rules: the server's rules beside this client, played with the machine, and audited
 //   - watching: the gate of this machine
 //
+// Package plain prints the same as lines, for screen readers.
+//
 // What the screens share, the terminal, the time and the server, is in package
 // session. Package ui has the parts that know nothing of knocking. Package noquery
 // is for main.
@@ -42,6 +44,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"rapport/knock/gate/watch"
+	"rapport/tui/plain"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -64,8 +67,15 @@ func HasTerminal() bool {
 }
 
 // Run shows the screens of a client until the user quits or ctx ends. Its errors are
-// [ErrNoTerminal], [ErrInterrupted], the cause of ctx, and those of Bubble Tea.
-func Run(ctx context.Context, c Config) error { return show(ctx, c, newApp) }
+// [ErrNoTerminal], [ErrInterrupted], the cause of ctx, and those of Bubble Tea. With
+// Config.Plain it reads commands from standard input, prints lines, and needs no
+// terminal.
+func Run(ctx context.Context, c Config) error {
+	if c.Plain {
+		return plain.Run(ctx, c, os.Stdin, os.Stdout)
+	}
+	return show(ctx, c, newApp)
+}
 
 // Watch shows the Watch screen until the user quits, ctx ends or run returns. run
 // watches the gate until its context ends, as [watch.Watcher] does. The errors are

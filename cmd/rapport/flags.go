@@ -36,6 +36,7 @@ type flags struct {
 	ascii      bool
 	theme      string
 	noMotion   bool
+	plain      bool
 	config     string
 	verbose    bool
 
@@ -62,6 +63,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters only")
 	p.StringVar(&f.theme, "theme", "", "the colours of the screens, for a `dark or light` background")
 	p.BoolVar(&f.noMotion, "no-motion", false, "draw the screens without motion")
+	p.BoolVar(&f.plain, "plain", false, "print what happens as lines, for a screen reader, and read commands of one letter")
 	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
 	p.BoolVar(&f.verbose, "verbose", false, "write a log to standard error")
 	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")

@@ -55,7 +55,7 @@ func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
 	case f.verbose:
 		return tui.Config{}, errors.New("the screens write no log; rapport knock and rapport doctor do with --verbose")
 	}
-	c := tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor, NoMotion: f.noMotion}
+	c := tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor, NoMotion: f.noMotion, Plain: f.plain}
 	c.Use(hosts.DefaultSettings(), f.theme)
 	return c, f.Validate()
 }
@@ -102,7 +102,9 @@ func show(cmd *cobra.Command, c tui.Config, ssh login, signals chan<- os.Signal)
 		served = append(served, stop)
 		return ssh(ctx, h, path)
 	}
-	ignoreInterrupt(signals)
+	if !c.Plain {
+		ignoreInterrupt(signals)
+	}
 	err := tui.Run(cmd.Context(), c)
 	if errors.Is(err, tui.ErrNoTerminal) {
 		err = fmt.Errorf("%w; rapport knock and rapport seq print the same without one", err)
@@ -157,7 +159,7 @@ func newDemo(f *flags, signals chan<- os.Signal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if !tui.HasTerminal() {
+			if !c.Plain && !tui.HasTerminal() {
 				return errors.New("the demo needs a terminal to draw its screens on")
 			}
 			return runDemo(cmd, f, c, server, signals)

@@ -224,14 +224,7 @@ func (s *Screen) jobEnded(err error) {
 
 // store adds a handshake to the history.
 func (s *Screen) store(r knock.Report) {
-	h := hosts.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
-	if r.Opened {
-		h.Took = float64(max(r.SSH.Read, r.SSH.Connect)) / float64(time.Millisecond)
-	}
-	if s.History = append(s.History, h); s.Config.HistoryPath == "" {
-		return
-	}
-	if err := hosts.SaveHandshake(s.Config.HistoryPath, h); err != nil {
+	if err := s.Record(r); err != nil {
 		s.NoteAs(session.Bad, "%v", err)
 	}
 }

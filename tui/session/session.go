@@ -79,6 +79,7 @@ type Config struct {
 	ASCII    bool           // draw with ASCII alone
 	NoColor  bool           // draw without colour
 	NoMotion bool           // draw ends at once
+	Plain    bool           // print lines, and draw no screens
 	Scheme   ui.Scheme      // of colours
 	Zone     *time.Location // of the user's own time; nil: time.Local
 
@@ -166,6 +167,19 @@ func (s *Session) OwnLog(n int) (own []Entry) {
 	}
 	slices.Reverse(own)
 	return own
+}
+
+// Record adds a handshake to the history of the server; the zero Report is one that could
+// not be made.
+func (s *Session) Record(r knock.Report) error {
+	h := hosts.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
+	if r.Opened {
+		h.Took = float64(max(r.SSH.Read, r.SSH.Connect)) / float64(time.Millisecond)
+	}
+	if s.History = append(s.History, h); s.Config.HistoryPath == "" {
+		return nil
+	}
+	return hosts.SaveHandshake(s.Config.HistoryPath, h)
 }
 
 // Zone is where the user's own time is.
