@@ -20,9 +20,10 @@ import (
 type step int
 
 const (
-	listing step = iota
-	going        // a date or a span is typed
-	showing      // a QR code lies over the list
+	listing   step = iota
+	going          // a date or a span is typed
+	showing        // a QR code lies over the list
+	exporting      // the path of a file is typed
 )
 
 // Screen shows sequences hour by hour.
@@ -31,6 +32,7 @@ type Screen struct {
 	step    step
 	offset  int // of the chosen hour from the server's hour now
 	input   textinput.Model
+	path    ui.PathInput // of the file to write
 	failure string
 	notice  string
 	code    code // of the shell line
@@ -54,6 +56,12 @@ func (s *Screen) Keys() ui.Keys {
 	switch s.step {
 	case going:
 		return ui.ModalKeys(ui.NewKey("enter", "go there", "", ui.Act(s.goTo)), back)
+	case exporting:
+		complete := ui.NewKey("tab", "complete", "", nil)
+		complete.SetKeys("")
+		k := ui.ModalKeys(ui.NewKey("enter", "write it", "", ui.Act(s.export)), back)
+		k.Bar = append(k.Bar, complete)
+		return k
 	case showing:
 		back.SetKeys("esc", "r", "enter", "q")
 		return ui.ModalKeys(back)
@@ -67,7 +75,7 @@ func (s *Screen) Keys() ui.Keys {
 	ports := ui.NewKey("y", "ports", "copy the five ports", copyAs("the ports", s.portText))
 	shell := ui.NewKey("Y", "shell line", "copy a shell line that knocks with nc", copyAs("the nc line", s.shellLine))
 	qr := ui.NewKey("r", "QR code", "show the shell line, or the ports where it has no room, as a QR code", ui.Act(func() { s.step = showing }))
-	export := ui.NewKey("x", "export day", "copy the day of the chosen hour as text to print", copyAs("the day", s.dayText))
+	export := ui.NewKey("x", "export day", "write the day of the chosen hour to a file, as text to print", s.startExport)
 	to := ui.NewKey("g", "go to", "go to a date, or so far ahead: 2026-12-24 20, +3h, in 2 days", func() tea.Cmd {
 		s.step, s.failure, s.input = going, "", ui.NewInput(30, 40)
 		s.input.Placeholder = "2026-12-24 20, +3h, in 2 days"
@@ -92,8 +100,14 @@ func (s *Screen) Keys() ui.Keys {
 
 // Update implements [session.Screen].
 func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
-	if s.step == going {
+	if _, isKey := msg.(tea.KeyMsg); isKey {
+		s.failure = ""
+	}
+	switch s.step {
+	case going:
 		s.input, cmd = s.input.Update(msg)
+	case exporting:
+		s.path, cmd = s.path.Update(msg)
 	}
 	return cmd
 }
@@ -157,17 +171,4 @@ func (s *Screen) portText() string {
 // shellLine is the command that knocks the chosen sequence from a shell.
 func (s *Screen) shellLine() string {
 	return fmt.Sprintf("for p in %s; do nc -w1 -z %s $p & sleep 0.1; done; wait", s.portText(), phrase.ShellWord(s.Host.Lookup()))
-}
-
-// dayText is the UTC day of the chosen hour, a line for each hour.
-func (s *Screen) dayText() string {
-	first := knock.HourOf(s.chosen().Start().Truncate(24 * time.Hour))
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  range %s  hours of the server's clock, UTC\n", s.Host.Name, first.Start().Format(time.DateOnly), s.Target.Range)
-	for i := range day {
-		seq := s.Sequence(first.Add(i))
-		ports := seq.Ports()
-		fmt.Fprintf(&b, "%s  %s\n", session.ClockHour(first.Add(i)), session.PortList(ports[:]))
-	}
-	return b.String()
 }

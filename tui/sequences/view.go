@@ -49,9 +49,14 @@ func (s *Screen) listPane(w, h int) ui.Pane {
 func (s *Screen) over(lines []string, w int) []string {
 	edge := s.Theme.Accent
 	switch s.step {
-	case going:
+	case going, exporting:
 		p := ui.Pane{Title: "go to", Edge: &edge, Lines: []string{" " + s.Theme.Accent.Render(">") + " " + s.input.View()}}
 		bw := min(w-2, 58)
+		if s.step == exporting {
+			s.path.Width = bw - 7
+			p.Title, p.Foot = "write the day to", "a new file, for you alone"
+			p.Lines = []string{" " + s.Theme.Accent.Render(">") + " " + s.path.View()}
+		}
 		failure := ui.Paragraph(s.Theme.Bad, s.failure, " ", bw-3)
 		p.Add(failure...)
 		return ui.Overlay(lines, s.Theme.Box(bw, len(p.Lines)+2, p), w)
