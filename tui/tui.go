@@ -44,6 +44,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"rapport/knock/gate/watch"
+	"rapport/knock/hosts"
 	"rapport/tui/plain"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -107,11 +108,15 @@ func show(ctx context.Context, c Config, start func(context.Context, Config, ui.
 	}
 	out := &lockedFile{File: os.Stdout}
 	c.Clipboard = func(text string) { _, _ = io.WriteString(out, ansi.SetSystemClipboard(text)) } // OSC 52
-	a := start(ctx, c, ui.NewTheme(renderer, c.ASCII || !unicodeLocale(), c.Scheme))
+	th, err := theme(renderer, c)
+	if err != nil {
+		return err
+	}
+	a := start(ctx, c, th)
 	if w, h, err := term.GetSize(out.Fd()); err == nil {
 		a.Size = ui.Size{Width: w, Height: h}
 	}
-	_, err := tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
+	_, err = tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
 		tea.WithFPS(30), tea.WithInput(os.Stdin), tea.WithOutput(out)).Run()
 	switch {
 	case ctx.Err() != nil:
@@ -120,6 +125,20 @@ func show(ctx context.Context, c Config, start func(context.Context, Config, ui.
 		return err
 	}
 	return a.Err
+}
+
+// theme returns the theme that the user chose.
+func theme(r *lipgloss.Renderer, c Config) (ui.Theme, error) {
+	ascii := c.ASCII || !unicodeLocale()
+	if c.Theme == "" {
+		return ui.NewTheme(r, ascii, c.Scheme), nil
+	}
+	own, err := hosts.LoadTheme(c.Theme)
+	scheme := ui.Dark
+	if own.Light {
+		scheme = ui.Light
+	}
+	return ui.OwnTheme(r, ascii, scheme, own.Colours), err
 }
 
 // lockedFile writes the clipboard's escape sequence between two frames, never inside

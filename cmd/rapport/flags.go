@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +60,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.json, "json", false, "print one JSON object")
 	p.BoolVar(&f.noColor, "no-color", false, "draw the screens without colour")
 	p.BoolVar(&f.ascii, "ascii", false, "draw the screens with ASCII characters only")
-	p.StringVar(&f.theme, "theme", "", "the colours of the screens, for a `dark or light` background")
+	p.StringVar(&f.theme, "theme", "", "the colours of the screens: dark or light, or the `name` of your themes/NAME.toml beside the hosts file")
 	p.BoolVar(&f.noMotion, "no-motion", false, "draw the screens without motion")
 	p.BoolVar(&f.plain, "plain", false, "print what happens as lines, for a screen reader, and read commands of one letter")
 	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
@@ -78,11 +77,12 @@ func (f *flags) Validate() error {
 		return fmt.Errorf("--skew %s is more than a century", phrase.Duration(f.skew))
 	case f.sshPort < 1 || f.sshPort > 65535:
 		return fmt.Errorf("--ssh-port %d is not within 1-65535", f.sshPort)
-	case f.theme != "" && !slices.Contains(hosts.Themes(), f.theme):
-		return fmt.Errorf("--theme %s is neither dark nor light", knock.Quote(f.theme))
 	}
 	if _, err := knock.ParseRange(f.portRange); err != nil {
 		return fmt.Errorf("--range: %w", err)
+	}
+	if err := hosts.CheckTheme(f.theme); err != nil {
+		return err
 	}
 	if f.source == "" {
 		return nil

@@ -32,7 +32,7 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		c.HistoryPath = "" // the handshakes are not stored
 	}
 	if file, err := f.load(); err == nil { // else the list, or the server, says why
-		c.Use(file.Settings, f.theme)
+		c.Use(file.Settings, f.theme, file.Path)
 	}
 	if len(args) == 1 {
 		if err := f.checkMistyped(cmd, args[0]); err != nil {
@@ -56,7 +56,8 @@ func (f *flags) screenConfig(cmd *cobra.Command) (tui.Config, error) {
 		return tui.Config{}, errors.New("the screens write no log; rapport knock and rapport doctor do with --verbose")
 	}
 	c := tui.Config{Client: f.client(), Options: f.options(cmd), ASCII: f.ascii, NoColor: f.noColor, NoMotion: f.noMotion, Plain: f.plain}
-	c.Use(hosts.DefaultSettings(), f.theme)
+	path, _ := f.path() // without a folder for it there is no theme of the user's own
+	c.Use(hosts.DefaultSettings(), f.theme, path)
 	return c, f.Validate()
 }
 

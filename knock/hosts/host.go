@@ -8,7 +8,8 @@
 // or an address, or what ~/.ssh/config says about it. [Update] changes the file: an
 // [Editor] changes single keys in its text and leaves the rest, and the new text
 // replaces the file in one step. [Add] and [Edit] change one entry together with its
-// secret. A [Change] is a fix that the doctor or the screens propose.
+// secret. A [Change] is a fix that the doctor or the screens propose. [Settings] stand
+// above the hosts; one names a theme of the user's own, which [LoadTheme] reads.
 //
 // # Secrets
 //

@@ -2,39 +2,35 @@ package hosts
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
-
-	"rapport/knock"
 )
 
 // Settings are those of the screens, above the hosts of a hosts file.
 type Settings struct {
-	Theme   string // "dark" or "light"; empty: as the environment says
+	Theme   string // "dark", "light", or the name of a file in the folder themes; empty: as the environment says
 	History bool   // handshakes are stored
 	Motion  bool   // changes may be animated
+	Mouse   bool   // the mouse is used from the start
 }
 
 // DefaultSettings are those of a hosts file that has none.
 func DefaultSettings() Settings { return Settings{History: true, Motion: true} }
 
-// Themes are the values of the setting theme.
-func Themes() []string { return []string{"dark", "light"} }
-
 // setting reads one of the settings; known is false for any other key.
 func (s *Settings) setting(name string, v *unstable.Node) (known bool, err error) {
 	switch name {
 	case "theme":
-		if s.Theme, err = (value{name, v}).text(); err == nil && !slices.Contains(Themes(), s.Theme) {
-			err = fmt.Errorf("theme %s is neither %s", knock.Quote(s.Theme), strings.Join(Themes(), " nor "))
+		if s.Theme, err = (value{name, v}).text(); err == nil {
+			err = CheckTheme(s.Theme)
 		}
 	case "history":
 		s.History, err = (value{name, v}).boolean()
 	case "motion":
 		s.Motion, err = (value{name, v}).boolean()
+	case "mouse":
+		s.Mouse, err = (value{name, v}).boolean()
 	default:
 		return false, nil
 	}

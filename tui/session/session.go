@@ -81,15 +81,19 @@ type Config struct {
 	NoMotion bool           // draw ends at once
 	Plain    bool           // print lines, and draw no screens
 	Scheme   ui.Scheme      // of colours
+	Theme    string         // the file of the user's own theme; empty: none
+	Mouse    bool           // the mouse is used from the start
 	Zone     *time.Location // of the user's own time; nil: time.Local
 
 	Clipboard func(string) // hands a text to the terminal's clipboard; the program sets it
 }
 
-// Use applies the settings of a hosts file; theme, if not empty, is a flag's.
-func (c *Config) Use(s hosts.Settings, theme string) {
-	c.NoMotion = c.NoMotion || !s.Motion
-	c.Scheme = ui.SchemeOf(cmp.Or(theme, s.Theme))
+// Use applies the settings of a hosts file, which is, or would be, at path; theme, if not
+// empty, is a flag's.
+func (c *Config) Use(s hosts.Settings, theme, path string) {
+	theme = cmp.Or(theme, s.Theme)
+	c.NoMotion, c.Mouse = c.NoMotion || !s.Motion, s.Mouse
+	c.Scheme, c.Theme = ui.SchemeOf(theme), hosts.ThemePath(path, theme)
 	if !s.History {
 		c.HistoryPath = ""
 	}
