@@ -124,7 +124,12 @@ func (a *app) open(p session.Page) tea.Cmd {
 }
 
 // Init implements [tea.Model].
-func (a *app) Init() tea.Cmd { return tea.Batch(nextBeat(), a.begin) }
+func (a *app) Init() tea.Cmd {
+	if a.Config.Mouse {
+		return tea.Batch(nextBeat(), a.begin, a.useMouse(true))
+	}
+	return tea.Batch(nextBeat(), a.begin)
+}
 
 // nextBeat waits for the next full second.
 func nextBeat() tea.Cmd {
@@ -141,8 +146,13 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.Size = ui.Size{Width: msg.Width, Height: msg.Height}
+		if a.Theme.Zones != nil { // after ssh and fg it is off
+			cmd = tea.EnableMouseCellMotion
+		}
 	case tea.KeyMsg:
 		cmd = a.keyed(msg)
+	case tea.MouseMsg:
+		cmd = a.moused(msg)
 	case ui.FastBeat:
 		a.fast = false
 	case ui.Beat:

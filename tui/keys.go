@@ -24,8 +24,9 @@ func (a *app) ownKeys() (rows [][]ui.Key, bar []ui.Key) {
 		return tea.Suspend
 	})
 	help := ui.NewKey("?", "help", "", ui.Act(func() { a.help, a.helpAt = true, 0 }))
+	mouse := a.mouseKey()
 	if a.watch != nil {
-		return [][]ui.Key{{quit, suspend}, {help}}, []ui.Key{help, quit}
+		return [][]ui.Key{{mouse}, {quit, suspend}, {help}}, []ui.Key{help, quit}
 	}
 	all := ui.NewKey(":", "all", "find any command", a.openPalette)
 	undo := ui.NewKey("u", "undo", "undo the last change of the hosts file", a.TakeBack).If(a.Undo != nil)
@@ -37,7 +38,7 @@ func (a *app) ownKeys() (rows [][]ui.Key, bar []ui.Key) {
 		}
 		tabs = append(tabs, ui.NewKey(strconv.Itoa(i+1), tabNames[i], about, func() tea.Cmd { return a.open(session.Page(i)) }).If(s != nil))
 	}
-	return [][]ui.Key{tabs, {all}, {undo}, {quit, suspend}, {help}}, []ui.Key{all, help, quit}
+	return [][]ui.Key{tabs, {all}, {undo}, {mouse}, {quit, suspend}, {help}}, []ui.Key{all, help, quit}
 }
 
 // keys are those of the screen and the root's own, or of what lies over the screen.
@@ -183,7 +184,7 @@ func (a *app) View() string {
 	keys, own := a.keys()
 	c := ui.Chrome{About: about, Right: a.times(at), Body: a.shown.View()}
 	for i, s := range a.tabs() {
-		c.Tabs = append(c.Tabs, ui.Tab{Name: tabNames[i], Shown: s != nil && s == a.shown, Off: s == nil})
+		c.Tabs = append(c.Tabs, ui.Tab{Name: tabNames[i], Shown: s != nil && s == a.shown, Off: s == nil, Do: func() tea.Cmd { return a.open(session.Page(i)) }})
 	}
 	if a.watch != nil {
 		c.Tabs = []ui.Tab{{Name: "Watch", Shown: true}}
@@ -205,7 +206,11 @@ func (a *app) View() string {
 		own = own[1:] // without the palette
 	}
 	c.Bar = a.Theme.KeyBar(keys.Bar, own, a.Size.Width)
-	return a.Theme.Compose(a.Size, c)
+	view := a.Theme.Compose(a.Size, c)
+	if a.Theme.Zones != nil {
+		return a.Theme.Zones.Scan(view)
+	}
+	return view
 }
 
 // helpPane is the help of the screen that it lies over.

@@ -281,6 +281,16 @@ func (s *Screen) mark(name string) {
 	s.cursor = min(s.cursor+1, len(s.shown())-1)
 }
 
+// click selects a row, or opens the one that is selected.
+func (s *Screen) click(row int) tea.Cmd {
+	s.forget()
+	if h, ok := s.selected(); ok && row == s.cursor {
+		return s.unlock(thenOpen, h)
+	}
+	s.cursor = row
+	return nil
+}
+
 // chosen are the marked servers, or the selected one.
 func (s *Screen) chosen() (out []hosts.Host) {
 	for _, h := range s.shown() {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/phrase"
@@ -116,7 +118,7 @@ func (s *Screen) lines(w, h int) (out []string) {
 	room := max(1, h-len(out)-len(foot))
 	first := max(0, min(s.cursor-room/2, len(shown)-room))
 	for i := first; i < len(shown) && i < first+room; i++ {
-		out = append(out, s.line(shown[i], i == s.cursor, w))
+		out = append(out, s.Theme.Zone(func() tea.Cmd { return s.click(i) }, s.line(shown[i], i == s.cursor, w)))
 	}
 	switch {
 	case len(shown) == 0 && len(s.all) > 0:

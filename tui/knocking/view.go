@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"rapport/knock"
 	"rapport/knock/phrase"
 	"rapport/tui/activity"
@@ -190,7 +192,10 @@ func (s *Screen) hourLine(offset, w int) string {
 	if w < 40 {
 		lead, label = "", map[int]string{0: "now"}[offset]
 	}
-	line := lead + mark + style.Render(ports)
+	line := lead + mark + s.Theme.Zone(func() tea.Cmd {
+		s.Offset = offset
+		return s.Open(session.ToSequences)
+	}, style.Render(ports))
 	rest := w - ui.Cells(line)
 	switch {
 	case rest >= stripRoom: // where the ports lie

@@ -30,7 +30,6 @@ const (
 type Screen struct {
 	*session.Session
 	step    step
-	offset  int // of the chosen hour from the server's hour now
 	input   textinput.Model
 	path    ui.PathInput // of the file to write
 	failure string
@@ -81,7 +80,7 @@ func (s *Screen) Keys() ui.Keys {
 		s.input.Placeholder = "2026-12-24 20, +3h, in 2 days"
 		return s.input.Focus()
 	})
-	now := ui.NewKey("n", "now", "back to this hour", ui.Act(func() { s.move(-s.offset) }), "home")
+	now := ui.NewKey("n", "now", "back to this hour", ui.Act(func() { s.move(-s.Offset) }), "home")
 	esc := ui.NewKey("esc", "back", "back to the Knock screen", func() tea.Cmd { return s.Open(session.ToKnock) })
 	by := func(name, about string, n int, others ...string) ui.Key {
 		return ui.NewKey(name, "", about, ui.Act(func() { s.move(n) }), others...)
@@ -113,11 +112,11 @@ func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
 }
 
 func (s *Screen) move(by int) {
-	s.offset, s.notice = max(-farthest, min(s.offset+by, farthest)), ""
+	s.Offset, s.notice = max(-farthest, min(s.Offset+by, farthest)), ""
 }
 
 // chosen is the server's hour that is chosen.
-func (s *Screen) chosen() knock.Hour { return s.Hour().Add(s.offset) }
+func (s *Screen) chosen() knock.Hour { return s.Hour().Add(s.Offset) }
 
 // goTo moves to the hour that was typed.
 func (s *Screen) goTo() {
@@ -126,7 +125,7 @@ func (s *Screen) goTo() {
 		s.failure = err.Error()
 		return
 	}
-	s.step, s.failure, s.offset = listing, "", 0
+	s.step, s.failure, s.Offset = listing, "", 0
 	s.move(knock.HourOf(at).Sub(s.Hour()))
 }
 

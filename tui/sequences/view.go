@@ -171,12 +171,12 @@ func (s *Screen) rows(w, h int) []string {
 	}
 	out := []string{th.Quiet.Render(head)}
 	rows := max(1, h-1)
-	first := s.offset - rows/3
-	if s.offset >= 0 && s.offset < rows-2 {
+	first := s.Offset - rows/3
+	if s.Offset >= 0 && s.Offset < rows-2 {
 		first = -1
 	}
 	for k := first; k < first+rows; k++ {
-		out = append(out, s.row(k, c, w))
+		out = append(out, s.Theme.Zone(ui.Act(func() { s.move(k - s.Offset) }), s.row(k, c, w)))
 	}
 	return out
 }
@@ -192,11 +192,11 @@ func (s *Screen) row(offset int, c columns, w int) string {
 		style = th.Strong
 	case offset == 1:
 		style = th.Next
-	case h.Start().Hour()%6 != 0 && offset > 1 && offset != s.offset:
+	case h.Start().Hour()%6 != 0 && offset > 1 && offset != s.Offset:
 		style = th.Quiet
 	}
 	mark := "   "
-	if offset == s.offset {
+	if offset == s.Offset {
 		style = style.Bold(true)
 		mark = " " + th.Accent.Render(th.Arrow) + " "
 	}
@@ -222,7 +222,7 @@ func (s *Screen) row(offset int, c columns, w int) string {
 		line += s.strip(seq, style, c.strip)
 	}
 	line = mark + line
-	if offset == s.offset {
+	if offset == s.Offset {
 		return th.Choose(line, w)
 	}
 	return line
@@ -305,7 +305,7 @@ func (s *Screen) detail(w int) []string {
 	}
 	add("server", server)
 	switch left := begins.Sub(s.Now); {
-	case s.offset == 0:
+	case s.Offset == 0:
 		add("begins", fmt.Sprintf("is now, for another %02d:%02d", int(ends.Sub(s.Now).Minutes()), int(ends.Sub(s.Now).Seconds())%60))
 	case left > 0:
 		add("begins", "in "+phrase.Span(left.Round(time.Minute)))

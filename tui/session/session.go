@@ -128,6 +128,7 @@ type Server struct {
 	Host    hosts.Host
 	Target  knock.Target // its address is not valid until the name is resolved
 	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
+	Offset  int          // of the chosen hour from this one
 	History []hosts.Handshake
 }
 

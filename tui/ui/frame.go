@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -147,7 +148,8 @@ func Overlay(lines, box []string, w int) []string {
 type Tab struct {
 	Name  string
 	Shown bool
-	Off   bool // there is nothing to show
+	Off   bool           // there is nothing to show
+	Do    func() tea.Cmd // what a click does
 }
 
 // Chrome is what stands around the body of a screen.
@@ -213,16 +215,17 @@ func (t Theme) tabs(all []Tab, short bool) (line string) {
 		text := fmt.Sprintf("%d %s", i+1, tab.Name)
 		switch {
 		case tab.Shown && t.Colour:
-			line += onto(t.chosen, " "+t.Accent.Render(text[:1])+t.Strong.Render(text[1:])+" ")
+			text = onto(t.chosen, " "+t.Accent.Render(text[:1])+t.Strong.Render(text[1:])+" ")
 		case tab.Shown:
-			line += "[" + text + "]"
+			text = "[" + text + "]"
 		case short:
-			line += t.Quiet.Render(text[:1])
+			text = t.Quiet.Render(text[:1])
 		case tab.Off:
-			line += " " + t.Faint.Render(text) + " "
+			text = " " + t.Faint.Render(text) + " "
 		default:
-			line += " " + t.Faint.Render(text[:1]) + t.Quiet.Render(text[1:]) + " "
+			text = " " + t.Faint.Render(text[:1]) + t.Quiet.Render(text[1:]) + " "
 		}
+		line += t.Zone(tab.Do, text)
 	}
 	return line
 }

@@ -121,7 +121,7 @@ func (t Theme) barKey(k Key) string {
 	case !k.Enabled():
 		return t.Faint.Render(h.Key + " " + h.Desc)
 	}
-	return t.Accent.Render(h.Key) + " " + t.Quiet.Render(h.Desc)
+	return t.Zone(k.Do, t.Accent.Render(h.Key)+" "+t.Quiet.Render(h.Desc))
 }
 
 // HelpPage explains the keys and the legend of a screen.

@@ -35,8 +35,9 @@ type Theme struct {
 	Badge       Style    // a headline
 	Paper       Style    // white, under a code that a camera reads
 	Glyphs
-	Colour bool // there are colours
-	ASCII  bool // there are no other characters
+	Zones  *Zones // nil: there is no mouse
+	Colour bool   // there are colours
+	ASCII  bool   // there are no other characters
 	tint   string
 	chosen string
 }
