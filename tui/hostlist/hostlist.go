@@ -151,7 +151,7 @@ func (s *Screen) listKeys() ui.Keys {
 	mark.SetHelp("space", "mark")
 	sort := ui.NewKey("o", "sort", "sort by the file, by name, by the last handshake", now(func() { s.order = (s.order + 1) % orders }))
 	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.cursor = max(0, min(s.cursor+by, len(s.shown())-1)) })
-	filter := ui.NewKey("/", "filter", "filter by name and address", now(s.startFilter))
+	filter := ui.NewKey("/", "filter", "filter by name, address and tag", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
 	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))

@@ -32,7 +32,7 @@ func (s *Screen) shown() []hosts.Host {
 func (s *Screen) sorted() []hosts.Host {
 	filter := strings.ToLower(s.filter)
 	all := slices.DeleteFunc(slices.Clone(s.all), func(h hosts.Host) bool {
-		return !strings.Contains(strings.ToLower(h.Name+" "+h.Address), filter)
+		return !strings.Contains(strings.ToLower(h.Name+" "+h.Address+" "+strings.Join(h.Tags, " ")), filter)
 	})
 	switch s.order {
 	case byName:
