@@ -56,6 +56,8 @@ var (
 	ErrNoTerminal = errors.New("the screens need a terminal that can move its cursor")
 	// ErrInterrupted says that the user left with ctrl+c.
 	ErrInterrupted = errors.New("interrupted")
+	// ErrDemo says that the user left for the demo, which Config.OffersDemo offers.
+	ErrDemo = session.ErrDemo
 )
 
 // Config is what the screens start with.

@@ -44,7 +44,16 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 		}
 		c.Host, c.Secret = &h, t.Secret
 	}
-	return show(cmd, c, sshCommand(cmd), signals)
+	c.OffersDemo = !c.Plain
+	for {
+		err := show(cmd, c, sshCommand(cmd), signals)
+		if !errors.Is(err, tui.ErrDemo) {
+			return err
+		}
+		if err := openDemo(cmd, f, nil, signals); err != nil { // then the form again
+			return err
+		}
+	}
 }
 
 // screenConfig returns what the flags say about the screens.
@@ -152,22 +161,27 @@ func newDemo(f *flags, signals chan<- os.Signal) *cobra.Command {
 		Short: "Open the screens on a built-in gate and SSH server, on loopback",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.screenConfig(cmd)
-			if err != nil {
-				return err
-			}
-			server, err := demoConfig(cmd, f, faults)
-			if err != nil {
-				return err
-			}
-			if !c.Plain && !tui.HasTerminal() {
-				return errors.New("the demo needs a terminal to draw its screens on")
-			}
-			return runDemo(cmd, f, c, server, signals)
+			return openDemo(cmd, f, faults, signals)
 		},
 	}
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a `fault` of the server, NAME=VALUE; may be repeated")
 	return cmd
+}
+
+// openDemo opens the screens on a built-in server with faults.
+func openDemo(cmd *cobra.Command, f *flags, faults []string, signals chan<- os.Signal) error {
+	c, err := f.screenConfig(cmd)
+	if err != nil {
+		return err
+	}
+	server, err := demoConfig(cmd, f, faults)
+	if err != nil {
+		return err
+	}
+	if !c.Plain && !tui.HasTerminal() {
+		return errors.New("the demo needs a terminal to draw its screens on")
+	}
+	return runDemo(cmd, f, c, server, signals)
 }
 
 // demoConfig returns the server that the flags ask for.

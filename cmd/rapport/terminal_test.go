@@ -134,7 +134,7 @@ func TestFirstStartInTmux(t *testing.T) {
 	for _, size := range [][2]string{{"80", "24"}, {"120", "40"}} {
 		dir := t.TempDir()
 		x := newTmux(t, size[0], size[1], "XDG_STATE_HOME="+dir+" "+rapport+" --config "+filepath.Join(dir, "hosts.toml")+"; sleep 60")
-		x.until("add a server", "rapport demo shows it")
+		x.until("add a server", "ctrl+d demo")
 		x.keys("local", "Tab", "127.0.0.1", "Tab", "C-u", "9", "Tab", "Tab", "f00b4r", "C-s")
 		x.until("READY", "rapport rules local")
 		x.keys("k")

@@ -7,6 +7,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/tui/session"
 )
@@ -41,8 +42,9 @@ func (s *Screen) save() tea.Cmd {
 	s.changed(h)
 	s.Reload()
 	s.cursor = max(0, slices.IndexFunc(s.all, func(other hosts.Host) bool { return other.Name == h.Name }))
-	if !r.secret.IsZero() {
-		s.notice = "next: rapport rules " + h.Name + " prints the server's script; it needs the secret, which is in " + cmp.Or(h.Secret.Path, "the keyring")
+	if old == nil || !r.secret.IsZero() {
+		s.notice = fmt.Sprintf("next: rapport rules %s prints the server's script; there the secret, which is in %s here, goes into %s",
+			h.Name, cmp.Or(h.Secret.Path, "the keyring"), script.DefaultSecretPath)
 	}
 	if old == nil {
 		return s.unlock(thenOpen, h)

@@ -1,9 +1,8 @@
 package hostlist
 
 import (
-	"errors"
-	"fmt"
-	"strconv"
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/bubbles/textinput"
@@ -11,54 +10,35 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/legacy"
 	"rapport/tui/ui"
 )
 
-// The fields of the form, from top to bottom.
-const (
-	fieldName = iota
-	fieldAddress
-	fieldPort
-	fieldRange
-	fieldSecret
-	fieldStore
-	fieldCount
-)
-
-// introduction stands above the form at the first start.
-const introduction = "A server to knock at. Its gate opens SSH, for seconds, to an address that knocks five ports in order; " +
-	"the secret, the same on both sides, makes new ports each hour. esc, then i, imports an old script; rapport demo shows it all without a server."
-
-// stores are the places where a form puts a secret.
-var stores = [...]hosts.SecretSource{hosts.InFile, hosts.InKeyring}
-
 // form adds a server to the hosts file, or changes one.
 type form struct {
-	inputs  [fieldStore]textinput.Model
-	store   int // index in stores
-	focus   int
-	old     *hosts.Host // the entry that is changed, nil for a new one
-	first   bool        // the hosts file has no server yet
-	failure string
+	inputs   [fieldCount]textinput.Model // of the fields that are text
+	path     ui.PathInput                // of the secret file
+	choices  [fieldCount]int             // of the others
+	focus    int
+	old      *hosts.Host // the entry that is changed, nil for a new one
+	first    bool        // the hosts file has no server yet
+	failure  string
+	imported bool // a pasted script filled it
 }
 
 // newForm returns a form filled with h, which is changed if old.
 func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 	f := form{}
-	for i, field := range [fieldStore]struct{ value, placeholder string }{
-		{h.Name, ""}, {h.Address, "the name itself"}, {strconv.Itoa(h.SSHPort), ""}, {h.Range.String(), ""},
-		{secret.Reveal(), "ctrl+g makes a strong one"},
-	} {
+	for i, field := range fields() {
 		f.inputs[i] = ui.NewInput(40, 255)
 		if i == fieldSecret {
 			f.inputs[i] = ui.NewSecretInput(40, 512)
 		}
-		f.inputs[i].SetValue(field.value)
-		f.inputs[i].Placeholder = field.placeholder
+		f.inputs[i].Placeholder = field.usual
 	}
-	if h.Secret.Source() == hosts.InKeyring {
-		f.store = 1
-	}
+	f.path = ui.NewPathInput(40)
+	f.path.Placeholder = fields()[fieldFile].usual
+	f.fill(h, secret)
 	if old {
 		f.old = &h
 		f.inputs[fieldSecret].Placeholder = "left as it is"
@@ -67,17 +47,48 @@ func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 	return f
 }
 
+// fill writes an entry into the fields.
+func (f *form) fill(h hosts.Host, secret knock.Secret) {
+	for i, field := range fields() {
+		switch {
+		case i == fieldSecret:
+			f.inputs[i].SetValue(secret.Reveal())
+		case i == fieldFile:
+			f.path.SetValue(h.Secret.Path)
+		case field.choices != nil:
+			f.choices[i] = max(0, slices.Index(field.choices, field.text(h)))
+		default:
+			f.inputs[i].SetValue(field.text(h))
+		}
+	}
+}
+
+// to moves the focus to a field.
 func (f *form) to(field int) tea.Cmd {
 	f.focus = (field + fieldCount) % fieldCount
 	var cmd tea.Cmd
 	for i := range f.inputs {
-		if i == f.focus {
-			cmd = f.inputs[i].Focus()
-		} else {
-			f.inputs[i].Blur()
-		}
+		f.inputs[i].Blur()
+	}
+	f.path.Blur()
+	switch {
+	case f.focus == fieldFile:
+		cmd = f.path.Focus()
+	case fields()[f.focus].choices == nil:
+		cmd = f.inputs[f.focus].Focus()
 	}
 	return cmd
+}
+
+// value is the text of a field; what was pasted may end in a newline.
+func (f *form) value(i int) string {
+	switch choices := fields()[i].choices; {
+	case i == fieldFile:
+		return strings.TrimSpace(f.path.Value())
+	case choices != nil:
+		return choices[f.choices[i]]
+	}
+	return strings.TrimSpace(f.inputs[i].Value())
 }
 
 // strength says how strong the secret is that was typed, if one was.
@@ -97,35 +108,8 @@ func (f *form) strength() string {
 	return hosts.Estimate(secret, r).Summary()
 }
 
-// value is the text of a field; what was pasted may end in a newline.
-func (f *form) value(field int) string { return strings.TrimSpace(f.inputs[field].Value()) }
-
-// formResult is what a completed form says.
-type formResult struct {
-	host   hosts.Host
-	secret knock.Secret       // zero: left as it is
-	store  hosts.SecretSource // empty: where it is
-}
-
-// apply makes the form's changes to an entry, and no others: the entry may have been
-// changed elsewhere meanwhile.
-func (r formResult) apply(now, old hosts.Host) hosts.Host {
-	changed(&now.Name, old.Name, r.host.Name)
-	changed(&now.Address, old.Address, r.host.Address)
-	changed(&now.SSHPort, old.SSHPort, r.host.SSHPort)
-	changed(&now.Range, old.Range, r.host.Range)
-	return now
-}
-
-// changed sets now to what was typed, if that differs from what was there before.
-func changed[T comparable](now *T, before, typed T) {
-	if typed != before {
-		*now = typed
-	}
-}
-
 // keys are the form's keys; all others are text.
-func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
+func (f *form) keys(save, demo func() tea.Cmd, back ui.Key) ui.Keys {
 	do := func(deed func() tea.Cmd) func() tea.Cmd {
 		return func() tea.Cmd {
 			f.failure = ""
@@ -133,90 +117,73 @@ func (f *form) keys(save func() tea.Cmd, back ui.Key) ui.Keys {
 		}
 	}
 	to := func(by int) func() tea.Cmd { return do(func() tea.Cmd { return f.to(f.focus + by) }) }
-	inStore := f.focus == fieldStore
-	next, prev := ui.NewKey("tab", "next", "", to(1), "down"), ui.NewKey("shift+tab", "", "", to(-1), "up")
-	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() { f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal()) })))
-	change := ui.NewKey("space", "change", "", do(ui.Act(func() { f.store = (f.store + 1) % len(stores) })), " ", "left", "right").If(inStore)
-	enter := ui.NewKey("enter", "save", "", do(save)).If(inStore)
+	choices := fields()[f.focus].choices
+	next, prev := ui.NewKey("tab", "next", "", to(1)), ui.NewKey("shift+tab", "", "", to(-1), "up")
+	down := ui.NewKey("down", "", "", to(1), "enter")
+	if f.focus == fieldFile && f.path.Completes() {
+		next = ui.NewKey("tab", "complete", "", nil)
+		next.SetKeys("")
+	}
+	if f.focus == fieldCount-1 {
+		down.SetKeys("down")
+	}
+	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() {
+		f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal())
+	})))
+	turn := func(by int) func() tea.Cmd {
+		return do(ui.Act(func() { f.choices[f.focus] = (f.choices[f.focus] + by + len(choices)) % len(choices) }))
+	}
+	change := ui.NewKey("space", "change", "", turn(1), " ", "right").If(choices != nil)
+	turnBack := ui.NewKey("left", "", "", turn(-1)).If(choices != nil)
 	saves := ui.NewKey("ctrl+s", "save", "", do(save))
-	down := ui.NewKey("enter", "", "", to(1)).If(!inStore)
-	k := ui.Keys{Modal: true, Rows: [][]ui.Key{{next, prev, down, generate, change, enter, saves, back}}, Bar: []ui.Key{next, generate, saves, back}}
-	if inStore {
-		k.Bar = []ui.Key{change, enter, next, back}
+	enter := ui.NewKey("enter", "", "", do(save)).If(f.focus == fieldCount-1)
+	tour := ui.NewKey("ctrl+d", "demo", "", demo).If(demo != nil && f.first)
+	k := ui.Keys{Modal: true, Rows: [][]ui.Key{{next, prev, down, generate, change, turnBack, enter, saves, tour, back}}}
+	k.Bar = []ui.Key{next, saves, generate, change, tour, back}
+	if tour.Enabled() {
+		k.Bar = []ui.Key{next, saves, generate, tour, back, change}
 	}
 	return k
 }
 
-// update passes a message to the field that has the focus.
+// update passes a message to the field that has the focus. A script that is pasted
+// fills the form.
 func (f *form) update(msg tea.Msg) (cmd tea.Cmd) {
-	if _, isKey := msg.(tea.KeyMsg); isKey {
-		f.failure = ""
+	if key, isKey := msg.(tea.KeyMsg); isKey {
+		f.failure, f.imported = "", false
+		if key.Paste && strings.ContainsAny(string(key.Runes), "\r\n") && f.importText(string(key.Runes)) {
+			return nil
+		}
 	}
-	if f.focus < fieldStore {
+	switch {
+	case f.focus == fieldFile:
+		f.path, cmd = f.path.Update(msg)
+	case fields()[f.focus].choices == nil:
 		f.inputs[f.focus], cmd = f.inputs[f.focus].Update(msg)
 	}
 	return cmd
 }
 
-// complete returns what the form says; err is about field.
-func (f *form) complete() (r formResult, field int, err error) {
-	if f.old != nil {
-		r.host = *f.old
+// importText fills the form from the text of a script, if it is one.
+func (f *form) importText(text string) bool {
+	script, err := legacy.ParseScript([]byte(text))
+	if err != nil {
+		if len(strings.Fields(text)) > 1 {
+			f.failure = err.Error()
+		}
+		return len(strings.Fields(text)) > 1
 	}
-	r.host.Name, r.host.Address = f.value(fieldName), f.value(fieldAddress)
-	if f.old == nil || (stores[f.store] == hosts.InKeyring) != (f.old.Secret.Source() == hosts.InKeyring) {
-		r.store = stores[f.store]
-	}
-	if r.host.Name == "" {
-		return r, fieldName, errors.New("give the server a name")
-	}
-	if r.host.SSHPort, err = strconv.Atoi(f.value(fieldPort)); err != nil || r.host.SSHPort < 1 || r.host.SSHPort > 65535 {
-		return r, fieldPort, fmt.Errorf("port %q is not within 1-65535", f.value(fieldPort))
-	}
-	if r.host.Range, err = knock.ParseRange(f.value(fieldRange)); err != nil {
-		return r, fieldRange, err
-	}
-	switch text := f.value(fieldSecret); {
-	case text != "":
-		r.secret, err = knock.ParseSecret(text)
-	case f.old == nil:
-		err = errors.New("type the secret, or press ctrl+g to make one")
-	}
-	return r, fieldSecret, err
+	f.apply(script)
+	return true
 }
 
-// lines draws the form in w cells.
-func (f *form) lines(th ui.Theme, w int) (out []string) {
-	labels := [fieldCount]string{"name", "address", "ssh port", "range", "secret", "store it in"}
-	const introWidth = 58 // where the fields fit below it
-	if f.first && w >= introWidth {
-		out = append(ui.Paragraph(th.Ink, introduction, "   ", w-1), "")
+// apply fills the form from an old script; a name that was typed stays.
+func (f *form) apply(script legacy.Script) {
+	h := hosts.NewHost(cmp.Or(f.value(fieldName), script.Host))
+	if h.Name != script.Host {
+		h.Address = script.Host
 	}
-	for i := range fieldCount {
-		mark, label := "  ", ui.Fit(labels[i], 12)
-		if i == f.focus {
-			mark, label = "> ", th.Accent.Render(label)
-		}
-		text := f.storeLine(th)
-		if i < fieldStore {
-			text = f.inputs[i].View()
-		}
-		out = append(out, " "+mark+label+text)
-		if i == fieldSecret {
-			out = append(out, ui.Paragraph(th.Quiet, f.strength(), ui.Fit("", 15), w-1)...)
-		}
-	}
-	return append(append(out, ""), ui.Paragraph(th.Bad, f.failure, "   ", w-1)...)
-}
-
-// storeLine are the places for the secret, the chosen one in brackets.
-func (f *form) storeLine(th ui.Theme) (text string) {
-	for i, store := range stores {
-		if i == f.store {
-			text += th.Badge.Render("["+string(store)+"]") + " "
-		} else {
-			text += " " + string(store) + "  "
-		}
-	}
-	return text
+	h.Range, h.SSHPort = script.Range, cmp.Or(script.SSHPort, h.SSHPort)
+	f.fill(h, script.Secret)
+	f.imported = true
 }

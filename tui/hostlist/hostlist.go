@@ -5,7 +5,6 @@
 package hostlist
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -89,7 +88,8 @@ type Screen struct {
 	failure  string
 	notice   string
 	form     form
-	input    textinput.Model // of the filter, of importing and of unlocking
+	input    textinput.Model // of the filter and of unlocking
+	path     ui.PathInput    // of importing
 	asked    hosts.Host      // the server whose secret is being read
 }
 
@@ -125,9 +125,13 @@ func (s *Screen) Keys() ui.Keys {
 		k.Bar = append(k.Bar, ui.NewKey("any other key", "leave it", "", nil))
 		return k
 	case editing:
-		return s.form.keys(s.save, back)
+		return s.form.keys(s.save, s.demo(), back)
 	case importing:
-		return ui.ModalKeys(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
+		complete := ui.NewKey("tab", "complete", "", nil)
+		complete.SetKeys("")
+		k := ui.ModalKeys(ui.NewKey("enter", "import", "", ui.Act(s.importScript)), back)
+		k.Bar = append(k.Bar, complete)
+		return k
 	case unlocking:
 		return ui.ModalKeys(ui.NewKey("enter", "open", "", s.typedSecret), back)
 	}
@@ -154,7 +158,11 @@ func (s *Screen) listKeys() ui.Keys {
 	filter := ui.NewKey("/", "filter", "filter by name, address and tag", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
-	imports := ui.NewKey("i", "import", "import an old script", now(func() { s.ask(importing, ui.NewInput(50, 4096)) }))
+	imports := ui.NewKey("i", "import", "import an old script", func() tea.Cmd {
+		s.forget()
+		s.step, s.path, s.failure = importing, ui.NewPathInput(50), ""
+		return s.path.Focus()
+	})
 	remove := ui.NewKey("x", "remove", "remove the selected one (asks first)", now(func() { s.step = removing }), "delete").If(any)
 	clear := ui.NewKey("esc", "", "clear it", now(func() { s.filter = "" }))
 	k := ui.Keys{Rows: [][]ui.Key{{open}, {knocks, probe}, {diagnose}, {mark}, move, {filter, clear}, {sort}, {add}, {edit}, {imports}, {remove}}}
@@ -187,7 +195,13 @@ func (s *Screen) Update(msg tea.Msg) (cmd tea.Cmd) {
 		}
 	case editing:
 		return s.form.update(msg)
-	case filtering, importing, unlocking:
+	case importing:
+		if key, ok := msg.(tea.KeyMsg); ok && key.Paste && strings.ContainsAny(string(key.Runes), "\r\n") {
+			s.importText(string(key.Runes))
+			return nil
+		}
+		s.path, cmd = s.path.Update(msg)
+	case filtering, unlocking:
 		s.input, cmd = s.input.Update(msg)
 		if s.step == filtering && s.filter != s.input.Value() {
 			s.filter, s.cursor = s.input.Value(), 0
@@ -221,7 +235,7 @@ func (s *Screen) startFilter() {
 // importScript fills the form from the script whose path was typed.
 func (s *Screen) importScript() {
 	var script legacy.Script
-	path, err := sshconfig.ExpandHome(strings.TrimSpace(s.input.Value()))
+	path, err := sshconfig.ExpandHome(strings.TrimSpace(s.path.Value()))
 	if err == nil {
 		script, err = hosts.ReadScript(path)
 	}
@@ -229,10 +243,24 @@ func (s *Screen) importScript() {
 		s.failure = err.Error()
 		return
 	}
+	s.fillFrom(script)
+}
+
+// importText fills the form from the text of a script.
+func (s *Screen) importText(text string) {
+	script, err := legacy.ParseScript([]byte(text))
+	if err != nil {
+		s.failure = err.Error()
+		return
+	}
+	s.fillFrom(script)
+}
+
+// fillFrom shows the form with what a script says.
+func (s *Screen) fillFrom(script legacy.Script) {
 	s.failure = ""
-	h := hosts.NewHost(script.Host)
-	h.Range, h.SSHPort = script.Range, cmp.Or(script.SSHPort, h.SSHPort)
-	s.edit(newForm(h, false, script.Secret))
+	s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
+	s.form.apply(script)
 }
 
 // Hosts are the servers of the list, as the hosts file has them.
@@ -309,23 +337,43 @@ func (s *Screen) View() []string {
 	p := ui.Pane{Note: s.Config.HostsPath}
 	switch s.step {
 	case editing:
-		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, s.Size.Width-2)
+		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, s.Size.Width-2, s.formRoom())
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
 	case importing:
-		p = s.question("import an old script", "path")
+		p = s.question("import an old script", "path", s.path.View())
+		p.Add(s.Theme.Quiet.Render(" type the path of the script, or paste its text"))
 	case unlocking:
-		p = s.question("the secret of "+s.asked.Name, "secret")
+		p = s.question("the secret of "+s.asked.Name, "secret", s.input.View())
 	default:
 		return s.overview()
 	}
 	return s.Frame(p)
 }
 
+// formRoom is the height of the form.
+func (s *Screen) formRoom() int {
+	if s.Size.Framed() {
+		return s.Size.Body() - 2
+	}
+	return s.Size.Body()
+}
+
+// demo returns what leaves the screens for the demo's; nil where there is none.
+func (s *Screen) demo() func() tea.Cmd {
+	if !s.Config.OffersDemo {
+		return nil
+	}
+	return func() tea.Cmd {
+		s.Err = session.ErrDemo
+		return tea.Quit
+	}
+}
+
 // question is a pane with one text field.
-func (s *Screen) question(title, label string) ui.Pane {
-	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + s.input.View(), ""}}
+func (s *Screen) question(title, label, input string) ui.Pane {
+	p := ui.Pane{Title: title, Lines: []string{" " + s.Theme.Accent.Render(label) + "  " + input, ""}}
 	p.Add(ui.Paragraph(s.Theme.Bad, s.failure, " ", s.Size.Width-3)...)
 	return p
 }

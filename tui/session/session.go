@@ -61,6 +61,9 @@ const (
 	ToDiagnosis // the Diagnose screen, where a diagnosis begins unless there is one
 )
 
+// ErrDemo says that the user left for the demo.
+var ErrDemo = errors.New("the demo was chosen")
+
 // Config is what the user started the screens with.
 type Config struct {
 	Client  *knock.Client // nil is the zero Client
@@ -72,6 +75,7 @@ type Config struct {
 
 	HostsPath   string // the hosts file; empty: there is no list of servers
 	HistoryPath string // where handshakes are stored; empty: nowhere
+	OffersDemo  bool   // the form of the first start may end with ErrDemo
 	Demo        bool   // the server is the built-in one, which accepts knocks to see them
 	// SSH makes the command that logs in to a server until ctx ends; nil: there is none.
 	SSH func(ctx context.Context, h hosts.Host, s knock.Secret) (*exec.Cmd, error)

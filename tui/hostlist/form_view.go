@@ -1,0 +1,93 @@
+package hostlist
+
+import (
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"rapport/tui/ui"
+)
+
+// introduction stands above the form at the first start.
+func introduction() []string {
+	return []string{
+		"The gate opens SSH, for seconds, to an address that knocks five ports.",
+		"The secret, the same on both sides, makes five new ports from each hour.",
+		"ctrl+d shows it on a demo; an old script, pasted here, is imported.",
+	}
+}
+
+// labelWidth is that of the labels, with the mark of the focus.
+const labelWidth = 16
+
+// lines draws the form in w cells and h lines: all of it, or the part around the focus.
+func (f *form) lines(th ui.Theme, w, h int) []string {
+	var head []string
+	if f.first && h >= 12 {
+		for _, l := range introduction() {
+			head = append(head, ui.Paragraph(th.Ink, l, "   ", w-1)...)
+		}
+		head = append(head, "")
+	}
+	var body []string
+	at := 0
+	for i, field := range fields() {
+		if i == fieldFamily {
+			body = append(body, th.Faint.Render("   the rest may stay as it is"))
+		}
+		if i == f.focus {
+			at = len(body)
+		}
+		body = append(body, th.Zone(func() tea.Cmd { return f.to(i) }, f.line(th, i, field, w)))
+		if i == fieldSecret {
+			body = append(body, ui.Paragraph(th.Quiet, f.strength(), ui.Fit("", labelWidth), w-1)...)
+		}
+	}
+	foot := f.foot(th, w)
+	room := max(1, h-len(head)-len(foot))
+	if len(body) > room {
+		foot[0] = th.Faint.Render(fmt.Sprintf("   field %d of %d", f.focus+1, fieldCount))
+		first := max(0, min(at-room/2, len(body)-room))
+		body = body[first : first+room]
+	}
+	return append(append(head, body...), foot...)
+}
+
+// foot says what is wrong, or what the field with the focus means.
+func (f *form) foot(th ui.Theme, w int) []string {
+	text, style := fields()[f.focus].about, th.Quiet
+	switch {
+	case f.failure != "":
+		text, style = f.failure, th.Bad
+	case f.imported:
+		text, style = "imported from the script: see what is missing, then save", th.Open
+	}
+	return append([]string{""}, ui.Paragraph(style, text, "   ", w-1)...)
+}
+
+// line draws a field.
+func (f *form) line(th ui.Theme, i int, field field, w int) string {
+	mark, label := "   ", ui.Fit(field.label, labelWidth-3)
+	if i == f.focus {
+		mark, label = " "+th.Accent.Render(">")+" ", th.Accent.Render(label)
+	}
+	text := ""
+	room := max(8, min(60, w-labelWidth-2))
+	switch {
+	case i == fieldFile:
+		f.path.Width = room
+		text = f.path.View()
+	case field.choices != nil:
+		for c, choice := range field.choices {
+			if c == f.choices[i] {
+				text += th.Badge.Render("["+choice+"]") + " "
+			} else {
+				text += " " + choice + "  "
+			}
+		}
+	default:
+		f.inputs[i].Width = room
+		text = f.inputs[i].View()
+	}
+	return mark + label + text
+}
