@@ -257,20 +257,3 @@ func TestScreensFitEverySize(t *testing.T) {
 		}
 	}
 }
-
-// The picture at the top of the README is the screen of today.
-func TestReadmeShowsTheScreen(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	screen, err := os.ReadFile("testdata/open-80x24.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(screen)) {
-		if line = strings.TrimSpace(line); !strings.Contains(string(readme), line) {
-			t.Errorf("README.md does not have the line %q of the screen", line)
-		}
-	}
-}
