@@ -52,22 +52,26 @@ func TestTraceAndAuditGoldenScreens(t *testing.T) {
 		tabs int // to the view
 		then []tea.Msg
 	}{
+		{"findings", rulesOf(t, knock.HourOf(noon).Add(-3), portRange(t, "10000-10998")), 0, nil},
 		{"trace", articleRules(t), 1, slices.Repeat([]tea.Msg{down}, 5)},
 		{"trace-stale", rulesOf(t, knock.HourOf(noon).Add(-3), knock.DefaultRange), 1, nil},
 		{"audit", articleRules(t), 2, slices.Repeat([]tea.Msg{down}, 9)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := tell(withRules(t, tt.text, nil), tab)
-			if tt.tabs == 2 {
-				m = unfold(t, m, tab)
+			m := unfold(t, tell(withRules(t, tt.text, nil), tab), tab)
+			for m = tell(m, tab); tt.tabs > 0; tt.tabs-- {
+				m = tell(m, tab)
 			}
 			m = tell(m, tt.then...)
-			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}, {Width: 200, Height: 50}} {
-				golden(t, fmt.Sprintf("rules-%s-%dx%d", tt.name, size.Width, size.Height), tell(m, size).View())
+			for _, l := range looks {
+				r := lipgloss.NewRenderer(io.Discard)
+				r.SetColorProfile(l.profile)
+				m.Theme = ui.NewTheme(r, l.ascii, ui.Dark)
+				for _, s := range sizes {
+					atSize(t, m, s, "rules-"+tt.name, l)
+				}
 			}
 			fits(t, m)
-			m.Theme = ui.NewTheme(lipgloss.NewRenderer(io.Discard), true, ui.Dark)
-			golden(t, "rules-"+tt.name+"-ascii-80x24", tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}).View())
 		})
 	}
 }
@@ -126,6 +130,20 @@ func TestRulesSwitchesViews(t *testing.T) {
 			t.Errorf("%s: tab leads to\n%s", name, tabbed)
 		}
 	}
+}
+
+// A wide screen shows all views at once, and plays the audit without being asked. Up and
+// down walk the trace, and after tab the audit.
+func TestRulesShowsAllViewsAtOnce(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 120, Height: 40}, press("c"), paste(articleRules(t)))
+	m = unfold(t, m, enter)
+	shows(t, m, "hour, range and secret are the same here", "SSH opens", "2 fail, 4 warn", "line 11, chain INPUT")
+	m = tell(m, down, down)
+	shows(t, m, "line 13, chain INPUT", "1st 2nd 3rd 4th 5th ssh ✓ matches")
+	m = tell(m, tab, down)
+	shows(t, m, "handshake: ok")
+	shows(t, tell(m, tab, tab), "line 13, chain INPUT")
 }
 
 // esc cancels the audit, which begins again when it is shown again.

@@ -54,7 +54,8 @@ func heatRows(cells []scan.Cell, own knock.Range, n int) (rows []heatRow) {
 	others := heatRow{fmt.Sprintf("%d others", len(ranges)-named), map[int]scan.CellState{}}
 	secrets := heatRow{"secrets", map[int]scan.CellState{}}
 	if together {
-		others.name, secrets = "others", others
+		others.name = "others"
+		secrets = others
 	}
 	for _, c := range cells {
 		switch i := slices.Index(ranges, c.Range); {

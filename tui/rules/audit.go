@@ -36,24 +36,46 @@ func (s *Screen) startAudit() tea.Cmd {
 func (s *Screen) auditLines() (lines []string, most int) {
 	p := ui.Pane{Title: "audit"}
 	if s.audited == nil {
-		p.Lines = s.paragraph(s.Theme.Ink, fmt.Sprintf("playing %d attacks and accidents against these rules, on this machine", len(audit.Names())))
+		p.Lines = s.paragraph(s.Theme.Ink, playing())
 		return s.Frame(p), 0
 	}
-	if p.Note = "nothing fails"; len(s.audited.Failed()) > 0 {
-		p.Note = "failed: " + strings.Join(s.audited.Failed(), ", ")
+	p.Note = s.failed()
+	l := listing{list: p, rows: s.auditRows(s.Size.Width - 2)}
+	c := s.audited.Checks[s.at(len(l.rows))]
+	l.chosen = ui.Pane{Title: c.ID + ": " + string(c.Status), Lines: s.part(5, checkTexts(c)...)}
+	return s.listLines(l)
+}
+
+func playing() string {
+	return fmt.Sprintf("playing %d attacks and accidents against these rules, on this machine", len(audit.Names()))
+}
+
+// failed names the checks that failed.
+func (s *Screen) failed() string {
+	if len(s.audited.Failed()) > 0 {
+		return "failed: " + strings.Join(s.audited.Failed(), ", ")
 	}
-	l := listing{list: p}
-	const status, name = 9, 17
+	return "nothing fails"
+}
+
+// checkTexts are what is said of a check, and its fix.
+func checkTexts(c audit.Check) []string {
+	if c.Fix == "" {
+		return []string{c.Summary + c.Cost.String()}
+	}
+	return []string{c.Summary + c.Cost.String(), "fix: " + c.Fix}
+}
+
+// auditRows are the checks in w cells, each with as much of its summary as fits.
+func (s *Screen) auditRows(w int) (rows []string) {
+	const status, name = 8, 17
 	styles := map[audit.Status]ui.Style{audit.OK: s.Theme.Open, audit.Warn: s.Theme.Warn, audit.Fail: s.Theme.Bad, audit.Unknown: s.Theme.Quiet}
 	for _, c := range s.audited.Checks {
-		l.rows = append(l.rows, "  "+styles[c.Status].Render(ui.Fit(string(c.Status), status))+
-			ui.Fit(c.ID, name)+s.cut(knock.Clean(c.Summary, 400), s.Size.Width-status-name-5))
+		line := "  " + styles[c.Status].Render(ui.Fit(string(c.Status), status)) + ui.Fit(c.ID, name)
+		if room := w - status - name - 3; room > 12 {
+			line += s.cut(knock.Clean(c.Summary, 400), room)
+		}
+		rows = append(rows, line)
 	}
-	c := s.audited.Checks[s.at(len(l.rows))]
-	fix := c.Fix
-	if fix != "" {
-		fix = "fix: " + fix
-	}
-	l.chosen = ui.Pane{Title: c.ID + ": " + string(c.Status), Lines: s.part(5, c.Summary+c.Cost.String(), fix)}
-	return s.listLines(l)
+	return rows
 }

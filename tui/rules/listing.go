@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -13,24 +14,43 @@ type listing struct {
 	list   ui.Pane  // with the lines above the rows
 	rows   []string // each begins with an empty cell for the cursor
 	chosen ui.Pane  // of the same height whichever row it is
+	at     int      // the chosen row; below 0 it is that of the view
 }
 
 // at is the chosen one of so many rows.
 func (s *Screen) at(rows int) int { return min(int(s.scroll[s.view]), rows-1) }
 
+// chosenOf is the chosen row of a view.
+func (s *Screen) chosenOf(v view, rows int) int { return max(0, min(int(s.scroll[v]), rows-1)) }
+
+// window draws the rows that fit into room lines of w cells, the chosen one marked, and
+// says which they are; focused says that the keys move the choice.
+func (s *Screen) window(l listing, room, w int, focused bool) (shown []string, where string) {
+	rows := slices.Clone(l.rows)
+	at := s.at(len(rows))
+	if l.at >= 0 {
+		at = min(l.at, len(rows)-1)
+	}
+	if rows[at] = s.Theme.Accent.Render(">") + rows[at][1:]; focused {
+		rows[at] = s.Theme.Choose(rows[at], w)
+	}
+	shown, where, _ = ui.Scroll(at-room/2).Window(rows, room)
+	return shown, strings.TrimPrefix(where, "lines ") + ", up and down"
+}
+
 // listLines draws a listing, and returns how far its cursor can move.
 func (s *Screen) listLines(l listing) (lines []string, most int) {
 	room := s.Size.Body() - len(l.list.Lines) - len(l.chosen.Lines)
 	framed := s.Size.Framed()
+	w := s.Size.Width
 	if framed {
 		room -= 4 // two frames
+		w -= 2
 	} else {
 		room-- // the line between the parts
 	}
-	at := s.at(len(l.rows))
-	l.rows[at] = s.Theme.Accent.Render(">") + l.rows[at][1:]
-	shown, where, _ := ui.Scroll(at-room/2).Window(l.rows, room)
-	where = strings.TrimPrefix(where, "lines ") + ", up and down"
+	l.at = -1
+	shown, where := s.window(l, room, w, true)
 	l.list.Add(shown...)
 	spare := room - len(shown)
 	if framed {

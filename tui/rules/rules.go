@@ -55,6 +55,7 @@ func (v view) String() string { return [...]string{"findings", "trace", "audit"}
 type Screen struct {
 	*session.Session
 	comparison
+	paneWidth int // of the part that is drawn; 0: the screen's
 }
 
 // comparison is one text and its result.
@@ -99,7 +100,7 @@ func (s *Screen) Keys() ui.Keys {
 	}
 	apply := ui.NewKey("f", "apply", "apply the server's range and hour", s.applyChange).If(!s.Change().IsZero())
 	others := ui.NewKey("c", "other rules", "read other rules", ui.Act(s.Forget)).If(s.Step == Compared)
-	next := ui.NewKey("tab", s.view.next().String(), "findings, trace, audit", s.nextView).If(s.Step == Compared && s.Job == nil && s.Result.Gate != nil)
+	next := ui.NewKey("tab", s.view.next().String(), "findings, trace, audit", s.nextView).If(s.Step == Compared && s.Result.Gate != nil)
 	mask := s.Mask("mask the ports, for use in public")
 	esc := ui.NewKey("esc", "back", "cancel; back to the Knock screen", s.escape)
 	move := ui.MoveKeys("scroll", max(1, s.Size.Height/3), func(n int) { _, most := s.layOut(); s.scroll[s.view].Move(n, most) }, " ")
@@ -112,7 +113,7 @@ func (s *Screen) Keys() ui.Keys {
 
 // nextView changes the view. The audit begins when it is first shown.
 func (s *Screen) nextView() tea.Cmd {
-	if s.view = s.view.next(); s.view == auditView && s.audited == nil {
+	if s.view = s.view.next(); s.view == auditView && s.audited == nil && s.Job == nil {
 		return s.startAudit()
 	}
 	return nil
@@ -147,7 +148,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		}
 	case ui.JobEvent:
 		if msg.Job == s.Job {
-			s.found(msg.Event)
+			return s.found(msg.Event)
 		}
 	case ui.JobDone:
 		s.ended(msg)
@@ -192,15 +193,21 @@ func (s *Screen) isRestOfPaste(msg tea.KeyMsg) bool {
 	return true
 }
 
-// found handles the result of a job.
-func (s *Screen) found(event any) {
+// found handles the result of a job. Where there is room for all views, the audit follows
+// at once, and the keys walk the trace.
+func (s *Screen) found(event any) tea.Cmd {
 	switch e := event.(type) {
 	case Inspected:
 		s.Job, s.seen, s.Result, s.Step = nil, e, &e.Inspection, Compared
 		s.trace, s.audited, s.view = newMatrix(e.Trace), nil, findingsView
+		if s.Size.Wide() && s.Result.Gate != nil {
+			s.view = traceView
+			return s.startAudit()
+		}
 	case audit.Report:
 		s.Job, s.audited = nil, &e
 	}
+	return nil
 }
 
 // escape cancels the job, or leaves the screen. The text is kept.

@@ -12,25 +12,54 @@ import (
 )
 
 const (
-	lineColumn  = 7   // the width of the cursor and the line number
-	widestRule  = 115 // the most cells that a rule gets in a row
-	withVerdict = 110 // the width of a screen with room for verdicts
+	lineColumn = 7   // the width of the cursor and the line number
+	widestRule = 115 // the most cells that a rule gets in a row
 )
 
 // traceLines draws the trace.
 func (s *Screen) traceLines() (lines []string, most int) {
-	m := s.trace
-	if len(m.rows) == 0 {
-		why := "the handshake meets no rule"
-		if s.seen.untraced != nil {
-			why = s.seen.untraced.Error()
-		}
-		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Ink, s.quoted(knock.Clean(why, 4000)))}), 0
+	if why := s.untraced(); why != "" {
+		return s.Frame(ui.Pane{Title: "trace", Lines: s.paragraph(s.Theme.Ink, why)}), 0
 	}
-	note := fmt.Sprintf("knocks of hour %s: %s", s.Result.Query.Hour, m.conclusion())
-	l := listing{list: ui.Pane{Title: "trace", Note: note, Lines: s.traceHeads()}}
-	text, cell := s.traceColumns()
-	for _, r := range m.rows {
+	w, framed := s.Size.Width, s.Size.Framed()
+	if framed {
+		w -= 2
+	}
+	l := listing{list: ui.Pane{Title: "trace", Note: s.traceNote(), Lines: s.traceHeads(w)}, rows: s.traceRows(w)}
+	r := s.trace.rows[s.at(len(l.rows))]
+	l.chosen = ui.Pane{Title: s.ruleTitle(r), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
+	return s.listLines(l)
+}
+
+// untraced says why there is no trace; empty: there is one.
+func (s *Screen) untraced() string {
+	switch {
+	case len(s.trace.rows) > 0:
+		return ""
+	case s.seen.untraced != nil:
+		return s.quoted(knock.Clean(s.seen.untraced.Error(), 4000))
+	}
+	return "the handshake meets no rule"
+}
+
+func (s *Screen) traceNote() string {
+	return fmt.Sprintf("knocks of hour %s: %s", s.Result.Query.Hour, s.trace.conclusion())
+}
+
+// ruleTitle says where a rule stands.
+func (s *Screen) ruleTitle(r *ruleRow) string {
+	title := "chain " + r.Chain + ", table " + r.Table
+	if r.Line > 0 {
+		title = fmt.Sprintf("line %d, %s", r.Line, title)
+	}
+	return knock.Clean(title, 400)
+}
+
+// traceRows draw the rules in w cells, with what each did to each packet. The cell of the
+// rule that decided is set off.
+func (s *Screen) traceRows(w int) (rows []string) {
+	text, cell := s.traceColumns(w)
+	for _, r := range s.trace.rows {
 		number := ""
 		if r.Line > 0 {
 			number = strconv.Itoa(r.Line)
@@ -38,38 +67,38 @@ func (s *Screen) traceLines() (lines []string, most int) {
 		line := fmt.Sprintf(" %5s ", number) + s.cut(s.quoted(knock.Clean(r.short(), 4000)), text-1) + " "
 		for k := range r.hits {
 			sign, style, _ := s.judge(r, k)
-			line += style.Render(ui.Fit(sign, cell))
+			if hit := r.hits[k]; hit != nil && hit == s.trace.Packets[k].Decided {
+				sign = " " + sign + " "
+				line += ui.Fit(style.Bold(true).Reverse(true).Render(sign), cell)
+				continue
+			}
+			line += style.Render(ui.Fit(" "+sign, cell))
 		}
-		l.rows = append(l.rows, line)
+		rows = append(rows, line)
 	}
-	r := m.rows[s.at(len(m.rows))]
-	title := "chain " + r.Chain + ", table " + r.Table
-	if r.Line > 0 {
-		title = fmt.Sprintf("line %d, %s", r.Line, title)
-	}
-	l.chosen = ui.Pane{Title: knock.Clean(title, 400), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
-	return s.listLines(l)
+	return rows
 }
 
 // traceColumns are the widths of a rule and of a packet's cell.
-func (s *Screen) traceColumns() (text, cell int) {
-	w, cell := s.Size.Width, 5
-	if s.Size.Framed() {
-		w, cell = w-2, 6
-	}
-	if s.Size.Width >= withVerdict {
+func (s *Screen) traceColumns(w int) (text, cell int) {
+	switch {
+	case w < ui.FramedWidth-2:
+		cell = 5
+	case w < 100:
+		cell = 7
+	default:
 		cell = 8
 	}
 	return min(widestRule, w-lineColumn-cell*len(s.trace.Packets)), cell
 }
 
 // traceHeads are the lines above the rules.
-func (s *Screen) traceHeads() (lines []string) {
-	text, cell := s.traceColumns()
+func (s *Screen) traceHeads(w int) (lines []string) {
+	text, cell := s.traceColumns(w)
 	head := func(label string, of func(packet int) string) {
 		line := ui.Fit("", lineColumn) + ui.Fit(label, text)
 		for k := range s.trace.Packets {
-			line += ui.Fit(of(k), cell)
+			line += ui.Fit(" "+of(k), cell)
 		}
 		lines = append(lines, s.Theme.Quiet.Render(line))
 	}
@@ -88,7 +117,7 @@ func (s *Screen) traceHeads() (lines []string) {
 			return s.Port(uint16(p))
 		}
 	})
-	if s.Size.Width >= withVerdict {
+	if s.Size.Wide() {
 		head("phase before and after", func(k int) string {
 			return fmt.Sprintf("%d-%d", s.trace.Packets[k].PhaseBefore, s.trace.Packets[k].PhaseAfter)
 		})
@@ -111,13 +140,21 @@ func (s *Screen) judge(r *ruleRow, packet int) (sign string, style ui.Style, why
 	case hit == nil:
 		return "", th.Ink, "not met"
 	case hit == p.Decided:
-		return th.Yes + "*", th.Strong, fmt.Sprintf("decides: %s", p.Verdict)
+		switch {
+		case packet < len(s.trace.Packets)-1: // what becomes of a knock does not matter
+			style = th.Accent
+		case p.Verdict == machine.Accept:
+			style = th.Open
+		default:
+			style = th.Bad
+		}
+		return th.Yes + "*", style, fmt.Sprintf("decides: %s", p.Verdict)
 	case hit.Outcome == machine.Yes.String():
 		return th.Yes, th.Ink, "matches"
 	case r.unsure:
 		return "?", th.Warn, "may match: " + hit.Reason
 	default:
-		return "-", th.Quiet, hit.Reason
+		return "-", th.Faint, hit.Reason
 	}
 }
 
@@ -137,7 +174,7 @@ func (s *Screen) reasons(r *ruleRow) []string {
 		packets[why] = strings.TrimSpace(packets[why] + " " + packetName(k))
 		named = max(named, len(packets[why]))
 	}
-	rows, w := len(order), s.Size.Width-3
+	rows, w := len(order), s.width()-3
 	if rows > most {
 		rows, w = most, w/2
 	}

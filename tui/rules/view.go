@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,6 +25,8 @@ func (s *Screen) View() []string {
 // layOut draws the screen, and returns by how many lines its text can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	switch {
+	case s.Size.Tiny() && s.Step != Naming:
+		return s.tiny()
 	case s.Step == Naming:
 		path := " " + s.Theme.Accent.Render("path") + "  " + s.input.View()
 		return s.Frame(s.failing(ui.Pane{Title: "rules from a file", Lines: []string{path}})), 0
@@ -31,6 +34,9 @@ func (s *Screen) layOut() (lines []string, most int) {
 		return s.Frame(s.collectPane()), 0
 	case s.Result == nil:
 		return s.Frame(ui.Pane{Title: "rules", Lines: s.paragraph(s.Theme.Ink, s.underWay())}), 0
+	}
+	if s.Size.Wide() && s.Result.Gate != nil {
+		return s.wide()
 	}
 	switch s.view {
 	case traceView:
@@ -66,8 +72,11 @@ func (s *Screen) layOut() (lines []string, most int) {
 
 // paragraph wraps a text into the lines of a pane.
 func (s *Screen) paragraph(style ui.Style, text string) []string {
-	return ui.Paragraph(style, knock.Clean(text, 4000), " ", s.Size.Width-3)
+	return ui.Paragraph(style, knock.Clean(text, 4000), " ", s.width()-3)
 }
+
+// width is that of the screen, or of the part of it that is drawn.
+func (s *Screen) width() int { return cmp.Or(s.paneWidth, s.Size.Width) }
 
 func (s *Screen) underWay() string {
 	what := s.Text.size()
@@ -87,14 +96,11 @@ func (s *Screen) collectPane() ui.Pane {
 	p.Add("")
 	switch n := len(s.Text.Bytes); {
 	case n == 0:
-		p.Add(th.Quiet.Render(" nothing yet"))
-	case s.Text.isPorts() && s.Masked:
-		p.Add(" " + th.Accent.Render("ports") + "  ***** _")
+		p.Add(th.Quiet.Render(" " + s.collected()))
 	case s.Text.isPorts():
-		typed := strings.Join(strings.Fields(string(s.Text.Bytes)), " ")
-		p.Add(s.paragraph(s.Theme.Ink, th.Accent.Render("ports")+"  "+typed+" _")...)
+		p.Add(s.paragraph(s.Theme.Ink, th.Accent.Render("ports")+"  "+s.collected()+" _")...)
 	default:
-		p.Add(" " + th.Accent.Render("text") + "  " + s.Text.size() + " _")
+		p.Add(" " + th.Accent.Render("text") + "  " + s.collected() + " _")
 		if n == maxText {
 			p.Add(" " + th.Bad.Render("the rest is dropped: "+netfilter.ErrLongRules.Error()))
 		}
@@ -115,13 +121,9 @@ func (s *Screen) failing(p ui.Pane) ui.Pane {
 func (s *Screen) portsPane() ui.Pane {
 	i := s.Result
 	p := ui.Pane{Title: "rules", Note: "five ports"}
-	var there []uint16
+	there := s.there()
 	if i.Gate != nil {
 		p.Note = gateNote(*i)
-		there = i.Gate.Ports
-	}
-	if i.Query.Ports[0] != 0 {
-		there = i.Query.Ports[:]
 	}
 	seq := knock.Derive(i.Query.Hour, i.Query.Range, i.Query.Secret)
 	p.Add(s.Theme.Quiet.Render(" " + ui.Fit("", 9) + ui.Fit("there", 10) + ui.Fit("here", 10) + "for hour " + i.Query.Hour.String()))
@@ -168,11 +170,16 @@ func (s *Screen) windowRow(i gate.Inspection) string {
 
 // gateNote names the kind, families and chain of a gate.
 func gateNote(i gate.Inspection) string {
+	return gateKind(i) + ", chain " + knock.Clean(i.Gate.Chain, 30)
+}
+
+// gateKind names the kind and families of a gate.
+func gateKind(i gate.Inspection) string {
 	var families []string
 	for _, g := range i.Gates {
 		families = append(families, "IPv"+string(g.Family))
 	}
-	return fmt.Sprintf("%s, %s, chain %s", i.Kind, strings.Join(families, " and "), knock.Clean(i.Gate.Chain, 30))
+	return fmt.Sprintf("%s, %s", i.Kind, strings.Join(families, " and "))
 }
 
 // Whether server and client have the same.
@@ -272,7 +279,7 @@ func (s *Screen) offer() []string {
 		how += "; if the server's refresh has stopped, fix that instead"
 	}
 	return append([]string{" " + s.Theme.Accent.Render("f") + "  apply " + c.String()},
-		ui.Paragraph(s.Theme.Quiet, how, "    ", s.Size.Width-3)...)
+		ui.Paragraph(s.Theme.Quiet, how, "    ", s.width()-3)...)
 }
 
 // problems are the problems of the gate, with their fixes.
@@ -286,7 +293,7 @@ func (s *Screen) problems() (out []string) {
 		}
 		out = append(out, s.paragraph(style, s.quoted(fmt.Sprintf("%s %s: %s", p.Severity, p.Code, summary)))...)
 		label := "fix: "
-		for _, l := range ui.Wrap(knock.Clean(p.Fix, 4000), s.Size.Width-11) {
+		for _, l := range ui.Wrap(knock.Clean(p.Fix, 4000), s.width()-11) {
 			out = append(out, "   "+label+l)
 			label = "     "
 		}
