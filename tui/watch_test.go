@@ -212,6 +212,24 @@ func TestWatchChoiceStaysWithItsAddress(t *testing.T) {
 	}
 }
 
+// On a wide screen those for whom SSH opened stand above the crowd, and the choice walks
+// through both.
+func TestWatchPutsThoseWhoGotInFirst(t *testing.T) {
+	now := noon
+	m := tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 120, Height: 40}, reading(watch.Totals{},
+		visit("192.0.2.1", watch.VisitStuck, time.Minute), visit("192.0.2.2", watch.VisitOpen, -1, -1, -1, -1, time.Second),
+		visit("192.0.2.3", watch.VisitInside, time.Second), visit("192.0.2.4", watch.VisitIn)))
+	for _, addr := range []string{"192.0.2.2", "192.0.2.4", "192.0.2.1", "192.0.2.3", "192.0.2.3"} {
+		if view := m.View(); !strings.Contains(view, "│>"+addr) || !strings.Contains(view, "─ "+addr+" ─") {
+			t.Errorf("%s is not the chosen one:\n%s", addr, view)
+		}
+		m = tell(m, down)
+	}
+	if view := m.View(); strings.Index(view, "192.0.2.4") > strings.Index(view, "the crowd") || strings.Index(view, "the crowd") > strings.Index(view, "192.0.2.1") {
+		t.Errorf("those who got in do not stand above the others:\n%s", view)
+	}
+}
+
 // The totals name the phase where most get stuck if at least three and half of them
 // do.
 func TestWatchTellsWhereMostGetStuck(t *testing.T) {

@@ -10,13 +10,18 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/watch"
-	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
 // View implements [session.Screen].
 func (s *Screen) View() []string {
 	s.follow() // the size may have changed
+	switch {
+	case s.Size.Tiny():
+		return s.tiny()
+	case s.Size.Wide():
+		return s.wide()
+	}
 	p := ui.Pane{Lines: append(s.Frame(s.addressPane()), s.Frame(s.totalsPane())...)}
 	p.Fill(s.Size.Body())
 	detail := len(p.Lines) - 1
@@ -53,10 +58,15 @@ func (s *Screen) Header() (about string, at time.Time) {
 
 // rows is how many addresses fit.
 func (s *Screen) rows() int {
-	if s.Size.Framed() {
+	switch {
+	case s.Size.Tiny():
+		return s.Size.Body() - 1
+	case s.Size.Wide():
+		return s.Size.Body()*2/3 - 3
+	case s.Size.Framed():
 		return s.Size.Body() - 8 // two frames, column heads, totals, the chosen one
 	}
-	return max(1, s.Size.Body()-4)
+	return s.Size.Body() - 4
 }
 
 // columns are the widths of a row's parts in cells.
@@ -69,7 +79,7 @@ func (s *Screen) columns() columns {
 		w -= 2
 		c = columns{addr: 18, cell: 7}
 	}
-	if s.Size.Width >= 110 {
+	if s.Size.Width >= 110 { // but not high enough for the wide layout
 		c = columns{addr: 39, cell: 8}
 	}
 	c.state = w - c.addr - 1 - knock.Knocks*c.cell
@@ -80,11 +90,7 @@ func (s *Screen) columns() columns {
 func (s *Screen) addressPane() ui.Pane {
 	seen, c, rows := s.seen, s.columns(), s.rows()
 	p := ui.Pane{Title: "addresses"}
-	head := ui.Fit("address", c.addr) + " "
-	for _, name := range session.Ordinals() {
-		head += ui.Fit(name, c.cell)
-	}
-	p.Lines = []string{" " + s.Theme.Quiet.Render(head+"state")}
+	p.Lines = []string{" " + s.Theme.Quiet.Render(s.heads(c)+"state")}
 	last := min(len(seen.Visits), s.top+rows)
 	visits := seen.Visits[min(s.top, last):last]
 	short := shortened(visits, c.addr)
@@ -99,20 +105,24 @@ func (s *Screen) addressPane() ui.Pane {
 		p.Note = fmt.Sprintf("%d-%d of %d", s.top+1, last, n)
 	}
 	if len(seen.Visits) == 0 {
-		waiting := "nobody is on the gate's lists; waiting for the first knock"
-		switch {
-		case seen.Gate.Kind == "":
-			waiting = "reading the rules"
-		case seen.Lost:
-			waiting = "the rules have no gate any more; waiting for one"
-		}
-		p.Lines = append(p.Lines, "", " "+waiting)
+		p.Lines = append(p.Lines, "", " "+s.waiting())
 	}
 	p.Fill(rows + 1)
 	if !s.Size.Framed() {
 		p.Add("")
 	}
 	return p
+}
+
+// waiting says why there is no address.
+func (s *Screen) waiting() string {
+	switch {
+	case s.seen.Gate.Kind == "":
+		return "reading the rules"
+	case s.seen.Lost:
+		return "the rules have no gate any more; waiting for one"
+	}
+	return "nobody is on the gate's lists; waiting for the first knock"
 }
 
 // row draws one address, whose shortened form is short.
@@ -138,7 +148,6 @@ func (s *Screen) row(v watch.Visit, short string, c columns) string {
 
 // totalsPane says how many clients got in, and at which phase the others got stuck.
 func (s *Screen) totalsPane() ui.Pane {
-	const enoughStuck = 3 // to say where most are
 	t, wide := s.seen.Totals, s.Size.Width >= ui.FramedWidth
 	line := fmt.Sprintf(" handshakes %4d   got in %4d   shared? %3d", t.Handshakes, t.In, t.Shared)
 	if t.Refused > 0 {
@@ -151,18 +160,30 @@ func (s *Screen) totalsPane() ui.Pane {
 		line += fmt.Sprintf("   nothing listens %d", t.SSHDown)
 	}
 	stuck := " stuck at"
-	sum, most := 0, 0
 	for k, n := range t.Stuck {
 		stuck += fmt.Sprintf("  %d: %-4d", k+1, n)
+	}
+	if most := s.mostly(); most != "" && wide {
+		stuck += "  " + most
+	}
+	return ui.Pane{Title: "since the watch began", Lines: []string{line, stuck}}
+}
+
+// mostly says at which phase most got stuck, where that is at least half of several.
+func (s *Screen) mostly() string {
+	const enoughStuck = 3 // to say where most are
+	sum, most := 0, 0
+	stuck := s.seen.Totals.Stuck
+	for k, n := range stuck {
 		sum += n
-		if n > t.Stuck[most] {
+		if n > stuck[most] {
 			most = k
 		}
 	}
-	if sum >= enoughStuck && 2*t.Stuck[most] >= sum && wide {
-		stuck += fmt.Sprintf("  mostly at %d", most+1)
+	if sum < enoughStuck || 2*stuck[most] < sum {
+		return ""
 	}
-	return ui.Pane{Title: "since the watch began", Lines: []string{line, stuck}}
+	return fmt.Sprintf("mostly at %d", most+1)
 }
 
 // state says how far an address has come, in at most w cells.
@@ -177,10 +198,11 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone ui.Style) {
 	if v.Shared {
 		return sharedForms(v), t.Bad
 	}
-	left, over := "", false // of the window
+	left, brief, over := "", "", false // of the window
 	if windows := s.seen.Gate.Windows; v.Phase > 0 && v.Phase <= len(windows) && windows[v.Phase-1] > 0 {
 		d := v.Entered[v.Phase-1].Add(windows[v.Phase-1]).Sub(s.when())
-		left, over = fmt.Sprintf(", %.1f s left", max(0, d).Seconds()), d <= 0
+		brief = fmt.Sprintf(", %.1f s", max(0, d).Seconds())
+		left, over = brief+" left", d <= 0
 	}
 	switch v.State {
 	case watch.VisitInside:
@@ -188,12 +210,12 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone ui.Style) {
 		if over {
 			return []string{fmt.Sprintf("phase %d over", v.Phase)}, t.Quiet
 		}
-		return []string{in + left, in}, t.Accent
+		return []string{in + left, in[len("in "):] + brief, in}, t.Accent
 	case watch.VisitOpen:
 		if over {
 			return []string{"SSH shut again", "shut again"}, t.Quiet
 		}
-		return []string{"SSH open" + left, "SSH open"}, t.Open
+		return []string{"SSH open" + left, "open" + brief, "SSH open"}, t.Open
 	case watch.VisitIn:
 		if v.Phase == 0 {
 			return []string{"got in; no handshake was seen", "no handshake"}, t.Open
@@ -247,7 +269,7 @@ func ending(addr netip.Addr) string {
 
 // detail is the chosen row with its whole address.
 func (s *Screen) detail() string {
-	visits := s.seen.Visits
+	visits := s.visits()
 	if s.at >= len(visits) {
 		return ""
 	}

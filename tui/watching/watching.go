@@ -107,7 +107,7 @@ func (s *Screen) when() time.Time {
 // follow keeps the choice on its address and within the rows shown. Without a choice
 // it is the first row.
 func (s *Screen) follow() {
-	visits := s.seen.Visits
+	visits := s.visits()
 	if s.chosen.IsValid() {
 		if i := slices.IndexFunc(visits, func(v watch.Visit) bool { return v.Addr == s.chosen }); i >= 0 && i != s.at {
 			s.top += i - s.at
@@ -120,7 +120,7 @@ func (s *Screen) follow() {
 }
 
 func (s *Screen) choose(row int) {
-	visits := s.seen.Visits
+	visits := s.visits()
 	s.at = max(0, min(row, len(visits)-1))
 	s.chosen = netip.Addr{}
 	if s.at > 0 && s.at < len(visits) { // the first row is no address in particular
