@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag/clock"
+	"rapport/knock/phrase"
 	"rapport/tui/ui"
 )
 
@@ -21,6 +24,112 @@ func TestClocksThatDisagreeAreNamed(t *testing.T) {
 	shows(t, m, "http (-3:00:00) and smtp (+1:00:00) disagree")
 	if strings.Contains(m.View(), "no source tells") {
 		t.Errorf("it says that no source tells the time:\n%s", m.View())
+	}
+}
+
+// read ends the reading of the clocks that is under way.
+func read(t *testing.T, m *app, readings ...clock.Reading) *app {
+	t.Helper()
+	job := m.clocks.Job
+	if job == nil {
+		t.Fatalf("no reading is under way:\n%s", m.View())
+	}
+	return tell(m, ui.JobEvent{Job: job, Event: *clocksOf(readings...)}, ui.JobDone{Job: job})
+}
+
+// later sends the heartbeats of so long.
+func later(m *app, now *time.Time, d time.Duration) *app {
+	for end := now.Add(d); now.Before(end); {
+		*now = now.Add(time.Second)
+		m = tell(m, ui.Beat(*now))
+	}
+	return m
+}
+
+// onClocks returns the Clocks screen with a history at path.
+func onClocks(t *testing.T, now *time.Time, history string) *app {
+	t.Helper()
+	m := newScreen(t, now, func(c *Config) { c.HistoryPath = history })
+	return tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}, press("4"))
+}
+
+// A source that answers is asked again at its pace, one that does not ever later, and what
+// others said stays.
+func TestClocksAreReadAtTheirOwnPace(t *testing.T) {
+	now := noon
+	m := read(t, onClocks(t, &now, ""), serverClock(clock.SourceHTTP, time.Second, time.Second), serverClock(clock.SourceICMP, time.Second, time.Second),
+		clock.Reading{Name: clock.SourceSMTP, Of: clock.Server, Err: clock.ErrNoAnswer})
+	if m = later(m, &now, 9*time.Second); m.clocks.Job != nil {
+		t.Fatal("asked after 9 s")
+	}
+	m = later(m, &now, time.Second)
+	m = read(t, m, serverClock(clock.SourceICMP, 2*time.Second, time.Second)) // asked after 10 s
+	shows(t, m, "http ┊", "the next in 10 s")
+	m = later(m, &now, 10*time.Second)
+	m = read(t, m, serverClock(clock.SourceICMP, 2*time.Second, time.Second))
+	shows(t, m, "http", "20 s ago")
+	m = tell(m, press("p"))
+	if m = later(m, &now, 5*time.Minute); m.clocks.Job != nil {
+		t.Error("a paused screen asks")
+	}
+}
+
+// The history of the offset goes over restarts, holds no name, and is that of one host.
+func TestClocksKeepTheirHistory(t *testing.T) {
+	now, history := noon, filepath.Join(t.TempDir(), "history.jsonl")
+	for i := range 4 {
+		m := onClocks(t, &now, history)
+		m = read(t, m, serverClock(clock.SourceHTTP, time.Duration(i)*time.Minute, 100*time.Millisecond))
+		shows(t, m, phrase.Plural(i+1, "reading"))
+		now = now.Add(24 * time.Hour)
+	}
+	m := onClocks(t, &now, history)
+	shows(t, m, "4 readings", "it drifts: +0:03:00 in 3 d 0 h 0 min, +0:01:00 a day")
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(history), "clocks.jsonl"))
+	if err != nil || strings.Contains(string(b), "myserver") || strings.Contains(string(b), "203.0.113") {
+		t.Errorf("%v, kept is\n%s", err, b)
+	}
+	other, _ := onHosts(t, "[hosts.other]\nsecret = \"f00b4r\"\n")
+	other.Config.HistoryPath = history
+	shows(t, tell(other, press("4")), "nothing read yet")
+}
+
+// A clock that was set is not one that drifts.
+func TestClockThatWasSet(t *testing.T) {
+	now, history := noon, filepath.Join(t.TempDir(), "history.jsonl")
+	for _, offset := range []time.Duration{-3 * time.Hour, -3 * time.Hour, 0, 0} {
+		m := read(t, onClocks(t, &now, history), serverClock(clock.SourceHTTP, offset, 100*time.Millisecond))
+		if now = now.Add(time.Hour); offset == 0 {
+			shows(t, m, "it was set by +3:00:00")
+		}
+	}
+}
+
+// A machine that slept, or whose clock was set back, reads all clocks anew.
+func TestClocksAfterSleep(t *testing.T) {
+	for gap, want := range map[time.Duration]string{2 * time.Hour: "this machine slept for 2 h 0 min", -time.Minute: "this machine's clock was set back by"} {
+		now := noon
+		m := read(t, onClocks(t, &now, ""), serverClock(clock.SourceHTTP, -time.Hour, time.Second))
+		m = tell(m, ui.Beat(now))
+		now = now.Add(gap)
+		m = tell(m, ui.Beat(now))
+		shows(t, m, want)
+		if m.clocks.Job == nil || strings.Contains(m.View(), "within 1 s") {
+			t.Errorf("after %v the old readings count:\n%s", gap, m.View())
+		}
+	}
+}
+
+// A skew near whole or half hours is a time zone that is kept as UTC.
+func TestClocksSeeTimeZones(t *testing.T) {
+	for offset, want := range map[time.Duration]string{
+		5*time.Hour + 30*time.Minute + 2*time.Second: "+5h30m off, a half-hour zone", -7 * time.Hour: "-7h off, whole hours", 20 * time.Minute: "",
+	} {
+		now := noon
+		m := read(t, onClocks(t, &now, ""), serverClock(clock.SourceHTTP, offset, time.Second))
+		if shows(t, m, want); want == "" && strings.Contains(m.View(), "kept as UTC") {
+			t.Errorf("%v is no zone:\n%s", offset, m.View())
+		}
 	}
 }
 

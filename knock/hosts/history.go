@@ -65,44 +65,54 @@ func DefaultHistoryPath() (string, error) {
 // LoadHistory reads the handshakes by the identity of their hosts, the oldest first.
 // Lines that are no handshake are left out; a missing file has none.
 func LoadHistory(path string) map[string][]Handshake {
-	all := map[string][]Handshake{}
-	b, err := lockedfile.Read(path)
-	if err != nil || len(b) > maxHistoryRead {
-		return all
-	}
-	for line := range bytes.Lines(b) {
-		var h Handshake
-		if json.Unmarshal(line, &h) == nil && h.Host != "" {
-			all[h.Host] = append(all[h.Host], h)
-		}
-	}
-	return all
+	return loadLines(path, func(h Handshake) string { return h.Host })
 }
 
 // SaveHandshake appends a handshake to the history at path, and drops the oldest lines
 // beyond the bound.
 func SaveHandshake(path string, h Handshake) error {
-	line, err := json.Marshal(h)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil {
-		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
-			f.Close()
-		}
-		err = lockedfile.Transform(path, func(old []byte) ([]byte, error) {
-			lines := slices.Collect(bytes.Lines(old))
-			if len(old) > maxHistoryRead {
-				lines = nil
-			}
-			lines = lines[max(0, len(lines)+1-maxHistory):]
-			return append(append(bytes.Join(lines, nil), line...), '\n'), nil
-		})
-	}
-	if err != nil {
+	if err := saveLine(path, h, maxHistory); err != nil {
 		return fmt.Errorf("cannot store the handshake in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return nil
+}
+
+// loadLines reads a file of one JSON object a line by the host of each.
+func loadLines[T any](path string, host func(T) string) map[string][]T {
+	all := map[string][]T{}
+	b, err := lockedfile.Read(path)
+	if err != nil || len(b) > maxHistoryRead {
+		return all
+	}
+	for line := range bytes.Lines(b) {
+		var v T
+		if json.Unmarshal(line, &v) == nil && host(v) != "" {
+			all[host(v)] = append(all[host(v)], v)
+		}
+	}
+	return all
+}
+
+// saveLine appends v as a line to the file at path, which keeps the last most lines.
+func saveLine(path string, v any, most int) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		f.Close()
+	}
+	return lockedfile.Transform(path, func(old []byte) ([]byte, error) {
+		lines := slices.Collect(bytes.Lines(old))
+		if len(old) > maxHistoryRead {
+			lines = nil
+		}
+		lines = lines[max(0, len(lines)+1-most):]
+		return append(append(bytes.Join(lines, nil), line...), '\n'), nil
+	})
 }
 
 // Record is what a history says in a few numbers.

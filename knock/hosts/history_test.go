@@ -45,6 +45,31 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// Offsets and verdicts are kept beside the history, by host, and are bounded.
+func TestOffsetsAndVerdictsAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "history.jsonl")
+	at := time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
+	for i := range 510 {
+		if err := hosts.SaveDiagnosis(path, hosts.Diagnosis{Host: "a", At: at.Add(time.Duration(i) * time.Minute), Verdict: "open"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := hosts.LoadDiagnoses(path)["a"]; len(all) != 500 || !all[499].At.Equal(at.Add(509*time.Minute)) {
+		t.Errorf("%d verdicts are kept", len(all))
+	}
+	for _, host := range []string{"a", "b", "a"} {
+		if err := hosts.SaveOffset(path, hosts.Offset{Host: host, At: at, Low: -1.5, High: 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := hosts.LoadOffsets(path); len(all["a"]) != 2 || all["b"][0] != (hosts.Offset{Host: "b", At: at, Low: -1.5, High: 2}) {
+		t.Errorf("the offsets are %v", all)
+	}
+	if all := hosts.LoadHistory(path); len(all) != 0 {
+		t.Errorf("they are handshakes too: %v", all)
+	}
+}
+
 func TestSettingsOfTheScreens(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	for text, want := range map[string]string{

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,33 +19,25 @@ import (
 	"rapport/tui/ui"
 )
 
-const (
-	pace      = 30 * time.Second // from one reading of the sources to the next
-	mostKept  = 120              // of what was read
-	sleepGap  = 20 * time.Second // between two beats: this machine was suspended
-	nearAZone = 90 * time.Second // a skew this near to half hours is a zone taken for UTC
-)
-
-// point is what one reading of all sources came to.
-type point struct {
-	at   time.Time
-	skew clock.Interval
-}
+const nearAZone = 90 * time.Second // a skew this near to half hours is a zone taken for UTC
 
 // Screen reads the clocks while it is shown.
 type Screen struct {
 	*session.Session
 	Job      *ui.Job // under way, or nil
-	report   clock.Report
-	readings []clock.Reading // of the reading under way
-	read     time.Time       // when the last reading began; zero: none did
-	history  []point
+	sources  map[sourceKey]source
+	report   clock.Report // what they come to
+	read     time.Time    // when the last reading began; zero: none did
+	history  []point      // the oldest first, with those of earlier runs
+	stored   point        // the last one that was stored
+	loaded   bool         // the history of earlier runs was read
 	failure  string
 	paused   bool
 	supposed time.Duration // the skew of what if
 	touched  bool          // the user moved it
 	beat     time.Time     // the last one
-	slept    time.Duration // how long this machine was suspended in the end
+	slept    time.Duration // how long this machine was suspended; below 0: set back
+	woke     time.Time     // when that was seen
 }
 
 // Keys implements [session.Screen].
@@ -89,32 +80,16 @@ func (s *Screen) suppose() time.Duration {
 	return s.Target.Skew
 }
 
-// Begin reads the clocks, if they were not read lately.
+// Begin reads the clocks that were not read lately.
 func (s *Screen) Begin() tea.Cmd {
-	if s.paused || s.Job != nil || !s.read.IsZero() && s.Now.Sub(s.read) < pace {
+	s.load()
+	switch {
+	case s.paused || s.Job != nil:
 		return nil
+	case s.read.IsZero():
+		return s.start()
 	}
-	return s.start()
-}
-
-func (s *Screen) start() tea.Cmd {
-	if s.Job != nil {
-		return nil
-	}
-	addr := s.Target.Addr.Addr()
-	if !addr.IsValid() {
-		s.failure = "no address yet: the name is not resolved"
-		return nil
-	}
-	s.failure, s.readings, s.read = "", nil, s.Now
-	clocks, host := clock.Clocks{Clock: s.Config.Client.Clock, NTP: s.Host.NTP}, s.Host.Lookup()
-	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
-		r, err := clocks.Read(ctx, host, addr, func(r clock.Reading) { emit(r) })
-		emit(r)
-		return err
-	})
-	s.Job = job
-	return cmd
+	return s.again()
 }
 
 // Update implements [session.Screen].
@@ -139,46 +114,16 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 
 // tick reads the clocks again when it is time, and sees that the machine slept.
 func (s *Screen) tick() tea.Cmd {
-	if gap := s.Now.Round(0).Sub(s.beat.Round(0)); !s.beat.IsZero() && gap > sleepGap {
-		s.slept, s.history = gap, nil // what was read before says nothing now
-	}
-	s.beat = s.Now
-	if s.Front != session.Screen(s) {
+	if s.watchBeats(); s.Front != session.Screen(s) {
 		return nil
 	}
 	return s.Begin()
-}
-
-func (s *Screen) found(event any) {
-	switch e := event.(type) {
-	case clock.Reading:
-		s.readings = append(s.readings, e)
-	case clock.Report:
-		s.report, s.readings = e, nil
-		if e.Known {
-			s.history = append(s.history, point{s.Now, e.Interval()})
-			s.history = s.history[max(0, len(s.history)-mostKept):]
-		}
-	}
 }
 
 func (s *Screen) apply() tea.Cmd {
 	skew := s.suppose()
 	s.touched = false
 	return s.Apply(s, hosts.Change{Skew: &skew}, "comparing the clocks")
-}
-
-// latest are the readings to show: those of the reading under way over the last ones.
-func (s *Screen) latest() []clock.Reading {
-	all := slices.Clone(s.report.Sources)
-	for _, r := range s.readings {
-		if i := slices.IndexFunc(all, func(o clock.Reading) bool { return o.Name == r.Name && o.Of == r.Of }); i >= 0 {
-			all[i] = r
-		} else {
-			all = append(all, r)
-		}
-	}
-	return all
 }
 
 // conclusion says what the readings come to, and whether that is a bad thing.
@@ -190,7 +135,7 @@ func (s *Screen) conclusion() (text string, bad bool) {
 	case s.read.IsZero():
 		return "not read yet: r reads the clocks", false
 	case len(r.Sources) == 0:
-		return "reading the clocks", false
+		return "reading the clocks, each at its own pace", false
 	case !r.Known:
 		if names := disagreeing(r.Sources); names != "" {
 			return names + " disagree, and no third source decides", true
@@ -232,31 +177,6 @@ func outvotedNames(all []clock.Reading) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-// remarks say what kind of clock a server with such a history has.
-func (s *Screen) remarks() (out []string) {
-	if s.slept > 0 {
-		out = append(out, fmt.Sprintf("this machine slept for %s: what was read before is dropped", phrase.Span(s.slept.Round(time.Second))))
-	}
-	if n := len(s.history); n > 1 {
-		first, last := s.history[0], s.history[n-1]
-		if moved := last.skew.Middle() - first.skew.Middle(); last.skew.Low > first.skew.High || last.skew.High < first.skew.Low {
-			span := last.at.Sub(first.at)
-			out = append(out, fmt.Sprintf("it drifts: %s in %s", phrase.Offset(moved), phrase.Span(span.Round(time.Second))))
-		}
-	}
-	if s.report.Known {
-		half := s.report.Skew.Round(30 * time.Minute)
-		if half != 0 && (s.report.Skew-half).Abs() < nearAZone {
-			zone := "whole hours"
-			if half%time.Hour != 0 {
-				zone = "a half-hour zone"
-			}
-			out = append(out, fmt.Sprintf("%s off, %s: its local time is probably kept as UTC", ui.Signed(half), zone))
-		}
-	}
-	return out
 }
 
 func (s *Screen) text() string {

@@ -25,12 +25,15 @@ func (s *Screen) Beside() string {
 	case s.read.IsZero():
 		return ""
 	}
-	return fmt.Sprintf("read again in %2.0f s", max(0, pace-s.Now.Sub(s.read)).Seconds())
+	return fmt.Sprintf("the next in %2.0f s", max(0, s.next().Sub(s.Now)).Seconds())
 }
 
 // View implements [session.Screen].
 func (s *Screen) View() []string {
 	w, h := s.Size.Width, s.Size.Body()
+	if s.Size.Tiny() {
+		return s.tiny(w, h)
+	}
 	if !s.Size.Framed() {
 		return append(s.whatIf(w, min(h-2, 7)), s.ruler(w, max(0, h-min(h-2, 7)))...)
 	}
@@ -52,6 +55,40 @@ func (s *Screen) View() []string {
 	return append(out, ui.Beside(whatIf, s.historyBox(right, below), w-right)...)
 }
 
+// tiny draws the least in h lines of w cells: what the clocks come to, and what the
+// supposed skew would mean.
+func (s *Screen) tiny(w, h int) []string {
+	th, skew := s.Theme, s.suppose()
+	text, bad := s.conclusion()
+	style := th.Strong
+	if bad {
+		style = th.Warn.Bold(true)
+	}
+	lines := ui.Cut(ui.Paragraph(style, text, " ", w-1), h-4)
+	server := s.Now.Add(skew)
+	hour := knock.HourOf(server)
+	fails := s.failing(skew, 240)
+	words := th.Open
+	if slices.Contains(fails, true) {
+		words = th.Bad
+	}
+	bar, _ := s.hourBar(skew, w-2)
+	return append(lines,
+		" "+th.Next.Render("skew "+signedOrZero(skew))+"  server "+server.UTC().Format("15:04:05")+", "+session.ClockHour(hour),
+		" "+th.Strong.Render(s.ports(hour)),
+		" "+words.Render(ui.FirstThatFits(w-2, "knocks "+failWords(fails), strings.TrimSuffix(failWords(fails), ", with the skew that is set"))),
+		" "+bar)
+}
+
+// ports are those of an hour, as stars while the screens are masked.
+func (s *Screen) ports(h knock.Hour) string {
+	ports := s.Sequence(h).Ports()
+	if s.Masked {
+		return strings.TrimSuffix(strings.Repeat("***** ", knock.Knocks), " ")
+	}
+	return session.PortList(ports[:])
+}
+
 // clockRow is one clock on the ruler.
 type clockRow struct {
 	name, words string
@@ -69,16 +106,23 @@ func (s *Screen) ruler(w, h int) []string {
 	}
 	p := ui.Pane{}
 	p.Add(ui.Cut(ui.Paragraph(style, text, " ", w-2), 2)...)
-	if s.Size.Framed() {
+	if s.Size.Roomy() {
 		p.Add("")
 	}
 	name, words := 11, 26
-	if w < 76 {
+	switch {
+	case w < 76:
 		words = 0
+	case s.Size.Wide():
+		words = 36
 	}
-	p.Add(s.coarseRuler(w, name, words)...)
+	coarse, silent := s.coarseRuler(w, name, words)
+	p.Add(coarse...)
 	for _, r := range s.remarks() {
 		p.Add(ui.Paragraph(th.Warn, r, " ", w-2)...)
+	}
+	if len(silent) > 0 {
+		p.Add(ui.Cut(ui.Paragraph(th.Quiet, "no reading: "+strings.Join(silent, ", "), " ", w-2), 2)...)
 	}
 	if fine := s.fineRuler(w, name, words); len(fine) > 0 && len(p.Lines)+len(fine) < h {
 		p.Add("")
@@ -87,8 +131,9 @@ func (s *Screen) ruler(w, h int) []string {
 	return p.Lines[:min(len(p.Lines), h)]
 }
 
-// coarseRuler draws the clocks over the hours that they show.
-func (s *Screen) coarseRuler(w, name, words int) []string {
+// coarseRuler draws the clocks over the hours that they show, and names those without a
+// reading.
+func (s *Screen) coarseRuler(w, name, words int) (lines, silent []string) {
 	th := s.Theme
 	p := ui.Pane{}
 	rows, silent := s.clockRows()
@@ -114,17 +159,14 @@ func (s *Screen) coarseRuler(w, name, words int) []string {
 		if words == 0 {
 			r.words = ""
 		}
-		add(r.name, line, th.Quiet.Render(ui.Truncate(r.words, words)))
+		add(r.name, line, th.Quiet.Render(ui.Clause(r.words, words)))
 	}
 	what := ""
 	if words > 0 {
 		what = phrase.Offset(s.suppose()) + " supposed"
 	}
 	add("what if", th.Next.Render(ansi.Strip(x.Draw(s.suppose(), s.suppose()))), th.Next.Render(what))
-	if len(silent) > 0 {
-		p.Add(ui.Cut(ui.Paragraph(th.Quiet, "no reading: "+strings.Join(silent, ", "), " ", w-2), 2)...)
-	}
-	return p.Lines
+	return p.Lines, silent
 }
 
 // fineRuler draws the readings that agree on a ruler of their own size, as bands.
@@ -174,12 +216,22 @@ func (s *Screen) clockRows() (rows []clockRow, silent []string) {
 		if r.Outvoted {
 			words = "outvoted, " + words
 		}
+		words += ", " + s.ageOf(r)
 		rows = append(rows, clockRow{r.Name, words, r.Interval(), r.Outvoted})
 	}
 	if s.report.Known {
 		rows = append(rows, clockRow{name: "agreed", words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), i: s.report.Interval()})
 	}
 	return rows, silent
+}
+
+// ageOf says how long ago a source was read.
+func (s *Screen) ageOf(r clock.Reading) string {
+	age := s.Now.Sub(s.sources[sourceKey{r.Of, r.Name}].at).Truncate(time.Second)
+	if age <= 0 {
+		return "now"
+	}
+	return ui.Duration(age) + " ago"
 }
 
 // failing returns for each step of an hour by this machine's clock whether a knock with
@@ -207,12 +259,7 @@ func (s *Screen) whatIf(w, h int) []string {
 	}
 	add("skew", th.Next.Bold(true).Render(signedOrZero(skew))+set)
 	add("server", fmt.Sprintf("%s, it expects the sequence of %s", server.UTC().Format("15:04:05"), session.ClockHour(hour)))
-	ports := s.Sequence(hour).Ports()
-	list := session.PortList(ports[:])
-	if s.Masked {
-		list = strings.Repeat("***** ", knock.Knocks)
-	}
-	add("ports", th.Strong.Render(list))
+	add("ports", th.Strong.Render(s.ports(hour)))
 	fails := s.failing(skew, 240)
 	words := failWords(fails)
 	style := th.Open
@@ -322,40 +369,4 @@ func (s *Screen) hourBar(skew time.Duration, w int) (bar, labels string) {
 		copy(line[min(w*m/60, w-1):], []rune(fmt.Sprintf("%02d", m)))
 	}
 	return bar, string(line)
-}
-
-// historyBox shows how the offset went.
-func (s *Screen) historyBox(w, h int) []string {
-	th := s.Theme
-	p := ui.Pane{Title: "history"}
-	if len(s.history) == 0 {
-		p.Add("", " "+th.Quiet.Render("nothing read yet"))
-		return th.Box(w, h, p)
-	}
-	last := s.history[max(0, len(s.history)-(w-4)):]
-	low, high := last[0].skew.Middle(), last[0].skew.Middle()
-	for _, one := range last {
-		low, high = min(low, one.skew.Middle()), max(high, one.skew.Middle())
-	}
-	var values []float64
-	for _, one := range last {
-		share := 0.5
-		if high > low {
-			share = float64(one.skew.Middle()-low) / float64(high-low)
-		}
-		values = append(values, share)
-	}
-	p.Note = phrase.Plural(len(s.history), "reading")
-	p.Add("")
-	for _, l := range th.Spark(values, 1, max(1, min(4, h-9))) {
-		p.Add(" " + l)
-	}
-	p.Add("")
-	add := func(what, text string) { p.Add(" " + th.Quiet.Render(ui.Fit(what, 9)) + text) }
-	add("lowest", phrase.Offset(low))
-	add("highest", phrase.Offset(high))
-	newest := last[len(last)-1]
-	add("newest", fmt.Sprintf("%s, %s", phrase.Offset(newest.skew.Middle()), newest.at.UTC().Format("15:04:05")))
-	add("set", signedOrZero(s.Target.Skew))
-	return th.Box(w, h, p)
 }
