@@ -283,6 +283,33 @@ func TestKnockSideBySide(t *testing.T) {
 	shows(t, m, "knocking")
 }
 
+// The list filters as one types, by tag and by verdict too, and counts; the last verdict
+// and what knocks show in their rows.
+func TestTheListKnowsTagsAndVerdicts(t *testing.T) {
+	const text = "[hosts.alpha]\nsecret = \"f00b4r\"\ntags = [\"web\"]\n[hosts.beta]\nsecret = \"other\"\n[hosts.gamma]\ntags = [\"web\"]\n"
+	history := filepath.Join(t.TempDir(), "history.jsonl")
+	m, _ := onHosts(t, text)
+	m.Config.HistoryPath = history
+	m = tell(m, diagnosed(behind(t))...)
+	shows(t, tell(m, press("1")), "3 servers", "alpha", "server-clock-behind")
+	for filter, want := range map[string]string{"web": "2 of 3 servers", "clock": "1 of 3 servers", "bet": "1 of 3 servers"} {
+		m = tell(m, append([]tea.Msg{press("/")}, typing(filter)...)...)
+		shows(t, m, want)
+		m = tell(m, enter, tea.KeyMsg{Type: tea.KeyEsc})
+	}
+	m = tell(m, append([]tea.Msg{press("2")}, events(knock.KnockSent, knocked(3, nil))...)...)
+	shows(t, tell(m, press("1")), "attempt 1 of 8", "●●●○○")
+
+	later, _ := onHosts(t, text) // another run
+	later.Config.HistoryPath = history
+	shows(t, tell(later, press("1")), "server-clock-behind")
+	later = tell(later, press("o"), press("o"), press("o"))
+	shows(t, later, "sorted by trouble")
+	if v := later.View(); strings.Index(v, "server-clock-behind") > strings.Index(v, "beta") {
+		t.Errorf("what is wrong does not stand first:\n%s", v)
+	}
+}
+
 // Every role has a colour in each profile, and the schemes differ; without colours
 // nothing is styled.
 func TestThemes(t *testing.T) {

@@ -43,6 +43,7 @@ func shownScreens(t testing.TB) map[string][]tea.Msg {
 	right := tea.KeyMsg{Type: tea.KeyShiftLeft}
 	return map[string][]tea.Msg{
 		"overview":  {press("1")},
+		"fleet":     fleet(t),
 		"knock":     over(nil, knocked(5, opened)),
 		"shut":      over(nil, knocked(5, shut)),
 		"sequences": {press("3"), tea.KeyMsg{Type: tea.KeyDown}, tea.KeyMsg{Type: tea.KeyDown}},
@@ -56,6 +57,12 @@ func shownScreens(t testing.TB) map[string][]tea.Msg {
 		"help":      {press("?")},
 		"palette":   {press(":"), press("co")},
 	}
+}
+
+// fleet is the Overview with a diagnosis, a handshake under way, and two that are marked.
+func fleet(t testing.TB) []tea.Msg {
+	all := append(append(diagnosed(behind(t)), press("2")), events(knock.KnockSent, knocked(3, nil))...)
+	return append(all, press("1"), press(" "), press(" "))
 }
 
 // clocksRead is the end of a reading of the clocks.
@@ -86,7 +93,7 @@ func styled(t testing.TB, l look) *app {
 	now := noon
 	dir := t.TempDir()
 	path := filepath.Join(dir, "hosts.toml")
-	if err := os.WriteFile(path, []byte("[hosts.myserver]\naddress = \"203.0.113.7\"\n[hosts.attic]\n[hosts.backup]\naddress = \"backup.example.net\"\nskew = \"-3h\"\n[hosts.lab]\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("[hosts.myserver]\naddress = \"203.0.113.7\"\ntags = [\"web\", \"home\"]\n[hosts.attic]\ntags = [\"home\"]\n[hosts.backup]\naddress = \"backup.example.net\"\nskew = \"-3h\"\n[hosts.lab]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m := newScreen(t, &now, func(c *Config) {

@@ -172,6 +172,18 @@ func (s *Screen) ended(err error) {
 		s.Note("diagnosis: %s", knock.Clean(session.ErrorText(err), maxFailure))
 	default:
 		s.Note("diagnosis: %s", s.report().Summary())
+		s.record()
+	}
+}
+
+// record keeps the verdict for the Overview, of this run and later ones.
+func (s *Screen) record() {
+	s.Judged = hosts.Diagnosis{Host: s.Host.Identity(), At: s.Now.UTC().Round(0), Verdict: string(s.Report.Verdict.Code)}
+	if s.Config.HistoryPath == "" || s.Judged.Verdict == "" {
+		return
+	}
+	if err := hosts.SaveDiagnosis(s.Config.HistoryPath, s.Judged); err != nil {
+		s.Note("%v", err)
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
-	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -40,11 +39,14 @@ const (
 	asWritten order = iota
 	byName
 	byLast
+	byTrouble
 	orders // how many there are
 )
 
 // String names the order.
-func (o order) String() string { return [...]string{"the hosts file", "name", "last handshake"}[o] }
+func (o order) String() string {
+	return [...]string{"the hosts file", "name", "last handshake", "trouble"}[o]
+}
 
 // Server is what the list knows of a server that was opened.
 type Server interface {
@@ -52,8 +54,12 @@ type Server interface {
 	Left() (left time.Duration, share float64) // of the window
 	Hours() [3]string                          // the last, this and the next, with their ports
 	Past() []hosts.Handshake                   // with it, the oldest first
-	Handshake() tea.Cmd                        // begins one
-	Check() tea.Cmd                            // probes without a knock
+	Judged() hosts.Diagnosis                   // the last one of this run, or none
+	// Progress is that of the handshake or the probe under way: the knocks sent of five,
+	// and the share of the attempts.
+	Progress() (sent int, share float64, under bool)
+	Handshake() tea.Cmd // begins one
+	Check() tea.Cmd     // probes without a knock
 	Moving() bool
 	SetHost(hosts.Host) // changes its entry
 }
@@ -78,6 +84,7 @@ type Screen struct {
 	all      []hosts.Host                 // of the hosts file
 	readings int                          // of it
 	past     map[string][]hosts.Handshake // by name
+	verdicts map[string]hosts.Diagnosis   // by name, the last ones of earlier runs
 	listed   listed                       // what shown returned last
 	marked   map[string]bool              // by name
 	queue    []hosts.Host                 // whose secrets are to be read next
@@ -111,7 +118,7 @@ func (s *Screen) Begin() {
 
 // Header implements [session.Screen].
 func (s *Screen) Header() (about string, at time.Time) {
-	return s.Theme.Strong.Render(phrase.Plural(len(s.all), "server")), s.Now
+	return s.Theme.Strong.Render(s.count()), s.Now
 }
 
 // Keys implements [session.Screen].
@@ -153,9 +160,9 @@ func (s *Screen) listKeys() ui.Keys {
 	diagnose := ui.NewKey("d", "diagnose", "diagnose why the selected one stays shut", do(func() tea.Cmd { return s.unlock(thenDiagnose, h) })).If(any)
 	mark := ui.NewKey(" ", "mark", "mark the selected one", now(func() { s.mark(h.Name) })).If(any)
 	mark.SetHelp("space", "mark")
-	sort := ui.NewKey("o", "sort", "sort by the file, by name, by the last handshake", now(func() { s.order = (s.order + 1) % orders }))
+	sort := ui.NewKey("o", "sort", "sort by the file, name, last handshake, trouble first", now(func() { s.order = (s.order + 1) % orders }))
 	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.cursor = max(0, min(s.cursor+by, len(s.shown())-1)) })
-	filter := ui.NewKey("/", "filter", "filter by name, address and tag", now(s.startFilter))
+	filter := ui.NewKey("/", "filter", "filter by name, address, tag, verdict", now(s.startFilter))
 	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
 	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
 	imports := ui.NewKey("i", "import", "import an old script", func() tea.Cmd {
@@ -279,9 +286,13 @@ func (s *Screen) Reload() {
 	if s.Config.HistoryPath == "" {
 		return
 	}
-	past := hosts.LoadHistory(s.Config.HistoryPath)
+	past, verdicts := hosts.LoadHistory(s.Config.HistoryPath), hosts.LoadDiagnoses(s.Config.HistoryPath)
+	s.verdicts = map[string]hosts.Diagnosis{}
 	for _, h := range s.all {
 		s.past[h.Name] = past[h.Identity()]
+		if all := verdicts[h.Identity()]; len(all) > 0 {
+			s.verdicts[h.Name] = all[len(all)-1]
+		}
 	}
 }
 

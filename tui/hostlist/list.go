@@ -3,14 +3,12 @@ package hostlist
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/phrase"
@@ -22,8 +20,8 @@ import (
 // shown returns the servers that match the filter, sorted.
 func (s *Screen) shown() []hosts.Host {
 	l := &s.listed
-	// The last handshakes change without a reading.
-	if l.of != s.readings || l.filter != s.filter || l.order != s.order || s.order == byLast {
+	// Handshakes and verdicts change without a reading.
+	if l.of != s.readings || l.filter != s.filter || l.order != s.order || s.order >= byLast {
 		*l = listed{s.filter, s.order, s.readings, s.sorted()}
 	}
 	return l.hosts
@@ -32,15 +30,30 @@ func (s *Screen) shown() []hosts.Host {
 func (s *Screen) sorted() []hosts.Host {
 	filter := strings.ToLower(s.filter)
 	all := slices.DeleteFunc(slices.Clone(s.all), func(h hosts.Host) bool {
-		return !strings.Contains(strings.ToLower(h.Name+" "+h.Address+" "+strings.Join(h.Tags, " ")), filter)
+		text := h.Name + " " + h.Address + " " + strings.Join(h.Tags, " ") + " " + s.verdictOf(h).Verdict
+		return !strings.Contains(strings.ToLower(text), filter)
 	})
 	switch s.order {
 	case byName:
 		slices.SortStableFunc(all, func(a, b hosts.Host) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	case byLast:
 		slices.SortStableFunc(all, func(a, b hosts.Host) int { return cmp.Compare(s.lastAt(b), s.lastAt(a)) })
+	case byTrouble:
+		slices.SortStableFunc(all, func(a, b hosts.Host) int { return cmp.Compare(s.trouble(b), s.trouble(a)) })
 	}
 	return all
+}
+
+// trouble ranks a server: 2 if its last handshake did not open SSH, 1 if its last verdict
+// names a fault.
+func (s *Screen) trouble(h hosts.Host) int {
+	if all := s.history(h); len(all) > 0 && !all[len(all)-1].Opened {
+		return 2
+	}
+	if v := diag.Code(s.verdictOf(h).Verdict); v != "" && !v.Works() {
+		return 1
+	}
+	return 0
 }
 
 func (s *Screen) lastAt(h hosts.Host) int64 {
@@ -67,8 +80,8 @@ func (s *Screen) selected() (hosts.Host, bool) {
 	return shown[s.cursor], true
 }
 
-// Beside counts the servers at the right of the tabs.
-func (s *Screen) Beside() string {
+// count says how many servers there are, are shown, and are marked.
+func (s *Screen) count() string {
 	text := phrase.Plural(len(s.all), "server")
 	if n := len(s.shown()); n != len(s.all) {
 		text = fmt.Sprintf("%d of %d servers", n, len(s.all))
@@ -92,7 +105,7 @@ func (s *Screen) overview() []string {
 		p.Lines = s.lines(w-2, h-below-2)
 		return append(s.Theme.Box(w, h-below, p), activityBox...)
 	}
-	const right = 42
+	const right = 40
 	edge := s.Theme.Accent
 	middle := min(len(s.shown()), 6) + 4
 	top := h - below - middle
@@ -113,7 +126,7 @@ func (s *Screen) lines(w, h int) (out []string) {
 	foot := s.foot(w)
 	shown := s.shown()
 	if len(shown) > 0 && h > 5 {
-		out = append(out, th.Faint.Render(s.columns(w).head()))
+		out = append(out, th.Faint.Render(columnsFor(w).head()))
 	}
 	room := max(1, h-len(out)-len(foot))
 	first := max(0, min(s.cursor-room/2, len(shown)-room))
@@ -144,115 +157,14 @@ func (s *Screen) foot(w int) []string {
 	case s.failure != "":
 		return ui.Paragraph(th.Bad, s.failure, " ", w-1)
 	}
+	if sel, ok := s.selected(); ok && notice == "" && !s.Size.Tiny() && !s.Size.Wide() { // there is no room beside
+		notice = where(sel) + ", range " + sel.Range.String()
+		if len(sel.Tags) > 0 {
+			notice += ", tags " + strings.Join(sel.Tags, " ")
+		}
+		return []string{" " + th.Quiet.Render(ui.Truncate(notice, w-2))}
+	}
 	return ui.Paragraph(th.Ink, notice, " ", w-1)
-}
-
-// columns are the widths of a row's parts in cells; zero is left out.
-type columns struct{ name, address, state, spark, took int }
-
-func (s *Screen) columns(w int) columns {
-	c := columns{name: 14, state: w - 18}
-	if w >= 56 {
-		c = columns{name: 14, address: 20, state: w - 38}
-	}
-	if w >= 76 {
-		spare := w - 76
-		c = columns{name: 12 + spare/4, address: 16 + spare/4, state: 20 + spare/4, spark: 16, took: 8}
-	}
-	return c
-}
-
-func (c columns) head() string {
-	head := "    " + ui.Fit("name", c.name) + ui.Fit("address", c.address)
-	if c.address == 0 {
-		head = "    " + ui.Fit("name", c.name)
-	}
-	head += ui.Fit("state", c.state)
-	if c.spark > 0 {
-		head += ui.Fit("last 16", c.spark+1) + "banner"
-	}
-	return head
-}
-
-// line draws one server: its name, its address, its state, and its last handshakes.
-func (s *Screen) line(h hosts.Host, selected bool, w int) string {
-	th, c := s.Theme, s.columns(w)
-	lead := " "
-	if selected {
-		lead = th.Accent.Render(">")
-	}
-	sign, words, style := s.state(h)
-	mark := style.Render(th.Mark(sign))
-	if s.marked[h.Name] {
-		mark = th.Accent.Render("*")
-	}
-	name := ui.Fit(ui.Truncate(h.Name, c.name-1), c.name)
-	if selected {
-		name = th.Strong.Render(name)
-	}
-	line := lead + ui.Fit(" "+mark, 3) + name
-	if c.address > 0 {
-		where := net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort))
-		line += th.Quiet.Render(ui.Fit(ui.Truncate(where, c.address-1), c.address))
-	}
-	line += style.Render(ui.Fit(ui.Truncate(words, c.state-1), c.state))
-	if c.spark > 0 {
-		line += ui.Fit(s.spark(h, c.spark), c.spark+1) + s.took(h)
-	}
-	if selected {
-		return th.Choose(line, w)
-	}
-	return ui.Fit(line, w)
-}
-
-// spark draws the last handshakes with a server: time to banner, or a cross.
-func (s *Screen) spark(h hosts.Host, n int) string {
-	all := s.history(h)
-	last := all[max(0, len(all)-n):]
-	var values []float64
-	for _, one := range last {
-		v := one.Took
-		if !one.Opened {
-			v = -1
-		}
-		values = append(values, v)
-	}
-	median := float64(hosts.Summarize(last).Median) / float64(time.Millisecond)
-	return s.Theme.Faint.Render(strings.Repeat(s.Theme.Wait, n-len(last))) + s.Theme.Spark(values, median, 1)[0]
-}
-
-func (s *Screen) took(h hosts.Host) string {
-	if r := hosts.Summarize(s.history(h)); r.Opened > 0 {
-		return ui.Duration(r.Median)
-	}
-	return s.Theme.Faint.Render("-")
-}
-
-// state is a server's state in a sign and a few words.
-func (s *Screen) state(h hosts.Host) (sign, words string, style ui.Style) {
-	th := s.Theme
-	if server := s.At(h.Name); server != nil {
-		words, tone := server.State()
-		switch {
-		case words == "":
-		case tone == session.Good:
-			return th.Dot, words, th.Open
-		case tone == session.Bad:
-			return th.No, words, th.Bad
-		default:
-			return th.Ring, words, th.Accent
-		}
-	}
-	all := s.history(h)
-	if len(all) == 0 {
-		return th.Wait, "not tried", th.Quiet
-	}
-	last := all[len(all)-1]
-	since := session.Ago(s.Now.Sub(last.At)) + " ago"
-	if last.Opened {
-		return th.Ring, "opened " + since, th.Ink
-	}
-	return th.No, strings.TrimSpace(string(last.State) + " " + since), th.Warn
 }
 
 // detail draws the chosen server.
@@ -284,11 +196,17 @@ func (s *Screen) detail(w, h int) []string {
 	if record.Opened > 0 {
 		add("banner", fmt.Sprintf("median %s, worst %s", ui.Duration(record.Median), ui.Duration(record.Worst)))
 	}
-	add("address", fmt.Sprintf("%s:%d", host.Lookup(), host.SSHPort))
+	add("address", where(host))
 	add("range", host.Range.String())
 	add("skew", cmp.Or(strings.TrimPrefix(ui.Signed(host.Skew), "0s"), "0"))
 	add("window", ui.Duration(cmp.Or(host.Window, knock.DefaultWindow)))
 	add("secret", secretWords[host.Secret.Source()])
+	if len(host.Tags) > 0 {
+		add("tags", strings.Join(host.Tags, " "))
+	}
+	if v := s.verdictOf(host); v.Verdict != "" {
+		add("verdict", fmt.Sprintf("%s, %s ago", v.Verdict, session.Ago(s.Now.Sub(v.At))))
+	}
 	for i, l := range p.Lines {
 		if ui.Cells(l) > w-3 {
 			p.Lines[i] = ui.Truncate(l, w-3)

@@ -62,6 +62,24 @@ func (s *Screen) Hours() (out [3]string) {
 // Past are the handshakes with the server, the oldest first.
 func (s *Screen) Past() []hosts.Handshake { return s.History }
 
+// Judged is the last diagnosis of this run.
+func (s *Screen) Judged() hosts.Diagnosis { return s.Session.Judged }
+
+// Progress is that of the handshake or the probe under way: the knocks of the newest
+// attempt that were sent, and how many attempts are over, of all.
+func (s *Screen) Progress() (sent int, share float64, under bool) {
+	switch r := s.Report; {
+	case s.Stage == Idle:
+		return 0, 0, false
+	case s.Stage == Resolving || s.Stage == Probing || r == nil || len(r.Attempts) == 0:
+		return 0, 0, true
+	default:
+		n := len(r.Attempts)
+		sent = min(len(r.Attempts[n-1].Knocks), knock.Knocks)
+		return sent, (float64(n-1) + float64(sent)/knock.Knocks) / float64(max(n, s.attemptsPlanned())), true
+	}
+}
+
 // Handshake begins one.
 func (s *Screen) Handshake() tea.Cmd { return s.Start(Knocking) }
 

@@ -134,6 +134,7 @@ type Server struct {
 	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
 	Offset  int          // of the chosen hour from this one
 	History []hosts.Handshake
+	Judged  hosts.Diagnosis // the last diagnosis of this run; zero: none
 }
 
 // Tone is what a line of the log tells.
