@@ -118,7 +118,7 @@ func show(ctx context.Context, c Config, start func(context.Context, Config, ui.
 	if w, h, err := term.GetSize(out.Fd()); err == nil {
 		a.Size = ui.Size{Width: w, Height: h}
 	}
-	_, err = tea.NewProgram(a, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
+	_, err = tea.NewProgram(&paced{model: a}, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithAltScreen(),
 		tea.WithFPS(30), tea.WithInput(os.Stdin), tea.WithOutput(out)).Run()
 	switch {
 	case ctx.Err() != nil:

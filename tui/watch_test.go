@@ -21,7 +21,7 @@ import (
 )
 
 // newWatch returns the Watch screen at the time that now points to.
-func newWatch(t *testing.T, now *time.Time, ascii bool) *app {
+func newWatch(t testing.TB, now *time.Time, ascii bool) *app {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
