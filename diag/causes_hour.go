@@ -43,7 +43,7 @@ func (e *Evidence) hourSight() hourSight {
 		return clientAlso
 	case e.Target.Skew != 0 && o.Hour == knock.HourOf(e.Now):
 		return skewWrong
-	case !c.Known && tells(c) > 1:
+	case !c.Known && len(tellers(c)) > 1:
 		return clocksDisagree
 	case !c.Known:
 		return clockUnknown
@@ -59,16 +59,6 @@ func (e *Evidence) hourSight() hourSight {
 
 // farOff is how far a server's clock may be off for it to count as right.
 const farOff = 30 * time.Minute
-
-// tells returns how many sources tell the server's clock.
-func tells(c clock.Report) (n int) {
-	for _, r := range c.Sources {
-		if r.Of == clock.Server && r.Err == nil {
-			n++
-		}
-	}
-	return n
-}
 
 // restOfHours names what remains where this machine's clock explains a part of the
 // hours alone.

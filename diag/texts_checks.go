@@ -38,9 +38,9 @@ const (
 	ClockAsking   CheckCode = "clock-asking" // Address
 	ClockUnasked  CheckCode = "clock-unasked"
 	ClockSilent   CheckCode = "clock-silent"
-	ClockOff      CheckCode = "clock-off"   // Offset
-	ClockRight    CheckCode = "clock-right" // Offset, Within
-	ServerUntold  CheckCode = "server-untold"
+	ClockOff      CheckCode = "clock-off"      // Offset
+	ClockRight    CheckCode = "clock-right"    // Offset, Within
+	ServerUntold  CheckCode = "server-untold"  // Clock, where its sources disagree
 	ServerTold    CheckCode = "server-told"    // Clock, At
 	HandshakeMade CheckCode = "handshake-made" // Handshake
 	Handshaking   CheckCode = "handshaking"
@@ -119,8 +119,15 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	ClockRight: func(a Args) []string {
 		return []string{fmt.Sprintf("right to %.3f s, as NTP says", (a.Offset.Abs() + a.Within).Seconds()), phrase.Offset(-a.Offset) + " by NTP"}
 	},
-	ServerUntold: fixed("no source tells it"),
-	ServerTold:   func(a Args) []string { return []string{a.Clock.Summary(a.At)} },
+	ServerUntold: func(a Args) []string {
+		if a.Clock != nil {
+			if names := tellers(*a.Clock); len(names) > 1 {
+				return []string{"its sources disagree: " + strings.Join(names, ", "), "sources disagree"}
+			}
+		}
+		return []string{"no source tells it"}
+	},
+	ServerTold: func(a Args) []string { return []string{a.Clock.Summary(a.At)} },
 
 	Handshaking:   fixed("five knocks"),
 	HandshakeMade: handshakeText,

@@ -75,7 +75,25 @@ func hourUnknownText(e *Evidence) Text {
 	o, _ := e.opened()
 	return Text{fmt.Sprintf("the server is at %s hour, %+d h: %s", e.direction("an earlier", "a later"), o.Offset, e.expects()),
 		"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; " + e.untilKnown(),
-		[]string{"no source tells the server's clock", e.howOpened()}}
+		[]string{e.untoldText(), e.howOpened()}}
+}
+
+// untoldText says why the server's clock is not known.
+func (e *Evidence) untoldText() string {
+	if names := tellers(e.Clocks()); len(names) > 1 {
+		return "the sources of the server's clock disagree: " + strings.Join(names, ", ")
+	}
+	return "no source tells the server's clock"
+}
+
+// tellers names the sources that tell the server's clock, with what each says.
+func tellers(c clock.Report) (names []string) {
+	for _, r := range c.Sources {
+		if r.Of == clock.Server && r.Err == nil {
+			names = append(names, r.Name+" "+phrase.Offset(r.Offset))
+		}
+	}
+	return names
 }
 
 func serverClockText(e *Evidence) Text {

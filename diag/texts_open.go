@@ -104,7 +104,7 @@ func (e *Evidence) missing() (all []string) {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
 	if !e.Clocks().Known {
-		all = append(all, "missing: no source tells the server's clock")
+		all = append(all, "missing: "+e.untoldText())
 	}
 	if e.Rules == nil {
 		all = append(all, "missing: the server's rules; --rules FILE reads them")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +240,39 @@ func said(cmd tea.Cmd) (all []tea.Msg) {
 	case <-time.After(time.Second):
 	}
 	return nil
+}
+
+// A name, an address or a tag that is too long for its place ends in a sign, on every
+// screen and at every size.
+func TestNamesAreCutWithASign(t *testing.T) {
+	const long = 60
+	name, address, tag := strings.Repeat("N", long), strings.Repeat("A", long), strings.Repeat("T", long)
+	m, _ := onHosts(t, fmt.Sprintf("[hosts.%s]\naddress = %q\nsecret = \"f00b4r\"\ntags = [%q]\n", name, address, tag))
+	cut := regexp.MustCompile(`(N{5,}|A{5,}|T{5,})(.?)`)
+	seen := 0
+	for _, key := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+		m = tell(m, press(key))
+		for _, s := range sizes {
+			before := 0 // of a name that goes on in the next line
+			for _, found := range cut.FindAllStringSubmatch(tell(m, tea.WindowSizeMsg{Width: s.Width, Height: s.Height}).View(), -1) {
+				seen++
+				switch n := before + len(found[1]); {
+				case found[2] == "…" || n == long:
+					before = 0
+				case before == 0:
+					before = n
+				default:
+					t.Errorf("screen %s at %v cuts %q without a sign: %q", key, s, found[1], found[2])
+				}
+			}
+			if before > 0 {
+				t.Errorf("screen %s at %v cuts a name after %d letters", key, s, before)
+			}
+		}
+	}
+	if seen < len(sizes) {
+		t.Errorf("%d names are shown", seen)
+	}
 }
 
 // Servers of the same name in two hosts files have histories of their own.

@@ -9,6 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/diag"
 	"rapport/diag/clock"
 	"rapport/knock/phrase"
 	"rapport/tui/ui"
@@ -24,6 +25,17 @@ func TestClocksThatDisagreeAreNamed(t *testing.T) {
 	shows(t, m, "http (-3:00:00) and smtp (+1:00:00) disagree")
 	if strings.Contains(m.View(), "no source tells") {
 		t.Errorf("it says that no source tells the time:\n%s", m.View())
+	}
+	d := unexplained(t)
+	d.Evidence.Clock = r
+	d.Checks[3] = skipped(diag.CheckServer, diag.ServerUntold, diag.Args{Clock: r})
+	m = tell(m, append([]tea.Msg{press("2")}, diagnosed(judge(d))...)...)
+	for range 2 { // in panes, and in full
+		shows(t, m, "disagree")
+		if strings.Contains(m.View(), "no source tells") {
+			t.Errorf("Diagnose says that no source tells the time:\n%s", m.View())
+		}
+		m = tell(m, tab)
 	}
 }
 

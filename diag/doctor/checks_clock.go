@@ -84,7 +84,7 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 		case err != nil:
 			s.end(diag.Skipped, diag.EndedEarly, diag.Args{}, nil)
 		case !all.Known:
-			s.end(diag.Skipped, diag.ServerUntold, diag.Args{}, nil)
+			s.end(diag.Skipped, diag.ServerUntold, a, nil)
 		case (all.Skew - skew).Abs() > all.Uncertainty+2*time.Second:
 			s.end(diag.Warn, diag.ServerTold, a, nil)
 		default:

@@ -138,6 +138,15 @@ func serverClock(c *clock.Report) string {
 	case c == nil:
 		return ""
 	case !c.Known:
+		told := 0
+		for _, r := range c.Sources {
+			if r.Of == clock.Server && r.Err == nil {
+				told++
+			}
+		}
+		if told > 1 {
+			return "the sources disagree"
+		}
 		return "the server's is not known"
 	}
 	return phrase.Offset(c.Skew) + ", within " + ui.Duration(c.Uncertainty)

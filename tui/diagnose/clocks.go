@@ -66,29 +66,38 @@ func (s *Screen) clockLines(w, h int) (out []string) {
 	if len(rows)+heads > h {
 		rows = merged(x, rows, name-1)
 	}
-	for i := len(rows) - 1; i >= 0 && len(rows)+heads > h; i-- { // the outvoted ones first
-		if rows[i].vote == "" && rows[i].name != clock.SourceKnock && rows[i].name != "local" {
-			rows = slices.Delete(rows, i, i+1)
-		}
-	}
-	rows = rows[:max(0, min(len(rows), h-heads))]
+	rows = fitting(rows, h-heads)
 	for _, r := range rows {
-		style := s.Theme.Strong
-		switch {
-		case r.name == clock.SourceKnock:
-			style = s.Theme.Open
-		case r.name == "local" || r.vote == clock.Local:
-			style = s.Theme.Accent
-		case r.vote == "":
-			style = s.Theme.Faint
-		}
-		add(r.name, style.Render(ansi.Strip(x.Draw(r.i.Low, r.i.High))), r.words)
+		add(r.name, s.clockStyle(r).Render(ansi.Strip(x.Draw(r.i.Low, r.i.High))), r.words)
 	}
 	if len(failed) > 0 && len(out) < h {
 		label, text := inGroups(failed, w-name-3)
 		out = append(out, " "+s.Theme.Quiet.Render(ui.Fit(label+" ", max(name, ui.Cells(label)+1))+text))
 	}
 	return out
+}
+
+// fitting returns the rows that fit into n: the outvoted ones are left out first.
+func fitting(rows []clockRow, n int) []clockRow {
+	for i := len(rows) - 1; i >= 0 && len(rows) > n; i-- {
+		if rows[i].vote == "" && rows[i].name != clock.SourceKnock && rows[i].name != "local" {
+			rows = slices.Delete(rows, i, i+1)
+		}
+	}
+	return rows[:max(0, min(len(rows), n))]
+}
+
+// clockStyle sets what opened the gate, this machine's clock and the outvoted ones apart.
+func (s *Screen) clockStyle(r clockRow) ui.Style {
+	switch {
+	case r.name == clock.SourceKnock:
+		return s.Theme.Open
+	case r.name == "local" || r.vote == clock.Local:
+		return s.Theme.Accent
+	case r.vote == "":
+		return s.Theme.Faint
+	}
+	return s.Theme.Strong
 }
 
 // clockWords are the clocks in words.
