@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -291,47 +290,16 @@ func oneHost(cmd *cobra.Command, args []string) error {
 }
 
 // secretVariable is the environment variable that can hold the secret.
-const secretVariable = "RAPPORT_SECRET"
+const secretVariable = hosts.SecretVariable
 
-// secret returns the secret of h from --secret-file, the hosts file, the environment or a
-// prompt. It is never an argument, which other users could read in the process list.
+// sources are where a secret comes from, besides the hosts file.
+func (f *flags) sources() hosts.Sources {
+	return hosts.Sources{File: f.secretFile, Environment: f.environment}
+}
+
+// secret returns the secret of h, which f.server has found.
 func (f *flags) secret(ctx context.Context, h hosts.Host) (knock.Secret, error) {
-	if f.secretFile != "" {
-		return hosts.ReadSecretFile(f.secretFile)
-	}
-	s, err := h.ReadSecret(ctx)
-	if !errors.Is(err, hosts.ErrNoSecret) {
-		return s, err
-	}
-	if f.environment != "" {
-		return parseEnvironment(f.environment)
-	}
-	return f.ask(ctx, h)
-}
-
-// ask asks for the secret of h on the terminal.
-func (f *flags) ask(ctx context.Context, h hosts.Host) (knock.Secret, error) {
-	doubt, prompt := "", fmt.Sprintf("secret for %q: ", h.Name)
-	if f.near != "" {
-		doubt = fmt.Sprintf(" (did you mean %s?)", f.near)
-		prompt = fmt.Sprintf("%q is not in the hosts file%s\n%s", h.Name, doubt, prompt)
-	}
-	text, err := hosts.Ask(ctx, prompt)
-	switch {
-	case errors.Is(err, hosts.ErrNoTerminal) && f.listed:
-		return knock.Secret{}, fmt.Errorf("there is no secret for %q: rapport hosts edit %s --secret-file PATH names one, or set %s", h.Name, phrase.ShellWord(h.Name), secretVariable)
-	case errors.Is(err, hosts.ErrNoTerminal):
-		return knock.Secret{}, fmt.Errorf("there is no secret for %q, which is not in the hosts file%s: rapport hosts add %s, or give --secret-file PATH, or set %s", h.Name, doubt, phrase.ShellWord(h.Name), secretVariable)
-	case err != nil:
-		return knock.Secret{}, err
-	}
-	return knock.ParseSecret(text)
-}
-
-func parseEnvironment(text string) (knock.Secret, error) {
-	s, err := knock.ParseSecret(text)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", secretVariable, err)
-	}
-	return s, err
+	s := f.sources()
+	s.Near = f.near
+	return s.Read(ctx, h, f.listed)
 }

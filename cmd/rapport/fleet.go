@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +32,17 @@ func (m *many) hosts(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("name a host, a tag or --all: %s %s", cmd.Parent().CommandPath(), cmd.Use)
 	}
 	return nil
+}
+
+// complete completes hosts and tags, as many as there are.
+func (m *many) complete(f *flags) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		names, directive := f.completeHosts(cmd, nil, typed)
+		if file, err := f.load(); err == nil {
+			names = append(names, file.Tags()...)
+		}
+		return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
+	}
 }
 
 // single returns the one HOST of a command that works on one address.
@@ -62,25 +75,34 @@ func (m *many) choose(cmd *cobra.Command, f *flags, args []string) (*fleet.Fleet
 		m.servers = append(m.servers, h)
 	}
 	all := &fleet.Fleet{Client: f.client(), Options: f.options(cmd), Resolve: f.timeout, BothFamilies: m.both}
-	all.Secrets = fleet.Secrets{File: f.secretFile, Ask: f.ask}
-	if f.environment != "" {
-		all.Secrets.Environment, err = parseEnvironment(f.environment)
-	}
-	return all, err
+	all.Secrets = fleet.Secrets{File: f.secretFile, Ask: func(ctx context.Context, h hosts.Host) (knock.Secret, error) {
+		_, listed := file.Host(h.Name)
+		return f.sources().ReadMissing(ctx, h, listed)
+	}}
+	return all, nil
 }
 
 // printer returns what prints each result as it comes: JSON objects, or lines of text.
 func printer[R interface{ Line(width int) string }](cmd *cobra.Command, f *flags, m *many) func(R) {
+	stopped := cmd.Context().Err // by a signal: the rest says nothing of its hosts
 	if f.json {
 		e := json.NewEncoder(cmd.OutOrStdout())
 		e.SetEscapeHTML(false)
-		return func(r R) { _ = e.Encode(r) } // output notes what cannot be written
+		return func(r R) {
+			if stopped() == nil {
+				_ = e.Encode(r) // output notes what cannot be written
+			}
+		}
 	}
 	width := 0
 	for _, h := range m.servers {
 		width = max(width, len(h.Name))
 	}
-	return func(r R) { fmt.Fprintln(cmd.OutOrStdout(), r.Line(width)) }
+	return func(r R) {
+		if stopped() == nil {
+			fmt.Fprintln(cmd.OutOrStdout(), r.Line(width))
+		}
+	}
 }
 
 // conclude prints the summary of a text, and returns the error that stands for it.

@@ -268,7 +268,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 		return hosts.Generate(), nil
 	}
 	if f.environment != "" {
-		return parseEnvironment(f.environment)
+		return f.sources().ParseEnvironment()
 	}
 	text, err := hosts.Ask(ctx, fmt.Sprintf("secret for %q (empty: make a strong one): ", h.Name))
 	switch {

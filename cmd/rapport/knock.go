@@ -33,6 +33,7 @@ func newKnock(f *flags) *cobra.Command {
 		}
 		return o.runMany(cmd, f, args)
 	}
+	cmd.ValidArgsFunction = o.complete(f)
 	o.register(cmd)
 	p := cmd.Flags()
 	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most so many handshakes")
@@ -120,6 +121,7 @@ func newProbe(f *flags) *cobra.Command {
 		})
 		return conclude(cmd, f, &tally)
 	}
+	cmd.ValidArgsFunction = m.complete(f)
 	m.register(cmd)
 	return cmd
 }

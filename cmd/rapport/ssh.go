@@ -57,7 +57,7 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 	}
 	flags, run := givenFlags(cmd), process.Exec
 	if f.environment != "" && f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
-		s, err := parseEnvironment(f.environment)
+		s, err := f.sources().ParseEnvironment()
 		if err != nil {
 			return err
 		}

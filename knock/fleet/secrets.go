@@ -20,9 +20,8 @@ const maxCommands = 4
 // terminal. One that fails so, perhaps because it has to ask, runs again alone with it.
 // Without a terminal each command runs once.
 type Secrets struct {
-	File        string       // of --secret-file: the secret of all; empty for none
-	Environment knock.Secret // of those without an own one; zero for none
-	// Ask asks for the secret of a host that has none; it may use the terminal.
+	File string // the secret of all hosts; empty for none
+	// Ask returns the secret of a host that has none; it may use the terminal.
 	Ask func(context.Context, hosts.Host) (knock.Secret, error)
 
 	once     sync.Once
@@ -39,19 +38,15 @@ func (s *Secrets) prepare() {
 	s.file = sync.OnceValues(func() (knock.Secret, error) { return hosts.ReadSecretFile(s.File) })
 }
 
-// read returns the secret of h: of the file, of the hosts file, of the environment, or
-// asked for.
+// read returns the secret of h: of the file, of the hosts file, or asked for.
 func (s *Secrets) read(ctx context.Context, h hosts.Host) (knock.Secret, error) {
 	s.once.Do(s.prepare)
 	if s.File != "" {
 		return s.file()
 	}
 	secret, err := s.stored(ctx, h)
-	switch {
-	case !errors.Is(err, hosts.ErrNoSecret):
+	if !errors.Is(err, hosts.ErrNoSecret) {
 		return secret, err
-	case !s.Environment.IsZero():
-		return s.Environment, nil
 	}
 	return s.exclusively(ctx, h, s.Ask)
 }

@@ -23,6 +23,18 @@ func CheckTags(tags []string) error {
 	return nil
 }
 
+// Tags returns the tags of all hosts, each once, as arguments of commands: @web.
+func (f File) Tags() (all []string) {
+	for _, h := range f.hosts {
+		for _, t := range h.Tags {
+			if t = "@" + strings.ToLower(t); !slices.Contains(all, t) {
+				all = append(all, t)
+			}
+		}
+	}
+	return all
+}
+
 // Names returns the names that arguments mean, each once, in their order: @TAG means all
 // hosts with that tag, in any case, and all means every host of the file.
 func (f File) Names(args []string, all bool) ([]string, error) {

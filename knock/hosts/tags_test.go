@@ -38,6 +38,9 @@ func TestNames(t *testing.T) {
 	if _, err := (hosts.File{}).Names(nil, true); err == nil {
 		t.Error("all of no hosts is no error")
 	}
+	if tags := strings.Join(file.Tags(), " "); tags != "@web @home" {
+		t.Errorf("tags: %s", tags)
+	}
 	if entries := file.Entries(); !slices.Equal(entries[0].Tags, []string{"web", "home"}) || entries[1].Tags == nil {
 		t.Errorf("tags: %q, %q", entries[0].Tags, entries[1].Tags)
 	}
