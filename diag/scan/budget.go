@@ -103,7 +103,7 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 	}
 	stages = append(stages, tried)
 	common := slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool {
-		return h.Variant != solve.AsGiven || !slices.Contains(commonRanges(), h.Range)
+		return h.Variant != solve.AsGiven || !slices.Contains(solve.CommonRanges(), h.Range)
 	})
 	add(common)
 	stages = append(stages, stages[len(stages)-1])

@@ -77,9 +77,9 @@ func slips(h solve.Candidate, offset, cost int, t knock.Target, also []knock.Ran
 		}
 	}
 	add(also, cost+10)
-	add(neighbours(t.Range), cost+40)
+	add(solve.Neighbours(t.Range), cost+40)
 	if cost == 0 || offset == -1 {
-		add(commonRanges(), 60+max(offset, -offset))
+		add(solve.CommonRanges(), 60+max(offset, -offset))
 	}
 	if cost > 0 {
 		h.Variant = solve.NoNewline // the commonest, with any hour
@@ -105,31 +105,6 @@ func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high
 		return 0, 0
 	}
 	return low, high
-}
-
-// commonRanges are ranges that people use, the commonest first.
-func commonRanges() (all []knock.Range) {
-	for _, ends := range [][2]int{
-		{10000, 20000}, {20000, 29999}, {30000, 39999}, {1024, 65535}, {49152, 65535}, {10000, 19999}, {20000, 30000}, {30000, 40000},
-		{10000, 65535}, {32768, 65535}, {32768, 60999}, {40000, 49999}, {50000, 59999}, {40000, 50000}, {50000, 60000},
-		{1025, 65535}, {16384, 32767}, {1000, 9999}, {2000, 2999}, {5000, 5999}, {7000, 7999}, {8000, 8999}, {9000, 9999}, {60000, 65535},
-	} {
-		r, err := knock.NewRange(ends[0], ends[1])
-		if err == nil {
-			all = append(all, r)
-		}
-	}
-	return all
-}
-
-// neighbours returns the ranges with one end or both off by one.
-func neighbours(r knock.Range) (all []knock.Range) {
-	for _, d := range [][2]int{{0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, -1}} {
-		if n, err := knock.NewRange(r.Bottom()+d[0], r.Top()+d[1]); err == nil {
-			all = append(all, n)
-		}
-	}
-	return all
 }
 
 // announce says what a scan sends, and what that reveals to an eavesdropper.
