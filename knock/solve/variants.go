@@ -114,3 +114,13 @@ func (v Variant) Ports(h knock.Hour, r knock.Range, secret knock.Secret) (p [kno
 	}
 	return knock.PortsOf(md5.Sum([]byte(h.String()+"-"+s.text(secret.Reveal()))), r)
 }
+
+// PortsOfEach is Ports for several ranges, all of them valid, with one hash.
+func (v Variant) PortsOfEach(h knock.Hour, all []knock.Range, secret knock.Secret) [][knock.Knocks]uint16 {
+	sum := md5.Sum([]byte(h.String() + "-" + v.spelling().text(secret.Reveal())))
+	ports := make([][knock.Knocks]uint16, len(all))
+	for i, r := range all {
+		ports[i] = knock.PortsOf(sum, r)
+	}
+	return ports
+}
