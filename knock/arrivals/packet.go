@@ -62,8 +62,6 @@ type Knock struct {
 	From          netip.Addr // its source at the server, if that is not the client's address
 	Answer        Kind       // SYN for none
 	By            netip.Addr // who answered
-	seq           uint32
-	source        uint16 // port
 }
 
 // at returns when the knock counts: on arrival, or when sent if arrivals are unknown.

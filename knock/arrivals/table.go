@@ -33,6 +33,8 @@ type Table struct {
 	start [1<<16 + 1]uint32
 	posts []uint32 // entry*8 + place in the sequence
 
+	now [1][knock.Knocks]uint16 // of Hour and Range, with nothing changed
+
 	masks   []uint8  // of each entry: which of its places the ports of a query have
 	touched []uint32 // entries whose mask is not zero
 }
@@ -68,6 +70,7 @@ const (
 // NewTable builds the table: some 20,000 candidates in a few milliseconds.
 func NewTable(q Query) *Table {
 	t := &Table{hour: q.Hour, ranges: likelyRanges(q), variants: solve.Variants(q.Secret)}
+	t.made = make([]entry, 0, (2*q.Reach+1)*len(t.ranges)*len(t.variants))
 	for offset := -q.Reach; offset <= q.Reach; offset++ {
 		h := q.Hour.Add(offset)
 		if h.Sub(q.Hour) != offset {
@@ -87,6 +90,7 @@ func NewTable(q Query) *Table {
 			}
 		}
 	}
+	t.now[0] = knock.Derive(q.Hour, q.Range, q.Secret).Ports()
 	t.index()
 	return t
 }
@@ -170,6 +174,18 @@ func (t *Table) Find(ports []uint16) (best Match, ok bool) {
 	}
 	best.Candidate, best.Ports = t.candidate(found), t.made[found].ports
 	return best, true
+}
+
+// findIn is Find for many ports, of which most may be others: a handshake after a scan,
+// or two of them near the hour change.
+func (t *Table) findIn(ports []uint16) (best Match, ok bool) {
+	const window = 2 * knock.Knocks
+	for first := 0; first == 0 || first+knock.Knocks < len(ports); first += knock.Knocks {
+		if m, found := t.Find(ports[first:min(first+window, len(ports))]); found && (!ok || m.score > best.score) {
+			best, ok = m, true
+		}
+	}
+	return best, ok
 }
 
 // candidate returns candidate number i.

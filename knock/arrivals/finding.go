@@ -1,0 +1,200 @@
+package arrivals
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/phrase"
+	"rapport/knock/solve"
+)
+
+// Code names a finding. Codes are a contract: others read them in JSON.
+type Code string
+
+// The codes of findings about a client.
+const (
+	HourBehind     Code = "hour-behind"     // it knocks an earlier hour's sequence
+	HourAhead      Code = "hour-ahead"      // a later hour's
+	RangeDiffers   Code = "range"           // with another range
+	SecretVariant  Code = "secret-variant"  // with a secret that was changed on its way
+	RulesStale     Code = "rules-stale"     // it is right, and the gate has another hour
+	KnockMissing   Code = "knock-missing"   // a knock did not arrive
+	KnockLost      Code = "knock-lost"      // it left the client and did not arrive
+	KnockUnsent    Code = "knock-unsent"    // it did not leave the client
+	Reordered      Code = "reordered"       // a knock arrived before the one that it follows
+	Late           Code = "late"            // a knock came after the window of the one before
+	StartedOver    Code = "started-over"    // a strict gate forgot it, for a wrong knock in between
+	NoSSH          Code = "no-ssh"          // the handshake is complete, and SSH was not tried
+	SSHLate        Code = "ssh-late"        // SSH was tried when the window was over
+	SSHEarly       Code = "ssh-early"       // only before the handshake was complete
+	AddressChanges Code = "address-changes" // knocks and SSH, or some of the knocks, come from another address
+	OtherFamily    Code = "other-family"    // SSH comes by the other IP family
+	NoCandidate    Code = "no-candidate"    // no candidate makes its ports
+	Sweep          Code = "sweep"           // a scan over many ports
+	Ignored        Code = "ignored"         // the sweep guard ignores it
+	Replayed       Code = "replayed"        // all is right, another address used the sequence before, and SSH is silent
+	Unanswered     Code = "unanswered"      // all is right, and SSH is silent
+	SSHRefused     Code = "ssh-refused"     // the gate opened, and SSH is refused
+	KnocksRejected Code = "knocks-rejected" // something answers the knocks
+	KnocksSeized   Code = "knocks-accepted" // something accepts connections at ports of the range
+)
+
+// Finding is one mistake, or one thing that went wrong on the way. Fields that do not
+// concern its code are zero.
+type Finding struct {
+	Code    Code
+	Knocks  []int         // which of the five, 1 to 5
+	Before  int           // of Reordered: the knock that it arrived before
+	Took    time.Duration // how late, or how long a sweep took
+	Window  time.Duration
+	Hours   int // of an hour that differs; not negative
+	Ports   int // of a sweep: how many
+	Guard   int // how many wrong ports a minute the gate forgives
+	Range   knock.Range
+	Gate    knock.Range // the gate's
+	Variant solve.Variant
+	Addrs   []netip.Addr
+	Answer  Kind
+}
+
+// Summary says in a few words what was found.
+func (f Finding) Summary() string {
+	switch f.Code {
+	case HourBehind:
+		return "knocks the sequence of " + phrase.Plural(f.Hours, "hour") + " ago"
+	case HourAhead:
+		return "knocks the sequence of " + phrase.Plural(f.Hours, "hour") + " ahead"
+	case RangeDiffers:
+		return fmt.Sprintf("uses range %v, the gate has %v", f.Range, f.Gate)
+	case SecretVariant:
+		return "uses the secret " + f.Variant.Words()
+	case RulesStale:
+		return "knocks this hour's sequence; the gate's rules are of another hour"
+	case KnockMissing:
+		return ordinals(f.Knocks) + " never arrived"
+	case KnockLost:
+		return ordinals(f.Knocks) + " left the client and never arrived"
+	case KnockUnsent:
+		return ordinals(f.Knocks) + " never left the client"
+	case Reordered:
+		return fmt.Sprintf("%s arrived before the %s", ordinals(f.Knocks), ordinal(f.Before))
+	case Late:
+		return fmt.Sprintf("%s came %s after the one before; the window is %s", ordinals(f.Knocks), phrase.Seconds(f.Took), phrase.Duration(f.Window))
+	case StartedOver:
+		return "a wrong or repeated knock between the five made this gate start over"
+	case Replayed:
+		return fmt.Sprintf("handshake complete, SSH silent; %s used this sequence before", addresses(f.Addrs))
+	case Unanswered:
+		return "handshake complete and in time, and SSH stayed silent"
+	}
+	return f.aboutSSH()
+}
+
+// aboutSSH is Summary for what concerns connections and sources.
+func (f Finding) aboutSSH() string {
+	switch f.Code {
+	case NoSSH:
+		return "handshake complete, SSH never tried"
+	case SSHLate:
+		return fmt.Sprintf("SSH was tried %s after the last knock; the window is %s", phrase.Seconds(f.Took), phrase.Duration(f.Window))
+	case SSHEarly:
+		return "SSH was tried before the last knock only"
+	case AddressChanges:
+		if len(f.Knocks) > 0 {
+			return fmt.Sprintf("knocks from more than one address (%s): carrier NAT", addresses(f.Addrs))
+		}
+		return fmt.Sprintf("knocks from one address, SSH from %s: carrier NAT", addresses(f.Addrs))
+	case OtherFamily:
+		return fmt.Sprintf("knocks by one IP family, SSH by the other, from %s", addresses(f.Addrs))
+	case NoCandidate:
+		return "ports of no candidate: another secret, or a scan"
+	case Sweep:
+		s := fmt.Sprintf("sweep: %s in %s", phrase.Plural(f.Ports, "port"), phrase.Seconds(f.Took))
+		if f.Guard > 0 {
+			s += ", ignored by the guard"
+		}
+		return s
+	case Ignored:
+		return fmt.Sprintf("ignored by the sweep guard, which forgives %s a minute", phrase.Plural(f.Guard, "wrong port"))
+	case SSHRefused:
+		return "the gate opened, and SSH was refused" + by(f.Addrs)
+	case KnocksRejected:
+		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, by(f.Addrs))
+	case KnocksSeized:
+		return "knocks are accepted as connections" + by(f.Addrs)
+	}
+	return string(f.Code)
+}
+
+// fixes are those that need no arguments.
+var fixes = map[Code]string{
+	SecretVariant:  "on the client, enter the secret again, exactly as the server has it",
+	RulesStale:     "on the server, refresh the rules: its timer or cron job does not run",
+	KnockMissing:   "knock again; if the same knock is always missing, something on the way filters its port",
+	KnockLost:      "knock again; if the same knock is always lost, something on the way filters its port",
+	KnockUnsent:    "on the client, check its own firewall and its knocking program",
+	Reordered:      "leave more time between knocks: rapport hosts edit HOST --gap 30ms",
+	Late:           "knock faster, as rapport knock does, or give the gate a longer window",
+	StartedOver:    "tell the client that the gate is strict: rapport hosts edit HOST --strict",
+	NoSSH:          "connect within the window: rapport ssh HOST does both",
+	SSHLate:        "connect at once after the last knock: rapport ssh HOST does both",
+	SSHEarly:       "connect after the last knock: rapport ssh HOST does both",
+	AddressChanges: "knock by a way that keeps one address: the other IP family, another network, or a VPN",
+	OtherFamily:    "use one family for both: rapport ssh -4 HOST, or -6",
+	NoCandidate:    "if this is a client, give it the server's secret: rapport hosts edit HOST",
+	Sweep:          "none, if it is a stranger; a client waits a minute and knocks again",
+	Ignored:        "wait until the guard forgets, a minute, and knock again with fewer wrong ports",
+	Replayed:       "knock with the next hour's sequence, or raise --replay-guard on the server",
+	Unanswered:     "on the server, see what the rules do with it: rapport trace, rapport inspect",
+	SSHRefused:     "on the server, start sshd or correct the SSH port",
+	KnocksRejected: "let SYNs to the range reach the gate: find who answers them",
+	KnocksSeized:   "knock past the proxy or tarpit that answers for the server",
+}
+
+// Fix says in one line what to change, for that client.
+func (f Finding) Fix() string {
+	switch f.Code {
+	case HourBehind, HourAhead:
+		return "set the client's clock and time zone; or, if it is right, the server's"
+	case RangeDiffers:
+		return fmt.Sprintf("on the client: rapport hosts edit HOST --range %v", f.Gate)
+	}
+	return fixes[f.Code]
+}
+
+// ordinals writes "2nd knock", "2nd and 4th knocks".
+func ordinals(knocks []int) string {
+	words := make([]string, len(knocks))
+	for i, k := range knocks {
+		words[i] = ordinal(k)
+	}
+	switch len(words) {
+	case 0:
+		return "a knock"
+	case 1:
+		return words[0] + " knock"
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1] + " knocks"
+}
+
+// ordinal writes "2nd".
+func ordinal(k int) string { return [...]string{"0th", "1st", "2nd", "3rd", "4th", "5th"}[k] }
+
+// by writes " by 192.0.2.1", nothing without an address.
+func by(all []netip.Addr) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return " by " + addresses(all)
+}
+
+func addresses(all []netip.Addr) string {
+	words := make([]string, len(all))
+	for i, a := range all {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,181 @@
+package arrivals
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"rapport/knock"
+)
+
+// connect judges the connections of a client whose handshake is complete and right, and
+// pairs it with other sources.
+func (t *Tracker) connect(c *Client) {
+	c.In = slices.ContainsFunc(c.SSH, func(k Knock) bool { return k.Answer == Accepted })
+	if c.Candidate == nil || !c.right || c.In {
+		return
+	}
+	if f, ok := c.moved(); ok {
+		c.Findings = []Finding{f}
+		return
+	}
+	if c.Phase < knock.Knocks {
+		t.pairKnocks(c)
+		return
+	}
+	open := c.entered[knock.Knocks-1]
+	var inTime []Knock
+	early, late := false, time.Duration(0)
+	for _, k := range c.SSH {
+		switch gap := k.at().Sub(open); {
+		case c.arrived && k.Arrived.IsZero():
+		case gap < 0:
+			early = true
+		case t.gate.Window > 0 && gap > t.gate.Window:
+			if late == 0 {
+				late = gap
+			}
+		default:
+			inTime = append(inTime, k)
+		}
+	}
+	switch {
+	case len(inTime) > 0:
+		t.unanswered(c, inTime)
+	case t.pairSSH(c, open):
+	case late > 0:
+		c.add(Finding{Code: SSHLate, Took: late, Window: t.gate.Window})
+	case early:
+		c.add(Finding{Code: SSHEarly})
+	default:
+		c.add(Finding{Code: NoSSH})
+	}
+}
+
+// moved finds out whether the client's packets reached the server from several
+// addresses, where both sides were seen.
+func (c *Client) moved() (Finding, bool) {
+	from := func(some []Knock) (all []netip.Addr) {
+		for _, k := range some {
+			a := c.Addr
+			if k.From.IsValid() {
+				a = k.From
+			}
+			if !k.Arrived.IsZero() && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+		return all
+	}
+	knocks, ssh := from(c.Knocks), from(c.SSH)
+	switch {
+	case !c.left || !c.arrived:
+	case len(knocks) > 1:
+		return Finding{Code: AddressChanges, Knocks: []int{1, 2, 3, 4, 5}, Addrs: knocks}, true
+	case len(knocks) == 1 && len(ssh) > 0 && !slices.Contains(ssh, knocks[0]):
+		return Finding{Code: AddressChanges, Addrs: ssh}, true
+	}
+	return Finding{}, false
+}
+
+// unanswered judges connections that came in time and were not accepted.
+func (t *Tracker) unanswered(c *Client, tries []Knock) {
+	for _, k := range tries {
+		if k.Answer == Refused || k.Answer == Unreachable {
+			f := Finding{Code: SSHRefused, Answer: k.Answer}
+			if k.By.IsValid() && k.By != c.Server {
+				f.Addrs = append(f.Addrs, k.By)
+			}
+			c.add(f)
+			return
+		}
+	}
+	before := t.used[c.made.Ports]
+	switch {
+	case c.Has(KnocksSeized) || c.Has(KnocksRejected):
+	case t.gate.SweepGuard > 0 && t.wrongOf(c) > t.gate.SweepGuard:
+		c.add(Finding{Code: Ignored, Guard: t.gate.SweepGuard})
+	case t.gate.ReplayGuard && before.IsValid() && before != c.Addr:
+		c.add(Finding{Code: Replayed, Addrs: []netip.Addr{before}})
+	default:
+		c.add(Finding{Code: Unanswered})
+	}
+}
+
+// wrongOf returns how many wrong ports the client hit, in the minute before too.
+func (t *Tracker) wrongOf(c *Client) int {
+	n := c.wrong
+	if s, ok := t.sweepers[c.Addr]; ok && c.First.Sub(s.last) < time.Minute {
+		n += s.wrong
+	}
+	return n
+}
+
+// trace is what is remembered of a source that is over, to pair it with others.
+type trace struct {
+	addr  netip.Addr
+	at    time.Time
+	ssh   []Knock
+	ports []uint16 // of the expected sequences
+	sent  int      // different ports in all
+}
+
+// pairSSH looks for the source whose SYN to SSH belongs to the handshake of c: of its
+// network, or the only one of the other IP family.
+func (t *Tracker) pairSSH(c *Client, open time.Time) bool {
+	end := open.Add(t.gate.Window)
+	var other []netip.Addr
+	for _, o := range t.traces {
+		fits := slices.ContainsFunc(o.ssh, func(k Knock) bool {
+			return !k.at().Before(open) && (t.gate.Window == 0 || !k.at().After(end))
+		})
+		switch {
+		case !fits || o.addr == c.Addr || o.sent > minMatched:
+		case SameNetwork(o.addr, c.Addr):
+			c.add(Finding{Code: AddressChanges, Addrs: []netip.Addr{o.addr}})
+			return true
+		case o.addr.Is4() != c.Addr.Is4() && !slices.Contains(other, o.addr):
+			other = append(other, o.addr)
+		}
+	}
+	if len(other) != 1 {
+		return false
+	}
+	c.add(Finding{Code: OtherFamily, Addrs: other})
+	return true
+}
+
+// pairKnocks looks for sources of the same network that sent the knocks which c lacks.
+func (t *Tracker) pairKnocks(c *Client) {
+	var lacks []int
+	for n, p := range c.made.Ports {
+		if !slices.ContainsFunc(c.Knocks, func(k Knock) bool { return k.Port == p }) {
+			lacks = append(lacks, n+1)
+		}
+	}
+	f := Finding{Code: AddressChanges, Knocks: lacks}
+	for _, o := range t.traces {
+		if o.addr == c.Addr || !SameNetwork(o.addr, c.Addr) || o.at.Sub(c.First).Abs() > t.quiet() {
+			continue
+		}
+		if slices.ContainsFunc(lacks, func(n int) bool { return slices.Contains(o.ports, c.made.Ports[n-1]) }) {
+			f.Addrs = append(f.Addrs, o.addr)
+		}
+	}
+	if len(f.Addrs) > 0 && len(f.Addrs) < knock.Knocks {
+		slices.SortFunc(f.Addrs, netip.Addr.Compare)
+		f.Addrs = slices.Compact(f.Addrs)
+		c.Findings = []Finding{f}
+	}
+}
+
+// SameNetwork reports whether two addresses may come from one pool: carriers assign
+// IPv4 addresses from pools of up to a /16, and sites have an IPv6 /48.
+func SameNetwork(a, b netip.Addr) bool {
+	bits := 16
+	if a.Is6() {
+		bits = 48
+	}
+	p, err := a.Prefix(bits)
+	return err == nil && a.Is6() == b.Is6() && p.Contains(b.WithZone(""))
+}
