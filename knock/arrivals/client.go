@@ -34,8 +34,8 @@ type Client struct {
 	right   bool                    // the gate accepts this candidate
 	ports   int                     // different ones
 	wrong   int                     // SYNs to ports of no candidate
-	arrived bool                    // arrivals were seen
-	left    bool                    // and what the client sent
+	arrived bool                    // the server's side was observed
+	left    bool                    // and the client's own
 }
 
 // Ports returns how many different ports it sent to, SSH left out.
@@ -95,6 +95,7 @@ type (
 		From    string        `json:"from,omitempty"`
 		Answer  string        `json:"answer"`
 		By      string        `json:"by,omitempty"`
+		Between bool          `json:"answered_on_the_way,omitempty"`
 	}
 	findingJSON struct {
 		Code    Code         `json:"code"`
@@ -141,7 +142,7 @@ func (c *Client) knocks(some []Knock) []knockJSON {
 		return &ms
 	}
 	for i, k := range some {
-		all[i] = knockJSON{Port: k.Port, Phase: k.Phase, Sent: since(k.Sent), Arrived: since(k.Arrived), Repeats: k.Repeats, Answer: k.Answer.String()}
+		all[i] = knockJSON{Port: k.Port, Phase: k.Phase, Sent: since(k.Sent), Arrived: since(k.Arrived), Repeats: k.Repeats, Answer: k.Answer.String(), Between: k.Between}
 		if k.From.IsValid() {
 			all[i].From = k.From.String()
 		}

@@ -44,10 +44,11 @@ func (t *Tracker) close(q *queue, before time.Time) {
 
 // finish judges a source that is over.
 func (t *Tracker) finish(s *source) {
-	c := &Client{Addr: s.addr, Server: s.server, First: moment(s.first), Last: moment(s.last), SYNs: int(s.syns), ports: int(s.ports), wrong: int(s.wrong), arrived: t.arrived, left: t.left}
+	c := &Client{Addr: s.addr, Server: s.server, First: moment(s.first), Last: moment(s.last), SYNs: int(s.syns), ports: int(s.ports), wrong: int(s.wrong), arrived: t.arrived}
 	var ours []uint16
 	for _, one := range s.sights {
 		k := s.knock(one)
+		c.left = c.left || !k.Sent.IsZero()
 		if k.Port == t.gate.SSHPort {
 			c.SSH = append(c.SSH, k)
 			continue

@@ -58,6 +58,7 @@ type Finding struct {
 	Variant solve.Variant
 	Addrs   []netip.Addr
 	Answer  Kind
+	Between bool // the answer does not come from the server
 }
 
 // Summary says in a few words what was found.
@@ -120,11 +121,11 @@ func (f Finding) aboutSSH() string {
 	case Ignored:
 		return fmt.Sprintf("ignored by the sweep guard, which forgives %s a minute", phrase.Plural(f.Guard, "wrong port"))
 	case SSHRefused:
-		return "the gate opened, and SSH was refused" + by(f.Addrs)
+		return "the gate opened, and SSH was refused" + f.by()
 	case KnocksRejected:
-		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, by(f.Addrs))
+		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, f.by())
 	case KnocksSeized:
-		return "knocks are accepted as connections" + by(f.Addrs)
+		return "knocks are accepted as connections" + f.by()
 	}
 	return string(f.Code)
 }
@@ -183,12 +184,15 @@ func ordinals(knocks []int) string {
 // ordinal writes "2nd".
 func ordinal(k int) string { return [...]string{"0th", "1st", "2nd", "3rd", "4th", "5th"}[k] }
 
-// by writes " by 192.0.2.1", nothing without an address.
-func by(all []netip.Addr) string {
-	if len(all) == 0 {
-		return ""
+// by writes " by 192.0.2.1", nothing where it is the server.
+func (f Finding) by() string {
+	switch {
+	case len(f.Addrs) > 0:
+		return " by " + addresses(f.Addrs)
+	case f.Between:
+		return " by something between client and server"
 	}
-	return " by " + addresses(all)
+	return ""
 }
 
 func addresses(all []netip.Addr) string {

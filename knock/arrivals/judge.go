@@ -20,6 +20,8 @@ type Gate struct {
 	Strict     bool
 	// ReplayGuard: it may accept a sequence from a few addresses only.
 	ReplayGuard bool
+	// AnyRange: ports beyond the range may be knocks too, of a client with another one.
+	AnyRange bool
 }
 
 // sweepPorts is how many different ports make a scan: a handshake near the hour change
@@ -58,10 +60,10 @@ func (t *Tracker) judge(c *Client) {
 	c.answers()
 }
 
-// aimed returns how many ports are in the gate's range.
+// aimed returns how many ports may be knocks.
 func (t *Tracker) aimed(ports []uint16) (n int) {
 	for _, p := range ports {
-		if t.gate.Range.Contains(int(p)) {
+		if t.gate.AnyRange || t.gate.Range.Contains(int(p)) {
 			n++
 		}
 	}
@@ -254,7 +256,7 @@ func (c *Client) answers() {
 		case k.Answer == Accepted:
 			code = KnocksSeized
 		}
-		f := Finding{Code: code, Answer: k.Answer}
+		f := Finding{Code: code, Answer: k.Answer, Between: k.Between}
 		if k.By.IsValid() && k.By != c.Server {
 			f.Addrs = append(f.Addrs, k.By)
 		}

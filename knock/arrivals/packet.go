@@ -41,6 +41,8 @@ type Packet struct {
 	// From is the source as the server saw it, zero where it is that of Src.
 	From netip.Addr
 	By   netip.Addr // who sent an answer
+	// Between: an answer reached the client, and the server did not send it.
+	Between bool
 }
 
 // at returns when the packet was seen, at the server if it was seen there.
@@ -62,6 +64,7 @@ type Knock struct {
 	From          netip.Addr // its source at the server, if that is not the client's address
 	Answer        Kind       // SYN for none
 	By            netip.Addr // who answered
+	Between       bool       // and the server did not send that answer
 }
 
 // at returns when the knock counts: on arrival, or when sent if arrivals are unknown.

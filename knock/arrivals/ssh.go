@@ -82,7 +82,7 @@ func (c *Client) moved() (Finding, bool) {
 func (t *Tracker) unanswered(c *Client, tries []Knock) {
 	for _, k := range tries {
 		if k.Answer == Refused || k.Answer == Unreachable {
-			f := Finding{Code: SSHRefused, Answer: k.Answer}
+			f := Finding{Code: SSHRefused, Answer: k.Answer, Between: k.Between}
 			if k.By.IsValid() && k.By != c.Server {
 				f.Addrs = append(f.Addrs, k.By)
 			}

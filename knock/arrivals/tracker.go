@@ -29,9 +29,9 @@ type Tracker struct {
 	bitmaps  int
 	kept     int // sights
 
-	arrived, left bool
-	now           time.Time
-	Stats         Stats
+	arrived bool
+	now     time.Time
+	Stats   Stats
 }
 
 // Stats count since the tracker began.
@@ -130,6 +130,7 @@ type sight struct {
 	repeats       uint8
 	answer        Kind
 	from, by      uint8 // 1 + place in others, 0 for none
+	between       bool
 }
 
 // nanos is a time in a sight.
@@ -150,7 +151,7 @@ func moment(n int64) time.Time {
 
 // knock returns a sight as the result has it.
 func (s *source) knock(one sight) Knock {
-	k := Knock{Port: one.port, Sent: moment(one.sent), Arrived: moment(one.arrived), Repeats: int(one.repeats), Answer: one.answer}
+	k := Knock{Port: one.port, Sent: moment(one.sent), Arrived: moment(one.arrived), Repeats: int(one.repeats), Answer: one.answer, Between: one.between}
 	if one.from > 0 {
 		k.From = s.others[one.from-1]
 	}
@@ -199,10 +200,13 @@ func (t *Tracker) Add(p Packet) {
 		return
 	}
 	t.Stats.SYNs++
-	t.arrived, t.left = t.arrived || !p.Arrived.IsZero(), t.left || !p.Sent.IsZero()
+	t.arrived = t.arrived || !p.Arrived.IsZero()
 	s := t.sources[p.Src.Addr()]
 	if s == nil {
 		s = &source{addr: p.Src.Addr(), server: p.Dst.Addr(), first: at.UnixNano()}
+		if !p.Sent.IsZero() {
+			s.first = p.Sent.UnixNano()
+		}
 		t.sources[s.addr] = s
 		t.Stats.Sources++
 		t.young.push(s)
@@ -285,7 +289,7 @@ func (t *Tracker) answer(p Packet) {
 	for i := range s.sights {
 		k := &s.sights[i]
 		if k.port == p.Dst.Port() && k.source == p.Src.Port() && (k.answer == SYN || p.Kind == Accepted) {
-			k.answer, k.by = p.Kind, s.other(p.By)
+			k.answer, k.by, k.between = p.Kind, s.other(p.By), p.Between
 		}
 	}
 }

@@ -1,0 +1,170 @@
+package pcap
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/arrivals"
+	"rapport/knock/phrase"
+	"rapport/knock/solve"
+)
+
+// Options say what the observer of the captures knows.
+type Options struct {
+	Secret  knock.Secret
+	Range   knock.Range
+	SSHPort int
+	Window  time.Duration
+	Side    Side // of a single capture; empty lets it be found out
+}
+
+// Report is what captures show. Its JSON is a contract: others read it.
+type Report struct {
+	Schema   int               `json:"schema"` // 1
+	Captures []CaptureReport   `json:"captures"`
+	Clock    *ClockDifference  `json:"clock"` // null without both sides
+	Clients  []arrivals.Client `json:"clients"`
+	// Others are sources that sent SYNs and no handshake.
+	Others  int          `json:"others"`
+	Notes   []string     `json:"notes"`
+	Elapsed knock.Millis `json:"elapsed_ms"` // left to the caller
+
+	options Options
+}
+
+// CaptureReport describes a capture.
+type CaptureReport struct {
+	File    string `json:"file"`
+	Side    Side   `json:"side"`
+	Link    string `json:"link"`
+	Packets int    `json:"packets"`
+	SYNs    int    `json:"syns"`
+}
+
+// Found reports whether there is a handshake.
+func (r Report) Found() bool {
+	return slices.ContainsFunc(r.Clients, func(c arrivals.Client) bool { return c.Candidate != nil })
+}
+
+// Right reports whether all clients got in, or at least made no mistake.
+func (r Report) Right() bool {
+	return r.Found() && !slices.ContainsFunc(r.Clients, func(c arrivals.Client) bool { return c.Candidate != nil && len(c.Findings) > 0 && !c.In })
+}
+
+// Analyze finds the handshakes in one capture, or in those of both sides. It fails only
+// when ctx ends.
+func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error) {
+	r := Report{Schema: 1, Clients: []arrivals.Client{}, Notes: []string{}, options: o}
+	client, server := sides(captures, o)
+	for _, c := range captures {
+		r.describe(c, either(c == client, Client, Server))
+	}
+	all, clock := packets(client, server)
+	r.Clock = clock
+	if client != nil && server != nil && clock == nil {
+		r.Notes = append(r.Notes, "no SYN is in both captures: they were made at different times or places, or nothing arrived")
+	}
+	q := arrivals.Query{Secret: o.Secret, Range: o.Range, Reach: arrivals.DefaultReach}
+	g := arrivals.Gate{Range: o.Range, SSHPort: uint16(o.SSHPort), Window: o.Window, ReplayGuard: true, AnyRange: true}
+	clients, stats, err := track(ctx, all, q, g)
+	if err != nil {
+		return r, err
+	}
+	if also, err := widen(ctx, clients, q); err != nil {
+		return r, err
+	} else if len(also) > 0 {
+		q.Also = also
+		if clients, stats, err = track(ctx, all, q, g); err != nil {
+			return r, err
+		}
+	}
+	r.Clients = append(r.Clients, clients...)
+	r.Others = int(stats.Sources) - len(clients)
+	return r, nil
+}
+
+// sides tells which capture is the client's and which the server's; nil is none.
+func sides(all []*Capture, o Options) (client, server *Capture) {
+	if len(all) > 1 {
+		return order(all[0], all[1])
+	}
+	side := o.Side
+	if side == "" {
+		side = sideOf(all[0])
+	}
+	if side == Server {
+		return nil, all[0]
+	}
+	return all[0], nil
+}
+
+// describe describes a capture.
+func (r *Report) describe(c *Capture, side Side) {
+	r.Captures = append(r.Captures, CaptureReport{c.Name, side, c.Link, c.Packets, len(synsOf(c))})
+	name := string(side) + "'s capture"
+	switch {
+	case c.Cut != nil:
+		r.Notes = append(r.Notes, "the "+name+" was not read to its end: "+c.Cut.Error())
+	case c.Packets == 0:
+		r.Notes = append(r.Notes, "the "+name+" is empty")
+	}
+	if c.Other > 0 {
+		r.Notes = append(r.Notes, phrase.Plural(c.Other, "packet")+" of the "+name+" could not be read ("+c.Link+")")
+	}
+}
+
+// track runs a tracker over packets.
+func track(ctx context.Context, all []arrivals.Packet, q arrivals.Query, g arrivals.Gate) (clients []arrivals.Client, stats arrivals.Stats, err error) {
+	t := arrivals.NewTracker(q, g)
+	var last time.Time
+	for i, p := range all {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return nil, t.Stats, context.Cause(ctx)
+		}
+		t.Add(p)
+		if now := seen(p); now.Sub(last) > time.Second {
+			clients = append(clients, t.Expire(now)...)
+			last = now
+		}
+	}
+	return append(clients, t.Flush()...), t.Stats, nil
+}
+
+// maxSolved bounds the clients for whom every range is tried.
+const maxSolved = 4
+
+// widen tries every range for clients whose five ports no candidate of the table makes,
+// and returns the ranges that do.
+func widen(ctx context.Context, clients []arrivals.Client, q arrivals.Query) (also []knock.Range, err error) {
+	tried := 0
+	for _, c := range clients {
+		ports, ok := five(c)
+		if !ok || tried >= maxSolved {
+			continue
+		}
+		tried++
+		s, err := solve.Solve(ctx, solve.Query{Ports: ports, Secret: q.Secret, Range: q.Range, Hour: knock.HourOf(c.First), Past: q.Reach, Future: q.Reach})
+		if err != nil {
+			return nil, err
+		}
+		if len(s.Candidates) == 1 { // several are chance
+			also = append(also, s.Candidates[0].Range)
+		}
+	}
+	return also, nil
+}
+
+// five returns the first five ports of a client without a candidate.
+func five(c arrivals.Client) (ports [knock.Knocks]uint16, ok bool) {
+	n := 0
+	for i, k := range c.Knocks {
+		if again := slices.ContainsFunc(c.Knocks[:i], func(o arrivals.Knock) bool { return o.Port == k.Port }); !again && n < len(ports) {
+			ports[n] = k.Port
+			n++
+		}
+	}
+	const most = 2 * knock.Knocks // more are a scan
+	return ports, c.Candidate == nil && n == len(ports) && c.Ports() <= most
+}
