@@ -86,7 +86,7 @@ func (o *inspection) read(cmd *cobra.Command, args []string) (r audit.Request, e
 	if err != nil {
 		return r, err
 	}
-	h, secret, err := o.client(cmd, host)
+	h, secret, err := o.known(cmd, host)
 	if err != nil {
 		return r, err
 	}
@@ -143,19 +143,18 @@ func (o *inspection) arguments(cmd *cobra.Command, args []string) (file, host st
 	return "", args[0], err
 }
 
-// client returns what the client knows. Without a host, nobody is asked for a secret.
-func (o *inspection) client(cmd *cobra.Command, host string) (h hosts.Host, s knock.Secret, err error) {
+// named returns what is known about a host, or without one what the flags say.
+func (f *flags) named(cmd *cobra.Command, host string) (hosts.Host, error) {
 	if host != "" {
-		if h, err = o.server(cmd, host); err == nil {
-			s, err = o.secret(cmd.Context(), h)
-		}
-		return h, s, err
+		return f.server(cmd, host)
 	}
-	if h, err = o.override(cmd, hosts.NewHost("")); err != nil {
-		return h, s, err
-	}
-	if o.secretFile != "" || o.environment != "" {
-		s, err = o.secret(cmd.Context(), h)
+	return f.override(cmd, hosts.NewHost(""))
+}
+
+// known is named with the secret. Without a host, nobody is asked for one.
+func (f *flags) known(cmd *cobra.Command, host string) (h hosts.Host, s knock.Secret, err error) {
+	if h, err = f.named(cmd, host); err == nil && (host != "" || f.secretFile != "" || f.environment != "") {
+		s, err = f.secret(cmd.Context(), h)
 	}
 	return h, s, err
 }

@@ -153,7 +153,7 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 	})
 	f.register(cmd)
 	cmd.AddCommand(newSeq(f), newKnock(f), newProbe(f), newProxy(f), newSSH(f), newSSHConfig(f), newHosts(f), newClock(f), newScan(f),
-		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newDemo(f, signals), newVersion())
+		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newPcap(f), newDemo(f, signals), newVersion())
 	manual.Attach(cmd)
 	return cmd
 }

@@ -74,7 +74,7 @@ func (o *tracing) request(cmd *cobra.Command, host string) (r trace.Request, err
 	h, secret := hosts.NewHost(""), knock.Secret{}
 	switch {
 	case host != "" && len(o.packets) == 0:
-		h, secret, err = o.client(cmd, host)
+		h, secret, err = o.known(cmd, host)
 	case host != "":
 		h, err = o.server(cmd, host)
 	default:

@@ -13,11 +13,8 @@ import (
 
 // Options say what the observer of the captures knows.
 type Options struct {
-	Secret  knock.Secret
-	Range   knock.Range
-	SSHPort int
-	Window  time.Duration
-	Side    Side // of a single capture; empty lets it be found out
+	knock.Target      // the server, with its secret; its address does not count
+	Side         Side // of a single capture; empty lets it be found out
 }
 
 // Report is what captures show. Its JSON is a contract: others read it.
@@ -31,7 +28,7 @@ type Report struct {
 	Notes   []string     `json:"notes"`
 	Elapsed knock.Millis `json:"elapsed_ms"` // left to the caller
 
-	options Options
+	target knock.Target
 }
 
 // CaptureReport describes a capture.
@@ -53,10 +50,20 @@ func (r Report) Right() bool {
 	return r.Found() && !slices.ContainsFunc(r.Clients, func(c arrivals.Client) bool { return c.Candidate != nil && len(c.Findings) > 0 && !c.In })
 }
 
+// Wrong says in one line why Right is false.
+func (r Report) Wrong() string {
+	for _, c := range r.Clients {
+		if c.Candidate != nil && len(c.Findings) > 0 && !c.In {
+			return c.Addr.String() + ": " + c.Summary()
+		}
+	}
+	return "no handshake is in there; rapport pcap --tcpdump HOST says how to record one"
+}
+
 // Analyze finds the handshakes in one capture, or in those of both sides. It fails only
 // when ctx ends.
 func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error) {
-	r := Report{Schema: 1, Clients: []arrivals.Client{}, Notes: []string{}, options: o}
+	r := Report{Schema: 1, Clients: []arrivals.Client{}, Notes: []string{}, target: o.Target}
 	client, server := sides(captures, o)
 	for _, c := range captures {
 		r.describe(c, either(c == client, Client, Server))
@@ -67,7 +74,7 @@ func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error
 		r.Notes = append(r.Notes, "no SYN is in both captures: they were made at different times or places, or nothing arrived")
 	}
 	q := arrivals.Query{Secret: o.Secret, Range: o.Range, Reach: arrivals.DefaultReach}
-	g := arrivals.Gate{Range: o.Range, SSHPort: uint16(o.SSHPort), Window: o.Window, ReplayGuard: true, AnyRange: true}
+	g := arrivals.Gate{Range: o.Range, SSHPort: o.Addr.Port(), Window: o.Window, SweepGuard: o.SweepGuard, Strict: o.Strict, ReplayGuard: true, AnyRange: true}
 	clients, stats, err := track(ctx, all, q, g)
 	if err != nil {
 		return r, err

@@ -135,7 +135,7 @@ func read(t testing.TB, data []byte) *pcap.Capture {
 }
 
 func options(t testing.TB) pcap.Options {
-	return pcap.Options{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, SSHPort: 22, Window: 5 * time.Second}
+	return pcap.Options{Target: knock.Target{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Addr: netip.AddrPortFrom(netip.Addr{}, 22), Window: 5 * time.Second}}
 }
 
 func analyze(t testing.TB, captures ...*pcap.Capture) pcap.Report {

@@ -1,9 +1,10 @@
 package pcap
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"net/netip"
+	"strings"
 	"time"
 
 	"rapport/knock"
@@ -12,16 +13,23 @@ import (
 )
 
 // Tcpdump returns the command that records, on one side, what [Analyze] needs: SYNs to
-// the range and the SSH port, and their answers. The server's address, which may be
-// invalid, narrows the client's.
-func Tcpdump(side Side, server netip.Addr, o Options) string {
-	filter := fmt.Sprintf("tcp portrange %d-%d or tcp port %d", o.Range.Bottom(), o.Range.Top(), o.SSHPort)
+// the range and the SSH port of a target, and their answers. The client's is narrowed to
+// the server, a name or an address, if it is not empty.
+func Tcpdump(side Side, server string, t knock.Target) string {
 	// tcp[13] reads the flags of IPv4 alone.
-	filter = fmt.Sprintf("(%s) and (tcp[13] & 6 != 0 or ip6[53] & 6 != 0) or icmp[0] = 3 or icmp6[0] = 1", filter)
-	if side == Client && server.IsValid() {
-		filter = fmt.Sprintf("host %v and (%s)", server, filter)
+	filter := fmt.Sprintf("(tcp portrange %d-%d or tcp port %d) and (tcp[13] & 6 != 0 or ip6[53] & 6 != 0) or icmp[0] = 3 or icmp6[0] = 1",
+		t.Range.Bottom(), t.Range.Top(), t.Addr.Port())
+	if side == Client && server != "" {
+		// Errors come from routers on the way too.
+		filter = strings.Replace(filter, "(", fmt.Sprintf("host %s and (", server), 1)
 	}
-	return fmt.Sprintf("tcpdump -i any -s 160 -U -w %s.pcap '%s'", side, filter)
+	return fmt.Sprintf("tcpdump -i any -s 160 -U -w %s.pcap %s", side, phrase.ShellWord(filter))
+}
+
+// PrintTcpdump prints the commands for both sides.
+func PrintTcpdump(w io.Writer, server string, t knock.Target) {
+	fmt.Fprintf(w, "on the client:\n  %s\non the server:\n  %s\nknock, end both with Ctrl-C, then: rapport pcap client.pcap server.pcap %s\n",
+		Tcpdump(Client, server, t), Tcpdump(Server, server, t), cmp.Or(server, "HOST"))
 }
 
 // Masked returns the report without the ports of knocks.
@@ -53,8 +61,8 @@ func (r Report) Print(w io.Writer) {
 		fmt.Fprintf(w, "\n%s sent SYNs that are no handshake\n", phrase.Plural(r.Others, "other source"))
 	}
 	if !r.Found() {
-		fmt.Fprintf(w, "\nno handshake is in there. Record one on the client, on the server, or on both:\n  %s\n  %s\n",
-			Tcpdump(Client, netip.Addr{}, r.options), Tcpdump(Server, netip.Addr{}, r.options))
+		fmt.Fprint(w, "\nno handshake is in there. To record one,\n")
+		PrintTcpdump(w, "", r.target)
 	}
 }
 
