@@ -109,11 +109,8 @@ func (t *Tracker) count(c *Client) {
 	if c.In {
 		t.Stats.In++
 	}
-	if c.right {
-		t.Stats.Phases[c.Phase]++
-		if c.Phase == knock.Knocks && !t.used[c.made.Ports].IsValid() && len(t.used) < maxUsed {
-			t.used[c.made.Ports] = c.Addr
-		}
+	if c.right && c.Phase == knock.Knocks && !t.used[c.made.Ports].IsValid() && len(t.used) < maxUsed {
+		t.used[c.made.Ports] = c.Addr
 	}
 	for _, f := range c.Findings {
 		t.Stats.Codes[f.Code]++

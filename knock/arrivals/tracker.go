@@ -40,8 +40,10 @@ type Stats struct {
 	Sources uint64 // visits of sources: one that comes again after it was quiet counts again
 	Clients uint64 // that were judged, with a candidate or as a scan
 	In      uint64
-	Phases  [knock.Knocks + 1]uint64 // clients with the gate's candidate, by the phase that they reached
-	Codes   map[Code]uint64          // findings
+	// Phases are visits with a right knock, by the phase that they reached; 0 is none, for
+	// want of the first knock.
+	Phases [knock.Knocks + 1]uint64
+	Codes  map[Code]uint64 // findings
 	// Unfollowed are sources that were forgotten before they were quiet, for lack of
 	// room.
 	Unfollowed uint64
@@ -325,6 +327,9 @@ func (t *Tracker) drop(q *queue) {
 
 // remove forgets a source.
 func (t *Tracker) remove(q *queue, s *source) {
+	if s.right > 0 {
+		t.Stats.Phases[t.reached(s)]++
+	}
 	s.over = true
 	q.live--
 	t.kept -= len(s.sights)
@@ -332,4 +337,26 @@ func (t *Tracker) remove(q *queue, s *source) {
 		t.bitmaps--
 	}
 	delete(t.sources, s.addr)
+}
+
+// reached returns how far the source came at the gate, by what it accepts.
+func (t *Tracker) reached(s *source) (highest int) {
+	var knocks []Knock
+	for _, one := range s.sights {
+		knocks = append(knocks, s.knock(one))
+	}
+	for _, p := range t.accepts(moment(s.first)) {
+		phase, _ := play(knocks, p, t.gate.Window, t.gate.Strict)
+		highest = max(highest, phase)
+	}
+	return highest
+}
+
+// Span returns the lowest and the highest port that a candidate of the query has.
+func (q Query) Span() (first, last uint16) {
+	first = 65535
+	for _, r := range likelyRanges(q) {
+		first, last = min(first, uint16(r.Bottom())), max(last, uint16(r.Top()))
+	}
+	return first, last
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/arrivals"
 	"rapport/knock/gate"
 )
 
@@ -25,6 +26,9 @@ const (
 	SSHDown         EventKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
 	SourcesIgnored  EventKind = "ignored"  // the number of addresses that the sweep guard ignores has changed
 	SharedHandshake EventKind = "shared"   // perhaps one client that knocks from more than one address
+	ClientSeen      EventKind = "client"   // a client's SYNs, and what they were made with
+	Sweep           EventKind = "sweep"    // a scan over many ports
+	NotListed       EventKind = "more"     // what could not be listed
 )
 
 // Event is something that happened at the gate. Fields that do not concern its kind
@@ -47,6 +51,8 @@ type Event struct {
 	Others   []netip.Addr // of SharedHandshake; empty if they are not known
 	Ignored  int          // of SourcesIgnored: how many there are now
 	Gate     *Gate        // of GateFound
+	Client   *arrivals.Client
+	Unlisted *Unlisted // of NotListed
 }
 
 // Gate describes the gate that is watched.
@@ -62,6 +68,43 @@ type Gate struct {
 	// Counted: the rules count the SYNs to the SSH port that they drop. Without it, a
 	// client that knocks and connects from different addresses is not found.
 	Counted bool `json:"dropped_attempts_counted"`
+}
+
+// Stale reports whether the event is about a client whose hour is not the gate's.
+func (e Event) Stale() bool {
+	return e.Client != nil && (e.Client.Has(arrivals.HourBehind) || e.Client.Has(arrivals.HourAhead) || e.Client.Has(arrivals.RulesStale))
+}
+
+// Filter says which events and visits are wanted.
+type Filter struct {
+	Phase int  // those that reached this phase, or got in
+	In    bool // those that got in
+}
+
+// Passes reports whether an event is wanted. Those about the gate and about what is not
+// listed always are.
+func (f Filter) Passes(e Event) bool {
+	switch in := e.Kind == GotIn || e.Client != nil && e.Client.In; {
+	case !e.Addr.IsValid():
+		return true
+	case f.In:
+		return in
+	default:
+		return in || e.Phase >= f.Phase
+	}
+}
+
+// Visits returns those that are wanted.
+func (f Filter) Visits(all []Visit) (some []Visit) {
+	if f == (Filter{}) {
+		return all
+	}
+	for _, v := range all {
+		if v.gotThrough() || !f.In && v.Phase >= f.Phase {
+			some = append(some, v)
+		}
+	}
+	return some
 }
 
 // Summary returns the event as one line, without the time.
@@ -92,6 +135,12 @@ func (e Event) Summary() string {
 		}
 		return fmt.Sprintf("%v and %s are stuck at the same time: %s", e.Addr, addresses(e.Others), natGuess)
 	}
+	switch {
+	case e.Client != nil:
+		return e.Client.Line()
+	case e.Unlisted != nil:
+		return fmt.Sprintf("not listed: %d more addresses, %d more clients, %d packets that the kernel dropped", e.Unlisted.Addresses, e.Unlisted.Clients, e.Unlisted.Packets)
+	}
 	return string(e.Kind)
 }
 
@@ -108,22 +157,24 @@ func addresses(all []netip.Addr) string {
 // MarshalJSON implements [encoding/json.Marshaler].
 func (e Event) MarshalJSON() ([]byte, error) {
 	line := struct {
-		Schema   int          `json:"schema"`
-		Time     time.Time    `json:"time"`
-		Event    EventKind    `json:"event"`
-		Address  string       `json:"address,omitempty"`
-		Family   knock.Family `json:"family,omitempty"`
-		Phase    *int         `json:"phase,omitempty"`
-		Age      *float64     `json:"age_s,omitempty"`
-		Inferred bool         `json:"inferred,omitempty"`
-		Earlier  bool         `json:"earlier,omitempty"`
-		Evidence string       `json:"evidence,omitempty"`
-		Others   []netip.Addr `json:"others,omitempty"`
-		Ignored  *int         `json:"ignored,omitempty"`
-		Gate     *gateJSON    `json:"gate,omitempty"`
-		Summary  string       `json:"summary"`
+		Schema   int              `json:"schema"`
+		Time     time.Time        `json:"time"`
+		Event    EventKind        `json:"event"`
+		Address  string           `json:"address,omitempty"`
+		Family   knock.Family     `json:"family,omitempty"`
+		Phase    *int             `json:"phase,omitempty"`
+		Age      *float64         `json:"age_s,omitempty"`
+		Inferred bool             `json:"inferred,omitempty"`
+		Earlier  bool             `json:"earlier,omitempty"`
+		Evidence string           `json:"evidence,omitempty"`
+		Others   []netip.Addr     `json:"others,omitempty"`
+		Ignored  *int             `json:"ignored,omitempty"`
+		Gate     *gateJSON        `json:"gate,omitempty"`
+		Client   *arrivals.Client `json:"client,omitempty"`
+		Unlisted *Unlisted        `json:"unlisted,omitempty"`
+		Summary  string           `json:"summary"`
 	}{Schema: 1, Time: e.Time.UTC().Round(time.Millisecond), Event: e.Kind, Inferred: e.Inferred, Earlier: e.Earlier,
-		Evidence: e.Evidence, Others: e.Others, Summary: e.Summary()}
+		Evidence: e.Evidence, Others: e.Others, Client: e.Client, Unlisted: e.Unlisted, Summary: e.Summary()}
 	if e.Addr.IsValid() {
 		age := float64(e.Age.Round(time.Millisecond).Milliseconds()) / 1000
 		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), knock.FamilyOf(e.Addr), &e.Phase, &age

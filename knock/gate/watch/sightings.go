@@ -42,7 +42,7 @@ func (w *Watcher) readRecent(began time.Time) (all []Sighting, found bool) {
 		at, slack := w.jiffies.at(last, now)
 		all = append(all, Sighting{Addr: m.addr, Phase: m.phase, Since: at, Slack: slack, Stamp: last})
 	}
-	return newest(all), found
+	return all, found
 }
 
 // setClock learns the current count of jiffies.
@@ -90,17 +90,19 @@ func (w *Watcher) readElements(a, b time.Time) (all []Sighting) {
 			all = append(all, Sighting{Addr: addr, Phase: p.phase, Since: a.Add(slack - (timeout - e.Expires)), Slack: slack + rounding})
 		}
 	}
-	return newest(all)
+	return all
 }
 
 // maxSightings bounds the addresses of one reading: a scan may fill the sets.
-const maxSightings = 4096
+const maxSightings = 20_000
 
-// newest returns the newest maxSightings of all.
-func newest(all []Sighting) []Sighting {
-	if len(all) > maxSightings {
+// newest returns the newest maxSightings of all, and counts the others.
+func (w *Watcher) newest(all []Sighting) []Sighting {
+	if n := len(all) - maxSightings; n > 0 {
 		slices.SortFunc(all, func(a, b Sighting) int { return b.Since.Compare(a.Since) })
+		clear(all[maxSightings:])
 		all = all[:maxSightings]
+		w.unlisted.Addresses += n
 	}
 	return all
 }

@@ -106,6 +106,7 @@ type Visits struct {
 	counted   time.Time // when passed was read
 	passed    machine.Count
 	dropped   counting // the last reading
+	forgotten int      // visits that were not over, since this was last told
 }
 
 // sightingKey identifies a sighting from sample to sample.
@@ -115,7 +116,14 @@ type sightingKey struct {
 }
 
 const (
+	// maxVisits bounds the visits that are over and remembered, maxListed those that are
+	// listed, maxInside all that are followed. Beyond it those in the lowest phases are
+	// forgotten, and counted.
 	maxVisits = 1000
+	maxListed = 1000
+	maxInside = 20_000
+	// crowd is how many visits are too many to see those that got far among them.
+	crowd = 100
 	// readLag is how late a reading may be: until then no window counts as over.
 	readLag = 500 * time.Millisecond
 	// lateConnection is how late a connection may be seen and still count for the
@@ -157,16 +165,69 @@ func (v *Visits) GateLost() {
 	}
 }
 
-// List returns the visits, up to 1000, the last changed first.
+// List returns the visits, up to 1000, the last changed first. In a crowd those that got
+// in or far stand above the others.
 func (v *Visits) List() []Visit {
-	list := make([]Visit, 0, len(v.all))
+	list := make([]*Visit, 0, len(v.all))
 	for _, one := range v.all {
-		list = append(list, *one)
+		list = append(list, one)
 	}
-	slices.SortFunc(list, func(a, b Visit) int {
-		return cmp.Or(b.Changed.Compare(a.Changed), a.Addr.Compare(b.Addr))
+	slices.SortFunc(list, func(a, b *Visit) int {
+		rank := 0
+		if len(list) > crowd {
+			rank = cmp.Compare(b.rank(), a.rank())
+		}
+		return cmp.Or(rank, b.Changed.Compare(a.Changed), a.Addr.Compare(b.Addr))
 	})
-	return list
+	listed := make([]Visit, min(len(list), maxListed))
+	for i := range listed {
+		listed[i] = *list[i]
+	}
+	return listed
+}
+
+// more returns how many visits List leaves out.
+func (v *Visits) more() int { return max(0, len(v.all)-maxListed) }
+
+// rank is how much a visit matters among many.
+func (v *Visit) rank() int {
+	switch {
+	case v.gotThrough(), v.State == VisitOpen:
+		return 2
+	case v.Phase > maxAlone:
+		return 1
+	}
+	return 0
+}
+
+// forget makes room: visits that are over go first, the oldest before the others, then
+// those in the lowest phases.
+func (v *Visits) forget() {
+	var over, inside []*Visit
+	for _, one := range v.all {
+		if one.inside() {
+			inside = append(inside, one)
+		} else {
+			over = append(over, one)
+		}
+	}
+	for _, some := range []struct {
+		all  []*Visit
+		most int
+	}{{over, maxVisits}, {inside, maxInside}} {
+		if len(some.all) <= some.most {
+			continue
+		}
+		slices.SortFunc(some.all, func(a, b *Visit) int {
+			return cmp.Or(cmp.Compare(b.rank(), a.rank()), b.Changed.Compare(a.Changed), a.Addr.Compare(b.Addr))
+		})
+		for _, one := range some.all[some.most:] {
+			delete(v.all, one.Addr)
+			if one.inside() {
+				v.forgotten++
+			}
+		}
+	}
 }
 
 // Record records a sample, and returns what has happened since the one before, in
@@ -184,9 +245,7 @@ func (v *Visits) Record(s Sample) (events []Event) {
 	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down
 	if len(v.all) > maxVisits {
-		for _, one := range v.List()[maxVisits:] {
-			delete(v.all, one.Addr)
-		}
+		v.forget()
 	}
 	return events
 }

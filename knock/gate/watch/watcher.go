@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/arrivals"
 	"rapport/knock/gate"
 	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/local"
@@ -43,6 +44,12 @@ type Snapshot struct {
 	// Ignored is how many sources the sweep guard ignores now.
 	Ignored int
 	Events  []Event // since the snapshot before
+	More    int     // visits beyond those in Visits
+	// Clients are those that were seen last, the newest first, and Arrivals counts
+	// everything that arrived: nil unless the watch observes SYNs.
+	Clients     []arrivals.Client
+	Arrivals    *arrivals.Stats
+	LostPackets uint64 // that the kernel dropped before the watch saw them
 }
 
 const (
@@ -89,6 +96,10 @@ type Watcher struct {
 	jiffies         jiffies
 	lastRead        time.Time // when the reading before began
 	stamps          map[sightingKey]uint64
+
+	observer    *observer // nil: SYNs are not seen
+	unlisted    Unlisted  // that has not been told
+	unlistedDue time.Time
 }
 
 // NewWatcher finds the gate, which needs root on Linux; clock is this machine's. It
@@ -113,13 +124,20 @@ func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
 // reading, in its own goroutine; on may store what it gets. When the gate is gone,
 // Run waits for another one.
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
+	if w.observer != nil {
+		defer w.observer.follow()()
+	}
 	for {
 		began, worked := w.clock.Now(), cpuTime()
 		w.now.Events = append(w.now.Events, w.read(ctx)...)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		w.now.Time, w.now.Visits, w.now.Totals = began, w.visits.List(), w.visits.Totals
+		w.now.Events = append(w.now.Events, w.observe(w.clock.Now())...)
+		w.unlisted.Addresses += w.visits.forgotten
+		w.visits.forgotten = 0
+		w.now.Events = append(w.now.Events, w.tellUnlisted(began)...)
+		w.now.Time, w.now.Visits, w.now.Totals, w.now.More = began, w.visits.List(), w.visits.Totals, w.visits.more()
 		w.now.Down = w.now.Down && !w.now.Lost
 		on(w.now)
 		w.now.Events = nil
@@ -202,6 +220,7 @@ func (w *Watcher) applyLists() {
 		}
 	}
 	w.readCounters()
+	w.tellObserver()
 }
 
 // readCounters takes the counters of the rules that were read last.
@@ -246,10 +265,11 @@ func (w *Watcher) read(ctx context.Context) (events []Event) {
 	native := w.now.Gate.Kind == gate.FromNFT
 	if native && !w.now.Lost {
 		if changed, found = w.listTable(ctx); found {
-			s.On, s.Guards = w.readElements(began, w.clock.Now()), w.readGuards()
+			s.On, s.Guards = w.newest(w.readElements(began, w.clock.Now())), w.readGuards()
 		}
 	} else {
 		s.On, found = w.readRecent(began)
+		s.On = w.newest(s.On)
 		s.Guards = w.readGuards()
 	}
 	switch busy := w.busy(); {

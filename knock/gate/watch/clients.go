@@ -1,0 +1,169 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/arrivals"
+	"rapport/knock/arrivals/listen"
+	"rapport/knock/gate"
+	"rapport/knock/solve"
+)
+
+// ErrOtherSecret says that a secret does not make the gate's ports.
+var ErrOtherSecret = errors.New("no hour, range or variant of this secret makes the gate's ports: give the server's secret")
+
+const (
+	// maxTold bounds the clients that one reading tells, maxKept those that a snapshot
+	// holds.
+	maxTold = 100
+	maxKept = 200
+	// unlistedInterval is how often it is told what could not be listed.
+	unlistedInterval = 5 * time.Second
+	// listenLag is how long a packet may be on its way to the watch.
+	listenLag = 200 * time.Millisecond
+)
+
+// observer follows the clients whose SYNs reach this machine.
+type observer struct {
+	listener *listen.Listener
+	guard    int
+	strict   bool
+	clients  []arrivals.Client // the newest last
+	lost     uint64            // packets, when that was last told
+
+	mu      sync.Mutex
+	tracker *arrivals.Tracker
+	rng     knock.Range
+}
+
+// Observe makes the watch see the SYNs themselves too, and tell what each client's
+// knocks were made with; mine is the range to begin with. It fails with ErrOtherSecret,
+// or where packets cannot be listened to: the watch works without it.
+func (w *Watcher) Observe(ctx context.Context, secret knock.Secret, mine knock.Range) error {
+	var sequences [][knock.Knocks]uint16
+	for _, g := range w.known.found.Gates {
+		sequences = append(sequences, g.Sequences()...)
+	}
+	q := solve.Query{Secret: secret, Range: mine, Hour: knock.HourOf(w.clock.Now()), Past: solve.DefaultHours, Future: solve.DefaultHours}
+	_, s, err := solve.Any(ctx, q, sequences)
+	switch {
+	case err != nil:
+		return err
+	case len(s.Candidates) == 0:
+		return ErrOtherSecret
+	}
+	o := &observer{rng: s.Candidates[0].Range}
+	if found, _, err := gate.ReadLocal(ctx); err == nil && len(found.Gates) > 0 {
+		o.guard, o.strict = found.Gates[0].SweepGuard, found.Gates[0].Strict
+	}
+	aq := arrivals.Query{Secret: secret, Range: o.rng, Reach: arrivals.DefaultReach}
+	first, last := aq.Span()
+	if o.listener, err = listen.Open(listen.Ports{First: first, Last: last, SSH: w.sshPort()}); err != nil {
+		return err
+	}
+	o.tracker = arrivals.NewTracker(aq, arrivals.Gate{})
+	w.observer = o
+	w.tellObserver()
+	return nil
+}
+
+// sshPort is the port of the accept rule, or where that accepts all, the usual one.
+func (w *Watcher) sshPort() uint16 { return uint16(cmp.Or(w.now.Gate.SSHPort, knock.DefaultSSHPort)) }
+
+// tellObserver tells the observer what the gate accepts now.
+func (w *Watcher) tellObserver() {
+	o := w.observer
+	if o == nil {
+		return
+	}
+	g := arrivals.Gate{Range: o.rng, SSHPort: w.sshPort(), SweepGuard: o.guard, Strict: o.strict, ReplayGuard: len(w.guards) > 0}
+	for _, one := range w.known.found.Gates {
+		for _, p := range one.Sequences() {
+			if !slices.Contains(g.Accepts, p) {
+				g.Accepts = append(g.Accepts, p)
+			}
+		}
+		g.Window = one.Window()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tracker.SetGate(g)
+}
+
+// follow takes packets until the returned function is called.
+func (o *observer) follow() (end func()) {
+	var running sync.WaitGroup
+	running.Go(func() {
+		o.listener.Follow(func(all []arrivals.Packet) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			for _, p := range all {
+				o.tracker.Add(p)
+			}
+		})
+	})
+	return func() {
+		_ = o.listener.Close()
+		running.Wait()
+	}
+}
+
+// observe returns the events of clients that are over, and updates the snapshot.
+func (w *Watcher) observe(now time.Time) (events []Event) {
+	o := w.observer
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	over := o.tracker.Expire(now.Add(-listenLag))
+	stats := o.tracker.Stats
+	stats.Codes = maps.Clone(stats.Codes)
+	o.mu.Unlock()
+	told := 0
+	// Clients come before strangers, whatever the crowd.
+	slices.SortStableFunc(over, func(a, b arrivals.Client) int { return b.Matched - a.Matched })
+	for _, c := range over {
+		if told++; told > maxTold {
+			w.unlisted.Clients++
+			continue
+		}
+		e := Event{Kind: ClientSeen, Time: c.Last, Age: max(0, now.Sub(c.Last)), Addr: c.Addr, Phase: c.Phase, Client: &c}
+		if c.Has(arrivals.Sweep) {
+			e.Kind = Sweep
+		}
+		events = append(events, e)
+		o.clients = append(o.clients, c)
+	}
+	o.clients = slices.Delete(o.clients, 0, max(0, len(o.clients)-maxKept))
+	lost := o.listener.Lost()
+	w.unlisted.Packets += lost - o.lost
+	o.lost = lost
+	w.now.Arrivals, w.now.LostPackets = &stats, lost
+	w.now.Clients = slices.Clone(o.clients)
+	slices.Reverse(w.now.Clients)
+	return events
+}
+
+// Unlisted counts what was seen and cannot be listed.
+type Unlisted struct {
+	Addresses int    `json:"addresses"` // on the gate's lists
+	Clients   int    `json:"clients"`
+	Packets   uint64 `json:"packets"` // that the kernel dropped before the watch saw them
+}
+
+// tellUnlisted returns the event that says what could not be listed lately.
+func (w *Watcher) tellUnlisted(now time.Time) []Event {
+	if w.unlisted == (Unlisted{}) || now.Before(w.unlistedDue) {
+		return nil
+	}
+	n := w.unlisted
+	w.unlisted, w.unlistedDue = Unlisted{}, now.Add(unlistedInterval)
+	return []Event{{Kind: NotListed, Time: now, Unlisted: &n}}
+}
