@@ -33,7 +33,7 @@ func newPcap(f *flags) *cobra.Command {
 		if tcpdump {
 			h, err := f.named(cmd, host)
 			if err == nil {
-				pcap.PrintTcpdump(cmd.OutOrStdout(), h.Lookup(), h.Target())
+				pcap.PrintTcpdump(cmd.OutOrStdout(), h.Lookup())
 			}
 			return err
 		}

@@ -40,6 +40,7 @@ type watched struct {
 		Windows  []float64 `json:"windows_s"`
 		Counted  bool      `json:"dropped_attempts_counted"`
 	}
+	Client *client
 }
 
 // watching is the built program on a server.
@@ -51,10 +52,11 @@ type watching struct {
 }
 
 // watchOn starts the program and waits until it watches.
-func watchOn(t *testing.T, s *knocktest.Server, rapport string) *watching {
+func watchOn(t *testing.T, s *knocktest.Server, rapport string, flags ...string) *watching {
 	t.Helper()
 	w := &watching{t: t, server: s, lines: make(chan watched, 1000)}
-	cmd := s.Command(t.Context(), rapport, "watch", "--json")
+	cmd := s.Command(t.Context(), rapport, append([]string{"watch", "--json"}, flags...)...)
+	cmd.Env = append(cmd.Env, "RAPPORT_SECRET="+s.Secret.Reveal())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -86,15 +86,15 @@ func (t *Tracker) remember(one trace) {
 // emit completes the pending clients that were quiet since before, and returns them.
 func (t *Tracker) emit(before time.Time) (all []Client) {
 	slices.SortStableFunc(t.pending, func(a, b *Client) int { return a.First.Compare(b.First) })
-	t.pending = slices.DeleteFunc(t.pending, func(c *Client) bool {
-		if !c.Last.Before(before) {
-			return false
+	due := func(c *Client) bool { return c.Last.Before(before) }
+	for _, c := range t.pending {
+		if due(c) {
+			t.connect(c)
+			t.count(c)
+			all = append(all, *c)
 		}
-		t.connect(c)
-		t.count(c)
-		all = append(all, *c)
-		return true
-	})
+	}
+	t.pending = slices.DeleteFunc(t.pending, due)
 	for addr, s := range t.sweepers {
 		if before.Sub(s.last) > time.Minute {
 			delete(t.sweepers, addr)

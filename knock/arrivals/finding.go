@@ -89,7 +89,11 @@ func (f Finding) Summary() string {
 	case Replayed:
 		return fmt.Sprintf("handshake complete, SSH silent; %s used this sequence before", addresses(f.Addrs))
 	case Unanswered:
-		return "handshake complete and in time, and SSH stayed silent"
+		s := "handshake complete and in time, and SSH stayed silent"
+		if len(f.Addrs) > 0 {
+			s += "; " + addresses(f.Addrs) + " used this sequence before, so perhaps a replay guard refuses it"
+		}
+		return s
 	}
 	return f.aboutSSH()
 }

@@ -95,10 +95,12 @@ func (t *Tracker) unanswered(c *Client, tries []Knock) {
 	case c.Has(KnocksSeized) || c.Has(KnocksRejected):
 	case t.gate.SweepGuard > 0 && t.wrongOf(c) > t.gate.SweepGuard:
 		c.add(Finding{Code: Ignored, Guard: t.gate.SweepGuard})
-	case t.gate.ReplayGuard && before.IsValid() && before != c.Addr:
+	case !before.IsValid() || before == c.Addr:
+		c.add(Finding{Code: Unanswered})
+	case t.gate.ReplayGuard:
 		c.add(Finding{Code: Replayed, Addrs: []netip.Addr{before}})
 	default:
-		c.add(Finding{Code: Unanswered})
+		c.add(Finding{Code: Unanswered, Addrs: []netip.Addr{before}})
 	}
 }
 
@@ -120,29 +122,65 @@ type trace struct {
 	sent  int      // different ports in all
 }
 
-// pairSSH looks for the source whose SYN to SSH belongs to the handshake of c: of its
-// network, or the only one of the other IP family.
+// pairSSH looks for the source whose SYN to SSH belongs to the handshake of c: one of
+// its network; or of the other IP family, the next one, unless it is closer to another handshake.
 func (t *Tracker) pairSSH(c *Client, open time.Time) bool {
-	end := open.Add(t.gate.Window)
-	var other []netip.Addr
+	if near := t.neighbour(c.Addr, open); near.IsValid() {
+		c.add(Finding{Code: AddressChanges, Addrs: []netip.Addr{near}})
+		return true
+	}
+	var other netip.Addr
+	next := t.quiet()
 	for _, o := range t.traces {
-		fits := slices.ContainsFunc(o.ssh, func(k Knock) bool {
-			return !k.at().Before(open) && (t.gate.Window == 0 || !k.at().After(end))
-		})
+		after := o.sshAfter(open)
 		switch {
-		case !fits || o.addr == c.Addr || o.sent > minMatched:
-		case SameNetwork(o.addr, c.Addr):
-			c.add(Finding{Code: AddressChanges, Addrs: []netip.Addr{o.addr}})
-			return true
-		case o.addr.Is4() != c.Addr.Is4() && !slices.Contains(other, o.addr):
-			other = append(other, o.addr)
+		case !t.inWindow(after) || o.sent > minMatched:
+		case o.addr.Is4() == c.Addr.Is4() || t.opensBetween(c, open, open.Add(after)):
+		case after < next:
+			other, next = o.addr, after
 		}
 	}
-	if len(other) != 1 {
+	if !other.IsValid() {
 		return false
 	}
-	c.add(Finding{Code: OtherFamily, Addrs: other})
+	c.add(Finding{Code: OtherFamily, Addrs: []netip.Addr{other}})
 	return true
+}
+
+// inWindow reports whether a connection came while SSH was open.
+func (t *Tracker) inWindow(after time.Duration) bool {
+	return after >= 0 && (t.gate.Window == 0 || after <= t.gate.Window)
+}
+
+// neighbour returns the source of the same network that tried SSH while it was open for
+// addr, without knocks of its own; the zero Addr for none.
+func (t *Tracker) neighbour(addr netip.Addr, open time.Time) netip.Addr {
+	for _, o := range t.traces {
+		if o.addr != addr && o.sent <= minMatched && SameNetwork(o.addr, addr) && t.inWindow(o.sshAfter(open)) {
+			return o.addr
+		}
+	}
+	return netip.Addr{}
+}
+
+// opensBetween reports whether the gate then opened to another client, whose SSH is
+// missing.
+func (t *Tracker) opensBetween(c *Client, from, to time.Time) bool {
+	return slices.ContainsFunc(t.pending, func(o *Client) bool {
+		at := o.entered[knock.Knocks-1]
+		return o.Addr != c.Addr && o.right && o.Phase == knock.Knocks && len(o.SSH) == 0 && at.After(from) && !at.After(to) && !t.neighbour(o.Addr, at).IsValid()
+	})
+}
+
+// sshAfter returns how long after an instant the source first tried SSH, negative for
+// never.
+func (o trace) sshAfter(open time.Time) time.Duration {
+	for _, k := range o.ssh {
+		if d := k.at().Sub(open); d >= 0 {
+			return d
+		}
+	}
+	return -1
 }
 
 // pairKnocks looks for sources of the same network that sent the knocks which c lacks.

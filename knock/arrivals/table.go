@@ -34,6 +34,7 @@ type Table struct {
 	posts []uint32 // entry*8 + place in the sequence
 
 	now [1][knock.Knocks]uint16 // of Hour and Range, with nothing changed
+	own [1024]uint64            // a bit for each port that an hour's unchanged sequence has
 
 	masks   []uint8  // of each entry: which of its places the ports of a query have
 	touched []uint32 // entries whose mask is not zero
@@ -87,6 +88,11 @@ func NewTable(q Query) *Table {
 					e.cost += costVariant
 				}
 				t.made = append(t.made, e)
+				if r == 0 && v == 0 {
+					for _, p := range ports {
+						t.own[p/64] |= 1 << (p % 64)
+					}
+				}
 			}
 		}
 	}
@@ -141,6 +147,10 @@ func (t *Table) index() {
 	}
 	t.masks = make([]uint8, len(t.made))
 }
+
+// isOwn reports whether a port is one of the gate's secret and range in some hour. The
+// sweep guard of rapport's scripts forgives these.
+func (t *Table) isOwn(p uint16) bool { return t.own[p/64]&(1<<(p%64)) != 0 }
 
 // Len returns how many candidates the table holds.
 func (t *Table) Len() int { return len(t.made) }

@@ -247,7 +247,7 @@ func (t *Tracker) record(s *source, p Packet) {
 	case ssh:
 	case t.expected(port):
 		s.right++
-	default:
+	case !t.tableAt(p.at()).isOwn(port):
 		s.wrong++
 	}
 	if s.ports == sweepPorts && s.seen == nil && t.bitmaps < maxBitmaps {

@@ -141,7 +141,7 @@ func TestMistakes(t *testing.T) {
 	for i := range 1000 {
 		s.syn(tell("198.51.100.16", "sweep"), uint16(10000+i), time.Duration(i)*2*time.Millisecond, arrivals.SYN)
 	}
-	for i := range 24 {
+	for i := range 40 {
 		s.syn(tell("198.51.100.17", "ignored"), uint16(10600+i), time.Duration(i)*gap, arrivals.SYN)
 	}
 	for i, p := range append(slices.Clone(five), 22) {

@@ -27,8 +27,6 @@ type Report struct {
 	Others  int          `json:"others"`
 	Notes   []string     `json:"notes"`
 	Elapsed knock.Millis `json:"elapsed_ms"` // left to the caller
-
-	target knock.Target
 }
 
 // CaptureReport describes a capture.
@@ -63,7 +61,7 @@ func (r Report) Wrong() string {
 // Analyze finds the handshakes in one capture, or in those of both sides. It fails only
 // when ctx ends.
 func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error) {
-	r := Report{Schema: 1, Clients: []arrivals.Client{}, Notes: []string{}, target: o.Target}
+	r := Report{Schema: 1, Clients: []arrivals.Client{}, Notes: []string{}}
 	client, server := sides(captures, o)
 	for _, c := range captures {
 		r.describe(c, either(c == client, Client, Server))
@@ -74,7 +72,7 @@ func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error
 		r.Notes = append(r.Notes, "no SYN is in both captures: they were made at different times or places, or nothing arrived")
 	}
 	q := arrivals.Query{Secret: o.Secret, Range: o.Range, Reach: arrivals.DefaultReach}
-	g := arrivals.Gate{Range: o.Range, SSHPort: o.Addr.Port(), Window: o.Window, SweepGuard: o.SweepGuard, Strict: o.Strict, ReplayGuard: true, AnyRange: true}
+	g := arrivals.Gate{Range: o.Range, SSHPort: o.Addr.Port(), Window: o.Window, SweepGuard: o.SweepGuard, Strict: o.Strict, AnyRange: true}
 	clients, stats, err := track(ctx, all, q, g)
 	if err != nil {
 		return r, err

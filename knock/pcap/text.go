@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"rapport/knock"
@@ -12,24 +11,23 @@ import (
 	"rapport/knock/phrase"
 )
 
-// Tcpdump returns the command that records, on one side, what [Analyze] needs: SYNs to
-// the range and the SSH port of a target, and their answers. The client's is narrowed to
-// the server, a name or an address, if it is not empty.
-func Tcpdump(side Side, server string, t knock.Target) string {
-	// tcp[13] reads the flags of IPv4 alone.
-	filter := fmt.Sprintf("(tcp portrange %d-%d or tcp port %d) and (tcp[13] & 6 != 0 or ip6[53] & 6 != 0) or icmp[0] = 3 or icmp6[0] = 1",
-		t.Range.Bottom(), t.Range.Top(), t.Addr.Port())
+// Tcpdump returns the command that records, on one side, what [Analyze] needs: SYNs and
+// the answers to them. A client with a wrong range or SSH port is to be seen too, so the
+// filter names no ports. The client's is narrowed to the server, a name or an address, if
+// it is not empty.
+func Tcpdump(side Side, server string) string {
+	// tcp[13] reads the flags of IPv4 alone; "and" and "or" bind alike. Errors come from routers on the way too.
+	filter := "tcp[13] & 6 != 0 or (ip6[6] = 6 and ip6[53] & 6 != 0)"
 	if side == Client && server != "" {
-		// Errors come from routers on the way too.
-		filter = strings.Replace(filter, "(", fmt.Sprintf("host %s and (", server), 1)
+		filter = fmt.Sprintf("host %s and (%s)", server, filter)
 	}
-	return fmt.Sprintf("tcpdump -i any -s 160 -U -w %s.pcap %s", side, phrase.ShellWord(filter))
+	return fmt.Sprintf("tcpdump -i any -s 160 -U -w %s.pcap '%s or icmp[0] = 3 or icmp6[0] = 1'", side, filter)
 }
 
 // PrintTcpdump prints the commands for both sides.
-func PrintTcpdump(w io.Writer, server string, t knock.Target) {
+func PrintTcpdump(w io.Writer, server string) {
 	fmt.Fprintf(w, "on the client:\n  %s\non the server:\n  %s\nknock, end both with Ctrl-C, then: rapport pcap client.pcap server.pcap %s\n",
-		Tcpdump(Client, server, t), Tcpdump(Server, server, t), cmp.Or(server, "HOST"))
+		Tcpdump(Client, server), Tcpdump(Server, server), cmp.Or(server, "HOST"))
 }
 
 // Masked returns the report without the ports of knocks.
@@ -62,7 +60,7 @@ func (r Report) Print(w io.Writer) {
 	}
 	if !r.Found() {
 		fmt.Fprint(w, "\nno handshake is in there. To record one,\n")
-		PrintTcpdump(w, "", r.target)
+		PrintTcpdump(w, "")
 	}
 }
 
