@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/hostlist"
 	"rapport/tui/knocking"
 	"rapport/tui/ui"
@@ -138,12 +139,12 @@ func TestFormSaysWhatIsMissing(t *testing.T) {
 
 func TestHostsScreen(t *testing.T) {
 	m, path := newList(t, threeHosts)
-	for i, r := range []hosts.Handshake{
+	for i, r := range []history.Handshake{
 		{At: noon.Add(-2 * time.Hour), Opened: true, Took: 17, State: knock.SSHOpen},
 		{At: noon.Add(-5 * time.Minute), State: knock.SSHFiltered},
 	} {
 		r.Host = m.hosts.Hosts()[i].Identity()
-		if err := hosts.SaveHandshake(m.Config.HistoryPath, r); err != nil {
+		if err := history.Save(m.Config.HistoryPath, r); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/clocks"
 	"rapport/tui/diagnose"
 	"rapport/tui/hostlist"
@@ -53,7 +54,7 @@ func (a *app) find(h hosts.Host, secret knock.Secret) *place {
 	s := &session.Session{Shared: a.Shared, Server: session.Server{Host: h, Target: h.Target()}}
 	s.Target.Secret = secret
 	if a.Config.HistoryPath != "" {
-		s.History = hosts.LoadHistory(a.Config.HistoryPath)[h.Identity()]
+		s.History = history.Load(a.Config.HistoryPath)[h.Identity()]
 	}
 	p := &place{
 		Session: s, knock: &knocking.Screen{Session: s}, sequences: &sequences.Screen{Session: s},

@@ -17,6 +17,7 @@ import (
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/ui"
 )
 
@@ -24,9 +25,9 @@ import (
 var sizes = []ui.Size{{Width: 40, Height: 8}, {Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}, {Width: 200, Height: 50}}
 
 // pastOf makes a history of n handshakes, of which every twelfth stayed shut.
-func pastOf(h hosts.Host, n int) (all []hosts.Handshake) {
+func pastOf(h hosts.Host, n int) (all []history.Handshake) {
 	for i := range n {
-		one := hosts.Handshake{Host: h.Identity(), At: noon.Add(-time.Duration(n-i) * 5 * time.Hour), Opened: i%12 != 7, Attempts: 1, State: knock.SSHOpen}
+		one := history.Handshake{Host: h.Identity(), At: noon.Add(-time.Duration(n-i) * 5 * time.Hour), Opened: i%12 != 7, Attempts: 1, State: knock.SSHOpen}
 		if one.Took = float64(13 + i*7%9); i%17 == 3 {
 			one.Took *= 3
 		}

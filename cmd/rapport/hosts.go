@@ -17,6 +17,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/strength"
 	"rapport/knock/phrase"
 )
 
@@ -265,7 +266,7 @@ func ownSecretFile(path string) (hosts.SecretRef, error) {
 // secret returns a new server's secret: generated, of the environment, or prompted for.
 func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.Secret, error) {
 	if e.generate {
-		return hosts.Generate(), nil
+		return strength.Generate(), nil
 	}
 	if f.environment != "" {
 		return f.sources().ParseEnvironment()
@@ -277,7 +278,7 @@ func (e *entryFlags) secret(ctx context.Context, f *flags, h hosts.Host) (knock.
 	case err != nil:
 		return knock.Secret{}, errors.New("no secret: give --generate, --secret-file PATH, set RAPPORT_SECRET, or run the command on a terminal")
 	case text == "":
-		return hosts.Generate(), nil
+		return strength.Generate(), nil
 	}
 	return knock.ParseSecret(text)
 }
@@ -294,7 +295,7 @@ func reportStored(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 	default:
 		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path)
 	}
-	fmt.Fprintf(w, "rapport: it is %s\n", hosts.Estimate(secret, h.Range).Summary())
+	fmt.Fprintf(w, "rapport: it is %s\n", strength.Estimate(secret, h.Range).Summary())
 }
 
 func newHostsEdit(f *flags) *cobra.Command {
@@ -309,7 +310,7 @@ func newHostsEdit(f *flags) *cobra.Command {
 		}
 		var secret knock.Secret
 		if e.generate {
-			secret = hosts.Generate()
+			secret = strength.Generate()
 		}
 		h, err := hosts.Edit(cmd.Context(), path, name, func(h hosts.Host) (hosts.Host, error) {
 			h, err := e.apply(cmd, f, h)

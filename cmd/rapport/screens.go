@@ -15,6 +15,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/demo"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/tui"
 )
@@ -28,7 +29,7 @@ func screens(cmd *cobra.Command, f *flags, args []string, signals chan<- os.Sign
 	if c.HostsPath, err = f.path(); err != nil {
 		return err
 	}
-	if c.HistoryPath, err = hosts.DefaultHistoryPath(); err != nil {
+	if c.HistoryPath, err = history.DefaultPath(); err != nil {
 		c.HistoryPath = "" // the handshakes are not stored
 	}
 	if file, err := f.load(); err == nil { // else the list, or the server, says why

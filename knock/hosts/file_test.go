@@ -16,6 +16,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/legacy"
+	"rapport/knock/hosts/strength"
 	"rapport/knock/knocktest"
 )
 
@@ -211,7 +212,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	h, _ := file.Host("a")
 	s := legacy.Script{Secret: knocktest.NewSecret(t, "f00b4r")}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{file, &file, h, &h, s, hosts.Estimate(s.Secret, h.Range)} {
+		for _, v := range []any{file, &file, h, &h, s, strength.Estimate(s.Secret, h.Range)} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "f00b4r") || strings.Contains(text, "663030623472") {
 				t.Errorf("%s shows the secret: %s", verb, text)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 )
 
 // shown fails if an error cannot be shown in one line.
@@ -38,7 +39,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		hosts.LoadHistory(path) // whatever it is, there is no harm in it
+		history.Load(path) // whatever it is, there is no harm in it
 		file, err := hosts.Load(path)
 		shown(t, err)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/strength"
 	"rapport/knock/knocktest"
 )
 
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 		fmt.Printf("read%d\n", n)
 	case "edit": // another one, which gives a host a secret file
 		path := os.Getenv("WRITER_PATH")
-		_, err := hosts.Edit(context.Background(), path, "a", func(h hosts.Host) (hosts.Host, error) { return h, nil }, hosts.Generate(), hosts.InFile)
+		_, err := hosts.Edit(context.Background(), path, "a", func(h hosts.Host) (hosts.Host, error) { return h, nil }, strength.Generate(), hosts.InFile)
 		if err != nil || os.Geteuid() != os.Getuid() {
 			fmt.Fprintln(os.Stderr, err, os.Geteuid())
 			os.Exit(1)

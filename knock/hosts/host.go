@@ -15,7 +15,7 @@
 //
 // A [SecretRef] says where a host's secret is. [Host.ReadSecret] fetches it, [Ask]
 // prompts for one, [SaveSecretFile] and [SaveKeyring] store one, and [ServeSecret]
-// passes one to child processes. [Generate] makes a new secret, and [Estimate] says
+// passes one to child processes. [strength.Generate] makes a new secret, and [strength.Estimate] says
 // how long one resists an eavesdropper.
 //
 // No error of this package, and no way of printing its values, shows a secret.
@@ -23,6 +23,7 @@ package hosts
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -243,4 +244,11 @@ func (c Change) describe() (words, flags []string) {
 		add("sweep guard ", "--sweep-guard=", strconv.Itoa(c.SweepGuard))
 	}
 	return words, flags
+}
+
+// Identity tells hosts apart in the history. The name alone would mix those of
+// different hosts files.
+func (h Host) Identity() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", strings.ToLower(h.Name), strings.ToLower(h.Lookup()), h.SSHPort))
+	return fmt.Sprintf("%x", sum[:8])
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rapport/diag/clock"
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -45,7 +45,7 @@ func (s *Screen) load() {
 	}
 	s.loaded = true
 	ms := func(f float64) time.Duration { return time.Duration(f * float64(time.Millisecond)) }
-	for _, o := range hosts.LoadOffsets(s.Config.HistoryPath)[s.Host.Identity()] {
+	for _, o := range history.LoadOffsets(s.Config.HistoryPath)[s.Host.Identity()] {
 		s.history = append(s.history, point{o.At, clock.Interval{Low: ms(o.Low), High: ms(o.High)}})
 	}
 	s.history = s.history[max(0, len(s.history)-mostKept):]
@@ -64,7 +64,7 @@ func (s *Screen) record(skew clock.Interval) {
 	}
 	s.stored = p
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	if err := hosts.SaveOffset(s.Config.HistoryPath, hosts.Offset{Host: s.Host.Identity(), At: p.at.UTC(), Low: ms(skew.Low), High: ms(skew.High)}); err != nil {
+	if err := history.SaveOffset(s.Config.HistoryPath, history.Offset{Host: s.Host.Identity(), At: p.at.UTC(), Low: ms(skew.Low), High: ms(skew.High)}); err != nil {
 		s.Note("%v", err)
 	}
 }

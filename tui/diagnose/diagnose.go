@@ -17,6 +17,7 @@ import (
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -178,11 +179,11 @@ func (s *Screen) ended(err error) {
 
 // record keeps the verdict for the Overview, of this run and later ones.
 func (s *Screen) record() {
-	s.Judged = hosts.Diagnosis{Host: s.Host.Identity(), At: s.Now.UTC().Round(0), Verdict: string(s.Report.Verdict.Code)}
+	s.Judged = history.Diagnosis{Host: s.Host.Identity(), At: s.Now.UTC().Round(0), Verdict: string(s.Report.Verdict.Code)}
 	if s.Config.HistoryPath == "" || s.Judged.Verdict == "" {
 		return
 	}
-	if err := hosts.SaveDiagnosis(s.Config.HistoryPath, s.Judged); err != nil {
+	if err := history.SaveDiagnosis(s.Config.HistoryPath, s.Judged); err != nil {
 		s.Note("%v", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/ui"
 )
 
@@ -46,7 +46,7 @@ func (s *Screen) dayBox(w, h int) []string {
 }
 
 // dayCell draws how the handshakes of the hour that begins at start ended.
-func (s *Screen) dayCell(past []hosts.Handshake, start time.Time, w int) string {
+func (s *Screen) dayCell(past []history.Handshake, start time.Time, w int) string {
 	th := s.Theme
 	opened, shut := 0, 0
 	for _, one := range past {

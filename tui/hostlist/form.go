@@ -11,6 +11,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/legacy"
+	"rapport/knock/hosts/strength"
 	"rapport/tui/ui"
 )
 
@@ -105,7 +106,7 @@ func (f *form) strength() string {
 	if err != nil {
 		r = knock.DefaultRange
 	}
-	return hosts.Estimate(secret, r).Summary()
+	return strength.Estimate(secret, r).Summary()
 }
 
 // keys are the form's keys; all others are text.
@@ -128,7 +129,7 @@ func (f *form) keys(save, demo func() tea.Cmd, back ui.Key) ui.Keys {
 		down.SetKeys("down")
 	}
 	generate := ui.NewKey("ctrl+g", "make a secret", "", do(ui.Act(func() {
-		f.inputs[fieldSecret].SetValue(hosts.Generate().Reveal())
+		f.inputs[fieldSecret].SetValue(strength.Generate().Reveal())
 	})))
 	turn := func(by int) func() tea.Cmd {
 		return do(ui.Act(func() { f.choices[f.focus] = (f.choices[f.focus] + by + len(choices)) % len(choices) }))

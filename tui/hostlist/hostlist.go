@@ -14,6 +14,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/tui/session"
@@ -53,8 +54,8 @@ type Server interface {
 	State() (words string, tone session.Tone)  // empty: nothing happened yet
 	Left() (left time.Duration, share float64) // of the window
 	Hours() [3]string                          // the last, this and the next, with their ports
-	Past() []hosts.Handshake                   // with it, the oldest first
-	Judged() hosts.Diagnosis                   // the last one of this run, or none
+	Past() []history.Handshake                 // with it, the oldest first
+	Judged() history.Diagnosis                 // the last one of this run, or none
 	// Progress is that of the handshake or the probe under way: the knocks sent of five,
 	// and the share of the attempts.
 	Progress() (sent int, share float64, under bool)
@@ -81,14 +82,14 @@ type Screen struct {
 	At       func(name string) Server              // an opened server, or nil
 	step     step
 	order    order
-	all      []hosts.Host                 // of the hosts file
-	readings int                          // of it
-	past     map[string][]hosts.Handshake // by name
-	verdicts map[string]hosts.Diagnosis   // by name, the last ones of earlier runs
-	listed   listed                       // what shown returned last
-	marked   map[string]bool              // by name
-	queue    []hosts.Host                 // whose secrets are to be read next
-	then     then                         // what follows for them
+	all      []hosts.Host                   // of the hosts file
+	readings int                            // of it
+	past     map[string][]history.Handshake // by name
+	verdicts map[string]history.Diagnosis   // by name, the last ones of earlier runs
+	listed   listed                         // what shown returned last
+	marked   map[string]bool                // by name
+	queue    []hosts.Host                   // whose secrets are to be read next
+	then     then                           // what follows for them
 	filter   string
 	cursor   int
 	broken   string // why the hosts file cannot be read
@@ -282,12 +283,12 @@ func (s *Screen) Reload() {
 	}
 	s.all = file.Hosts()
 	s.readings++
-	s.past = map[string][]hosts.Handshake{}
+	s.past = map[string][]history.Handshake{}
 	if s.Config.HistoryPath == "" {
 		return
 	}
-	past, verdicts := hosts.LoadHistory(s.Config.HistoryPath), hosts.LoadDiagnoses(s.Config.HistoryPath)
-	s.verdicts = map[string]hosts.Diagnosis{}
+	past, verdicts := history.Load(s.Config.HistoryPath), history.LoadDiagnoses(s.Config.HistoryPath)
+	s.verdicts = map[string]history.Diagnosis{}
 	for _, h := range s.all {
 		s.past[h.Name] = past[h.Identity()]
 		if all := verdicts[h.Identity()]; len(all) > 0 {

@@ -11,6 +11,7 @@ import (
 	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/knock/phrase"
 	"rapport/tui/activity"
 	"rapport/tui/session"
@@ -64,7 +65,7 @@ func (s *Screen) lastAt(h hosts.Host) int64 {
 }
 
 // history returns the handshakes with a server, those of this run too.
-func (s *Screen) history(h hosts.Host) []hosts.Handshake {
+func (s *Screen) history(h hosts.Host) []history.Handshake {
 	if server := s.At(h.Name); server != nil {
 		return server.Past()
 	}
@@ -189,7 +190,7 @@ func (s *Screen) detail(w, h int) []string {
 		p.Add("")
 	}
 	add := func(what, text string) { p.Add("  " + th.Quiet.Render(ui.Fit(what, 9)) + text) }
-	record := hosts.Summarize(s.history(host))
+	record := history.Summarize(s.history(host))
 	if record.Handshakes > 0 {
 		add("opened", fmt.Sprintf("%d of %d, %.0f %%", record.Opened, record.Handshakes, 100*record.Share()))
 	}

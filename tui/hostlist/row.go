@@ -9,6 +9,7 @@ import (
 	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -87,7 +88,7 @@ func cell(text string, w int) string { return ui.Fit(ui.Truncate(text, w-1), w) 
 func where(h hosts.Host) string { return net.JoinHostPort(h.Lookup(), strconv.Itoa(h.SSHPort)) }
 
 // verdictOf is the last verdict on a server: of this run, or of an earlier one.
-func (s *Screen) verdictOf(h hosts.Host) hosts.Diagnosis {
+func (s *Screen) verdictOf(h hosts.Host) history.Diagnosis {
 	if server := s.At(h.Name); server != nil && server.Judged().Verdict != "" {
 		return server.Judged()
 	}
@@ -138,12 +139,12 @@ func (s *Screen) spark(h hosts.Host, n int) string {
 		}
 		values = append(values, v)
 	}
-	median := float64(hosts.Summarize(last).Median) / float64(time.Millisecond)
+	median := float64(history.Summarize(last).Median) / float64(time.Millisecond)
 	return s.Theme.Faint.Render(strings.Repeat(s.Theme.Wait, n-len(last))) + s.Theme.Spark(values, median, 1)[0]
 }
 
 func (s *Screen) took(h hosts.Host) string {
-	if r := hosts.Summarize(s.history(h)); r.Opened > 0 {
+	if r := history.Summarize(s.history(h)); r.Opened > 0 {
 		return ui.Duration(r.Median)
 	}
 	return s.Theme.Faint.Render("-")

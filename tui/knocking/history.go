@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -17,7 +17,7 @@ func (s *Screen) historyBox(w, h int) []string {
 		p.Add("", " "+th.Quiet.Render("no handshake yet: each one adds a bar and a mark here"))
 		return th.Box(w, h, p)
 	}
-	record := hosts.Summarize(s.History)
+	record := history.Summarize(s.History)
 	last := s.History[max(0, len(s.History)-(w-24)):]
 	var values []float64
 	marks, shut := "", ""

@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/strength"
 	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -59,7 +60,7 @@ func (s *Screen) secretWords() string {
 	if where == "" {
 		where = "typed"
 	}
-	return where + ", " + hosts.Estimate(s.Target.Secret, s.Target.Range).Summary()
+	return where + ", " + strength.Estimate(s.Target.Secret, s.Target.Range).Summary()
 }
 
 const (

@@ -7,7 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/session"
 )
 
@@ -60,10 +60,10 @@ func (s *Screen) Hours() (out [3]string) {
 }
 
 // Past are the handshakes with the server, the oldest first.
-func (s *Screen) Past() []hosts.Handshake { return s.History }
+func (s *Screen) Past() []history.Handshake { return s.History }
 
 // Judged is the last diagnosis of this run.
-func (s *Screen) Judged() hosts.Diagnosis { return s.Session.Judged }
+func (s *Screen) Judged() history.Diagnosis { return s.Session.Judged }
 
 // Progress is that of the handshake or the probe under way: the knocks of the newest
 // attempt that were sent, and how many attempts are over, of all.

@@ -26,6 +26,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/hosts/history"
 	"rapport/tui/ui"
 )
 
@@ -133,8 +134,8 @@ type Server struct {
 	Target  knock.Target // its address is not valid until the name is resolved
 	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
 	Offset  int          // of the chosen hour from this one
-	History []hosts.Handshake
-	Judged  hosts.Diagnosis // the last diagnosis of this run; zero: none
+	History []history.Handshake
+	Judged  history.Diagnosis // the last diagnosis of this run; zero: none
 }
 
 // Tone is what a line of the log tells.
@@ -182,14 +183,14 @@ func (s *Session) OwnLog(n int) (own []Entry) {
 // Record adds a handshake to the history of the server; the zero Report is one that could
 // not be made.
 func (s *Session) Record(r knock.Report) error {
-	h := hosts.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
+	h := history.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
 	if r.Opened {
 		h.Took = float64(max(r.SSH.Read, r.SSH.Connect)) / float64(time.Millisecond)
 	}
 	if s.History = append(s.History, h); s.Config.HistoryPath == "" {
 		return nil
 	}
-	return hosts.SaveHandshake(s.Config.HistoryPath, h)
+	return history.Save(s.Config.HistoryPath, h)
 }
 
 // Zone is where the user's own time is.

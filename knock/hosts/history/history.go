@@ -1,16 +1,17 @@
-package hosts
+// Package history keeps what happened to a server: handshakes, how far its clock was off,
+// and verdicts, in files of one JSON object a line in the user's state folder. They hold
+// no port of a sequence, no secret, and no text that came from outside.
+package history
 
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -21,7 +22,7 @@ import (
 // Handshake is how one handshake ended, as the history has it: no port of a sequence,
 // no secret, and no text that came from outside.
 type Handshake struct {
-	Host     string         `json:"host"` // its [Host.Identity]
+	Host     string         `json:"host"` // its [hosts.Host.Identity]
 	At       time.Time      `json:"at"`
 	Opened   bool           `json:"opened"`
 	Took     float64        `json:"took_ms,omitempty"` // until the banner, where SSH opened
@@ -35,15 +36,8 @@ const (
 	maxHistoryRead = 2 << 20
 )
 
-// Identity tells hosts apart in the history. The name alone would mix those of
-// different hosts files.
-func (h Host) Identity() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", strings.ToLower(h.Name), strings.ToLower(h.Lookup()), h.SSHPort))
-	return fmt.Sprintf("%x", sum[:8])
-}
-
-// DefaultHistoryPath returns the path of the history in the user's state folder.
-func DefaultHistoryPath() (string, error) {
+// DefaultPath returns the path of the history in the user's state folder.
+func DefaultPath() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) {
 		home, err := os.UserHomeDir()
@@ -62,15 +56,15 @@ func DefaultHistoryPath() (string, error) {
 	return filepath.Join(dir, "rapport", "history.jsonl"), nil
 }
 
-// LoadHistory reads the handshakes by the identity of their hosts, the oldest first.
+// Load reads the handshakes by the identity of their hosts, the oldest first.
 // Lines that are no handshake are left out; a missing file has none.
-func LoadHistory(path string) map[string][]Handshake {
+func Load(path string) map[string][]Handshake {
 	return loadLines(path, func(h Handshake) string { return h.Host })
 }
 
-// SaveHandshake appends a handshake to the history at path, and drops the oldest lines
+// Save appends a handshake to the history at path, and drops the oldest lines
 // beyond the bound.
-func SaveHandshake(path string, h Handshake) error {
+func Save(path string, h Handshake) error {
 	if err := saveLine(path, h, maxHistory); err != nil {
 		return fmt.Errorf("cannot store the handshake in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}

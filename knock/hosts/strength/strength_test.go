@@ -1,4 +1,4 @@
-package hosts_test
+package strength_test
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"rapport/knock"
-	"rapport/knock/hosts"
+	"rapport/knock/hosts/strength"
 	"rapport/knock/knocktest"
 )
 
@@ -22,7 +22,7 @@ func TestEstimate(t *testing.T) {
 		{strings.Repeat("a", 500), "weak: one captured handshake gives this secret away in less than a second"},
 		{"k3v9x2mqwz7tphr4nbd8yfgsca", "strong: guessing this secret from a captured handshake takes longer than a century"},
 	} {
-		s := hosts.Estimate(knocktest.NewSecret(t, tt.text), knock.DefaultRange)
+		s := strength.Estimate(knocktest.NewSecret(t, tt.text), knock.DefaultRange)
 		if !strings.HasPrefix(s.Summary(), tt.summary) || s.Weak != strings.HasPrefix(tt.summary, "weak") {
 			t.Errorf("%s: %s (%+v)", tt.text, s.Summary(), s)
 		}
@@ -30,7 +30,7 @@ func TestEstimate(t *testing.T) {
 			t.Errorf("%v bits are seen of a handshake in 1000 ports", s.Seen)
 		}
 	}
-	if s := hosts.Estimate(knock.Secret{}, knock.Range{}); !s.Weak || s.Bits != 0 || s.Seen != 0 {
+	if s := strength.Estimate(knock.Secret{}, knock.Range{}); !s.Weak || s.Bits != 0 || s.Seen != 0 {
 		t.Errorf("no secret: %+v", s)
 	}
 }
@@ -39,7 +39,7 @@ func TestGenerate(t *testing.T) {
 	seen := map[knock.Secret]bool{}
 	letters := map[rune]bool{}
 	for range 1000 {
-		s := hosts.Generate()
+		s := strength.Generate()
 		if seen[s] || len(s.Reveal()) != 26 {
 			t.Fatalf("%d characters, or twice the same", len(s.Reveal()))
 		}
@@ -55,7 +55,7 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("only %d characters are used", len(letters))
 	}
 	for range 20 {
-		if s := hosts.Estimate(hosts.Generate(), knock.DefaultRange); s.Weak {
+		if s := strength.Estimate(strength.Generate(), knock.DefaultRange); s.Weak {
 			t.Errorf("a generated secret is called weak: %+v", s)
 		}
 	}

@@ -1,4 +1,4 @@
-package hosts
+package history
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 
 // Offset is how far a server's clock was from this machine's.
 type Offset struct {
-	Host string    `json:"host"`   // its [Host.Identity]
+	Host string    `json:"host"`   // its [hosts.Host.Identity]
 	At   time.Time `json:"at"`     // by this machine's clock
 	Low  float64   `json:"low_ms"` // the least and the most that the sources allow
 	High float64   `json:"high_ms"`
@@ -18,7 +18,7 @@ type Offset struct {
 
 // Diagnosis is how a diagnosis of a server ended.
 type Diagnosis struct {
-	Host    string    `json:"host"` // its [Host.Identity]
+	Host    string    `json:"host"` // its [hosts.Host.Identity]
 	At      time.Time `json:"at"`
 	Verdict string    `json:"verdict"` // its code
 }

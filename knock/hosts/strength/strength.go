@@ -1,4 +1,6 @@
-package hosts
+// Package strength estimates how long a secret resists somebody who has captured a
+// handshake, and makes secrets that resist for longer than a century.
+package strength
 
 import (
 	"crypto/rand"
