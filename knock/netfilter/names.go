@@ -39,7 +39,7 @@ var services = map[string]int{"ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23
 
 // valueNames are the names of the values of a subject that has few.
 var valueNames = map[machine.Subject]map[string]int{
-	machine.Family:        {"ipv4": machine.FamilyV4, "ipv6": machine.FamilyV6},
+	machine.Family:        {"ipv4": machine.FamilyV4, "ipv6": machine.FamilyV6, "2": machine.FamilyV4, "10": machine.FamilyV6}, // nft -nn prints numbers
 	machine.LinkProtocol:  {"ip": machine.LinkIPv4, "ip6": machine.LinkIPv6, "arp": 0x0806, "vlan": 0x8100},
 	machine.ConnDirection: {"original": 0, "reply": 1},
 	machine.ReverseRoute:  {"missing": 0, "exists": 1},

@@ -255,7 +255,7 @@ func (r Rules) nftChains() []string {
 	if r.SweepGuard == 0 {
 		return []string{"knocking", "shut", "syn"}
 	}
-	return []string{"count", "knocking", "shut", "syn", "wrong"}
+	return []string{"count", "knocking", "shut", "syn", "wrong_4", "wrong_6"}
 }
 
 // unseen returns the invisible characters, which a secret may not contain, as

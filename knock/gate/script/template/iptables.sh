@@ -10,7 +10,7 @@
 #   echo options xt_recent ip_list_tot={{.ListTotal}} >/etc/modprobe.d/xt_recent.conf
 
 # The names of our chains.
-ours=' portknock_input portknock_ssh portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_own1 portknock_own2 portknock_own3 portknock_own4 portknock_wrong portknock_count portknock_ban portknock_forward portknock_dnat '
+ours=' portknock_input portknock_ssh portknocking portknock_into_phase1 portknock_into_phase2 portknock_into_phase3 portknock_into_phase4 portknock_into_phase5 portknock_accept portknock_watched portknock_limit portknock_own portknock_count portknock_ban portknock_strict portknock_forget portknock_forward portknock_dnat '
 
 families() {
     echo 4
@@ -54,13 +54,11 @@ listing() {
         }'
 }
 
-# knocking: the rules of the chain that changes with the hour.
-knocking() {
-{{- if .SweepGuard}}
-    echo "-A portknocking -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j RETURN"
-{{- end}}
+# knocks CHAIN PHASES: the rules for the knocks into these phases.
+knocks() {
     steps | while read -r n port h; do
-        rule="-A portknocking -p tcp --dport $port"
+        case $2 in *$n*) ;; *) continue ;; esac
+        rule="-A $1 -p tcp --dport $port"
         before="-m recent --name ${pk}_PHASE$((n - 1)) --rcheck --seconds $window"
         case $n in
         1) echo "$rule -m comment --comment \"hour $h\" -g portknock_into_phase1" ;;
@@ -78,65 +76,89 @@ knocking() {
         *) echo "$rule $before -g portknock_into_phase$n" ;;
         esac
     done
+}
+
+# knocking: the rules of the chains that change with the hour.
+knocking() {
 {{- if .SweepGuard}}
-    # A multiport match holds 15 ports; the port range before it is cheaper. Four
-    # chains share them, so that a packet meets few of these rules.
-    echo "$own" | awk -v bottom=$bottom -v top=$top '
-        { port[NR] = $1 }
+    for chain in watched own strict; do
+        echo ":portknock_$chain - [0:0]"
+    done
+    echo "-A portknocking -m recent --name ${pk}_WATCHED --mask $mask --rcheck --seconds $ban -g portknock_watched"
+    knocks portknocking 12
+    echo '-A portknocking -g portknock_limit'
+    echo "-A portknock_watched -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j RETURN"
+    knocks portknock_watched 12345
+    echo '-A portknock_watched -j portknock_limit'
+    echo "-A portknock_watched -m recent --name ${pk}_SPARED --remove -j RETURN"
+    echo '-A portknock_watched -g portknock_strict'
+    # A multiport match holds 15 ports; the port range before it is cheaper.
+    echo "$own" | awk '
+        { ports = ports "," $1; last = $1 }
+        NR % 15 == 1 { first = $1 }
+        NR % 15 == 0 { add() }
+        function add() {
+            if (ports) rules[++n] = " -p tcp --dport " first ":" last " -m multiport --dports " substr(ports, 2) " -j RETURN"
+            ports = ""
+        }
         END {
-            share = int((NR + 59) / 60)
-            for (n = 1; n <= 4; n++) {
-                print ":portknock_own" n " - [0:0]"
-                if (from < NR) {
-                    first = n == 1 ? bottom : port[from + 1]
-                    last = from + 15 * share < NR ? port[from + 15 * share + 1] - 1 : top
-                    print "-A portknocking -p tcp --dport " first ":" last " -g portknock_own" n
-                }
-                for (g = 1; g <= share && from < NR; g++) {
-                    line = ""
-                    for (i = 1; i <= 15 && from < NR; i++) line = line "," port[++from]
-                    ports = substr(line, 2)
-                    lo = ports; sub(/,.*/, "", lo)
-                    print "-A portknock_own" n " -p tcp --dport " lo ":" port[from] " -m multiport --dports " ports " -j RETURN"
-                }
-                print "-A portknock_own" n " -g portknock_wrong"
-            }
+            add()
+            for (i = 1; i <= n; i++) print "-A portknock_own" rules[i] "\n-A portknock_strict" rules[i]
         }'
+    echo '-A portknock_own -g portknock_count'
+    echo '-A portknock_strict -g portknock_forget'
+{{- else}}
+    knocks portknocking 12345
 {{- end}}
 }
 {{- if .SweepGuard}}
 
 # sweep_guard: the rules for a SYN to a wrong port of the range. They count by
-# source, for IPv6 by /64, in a table that 1000 wrong SYNs/s cannot fill. More than
-# that is a flood from many sources: then a wrong port ends the handshake at once,
-# which affects no client without wrong ports. The list of ignored addresses may
-# overflow: an address that is still over the limit returns to it.
+# source, for IPv6 by /64, in a table that 1000 SYNs/s cannot fill. More than that is
+# a flood from many sources: then a wrong port ends the handshake at once, which
+# affects no client without wrong ports.
+#
+# WATCHED holds who is in the phases 2 to 4 or ignored: the only ones who can get
+# into the phases 3 to 5, and who lose anything in a flood. A SYN of anybody else
+# asks no further list, which keeps floods cheap. SPARED holds one of these for the
+# rest of its packet, if that was counted. Lists may overflow: who is pushed out of
+# WATCHED starts the handshake again, and who is still over the limit is ignored again.
 sweep_guard() {
-    echo ':portknock_wrong - [0:0]'
-    echo ':portknock_count - [0:0]'
-    echo ':portknock_ban - [0:0]'
-    echo '-A portknock_wrong -m limit --limit 1000/second --limit-burst 5000 -g portknock_count'
-    echo "-A portknock_count -m hashlimit --hashlimit-above $sweep/minute --hashlimit-burst $sweep --hashlimit-mode srcip --hashlimit-srcmask $net --hashlimit-name ${pk}_WRONG --hashlimit-htable-max 131072 --hashlimit-htable-expire 60000 -j portknock_ban"
+    for chain in watched limit own count ban strict forget; do
+        echo ":portknock_$chain - [0:0]"
+    done
+    # WATCHED comes first: the kernel searches the lists in the order of their making.
+    echo "-A portknock_ban -m recent --name ${pk}_WATCHED --mask $mask --set"
     echo "-A portknock_ban -m recent --name ${pk}_IGNORED --mask $mask --set"
-    for n in 1 2 3 4 5; do
+    for n in 1 5; do
         echo "-A portknock_ban -m recent --name ${pk}_PHASE$n --remove"
     done
-    # An address that loses the middle phases cannot go on: three lookups suffice.
-    for n in 2 3 4; do
-        echo "-A portknock_wrong -m recent --name ${pk}_PHASE$n --remove"
+    echo '-A portknock_ban -g portknock_forget'
+    for n in 2 3 4; do # an address without these phases cannot go on
+        echo "-A portknock_forget -m recent --name ${pk}_PHASE$n --remove"
     done
+    echo '-A portknock_limit -m limit --limit 1000/second --limit-burst 5000 -g portknock_own'
+    echo '-A portknock_count -i lo -j RETURN'
+    echo "-A portknock_count -m hashlimit --hashlimit-above $sweep/minute --hashlimit-burst $sweep --hashlimit-mode srcip --hashlimit-srcmask $net --hashlimit-name ${pk}_WRONG --hashlimit-htable-max 131072 --hashlimit-htable-expire 60000 -j portknock_ban"
+    echo "-A portknock_count -m recent --name ${pk}_WATCHED --mask $mask --rcheck --seconds $ban -m recent --name ${pk}_SPARED --set"
 }
 {{- end}}
 
 # gate: everything else. A line with ":" creates a chain, or empties it.
 gate() {
     echo ':portknocking - [0:0]'
+{{- if .SweepGuard}}
+    sweep_guard
+{{- end}}
     for n in 1 2 3 4 5; do
         echo ":portknock_into_phase$n - [0:0]"
         if [ $n -gt 1 ]; then
             echo "-A portknock_into_phase$n -m recent --name ${pk}_PHASE$((n - 1)) --remove"
         fi
         echo "-A portknock_into_phase$n -m recent --name ${pk}_PHASE$n --set"
+{{- if .SweepGuard}}
+        case $n in [234]) echo "-A portknock_into_phase$n -m recent --name ${pk}_WATCHED --mask $mask --set" ;; esac
+{{- end}}
 {{- if .Log}}
         echo "-A portknock_into_phase$n -m limit --limit 10/min -j LOG --log-level notice --log-prefix \"INTO ${pk}_PHASE$n: \""
 {{- end}}
@@ -157,11 +179,11 @@ gate() {
     # tracked until now, packets of old sessions are NEW too.
     echo ':portknock_input - [0:0]'
     echo ':portknock_ssh - [0:0]'
-    echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
     # A SYN to the range meets no further rule here, which keeps a sweep cheap.
     to_knocking=-g
     if [ "$bottom" -le "$ssh" ] && [ "$ssh" -le "$top" ]; then to_knocking=-j; fi
-    echo "-A portknock_input ! -i lo -p tcp --syn --dport $bottom:$top $to_knocking portknocking"
+    echo "-A portknock_input -p tcp --syn --dport $bottom:$top $to_knocking portknocking"
+    echo "-A portknock_input -p tcp --dport $ssh -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
     echo "-A portknock_input ! -i lo -p tcp --syn --dport $ssh -j portknock_ssh"
 {{- if .SweepGuard}}
     echo "-A portknock_ssh -m recent --name ${pk}_IGNORED --mask $mask --rcheck --seconds $ban -j {{if .NoDrop}}RETURN{{else}}DROP{{end}}"
@@ -169,9 +191,6 @@ gate() {
     echo "-A portknock_ssh -m recent --name ${pk}_PHASE5 --rcheck --seconds $window -g portknock_accept"
 {{- if .Drop}}
     echo '-A portknock_ssh -j DROP'
-{{- end}}
-{{- if .SweepGuard}}
-    sweep_guard
 {{- end}}
 }
 {{- if .Forward}}
@@ -359,7 +378,7 @@ whole() {
     for family in $(families); do
         use "$family"
         want=$({ filter_rules && nat_rules; } | grep -c '^-[AI]')
-        have=$(echo "$listed" | awk '$2 == "rule" && $3 !~ /^portknock(ing|_own[1-4])$/ || $2 == "jump" { n++ } END { print n + 0 }')
+        have=$(echo "$listed" | awk '$2 == "rule" && $3 !~ /^portknock(ing|_watched|_own|_strict)$/ || $2 == "jump" { n++ } END { print n + 0 }')
         [ "$have" = "$want" ] || return 1
     done
 }
@@ -369,7 +388,7 @@ whole() {
 loaded_steps() {
     for family in $(families); do
         use "$family"
-        echo "$listed" | sed -n 's/^filter rule portknocking .*--dport \([0-9]*\) .*-g portknock_into_phase\([1-5]\)$/\2 \1/p'
+        echo "$listed" | sed -n 's/^filter rule portknock[a-z_]* .*--dport \([0-9]*\) .*-g portknock_into_phase\([1-5]\)$/\2 \1/p'
     done | sort -u
 }
 

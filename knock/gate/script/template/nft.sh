@@ -35,6 +35,7 @@ sets() {
         done
         echo "add set inet $table crowd_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 131072; }"
 {{- if .SweepGuard}}
+        echo "add set inet $table middle_$family { type $type; flags dynamic,timeout; timeout ${window}s; size 196608; }"
         echo "add set inet $table wrong_$family { type $type; flags dynamic,timeout; timeout 60s; size 131072; }"
         echo "add set inet $table ignored_$family { type $type; flags dynamic,timeout; timeout ${ban}s; size 65536; }"
 {{- end}}
@@ -48,7 +49,14 @@ sets() {
 knocking() {
 {{- if .SweepGuard}}
     echo "add element inet $table own { $own }"
-    echo "add rule inet $table knocking tcp dport != @own goto wrong"
+    for family in $families; do
+        use "$family"
+        echo "add rule inet $table knocking meta nfproto ipv$family tcp dport != @own goto wrong_$family"
+    done
+    for family in $families; do
+        use "$family"
+        echo "add rule inet $table knocking $ip saddr $net @ignored_$family return"
+    done
 {{- end}}
     for family in $families; do
         use "$family"
@@ -57,6 +65,12 @@ knocking() {
             addr="{ $ip saddr }"
             before="$ip saddr @phase$((n - 1))_$family"
             into="update @phase${n}_$family $addr"
+{{- if .SweepGuard}}
+            case $n in
+            [234]) into="update @middle_$family $addr $into" ;;
+            5) into="$into delete @middle_$family $addr" ;;
+            esac
+{{- end}}
             case $n in
             1)
                 echo "$rule $into return comment \"hour $h\""
@@ -114,25 +128,38 @@ gate() {
 add chain inet $table {{.}}
 {{- end}}
 add chain inet $table input { type filter hook input priority filter - 10; policy accept; }
-add rule inet $table input ct state established,related accept
-add rule inet $table input iifname "lo" accept
+END
+    # A SYN to the range meets no further rule here, which keeps a sweep cheap.
+    to_knocking={{if .Log}}jump{{else}}goto{{end}}
+    if [ "$bottom" -le "$ssh" ] && [ "$ssh" -le "$top" ]; then to_knocking=jump; fi
+    cat <<END
+add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn tcp dport $bottom-$top $to_knocking knocking
 add rule inet $table input tcp flags & (fin|syn|rst|ack) == syn goto syn
 END
+{{- if .Log}}
     echo "add rule inet $table syn tcp dport != $bottom-$top tcp dport != $ssh return"
+    for family in $families; do
+        use "$family"
+        for n in 1 2 3 4 5; do
+            echo "add rule inet $table syn $ip saddr @phase${n}_$family limit rate 10/minute log prefix \"IN PK_PHASE$n: \" level notice"
+        done
+    done
+{{- end}}
+    cat <<END
+add rule inet $table syn tcp dport != $ssh return
+add rule inet $table syn ct state established,related accept
+add rule inet $table syn iifname "lo" accept
+END
 {{- if .SweepGuard}}
     for family in $families; do
         use "$family"
         echo "add rule inet $table syn $ip saddr $net @ignored_$family goto shut"
     done
 {{- end}}
-    echo "add rule inet $table syn tcp dport $bottom-$top jump knocking"
     for family in $families; do
         use "$family"
         accept="add rule inet $table syn tcp dport $ssh $ip saddr @phase5_$family"
 {{- if .Log}}
-        for n in 1 2 3 4 5; do
-            echo "add rule inet $table syn $ip saddr @phase${n}_$family limit rate 10/minute log prefix \"IN PK_PHASE$n: \" level notice"
-        done
         echo "$accept limit rate 10/minute log prefix \"ACCEPTED AFTER PORTKNOCKING: \" level notice"
 {{- end}}
         echo "$accept update @opened_$family { $ip saddr }{{if .OneShot}} delete @phase5_$family { $ip saddr }{{end}}{{if .NoDrop}} meta mark set 0x4b4e4f43{{end}} accept"
@@ -161,20 +188,25 @@ END
 # sweep_guard: the rules for a SYN to a wrong port of the range. They count by
 # source, for IPv6 by /64, in sets that 1000 wrong SYNs/s cannot fill. More than
 # that is a flood from many sources: then a wrong port ends the handshake at once,
-# which affects no client without wrong ports.
+# which affects no client without wrong ports. The sets middle_ hold who is in the
+# phases 2 to 4, the only ones who lose anything in a flood, and have room for all of
+# these: a SYN of anybody else asks for no phase, which keeps floods cheap.
 sweep_guard() {
-    echo "add rule inet $table wrong limit rate 1000/second burst 5000 packets goto count"
     for family in $families; do
         use "$family"
         forget=''
-        for n in 2 3 4; do # without these an address cannot go on
-            forget="$forget delete @phase${n}_$family { $ip saddr }"
+        for set in phase2 phase3 phase4 middle; do # an address without these cannot go on
+            forget="$forget delete @${set}_$family { $ip saddr }"
         done
-        echo "add rule inet $table wrong meta nfproto ipv$family$forget"
-        for n in 1 5; do
-            forget="$forget delete @phase${n}_$family { $ip saddr }"
+        cat <<END
+add rule inet $table wrong_$family $ip saddr $net @ignored_$family return
+add rule inet $table wrong_$family limit rate 1000/second burst 5000 packets goto count
+add rule inet $table wrong_$family $ip saddr @middle_$family$forget
+END
+        for set in phase1 phase5; do
+            forget="$forget delete @${set}_$family { $ip saddr }"
         done
-        echo "add rule inet $table count meta nfproto ipv$family update @wrong_$family { $ip saddr $net limit rate over $sweep/minute burst $sweep packets } update @ignored_$family { $ip saddr $net }$forget"
+        echo "add rule inet $table count iifname != \"lo\" meta nfproto ipv$family update @wrong_$family { $ip saddr $net limit rate over $sweep/minute burst $sweep packets } update @ignored_$family { $ip saddr $net }$forget"
     done
 }
 {{- end}}
