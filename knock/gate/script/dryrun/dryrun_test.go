@@ -138,7 +138,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"SSH is not dropped", script.NFT, "counter drop", "counter accept", true, "at no-knock: SSH at port 22 opens without a knock: "},
 		{"IPv6 is left out", script.NFT, "families='4 6'", "families='4'", true, "1 of 2 families"},
 		{"the last knock counts alone", script.IPTables, `*) echo "$rule $before -g portknock_into_phase$n" ;;`, `*) echo "$rule -g portknock_into_phase$n" ;;`, true, "at reordered: knocks 1 and 2 exchanged open SSH too"},
-		{"wrong ports do not count", script.NFT, "!= @own goto wrong", "!= @own return", true, "at sweep: a sweep of 10000-10999 opens SSH"},
+		{"wrong ports do not count", script.NFT, "!= @own goto wrong_$family", "!= @own return", true, "at sweep: a sweep of 10000-10999 opens SSH"},
 		{"sessions end", script.NFT, "policy accept; }", "policy drop; }", true, ""},
 		{"the tool refuses a rule", script.IPTables, "-j DROP'", "-j drop'", false, "setup of the script does not run here: iptables-restore: no chain for the rule -j drop"},
 		{"a command is not known", script.NFT, "prepare() {", "prepare() {\n    curl -s example.org", false, "the script calls curl, which is not known here"},
