@@ -24,7 +24,7 @@ import (
 
 const (
 	maxPicture = 60_000  // bytes
-	maxTour    = 120_000 // bytes
+	maxTour    = 130_000 // bytes
 )
 
 // samePicture compares an SVG picture with its file; go test ./tui -update writes all.
