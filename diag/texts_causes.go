@@ -163,10 +163,10 @@ func alreadyOpenText(e *Evidence) Text {
 }
 
 func rateLimitedText(e *Evidence) Text {
-	gap := time.Duration(e.Slow.Attempts[0].Gap)
-	return Text{fmt.Sprintf("it opens only with gaps of %v between the knocks: something limits SYNs on the way or at the server", gap),
-		fmt.Sprintf("apply gap %v here", gap),
-		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %v opened it", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap)}}
+	gap := phrase.Pause(time.Duration(e.Slow.Attempts[0].Gap))
+	return Text{fmt.Sprintf("it opens only with gaps of %s between the knocks: something limits SYNs on the way or at the server", gap),
+		fmt.Sprintf("apply gap %s here", gap),
+		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %s opened it", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap)}}
 }
 
 // limitUnseenText says what was not tried slowly, where a limit may hide another fault.

@@ -93,7 +93,7 @@ func (e *Evidence) scanEvidence() (all []string) {
 // tried says which hours a scan went through.
 func (e *Evidence) tried() string {
 	if e.Scan.Few {
-		return fmt.Sprintf("; missing: with gaps of %v there was no time for further hours, ranges and secrets, rapport scan takes it", e.Scan.Gap)
+		return fmt.Sprintf("; missing: with gaps of %s there was no time for further hours, ranges and secrets, rapport scan takes it", phrase.Pause(e.Scan.Gap))
 	}
 	return fmt.Sprintf(", %d hours back and %d ahead", e.Past, e.Future)
 }

@@ -468,5 +468,5 @@ func TestRulesTellsWindow(t *testing.T) {
 	now := noon
 	m, _ := newRules(t, &now, "")
 	m = unfold(t, tell(m, paste(rulesOf(t, knock.HourOf(noon), knock.DefaultRange, "--seconds 5", "--seconds 15"))), enter)
-	shows(t, m, "differs: window is 15s there, 5s here")
+	shows(t, m, "differs: window is 15 s there, 5 s here")
 }

@@ -11,6 +11,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/fleet"
+	"rapport/knock/phrase"
 	"rapport/knock/report"
 )
 
@@ -70,7 +71,9 @@ func (o *knockOptions) run(cmd *cobra.Command, f *flags, name string) error {
 				report.Knock(w, r, t.Addr)
 			}
 		},
-		judge: func(r knock.Report) error { return unless(r.Opened, r.Summary()) },
+		judge: func(r knock.Report) error {
+			return unless(r.Opened, r.Summary()+"; find out why: rapport doctor "+phrase.ShellWord(name))
+		},
 	}.do(cmd, f, h, &t)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate/script"
+	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
 
@@ -81,9 +82,9 @@ func Inspect(ctx context.Context, f Findings, p solve.Query, k Facts) (Inspectio
 		if there := g.Window(); k.Window != 0 && there != k.Window && (there != 0 || f.Kind != FromScript) {
 			word := "endless"
 			if there != 0 {
-				word = there.String()
+				word = phrase.Pause(there)
 			}
-			i.Differs = append(i.Differs, fmt.Sprintf("window is %s there, %v here", word, k.Window))
+			i.Differs = append(i.Differs, fmt.Sprintf("window is %s there, %s here", word, phrase.Pause(k.Window)))
 		}
 	}
 	i.Problems = f.Problems(k)

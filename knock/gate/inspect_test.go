@@ -54,7 +54,7 @@ func TestInspect(t *testing.T) {
 		{"one of two accepted ports", twoPorts, query, 443, []string{}, true, false},
 		{"another secret", strings.NewReplacer("10247", "10248", "10363", "10364", "10938", "10939").Replace(save), query, 22, []string{}, false, true},
 		{"one port edited", strings.ReplaceAll(save, "10247", "10248"), query, 22, []string{"4 of 5 ports are those of hour 2026-11-22-08: the 1st differs (typed wrong, or the rule was edited)"}, false, false},
-		{"another window", strings.ReplaceAll(save, "--seconds 5", "--seconds 15"), query, 22, []string{"window is 15s there, 5s here"}, true, false},
+		{"another window", strings.ReplaceAll(save, "--seconds 5", "--seconds 15"), query, 22, []string{"window is 15 s there, 5 s here"}, true, false},
 		{"no secret", save, none, 22, []string{}, false, false},
 		{"no gate", rules(t, "nogate.save"), query, 22, []string{}, false, false},
 	} {

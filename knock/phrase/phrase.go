@@ -76,6 +76,17 @@ func Span(d time.Duration) string {
 	return strings.Join(parts, " ")
 }
 
+// Pause writes a time that was set: 1 ms, 2.5 s, 5 s, 1 min.
+func Pause(d time.Duration) string {
+	switch {
+	case d%time.Second == 0:
+		return Span(d)
+	case d < time.Second:
+		return fmt.Sprintf("%g ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}
+
 // Millis writes a measured duration in milliseconds: 13.2 ms.
 func Millis(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)

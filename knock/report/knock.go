@@ -23,19 +23,21 @@ func Progress(w io.Writer, attempts int) func(knock.Event) {
 	}
 }
 
-// Knock prints each knock and SSH's answer; a repeated silent attempt is one line.
+// Knock prints each knock and SSH's answer; a repeated attempt that is answered alike is
+// one line.
 func Knock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {
-		if i > 0 && a.Silent() {
-			fmt.Fprintf(w, "attempt %d, gap %v: %d knocks, all silent\n", i+1, time.Duration(a.Gap), len(a.Knocks))
+		gap := phrase.Pause(time.Duration(a.Gap))
+		if answer := alike(a); i > 0 && answer != "" {
+			fmt.Fprintf(w, "attempt %d, gap %s: %d knocks, all %s\n", i+1, gap, len(a.Knocks), answer)
 			continue
 		}
 		first := ""
 		if a.Resets > 0 {
 			first = fmt.Sprintf(", after %d SYNs to a wrong port", a.Resets)
 		}
-		fmt.Fprintf(w, "attempt %d, gap %v%s\n", i+1, time.Duration(a.Gap), first)
+		fmt.Fprintf(w, "attempt %d, gap %s%s\n", i+1, gap, first)
 		for _, k := range a.Knocks {
 			note := ""
 			if k.Hour != nil {
@@ -53,6 +55,16 @@ func Knock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	if r.SSH.State != knock.SSHUnknown {
 		fmt.Fprintf(w, "ssh: %s%s\n", r.SSH.State, Banner(r.SSH))
 	}
+}
+
+// alike returns the answer of all knocks of an attempt, or nothing if they differ.
+func alike(a knock.Attempt) knock.Answer {
+	for _, k := range a.Knocks {
+		if k.Answer != a.Knocks[0].Answer {
+			return ""
+		}
+	}
+	return a.Knocks[0].Answer
 }
 
 // Probe prints what a probe of SSH at addr saw.

@@ -74,7 +74,7 @@ func (g *ReportedGate) print(w io.Writer, name string) {
 		fmt.Fprintf(w, " to port %d", g.SSHPort)
 	}
 	if g.Window > 0 {
-		fmt.Fprintf(w, ", window %v", time.Duration(g.Window*float64(time.Second)))
+		fmt.Fprintf(w, ", window %s", phrase.Pause(time.Duration(g.Window*float64(time.Second))))
 	}
 	if g.Strict {
 		fmt.Fprint(w, ", strict")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Printed is a script of [Rules.Script], as it was read. The script computes the ports
@@ -28,8 +29,8 @@ func (p Printed) Dump() string {
 
 // Words returns one line that says what the script would load.
 func (p Printed) Words() string {
-	s := fmt.Sprintf("the script of rapport rules for %s: it would load range %v, window %v, ssh port %d, grace %v",
-		p.Format, p.Range, p.Window, p.SSHPort, p.Grace)
+	s := fmt.Sprintf("the script of rapport rules for %s: it would load range %v, window %s, ssh port %d, grace %s",
+		p.Format, p.Range, phrase.Pause(p.Window), p.SSHPort, phrase.Pause(p.Grace))
 	if p.ReplayGuard > 0 {
 		s += fmt.Sprintf(", replay guard %d", p.ReplayGuard)
 	}

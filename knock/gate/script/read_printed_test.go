@@ -48,7 +48,7 @@ func TestInspectThePrintedScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	i, err := gate.Inspect(context.Background(), readRules(t, text), p, gate.Facts{SSHPort: 22, Window: 5 * time.Second})
-	if want := []string{"top port is 10998 there, 10999 here", "ssh port is 2222 there, 22 here", "window is 9s there, 5s here"}; err != nil || !slices.Equal(i.Differs, want) {
+	if want := []string{"top port is 10998 there, 10999 here", "ssh port is 2222 there, 22 here", "window is 9 s there, 5 s here"}; err != nil || !slices.Equal(i.Differs, want) {
 		t.Errorf("differs %q, want %q, %v", i.Differs, want, err)
 	}
 }
