@@ -1,18 +1,15 @@
 package gate
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"rapport/knock"
-	"rapport/knock/gate/memory"
+	"rapport/knock/gate/refresh"
 	"rapport/knock/gate/stranger"
-	"rapport/knock/netfilter"
 	"rapport/knock/netfilter/machine"
 	"rapport/knock/solve"
 )
@@ -230,52 +227,25 @@ func (g *Gate) Hourly() bool {
 
 // Refreshed returns the gate as its rules would be with other ports, which the
 // refresh of an hour gives them, or, with keep, in addition to its own. ok is false
-// where they are computed, or stand elsewhere than in the rules, or where one occurs
-// twice.
-func (f Findings) Refreshed(g *Gate, ports []int, keep bool) (next *Gate, ok bool) {
+// where they are computed, or where one occurs twice.
+func (g *Gate) Refreshed(ports []int, keep bool) (next *Gate, ok bool) {
 	own := slices.Clone(g.Ports)
 	slices.Sort(own)
-	twice := len(slices.Compact(own)) < len(g.Ports)                   // a line does not say which phase it is
-	isJSON := g.native && bytes.Contains(f.text, []byte(`"nftables"`)) // without lines
-	if isJSON || len(ports) != len(g.knocks) || slices.Contains(g.Ports, 0) || twice {
+	twice := len(slices.Compact(own)) < len(g.Ports) // a rule does not say which phase it is of
+	if len(ports) != len(g.knocks) || slices.Contains(g.Ports, 0) || twice {
 		return nil, false
 	}
-	lines := netfilter.CleanLines(f.text)
-	remembers := memory.Chains(f.rules)
-	for r := range f.rules.Rules {
-		if named := r.Ports(); memory.Leads(r, remembers) && r.Line > 0 && r.Line <= len(lines) && len(named) > 0 && len(named) <= len(g.knocks) {
-			line := g.withPorts(lines[r.Line-1], ports)
-			if keep {
-				line += "\n" + lines[r.Line-1]
-			}
-			lines[r.Line-1] = line
-		}
+	others := map[uint64]uint64{}
+	for i, k := range g.knocks {
+		others[uint64(k.port)] = uint64(ports[i])
 	}
-	rules, err := netfilter.Parse([]byte(strings.Join(lines, "\n")))
-	if err != nil {
-		return nil, false
-	}
-	rules.Link()
-	o := *g
-	c := *g.client
-	c.rules, o.rules, o.client = rules, rules, &c
-	o.knocks = nil
+	o, c := *g, *g.client
+	c.rules = refresh.Rules(g.rules, others, keep)
+	o.rules, o.client, o.knocks = c.rules, &c, nil
 	for _, p := range ports {
 		o.knocks = append(o.knocks, knockAt{p, g.knocks[0].udp})
 	}
 	return &o, c.entry == nil
-}
-
-// withPorts returns a line with the ports of the gate replaced, each by the one of the
-// same phase.
-func (g *Gate) withPorts(line string, ports []int) string {
-	return regexp.MustCompile(`[0-9]+`).ReplaceAllStringFunc(line, func(number string) string {
-		i := slices.IndexFunc(g.knocks, func(k knockAt) bool { return portText(k.port) == number })
-		if i < 0 {
-			return number
-		}
-		return portText(ports[i])
-	})
 }
 
 // Rules returns the rules, nil for a script that computes them. local says that they

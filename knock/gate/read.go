@@ -161,7 +161,6 @@ type Findings struct {
 
 	local   bool // these are all rules of this machine
 	rules   *machine.Ruleset
-	text    []byte
 	flaws   []netfilter.Flaw
 	partly  bool     // the search for a gate was given up
 	other   noGate   // what stands there instead of a gate
@@ -215,7 +214,7 @@ func Find(text []byte) (Findings, error) {
 		}
 		return Findings{}, err
 	}
-	f := Findings{Kind: FromNFT, text: text, flaws: rules.Flaws}
+	f := Findings{Kind: FromNFT, flaws: rules.Flaws}
 	f.find(rules.Ruleset)
 	switch {
 	case rules.Script:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,6 +107,23 @@ func TestManyRules(t *testing.T) {
 	r := run(t, multiplied(14), "wrong")
 	if !strings.Contains(r.Unknown(), "as far as the search went") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// JSON is audited as the text of the same rules is.
+func TestJSONIsAuditedAsText(t *testing.T) {
+	var said []audit.Report
+	for _, name := range []string{"native.txt", "native.json"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "netfilter", "testdata", "dumps", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, string(text), "handshake", "hour-change", "refresh-missed")
+		r.Gate = nil
+		said = append(said, r)
+	}
+	if !reflect.DeepEqual(said[0], said[1]) || said[0].Checks[1].Status != audit.Warn {
+		t.Errorf("%+v", said)
 	}
 }
 

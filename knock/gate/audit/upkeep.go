@@ -14,7 +14,7 @@ func hourChange(s *stage) Check {
 	next, ok := s.otherSequence(1)
 	var refreshed *gate.Gate
 	if ok {
-		refreshed, ok = s.Findings.Refreshed(s.gate, next, false)
+		refreshed, ok = s.gate.Refreshed(next, false)
 	}
 	if ok {
 		p := s.play()
@@ -29,7 +29,7 @@ func hourChange(s *stage) Check {
 	send(p, s.owner, next)
 	cost := Cost{Packets: len(next), Chance: 1}
 	kept := machine.No
-	if both, ok := s.Findings.Refreshed(s.gate, next, true); ok && s.gate.Hourly() {
+	if both, ok := s.gate.Refreshed(next, true); ok && s.gate.Hourly() {
 		_, kept = s.across(both)
 	}
 	switch again := p.Opens(s.owner); {
@@ -44,13 +44,14 @@ func hourChange(s *stage) Check {
 		Fix: "let the refresh accept the last hour's sequence too for a minute, as rapport rules HOST --grace 60 does", Cost: cost}
 }
 
-// across plays the handshake with a refresh behind the third knock, and reports whether
+// across plays the handshake with a refresh in the middle, and reports whether
 // SSH is open then.
 func (s *stage) across(refreshed *gate.Gate) (*gate.Play, machine.Truth) {
 	p := s.play()
-	send(p, s.owner, s.knocks[:3])
+	half := (len(s.knocks) + 1) / 2
+	send(p, s.owner, s.knocks[:half])
 	p.Reload(refreshed)
-	send(p, s.owner, s.knocks[3:])
+	send(p, s.owner, s.knocks[half:])
 	return p, p.Opens(s.owner)
 }
 
