@@ -56,7 +56,7 @@ func (o *tracing) run(cmd *cobra.Command, args []string) error {
 	if err := render(cmd, o.json, t, func(w io.Writer, t trace.Trace) { t.Print(w, o.verbose) }); err != nil {
 		return err
 	}
-	return unless(t.Opened || len(o.packets) > 0, t.Conclusion())
+	return unless(t.Opened || len(o.packets) > 0, "the handshake is not seen to open SSH: look at the rules that decided")
 }
 
 // request returns what to play. Without a handshake to compute nobody is asked for a

@@ -139,14 +139,15 @@ func (p *Play) Met(port int) int {
 func (p *Play) Wait(d time.Duration) { p.m.Wait(d) }
 
 // Observe returns a server that shows the rules that packets meet, and leaves open what
-// is not modelled or not shown. g is its gate of the family, nil without one.
-func (f Findings) Observe(family knock.Family) (p *Play, g *Gate) {
+// is not modelled. member is whether a source is in a set that is not shown. g is the
+// gate of the family, nil without one.
+func (f Findings) Observe(family knock.Family, member machine.Truth) (p *Play, g *Gate) {
 	p = &Play{c: *newClient(f.rules, family), m: f.rules.NewMachine(), ctx: context.Background()}
 	if i := slices.IndexFunc(f.Gates, func(g Gate) bool { return g.Family == family }); i >= 0 {
 		g = &f.Gates[i]
 		p.gate, p.c = g, *g.player()
 	}
-	p.m.Entry, p.m.Tracing = p.c.entry, true
+	p.m.Entry, p.m.Tracing, p.m.Member = p.c.entry, true, member
 	return p, g
 }
 

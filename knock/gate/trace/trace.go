@@ -132,15 +132,30 @@ func (r Request) family(f gate.Findings) knock.Family {
 }
 
 // Run plays packets through the rules. Connections to SSH are made to their first data
-// packet.
+// packet. Whether a source is in a set that is not shown is left open, unless SSH opens
+// either way.
 func Run(f gate.Findings, r Request) (Trace, error) {
+	t, err := run(f, r, machine.Unknown)
+	if err != nil || t.Opens() != machine.Unknown {
+		return t, err
+	}
+	in, _ := run(f, r, machine.Yes)
+	out, err := run(f, r, machine.No)
+	if in.Opened && out.Opened {
+		return out, err
+	}
+	return t, err
+}
+
+// run is Run with a source that is in all sets which are not shown, or in none.
+func run(f gate.Findings, r Request, member machine.Truth) (Trace, error) {
 	t := Trace{Schema: 1, Packets: []Played{}, Unmodelled: []Unmodelled{}}
 	if rules, _ := f.Rules(); rules == nil {
 		return t, errors.New("this is the script of rapport rules, which computes its rules: give what iptables-save or nft list ruleset prints after its setup")
 	}
 	family := r.family(f)
 	x := tracer{t: &t}
-	x.p, x.g = f.Observe(family)
+	x.p, x.g = f.Observe(family, member)
 	if x.port = cmp.Or(r.SSHPort, knock.DefaultSSHPort); x.g != nil {
 		x.port = cmp.Or(r.SSHPort, x.g.SSHPort, x.port)
 	}

@@ -217,3 +217,17 @@ func TestTrace(t *testing.T) {
 		t.Error("no gate and no packets: no error")
 	}
 }
+
+// A client that a set lets in needs no knocks, and one that it does not has made them.
+func TestTraceOfASetThatIsNotShown(t *testing.T) {
+	const call = "-A INPUT -j portknocking\n"
+	for rule, want := range map[string]machine.Truth{
+		"-A INPUT -p tcp -m set --match-set allow src -j ACCEPT\n": machine.Yes,
+		"-A INPUT -p tcp -m set --match-set ban src -j DROP\n":     machine.Unknown,
+	} {
+		got, err := trace.Run(readRules(t, strings.Replace(rules(t, "article.save"), call, rule+call, 1)), handshakeOf(time.Millisecond))
+		if err != nil || got.Opens() != want {
+			t.Errorf("%s%v, %v", rule, got.Opens(), err)
+		}
+	}
+}
