@@ -19,6 +19,7 @@ func TestFlaws(t *testing.T) {
 		{"a whole dump", save + "-A INPUT -p tcp -m tcp --dport 65535 -m recent --rcheck --seconds 5 --hitcount 255 --name A -j ACCEPT\nCOMMIT\n", nil},
 		{"iptables-save without its end", save + "-A INPUT -j ACCEPT\n", []netfilter.Flaw{{netfilter.CutOff, 3, "the text ends inside table filter, before COMMIT"}}},
 		{"iptables -S has no end", "-P INPUT DROP\n-A INPUT -j ACCEPT\n", nil},
+		{"a byte order mark", "\uFEFF" + save + "-A INPUT -j ACCEPT\n", []netfilter.Flaw{{netfilter.CutOff, 3, "the text ends inside table filter, before COMMIT"}}},
 		{"nft", "table inet t {\n chain c {\n  tcp dport 22 accept\n }\n}\n", nil},
 		{"nft without its end", "table inet t {\n chain c {\n  tcp dport 22 accept\n", []netfilter.Flaw{{netfilter.CutOff, 3, "the text ends inside table inet t"}}},
 		{"a port of iptables", save + "-A INPUT -p tcp -m tcp --dport 70000 -j ACCEPT\nCOMMIT\n", []netfilter.Flaw{{netfilter.Impossible, 3, "port 70000 is not within 0-65535"}}},
@@ -101,5 +102,18 @@ func TestPlainVariables(t *testing.T) {
 	}
 	if len(ports) != 2 || !slices.Equal(ports[0], []int{22}) || len(ports[1]) != 1 || ports[1][0] >= 0 {
 		t.Errorf("%v", ports)
+	}
+}
+
+// What is not modelled is shown as it was written.
+func TestUnmodelledKeepsItsQuotes(t *testing.T) {
+	r, err := netfilter.Parse([]byte("table inet t {\n chain c {\n  meta hour \"00:00\" tcp dport 22 accept\n }\n}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rule := range r.Rules {
+		if got := rule.Unmodelled(); len(got) != 1 || got[0] != `meta hour "00:00"` {
+			t.Errorf("%q", got)
+		}
 	}
 }

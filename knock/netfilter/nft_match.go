@@ -66,7 +66,13 @@ func (r *nftRule) unmodelledSince(first int) {
 	if proto, ok := protoNames[r.w[first]]; ok {
 		r.add(&machine.Compare{Field: machine.Field{Subject: machine.Protocol}, In: []machine.Range{machine.One(machine.Number(proto))}})
 	}
-	r.unmodelled(strings.Join(r.w[first:r.i], " "))
+	text := ""
+	for _, w := range r.w[first:r.i] {
+		if text += " " + w; strings.HasPrefix(w, `"`) { // words come without their end
+			text += `"`
+		}
+	}
+	r.unmodelled(text[1:])
 }
 
 // related returns the values that have the relation to those of r.

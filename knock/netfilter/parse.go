@@ -30,9 +30,12 @@ var (
 	ErrLongRules = errors.New("rules of more than 4 MiB are not read")
 )
 
+// byteOrderMark is what editors of Windows put before a text.
+var byteOrderMark = []byte("\uFEFF")
+
 // CleanLines splits text into lines that are safe to print.
 func CleanLines(text []byte) (lines []string) {
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(string(bytes.TrimPrefix(text, byteOrderMark))) {
 		line = strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", " ")
 		lines = append(lines, knock.Clean(line, len(line)))
 	}
