@@ -169,9 +169,18 @@ func (r *nftRule) values() {
 	r.took("vmap", "map")
 	if r.took("{") {
 		r.braces()
-	} else {
-		r.skipToStatement()
+		return
 	}
+	for first := r.i; r.more() && (r.i == first || !r.begins()); r.i++ {
+	}
+}
+
+// begins reports whether the next word begins another condition, a statement or a
+// verdict.
+func (r *nftRule) begins() bool {
+	w := r.peek()
+	_, known := nftFields[strings.Join(r.w[r.i:min(r.i+2, len(r.w))], " ")]
+	return known || w == "meta" || strings.HasPrefix(w, "iif") || strings.HasPrefix(w, "oif") || slices.Contains(verdicts, w) || slices.Contains(statements, w)
 }
 
 // lookup adds the match of a set, or of a map of verdicts.
