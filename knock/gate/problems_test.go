@@ -65,6 +65,9 @@ func TestProblems(t *testing.T) {
 		{"none with rejects", edit(both, "-A portknock_accept -m limit", "-A INPUT -p tcp -j REJECT --reject-with tcp-reset\n-A portknock_accept -m limit"), usual, nil},
 		{"none with invalid dropped", edit(both, call, "-A INPUT -m conntrack --ctstate INVALID -j DROP\n"+call), usual, nil},
 
+		{"a rule that is not modelled drops some knocks", edit(both, call, "-A INPUT -p tcp -m statistic --mode nth --every 2 --packet 0 -m tcp --dport 10363 -j DROP\n"+call), usual, []string{"handshake-unknown"}},
+		{"nft, a rule that is not modelled drops some", edit(nft, "ct state new jump knocks", "meta length 1-59 drop\nct state new jump knocks"), usual, []string{"handshake-unknown"}},
+		{"none where one that is not modelled drops others", edit(nft, "ct state new jump knocks", "meta length 1-59 tcp dport 80 drop\nct state new jump knocks"), usual, nil},
 		{"a script that accepts SSH", edit(script, "iptables -A INPUT -j portknocking\n", "iptables -A INPUT -j portknocking\niptables -I INPUT -p tcp --dport 22 -j ACCEPT\n"), usual, []string{"ssh-accepted", "flush-refresh"}},
 		{"a script that no longer does", edit(script, "iptables -A INPUT -j portknocking\n", "iptables -A INPUT -j portknocking\niptables -I INPUT -p tcp --dport 22 -j ACCEPT\niptables -D INPUT 1\n"), usual, []string{"flush-refresh"}},
 		{"established not accepted", edit(both, established, ""), usual, []string{"no-established"}},

@@ -81,6 +81,11 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 		all = append(all, newProblem("ssh-unknown", SeverityWarning, fmt.Sprintf("whether port %d opens without a knock is not known: line %d, %s: %s", ssh, h.Rule.Line, h.Reason, h.Rule.Text),
 			"look at that rule: without it, or with it behind the gate's own rules, it does not matter"))
 	}
+	c.unsure = true
+	if open := c.connect(c.after(g.knocks), ssh); after.Opens() && arrived && !computed && open.opened() == machine.Unknown && g.WithoutGate() == "" {
+		all = append(all, Problem{"handshake-unknown", SeverityWarning, "whether the handshake opens SSH is not known: it depends on a rule that is not modelled, or not shown", "rapport audit and rapport trace --verbose name it: try the handshake from outside"})
+	}
+	c.unsure = false
 	return append(all, g.checkSession(c, after)...)
 }
 

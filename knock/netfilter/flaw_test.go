@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rapport/knock/netfilter"
+	"rapport/knock/netfilter/machine"
 )
 
 // What a text does not say is a flaw of its line; what it says is none.
@@ -105,15 +106,25 @@ func TestPlainVariables(t *testing.T) {
 	}
 }
 
-// What is not modelled is shown as it was written.
-func TestUnmodelledKeepsItsQuotes(t *testing.T) {
-	r, err := netfilter.Parse([]byte("table inet t {\n chain c {\n  meta hour \"00:00\" tcp dport 22 accept\n }\n}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for rule := range r.Rules {
-		if got := rule.Unmodelled(); len(got) != 1 || got[0] != `meta hour "00:00"` {
-			t.Errorf("%q", got)
+// What is not modelled is shown as it was written, and takes no other words with it.
+func TestUnmodelledWords(t *testing.T) {
+	for text, want := range map[string]string{
+		`meta hour "00:00" tcp dport 22 accept`:                     `meta hour "00:00"`,
+		`meta hour "00:00"-"03:00" tcp dport 22 accept`:             `meta hour "00:00" - "03:00"`,
+		`ct helper "ftp" iifname "v0" tcp dport 22 accept`:          `ct helper "ftp"`,
+		`tcp dport 22 limit name "some" accept`:                     `limit name some`,
+		`tcp dport 22 counter name "some" accept`:                   "",
+		`counter name "some" tcp dport 22 quota name "some" accept`: "quota",
+	} {
+		r, err := netfilter.Parse([]byte("table inet t {\n chain c {\n  " + text + "\n }\n}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Link()
+		for rule := range r.Rules {
+			if got := strings.Join(rule.Unmodelled(), ", "); got != want || !slices.Equal(rule.Ports(), []int{22}) || rule.Verdict != machine.Accept {
+				t.Errorf("%s: %q, ports %v, %v", text, got, rule.Ports(), rule.Verdict)
+			}
 		}
 	}
 }

@@ -43,6 +43,8 @@ func (r *nftRule) match() {
 	case r.took("map"):
 		r.values()
 		r.unmodelledSince(first)
+	case isInterface(fields[0].Subject) && len(fields) == 1:
+		r.iface(fields[0], r.list(), negate)
 	default:
 		var in []machine.Range
 		for _, v := range r.list() {
@@ -171,16 +173,14 @@ func (r *nftRule) values() {
 		r.braces()
 		return
 	}
-	for first := r.i; r.more() && (r.i == first || !r.begins()); r.i++ {
+	first := r.i
+	r.skipToStatement()
+	for i := first + 1; i < r.i; i++ { // the first word is a value
+		_, begins := nftFields[strings.Join(r.w[i:min(i+2, len(r.w))], " ")]
+		if begins || r.w[i] == "meta" || strings.HasPrefix(r.w[i], "iif") || strings.HasPrefix(r.w[i], "oif") {
+			r.i = i
+		}
 	}
-}
-
-// begins reports whether the next word begins another condition, a statement or a
-// verdict.
-func (r *nftRule) begins() bool {
-	w := r.peek()
-	_, known := nftFields[strings.Join(r.w[r.i:min(r.i+2, len(r.w))], " ")]
-	return known || w == "meta" || strings.HasPrefix(w, "iif") || strings.HasPrefix(w, "oif") || slices.Contains(verdicts, w) || slices.Contains(statements, w)
 }
 
 // lookup adds the match of a set, or of a map of verdicts.
@@ -195,17 +195,22 @@ func (r *nftRule) lookup(fields []machine.Field, negate, vmap bool) {
 	}
 	words := r.braces()
 	if !vmap && len(fields) == 1 && isInterface(fields[0].Subject) {
-		m := &machine.IfaceMatch{Out: fields[0].Subject == machine.OutInterface, Negate: negate}
-		for _, w := range words {
-			if w != "," && w != "\n" {
-				m.Names = append(m.Names, strings.TrimPrefix(w, `"`))
-			}
-		}
-		r.add(m)
+		r.iface(fields[0], words, negate)
 		return
 	}
 	l.Items, _ = readElements(fields, words)
 	r.add(l)
+}
+
+// iface adds the match of names of interfaces.
+func (r *nftRule) iface(f machine.Field, words []string, negate bool) {
+	m := &machine.IfaceMatch{Out: f.Subject == machine.OutInterface, Negate: negate}
+	for _, w := range words {
+		if w != "," && w != "\n" {
+			m.Names = append(m.Names, strings.TrimPrefix(w, `"`))
+		}
+	}
+	r.add(m)
 }
 
 func isInterface(s machine.Subject) bool {

@@ -80,6 +80,9 @@ func (r *nftRule) statement(word string) bool {
 		r.unmodelled("xt " + text)
 		r.i = min(len(r.w), r.i+2)
 	case "counter":
+		if r.took("name") {
+			r.next()
+		}
 		for r.peek() == "packets" || r.peek() == "bytes" {
 			if r.next() == "packets" {
 				r.rule.Count = parseCount(r.next())
@@ -90,7 +93,9 @@ func (r *nftRule) statement(word string) bool {
 	case "log", "comment", "flow", "dup", "fwd":
 		r.skipTo(verdicts...)
 	case "limit":
-		if rate, ok := r.rate(); ok {
+		if r.took("name") {
+			r.unmodelled("limit name " + strings.TrimPrefix(r.next(), `"`))
+		} else if rate, ok := r.rate(); ok {
 			r.add(&machine.Limit{Rate: rate})
 		} else {
 			r.unmodelled("the limit")

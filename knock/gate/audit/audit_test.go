@@ -127,6 +127,21 @@ func TestJSONIsAuditedAsText(t *testing.T) {
 	}
 }
 
+// A rule for some interfaces lets in who comes by them, also one that names one alone.
+func TestInterfacesThatNeedNoKnock(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "rules", "native.nft"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []string{`iifname "v0" tcp dport 22 accept`, `iifname "v*" tcp dport 22 accept`, `iifname { "v0", "v1" } tcp dport 22 accept`} {
+		const call = "ct state new jump knocks"
+		c := run(t, strings.Replace(string(text), call, rule+"\n"+call, 1), "no-knock").Checks[0]
+		if c.Status != audit.Warn || !strings.Contains(c.Summary, " by v") {
+			t.Errorf("%s: %+v", rule, c)
+		}
+	}
+}
+
 // In a small range few ports are wrong, and a guess has a chance all the same; ports
 // that are equal in a row are no fault of the rules.
 func TestSmallRanges(t *testing.T) {
