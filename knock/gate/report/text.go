@@ -16,7 +16,7 @@ import (
 func Wrong(i gate.Inspection) string {
 	words := append([]string{}, i.Differs...)
 	if i.OtherSecret() {
-		words = append(words, "no hour, range or secret variant makes these ports: it is another secret")
+		words = append(words, fmt.Sprintf("no hour from %d back to %d ahead, range or secret variant makes these ports: it is another secret, or rules of another time", i.Query.Past, i.Query.Future))
 	}
 	differs := len(words) > 0
 	for _, p := range i.Problems {
