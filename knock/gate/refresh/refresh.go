@@ -60,6 +60,9 @@ func copyOf(rule *machine.Rule, change func(machine.Part)) *machine.Rule {
 			n.Elem().Set(v.Elem())
 			p, _ = n.Interface().(machine.Part)
 		}
+		if l, ok := p.(*machine.Lookup); ok {
+			l.Items = slices.Clone(l.Items) // linking writes into them
+		}
 		if change != nil {
 			change(p)
 		}
