@@ -49,7 +49,7 @@ func TestInspectOnTheServer(t *testing.T) {
 	if code != exitShut {
 		t.Errorf("exit %d", code)
 	}
-	match(`(?m)^gate: iptables for IPv4 and IPv6 in chain portknocking, accept rule fixed to port 22, window 5s$`, out)
+	match(`(?m)^gate: iptables for IPv4 and IPv6 in chain portknocking, accept rule fixed to port 22, window 5 s$`, out)
 	match(fmt.Sprintf(`(?m)^made with: hour %v, range 10000-10999, the secret as given$`, s.Hour), out)
 	match(`^rapport: rules are from [34] hours ago\n$`, said) // the hour may turn meanwhile
 
@@ -102,7 +102,7 @@ func TestInspectOnTheServer(t *testing.T) {
 	if code != exitShut {
 		t.Errorf("exit %d", code)
 	}
-	match(`(?m)^gate: nft for IPv4 in chain in, accept rule fixed to port 22, window 5s$`, out)
+	match(`(?m)^gate: nft for IPv4 in chain in, accept rule fixed to port 22, window 5 s$`, out)
 	match(`(?m)^error v6-without-gate: `, out)
 	match(`IPv6 has no gate and accepts everybody at port 22`, said)
 }

@@ -16,7 +16,7 @@ func TestPrintNamesWhatIsKnown(t *testing.T) {
 		want string
 	}{
 		{report.ReportedGate{Kind: gate.FromNFT, Families: []knock.Family{knock.Family4, knock.Family6}, Chain: "in", Accept: gate.Fixed, SSHPort: 22, Window: 5, Ports: []uint16{1, 2, 3, 4, 5}},
-			"gate: nft for IPv4 and IPv6 in chain in, accept rule fixed to port 22, window 5s\nports: 1 2 3 4 5\n"},
+			"gate: nft for IPv4 and IPv6 in chain in, accept rule fixed to port 22, window 5 s\nports: 1 2 3 4 5\n"},
 		{report.ReportedGate{Kind: gate.FromNFT, Families: []knock.Family{knock.Family4}, Ports: []uint16{1, 0, 3, 4, 5}}, "gate: nft for IPv4\nports: 1 ? 3 4 5\n"},
 		{report.ReportedGate{Kind: gate.FromScript, Families: []knock.Family{knock.Family4}, Chain: "c", Ports: make([]uint16, 5)}, "gate: script for IPv4 in chain c\nports: computed by the script\n"},
 	} {
