@@ -83,7 +83,7 @@ func (g Gate) checkSSH(c *client, m *machine.Machine, arrived bool) (all []Probl
 	}
 	c.unsure = true
 	if open := c.connect(c.after(g.knocks), ssh); after.Opens() && arrived && !computed && open.opened() == machine.Unknown && g.WithoutGate() == "" {
-		all = append(all, Problem{"handshake-unknown", SeverityWarning, "whether the handshake opens SSH is not known: it depends on a rule that is not modelled, or not shown", "rapport audit and rapport trace --verbose name it: try the handshake from outside"})
+		all = append(all, newProblem("handshake-unknown", SeverityWarning, "whether the handshake opens SSH is not known: it depends on a rule that is not modelled, or not shown", "rapport audit and rapport trace --verbose name it: try the handshake from outside"))
 	}
 	c.unsure = false
 	return append(all, g.checkSession(c, after)...)
