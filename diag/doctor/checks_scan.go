@@ -191,7 +191,7 @@ func (x *run) newHours(c clock.Report) bool {
 // scan, and SSH did not work behind it.
 func (x *run) ownOpens() bool {
 	s := x.e.Scan
-	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == 1
+	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == quickAttempts
 }
 
 // slowOpens reports whether a handshake with wide gaps opened the gate.
@@ -199,7 +199,10 @@ func (x *run) slowOpens() bool { return x.e.Slow != nil && x.e.Slow.Opened }
 
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
-	job.Client, job.RTT, job.ConfirmBy = x.Client, time.Duration(x.e.Before.RTT), x.start.Add(restBy)
+	job.Client, job.RTT = x.Client, time.Duration(x.e.Before.RTT)
+	if job.Likeliest > 0 { // a slow one: its confirmation takes ten seconds
+		job.ConfirmBy = x.start.Add(restBy)
+	}
 	if i := x.e.Rules; i != nil {
 		job.Proven = i.Candidate()
 		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
@@ -250,14 +253,14 @@ const (
 	slowHours = 3
 	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
 	// begun: they take up to 9 s each, of the 30 s that a diagnosis may take. After restBy
-	// nothing unlikely is tried, and nothing confirmed.
+	// nothing unlikely is tried, and nothing that a slow scan found confirmed.
 	slowHoursBy, slowBy, restBy = 14 * time.Second, 21 * time.Second, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
 // again, with wide gaps, as long as there is time. The report covers all of the former.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
-	if len(x.e.Handshake.Attempts) == 1 {
+	if len(x.e.Handshake.Attempts) == quickAttempts {
 		return x.repeatUsual(ctx)
 	}
 	x.clocks.Wait()
@@ -317,9 +320,9 @@ func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
 // repeatUsual makes more of the usual attempts. done says that they explain the
 // failure.
 func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
-	const more = 4
+	const more = 3
 	first := x.e.Handshake
-	r, err := x.again(ctx, x.gaps()[1:1+more])
+	r, err := x.again(ctx, x.gaps()[quickAttempts:quickAttempts+more])
 	if err != nil {
 		return false, err
 	}

@@ -169,9 +169,10 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 			back = hit.Sub(r.hour)
 		}
 		opened, err := r.confirm(ctx, i, back)
-		if opened && n > 0 && !r.report.StillOpen && !r.target.Addr.Addr().IsLoopback() && r.target.Gap > confirmGap {
-			// The handshake before may have opened the gate, unseen, and a single probe between
-			// gets lost: this one must not get the credit.
+		sure := r.atOnce || r.report.StillOpen || r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
+		if opened && n > 0 && !sure {
+			// The handshake before, or somebody else's, may have opened the gate unseen: this
+			// one must not get the credit.
 			if r.report.Confirmed = false; r.windowOver(ctx) != nil {
 				return false, context.Cause(ctx)
 			}
@@ -202,19 +203,21 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // has changed since the hit, the rules may not have.
 func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	packets, gap := []knock.Packet{{Probe: true}}, max(confirmGap, r.target.Gap)
-	if gap == confirmGap { // once more: it may get lost
-		packets = append(packets, knock.Packet{At: gap / 2, Probe: true})
-	}
-	controls := len(packets)
 	r.follow()
 	c := r.report.Cells[i].Candidate
 	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
+	controls := 1 // packets up to the last probe before the fifth knock: what opened it then is another
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
+		if k == knock.Knocks-1 && gap == confirmGap {
+			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap - gap/4, Probe: true})
+			controls = len(packets)
+		}
 		packets = append(packets, knock.Packet{At: time.Duration(k+1) * gap, Port: port})
 		if !r.target.Strict && gap == confirmGap { // one lost packet must not cost a window more
 			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
 		}
 	}
+	first := len(packets) // of the probes after the knocks
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
 		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
 	}
@@ -222,7 +225,7 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	// then try again. What opens the second time is this candidate's too.
 	missed := false
 	for again := range 2 {
-		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut}, func(int) {})
+		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}, func(int) {})
 		switch {
 		case err != nil:
 			return false, err
@@ -233,7 +236,7 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 			return false, nil
 		}
 		if v.Hit >= controls || missed {
-			r.report.SSH = v.SSH
+			r.atOnce, r.report.SSH = v.Hit == first && !missed && controls > 1, v.SSH
 			r.report.Cells[i].Candidate = c
 			r.report.Opened, r.report.Confirmed = &c, true
 			for n, c := range r.report.Cells {

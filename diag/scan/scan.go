@@ -209,6 +209,7 @@ type scanRun struct {
 	unconfirmed []int         // candidates whose hit did not repeat
 	unexplained int           // hits that no candidate explains
 	refused     int           // knocks of the batch
+	atOnce      bool          // the last confirmation opened right after its fifth knock, and not before
 	report      Report
 }
 
