@@ -33,6 +33,10 @@ const (
 	StaysShut               // nothing opens it
 )
 
+// unknocked are the outcomes by what SSH's port answers without a knock.
+var unknocked = map[knock.SSHState]Outcome{knock.SSHOpen: OpensUnknocked, knock.SSHRefusing: RefusesBefore,
+	knock.SSHSilent: SilentUnknocked, knock.SSHNotSSH: OthersUnknocked}
+
 // mostServices is how many of the five ports may be those of services.
 const mostServices = 2
 
@@ -57,15 +61,14 @@ func (e *Evidence) Outcome() Outcome {
 			return CandidateOpens
 		}
 		return RouteFails
-	case h == nil && e.Before.State == knock.SSHOpen && e.BeforeAgain.State == knock.SSHUnknown:
-		return OpensUnknocked // no more was done than that
+	case h == nil && e.Before.State.Connected() && e.BeforeAgain.State == knock.SSHUnknown:
+		return unknocked[e.Before.State] // no more was done than that
 	case h != nil && h.Opened && e.BeforeAgain.State == knock.SSHSilent:
 		return OpensAtOnce // a proxy accepts, and passes on what the gate lets through
 	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:
 		return KnocksAccepted
 	case e.BeforeAgain.State.Connected():
-		return map[knock.SSHState]Outcome{knock.SSHOpen: OpensUnknocked, knock.SSHRefusing: RefusesBefore,
-			knock.SSHSilent: SilentUnknocked, knock.SSHNotSSH: OthersUnknocked}[e.BeforeAgain.State]
+		return unknocked[e.BeforeAgain.State]
 	case h == nil || len(Knocks(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
 		return NothingTried
 	case h.Opened && h.OpenedBy == 0:

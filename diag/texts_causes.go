@@ -118,6 +118,14 @@ func behindText(summary, fix string) func(*Evidence) Text {
 	return func(e *Evidence) Text { return Text{summary, fix, []string{e.beforeAndAfter()}} }
 }
 
+// unknocked says how often SSH's port was asked that answers without a knock.
+func (e *Evidence) unknocked() string {
+	if e.BeforeAgain.State == knock.SSHUnknown {
+		return "it did so once: a window of an earlier handshake may be open"
+	}
+	return "it did so twice, with a window between"
+}
+
 // howOpened says what opened the gate, or proves what would.
 func (e *Evidence) howOpened() string {
 	o, _ := e.opened()
@@ -262,14 +270,14 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"window-left": func(*Evidence) Text {
 		return Text{"the window of an earlier handshake is still open", "run it again when nobody has knocked for a while", []string{"a window longer than the entry has looks the same"}}
 	},
-	"silent-unknocked": func(*Evidence) Text {
-		return Text{"SSH's port accepts the connection with no knock, but no banner comes: sshd is stuck, and nothing guards it", "on the server: see what delays sshd, and that the gate is set up", []string{"it accepted twice, with a window between, and said nothing"}}
+	"silent-unknocked": func(e *Evidence) Text {
+		return Text{"SSH's port accepts the connection with no knock, but no banner comes: sshd is stuck, and nothing guards it", "on the server: see what delays sshd, and that the gate is set up", []string{e.unknocked()}}
 	},
 	"tarpit": func(*Evidence) Text {
 		return Text{"SSH's port accepts the connection with no knock, but no banner comes: a proxy or a tarpit answers in the server's place", "connect from another network", []string{"a tarpit on the way looks like an sshd that is stuck"}}
 	},
 	"not-ssh-unknocked": func(e *Evidence) Text {
-		return Text{fmt.Sprintf("SSH's port accepts with no knock, but no SSH banner comes: something else answers %q", e.afterwards().Banner), "correct the SSH port", []string{"it answered twice, with a window between"}}
+		return Text{fmt.Sprintf("SSH's port accepts with no knock, but no SSH banner comes: something else answers %q", e.afterwards().Banner), "correct the SSH port", []string{e.unknocked()}}
 	},
 	"lossy-path": func(e *Evidence) Text { return lossyText(e.Handshake.OpenedBy + 1) },
 	"repeated":   func(e *Evidence) Text { return lossyText(len(e.Handshake.Attempts) + 1) },
@@ -286,7 +294,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 		return refusingText("the gate opened, but sshd refused this address", e.Reached(), e.beforeAndAfter())
 	},
 	"refusing-before": func(e *Evidence) Text {
-		return refusingText("sshd refused this address, with no knock: nothing guards SSH", e.afterwards(), "it did so twice, with a window between")
+		return refusingText("sshd refused this address, with no knock: nothing guards SSH", e.afterwards(), e.unknocked())
 	},
 
 	"client-clock-proven": clientProvenText,

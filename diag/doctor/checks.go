@@ -141,6 +141,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 // ended. A long window is not waited for.
 func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
 	x.update(func(r *diag.Report) { find(r, s.id).Code = diag.WindowWaiting })
+	x.guess()
 	wait := x.e.Target.Window + time.Second
 	if !knock.Wait(ctx, min(wait, longestWait)) {
 		return knock.SSH{}, context.Cause(ctx)

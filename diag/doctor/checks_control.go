@@ -106,7 +106,7 @@ func (x *run) controlSilence(ctx context.Context) error {
 	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHSilent || x.e.Loopback() {
 		return nil
 	}
-	if _, err := x.repeatUsual(ctx); err != nil {
+	if _, err := x.repeatWith(ctx, x.gaps()[1:2]); err != nil {
 		return err
 	}
 	if !x.e.Handshake.SSH.State.Connected() { // the gate did not open: nothing was learnt
@@ -157,7 +157,7 @@ func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 		x.skip(diag.CheckFamily, diag.OneFamily, diag.Args{})
 		return false, nil
 	}
-	r, err := x.knock(ctx, diag.CheckFamily, x.e.OtherTarget(), knock.Options{Gaps: x.gaps()[:quickAttempts], Wait: quickWait})
+	r, err := x.knock(ctx, diag.CheckFamily, x.e.OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait})
 	if err != nil {
 		return false, err
 	}
@@ -175,7 +175,7 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 	for _, a := range x.e.Untried[:min(len(x.e.Untried), diag.MostOthers)] {
 		t := x.e.Target
 		t.Addr = netip.AddrPortFrom(a, t.Addr.Port())
-		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:quickAttempts], Wait: quickWait}, nil)
+		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait}, nil)
 		if errors.Is(err, knock.ErrUnreachable) {
 			continue
 		}

@@ -86,7 +86,10 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 		s.end(diag.Warn, diag.SlowOpened, diag.Args{}, nil)
 		return nil
 	}
-	if last.Opened == nil && x.e.OtherAddr.IsValid() && x.e.Other != nil && !x.e.Other.Before.State.Connected() {
+	if o := x.e.OtherScan; o != nil && o.Opened != nil {
+		last = o
+	}
+	if last.Opened == nil && x.otherShut() {
 		job = scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
 		if last, err = x.scanOne(ctx, s, x.e.OtherTarget(), job); err != nil {
 			return err
@@ -166,6 +169,31 @@ func (x *run) scanByClock(ctx context.Context) error {
 	return err
 }
 
+// scanKnownClock is scanByClock by what the clocks have shown so far.
+func (x *run) scanKnownClock(ctx context.Context) (done bool, err error) {
+	err = x.scanByClock(ctx)
+	return x.found != nil, err
+}
+
+// scanOther tries the likeliest hours over the other IP family.
+func (x *run) scanOther(ctx context.Context) (done bool, err error) {
+	if !x.otherShut() {
+		return false, nil
+	}
+	job := scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: min(x.Past, scan.DefaultPast), Likeliest: otherHours}
+	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.e.OtherTarget(), job)
+	return err == nil && r.Opened != nil, err
+}
+
+// otherHours is how many other hours are tried over the other IP family before what is
+// unlikely over the first.
+const otherHours = 4
+
+// otherShut reports whether there is a gate over the other IP family that stays shut.
+func (x *run) otherShut() bool {
+	return x.e.OtherAddr.IsValid() && x.e.Other != nil && !x.e.Other.Before.State.Connected()
+}
+
 // likelyClock is what is known of the server's clock, or else the right time, where
 // NTP tells it.
 func (x *run) likelyClock() clock.Report {
@@ -191,7 +219,7 @@ func (x *run) newHours(c clock.Report) bool {
 // scan, and SSH did not work behind it.
 func (x *run) ownOpens() bool {
 	s := x.e.Scan
-	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == quickAttempts
+	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == x.quickAttempts()
 }
 
 // slowOpens reports whether a handshake with wide gaps opened the gate.
@@ -260,12 +288,17 @@ const (
 // repeat makes the handshake with more of the usual attempts, and when it is called
 // again, with wide gaps, as long as there is time. The report covers all of the former.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
-	if len(x.e.Handshake.Attempts) == quickAttempts {
-		return x.repeatUsual(ctx)
+	if len(x.e.Handshake.Attempts) == x.quickAttempts() {
+		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.repeatUsual, x.scanOther} {
+			if done, err := try(ctx); done || err != nil {
+				return done, err
+			}
+		}
+		return false, nil
 	}
 	x.clocks.Wait()
-	if err := x.scanByClock(ctx); err != nil || x.found != nil {
-		return true, err
+	if done, err := x.scanKnownClock(ctx); done || err != nil {
+		return done, err
 	}
 	if x.e.Loopback() {
 		return false, nil
@@ -321,8 +354,13 @@ func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
 // failure.
 func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	const more = 3
+	return x.repeatWith(ctx, x.gaps()[x.quickAttempts():x.quickAttempts()+more])
+}
+
+// repeatWith makes an attempt more with each of these gaps.
+func (x *run) repeatWith(ctx context.Context, gaps []time.Duration) (done bool, err error) {
 	first := x.e.Handshake
-	r, err := x.again(ctx, x.gaps()[quickAttempts:quickAttempts+more])
+	r, err := x.again(ctx, gaps)
 	if err != nil {
 		return false, err
 	}

@@ -188,7 +188,7 @@ func (x *run) checks(ctx context.Context) error {
 		// A stand-in on loopback has no guard, and may be late.
 		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.e.Before.RTT)}
 		if !x.e.Loopback() {
-			o.Gaps, o.Wait = o.Gaps[:quickAttempts], quickWait
+			o.Gaps, o.Wait = o.Gaps[:x.quickAttempts()], quickWait
 			o.Timeout = x.Client.Plan(x.e.Target, o).Length() + quickWait + bannerWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
@@ -218,9 +218,16 @@ func (x *run) checks(ctx context.Context) error {
 	return x.tryElsewhere(ctx)
 }
 
+// quickAttempts is how many attempts of the handshake come before the scan: a second one
+// would take half of what a sweep guard forgives from a scan that never exceeds it.
+func (x *run) quickAttempts() int {
+	if x.e.Target.SweepGuard > 0 {
+		return 1
+	}
+	return 2
+}
+
 const (
-	// quickAttempts is how many attempts of the handshake come before the scan.
-	quickAttempts = 2
 	// quickWait is how long the first handshake waits for SSH.
 	quickWait = 950 * time.Millisecond
 	// openWait is how long the clocks of a server that opens are read: they decide

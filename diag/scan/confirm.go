@@ -12,7 +12,7 @@ const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
 	// patience is how long a scan goes on after hits that do not repeat.
-	patience = 24 * time.Second
+	patience = 18 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -217,7 +217,7 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
 		}
 	}
-	first := len(packets) // of the probes after the knocks
+	first := len(packets)                               // of the probes after the knocks
 	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
 		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
 	}
