@@ -87,32 +87,11 @@ func (x *run) compareClocks(ctx context.Context) error {
 }
 
 // controls makes sure of what the handshake alone explains.
-func (x *run) controls(ctx, clocks context.Context) error {
-	for _, control := range []func(context.Context) error{x.controlAccepted, x.controlRefusal, x.controlSilence} {
-		if err := control(ctx); err != nil {
-			return err
-		}
-	}
-	if x.e.Handshake.Opened {
-		return x.afterOpening(ctx, clocks)
-	}
-	return nil
-}
-
-// controlSilence makes the handshake again where SSH accepted and sent no banner: its
-// connection hangs too when a few packets in a row get lost.
-func (x *run) controlSilence(ctx context.Context) error {
-	first := x.e.Handshake
-	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHSilent || x.e.Loopback() {
-		return nil
-	}
-	if _, err := x.repeatWith(ctx, x.gaps()[1:2]); err != nil {
+func (x *run) controls(ctx context.Context) error {
+	if err := x.controlAccepted(ctx); err != nil {
 		return err
 	}
-	if !x.e.Handshake.SSH.State.Connected() { // the gate did not open: nothing was learnt
-		x.learn(func(e *diag.Evidence) { e.Handshake = first })
-	}
-	return nil
+	return x.controlRefusal(ctx)
 }
 
 // controlRefusal probes a refused SSH once more when the window is over: a gate that

@@ -282,7 +282,7 @@ const (
 	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
 	// begun: they take up to 9 s each, of the 30 s that a diagnosis may take. After restBy
 	// nothing unlikely is tried, and nothing that a slow scan found confirmed.
-	slowHoursBy, slowBy, restBy = 14 * time.Second, 21 * time.Second, 25 * time.Second
+	slowHoursBy, slowBy, restBy = 16 * time.Second, 21 * time.Second, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
@@ -354,13 +354,8 @@ func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
 // failure.
 func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	const more = 3
-	return x.repeatWith(ctx, x.gaps()[x.quickAttempts():x.quickAttempts()+more])
-}
-
-// repeatWith makes an attempt more with each of these gaps.
-func (x *run) repeatWith(ctx context.Context, gaps []time.Duration) (done bool, err error) {
 	first := x.e.Handshake
-	r, err := x.again(ctx, gaps)
+	r, err := x.again(ctx, x.gaps()[x.quickAttempts():x.quickAttempts()+more])
 	if err != nil {
 		return false, err
 	}

@@ -203,7 +203,7 @@ func (x *run) checks(ctx context.Context) error {
 	}
 	x.guess()
 	if x.explained() {
-		return x.controls(ctx, clocks)
+		return x.controls(ctx)
 	}
 	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)
 	if done, err := x.compareEgress(ctx); err != nil || done {
@@ -219,9 +219,10 @@ func (x *run) checks(ctx context.Context) error {
 }
 
 // quickAttempts is how many attempts of the handshake come before the scan: a second one
-// would take half of what a sweep guard forgives from a scan that never exceeds it.
+// would take half of what a sweep guard forgives from a scan that never exceeds it, and
+// makes needless connections to an SSH that accepts without a knock.
 func (x *run) quickAttempts() int {
-	if x.e.Target.SweepGuard > 0 {
+	if x.e.Target.SweepGuard > 0 || x.e.BeforeAgain.State.Connected() {
 		return 1
 	}
 	return 2

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
 	// patience is how long a scan goes on after hits that do not repeat.
-	patience = 18 * time.Second
+	patience, standInPatience = 22 * time.Second, 24 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -80,7 +81,13 @@ func (r *scanRun) withOwn(fits []int) []int {
 
 // late reports whether hits that do not repeat have taken too long. A known guard makes
 // any scan long.
-func (r *scanRun) late() bool { return r.target.SweepGuard == 0 && time.Since(r.start) > patience }
+func (r *scanRun) late() bool {
+	limit := patience
+	if r.target.Addr.Addr().IsLoopback() { // a stand-in may open late
+		limit = standInPatience
+	}
+	return r.target.SweepGuard == 0 && time.Since(r.start) > limit
+}
 
 // recordUnconfirmed records a hit that did not repeat, also one that no candidate
 // explains.
@@ -202,30 +209,19 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 // records it if it opens the gate. back is 0, or the hours to go back: where the hour
 // has changed since the hit, the rules may not have.
 func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
-	packets, gap := []knock.Packet{{Probe: true}}, max(confirmGap, r.target.Gap)
 	r.follow()
 	c := r.report.Cells[i].Candidate
 	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
-	controls := 1 // packets up to the last probe before the fifth knock: what opened it then is another
-	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if k == knock.Knocks-1 && gap == confirmGap {
-			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap - gap/4, Probe: true})
-			controls = len(packets)
-		}
-		packets = append(packets, knock.Packet{At: time.Duration(k+1) * gap, Port: port})
-		if !r.target.Strict && gap == confirmGap { // one lost packet must not cost a window more
-			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
-		}
-	}
-	first := len(packets)                               // of the probes after the knocks
-	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
+	packets, controls, first := r.confirmation(c)
+	o := knock.BatchOptions{Shut: r.shut}
+	if !r.target.Addr.Addr().IsLoopback() {
+		o.Wait = r.pace.answer
 	}
 	// A window that every connection extends may still be open, and packets get lost:
 	// then try again. What opens the second time is this candidate's too.
 	missed := false
 	for again := range 2 {
-		v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}, func(int) {})
+		v, err := r.send(ctx, packets, o, func(int) {})
 		switch {
 		case err != nil:
 			return false, err
@@ -260,6 +256,29 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// confirmation is a handshake of one candidate and its probes. controls is how many
+// packets end with the last probe before the fifth knock: what opened it then is
+// another. first is the index of the first probe after that knock.
+func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, first int) {
+	gap := max(confirmGap, r.target.Gap)
+	packets, controls = []knock.Packet{{Probe: true}}, 1
+	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
+		if k == knock.Knocks-1 && gap == confirmGap && !r.target.Addr.Addr().IsLoopback() {
+			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap - gap/4, Probe: true})
+			controls = len(packets)
+		}
+		packets = append(packets, knock.Packet{At: time.Duration(k+1) * gap, Port: port})
+		if !r.target.Strict && gap == confirmGap { // one lost packet must not cost a window more
+			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
+		}
+	}
+	first = len(packets)
+	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
+		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
+	}
+	return packets, controls, first
 }
 
 // stillOpen records that the window of the hit is too long to confirm it.
