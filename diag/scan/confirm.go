@@ -12,8 +12,9 @@ import (
 const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
-	// patience is how long a scan goes on after hits that do not repeat.
-	patience, standInPatience = 22 * time.Second, 24 * time.Second
+	// patience is how long a scan goes on after hits that do not repeat, and lastPatience
+	// how long it tries more of the candidates that fit one.
+	patience, lastPatience = 18 * time.Second, 24 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -52,7 +53,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations)]
-		if found, err := r.confirmFirst(ctx, r.withOwn(confirmed)); found || err != nil || !r.report.Stopped.IsZero() {
+		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed, now)); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -61,31 +62,40 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		// A candidate that fits but got no handshake of its own stays to be tried.
 		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
 		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
-		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.late() {
+		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.late(patience) {
 			r.report.Stopped.Reason = NeverRepeat
 		}
 	}
 	return false, nil
 }
 
-// withOwn returns the candidates with the client's own as the second one, where the
-// caller has sent its knocks: a handshake whose probes got lost opens the gate unseen.
-func (r *scanRun) withOwn(fits []int) []int {
-	own := slices.IndexFunc(r.report.Cells, func(c Cell) bool { return c.Offset == 0 && c.IsClients(r.target.Range) })
-	if own < 0 || r.Spent == 0 || r.target.Addr.Addr().IsLoopback() || slices.Contains(fits[:min(1, len(fits))], own) {
+// withEarlier returns the candidates that fit a hit with those, right after the best
+// one, whose knocks left within the window before: the client's own, if the caller has
+// sent them, and the likeliest of earlier passes. When their probes get lost, they have
+// opened the gate unseen.
+func (r *scanRun) withEarlier(fits, now []int) []int {
+	if r.target.Addr.Addr().IsLoopback() {
 		return fits
 	}
-	fits = slices.DeleteFunc(slices.Clone(fits), func(i int) bool { return i == own })
-	return slices.Insert(fits, min(1, len(fits)), own)
+	const mostEarlier = 3
+	best := fits[:min(1, len(fits))]
+	all := slices.Clone(best)
+	own := slices.IndexFunc(r.report.Cells, func(c Cell) bool { return c.IsClients(r.target.Range) })
+	if own >= 0 && r.Spent > 0 && !slices.Contains(all, own) {
+		all = append(all, own)
+	}
+	for i := range r.report.Cells {
+		at, tried := r.sent[i]
+		if tried && time.Since(at) < r.target.Window && !slices.Contains(now, i) && !slices.Contains(all, i) && len(all) <= mostEarlier {
+			all = append(all, i)
+		}
+	}
+	return append(all, slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })...)
 }
 
-// late reports whether hits that do not repeat have taken too long. A known guard makes
-// any scan long.
-func (r *scanRun) late() bool {
-	limit := patience
-	if r.target.Addr.Addr().IsLoopback() { // a stand-in may open late
-		limit = standInPatience
-	}
+// late reports whether hits that do not repeat have taken longer than that. A known guard
+// makes any scan long.
+func (r *scanRun) late(limit time.Duration) bool {
 	return r.target.SweepGuard == 0 && time.Since(r.start) > limit
 }
 
@@ -115,7 +125,7 @@ func (r *scanRun) plan(of []int) scanPlan {
 		copies = 1 + min(r.tries[of[0]], maxCopies-1)
 	}
 	speed := r.pace
-	speed.lead = r.Spent > 0 && r.report.Packets == 0 && r.Likeliest == 0 // the caller's knocks may have opened it
+	speed.lead = r.Spent > 0 && r.Likeliest == 0 && !r.target.Addr.Addr().IsLoopback() // earlier knocks may have opened it
 	return newScanPlan(ports, r.target, speed, copies)
 }
 
@@ -161,7 +171,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	}
 	hit := r.hour
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
-		if n > 0 && r.late() {
+		if n > 0 && r.late(lastPatience) {
 			break
 		}
 		// A stand-in may open late: the next handshake must not get the credit.

@@ -172,7 +172,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	now := s.Client.Clock.Now()
 	r := scanRun{
 		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap),
-		tries: map[int]int{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
+		tries: map[int]int{}, sent: map[int]time.Time{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
 		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap, Few: s.Likeliest > 0},
 	}
 	r.budget.spend(s.Spent, r.start)
@@ -204,12 +204,13 @@ type scanRun struct {
 	notified    time.Time
 	shut        knock.SSHState
 	budget      budget
-	refillWait  time.Duration // for the budget
-	tries       map[int]int   // how often each candidate was tried
-	unconfirmed []int         // candidates whose hit did not repeat
-	unexplained int           // hits that no candidate explains
-	refused     int           // knocks of the batch
-	atOnce      bool          // the last confirmation opened right after its fifth knock, and not before
+	refillWait  time.Duration     // for the budget
+	tries       map[int]int       // how often each candidate was tried
+	sent        map[int]time.Time // when each was tried last
+	unconfirmed []int             // candidates whose hit did not repeat
+	unexplained int               // hits that no candidate explains
+	refused     int               // knocks of the batch
+	atOnce      bool              // the last confirmation opened right after its fifth knock, and not before
 	report      Report
 }
 
@@ -302,6 +303,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	for n, packet := range p.probes {
 		probes[packet] = of[n]
 		r.tries[of[n]]++
+		r.sent[of[n]] = time.Now()
 	}
 	o := knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}
 	if r.RTT > 0 {
