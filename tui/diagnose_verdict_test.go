@@ -82,6 +82,12 @@ func TestDiagnoseIsProvisionalAtOnce(t *testing.T) {
 	shows(t, m, "probably: the server's clock is 3 h 0 min behind", "05h opened it; confirming, 5 s")
 	now = now.Add(2 * time.Second)
 	shows(t, tell(m, ui.Beat(now)), "05h opened it; confirming, 3 s")
+	// A hit that did not repeat leaves no guess.
+	r := judge(running(t))
+	if m = tell(m, snapshot(r)); r.Verdict.Code == "" || strings.Contains(m.View(), "probably") {
+		t.Errorf("a guess of %s while the scan goes on:\n%s", r.Verdict.Code, m.View())
+	}
+	shows(t, m, "no verdict yet")
 }
 
 // Up and down choose a cause: its evidence shows, and the key that would settle it.

@@ -16,8 +16,11 @@ const surely = 0.9
 
 func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
-// judged reports whether there are causes to show.
-func (s *Screen) judged() bool { return s.Report.Verdict.Code != "" && len(s.Report.Causes) > 0 }
+// judged reports whether there are causes to show: those of a verdict, or of a first guess
+// once something opened the gate. That nothing has so far is no guess.
+func (s *Screen) judged() bool {
+	return len(s.Report.Causes) > 0 && (s.Report.Done || s.Report.Verdict.Code != diag.Unexplained)
+}
 
 // at is the index of the chosen cause.
 func (s *Screen) at() int { return max(0, min(s.chosen, len(s.Report.Causes)-1)) }

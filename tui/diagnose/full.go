@@ -44,6 +44,9 @@ func (s *Screen) fullLines() (out []string) {
 	}
 	var causes []string
 	for _, c := range r.Causes {
+		if !s.judged() {
+			break
+		}
 		causes = append(causes, s.labelled(percent(c.Likelihood), string(c.Code), th.Strong)...)
 		for _, e := range r.Why(c) {
 			causes = append(causes, s.labelled("", e, th.Ink)...)
@@ -60,7 +63,7 @@ func (s *Screen) fullLines() (out []string) {
 			continue
 		}
 		text := c.Summary()
-		if c.Elapsed > 0 {
+		if time.Duration(c.Elapsed) >= time.Millisecond {
 			text += ", " + ui.Duration(time.Duration(c.Elapsed))
 		}
 		checks = append(checks, s.labelled(checkName(id), text, th.Ink)...)
