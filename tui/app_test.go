@@ -173,3 +173,17 @@ func fmtPort(p uint16) string {
 	s := session.Shared{}
 	return s.Port(p)
 }
+
+// The scan of a diagnosis opens the gate: a fix that is applied at once finds it open, and
+// nobody is told that nothing guards it.
+func TestKnockingIntoTheWindowOfTheDiagnosis(t *testing.T) {
+	now := noon
+	m := tell(newScreen(t, &now, nil), tea.WindowSizeMsg{Width: 80, Height: 24})
+	m = tell(m, diagnosed(behind(t))...)
+	now = now.Add(2 * time.Second)
+	m = tell(m, append([]tea.Msg{press("2")}, again(now)...)...)
+	shows(t, m, "still open from the handshake 2 s ago", "shuts in 3.0 s")
+	now = now.Add(time.Minute)
+	m = tell(tell(m, ui.Beat(now)), again(now)...)
+	shows(t, m, "nothing guards it")
+}

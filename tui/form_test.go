@@ -151,8 +151,27 @@ func TestFirstStartLeadsOn(t *testing.T) {
 	m, path := newList(t, "")
 	m = tell(m, typing("home", "tab", "tab", "tab", "tab", "ctrl+g")...)
 	m, h := saved(t, m, path, "home")
-	shows(t, tell(m, press("7")), "next: rapport rules home prints the server's script", "/etc/rapport/secret")
+	shows(t, tell(m, press("7")), "its secret is in ", "next: rapport rules home prints the server's script", "/etc/rapport/secret")
 	if h.Secret.Path == "" {
 		t.Error("the secret is in no file")
+	}
+}
+
+// Letters that are read together are text, even where they spell the name of a key.
+func TestLettersReadTogetherAreText(t *testing.T) {
+	m, _ := newList(t, "")
+	m = tell(m, press("home"), tea.KeyMsg{Type: tea.KeyTab}, press("tab"))
+	shows(t, m, "name home", "> address tab")
+}
+
+// Beside the form stands what it would write, without the secret, and what it knocks.
+func TestWideFormShowsTheEntry(t *testing.T) {
+	m, _ := newList(t, "")
+	m = tell(m, tea.WindowSizeMsg{Width: 200, Height: 50})
+	shows(t, m, "[hosts.NAME]", "missing or wrong: give the server a name")
+	m = tell(m, typing("home", "tab", "192.0.2.7", "tab", "tab", "tab", "f00b4r")...)
+	shows(t, m, "[hosts.home]", `address = "192.0.2.7"`, "08h 10247 10363 10357 10858 10938")
+	if strings.Contains(m.View(), "f00b4r") {
+		t.Errorf("the secret shows:\n%s", m.View())
 	}
 }

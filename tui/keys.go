@@ -68,6 +68,13 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 	case msg.Type == tea.KeyCtrlC:
 		a.Err = ErrInterrupted
 		return tea.Quit
+	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !msg.Paste && (keys.Ignore == nil || !keys.Ignore(msg)):
+		// As one message, letters would be the name of a key: home.
+		var cmds []tea.Cmd
+		for _, r := range msg.Runes {
+			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
+		}
+		return tea.Batch(cmds...)
 	case a.palette != nil:
 		if k, ok := keys.Find(msg); ok {
 			return k.Do()
@@ -77,12 +84,6 @@ func (a *app) keyed(msg tea.KeyMsg) tea.Cmd {
 		return a.shown.Update(msg)
 	case keys.Ignore != nil && keys.Ignore(msg):
 		return nil
-	case msg.Type == tea.KeyRunes && len(msg.Runes) > 1 && !keys.Modal:
-		var cmds []tea.Cmd
-		for _, r := range msg.Runes {
-			cmds = append(cmds, a.keyed(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}}))
-		}
-		return tea.Batch(cmds...)
 	}
 	switch k, ok := keys.Find(msg); {
 	case ok:

@@ -80,7 +80,7 @@ func (x *tmux) keys(keys ...string) { x.t.Helper(); x.run(append([]string{"send-
 func (x *tmux) until(texts ...string) string {
 	x.t.Helper()
 	var pane string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		pane = x.run("capture-pane", "-p")
 		all := true
 		for _, text := range texts {
@@ -92,6 +92,19 @@ func (x *tmux) until(texts ...string) string {
 	}
 	x.t.Fatalf("the pane never shows %q:\n%s", texts, pane)
 	return ""
+}
+
+// keysUntil presses a key again and again until the pane shows a text.
+func (x *tmux) keysUntil(key, text string) {
+	x.t.Helper()
+	var pane string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+		if pane = x.run("capture-pane", "-p"); strings.Contains(pane, text) {
+			return
+		}
+		x.keys(key)
+	}
+	x.t.Fatalf("pressing %s never shows %q:\n%s", key, text, pane)
 }
 
 func TestDemoInTmux(t *testing.T) {
@@ -125,30 +138,6 @@ func TestDemoInTmux(t *testing.T) {
 	x.until("SSH answered after")
 	x.keys("q")
 	x.until("left with 0")
-}
-
-// The way of a newcomer: the form, a knock at a gate that stays shut, the list, and
-// the undo.
-func TestFirstStartInTmux(t *testing.T) {
-	rapport := build(t)
-	for _, size := range [][2]string{{"80", "24"}, {"120", "40"}} {
-		dir := t.TempDir()
-		x := newTmux(t, size[0], size[1], "XDG_STATE_HOME="+dir+" "+rapport+" --config "+filepath.Join(dir, "hosts.toml")+"; sleep 60")
-		x.until("add a server", "ctrl+d demo")
-		x.keys("local", "Tab", "127.0.0.1", "Tab", "C-u", "9", "Tab", "Tab", "f00b4r", "C-s")
-		x.until("READY", "rapport rules local")
-		x.keys("k")
-		x.until("SSH REFUSED", "d finds out why")
-		x.keys("1")
-		x.until("1 server", "refused")
-		x.keys("u")
-		x.until("undone: adding local", "no servers yet")
-		x.keys("2")
-		x.until("SSH REFUSED")
-		if b, err := os.ReadFile(filepath.Join(dir, "rapport", "history.jsonl")); err != nil || strings.Count(string(b), "\n") != 1 {
-			t.Errorf("the history is %q, %v", b, err)
-		}
-	}
 }
 
 // A server three hours behind, from the first silence to the open gate.

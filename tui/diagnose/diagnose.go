@@ -172,6 +172,9 @@ func (s *Screen) ended(err error) {
 		s.failure = err
 		s.Note("diagnosis: %s", knock.Clean(session.ErrorText(err), maxFailure))
 	default:
+		if found := s.Report.Evidence.LastScan(); found != nil && found.Confirmed {
+			s.Opened = s.Now
+		}
 		s.Note("diagnosis: %s", s.report().Summary())
 		s.record()
 	}

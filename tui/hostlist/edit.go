@@ -43,8 +43,8 @@ func (s *Screen) save() tea.Cmd {
 	s.Reload()
 	s.cursor = max(0, slices.IndexFunc(s.all, func(other hosts.Host) bool { return other.Name == h.Name }))
 	if old == nil || !r.secret.IsZero() {
-		s.notice = fmt.Sprintf("next: rapport rules %s prints the server's script; there the secret, which is in %s here, goes into %s",
-			h.Name, cmp.Or(h.Secret.Path, "the keyring"), script.DefaultSecretPath)
+		s.notice = fmt.Sprintf("its secret is in %s\nnext: rapport rules %s prints the server's script; the secret goes into %s there",
+			cmp.Or(h.Secret.Path, "the keyring"), h.Name, script.DefaultSecretPath)
 	}
 	if old == nil {
 		return s.unlock(thenOpen, h)

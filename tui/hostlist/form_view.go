@@ -2,9 +2,13 @@ package hostlist
 
 import (
 	"fmt"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/knock"
+	"rapport/knock/hosts"
+	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
@@ -90,4 +94,62 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 		text = f.inputs[i].View()
 	}
 	return mark + label + text
+}
+
+// wideForm draws the form with the entry that it makes beside it.
+func (s *Screen) wideForm(p ui.Pane) []string {
+	const left = 80
+	w, h, edge := s.Size.Width, s.Size.Body(), s.Theme.Accent
+	p.Note, p.Edge, p.Lines = "", &edge, s.form.lines(s.Theme, left-2, h-2)
+	entry := ui.Pane{Title: "the entry", Note: s.Config.HostsPath}
+	for _, l := range s.form.entry(s.Theme, w-left-4) {
+		entry.Add("  " + l)
+	}
+	for _, l := range s.portsOfForm() {
+		entry.Add("  " + l)
+	}
+	return ui.Beside(s.Theme.Box(left, h, p), s.Theme.Box(w-left, h, entry), left)
+}
+
+// portsOfForm are the sequences that the form makes, to compare with the server's.
+func (s *Screen) portsOfForm() (out []string) {
+	r, _, err := s.form.complete()
+	if err != nil || r.secret.IsZero() {
+		return nil
+	}
+	now := knock.HourOf(s.Now.Add(r.host.Skew))
+	for i, style := range []ui.Style{s.Theme.Past, s.Theme.Strong, s.Theme.Next} {
+		h, line := now.Add(i-1), ""
+		for _, p := range knock.Derive(h, r.host.Range, r.secret).Ports() {
+			line += " " + s.Port(p)
+		}
+		out = append(out, style.Render(session.ClockHour(h)+line))
+	}
+	return append(out, "", s.Theme.Quiet.Render("ports to compare with the server's"))
+}
+
+// entry is what the form would write into the hosts file, and where the secret goes.
+func (f *form) entry(th ui.Theme, w int) (out []string) {
+	r, _, err := f.complete()
+	var e hosts.Editor
+	if r.host.Name == "" {
+		r.host.Name = "NAME"
+	}
+	if failed := e.Add(r.host); failed != nil {
+		err = failed
+	}
+	for line := range strings.Lines(string(e.Text())) {
+		key, value, found := strings.Cut(strings.TrimSpace(line), " = ")
+		if line = th.Accent.Render(key); found {
+			line = th.Quiet.Render(key+" = ") + value
+		}
+		out = append(out, line)
+	}
+	if f.value(fieldSecret) != "" {
+		out = append(out, ui.Paragraph(th.Quiet, "# and where the secret is: in the "+f.value(fieldStore), "", w)...)
+	}
+	if out = append(out, ""); err != nil {
+		out = append(out, ui.Paragraph(th.Warn, "missing or wrong: "+err.Error(), "", w)...)
+	}
+	return out
 }

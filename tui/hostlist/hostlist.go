@@ -353,6 +353,9 @@ func (s *Screen) View() []string {
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
+		if s.Size.Wide() {
+			return s.wideForm(p)
+		}
 	case importing:
 		p = s.question("import an old script", "path", s.path.View())
 		p.Add(s.Theme.Quiet.Render(" type the path of the script, or paste its text"))

@@ -165,7 +165,7 @@ func (s *Screen) foot(w int) []string {
 		}
 		return []string{" " + th.Quiet.Render(ui.Truncate(notice, w-2))}
 	}
-	return ui.Paragraph(th.Ink, notice, " ", w-1)
+	return ui.Paragraph(th.Ink, strings.ReplaceAll(notice, "\n", "; "), " ", w-1)
 }
 
 // detail draws the chosen server.

@@ -95,8 +95,10 @@ func (s *Screen) unlocked(msg Unlocked) tea.Cmd {
 	if s.then == thenDiagnose {
 		cmd = tea.Batch(cmd, s.Open(session.ToDiagnosis))
 	}
-	if notice != "" {
-		s.Note("%s", notice)
+	for line := range strings.SplitSeq(notice, "\n") {
+		if line != "" {
+			s.Note("%s", line)
+		}
 	}
 	return cmd
 }

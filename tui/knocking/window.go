@@ -47,6 +47,9 @@ func (s *Screen) stillOpenSince() time.Time {
 	if s.stillOpen() && s.left(s.Report.At) > 0 {
 		return s.Report.At
 	}
+	if s.left(s.Opened) > 0 {
+		return s.Opened
+	}
 	return time.Time{}
 }
 

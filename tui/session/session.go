@@ -134,6 +134,7 @@ type Server struct {
 	Target  knock.Target // its address is not valid until the name is resolved
 	WaitFor *knock.Hour  // the hour at whose start to knock; nil: none
 	Offset  int          // of the chosen hour from this one
+	Opened  time.Time    // when a diagnosis last opened the gate; zero: none did
 	History []history.Handshake
 	Judged  history.Diagnosis // the last diagnosis of this run; zero: none
 }
