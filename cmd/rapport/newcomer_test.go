@@ -77,7 +77,7 @@ func TestNewcomerInTmux(t *testing.T) {
 			x.until("server-hour-behind", "f  apply skew -3h and knock")
 			x.keys("f")
 			x.until("SSH IS OPEN", "shuts in", "-3h") // perhaps still from the diagnosis
-			x.keysUntil("p", "SSH REFUSED") // the window of the diagnosis or of f is over
+			x.keysUntil("p", "SSH REFUSED")           // the window of the diagnosis or of f is over
 			x.keys("k")
 			x.until("SSH IS OPEN", "shuts in")
 			x.keys("s")

@@ -80,7 +80,7 @@ func (r *reader) loop(ctx context.Context, in *bufio.Reader) error {
 		if r.busy == nil && r.ended {
 			break
 		}
-		if !r.reading && !r.ended {
+		if !r.reading && !r.ended && len(r.queue) == 0 { // ssh may be next, which reads for itself
 			r.reading = true
 			go r.read(in)
 		}
