@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,7 +146,7 @@ func TestFirstStartLeadsOn(t *testing.T) {
 	m, _ := newList(t, "")
 	m.Config.OffersDemo = true
 	shows(t, m, "The gate opens SSH", "The secret, the same on both sides", "ctrl+d shows it on a demo", "ctrl+d demo")
-	if m, cmd := update(m, tea.KeyMsg{Type: tea.KeyCtrlD}); !quits(cmd) || m.Err != session.ErrDemo {
+	if m, cmd := update(m, tea.KeyMsg{Type: tea.KeyCtrlD}); !quits(cmd) || !errors.Is(m.Err, session.ErrDemo) {
 		t.Errorf("ctrl+d does not leave for the demo: %v", m.Err)
 	}
 	m, path := newList(t, "")

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -31,7 +32,7 @@ const (
 func samePicture(t *testing.T, name, got string, most int) {
 	t.Helper()
 	for d := xml.NewDecoder(strings.NewReader(got)); ; {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("%s is no XML: %v", name, err)

@@ -28,7 +28,7 @@ type form struct {
 }
 
 // newForm returns a form filled with h, which is changed if old.
-func newForm(h hosts.Host, old bool, secret knock.Secret) form {
+func newForm(h hosts.Host, old bool) form {
 	f := form{}
 	for i, field := range fields() {
 		f.inputs[i] = ui.NewInput(40, 255)
@@ -39,7 +39,7 @@ func newForm(h hosts.Host, old bool, secret knock.Secret) form {
 	}
 	f.path = ui.NewPathInput(40)
 	f.path.Placeholder = fields()[fieldFile].usual
-	f.fill(h, secret)
+	f.fill(h, knock.Secret{})
 	if old {
 		f.old = &h
 		f.inputs[fieldSecret].Placeholder = "left as it is"

@@ -112,7 +112,7 @@ type listed struct {
 // Begin shows the list once it was loaded, or the form where it is empty.
 func (s *Screen) Begin() {
 	if len(s.all) == 0 && s.broken == "" {
-		s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
+		s.edit(newForm(hosts.NewHost(""), false))
 		s.form.first = true
 	}
 }
@@ -164,8 +164,8 @@ func (s *Screen) listKeys() ui.Keys {
 	sort := ui.NewKey("o", "sort", "sort by the file, name, last handshake, trouble first", now(func() { s.order = (s.order + 1) % orders }))
 	move := ui.MoveKeys("select", 10, func(by int) { s.forget(); s.cursor = max(0, min(s.cursor+by, len(s.shown())-1)) })
 	filter := ui.NewKey("/", "filter", "filter by name, address, tag, verdict", now(s.startFilter))
-	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false, knock.Secret{})) }))
-	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true, knock.Secret{})) })).If(any)
+	add := ui.NewKey("a", "add", "add a server", now(func() { s.edit(newForm(hosts.NewHost(""), false)) }))
+	edit := ui.NewKey("e", "edit", "edit the selected one", now(func() { s.edit(newForm(h, true)) })).If(any)
 	imports := ui.NewKey("i", "import", "import an old script", func() tea.Cmd {
 		s.forget()
 		s.step, s.path, s.failure = importing, ui.NewPathInput(50), ""
@@ -267,7 +267,7 @@ func (s *Screen) importText(text string) {
 // fillFrom shows the form with what a script says.
 func (s *Screen) fillFrom(script legacy.Script) {
 	s.failure = ""
-	s.edit(newForm(hosts.NewHost(""), false, knock.Secret{}))
+	s.edit(newForm(hosts.NewHost(""), false))
 	s.form.apply(script)
 }
 
