@@ -45,14 +45,14 @@ type watched struct {
 
 // watching is the built program on a server.
 type watching struct {
-	t      *testing.T
+	t      testing.TB
 	server *knocktest.Server
 	lines  chan watched
 	seen   []watched
 }
 
 // watchOn starts the program and waits until it watches.
-func watchOn(t *testing.T, s *knocktest.Server, rapport string, flags ...string) *watching {
+func watchOn(t testing.TB, s *knocktest.Server, rapport string, flags ...string) *watching {
 	t.Helper()
 	w := &watching{t: t, server: s, lines: make(chan watched, 1000)}
 	cmd := s.Command(t.Context(), rapport, append([]string{"watch", "--json"}, flags...)...)
@@ -120,7 +120,7 @@ func (w *watching) phases(addr netip.Addr) (all []int) {
 }
 
 // scripted is a server with the script that rapport rules prints.
-func scripted(t *testing.T, rapport, format string, flags ...string) (*knocktest.Server, *knocktest.Script) {
+func scripted(t testing.TB, rapport, format string, flags ...string) (*knocktest.Server, *knocktest.Script) {
 	t.Helper()
 	awayFromHourChange()
 	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
@@ -128,7 +128,7 @@ func scripted(t *testing.T, rapport, format string, flags ...string) (*knocktest
 }
 
 // setUp loads a gate on s, in place of its gate of that format.
-func setUp(t *testing.T, s *knocktest.Server, rapport, format string, flags ...string) *knocktest.Script {
+func setUp(t testing.TB, s *knocktest.Server, rapport, format string, flags ...string) *knocktest.Script {
 	t.Helper()
 	knocktest.Need(t, "iptables-restore", "ip6tables-restore", "nft", "md5sum")
 	script := s.NewScript(t)

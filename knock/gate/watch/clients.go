@@ -37,6 +37,7 @@ type observer struct {
 	strict   bool
 	clients  []arrivals.Client // the newest last
 	lost     uint64            // packets, when that was last told
+	unlisted unlisted
 
 	mu      sync.Mutex
 	tracker *arrivals.Tracker
@@ -115,24 +116,26 @@ func (o *observer) follow() (end func()) {
 	}
 }
 
-// observe returns the events of clients that are over, and updates the snapshot.
-func (w *Watcher) observe(now time.Time) (events []Event) {
-	o := w.observer
-	if o == nil {
-		return nil
-	}
+// sight is what an observer has seen so far.
+type sight struct {
+	clients []arrivals.Client // the newest first
+	stats   arrivals.Stats
+	lost    uint64 // packets
+}
+
+// observe returns the events of clients that are over, and what was seen.
+func (o *observer) observe(now time.Time) (events []Event, seen sight) {
 	o.mu.Lock()
 	over := o.tracker.Expire(now.Add(-listenLag))
-	stats := o.tracker.Stats
-	stats.Codes = maps.Clone(stats.Codes)
+	seen.stats = o.tracker.Stats
+	seen.stats.Codes = maps.Clone(seen.stats.Codes)
 	o.mu.Unlock()
-	told := 0
 	// Clients come before strangers, whatever the crowd.
 	slices.SortStableFunc(over, func(a, b arrivals.Client) int { return b.Matched - a.Matched })
-	for _, c := range over {
-		if told++; told > maxTold {
-			w.unlisted.Clients++
-			continue
+	for i, c := range over {
+		if i >= maxTold {
+			o.unlisted.Clients += len(over) - maxTold
+			break
 		}
 		e := Event{Kind: ClientSeen, Time: c.Last, Age: max(0, now.Sub(c.Last)), Addr: c.Addr, Phase: c.Phase, Client: &c}
 		if c.Has(arrivals.Sweep) {
@@ -142,13 +145,11 @@ func (w *Watcher) observe(now time.Time) (events []Event) {
 		o.clients = append(o.clients, c)
 	}
 	o.clients = slices.Delete(o.clients, 0, max(0, len(o.clients)-maxKept))
-	lost := o.listener.Lost()
-	w.unlisted.Packets += lost - o.lost
-	o.lost = lost
-	w.now.Arrivals, w.now.LostPackets = &stats, lost
-	w.now.Clients = slices.Clone(o.clients)
-	slices.Reverse(w.now.Clients)
-	return events
+	seen.clients, seen.lost = slices.Clone(o.clients), o.listener.Lost()
+	slices.Reverse(seen.clients)
+	o.unlisted.Packets += seen.lost - o.lost
+	o.lost = seen.lost
+	return append(events, o.unlisted.tell(now)...), seen
 }
 
 // Unlisted counts what was seen and cannot be listed.
@@ -158,12 +159,18 @@ type Unlisted struct {
 	Packets   uint64 `json:"packets"` // that the kernel dropped before the watch saw them
 }
 
-// tellUnlisted returns the event that says what could not be listed lately.
-func (w *Watcher) tellUnlisted(now time.Time) []Event {
-	if w.unlisted == (Unlisted{}) || now.Before(w.unlistedDue) {
+// unlisted are counts, and when they may be told.
+type unlisted struct {
+	Unlisted
+	due time.Time
+}
+
+// tell returns the event that says what could not be listed lately.
+func (u *unlisted) tell(now time.Time) []Event {
+	if u.Unlisted == (Unlisted{}) || now.Before(u.due) {
 		return nil
 	}
-	n := w.unlisted
-	w.unlisted, w.unlistedDue = Unlisted{}, now.Add(unlistedInterval)
+	n := u.Unlisted
+	*u = unlisted{due: now.Add(unlistedInterval)}
 	return []Event{{Kind: NotListed, Time: now, Unlisted: &n}}
 }

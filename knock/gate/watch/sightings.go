@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"rapport/knock/gate"
 	"rapport/knock/netfilter/local"
+	"rapport/knock/netfilter/machine"
 )
 
 // readRecent reads the lists of the recent match. found is false when one is gone,
@@ -63,12 +65,19 @@ func (w *Watcher) setClock() {
 // is there.
 func (w *Watcher) listTable(ctx context.Context) (changed, found bool) {
 	family, name, _ := strings.Cut(w.table, " ")
-	text, err := local.Run(ctx, "nft", "list", "table", family, name)
-	if err != nil {
+	filter := elementFilter{wanted: w.reads}
+	if err := local.RunTo(ctx, &filter, "nft", "list", "table", family, name); err != nil {
 		return false, false
 	}
-	changed, err = w.known.read(text)
+	changed, err := w.known.read(filter.text())
 	return changed, err == nil && len(w.known.found.Gates) > 0
+}
+
+// reads reports whether the watch reads the elements of a set.
+func (w *Watcher) reads(set string) bool {
+	return slices.ContainsFunc(w.lists, func(l phaseList) bool { return machine.ShortName(l.name) == set }) ||
+		slices.ContainsFunc(w.guards, func(g ReplayGuard) bool { return machine.ShortName(g.Opened) == set }) ||
+		slices.ContainsFunc(w.ignored, func(l gate.IgnoredList) bool { return machine.ShortName(l.Set) == set })
 }
 
 // readElements returns the addresses in the nft sets, read between a and b. An

@@ -97,9 +97,8 @@ type Watcher struct {
 	lastRead        time.Time // when the reading before began
 	stamps          map[sightingKey]uint64
 
-	observer    *observer // nil: SYNs are not seen
-	unlisted    Unlisted  // that has not been told
-	unlistedDue time.Time
+	observer *observer // nil: SYNs are not seen
+	unlisted unlisted
 }
 
 // NewWatcher finds the gate, which needs root on Linux; clock is this machine's. It
@@ -124,33 +123,75 @@ func NewWatcher(ctx context.Context, clock knock.Clock) (*Watcher, error) {
 // reading, in its own goroutine; on may store what it gets. When the gate is gone,
 // Run waits for another one.
 func (w *Watcher) Run(ctx context.Context, on func(Snapshot)) error {
+	var clients <-chan time.Time // reading large sets takes long; clients do not wait for it
 	if w.observer != nil {
 		defer w.observer.follow()()
+		tick := time.NewTicker(recentInterval)
+		defer tick.Stop()
+		clients = tick.C
 	}
-	for {
-		began, worked := w.clock.Now(), cpuTime()
-		w.now.Events = append(w.now.Events, w.read(ctx)...)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	var last Snapshot
+	pass := func() {
+		now := last
+		if w.observer != nil {
+			events, seen := w.observer.observe(w.clock.Now())
+			now.Events = append(now.Events, events...)
+			now.Clients, now.Arrivals, now.LostPackets = seen.clients, &seen.stats, seen.lost
 		}
-		w.now.Events = append(w.now.Events, w.observe(w.clock.Now())...)
-		w.unlisted.Addresses += w.visits.forgotten
-		w.visits.forgotten = 0
-		w.now.Events = append(w.now.Events, w.tellUnlisted(began)...)
-		w.now.Time, w.now.Visits, w.now.Totals, w.now.More = began, w.visits.List(), w.visits.Totals, w.visits.more()
-		w.now.Down = w.now.Down && !w.now.Lost
-		on(w.now)
-		w.now.Events = nil
-		interval := recentInterval
-		if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
-			interval = nftInterval
-		}
+		last.Events = nil
+		on(now)
+	}
+	readings, due := make(chan reading), time.NewTimer(0)
+	defer due.Stop()
+	for busy := false; ; {
 		select {
-		case <-time.After(max(interval-w.clock.Now().Sub(began), idleFactor*(cpuTime()-worked))):
+		case <-due.C:
+			busy = true
+			go func() { readings <- w.readNext(ctx) }() // it owns the watcher until it is done
+		case r := <-readings:
+			busy = false
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			last = r.Snapshot
+			pass()
+			due.Reset(r.pause)
+		case <-clients:
+			if !last.Time.IsZero() {
+				pass()
+			}
 		case <-ctx.Done():
+			if busy {
+				<-readings
+			}
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// reading is a snapshot, and how long to wait until the next.
+type reading struct {
+	Snapshot
+	pause time.Duration
+}
+
+// readNext reads everything once.
+func (w *Watcher) readNext(ctx context.Context) reading {
+	began, worked := w.clock.Now(), cpuTime()
+	w.now.Events = append(w.now.Events, w.read(ctx)...)
+	w.unlisted.Addresses += w.visits.forgotten
+	w.visits.forgotten = 0
+	w.now.Events = append(w.now.Events, w.unlisted.tell(began)...)
+	w.now.Time, w.now.Visits, w.now.Totals, w.now.More = began, w.visits.List(), w.visits.Totals, w.visits.more()
+	w.now.Down = w.now.Down && !w.now.Lost
+	r := reading{Snapshot: w.now}
+	w.now.Events = nil
+	interval := recentInterval
+	if w.now.Gate.Kind == gate.FromNFT && !w.now.Lost {
+		interval = nftInterval
+	}
+	r.pause = max(time.Millisecond, interval-w.clock.Now().Sub(began), idleFactor*(cpuTime()-worked))
+	return r
 }
 
 // phaseList is a list, and the phase of its addresses: 1 to 5, or [Accepted].

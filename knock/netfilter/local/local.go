@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,20 +109,27 @@ func lookPath(name string) (string, error) {
 // error holds the first line of stderr. A tool that runs longer than 20 s is
 // killed.
 func Run(ctx context.Context, name string, args ...string) ([]byte, error) {
+	var out bytes.Buffer
+	err := RunTo(ctx, &out, name, args...)
+	return out.Bytes(), err
+}
+
+// RunTo is Run with the output written to out.
+func RunTo(ctx context.Context, out io.Writer, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
 	defer cancel()
 	path, err := lookPath(name)
 	if err != nil {
-		return nil, fmt.Errorf("no %s here", name)
+		return fmt.Errorf("no %s here", name)
 	}
-	var out, said bytes.Buffer
+	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.Stdout, cmd.Stderr = out, &said
 	if err := cmd.Run(); err != nil {
 		first, _, _ := strings.Cut(said.String(), "\n")
-		return nil, fmt.Errorf("%s: %s", name, knock.Clean(strings.TrimSpace(first+" "+err.Error()), 120))
+		return fmt.Errorf("%s: %s", name, knock.Clean(strings.TrimSpace(first+" "+err.Error()), 120))
 	}
-	return out.Bytes(), nil
+	return nil
 }
 
 // ListTotal returns how many addresses a list of the recent match holds
