@@ -9,6 +9,7 @@ type elementFilter struct {
 	kept    bytes.Buffer
 	line    []byte // not ended yet
 	set     string
+	dynamic bool // packets change the set
 	skipped bool // the line belongs to elements that are left out
 }
 
@@ -30,10 +31,11 @@ func (f *elementFilter) Write(p []byte) (int, error) {
 func (f *elementFilter) add(line []byte) {
 	words := bytes.TrimSpace(line)
 	if name, ok := bytes.CutPrefix(words, []byte("set ")); ok {
-		f.set = string(bytes.TrimSuffix(name, []byte(" {")))
+		f.set, f.dynamic = string(bytes.TrimSuffix(name, []byte(" {"))), false
 	}
+	f.dynamic = f.dynamic || bytes.HasPrefix(words, []byte("flags ")) && bytes.Contains(words, []byte("timeout"))
 	if bytes.HasPrefix(words, []byte("elements = {")) {
-		f.skipped = !f.wanted(f.set)
+		f.skipped = f.dynamic && !f.wanted(f.set)
 	}
 	if !f.skipped {
 		f.kept.Write(line)
