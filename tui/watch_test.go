@@ -15,6 +15,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"rapport/knock"
+	"rapport/knock/arrivals"
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
 	"rapport/tui/ui"
@@ -296,5 +297,17 @@ func TestWatchTellsThatAWindowIsOver(t *testing.T) {
 		if m = tell(m, ui.FastBeat(now)); !strings.Contains(m.View(), tt.after) {
 			t.Errorf("no %q in\n%s", tt.after, m.View())
 		}
+	}
+}
+
+// TestWatchShowsFindings: the chosen address shows what its SYNs were made with.
+func TestWatchShowsFindings(t *testing.T) {
+	stuck := visit("203.0.113.7", watch.VisitStuck, time.Minute)
+	seen := watch.Snapshot{Time: noon, Gate: watchedGate, Visits: []watch.Visit{stuck}, More: 4000,
+		Clients: []arrivals.Client{{Addr: stuck.Addr, Findings: []arrivals.Finding{{Code: arrivals.HourBehind, Hours: 3}}}}}
+	now := noon
+	text := ansi.Strip(tell(newWatch(t, &now, false), tea.WindowSizeMsg{Width: 80, Height: 24}, fromJob{seen}).View())
+	if !strings.Contains(text, "203.0.113.7  knocks the sequence of 3 hours ago") {
+		t.Errorf("no finding in\n%s", text)
 	}
 }

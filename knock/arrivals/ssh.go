@@ -156,7 +156,7 @@ func (t *Tracker) inWindow(after time.Duration) bool {
 // addr, without knocks of its own; the zero Addr for none.
 func (t *Tracker) neighbour(addr netip.Addr, open time.Time) netip.Addr {
 	for _, o := range t.traces {
-		if o.addr != addr && o.sent <= minMatched && SameNetwork(o.addr, addr) && t.inWindow(o.sshAfter(open)) {
+		if o.addr != addr && o.sent <= minMatched && sameNetwork(o.addr, addr) && t.inWindow(o.sshAfter(open)) {
 			return o.addr
 		}
 	}
@@ -193,7 +193,7 @@ func (t *Tracker) pairKnocks(c *Client) {
 	}
 	f := Finding{Code: AddressChanges, Knocks: lacks}
 	for _, o := range t.traces {
-		if o.addr == c.Addr || !SameNetwork(o.addr, c.Addr) || o.at.Sub(c.First).Abs() > t.quiet() {
+		if o.addr == c.Addr || !sameNetwork(o.addr, c.Addr) || o.at.Sub(c.First).Abs() > t.quiet() {
 			continue
 		}
 		if slices.ContainsFunc(lacks, func(n int) bool { return slices.Contains(o.ports, c.made.Ports[n-1]) }) {
@@ -207,13 +207,16 @@ func (t *Tracker) pairKnocks(c *Client) {
 	}
 }
 
-// SameNetwork reports whether two addresses may come from one pool: carriers assign
+// Network returns the network whose addresses may come from one pool: carriers assign
 // IPv4 addresses from pools of up to a /16, and sites have an IPv6 /48.
-func SameNetwork(a, b netip.Addr) bool {
+func Network(a netip.Addr) netip.Prefix {
 	bits := 16
 	if a.Is6() {
 		bits = 48
 	}
-	p, err := a.Prefix(bits)
-	return err == nil && a.Is6() == b.Is6() && p.Contains(b.WithZone(""))
+	p, _ := a.WithZone("").Prefix(bits) // no address is shorter
+	return p
 }
+
+// sameNetwork reports whether two addresses may come from one pool.
+func sameNetwork(a, b netip.Addr) bool { return Network(a) == Network(b) }

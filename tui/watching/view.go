@@ -101,7 +101,7 @@ func (s *Screen) addressPane() ui.Pane {
 		}
 		p.Lines = append(p.Lines, mark+s.row(v, short[i], c))
 	}
-	if n := len(seen.Visits); n > rows {
+	if n := len(seen.Visits) + seen.More; n > rows {
 		p.Note = fmt.Sprintf("%d-%d of %d", s.top+1, last, n)
 	}
 	if len(seen.Visits) == 0 {
@@ -274,7 +274,15 @@ func (s *Screen) detail() string {
 		return ""
 	}
 	who := s.Theme.Accent.Render(" > ") + visits[s.at].Addr.String() + "  "
-	words, tone := s.state(visits[s.at], s.Size.Width-ui.Cells(who))
+	room := s.Size.Width - ui.Cells(who)
+	words, tone := s.state(visits[s.at], room)
+	// What its SYNs showed says more than the gate's lists.
+	for _, c := range s.seen.Clients {
+		if c.Addr == visits[s.at].Addr && len(c.Findings) > 0 {
+			words = ansi.Truncate(c.Summary(), room, "~")
+			break
+		}
+	}
 	return who + tone.Render(words)
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/knock/arrivals"
 	"rapport/knock/netfilter/machine"
 )
 
@@ -21,36 +22,38 @@ const maxPartners = 3
 // within half a window of it, and got stuck in an early phase too. Missing knocks
 // leave no trace: a rule that checks a list counts only addresses on it. So this is
 // never proof.
-func partners(v *Visit, all map[netip.Addr]*Visit, window time.Duration) (others []netip.Addr) {
+// all are the visits of its network.
+func partners(v *Visit, all []*Visit, window time.Duration) (others []netip.Addr) {
 	if v.Phase > maxAlone {
 		return nil
 	}
 	crowd := 0
 	for _, o := range all {
-		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.start.Sub(v.start).Abs() > window/2 || !sameNetwork(o.Addr, v.Addr) {
+		if o.Addr == v.Addr || o.Earlier || o.Phase == 0 || o.start.Sub(v.start).Abs() > window/2 {
 			continue
 		}
-		crowd++ // also addresses still inside: a scan does not end all at once
+		// Also addresses still inside: a scan does not end all at once.
+		if crowd++; crowd > maxPartners {
+			return nil
+		}
 		if o.State == VisitStuck && o.Phase <= maxAlone && !o.gateChanged {
 			others = append(others, o.Addr)
 		}
-	}
-	if crowd > maxPartners {
-		return nil
 	}
 	slices.SortFunc(others, netip.Addr.Compare)
 	return others
 }
 
-// sameNetwork reports whether two addresses may come from one pool: carriers assign
-// IPv4 addresses from pools of up to a /16, and sites have an IPv6 /48.
-func sameNetwork(a, b netip.Addr) bool {
-	bits := 16
-	if a.Is6() {
-		bits = 48
+// neighbours returns the visits of the network of an address: addresses of one pool.
+func (v *Visits) neighbours(addr netip.Addr) []*Visit {
+	if v.networks == nil {
+		v.networks = map[netip.Prefix][]*Visit{}
+		for _, one := range v.all {
+			p := arrivals.Network(one.Addr)
+			v.networks[p] = append(v.networks[p], one)
+		}
 	}
-	p, err := a.Prefix(bits)
-	return err == nil && a.Is6() == b.Is6() && p.Contains(b.WithZone(""))
+	return v.networks[arrivals.Network(addr)]
 }
 
 // counting is a reading of a counter.
