@@ -13,56 +13,69 @@ import (
 	"rapport/knock/pcap"
 )
 
+// capturing is what the flags of pcap say.
+type capturing struct {
+	*flags
+	pcap.Options
+	tcpdump, mask bool
+}
+
 func newPcap(f *flags) *cobra.Command {
-	var o pcap.Options
-	var tcpdump, mask bool
+	c := capturing{flags: f}
 	cmd := &cobra.Command{
 		Use:   "pcap FILE [FILE] [HOST]",
 		Short: "Read captures of client and server: which knocks left, arrived, were late",
 		Args:  cobra.MaximumNArgs(3),
 	}
-	cmd.Flags().BoolVar(&tcpdump, "tcpdump", false, "print the commands that record a handshake on client and server")
-	cmd.Flags().BoolVar(&mask, "mask-ports", false, "leave out the ports of knocks, as for a report to others")
-	cmd.Flags().StringVar((*string)(&o.Side), "side", "", "where a single capture was made, `client or server`, if that is guessed wrong")
-	cmd.RunE = interruptible(func(cmd *cobra.Command, args []string) error {
-		start := f.clock.Now()
-		captures, host, err := readCaptures(args)
-		if err != nil {
-			return err
-		}
-		if tcpdump {
-			h, err := f.named(cmd, host)
-			if err == nil {
-				pcap.PrintTcpdump(cmd.OutOrStdout(), h.Lookup())
-			}
-			return err
-		}
-		if len(captures) == 0 {
-			return errors.New("give a capture: rapport pcap FILE; rapport pcap --tcpdump HOST says how to make one")
-		}
-		h, secret, err := f.known(cmd, host)
-		if err != nil {
-			return err
-		}
-		if secret.IsZero() {
-			return fmt.Errorf("finding handshakes needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
-		}
-		o.Target = h.Target()
-		o.Secret = secret
-		r, err := pcap.Analyze(cmd.Context(), captures, o)
-		if err != nil {
-			return err
-		}
-		if mask {
-			r = r.Masked()
-		}
-		r.Elapsed = knock.Millis(f.clock.Now().Sub(start))
-		if err := render(cmd, f.json, r, func(w io.Writer, r pcap.Report) { r.Print(w) }); err != nil {
-			return err
-		}
-		return unless(r.Right(), r.Wrong())
-	})
+	cmd.Flags().BoolVar(&c.tcpdump, "tcpdump", false, "print the commands that record a handshake on client and server")
+	cmd.Flags().BoolVar(&c.mask, "mask-ports", false, "leave out the ports of knocks, as for a report to others")
+	cmd.Flags().StringVar((*string)(&c.Side), "side", "", "where a single capture was made, `client or server`, if that is guessed wrong")
+	cmd.RunE = interruptible(c.run)
 	return cmd
+}
+
+func (c *capturing) run(cmd *cobra.Command, args []string) error {
+	start := c.clock.Now()
+	captures, host, err := readCaptures(args)
+	if err != nil {
+		return err
+	}
+	if c.tcpdump {
+		h, err := c.named(cmd, host)
+		if err == nil {
+			pcap.PrintTcpdump(cmd.OutOrStdout(), h.Lookup())
+		}
+		return err
+	}
+	switch {
+	case len(captures) > 2:
+		return errors.New("give two captures at the most: the client's and the server's")
+	case c.Side != "" && c.Side != pcap.Client && c.Side != pcap.Server:
+		return fmt.Errorf("--side %s is neither client nor server", knock.Quote(string(c.Side)))
+	case len(captures) == 0:
+		return errors.New("give a capture: rapport pcap FILE; rapport pcap --tcpdump HOST says how to make one")
+	}
+	h, secret, err := c.known(cmd, host)
+	if err != nil {
+		return err
+	}
+	if secret.IsZero() {
+		return fmt.Errorf("finding handshakes needs a secret: name the HOST, give --secret-file PATH or set %s", secretVariable)
+	}
+	c.Target = h.Target()
+	c.Secret = secret
+	r, err := pcap.Analyze(cmd.Context(), captures, c.Options)
+	if err != nil {
+		return err
+	}
+	if c.mask {
+		r = r.Masked()
+	}
+	r.Elapsed = knock.Millis(c.clock.Now().Sub(start))
+	if err := render(cmd, c.json, r, func(w io.Writer, r pcap.Report) { r.Print(w) }); err != nil {
+		return err
+	}
+	return unless(r.Right(), r.Wrong())
 }
 
 // readCaptures reads the arguments that are files; one that is none is the HOST.
