@@ -225,12 +225,13 @@ func TestEndsOfACrowd(t *testing.T) {
 			dir := t.TempDir()
 			config := filepath.Join(dir, "hosts.toml")
 			knocktest.WriteFile(t, config, fmt.Sprintf("[hosts.gate]\naddress = %q\nsweep_guard = 20\n", s.Addr4), 0o600)
-			dump := func(side string) []string {
+			// The client's namespace is that of other tests too.
+			dump := func(side, hosts string) []string {
 				return []string{"tcpdump", "-Z", "root", "-i", "any", "-s", "160", "-U", "-B", "16384", "-w", filepath.Join(dir, side+".pcap"),
-					"tcp[13] & 6 != 0 or (ip6[6] = 6 and ip6[53] & 6 != 0)"}
+					hosts + "(tcp[13] & 6 != 0 or (ip6[6] = 6 and ip6[53] & 6 != 0))"}
 			}
-			here := dump("client")
-			there := dump("server")
+			here := dump("client", fmt.Sprintf("(host %v or host %v) and ", s.Addr4, s.Addr6))
+			there := dump("server", "")
 			w := watchOn(t, s, rapport, "--clients")
 			// A signal to nsenter does not reach tcpdump; the end of its parent does.
 			endHere := tcpdump(t, exec.Command(here[0], here[1:]...))
