@@ -282,7 +282,7 @@ const (
 	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
 	// begun: they take up to 9 s each, of the 30 s that a diagnosis may take. After restBy
 	// nothing unlikely is tried, and nothing that a slow scan found confirmed.
-	slowHoursBy, slowBy, restBy = 16 * time.Second, 21 * time.Second, 25 * time.Second
+	slowHoursBy, slowBy, restBy = 16 * time.Second, 21500 * time.Millisecond, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called

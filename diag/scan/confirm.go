@@ -69,15 +69,18 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 	return false, nil
 }
 
-// withEarlier returns the candidates that fit a hit with those, right after the best
-// one, whose knocks left within the window before: the client's own, if the caller has
-// sent them, and the likeliest of earlier passes. When their probes get lost, they have
-// opened the gate unseen.
+// withEarlier returns the candidates that fit a hit with those whose knocks left within
+// the window before: the client's own, if the caller has sent them, and the likeliest of
+// earlier passes, right after the best one; more where none fits. When their probes get lost,
+// they have opened the gate unseen.
 func (r *scanRun) withEarlier(fits, now []int) []int {
 	if r.target.Addr.Addr().IsLoopback() {
 		return fits
 	}
-	const mostEarlier = 3
+	most := 3
+	if len(fits) == 0 {
+		most = maxConfirmations
+	}
 	best := fits[:min(1, len(fits))]
 	all := slices.Clone(best)
 	own := slices.IndexFunc(r.report.Cells, func(c Cell) bool { return c.IsClients(r.target.Range) })
@@ -86,7 +89,7 @@ func (r *scanRun) withEarlier(fits, now []int) []int {
 	}
 	for i := range r.report.Cells {
 		at, tried := r.sent[i]
-		if tried && time.Since(at) < r.target.Window && !slices.Contains(now, i) && !slices.Contains(all, i) && len(all) <= mostEarlier {
+		if tried && time.Since(at) < r.target.Window && !slices.Contains(now, i) && !slices.Contains(all, i) && len(all) < most {
 			all = append(all, i)
 		}
 	}
@@ -125,7 +128,7 @@ func (r *scanRun) plan(of []int) scanPlan {
 		copies = 1 + min(r.tries[of[0]], maxCopies-1)
 	}
 	speed := r.pace
-	speed.lead = r.Spent > 0 && r.Likeliest == 0 && !r.target.Addr.Addr().IsLoopback() // earlier knocks may have opened it
+	speed.lead = r.Spent > 0 && r.report.Packets == 0 && r.Likeliest == 0 // the caller's knocks may have opened it
 	return newScanPlan(ports, r.target, speed, copies)
 }
 
@@ -225,7 +228,7 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 	packets, controls, first := r.confirmation(c)
 	o := knock.BatchOptions{Shut: r.shut}
 	if !r.target.Addr.Addr().IsLoopback() {
-		o.Wait = r.pace.answer
+		o.Wait = r.answerWait()
 	}
 	// A window that every connection extends may still be open, and packets get lost:
 	// then try again. What opens the second time is this candidate's too.
@@ -269,13 +272,13 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 }
 
 // confirmation is a handshake of one candidate and its probes. controls is how many
-// packets end with the last probe before the fifth knock: what opened it then is
+// packets end with the last probe well before the fifth knock: what opened it then is
 // another. first is the index of the first probe after that knock.
 func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, first int) {
 	gap := max(confirmGap, r.target.Gap)
 	packets, controls = []knock.Packet{{Probe: true}}, 1
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if k == knock.Knocks-1 && gap == confirmGap && !r.target.Addr.Addr().IsLoopback() {
+		if k == knock.Knocks-2 && gap == confirmGap && !r.target.Addr.Addr().IsLoopback() {
 			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap - gap/4, Probe: true})
 			controls = len(packets)
 		}

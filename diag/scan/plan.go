@@ -19,8 +19,8 @@ type pace struct {
 	answer time.Duration // how long an answer may take
 	trail  time.Duration // from the last probe to one more, for a gate that is late; zero for none
 	stage  time.Duration // the least time between the knocks of one phase and the next
-	// lead says that SSH is probed before the first knock: what opened it then is none
-	// of the candidates.
+	// lead says that SSH is probed before the first knock: what opened it then is none of
+	// the candidates.
 	lead bool
 }
 

@@ -305,10 +305,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		r.tries[of[n]]++
 		r.sent[of[n]] = time.Now()
 	}
-	o := knock.BatchOptions{Shut: r.shut, Wait: r.pace.answer}
-	if r.RTT > 0 {
-		o.Wait = 3*r.RTT + 100*time.Millisecond
-	}
+	o := knock.BatchOptions{Shut: r.shut, Wait: r.answerWait()}
 	began := time.Now()
 	v, err := r.send(ctx, p.packets, o, func(packet int) {
 		if i, ok := probes[packet]; ok {
@@ -329,6 +326,14 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	}
 	r.report.SSH = v.SSH
 	return v.Hit, err
+}
+
+// answerWait is how long an answer is awaited.
+func (r *scanRun) answerWait() time.Duration {
+	if r.RTT > 0 {
+		return 3*r.RTT + 100*time.Millisecond
+	}
+	return r.pace.answer
 }
 
 // beyondGuard reports whether the usual guard, if the gate has it, ignores this
