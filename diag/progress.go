@@ -3,30 +3,36 @@ package diag
 import (
 	"fmt"
 	"io"
+	"strings"
+
+	"rapport/knock/phrase"
 )
 
-// Progress prints what a scan is going to send, before it does, and on a
-// terminal every check that is done.
-func Progress(w io.Writer, quiet, terminal bool) func(Report) {
+// Progress prints what a scan is going to send, before it does, and on a terminal, which
+// is so many columns wide, each check once, when it is done, and the probable cause.
+// A width of zero stands for no terminal.
+func Progress(w io.Writer, quiet bool, width int) func(Report) {
 	if quiet {
 		return nil
 	}
-	printed := map[string]Status{}
+	printed := map[string]bool{}
 	announced, guess := false, Code("")
 	return func(r Report) {
-		if c := r.Verdict.Code; terminal && !r.Done && c != guess {
-			guess = c
-			fmt.Fprintf(w, "probably %s: %s\n", c, r.Summary())
+		if width > 0 {
+			for _, c := range r.Checks {
+				if done := c.Status == OK || c.Status == Warn || c.Status == Fail; done && !printed[c.ID] {
+					printed[c.ID] = true
+					fmt.Fprint(w, phrase.Wrap(c.line(), width, strings.Repeat(" ", checkColumn)))
+				}
+			}
+			if c := r.Verdict.Code; !r.Done && c != guess {
+				guess = c
+				fmt.Fprint(w, phrase.Wrap(fmt.Sprintf("probably %s: %s", c, r.Summary()), width, "  "))
+			}
 		}
 		if scan := r.Evidence.Scan; scan != nil && !announced {
 			announced = true
-			fmt.Fprintln(w, scan.Announce)
-		}
-		for _, c := range r.Checks {
-			if terminal && c.Status != Skipped && c.Status != printed[c.ID] {
-				printed[c.ID] = c.Status
-				fmt.Fprintf(w, "%-7s %-12s %s\n", c.Status, c.ID, c.Summary())
-			}
+			fmt.Fprint(w, phrase.Wrap(scan.Announce, width, "  "))
 		}
 	}
 }

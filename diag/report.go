@@ -152,24 +152,40 @@ func (r Report) Text(full bool) string {
 	return b.String()
 }
 
-// Print writes the report for a terminal.
-func (r Report) Print(w io.Writer) {
-	fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
-	for _, c := range r.Checks {
-		fmt.Fprintf(w, "  %-7s  %-12s  %s\n", c.Status, c.ID, c.Summary())
+// Print writes the report for a person: the checks, unless they were printed live, the
+// causes with their evidence, and last the verdict with its fix and the command to run.
+// Lines are wrapped to a width in columns; zero leaves them as long as they are.
+func (r Report) Print(w io.Writer, width int, live bool) {
+	if !live {
+		fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
+		for _, c := range r.Checks {
+			fmt.Fprint(w, phrase.Wrap(c.line(), width, strings.Repeat(" ", checkColumn)))
+		}
 	}
-	fmt.Fprintf(w, "verdict: %s: %s\n", r.Verdict.Code, r.Summary())
+	if len(r.Causes) > 0 {
+		fmt.Fprintln(w, "causes:")
+	}
+	for _, c := range r.Causes {
+		fmt.Fprintf(w, "  %3.0f %%  %s\n", c.Likelihood*100, c.Code)
+		for _, e := range r.Why(c) {
+			fmt.Fprint(w, phrase.Wrap("         - "+e, width, "           "))
+		}
+	}
+	fmt.Fprintf(w, "checked in %s\n\n", phrase.Seconds(time.Duration(r.Elapsed)))
+	fmt.Fprint(w, phrase.Wrap(fmt.Sprintf("verdict: %s: %s", r.Verdict.Code, r.Summary()), width, "  "))
 	if fix := r.Fix(); fix != "" {
-		fmt.Fprintf(w, "fix: %s\n", fix)
+		fmt.Fprint(w, phrase.Wrap("fix: "+fix, width, "  "))
 	}
 	if r.Verdict.Command != "" {
 		fmt.Fprintf(w, "to apply it: %s\n", r.Verdict.Command)
 	}
-	for _, c := range r.Causes {
-		fmt.Fprintf(w, "%3.0f %%  %s: %s\n", c.Likelihood*100, c.Code, strings.Join(r.Why(c), "; "))
-	}
-	fmt.Fprintf(w, "checked in %s\n", phrase.Seconds(time.Duration(r.Elapsed)))
 }
+
+// checkColumn is where the text of a check begins.
+const checkColumn = 25
+
+// line is the check as Print and Progress write it.
+func (c Check) line() string { return fmt.Sprintf("  %-7s  %-12s  %s", c.Status, c.ID, c.Summary()) }
 
 // writeHandshake writes a line for each knock, and what SSH said.
 func writeHandshake(line func(format string, args ...any), h *knock.Report) {

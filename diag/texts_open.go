@@ -77,7 +77,11 @@ func (e *Evidence) scanEvidence() (all []string) {
 			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)
 		}
 		if s.Untried > 0 {
-			say("missing: there was no time for %s, since the gate's sweep guard forgives %d wrong ports a minute", phrase.Plural(s.Untried, "candidate"), e.Target.SweepGuard)
+			pace := ""
+			if e.Target.SweepGuard > 0 {
+				pace = fmt.Sprintf(", since the gate's sweep guard forgives %s a minute", phrase.Plural(e.Target.SweepGuard, "wrong port"))
+			}
+			say("missing: there was no time for %s%s", phrase.Plural(s.Untried, "candidate"), pace)
 		}
 	}
 	for _, r := range e.openedOnce() {

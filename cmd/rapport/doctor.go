@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"rapport/cmd/rapport/process"
 	"rapport/diag"
 	"rapport/diag/doctor"
 	"rapport/knock"
@@ -60,7 +60,9 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	}
 	ctx, cancel := f.deadline(cmd)
 	defer cancel()
-	r, err := d.Run(ctx, h, t.Secret, diag.Progress(cmd.ErrOrStderr(), f.json, term.IsTerminal(int(os.Stderr.Fd()))))
+	told, shown := process.Columns(os.Stderr), process.Columns(os.Stdout)
+	live := told > 0 && shown > 0
+	r, err := d.Run(ctx, h, t.Secret, diag.Progress(cmd.ErrOrStderr(), f.json, told))
 	if err != nil {
 		return err
 	}
@@ -69,11 +71,20 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 		if o.report != "" {
 			fmt.Fprint(w, r.Text(o.report == "full"))
 		} else {
-			r.Print(w)
+			r.Print(w, shown, live)
 		}
 	}); err != nil {
 		return err
 	}
+	if err = judged(r); err != nil && live && !f.json && o.report == "" {
+		return process.Ended(codeOf(err)) // the verdict stands at the end
+	}
+	return err
+}
+
+// judged returns the error that stands for a verdict, or nil if SSH can be reached by a
+// handshake.
+func judged(r diag.Report) error {
 	switch code, summary := r.Verdict.Code, r.Summary(); code {
 	case diag.DNSFailure:
 		return withKind(knock.ErrName, summary)

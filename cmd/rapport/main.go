@@ -88,9 +88,17 @@ func run(args []string) int {
 		return 128 + int(syscall.SIGINT)
 	}
 	fmt.Fprintf(os.Stderr, "rapport: %s\n", oneLine(err))
+	if out.err != nil {
+		return exitShut
+	}
+	return codeOf(err)
+}
+
+// codeOf is the exit code of a command that failed by itself.
+func codeOf(err error) int {
 	var shut errShut
 	switch {
-	case errors.As(err, &shut), out.err != nil:
+	case errors.As(err, &shut):
 		return exitShut
 	case errors.Is(err, knock.ErrName), errors.Is(err, knock.ErrUnreachable), errors.Is(err, knock.ErrSend), errors.Is(err, proxy.ErrLost):
 		return exitNetwork

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Plural writes a number of things: "1 hour", "3 addresses", "2 hypotheses".
@@ -94,6 +95,30 @@ func Millis(d time.Duration) string {
 
 // Seconds writes a measured duration in seconds: 1.2 s.
 func Seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// Wrap breaks a text at its spaces into lines of at most width columns, each but the first
+// after an indent, and each ended by a newline. A longer word has a line of its own; a
+// width of zero breaks nothing.
+func Wrap(text string, width int, indent string) string {
+	var b strings.Builder
+	at := len(text) - len(strings.TrimLeft(text, " "))
+	b.WriteString(text[:at])
+	for i, word := range strings.Split(text[at:], " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case width > 0 && at+1+n > width:
+			b.WriteString("\n" + indent)
+			at = len(indent)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	return b.String() + "\n"
+}
 
 // ShellWord returns s as one word of a POSIX shell, quoted if necessary.
 func ShellWord(s string) string {

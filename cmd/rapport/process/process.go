@@ -4,8 +4,20 @@ package process
 
 import (
 	"fmt"
+	"os"
 	"syscall"
+
+	"golang.org/x/term"
 )
+
+// Columns returns the width of the terminal that f is, or zero.
+func Columns(f *os.File) int {
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
 
 // Ended is the exit code of a child process that has printed its own errors.
 type Ended int
