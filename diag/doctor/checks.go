@@ -59,9 +59,9 @@ func (x *run) readRules(ctx context.Context) error {
 		return nil
 	}
 	s := x.begin(diag.CheckRules, diag.RulesSolving, diag.Args{})
-	t, hours := x.e.Target, max(x.Past, x.Future, solve.DefaultHours)
+	t, hours := x.seen().Target, max(x.Past, x.Future, solve.DefaultHours)
 	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
-		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.e.Now.Add(t.Skew)), Past: hours, Future: hours,
+		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.seen().Now.Add(t.Skew)), Past: hours, Future: hours,
 	}, gate.Facts{SSHPort: int(t.Addr.Port())})
 	if err != nil {
 		return err
@@ -90,8 +90,8 @@ func (x *run) readRules(ctx context.Context) error {
 
 // probe probes SSH without a knock. No route to the host is evidence.
 func (x *run) probe(ctx context.Context, limit time.Duration) (knock.SSH, error) {
-	r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: limit})
-	x.log.Debug("probed SSH", "address", x.e.Target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
+	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{Timeout: limit})
+	x.log.Debug("probed SSH", "address", x.seen().Target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		x.learn(func(e *diag.Evidence) { e.NoRoute = err })
 		err = nil
@@ -124,8 +124,8 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 		}
 	}
 	switch {
-	case x.e.NoRoute != nil:
-		s.end(diag.Fail, diag.ProbeFailed, diag.Args{Err: x.e.NoRoute}, nil)
+	case x.seen().NoRoute != nil:
+		s.end(diag.Fail, diag.ProbeFailed, diag.Args{Err: x.seen().NoRoute}, nil)
 		return false, nil
 	case now.State == knock.SSHOpen:
 		s.end(diag.Fail, diag.OpenUnknocked, diag.Args{}, nil)
@@ -142,7 +142,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
 	x.update(func(r *diag.Report) { find(r, s.id).Code = diag.WindowWaiting })
 	x.guess()
-	wait := x.e.Target.Window + time.Second
+	wait := x.seen().Target.Window + time.Second
 	if !knock.Wait(ctx, min(wait, longestWait)) {
 		return knock.SSH{}, context.Cause(ctx)
 	}
@@ -199,12 +199,12 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 // the probe before that was lost: then it is probed again after the window. done says
 // that SSH accepts without a knock.
 func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err error) {
-	if gap := x.e.Target.Gap; gap > 0 && !knock.Wait(ctx, gap) { // the probe before counts too
+	if gap := x.seen().Target.Gap; gap > 0 && !knock.Wait(ctx, gap) { // the probe before counts too
 		return false, context.Cause(ctx)
 	}
 	for {
-		r, err := x.knock(ctx, diag.CheckHandshake, x.e.Target, o)
-		if err != nil || !r.Before.State.Connected() || x.e.BeforeAgain.State != knock.SSHUnknown {
+		r, err := x.knock(ctx, diag.CheckHandshake, x.seen().Target, o)
+		if err != nil || !r.Before.State.Connected() || x.seen().BeforeAgain.State != knock.SSHUnknown {
 			return false, err
 		}
 		s := x.begin(diag.CheckBefore, diag.Probing, diag.Args{})
@@ -228,7 +228,7 @@ func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err er
 
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
-	switch x.e.Outcome() {
+	switch x.seen().Outcome() {
 	case diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked:
 		return true
 	}
@@ -239,7 +239,7 @@ func (x *run) explained() bool {
 func (x *run) gaps() []time.Duration {
 	gaps := knock.DefaultGaps()
 	for i := range gaps {
-		gaps[i] = max(gaps[i], x.e.Target.Gap)
+		gaps[i] = max(gaps[i], x.seen().Target.Gap)
 	}
 	return gaps
 }

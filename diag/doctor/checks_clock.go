@@ -12,7 +12,7 @@ import (
 // readLocal starts to compare this machine's clock with the NTP servers that are
 // named, beside the other checks.
 func (x *run) readLocal(ctx context.Context) {
-	addr := x.e.Target.Addr.Addr()
+	addr := x.seen().Target.Addr.Addr()
 	switch {
 	case addr.IsLoopback():
 		// A time service here has this machine's clock, not a stand-in's.
@@ -62,7 +62,7 @@ func (x *run) addReadings(r clock.Report) {
 // checks. Ports that a detector of scans may watch are asked last, and by nobody who
 // is not shut out.
 func (x *run) readServer(ctx context.Context, limit time.Duration, only ...string) {
-	addr := x.e.Target.Addr.Addr()
+	addr := x.seen().Target.Addr.Addr()
 	if addr.IsLoopback() {
 		return
 	}
@@ -72,7 +72,7 @@ func (x *run) readServer(ctx context.Context, limit time.Duration, only ...strin
 		s = x.begin(diag.CheckServer, diag.ClockAsking, diag.Args{Address: addr})
 	}
 	c := clock.Clocks{Clock: x.Client.Clock, Only: only, Timeout: limit}
-	now, skew := x.e.Now, x.e.Target.Skew // a scan may change them meanwhile
+	now, skew := x.seen().Now, x.seen().Target.Skew // a scan may change them meanwhile
 	x.clocks.Go(func() {
 		_, err := c.Read(ctx, x.host.Lookup(), addr, func(reading clock.Reading) {
 			x.log.Debug("read a clock", "source", reading.Name, "of", reading.Of, "said", reading.Text())

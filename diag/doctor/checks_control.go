@@ -15,7 +15,7 @@ import (
 // compareAfter checks whether what answered at first still does: a server may have
 // banned this address for what was sent. Each is asked more than once.
 func (x *run) compareAfter(ctx context.Context) error {
-	if err := x.compareSSH(ctx); err != nil || x.e.Loopback() {
+	if err := x.compareSSH(ctx); err != nil || x.seen().Loopback() {
 		return err
 	}
 	return x.compareClocks(ctx)
@@ -25,25 +25,25 @@ func (x *run) compareAfter(ctx context.Context) error {
 // go on would only make a ban longer.
 func (x *run) bannedMeanwhile(ctx context.Context) (bool, error) {
 	const unlimited = time.Second // until a limit forgives a few packets
-	if x.e.ShutState() == knock.SSHFiltered && len(x.answeringClocks()) == 0 {
+	if x.seen().ShutState() == knock.SSHFiltered && len(x.answeringClocks()) == 0 {
 		return false, nil
 	}
 	if !knock.Wait(ctx, unlimited) {
 		return false, context.Cause(ctx)
 	}
 	err := x.compareAfter(ctx)
-	return err == nil && x.e.FellSilent(), err
+	return err == nil && x.seen().FellSilent(), err
 }
 
 // compareSSH probes SSH without a knock until it answers as at first.
 func (x *run) compareSSH(ctx context.Context) error {
 	var after knock.SSH
 	for range 4 {
-		r, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{Timeout: firstProbe})
+		r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{Timeout: firstProbe})
 		if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 			return err
 		}
-		if after = r.SSH; after.State == x.e.ShutState() {
+		if after = r.SSH; after.State == x.seen().ShutState() {
 			break
 		}
 	}
@@ -54,7 +54,7 @@ func (x *run) compareSSH(ctx context.Context) error {
 // answeringClocks are the sources of the server's clock that answered. Its ICMP says
 // nothing of its ports.
 func (x *run) answeringClocks() (all []string) {
-	for _, r := range x.e.Clocks().Sources {
+	for _, r := range x.seen().Clocks().Sources {
 		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
 			all = append(all, r.Name)
 		}
@@ -71,7 +71,7 @@ func (x *run) compareClocks(ctx context.Context) error {
 			break
 		}
 		c := clock.Clocks{Clock: x.Client.Clock, Only: silent, Timeout: limit}
-		r, err := c.Read(ctx, x.host.Lookup(), x.e.Target.Addr.Addr(), nil)
+		r, err := c.Read(ctx, x.host.Lookup(), x.seen().Target.Addr.Addr(), nil)
 		if err != nil {
 			return err
 		}
@@ -97,10 +97,10 @@ func (x *run) controls(ctx context.Context) error {
 // controlRefusal probes a refused SSH once more when the window is over: a gate that
 // opened is shut again by then, and a ban or a limit that rejects is not over.
 func (x *run) controlRefusal(ctx context.Context) error {
-	if x.e.Outcome() != diag.SSHBehind || x.e.Reached().State != knock.SSHRefused || x.e.ShutState() != knock.SSHFiltered || x.e.Loopback() || x.e.Target.Window > longestWait {
+	if x.seen().Outcome() != diag.SSHBehind || x.seen().Reached().State != knock.SSHRefused || x.seen().ShutState() != knock.SSHFiltered || x.seen().Loopback() || x.seen().Target.Window > longestWait {
 		return nil
 	}
-	if !knock.Wait(ctx, min(x.e.Target.Window+time.Second, longestWait)) {
+	if !knock.Wait(ctx, min(x.seen().Target.Window+time.Second, longestWait)) {
 		return context.Cause(ctx)
 	}
 	after, err := x.probe(ctx, firstProbe)
@@ -113,7 +113,7 @@ func (x *run) controlRefusal(ctx context.Context) error {
 // controlAccepted asks ports outside the range where those of the knocks accept: a SYN
 // proxy accepts for all ports, and may still pass the knocks on.
 func (x *run) controlAccepted(ctx context.Context) error {
-	if x.e.Outcome() != diag.KnocksAccepted {
+	if x.seen().Outcome() != diag.KnocksAccepted {
 		return nil
 	}
 	var packets []knock.Packet
@@ -121,7 +121,7 @@ func (x *run) controlAccepted(ctx context.Context) error {
 		packets = append(packets, knock.Packet{Port: port})
 	}
 	accepted := 0
-	_, err := x.Client.SendBatch(ctx, x.e.Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		if r.Answer == knock.Open {
 			accepted++
 		}
@@ -132,11 +132,11 @@ func (x *run) controlAccepted(ctx context.Context) error {
 
 // tryFamily makes the handshake over the other IP family, where there is one.
 func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
-	if !x.e.OtherAddr.IsValid() {
+	if !x.seen().OtherAddr.IsValid() {
 		x.skip(diag.CheckFamily, diag.OneFamily, diag.Args{})
 		return false, nil
 	}
-	r, err := x.knock(ctx, diag.CheckFamily, x.e.OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait})
+	r, err := x.knock(ctx, diag.CheckFamily, x.seen().OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait})
 	if err != nil {
 		return false, err
 	}
@@ -146,13 +146,13 @@ func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 // tryElsewhere tries the other addresses of the name, where the first one has no
 // route.
 func (x *run) tryElsewhere(ctx context.Context) error {
-	if x.e.Other == nil {
+	if x.seen().Other == nil {
 		if opened, err := x.tryFamily(ctx); err != nil || opened {
 			return err
 		}
 	}
-	for _, a := range x.e.Untried[:min(len(x.e.Untried), diag.MostOthers)] {
-		t := x.e.Target
+	for _, a := range x.seen().Untried[:min(len(x.seen().Untried), diag.MostOthers)] {
+		t := x.seen().Target
 		t.Addr = netip.AddrPortFrom(a, t.Addr.Port())
 		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait}, nil)
 		if errors.Is(err, knock.ErrUnreachable) {
@@ -165,12 +165,12 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 			return nil
 		}
 	}
-	if !x.e.OtherAddr.IsValid() || x.e.OtherScan != nil || x.e.Other.Before.State.Connected() {
+	if !x.seen().OtherAddr.IsValid() || x.seen().OtherScan != nil || x.seen().Other.Before.State.Connected() {
 		return nil
 	}
 	s := x.begin(diag.CheckScan, diag.Scanning, diag.Args{})
-	job := scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
-	last, err := x.scanOne(ctx, s, x.e.OtherTarget(), job)
+	job := scan.Scan{Shut: x.seen().Other.Before.State, Spent: len(diag.Knocks(x.seen().Other)), Past: x.Past, Future: x.Future, Also: x.Also}
+	last, err := x.scanOne(ctx, s, x.seen().OtherTarget(), job)
 	if err != nil {
 		return err
 	}
@@ -188,18 +188,18 @@ func (x *run) afterOpening(ctx, clocks context.Context) error {
 	x.guess()
 	x.readServer(clocks, openWait, clock.SourceHTTP, clock.SourceNTP, clock.SourceICMP)
 	defer x.clocks.Wait()
-	if !x.e.OtherAddr.IsValid() {
+	if !x.seen().OtherAddr.IsValid() {
 		return nil
 	}
 	s := x.begin(diag.CheckFamily, diag.Probing, diag.Args{})
-	r, err := x.Client.Probe(ctx, x.host.Name, x.e.OtherTarget().Addr, knock.Options{Timeout: openWait})
+	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().OtherTarget().Addr, knock.Options{Timeout: openWait})
 	if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 		return err
 	}
 	x.learn(func(e *diag.Evidence) { e.OtherSSH = r.SSH })
 	switch {
 	case r.SSH.State == knock.SSHOpen:
-		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: x.e.OtherAddr}, nil)
+		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: x.seen().OtherAddr}, nil)
 	case err != nil:
 		s.end(diag.Skipped, diag.NoRoute, diag.Args{}, nil)
 	default:

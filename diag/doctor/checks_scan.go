@@ -22,7 +22,7 @@ func (x *run) search(ctx, clocks context.Context) error {
 	x.playRules()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if !x.e.AnsweredAtAll() {
+	if !x.seen().AnsweredAtAll() {
 		watch := x.watchRoute(ctx, stop)
 		defer watch.Wait()
 	}
@@ -42,7 +42,7 @@ var errNoRoute = errors.New("no route to host")
 func (x *run) watchRoute(ctx context.Context, stop context.CancelCauseFunc) *sync.WaitGroup {
 	var running sync.WaitGroup
 	running.Go(func() {
-		_, err := x.Client.Probe(ctx, x.host.Name, x.e.Target.Addr, knock.Options{})
+		_, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{})
 		if errors.Is(err, knock.ErrUnreachable) {
 			x.learn(func(e *diag.Evidence) { e.NoRoute = err })
 			stop(errNoRoute)
@@ -53,20 +53,20 @@ func (x *run) watchRoute(ctx context.Context, stop context.CancelCauseFunc) *syn
 
 // searchAll is search, once it is known to make sense.
 func (x *run) searchAll(ctx, clocks context.Context) error {
-	if x.e.OtherSecret() || x.e.WrongGate() {
+	if x.seen().OtherSecret() || x.seen().WrongGate() {
 		x.skip(diag.CheckScan, diag.ScanPointless, diag.Args{})
 		return nil
 	}
 	s := x.begin(diag.CheckScan, diag.Scanning, diag.Args{})
-	shut := x.e.ShutState()
+	shut := x.seen().ShutState()
 	if shut.Connected() || shut == knock.SSHUnknown {
 		shut = knock.SSHFiltered
 	}
-	job := scan.Scan{Shut: shut, Spent: len(diag.Knocks(x.e.Handshake)), Between: x.repeat, Past: x.Past, Future: x.Future, Also: x.Also}
-	if gap := x.e.Target.Gap; gap >= wideGap {
+	job := scan.Scan{Shut: shut, Spent: len(diag.Knocks(x.seen().Handshake)), Between: x.repeat, Past: x.Past, Future: x.Future, Also: x.Also}
+	if gap := x.seen().Target.Gap; gap >= wideGap {
 		job.Likeliest = max(int(slowScan/(wideGapsEach*gap)), 1)
 	}
-	last, err := x.scanOne(ctx, s, x.e.Target, job)
+	last, err := x.scanOne(ctx, s, x.seen().Target, job)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 			return err
 		}
 	}
-	if x.e.Handshake.Opened {
+	if x.seen().Handshake.Opened {
 		s.end(diag.Warn, diag.RepeatOpened, diag.Args{}, nil)
 		return nil
 	}
@@ -86,12 +86,12 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 		s.end(diag.Warn, diag.SlowOpened, diag.Args{}, nil)
 		return nil
 	}
-	if o := x.e.OtherScan; o != nil && o.Opened != nil {
+	if o := x.seen().OtherScan; o != nil && o.Opened != nil {
 		last = o
 	}
 	if last.Opened == nil && x.otherShut() {
-		job = scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: x.Past, Future: x.Future, Also: x.Also}
-		if last, err = x.scanOne(ctx, s, x.e.OtherTarget(), job); err != nil {
+		job = scan.Scan{Shut: x.seen().Other.Before.State, Spent: len(diag.Knocks(x.seen().Other)), Past: x.Past, Future: x.Future, Also: x.Also}
+		if last, err = x.scanOne(ctx, s, x.seen().OtherTarget(), job); err != nil {
 			return err
 		}
 	}
@@ -109,12 +109,12 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 // playRules plays the handshake of the server's gate through its rules: they may shut
 // this address out, or everybody.
 func (x *run) playRules() {
-	from := diag.Sources(x.e.Handshake)
-	if x.Rules == nil || x.e.Rules.Gate == nil || len(from) == 0 {
+	from := diag.Sources(x.seen().Handshake)
+	if x.Rules == nil || x.seen().Rules.Gate == nil || len(from) == 0 {
 		return
 	}
 	played := func(a netip.Addr) *trace.Trace {
-		t, err := trace.Run(*x.Rules, trace.Request{Family: x.e.Family(), From: a})
+		t, err := trace.Run(*x.Rules, trace.Request{Family: x.seen().Family(), From: a})
 		if err != nil || len(t.Unmodelled) > 0 || t.Unanswered() {
 			return nil // it proves nothing
 		}
@@ -131,16 +131,16 @@ func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.R
 	if ctx.Err() != nil {
 		return last, context.Cause(ctx)
 	}
-	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Clocks().Known && !x.e.Handshake.Opened && x.e.Slow == nil {
+	if last.Opened == nil && last.Stopped.IsZero() && !x.seen().Clocks().Known && !x.seen().Handshake.Opened && x.seen().Slow == nil {
 		x.readServer(clocks, time.Second, clock.SourceDaytime, clock.SourceTime)
 		x.clocks.Wait()
 	}
-	if last.Opened == nil && last.Stopped.IsZero() && !x.e.Handshake.Opened {
+	if last.Opened == nil && last.Stopped.IsZero() && !x.seen().Handshake.Opened {
 		if err := x.scanByClock(ctx); err != nil {
 			return last, err
 		}
 	}
-	if last.Stopped.Reason == scan.Changed && x.e.Slow == nil {
+	if last.Stopped.Reason == scan.Changed && x.seen().Slow == nil {
 		for range 2 { // the usual attempts, then those with wide gaps
 			if done, err := x.repeat(ctx); done || err != nil {
 				return last, err
@@ -161,8 +161,8 @@ func (x *run) scanByClock(ctx context.Context) error {
 	if x.found != nil || !x.newHours(c) {
 		return nil
 	}
-	job := scan.Scan{Shut: x.e.ShutState(), Spent: len(diag.Knocks(x.e.Handshake)), Clock: &c}
-	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.e.Target, job)
+	job := scan.Scan{Shut: x.seen().ShutState(), Spent: len(diag.Knocks(x.seen().Handshake)), Clock: &c}
+	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.seen().Target, job)
 	if err == nil && r.Opened != nil {
 		x.found = r
 	}
@@ -180,8 +180,8 @@ func (x *run) scanOther(ctx context.Context) (done bool, err error) {
 	if !x.otherShut() {
 		return false, nil
 	}
-	job := scan.Scan{Shut: x.e.Other.Before.State, Spent: len(diag.Knocks(x.e.Other)), Past: min(x.Past, scan.DefaultPast), Likeliest: otherHours}
-	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.e.OtherTarget(), job)
+	job := scan.Scan{Shut: x.seen().Other.Before.State, Spent: len(diag.Knocks(x.seen().Other)), Past: min(x.Past, scan.DefaultPast), Likeliest: otherHours}
+	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, x.seen().OtherTarget(), job)
 	return err == nil && r.Opened != nil, err
 }
 
@@ -191,13 +191,13 @@ const otherHours = 4
 
 // otherShut reports whether there is a gate over the other IP family that stays shut.
 func (x *run) otherShut() bool {
-	return x.e.OtherAddr.IsValid() && x.e.Other != nil && !x.e.Other.Before.State.Connected()
+	return x.seen().OtherAddr.IsValid() && x.seen().Other != nil && !x.seen().Other.Before.State.Connected()
 }
 
 // likelyClock is what is known of the server's clock, or else the right time, where
 // NTP tells it.
 func (x *run) likelyClock() clock.Report {
-	c := x.e.Clocks()
+	c := x.seen().Clocks()
 	if l := c.Local; !c.Known && l.Known {
 		c.Sources = slices.Clone(c.Sources)
 		c.Add(clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Offset: l.Offset, Uncertainty: l.Uncertainty})
@@ -210,28 +210,28 @@ func (x *run) newHours(c clock.Report) bool {
 	if !c.Known {
 		return false
 	}
-	i, own := c.Interval(), knock.HourOf(x.e.Now.Add(x.e.Target.Skew))
-	low, high := knock.HourOf(x.e.Now.Add(i.Low)).Sub(own), knock.HourOf(x.e.Now.Add(i.High)).Sub(own)
+	i, own := c.Interval(), knock.HourOf(x.seen().Now.Add(x.seen().Target.Skew))
+	low, high := knock.HourOf(x.seen().Now.Add(i.Low)).Sub(own), knock.HourOf(x.seen().Now.Add(i.High)).Sub(own)
 	return low < -x.Past || high > x.Future
 }
 
 // ownOpens reports whether the very sequence of the handshake opened the gate in the
 // scan, and SSH did not work behind it.
 func (x *run) ownOpens() bool {
-	s := x.e.Scan
-	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.e.Target.Range) && !x.e.Loopback() && len(x.e.Handshake.Attempts) == x.quickAttempts()
+	s := x.seen().Scan
+	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.seen().Target.Range) && !x.seen().Loopback() && len(x.seen().Handshake.Attempts) == x.quickAttempts()
 }
 
 // slowOpens reports whether a handshake with wide gaps opened the gate.
-func (x *run) slowOpens() bool { return x.e.Slow != nil && x.e.Slow.Opened }
+func (x *run) slowOpens() bool { return x.seen().Slow != nil && x.seen().Slow.Opened }
 
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
-	job.Client, job.RTT = x.Client, time.Duration(x.e.Before.RTT)
+	job.Client, job.RTT = x.Client, time.Duration(x.seen().Before.RTT)
 	if job.Likeliest > 0 { // a slow one: its confirmation takes ten seconds
 		job.ConfirmBy = x.start.Add(restBy)
 	}
-	if i := x.e.Rules; i != nil {
+	if i := x.seen().Rules; i != nil {
 		job.Proven = i.Candidate()
 		job.Unguarded = i.Gate != nil && t.SweepGuard == 0
 	}
@@ -288,7 +288,7 @@ const (
 // repeat makes the handshake with more of the usual attempts, and when it is called
 // again, with wide gaps, as long as there is time. The report covers all of the former.
 func (x *run) repeat(ctx context.Context) (done bool, err error) {
-	if len(x.e.Handshake.Attempts) == x.quickAttempts() {
+	if len(x.seen().Handshake.Attempts) == x.quickAttempts() {
 		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.repeatUsual, x.scanOther} {
 			if done, err := try(ctx); done || err != nil {
 				return done, err
@@ -300,10 +300,10 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if done, err := x.scanKnownClock(ctx); done || err != nil {
 		return done, err
 	}
-	if x.e.Loopback() {
+	if x.seen().Loopback() {
 		return false, nil
 	}
-	if banned, err := x.bannedMeanwhile(ctx); err != nil || banned || x.e.Target.Strict {
+	if banned, err := x.bannedMeanwhile(ctx); err != nil || banned || x.seen().Target.Strict {
 		return banned, err
 	}
 	for n, gap := range slowGaps {
@@ -317,7 +317,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if slow.Before.State.Connected() || x.e.Slow != nil && !slow.Opened {
+		if slow.Before.State.Connected() || x.seen().Slow != nil && !slow.Opened {
 			continue
 		}
 		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); slow.Opened {
@@ -336,9 +336,9 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 // found.
 func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
 	c := x.likelyClock()
-	t := x.e.Target
+	t := x.seen().Target
 	t.Gap = max(t.Gap, gap)
-	job := scan.Scan{Shut: x.e.ShutState(), Spent: len(diag.Knocks(x.e.Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Likeliest: slowHours}
+	job := scan.Scan{Shut: x.seen().ShutState(), Spent: len(diag.Knocks(x.seen().Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Likeliest: slowHours}
 	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, t, job)
 	if err != nil {
 		return false, err
@@ -354,7 +354,7 @@ func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
 // failure.
 func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	const more = 3
-	first := x.e.Handshake
+	first := x.seen().Handshake
 	r, err := x.again(ctx, x.gaps()[x.quickAttempts():x.quickAttempts()+more])
 	if err != nil {
 		return false, err
@@ -373,14 +373,14 @@ func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 // again makes a handshake with these gaps, after a window if one is open: the scan
 // may have opened it unseen.
 func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, error) {
-	o := knock.Options{Gaps: gaps, RTT: time.Duration(x.e.Before.RTT), Wait: quickWait}
-	o.Timeout = x.Client.Plan(x.e.Target, o).Length() + quickWait + bannerWait
-	r, err := x.Client.Knock(ctx, x.e.Target, o, nil)
+	o := knock.Options{Gaps: gaps, RTT: time.Duration(x.seen().Before.RTT), Wait: quickWait}
+	o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + quickWait + bannerWait
+	r, err := x.Client.Knock(ctx, x.seen().Target, o, nil)
 	if err == nil && r.Before.State.Connected() {
-		if !knock.Wait(ctx, min(x.e.Target.Window+time.Second, longestWait)) {
+		if !knock.Wait(ctx, min(x.seen().Target.Window+time.Second, longestWait)) {
 			return r, context.Cause(ctx)
 		}
-		r, err = x.Client.Knock(ctx, x.e.Target, o, nil)
+		r, err = x.Client.Knock(ctx, x.seen().Target, o, nil)
 	}
 	if errors.Is(err, knock.ErrUnreachable) {
 		x.learn(func(e *diag.Evidence) { e.NoRoute = err })

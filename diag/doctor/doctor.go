@@ -53,10 +53,9 @@ type Doctor struct {
 // holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(diag.Report)) (diag.Report, error) {
 	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
-	x.e = &x.report.Evidence
-	*x.e = diag.Evidence{Now: d.Client.Clock.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
-	x.e.Target.Secret = secret
-	x.report.Schema, x.report.Host, x.report.At = 1, h.Name, x.e.Now
+	e := diag.Evidence{Now: d.Client.Clock.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
+	e.Target.Secret = secret
+	x.report.Schema, x.report.Host, x.report.At, x.report.Evidence = 1, h.Name, e.Now, e
 	x.report.Causes, x.report.Checks = []diag.Cause{}, []diag.Check{}
 	err := x.checks(ctx)
 	x.clocks.Wait()
@@ -81,7 +80,7 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 			return x.report, err
 		}
 	}
-	verdict, causes := x.e.Judge()
+	verdict, causes := x.seen().Judge()
 	x.log.Debug("verdict", "code", verdict.Code, "cause", verdict.ID)
 	if x.Rules == nil {
 		x.skip(diag.CheckRules, diag.RulesMissing, diag.Args{})
@@ -107,7 +106,14 @@ type run struct {
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report diag.Report
-	e      *diag.Evidence // that of the report; learn changes it
+}
+
+// seen is the evidence of this moment, which learn changes.
+func (x *run) seen() *diag.Evidence {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := x.report.Evidence
+	return &e
 }
 
 // update changes the report and passes a copy to on.
@@ -172,7 +178,7 @@ func (x *run) skip(id string, why diag.CheckCode, a diag.Args) {
 
 // checks makes the checks, the cheap and harmless ones first.
 func (x *run) checks(ctx context.Context) error {
-	if err := x.resolve(ctx); err != nil || x.e.NameError != nil {
+	if err := x.resolve(ctx); err != nil || x.seen().NameError != nil {
 		return err
 	}
 	clocks, stop := context.WithCancel(ctx)
@@ -184,21 +190,21 @@ func (x *run) checks(ctx context.Context) error {
 	if done, err := x.probeFirst(ctx); err != nil || done {
 		return err
 	}
-	if x.e.NoRoute == nil {
+	if x.seen().NoRoute == nil {
 		// A stand-in on loopback has no guard, and may be late.
-		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.e.Before.RTT)}
-		if !x.e.Loopback() {
+		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.seen().Before.RTT)}
+		if !x.seen().Loopback() {
 			o.Gaps, o.Wait = o.Gaps[:x.quickAttempts()], quickWait
-			o.Timeout = x.Client.Plan(x.e.Target, o).Length() + quickWait + bannerWait
+			o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + quickWait + bannerWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
 			return err
 		}
 	}
-	if x.e.NoRoute != nil {
+	if x.seen().NoRoute != nil {
 		return x.tryElsewhere(ctx)
 	}
-	if x.e.Handshake.Opened {
+	if x.seen().Handshake.Opened {
 		return x.afterOpening(ctx, clocks)
 	}
 	x.guess()
@@ -212,7 +218,7 @@ func (x *run) checks(ctx context.Context) error {
 	if opened, err := x.tryFamily(ctx); err != nil || opened {
 		return err
 	}
-	if err := x.search(ctx, clocks); err != nil || x.e.Outcome() != diag.RouteFails {
+	if err := x.search(ctx, clocks); err != nil || x.seen().Outcome() != diag.RouteFails {
 		return err
 	}
 	return x.tryElsewhere(ctx)
@@ -222,7 +228,7 @@ func (x *run) checks(ctx context.Context) error {
 // would take half of what a sweep guard forgives from a scan that never exceeds it, and
 // makes needless connections to an SSH that accepts without a knock.
 func (x *run) quickAttempts() int {
-	if x.e.Target.SweepGuard > 0 || x.e.BeforeAgain.State.Connected() {
+	if x.seen().Target.SweepGuard > 0 || x.seen().BeforeAgain.State.Connected() {
 		return 1
 	}
 	return 2

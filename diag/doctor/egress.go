@@ -15,9 +15,9 @@ import (
 // compareEgress compares rejected knocks with ports outside the range. done says
 // that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
-	g := &diag.Egress{Host: time.Duration(x.e.Before.RTT)}
+	g := &diag.Egress{Host: time.Duration(x.seen().Before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
-		if ports, others := diag.Answered(x.e.Handshake, a); len(ports) > 0 {
+		if ports, others := diag.Answered(x.seen().Handshake, a); len(ports) > 0 {
 			g.Ports, g.Answer, g.Whole = ports, a, others == 0
 			break
 		}
@@ -28,7 +28,7 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	}
 	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
 	// fewer accepted knocks than that come from another hour's sequence.
-	if x.e.Loopback() && x.e.AcceptedKnocks(x.e.Handshake) < knock.Knocks-1 {
+	if x.seen().Loopback() && x.seen().AcceptedKnocks(x.seen().Handshake) < knock.Knocks-1 {
 		x.skip(diag.CheckEgress, diag.NothingOnWay, diag.Args{})
 		return false, nil
 	}
@@ -36,13 +36,13 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	if err := x.askControls(ctx, g); err != nil {
 		return false, err
 	}
-	if soon := g.Soonest(x.e.Handshake); len(soon) > 0 {
+	if soon := g.Soonest(x.seen().Handshake); len(soon) > 0 {
 		g.Ports, g.Answer = soon, knock.Refused
 	}
 	g.FromHere = g.From.IsValid() && isOwn(g.From)
 	x.learn(func(e *diag.Evidence) { e.Egress = g })
-	a := diag.Args{Egress: g, Address: x.e.Target.Addr.Addr()}
-	if !x.e.Blocked() {
+	a := diag.Args{Egress: g, Address: x.seen().Target.Addr.Addr()}
+	if !x.seen().Blocked() {
 		s.end(diag.OK, diag.Compared, a, nil)
 		return false, nil
 	}
@@ -67,19 +67,19 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
 	suspect := g.Ports[0]
 	var rejected []time.Duration
-	for _, k := range diag.Knocks(x.e.Handshake) {
+	for _, k := range diag.Knocks(x.seen().Handshake) {
 		if rtt := time.Duration(k.RTT); k.Answer == g.Answer && rtt > 0 && (len(rejected) == 0 || rtt < rejected[0]) {
 			suspect, rejected = k.Port, []time.Duration{rtt}
 		}
 	}
 	for range 4 {
-		if send(suspect); !x.e.Loopback() {
+		if send(suspect); !x.seen().Loopback() {
 			send(web)
-			send(x.e.Target.Addr.Port())
+			send(x.seen().Target.Addr.Port())
 		}
 	}
 	nearest := time.Duration(0) // of the controls
-	_, err := x.Client.SendBatch(ctx, x.e.Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {
 		case r.Answer == knock.Pending:
@@ -89,7 +89,7 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 			}
 		case packets[r.Index].Port != suspect:
 			// A router may say that a port is unreachable, but so it did at first.
-			like := r.Answer != knock.Unreachable || x.e.Before.State == knock.SSHUnreachable
+			like := r.Answer != knock.Unreachable || x.seen().Before.State == knock.SSHUnreachable
 			if like && rtt > 0 && (g.Host == 0 || rtt < g.Host) {
 				g.Host = rtt
 			}
@@ -111,7 +111,7 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 
 // outside are ports near the range, and not in it.
 func (x *run) outside() (ports []uint16) {
-	r := x.e.Target.Range
+	r := x.seen().Target.Range
 	for _, port := range []int{r.Bottom() - 7, r.Top() + 7, r.Bottom() - 131, r.Top() + 131} {
 		if port >= 1024 && port <= 65535 {
 			ports = append(ports, uint16(port))
