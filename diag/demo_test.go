@@ -90,6 +90,7 @@ func demoRange(f demo.Faults) knock.Range {
 //
 //	go test -run DemoClock ./diag -demo.walk
 func TestDemoClock(t *testing.T) {
+	knocktest.Long(t)
 	var own loopbacks
 	part := 17
 	if *demoWalk {
@@ -153,6 +154,7 @@ func TestReportIsLogged(t *testing.T) {
 //
 //	go test -run DemoFaults ./diag -demo.walk
 func TestDemoFaults(t *testing.T) {
+	knocktest.Long(t)
 	var own loopbacks
 	for _, tt := range []struct {
 		fault  string

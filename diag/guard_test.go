@@ -59,6 +59,7 @@ func TestScanOfGuardedGate(t *testing.T) {
 
 // The doctor names the likeliest slips before a guard would ignore it.
 func TestDoctorOfGuardedGate(t *testing.T) {
+	knocktest.Long(t)
 	for _, tt := range []struct {
 		name   string
 		server knocktest.Options
@@ -90,6 +91,7 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 // If the guard is known, no scan trips it, whatever is wrong, and
 // what there was no time for is said.
 func TestScanKeepsInsideKnownGuard(t *testing.T) {
+	knocktest.Long(t)
 	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 		defer cancel()

@@ -41,6 +41,7 @@ func healthyServers() []healthy {
 //
 //	RAPPORT_REAL_GATE=1 go test -run HealthyServer -count 2 ./diag
 func TestHealthyServer(t *testing.T) {
+	knocktest.Long(t)
 	for _, x := range healthyServers() {
 		if x.options.Path.Loss >= heavyLoss && !*allRows {
 			continue

@@ -280,6 +280,7 @@ func asksServer(_ *testing.T, s *knocktest.Server, p *patient) {
 // Neighbouring rows resemble each other: every second one is run, and all of them with
 // -matrix.all, on a machine with nothing else to do.
 func TestFaultMatrix(t *testing.T) {
+	knocktest.Long(t)
 	var mu sync.Mutex
 	var all results
 	t.Cleanup(func() { t.Log("\n" + all.table() + "\n" + all.calibration() + "\n" + all.times()) })

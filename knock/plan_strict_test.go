@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/knocktest"
 )
 
 // strictStyle is a kind of gate that starts over.
@@ -152,6 +153,7 @@ func TestStrictPlanAfterOneLoss(t *testing.T) {
 // go test -v -run StrictPlanInBadNetworks ./knock prints how a strict gate opens
 // by this plan, and how by the usual one.
 func TestStrictPlanInBadNetworks(t *testing.T) {
+	knocktest.Long(t)
 	for _, style := range strictStyles() {
 		for _, n := range []struct {
 			name string

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/knocktest"
 )
 
 const ms = time.Millisecond
@@ -18,6 +19,7 @@ func plan(t *testing.T, gaps []time.Duration, f knock.Facts) (knock.Plan, knock.
 // The plan reaches its aims. On a good network it sends nothing unnecessary and ends
 // after two round trips: for the connection and for the banner.
 func TestPlanInBadNetworks(t *testing.T) {
+	knocktest.Long(t)
 	const runs = 4000
 	for _, tt := range []struct {
 		name     string
@@ -53,6 +55,7 @@ func TestPlanInBadNetworks(t *testing.T) {
 // Each part of the plan has a use: go test -v -run WithoutAPart ./knock prints the
 // results without the part, or with more of it.
 func TestPlanWithoutAPart(t *testing.T) {
+	knocktest.Long(t)
 	networks := []struct {
 		name string
 		network

@@ -98,6 +98,7 @@ func shutAgain(t *testing.T, addr netip.AddrPort, window time.Duration) {
 }
 
 func TestRealGateStaysShut(t *testing.T) {
+	knocktest.Long(t)
 	fast := knock.Options{Gaps: []time.Duration{time.Millisecond, 20 * time.Millisecond}}
 	other, err := knock.ParseRange("10000-11000")
 	if err != nil {
@@ -223,6 +224,7 @@ func TestRealNetworkWithoutTheHost(t *testing.T) {
 // refresh flushes the chain, adds rules one by one, and clears the lists. Knocks
 // start from 40 ms before it to 40 ms after it.
 func TestRealGateAtTheHourChange(t *testing.T) {
+	knocktest.Long(t)
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	change := knock.HourOf(at).End()
 	for i := range 20 {
@@ -245,6 +247,7 @@ func TestRealGateAtTheHourChange(t *testing.T) {
 // Near the hour change the first attempt opens, though a server refreshes up to a
 // minute late, and clocks are off by up to half a minute.
 func TestRealGateRefreshedLate(t *testing.T) {
+	knocktest.Long(t)
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	change := knock.HourOf(at).End()
 	dice := rand.New(rand.NewPCG(1, 2))
@@ -290,6 +293,7 @@ func TestRealServerWithoutBanner(t *testing.T) {
 
 // The link goes down during the handshake and comes up again.
 func TestRealLinkComesBack(t *testing.T) {
+	knocktest.Long(t)
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	device := deviceOf(t, s.Client4)
 	set := func(state string) {

@@ -92,6 +92,7 @@ func BenchmarkBadNetwork(b *testing.B) {
 
 // A few runs of two rows: a client gets in although packets are lost and reordered.
 func TestBadNetwork(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	rapport := build(t)
 	for i, n := range []badNetwork{

@@ -215,6 +215,7 @@ func tcpdump(t *testing.T, cmd *exec.Cmd) (end func()) {
 // TestEndsOfACrowd: while a sweep and a flood run, watch --clients names the mistake of
 // each of 60 clients; so does pcap, from what tcpdump recorded on one side and on both.
 func TestEndsOfACrowd(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft", "tcpdump", "setpriv")
 	rapport := build(t)

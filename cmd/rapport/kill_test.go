@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 )
 
 // kills is how often programs are killed: RAPPORT_KILLS times, or so often.
@@ -41,6 +42,7 @@ func kills(t *testing.T, usual int) int {
 // At whatever moment an edit is killed, the hosts file is the old one or the new one,
 // with its comments, and temporary files do not pile up beside it.
 func TestKilledEditsLeaveTheHostsFileWhole(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	rapport := build(t)
 	path := filepath.Join(t.TempDir(), "hosts.toml")
@@ -213,6 +215,7 @@ func leftOn(out string) string {
 // Any signal but SIGKILL leaves the terminal as it was: at a prompt for the secret,
 // while knocking, while comparing, and while ssh uses the terminal.
 func TestKilledProgramsLeaveTheTerminalSane(t *testing.T) {
+	knocktest.Long(t)
 	rapport := build(t)
 	bin := t.TempDir()
 	ssh := `#!/bin/sh

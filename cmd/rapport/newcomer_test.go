@@ -47,6 +47,7 @@ func insideAnHour(t *testing.T) {
 // The whole way of a newcomer: the first start and the demo, the form, a knock at a gate
 // that stays shut, the diagnosis, its fix, a knock that opens, ssh, the list, the undo.
 func TestNewcomerInTmux(t *testing.T) {
+	knocktest.Long(t)
 	rapport, bin := build(t), sshBin(t)
 	for _, size := range [][2]string{{"80", "24"}, {"120", "40"}} {
 		t.Run(size[0]+"x"+size[1], func(t *testing.T) {

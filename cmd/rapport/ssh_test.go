@@ -106,6 +106,7 @@ func (g *gated) ssh(args ...string) string {
 
 // With one ProxyCommand line, everything that runs over ssh works.
 func TestSSHThroughTheGate(t *testing.T) {
+	knocktest.Long(t)
 	for name, lines := range map[string][]string{
 		"plain":  {"proxy %h %p"},
 		"fdpass": {"proxy --fdpass %h %p", "ProxyUseFdpass yes"},
@@ -156,6 +157,7 @@ func exitCode(err error) int {
 }
 
 func TestManySessions(t *testing.T) {
+	knocktest.Long(t)
 	g := newGated(t, "proxy %h %p")
 	for i := range 100 {
 		if out := g.ssh("gate", "echo", fmt.Sprint(i)); out != fmt.Sprintln(i) {
@@ -178,6 +180,7 @@ func TestManySessions(t *testing.T) {
 }
 
 func TestBulkArrivesWhole(t *testing.T) {
+	knocktest.Long(t)
 	g := newGated(t, "proxy %h %p")
 	const size = 200 << 20
 	for name, command := range map[string]string{

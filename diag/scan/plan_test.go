@@ -8,11 +8,13 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/demo"
+	"rapport/knock/knocktest"
 	"rapport/knock/solve"
 )
 
 // A hit at any probe is explained by what the gate itself would do.
 func TestScanPlanExplainsHits(t *testing.T) {
+	knocktest.Long(t)
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ func truths(q arrivals.Query) (all []solve.Candidate, ports [][knock.Knocks]uint
 // TestFind: every candidate is found by its five ports, by any four of them, and by
 // all five in a wrong order; random ports are none's.
 func TestFind(t *testing.T) {
+	knocktest.Long(t)
 	q := query(t)
 	table := arrivals.NewTable(q)
 	dice := rand.New(rand.NewPCG(1, 2))

@@ -164,6 +164,7 @@ func TestEditKeepsComments(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	knocktest.Long(t)
 	dir := t.TempDir()
 	path, sshConfig := filepath.Join(dir, "hosts.toml"), filepath.Join(dir, "config")
 	for file, text := range map[string]string{

@@ -108,6 +108,15 @@ func Lack(t testing.TB, missing string) {
 	t.Skipf("missing: %s", missing)
 }
 
+// Long skips a test that takes more than some ten seconds on two cores, so that go test
+// ./... is a matter of minutes. RAPPORT_LONG=1 or RAPPORT_REAL_GATE=1, as in CI, runs it.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("RAPPORT_LONG") != "1" && os.Getenv("RAPPORT_REAL_GATE") != "1" {
+		t.Skip("takes long; RAPPORT_LONG=1 runs it")
+	}
+}
+
 // lookPath returns the absolute path of a program, "" when there is none.
 func lookPath(name string) string {
 	if p, err := exec.LookPath(name); err == nil {

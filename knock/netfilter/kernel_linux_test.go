@@ -107,6 +107,7 @@ func (c *tally) String() string {
 // Random rulesets decide about random packets as the kernel does, and count the
 // same packets.
 func TestKernel(t *testing.T) {
+	knocktest.Long(t)
 	knocktest.Need(t, "iptables-nft-restore", "iptables-legacy-restore", "ip6tables-nft-restore", "ip6tables-legacy-restore", "nft", "ip")
 	seed := *kernelSeed
 	if seed == 0 {

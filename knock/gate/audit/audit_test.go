@@ -89,6 +89,7 @@ func TestTheArticleFailsAtSweepAndReplay(t *testing.T) {
 // Where packets meet many rules an audit plays less and says how much, and where they
 // meet too many it says what it gave up.
 func TestManyRules(t *testing.T) {
+	knocktest.Long(t)
 	multiplied := func(depth int) string {
 		var b strings.Builder
 		b.WriteString("-A INPUT -j X0\n")

@@ -165,6 +165,7 @@ func optioned(p knocktest.Packet, to netip.Addr) [][]byte {
 // What the gate takes for a knock opens gates without a guard by five passes in
 // descending order, and none with it; nothing else opens any.
 func TestSweepsInDisguise(t *testing.T) {
+	knocktest.Long(t)
 	for _, d := range defences[1:] {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
@@ -267,6 +268,7 @@ func patient(a attacked, n, minutes int) int {
 
 // Diversions that take a few seconds.
 func TestSweepsBehindADiversion(t *testing.T) {
+	knocktest.Long(t)
 	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, v := range diversions() {
 			if v.warm > 5*time.Second {

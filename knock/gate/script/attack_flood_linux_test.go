@@ -112,6 +112,7 @@ func (r stormResult) String() string {
 // gate of nft. Of iptables' lists, which hold 100 addresses, it pushes out who
 // takes longer between two knocks than 100 others; wrong ports get into no list.
 func TestFloodsLockNobodyOut(t *testing.T) {
+	knocktest.Long(t)
 	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, f := range []storm{{wrong: true}, {}, {v6: true}} {
 			f.window, f.sources, f.rate = time.Second, 100_000, 50_000

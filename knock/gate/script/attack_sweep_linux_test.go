@@ -229,6 +229,7 @@ func (r result) String() string {
 
 // Sweeps open every gate without a guard: what the next test does can fail.
 func TestSweepsOpenGatesWithoutAGuard(t *testing.T) {
+	knocktest.Long(t)
 	for _, d := range defences {
 		if d.guarded {
 			continue
@@ -248,6 +249,7 @@ func TestSweepsOpenGatesWithoutAGuard(t *testing.T) {
 // No sweep opens a gate with the guard, whether the attacker knows the range or
 // not, and whether others keep the gate strict meanwhile or not.
 func TestSweepsOpenNoGateWithTheGuard(t *testing.T) {
+	knocktest.Long(t)
 	for _, d := range defences {
 		if !d.guarded {
 			continue

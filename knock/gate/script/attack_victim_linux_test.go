@@ -106,6 +106,7 @@ func (a attacked) during(to netip.Addr, n int) (opened, first int) {
 
 // A handshake opens as ever while a sweep runs.
 func TestHandshakesOpenDuringASweep(t *testing.T) {
+	knocktest.Long(t)
 	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, to := range a.addresses() {
 			if opened, first := a.during(to, 10); opened != 10 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/knocktest"
 )
 
 // wrongs returns what the sweep guard has counted as wrong ports.
@@ -19,6 +20,7 @@ func (g *gated) wrongs() string {
 // one whose clock is hours off, nor near an hour change where two hours' knocks
 // go out twice each. The one that is right opens at once after them.
 func TestRulesForgiveEveryHandshake(t *testing.T) {
+	knocktest.Long(t)
 	each(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		change := knock.HourOf(at).End()

@@ -75,6 +75,7 @@ func packetFrom(from, to [4]byte, port uint16, flags byte) []byte {
 // the first port until there is no room. Who comes after that gets in all the
 // same; the lists of iptables forget who was there before, and status says so.
 func TestRulesUnderAFlood(t *testing.T) {
+	knocktest.Long(t)
 	long := func(r *script.Rules) { r.Window = time.Minute } // status takes a while
 	each(t, long, func(t *testing.T, g *gated) {
 		g.Server.Run(t, "sh", "-c", "cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >eth0/rp_filter")

@@ -188,6 +188,7 @@ func (g *gated) intruder() (stop func() int) {
 // locked out for longer than --confirm says. One kill between two programs that
 // change something stands for all there; RAPPORT_KILLS=all kills before each.
 func TestRulesSurviveKills(t *testing.T) {
+	knocktest.Long(t)
 	for _, s := range stories {
 		killed(t, s, func(m *mortal, tell func(string, bool)) {
 			was := m.begin(s)
@@ -220,6 +221,7 @@ func TestRulesSurviveKills(t *testing.T) {
 
 // The same at random moments: RAPPORT_KILLS is how many for each story.
 func TestRulesSurviveRandomKills(t *testing.T) {
+	knocktest.Long(t)
 	kills, err := strconv.Atoi(os.Getenv("RAPPORT_KILLS"))
 	if err != nil {
 		kills = 1
