@@ -2,6 +2,7 @@ package netfilter_test
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,22 @@ func TestUnmodelledWords(t *testing.T) {
 		for rule := range r.Rules {
 			if got := strings.Join(rule.Unmodelled(), ", "); got != want || !slices.Equal(rule.Ports(), []int{22}) || rule.Verdict != machine.Accept {
 				t.Errorf("%s: %q, ports %v, %v", text, got, rule.Ports(), rule.Verdict)
+			}
+		}
+	}
+}
+
+// A mark that a statement sets to something that is not modelled is not guessed.
+func TestVagueMark(t *testing.T) {
+	for _, to := range []string{"ip saddr map { 192.0.2.1 : 0x5 }", "numgen inc mod 2", "meta mark << 1", "ct mark & 0x1"} {
+		for want, rule := range map[machine.Verdict]string{machine.Undecided: "meta mark 0x5 accept", machine.Drop: "meta mark set 0x4; meta mark 0x5 accept"} {
+			if to == "ct mark & 0x1" { // which is modelled
+				want = machine.Drop
+			}
+			r := parse(t, "table ip one { chain c { type filter hook input priority 0; policy drop; meta mark set "+to+"; "+rule+"; } }")
+			p := machine.Packet{Proto: machine.TCP, Src: netip.MustParseAddr("192.0.2.1"), Dst: netip.MustParseAddr("192.0.2.2"), DstPort: 22, Flags: machine.SYN}
+			if got := r.NewMachine().Deliver(p, 0); got.Verdict != want {
+				t.Errorf("mark set to %s, then %s: %v, want %v", to, rule, got.Verdict, want)
 			}
 		}
 	}

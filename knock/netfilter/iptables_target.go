@@ -54,9 +54,18 @@ func (r *ruleReader) setMark(conn bool) {
 		case "--and-mark":
 			s.Keep = v
 		case "--save-mark":
-			s.Copies = true
+			s.Keep, s.From = 0, ^uint32(0)
 		case "--restore-mark":
-			s.Copies, s.Conn = true, false
+			s.Keep, s.From, s.Conn = 0, ^uint32(0), false
+		}
+	}
+	for option, text := range r.values { // of --save-mark and --restore-mark
+		switch m, _ := valueMask(text); {
+		case option != "--ctmask" && option != "--nfmask":
+		case option == "--ctmask" == s.Conn: // of the mark that is set
+			s.Keep = ^m
+		default:
+			s.From = m
 		}
 	}
 	r.add(s)

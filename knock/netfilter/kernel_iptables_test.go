@@ -66,7 +66,7 @@ func (g *generator) target(chains []string) string {
 }
 
 func (g *generator) mangle() string {
-	return pick(g, "-j MARK --set-mark 0x1", "-j MARK --set-xmark 0x2/0x3", "-j MARK --or-mark 0x4", "-j MARK --and-mark 0x1", "-j CONNMARK --set-mark 0x1", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark")
+	return pick(g, "-j MARK --set-mark 0x1", "-j MARK --set-xmark 0x2/0x3", "-j MARK --or-mark 0x4", "-j MARK --and-mark 0x1", "-j CONNMARK --set-mark 0x1", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark", "-j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x2", "-j CONNMARK --restore-mark --nfmask 0x2 --ctmask 0x3")
 }
 
 // matches returns the conditions of a rule.

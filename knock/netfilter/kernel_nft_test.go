@@ -79,7 +79,7 @@ func (g *generator) nftRule(chains []string) string {
 		return strings.Join(append(parts, pick(g, "tcp dport vmap @ways", "tcp dport vmap { 22 : accept, 1000-1001 : jump beta }", "ct state vmap { established : accept, invalid : drop, new : jump alpha }")), " ")
 	}
 	if g.chance(10) { // before the counter: it fails without a connection
-		parts = append(parts, pick(g, "meta mark set 0x1", "meta mark set 0x2", "ct mark set 0x1", "ct mark set meta mark", "meta mark set ct mark"))
+		parts = append(parts, pick(g, "meta mark set 0x1", "meta mark set 0x2", "ct mark set 0x1", "ct mark set meta mark", "meta mark set ct mark", "meta mark set meta mark or 0x1", "ct mark set ct mark and 0x1", "meta mark set ct mark xor 0x3"))
 	}
 	parts = append(parts, "counter")
 	switch n := g.IntN(10); {

@@ -3,6 +3,7 @@ package netfilter
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rapport/knock"
@@ -189,10 +190,51 @@ func (r *nftRule) set(fields []machine.Field) {
 	w := r.skipToStatement()
 	switch subject := fields[0].Subject; subject {
 	case machine.Mark, machine.ConnMark:
-		s := &machine.SetMark{Conn: subject == machine.ConnMark, Copies: slices.Contains(w, "mark"), Strict: true}
-		if len(w) > 0 {
-			s.Value, _ = valueMask(w[0])
+		s := &machine.SetMark{Conn: subject == machine.ConnMark}
+		if s.Vague = !readMark(s, w); s.Vague {
+			s.Keep, s.From, s.Value = 0, 0, 0
 		}
 		r.add(s)
 	}
+}
+
+// readMark reads "0x5" and "ct mark & 0xf0 | 0x3" into s. It returns false for any other
+// expression.
+func readMark(s *machine.SetMark, w []string) bool {
+	if len(w) > 1 && w[0] == "mark" { // as older versions write it
+		w = slices.Concat([]string{"meta"}, w)
+	}
+	bits := ^uint32(0) // of the mark that is read
+	switch {
+	case len(w) == 1:
+		v, err := strconv.ParseUint(w[0], 0, 32)
+		s.Value = uint32(v)
+		return err == nil
+	case len(w) < 2 || len(w)%2 != 0 || w[0] != "meta" && w[0] != "ct" || w[1] != "mark":
+		return false
+	}
+	for i := 2; i < len(w); i += 2 {
+		n, err := strconv.ParseUint(w[i+1], 0, 32)
+		v := uint32(n)
+		switch w[i] {
+		case "&", "and":
+			bits, s.Value = bits&v, s.Value&v
+		case "|", "or":
+			bits, s.Value = bits&^v, s.Value|v
+		case "^", "xor":
+			s.Value ^= v
+		default:
+			return false
+		}
+		if err != nil {
+			return false
+		}
+	}
+	s.Strict = w[0] == "ct"
+	if own := s.Conn == s.Strict; own {
+		s.Keep = bits
+	} else {
+		s.From = bits
+	}
+	return true
 }

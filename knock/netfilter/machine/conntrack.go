@@ -36,7 +36,7 @@ type conn struct {
 	tcp         tcpState
 	fin         bool    // one side began to close it
 	reset       [2]bool // the last packet was an RST, by direction
-	mark        uint32
+	mark        mark
 	nat         *Redirect
 }
 

@@ -113,7 +113,7 @@ func (f *Field) connection(m *Machine) (Value, Truth) {
 	x := &m.x
 	switch f.Subject {
 	case Mark:
-		return Number(x.mark), Yes
+		return x.mark.read()
 	case ConnState:
 		return Number(x.state), Yes
 	case ConnMark, ConnStatus, OriginalPort, ConnDirection:
@@ -123,7 +123,7 @@ func (f *Field) connection(m *Machine) (Value, Truth) {
 	}
 	switch f.Subject {
 	case ConnMark:
-		return Number(x.conn.mark), Yes
+		return x.conn.mark.read()
 	case ConnStatus:
 		return Number(x.status()), Yes
 	case OriginalPort:

@@ -87,7 +87,7 @@ type transit struct {
 	hotdrop bool // a match of the rule failed in such a way that the packet is dropped
 	skipped int  // verdicts that Skip made none
 	forward bool // to another machine, behind a redirect
-	mark    uint32
+	mark    mark
 	verdict Verdict // of the rule that is evaluated
 	to      *Chain
 	nat     *Redirect

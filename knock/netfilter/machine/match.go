@@ -165,35 +165,49 @@ func (s *MemberUpdate) eval(m *Machine) Truth {
 	return Yes
 }
 
+// mark is the mark of a packet or of a connection.
+type mark struct {
+	bits  uint32
+	vague bool // a statement that is not modelled has set it
+}
+
+// read returns the mark as a value.
+func (k mark) read() (Value, Truth) {
+	if k.vague {
+		return Value{}, Unknown
+	}
+	return Number(k.bits), Yes
+}
+
 // SetMark sets the mark of the packet or of the connection.
 type SetMark struct {
-	Conn        bool
-	Value, Keep uint32 // the new mark is the old one's bits in Keep, XOR Value
-	Copies      bool   // from the other mark
-	Strict      bool   // as in nft: a rule that copies from no connection does not match
+	Conn bool
+	// The new mark is the old one's bits in Keep, XOR the other mark's in From, XOR Value.
+	Keep, From, Value uint32
+	Strict            bool // as in nft: a rule that reads the mark of no connection does not match
+	Vague             bool // what the new mark is is not known
 }
+
+func (s *SetMark) link(p *program, _ *Table) { p.unmodelled = p.unmodelled || s.Vague }
 
 func (s *SetMark) eval(m *Machine) Truth {
 	x := &m.x
-	if s.Copies && !s.Conn && x.conn == nil {
+	if x.conn == nil && (s.Strict || s.From != 0 && !s.Conn) {
 		return truth(!s.Strict)
 	}
-	mark, other := &x.mark, new(uint32)
+	mark, other := &x.mark, new(mark)
 	if x.conn != nil {
 		other = &x.conn.mark
 	}
 	if s.Conn {
 		mark, other = other, mark
 	}
-	if s.Copies {
-		*mark = *other
-	} else {
-		*mark = *mark&s.Keep ^ s.Value
-	}
+	mark.vague = s.Vague || s.Keep != 0 && mark.vague || s.From != 0 && other.vague
+	mark.bits = mark.bits&s.Keep ^ other.bits&s.From ^ s.Value
 	return Yes
 }
 
-func (s *SetMark) why(*Machine) string { return "no connection to copy the mark of" }
+func (s *SetMark) why(*Machine) string { return "no connection to read the mark of" }
 
 // Notrack keeps conntrack from looking at the packet.
 type Notrack struct{ always }

@@ -124,6 +124,11 @@ func (m *Machine) differ(o *Machine) {
 			}
 		}
 	}
+	for k, c := range m.conns {
+		if f := o.conns[k]; f != nil && f.mark != c.mark {
+			c.mark.vague = true
+		}
+	}
 }
 
 // Put puts a source on a list or into a set of addresses, as if a rule had done it
