@@ -202,6 +202,8 @@ type tracer struct {
 	g    *gate.Gate // nil where there is none
 	p    *gate.Play
 	port int // of SSH
+	// doubts are the first unmodelled matches on which depends what lists and sets hold.
+	doubts []machine.Hit
 }
 
 // handshake returns the knocks of the gate in the rules, and the SYN to SSH.
@@ -268,12 +270,21 @@ func (x *tracer) phase(src netip.Addr) int {
 	return 0
 }
 
-// unsure records the rules on which a verdict depends, each once.
+// unsure records the rules on which a verdict depends, each once, behind those by
+// which lists and sets came to be in doubt.
 func (x *tracer) unsure(r machine.Result) {
 	add := func(u Unmodelled) {
 		if !slices.Contains(x.t.Unmodelled, u) {
 			x.t.Unmodelled = append(x.t.Unmodelled, u)
 		}
+	}
+	if len(r.Unsure) > 0 {
+		for _, h := range x.doubts {
+			add(Unmodelled{h.Rule.Line, h.Rule.Text, h.Reason})
+		}
+	}
+	if len(x.doubts) == 0 { // later ones follow from the first
+		x.doubts = r.Doubts
 	}
 	for _, h := range r.Unsure {
 		add(Unmodelled{h.Rule.Line, h.Rule.Text, h.Reason})

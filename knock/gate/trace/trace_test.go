@@ -231,3 +231,16 @@ func TestTraceOfASetThatIsNotShown(t *testing.T) {
 		}
 	}
 }
+
+// Where a rule that is not modelled may have eaten a knock, the trace names that rule,
+// and not only the one that asks for the knock later.
+func TestNamesTheRuleInDoubt(t *testing.T) {
+	text := rules(t, "article.save")
+	call := "-A INPUT -j portknocking"
+	const eats = "-A INPUT -p tcp -m tcp --dport 10357 -m ttl --ttl-lt 65 -j DROP"
+	text = strings.Replace(text, call, eats+"\n"+call, 1)
+	got, err := trace.Run(readRules(t, text), handshakeOf(time.Millisecond))
+	if err != nil || got.Opens() != machine.Unknown || len(got.Unmodelled) == 0 || got.Unmodelled[0].Text != eats || got.Unmodelled[0].Line != lineOf(t, text, eats) {
+		t.Errorf("%+v, %v", got.Unmodelled, err)
+	}
+}

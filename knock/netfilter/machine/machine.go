@@ -117,6 +117,7 @@ type Result struct {
 	Met       int   // how many rules the packet met
 	Trace     []Hit // only of a machine that traces
 	Unsure    []Hit // the unmodelled matches that the verdict depends on
+	Doubts    []Hit // those that what lists and sets hold afterwards depends on
 }
 
 // Hit is a rule that a packet met.
@@ -184,7 +185,9 @@ func (m *Machine) decide(p Packet, at time.Duration, inbound bool) Result {
 		o.now, o.choices, o.asked, o.unsure = m.now, slices.Clone(choices), 0, nil
 		r := o.play(p, inbound)
 		choices = o.choices
-		m.differ(o)
+		if m.differ(o) {
+			first.Doubts = unsure
+		}
 		if r.Verdict != first.Verdict {
 			first.Verdict, first.Unsure = Undecided, append(slices.Clone(unsure), o.unsure...)
 		}

@@ -95,40 +95,42 @@ func (m *Machine) Fingerprint() string {
 	return string(b)
 }
 
-// differ marks the entries that differ from another outcome's as doubtful.
-func (m *Machine) differ(o *Machine) {
+// differ marks the entries that differ from another outcome's as doubtful. It reports
+// whether there are any.
+func (m *Machine) differ(o *Machine) (differs bool) {
 	for i := range m.lists {
 		l, other := &m.lists[i], &o.lists[i]
 		for a, e := range l.entries {
 			if f := other.entries[a]; f == nil || !slices.Equal(e.stamps, f.stamps) {
-				e.doubt = true
+				e.doubt, differs = true, true
 			}
 		}
 		for a, f := range other.entries {
 			if l.entries[a] == nil {
-				l.add(a, f.stamps[len(f.stamps)-1], m.ListTotal).doubt = true
+				l.add(a, f.stamps[len(f.stamps)-1], m.ListTotal).doubt, differs = true, true
 			}
 		}
 	}
 	for i := range m.sets {
 		for k, e := range m.sets[i] {
 			if f := o.sets[i][k]; f == nil || f.until != e.until {
-				e.doubt = true
+				e.doubt, differs = true, true
 			}
 		}
 		for k, f := range o.sets[i] {
 			if m.sets[i][k] == nil {
 				n := *f
-				n.doubt = true
+				n.doubt, differs = true, true
 				m.store(i, k, &n)
 			}
 		}
 	}
 	for k, c := range m.conns {
 		if f := o.conns[k]; f != nil && f.mark != c.mark {
-			c.mark.vague = true
+			c.mark.vague, differs = true, true
 		}
 	}
+	return differs
 }
 
 // Put puts a source on a list or into a set of addresses, as if a rule had done it
