@@ -35,7 +35,13 @@ func (e *Evidence) rulesProblems() (all []gate.Problem) {
 // WrongGate reports whether the server's rules show a gate that this client cannot
 // open.
 func (e *Evidence) WrongGate() bool {
-	return len(e.rulesProblems()) > 0 || e.orderDiffers() || e.Played != nil && !e.Played.Opened
+	return len(e.rulesProblems()) > 0 || e.orderDiffers() || e.playedShut()
+}
+
+// playedShut reports whether not even the gate's own handshake opens SSH by the server's
+// rules: then no setting of the client does.
+func (e *Evidence) playedShut() bool {
+	return e.Played != nil && !e.Played.Opened || e.hasProblem("answers-dropped")
 }
 
 // orderDiffers reports whether the server's rules have this client's ports in another
@@ -114,7 +120,7 @@ func openQuestions() []cause {
 			}
 			return d
 		}},
-		{ID: "other-ssh-port", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.otherPort() != 0 && !e.WrongGate() }), Likelihood: surely,
+		{ID: "other-ssh-port", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.otherPort() != 0 && !e.WrongGate() && !e.OtherSecret() }), Likelihood: surely,
 			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
 			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.otherPort()} }},
 		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.Loopback() }), Likelihood: (*Evidence).neverOpened},

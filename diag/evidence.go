@@ -109,7 +109,7 @@ func (e *Evidence) opened() (o opening, ok bool) {
 		c.Offset = c.Hour.Sub(knock.HourOf(e.Now.Add(e.Target.Skew)))
 		return opening{c, s.family, s.Confirmed, s.Candidates, s.SSH}, true
 	}
-	if e.Rules != nil && e.Rules.Others() == 0 {
+	if e.Rules != nil && e.Rules.Others() == 0 && !e.playedShut() {
 		if h := e.Rules.Candidate(); h != nil && !h.IsClients(e.Target.Range) {
 			return opening{*h, e.Family(), false, 0, knock.SSH{}}, true
 		}

@@ -11,6 +11,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
+	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
 )
 
@@ -24,6 +25,9 @@ func gateFaults(_ *testing.T) []fault {
 	}
 	first := func(rule string) breaking {
 		return func(t *testing.T, s *knocktest.Server, _ *patient) { s.AddRule(t, "-I INPUT "+rule) }
+	}
+	answers := func(t *testing.T, s *knocktest.Server, _ *patient) {
+		s.AddRule(t, "-I OUTPUT -p tcp --sport 22 --tcp-flags SYN,ACK SYN,ACK -j DROP")
 	}
 	other := knocktest.Options{V4: knocktest.Shut, V6: knocktest.Shut}
 	with := func(change func(*knocktest.Options)) knocktest.Options {
@@ -63,6 +67,10 @@ func gateFaults(_ *testing.T) []fault {
 		{name: "a rule in front of the gate drops high ports", want: diag.Unexplained, breaks: first("-p tcp --dport 1024:65535 -j DROP"), also: maybe},
 		{name: "a rule in front of the gate drops high ports, the rules are given", want: diag.GateDiffers, breaks: both(first("-p tcp --dport 1024:65535 -j DROP"), givesRules)},
 		{name: "a rule in front of the gate drops SSH, the rules are given", want: diag.GateDiffers, breaks: both(first("-p tcp --dport 22 -j DROP"), givesRules)},
+		{name: "the server drops the answers of SSH, the rules are given, 3 h behind", server: knocktest.Options{At: shift(-3 * time.Hour)}, want: diag.GateDiffers, breaks: both(answers, givesRules)},
+		{name: "another secret and another SSH port, the rules are given", server: knocktest.Options{NoGate: true, Secret: "b4rf00"}, want: diag.Unexplained, breaks: both(scripted(script.IPTables, nil), entry(func(h *hosts.Host) { h.SSHPort = 2222 }), givesRules), also: func(r diag.Report) bool {
+			return strings.Contains(r.Summary(), "another secret") && strings.Contains(r.Summary(), "SSH port 22,")
+		}},
 		{name: "the rules are given, and a router drops the knocks", server: knocktest.Options{Router: true}, among: arrives, breaks: both(givesRules, func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Block(t, knocktest.Drop, knocktest.Within(knock.DefaultRange))
 		})},

@@ -10,8 +10,13 @@ import (
 )
 
 func otherSecretText(e *Evidence) Text {
-	return Text{"the server's rules are made with another secret", "use the same secret on both sides",
+	t := Text{"the server's rules are made with another secret", "use the same secret on both sides",
 		append(e.missingEvidence(), "the server's rules are made with another secret: no hour or range fits")}
+	if port := e.otherPort(); port != 0 {
+		t.Summary += fmt.Sprintf(", and its gate opens SSH port %d, here it is %d", port, e.Target.Addr.Port())
+		t.Fix += fmt.Sprintf(", and SSH port %d here", port)
+	}
+	return t
 }
 
 func sequenceUsedText(*Evidence) Text {
