@@ -1,6 +1,7 @@
 package arrivals
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -246,22 +247,43 @@ func (t *Tracker) outOfStep(c *Client, knocks []Knock) {
 	c.add(Finding{Code: Late, Knocks: []int{min(c.Phase+1, knock.Knocks)}, Took: t.gate.Window, Window: t.gate.Window})
 }
 
-// answers records who answered the knocks.
+// answers records who answered the knocks in the server's place. The server's own
+// refusals are usual: most gates leave a knock to the rest of the firewall, which refuses it.
 func (c *Client) answers() {
 	for _, k := range c.Knocks {
-		code := KnocksRejected
-		switch {
-		case k.Answer == SYN || k.Phase == 0:
-			continue
-		case k.Answer == Accepted:
-			code = KnocksSeized
-		}
-		f := Finding{Code: code, Answer: k.Answer, Between: k.Between}
-		if k.By.IsValid() && k.By != c.Server {
-			f.Addrs = append(f.Addrs, k.By)
-		}
-		if !c.Has(code) {
+		f, by := c.answer(k)
+		if f.Code != "" && (by || f.Code == KnocksSeized && !c.gotIn()) && !c.Has(f.Code) {
 			c.add(f)
 		}
 	}
+}
+
+// refusal returns the server's own answer to one of the five knocks, if it refused one.
+func (c *Client) refusal() (Finding, bool) {
+	for _, k := range c.Knocks {
+		if f, by := c.answer(k); f.Code == KnocksRejected && !by {
+			return f, true
+		}
+	}
+	return Finding{}, false
+}
+
+// answer returns what answered one of the five knocks, and whether that was not the server.
+func (c *Client) answer(k Knock) (f Finding, other bool) {
+	if k.Answer == SYN || k.Phase == 0 {
+		return f, false
+	}
+	f = Finding{Code: KnocksRejected, Answer: k.Answer, Between: k.Between}
+	if k.Answer == Accepted {
+		f.Code = KnocksSeized
+	}
+	if k.By.IsValid() && k.By != c.Server {
+		f.Addrs = []netip.Addr{k.By}
+	}
+	return f, f.Between || len(f.Addrs) > 0
+}
+
+// gotIn reports whether SSH accepted a connection.
+func (c *Client) gotIn() bool {
+	return slices.ContainsFunc(c.SSH, func(k Knock) bool { return k.Answer == Accepted })
 }

@@ -11,7 +11,7 @@ import (
 // connect judges the connections of a client whose handshake is complete and right, and
 // pairs it with other sources.
 func (t *Tracker) connect(c *Client) {
-	c.In = slices.ContainsFunc(c.SSH, func(k Knock) bool { return k.Answer == Accepted })
+	c.In = c.gotIn()
 	if c.Candidate == nil || !c.right || c.In {
 		return
 	}
@@ -101,6 +101,9 @@ func (t *Tracker) unanswered(c *Client, tries []Knock) {
 		c.add(Finding{Code: Replayed, Addrs: []netip.Addr{before}})
 	default:
 		c.add(Finding{Code: Unanswered, Addrs: []netip.Addr{before}})
+	}
+	if f, ok := c.refusal(); ok && c.Has(Unanswered) { // perhaps a rule before the gate
+		c.add(f)
 	}
 }
 

@@ -102,6 +102,32 @@ func (s *story) gate() arrivals.Gate {
 		Accepts: [][knock.Knocks]uint16{[knock.Knocks]uint16(s.mine())}}
 }
 
+// TestKnocksRefused: a server that refuses knocks itself is no mistake of a client that
+// got in, nor of one with another mistake.
+func TestKnocksRefused(t *testing.T) {
+	s := begin(t)
+	shake := func(from string, ports []uint16, ssh arrivals.Kind) {
+		for i, p := range ports {
+			s.syn(from, p, time.Duration(i)*gap, arrivals.Refused)
+		}
+		s.syn(from, 22, time.Duration(len(ports))*gap, ssh)
+	}
+	shake("198.51.100.1", s.mine(), arrivals.Accepted)
+	shake("198.51.100.2", s.ports(-3, s.q.Range, solve.AsGiven), arrivals.SYN)
+	g := s.gate()
+	got := s.run(g)
+	for addr, want := range map[string]string{"198.51.100.1": "", "198.51.100.2": "hour-behind"} {
+		if said := codesOf(got[addr]); said != want {
+			t.Errorf("%s: %q, want %q", addr, said, want)
+		}
+	}
+	s = begin(t)
+	shake("198.51.100.3", s.mine(), arrivals.SYN)
+	if said := codesOf(s.run(g)["198.51.100.3"]); said != "unanswered knocks-rejected" {
+		t.Errorf("SSH stayed silent: %q", said)
+	}
+}
+
 // TestMistakes: each kind of mistake gets its code, and no other.
 func TestMistakes(t *testing.T) {
 	s := begin(t)

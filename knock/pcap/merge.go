@@ -209,9 +209,10 @@ func packets(client, server *Capture) (all []arrivals.Packet, clock *ClockDiffer
 	return all, clock
 }
 
-// seen is when a packet was first seen.
+// seen is when a packet was first seen. The clocks are compared less exactly than a
+// server answers, so a SYN may seem to arrive before it left.
 func seen(p arrivals.Packet) time.Time {
-	if p.Sent.IsZero() {
+	if p.Sent.IsZero() || !p.Arrived.IsZero() && p.Arrived.Before(p.Sent) {
 		return p.Arrived
 	}
 	return p.Sent
