@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -64,12 +65,13 @@ func (f *flags) register(cmd *cobra.Command) {
 	p.BoolVar(&f.plain, "plain", false, "print what happens as lines, for a screen reader, and read commands of one letter")
 	p.StringVar(&f.config, "config", "", "use the hosts file at `path`")
 	p.BoolVar(&f.verbose, "verbose", false, "write a log to standard error")
-	cmd.MarkFlagsMutuallyExclusive("ipv4", "ipv6")
 }
 
 // Validate reports the flag whose value makes no sense for any server.
 func (f *flags) Validate() error {
 	switch {
+	case f.only4 && f.only6:
+		return errors.New("-4 and -6 exclude each other: give one, or neither for both families")
 	case f.timeout <= 0:
 		return fmt.Errorf("--timeout %v is not a time to wait", f.timeout)
 	case f.skew.Abs() > hosts.MaxSkew:
@@ -228,7 +230,10 @@ func (f *flags) pin(cmd *cobra.Command, h hosts.Host, t *knock.Target) (*knock.C
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	addr, err := client.Resolve(ctx, h.Lookup(), h.Family)
-	if err != nil {
+	switch {
+	case errors.Is(err, knock.ErrName) && f.near != "":
+		return client, fmt.Errorf("%w; %s is not in the hosts file, did you mean %s?", err, knock.Quote(h.Name), f.near)
+	case err != nil:
 		return client, err
 	}
 	f.log.Debug("resolved", "host", h.Lookup(), "family", h.Family, "address", addr)

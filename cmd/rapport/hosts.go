@@ -8,12 +8,14 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -77,8 +79,13 @@ func newHostsShow(f *flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return render(cmd, f.json, e, func(w io.Writer, e hosts.Entry) { e.Print(w) })
+		return render(cmd, f.json, hostShown{1, e}, func(w io.Writer, s hostShown) { s.Print(w) })
 	})
+}
+
+type hostShown struct {
+	Schema int `json:"schema"`
+	hosts.Entry
 }
 
 func newHostsRemove(f *flags) *cobra.Command {
@@ -139,13 +146,13 @@ func (e *entryFlags) register(cmd *cobra.Command) {
 	p.StringSliceVar(&e.tags, "tags", nil, "`words` by which knock and probe take several servers: @web")
 	p.BoolVar(&e.strict, "strict", false, "the gate starts over on a wrong or repeated knock")
 	p.DurationVar(&e.gap, "gap", 0, "the `time` between knocks, if the gate limits SYNs; 0 is the plan's")
-	p.IntVar(&e.guard, "sweep-guard", 0, "how many wrong ports a minute the gate forgives; 0 means not known")
+	p.IntVar(&e.guard, "sweep-guard", 0, "the gate forgives `N` wrong ports a minute; 0 means not known")
 	e.registerStore(cmd)
 	p.BoolVar(&e.generate, "generate", false, "make a strong random secret")
 }
 
 func (e *entryFlags) registerStore(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&e.store, "store", "", "where to store the secret: file (beside the hosts file, yours alone; the usual place) or keyring")
+	cmd.Flags().StringVar(&e.store, "store", "", "the `place` to store the secret in: file (beside the hosts file, yours alone; the usual place) or keyring")
 	_ = cmd.RegisterFlagCompletionFunc("store", cobra.FixedCompletions([]string{string(hosts.InFile), string(hosts.InKeyring)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -301,6 +308,9 @@ func reportStored(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 func newHostsEdit(f *flags) *cobra.Command {
 	var e entryFlags
 	cmd := f.hostCommand("edit NAME", "Change a server's entry in the hosts file", func(cmd *cobra.Command, f *flags, name string) error {
+		if !changes(cmd) {
+			return fmt.Errorf("say what to change: rapport hosts edit %s --skew=-3h; see rapport hosts edit --help", phrase.ShellWord(name))
+		}
 		path, err := f.path()
 		if err != nil {
 			return err
@@ -327,6 +337,15 @@ func newHostsEdit(f *flags) *cobra.Command {
 	})
 	e.register(cmd)
 	return cmd
+}
+
+// changes reports whether a flag that changes an entry was given to hosts edit.
+func changes(cmd *cobra.Command) (some bool) {
+	common := []string{"range", "ssh-port", "skew", "ipv4", "ipv6", "secret-file"}
+	cmd.Flags().Visit(func(p *pflag.Flag) {
+		some = some || cmd.LocalNonPersistentFlags().Lookup(p.Name) != nil || slices.Contains(common, p.Name)
+	})
+	return some
 }
 
 func newHostsImport(f *flags) *cobra.Command {

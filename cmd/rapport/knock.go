@@ -37,7 +37,7 @@ func newKnock(f *flags) *cobra.Command {
 	cmd.ValidArgsFunction = o.complete(f)
 	o.register(cmd)
 	p := cmd.Flags()
-	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most so many handshakes")
+	p.IntVar(&o.attempts, "attempts", len(knock.DefaultGaps()), "try at most `N` handshakes")
 	p.DurationVar(&o.gap, "gap", 0, "the time between knocks in every attempt (default the entry's, else 1ms, then 10ms, then 30ms)")
 	p.BoolVar(&o.explain, "explain", false, "print what would be sent, when and why, and send nothing")
 	return cmd

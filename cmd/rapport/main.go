@@ -172,8 +172,11 @@ func withUnit(v *pflag.InvalidValueError) string {
 		return ""
 	}
 	unit := "s"
-	if v.GetFlag().Name == "skew" {
+	switch v.GetFlag().Name {
+	case "skew":
 		unit = "h"
+	case "gap":
+		unit = "ms"
 	}
 	return " (did you mean " + v.GetValue() + unit + "?)"
 }

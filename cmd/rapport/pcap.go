@@ -25,7 +25,6 @@ func newPcap(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pcap FILE [FILE] [HOST]",
 		Short: "Read captures of client and server: which knocks left, arrived, were late",
-		Args:  cobra.MaximumNArgs(3),
 	}
 	cmd.Flags().BoolVar(&c.tcpdump, "tcpdump", false, "print the commands that record a handshake on client and server")
 	cmd.Flags().BoolVar(&c.mask, "mask-ports", false, "leave out the ports of knocks, as for a report to others")
@@ -52,6 +51,8 @@ func (c *capturing) run(cmd *cobra.Command, args []string) error {
 		return errors.New("give two captures at the most: the client's and the server's")
 	case c.Side != "" && c.Side != pcap.Client && c.Side != pcap.Server:
 		return fmt.Errorf("--side %s is neither client nor server", knock.Quote(string(c.Side)))
+	case len(captures) == 0 && len(args) > 0:
+		return fmt.Errorf("there is no file %s: rapport pcap FILE; rapport pcap --tcpdump HOST says how to make one", knock.Quote(args[0]))
 	case len(captures) == 0:
 		return errors.New("give a capture: rapport pcap FILE; rapport pcap --tcpdump HOST says how to make one")
 	}

@@ -43,7 +43,7 @@ func newRules(f *flags) *cobra.Command {
 
 func (o *rulesOptions) register(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&o.format, "format", string(script.IPTables), "the firewall tool: iptables, nft")
+	p.StringVar(&o.format, "format", string(script.IPTables), "the firewall `tool`: iptables, nft")
 	p.StringVar(&o.SecretPath, "secret-path", script.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
 	p.BoolVar(&o.Embed, "embed-secret", false, "write the secret into the script instead")
 	p.StringVar(&o.grace, "grace", phrase.Duration(script.DefaultGrace), "accept the last hour's sequence too, for `seconds` after the hour change")

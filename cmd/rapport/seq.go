@@ -23,7 +23,7 @@ type seqOptions struct {
 func newSeq(f *flags) *cobra.Command {
 	o := &seqOptions{}
 	cmd := f.hostCommand("seq HOST", "Print this hour's, the next and the previous sequence", o.run)
-	cmd.Flags().IntVar(&o.hours, "hours", 0, "print so many hours, from this one on")
+	cmd.Flags().IntVar(&o.hours, "hours", 0, "print `N` hours, from this one on")
 	cmd.Flags().StringVar(&o.at, "at", "", "use this `time` instead of now: 2026-11-22-08, or RFC 3339")
 	return cmd
 }

@@ -124,7 +124,7 @@ func within(low, high time.Duration) func(value) (time.Duration, error) {
 	return func(v value) (time.Duration, error) {
 		d, err := v.duration()
 		if err == nil && (d < low || d > high) {
-			err = fmt.Errorf("%s %v is not within %s to %s", v.key, d, phrase.Duration(low), phrase.Duration(high))
+			err = fmt.Errorf("%s %s is not within %s to %s", v.key, phrase.Duration(d), phrase.Duration(low), phrase.Duration(high))
 		}
 		return d, err
 	}

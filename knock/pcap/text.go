@@ -43,7 +43,7 @@ func (r Report) Masked() Report {
 // Print prints the report as text.
 func (r Report) Print(w io.Writer) {
 	for _, c := range r.Captures {
-		fmt.Fprintf(w, "%s: %s, %s, %s, %s\n", c.Side, knock.Clean(c.File, 200), c.Link, phrase.Plural(c.Packets, "packet"), phrase.Plural(c.SYNs, "SYN"))
+		fmt.Fprintf(w, "%s: %s, %s, %s, %s\n", c.Side, knock.Clean(c.File, 200), cmp.Or(c.Link, "no link layer"), phrase.Plural(c.Packets, "packet"), phrase.Plural(c.SYNs, "SYN"))
 	}
 	if r.Clock != nil {
 		fmt.Fprintln(w, r.Clock.words())

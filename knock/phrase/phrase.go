@@ -88,13 +88,18 @@ func Pause(d time.Duration) string {
 	return fmt.Sprintf("%g s", d.Seconds())
 }
 
-// Millis writes a measured duration in milliseconds: 13.2 ms.
+// Millis writes a measured duration in milliseconds: 13.2 ms, and never -0.0 ms.
 func Millis(d time.Duration) string {
-	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+	return fmt.Sprintf("%.1f ms", float64(d.Round(100*time.Microsecond).Microseconds())/1000)
 }
 
-// Seconds writes a measured duration in seconds: 1.2 s.
-func Seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+// Seconds writes a measured duration in seconds: 1.2 s. From a minute on it is a [Span].
+func Seconds(d time.Duration) string {
+	if d >= time.Minute {
+		return Span(d)
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
 
 // Wrap breaks a text at its spaces into lines of at most width columns, each but the first
 // after an indent, and each ended by a newline. A longer word has a line of its own; a

@@ -25,6 +25,7 @@ import (
 	"unicode"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Format is the firewall tool that a script uses.
@@ -152,7 +153,7 @@ func (r Rules) Validate() error {
 	case r.SSHPort < 1 || r.SSHPort > 65535:
 		return fmt.Errorf("ssh port %d is not within 1-65535", r.SSHPort)
 	case r.Window < time.Second || r.Window > maxRulesWindow || r.Window%time.Second != 0:
-		return fmt.Errorf("window %v is not whole seconds from 1s to 1h", r.Window)
+		return fmt.Errorf("window %s is not whole seconds from 1s to 1h", phrase.Duration(r.Window))
 	case r.Grace < 0 || r.Grace >= time.Hour || r.Grace%time.Second != 0:
 		return fmt.Errorf("grace %v is not whole seconds below an hour", r.Grace)
 	case r.ReplayGuard < 0 || r.ReplayGuard > maxGuard:

@@ -9,6 +9,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/netfilter/machine"
+	"rapport/knock/phrase"
 )
 
 // maxAfter is how long a trace waits for a packet: longer than any window or list.
@@ -60,7 +61,7 @@ const maxGap = time.Hour
 // empty.
 func ParseRequest(packets []string, from string, gap time.Duration) (r Request, err error) {
 	if r.Gap = gap; gap < 0 || gap > maxGap {
-		return r, fmt.Errorf("a gap of %v is not within 0s-1h", gap)
+		return r, fmt.Errorf("a gap of %s is not within 0s-1h", phrase.Duration(gap))
 	}
 	if from != "" {
 		if r.From, err = parseSource(from); err != nil {

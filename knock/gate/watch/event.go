@@ -10,6 +10,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/arrivals"
 	"rapport/knock/gate"
+	"rapport/knock/phrase"
 )
 
 // EventKind is what an [Event] is about.
@@ -128,7 +129,7 @@ func (e Event) Summary() string {
 	case SSHDown:
 		return fmt.Sprintf("the gate opened to %v, and nothing listens on the SSH port", e.Addr)
 	case SourcesIgnored:
-		return fmt.Sprintf("the sweep guard ignores %d sources", e.Ignored)
+		return "the sweep guard ignores " + phrase.Plural(e.Ignored, "source")
 	case SharedHandshake:
 		if len(e.Others) == 0 {
 			return fmt.Sprintf("the gate opened to %v, and attempts to connect were dropped: %s", e.Addr, natGuess)
