@@ -240,7 +240,7 @@ func TestBrokenGates(t *testing.T) {
 		{"sessions from before freeze", established, "", "earlier-session", audit.Fail, "before setup"},
 		{"SYNs alone count", call, "-A INPUT -p tcp -m state --state NEW ! --syn -j ACCEPT\n" + call, "earlier-session", audit.OK, ""},
 		{"a list that ignores for good", call, "-A INPUT -m recent --name BAD --rcheck -j DROP\n-A INPUT -p tcp -m tcp --dport 10400:10800 -m recent --name BAD --set -j DROP\n" + call, "spoofed", audit.Fail, "for good"},
-		{"a list that ignores for a minute", call, "-A INPUT -m recent --name BAD --rcheck --seconds 60 -j DROP\n-A INPUT -p tcp -m tcp --dport 10400:10800 -m recent --name BAD --set -j DROP\n" + call, "spoofed", audit.Warn, "for 60.0 s"},
+		{"a list that ignores for a minute", call, "-A INPUT -m recent --name BAD --rcheck --seconds 60 -j DROP\n-A INPUT -p tcp -m tcp --dport 10400:10800 -m recent --name BAD --set -j DROP\n" + call, "spoofed", audit.Warn, "for 1 min"},
 		{"and a sweep hits it", call, "-A INPUT -m recent --name BAD --rcheck --seconds 60 -j DROP\n-A INPUT -p tcp -m tcp --dport 10400:10800 -m recent --name BAD --set -j DROP\n" + call, "sweep", audit.OK, ""},
 		{"lists are small", call, call, "flood", audit.Warn, "100 addresses"},
 		{"an hour's ports, and no refresh", call, call, "refresh-missed", audit.Warn, "3 hours"},
