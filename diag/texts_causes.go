@@ -67,6 +67,12 @@ func blockedText(e *Evidence) Text {
 		t.Summary = fmt.Sprintf("the knocks are rejected before they reach the server: %s answers them", g.From)
 	case g.TooSoon():
 		t.Summary = "the knocks are rejected before they reach the server: something nearer answers in its name"
+	case !g.Whole:
+		rejected := "1 knock is"
+		if n := len(g.Ports); n > 1 {
+			rejected = phrase.Plural(n, "knock") + " are"
+		}
+		t.Summary = rejected + " rejected, and the others are not: something on the way or on the server rejects those ports"
 	default:
 		t.Summary = "the knocks are rejected, and other ports are not: a rule on the way or on the server rejects their ports"
 	}

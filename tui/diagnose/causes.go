@@ -61,7 +61,7 @@ func (s *Screen) chosenLines(w, h int) (out []string) {
 		out = append(out, hanging(th.Quiet.Render(th.Wait+" "), ui.Paragraph(th.Ink, e, "  ", w))...)
 	}
 	if d := s.Report.Verdict.Detail; len(d.Ports) > 0 && s.at() == 0 {
-		out = append(out, ui.Paragraph(th.Ink, s.portList(d.Ports)+" "+string(d.Answer), "  ", w)...)
+		out = append(out, ui.Paragraph(th.Ink, "in the handshake: "+s.portList(d.Ports)+" "+string(d.Answer), "  ", w)...)
 	}
 	var last []string
 	if key, text := s.settles(c); key != "" && h > 1 {
