@@ -76,7 +76,7 @@ func TestClocksAreReadAtTheirOwnPace(t *testing.T) {
 	}
 	m = later(m, &now, time.Second)
 	m = read(t, m, serverClock(clock.SourceICMP, 2*time.Second, time.Second)) // asked after 10 s
-	shows(t, m, "http ┊", "the next in 10 s")
+	shows(t, m, "http ┊", "read again in 10 s")
 	m = later(m, &now, 10*time.Second)
 	m = read(t, m, serverClock(clock.SourceICMP, 2*time.Second, time.Second))
 	shows(t, m, "http", "20 s ago")

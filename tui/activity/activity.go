@@ -117,6 +117,9 @@ func (s *Screen) View() []string {
 // Lines draws the last of entries in at most n lines of w cells, the oldest first, with
 // long texts wrapped; named says whose they are.
 func Lines(th ui.Theme, all []session.Entry, w, n int, named bool) (out []string) {
+	if len(all) == 0 && n > 0 {
+		return []string{" " + th.Quiet.Render("nothing yet: what is sent, and what came of it, shows here")}
+	}
 	at, column := 10, 0
 	if named && w >= ui.SmallWidth {
 		column = 14

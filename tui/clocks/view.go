@@ -25,7 +25,7 @@ func (s *Screen) Beside() string {
 	case s.read.IsZero():
 		return ""
 	}
-	return fmt.Sprintf("the next in %2.0f s", max(0, s.next().Sub(s.Now)).Seconds())
+	return fmt.Sprintf("read again in %2.0f s", max(0, s.next().Sub(s.Now)).Seconds())
 }
 
 // View implements [session.Screen].

@@ -100,22 +100,22 @@ func (s *Screen) overview() []string {
 		return s.lines(w, h)
 	}
 	below := min(max(h/3, 6), 14)
-	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath, Foot: "sorted by " + s.order.String()}
+	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath}
 	activityBox := s.Theme.Box(w, below, ui.Pane{Title: "activity", Note: "all servers", Lines: activity.Lines(s.Theme, s.Log, w-3, below-2, true)})
 	if !s.Size.Wide() {
-		p.Lines = s.lines(w-2, h-below-2)
+		p.Lines, p.Foot = s.lines(w-2, h-below-2), s.sorting(w-2, h-below-2)
 		return append(s.Theme.Box(w, h-below, p), activityBox...)
 	}
 	const right = 40
 	edge := s.Theme.Accent
 	middle := min(len(s.shown()), 6) + 4
 	top := h - below - middle
-	p.Edge, p.Lines = &edge, s.lines(w-right-2, top-2)
+	p.Edge, p.Lines, p.Foot = &edge, s.lines(w-right-2, top-2), s.sorting(w-right-2, top-2)
 	return slices.Concat(ui.Beside(s.Theme.Box(w-right, top, p), s.detail(right, top), w-right), s.dayBox(w, middle), activityBox)
 }
 
-// lines draws the list in w cells and h lines.
-func (s *Screen) lines(w, h int) (out []string) {
+// above are the lines over the list, in w cells.
+func (s *Screen) above(w, h int) (out []string) {
 	th := s.Theme
 	switch {
 	case s.step == filtering:
@@ -124,14 +124,35 @@ func (s *Screen) lines(w, h int) (out []string) {
 		out = append(out, " filter: "+th.Accent.Render(s.filter))
 	}
 	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
-	foot := s.foot(w)
-	shown := s.shown()
-	if len(shown) > 0 && h > 5 {
+	if len(s.shown()) > 0 && h > 5 {
 		out = append(out, th.Faint.Render(columnsFor(w).head()))
 	}
-	room := max(1, h-len(out)-len(foot))
-	first := max(0, min(s.cursor-room/2, len(shown)-room))
-	for i := first; i < len(shown) && i < first+room; i++ {
+	return out
+}
+
+// visible are the servers that there is room for, around the chosen one.
+func (s *Screen) visible(w, h int) (first, end int) {
+	n, room := len(s.shown()), max(1, h-len(s.above(w, h))-len(s.foot(w)))
+	first = max(0, min(s.cursor-room/2, n-room))
+	return first, min(n, first+room)
+}
+
+// sorting says how the list is sorted, and which part of it is shown.
+func (s *Screen) sorting(w, h int) string {
+	text := "sorted by " + s.order.String()
+	if first, end := s.visible(w, h); end-first < len(s.shown()) {
+		text = fmt.Sprintf("%d-%d of %d, %s", first+1, end, len(s.shown()), text)
+	}
+	return text
+}
+
+// lines draws the list in w cells and h lines.
+func (s *Screen) lines(w, h int) (out []string) {
+	th := s.Theme
+	out = s.above(w, h)
+	foot, shown := s.foot(w), s.shown()
+	first, end := s.visible(w, h)
+	for i := first; i < end; i++ {
 		out = append(out, s.Theme.Zone(func() tea.Cmd { return s.click(i) }, s.line(shown[i], i == s.cursor, w)))
 	}
 	switch {

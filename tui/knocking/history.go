@@ -2,6 +2,7 @@ package knocking
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"rapport/knock/hosts/history"
@@ -24,7 +25,7 @@ func (s *Screen) historyBox(w, h int) []string {
 	for _, one := range last {
 		if !one.Opened {
 			shut = ", last shut " + session.Ago(s.Now.Sub(one.At)) + " ago"
-			values = append(values, 0)
+			values = append(values, math.NaN()) // the mark below tells it
 			marks += th.Bad.Render(th.No)
 			continue
 		}

@@ -146,6 +146,8 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 		if s.Step == Collecting && s.Text.Number == msg.Number {
 			return s.compare("")
 		}
+	case LoneDigit:
+		return s.openAlone(msg)
 	case ui.JobEvent:
 		if msg.Job == s.Job {
 			return s.found(msg.Event)

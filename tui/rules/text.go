@@ -27,6 +27,13 @@ import (
 // TextEnd asks whether the text is complete: it is unless more has come since.
 type TextEnd struct{ Number int }
 
+// LoneDigit asks whether a digit stayed alone: then it is the number of a screen, and
+// not the first digit of a port.
+type LoneDigit struct {
+	Number int
+	Page   session.Page
+}
+
 // textKeys are the keys while text is collected. A terminal without bracketed paste
 // sends a paste key by key, so every letter is text, except an l as the first.
 func (s *Screen) textKeys() ui.Keys {
@@ -65,12 +72,28 @@ func (s *Screen) collect(k tea.KeyMsg) tea.Cmd {
 		return nil
 	}
 	s.failure = ""
+	if page, ok := text.page(); ok && k.Type == tea.KeyRunes && !k.Paste {
+		n := text.Number
+		return tea.Tick(digitGap, func(time.Time) tea.Msg { return LoneDigit{n, page} })
+	}
 	return nil
+}
+
+// openAlone shows the screen of a digit that nothing followed.
+func (s *Screen) openAlone(d LoneDigit) tea.Cmd {
+	if s.Step != Collecting || s.Text.Number != d.Number {
+		return nil
+	}
+	s.Text = collected{Number: d.Number + 1}
+	return s.Open(d.Page)
 }
 
 // pasteGap is longer than the time between the keys of one paste, and shorter than
 // that between two pastes by hand.
 const pasteGap = 300 * time.Millisecond
+
+// digitGap is longer than the time between two digits of a port that is typed.
+const digitGap = 600 * time.Millisecond
 
 // maxText is the most that is collected, in bytes: one more than rules may have.
 const maxText = 4<<20 + 1
@@ -106,6 +129,14 @@ func (c *collected) backspace() {
 
 func (c *collected) atLineStart() bool {
 	return len(c.Bytes) == 0 || c.Bytes[len(c.Bytes)-1] == '\n'
+}
+
+// page is the screen whose number is the whole text.
+func (c *collected) page() (session.Page, bool) {
+	if len(c.Bytes) != 1 || c.Bytes[0] < '1' || c.Bytes[0] > '1'+byte(session.ToLog) {
+		return 0, false
+	}
+	return session.Page(c.Bytes[0] - '1'), true
 }
 
 // isPorts reports whether the text so far has only digits and separators. Only such

@@ -98,7 +98,11 @@ func (s *Screen) collectPane() ui.Pane {
 	case n == 0:
 		p.Add(th.Quiet.Render(" " + s.collected()))
 	case s.Text.isPorts():
-		p.Add(s.paragraph(s.Theme.Ink, th.Accent.Render("ports")+"  "+s.collected()+" _")...)
+		label := " " + th.Accent.Render("ports") + "  "
+		for _, l := range ui.Wrap(s.collected()+" _", s.width()-11) {
+			p.Add(label + l)
+			label = "        "
+		}
 	default:
 		p.Add(" " + th.Accent.Render("text") + "  " + s.collected() + " _")
 		if n == maxText {

@@ -306,7 +306,7 @@ func (s *Screen) detail(w int) []string {
 	add("server", server)
 	switch left := begins.Sub(s.Now); {
 	case s.Offset == 0:
-		add("begins", fmt.Sprintf("is now, for another %02d:%02d", int(ends.Sub(s.Now).Minutes()), int(ends.Sub(s.Now).Seconds())%60))
+		add("now", fmt.Sprintf("for another %02d:%02d", int(ends.Sub(s.Now).Minutes()), int(ends.Sub(s.Now).Seconds())%60))
 	case left > 0:
 		add("begins", "in "+phrase.Span(left.Round(time.Minute)))
 	default:

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -31,13 +32,15 @@ func (t Theme) TimeLeft(share float64, w int) string {
 }
 
 // Spark draws a level for each value, from zero to the highest, in so many rows; a
-// value below zero is a cross. Values above twice usual are marked by their colour.
+// value below zero is a cross, and one that is not a number leaves its place empty. Values above twice usual are marked by their colour.
 func (t Theme) Spark(values []float64, usual float64, rows int) []string {
 	levels := []rune(t.Levels)
 	n := len(levels)
 	most := max(usual*2, 1e-9)
 	for _, v := range values {
-		most = max(most, v)
+		if v > most {
+			most = v
+		}
 	}
 	out := make([]string, rows)
 	for row := range rows {
@@ -50,6 +53,8 @@ func (t Theme) Spark(values []float64, usual float64, rows int) []string {
 				style = t.Warn
 			}
 			switch {
+			case math.IsNaN(v):
+				b.WriteByte(' ')
 			case v < 0 && below == 0:
 				b.WriteString(t.Bad.Render(t.No))
 			case level < 0 || v < 0:
@@ -261,15 +266,15 @@ func (l Timeline) Silence(span string) string {
 	return l.Theme.Faint.Render(strings.Repeat(l.Theme.Dash, max(0, l.Width-Cells(span))))
 }
 
-// Ruler writes a quarter of the time at each quarter of the line.
+// Ruler writes a fifth of the time at each fifth of the line: whole numbers, of any scale.
 func (l Timeline) Ruler() string {
 	line := []rune(strings.Repeat(" ", max(l.Width, 0)))
-	for i := range 4 {
+	for i := range 5 {
 		label := []rune("0")
 		if i > 0 {
-			label = []rune(Duration(l.Total * time.Duration(i) / 4))
+			label = []rune(Duration(l.Total * time.Duration(i) / 5))
 		}
-		if at := l.Width * i / 4; at+len(label) <= len(line) {
+		if at := l.Width * i / 5; at+len(label) <= len(line) {
 			copy(line[at:], label)
 		}
 	}
