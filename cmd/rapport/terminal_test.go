@@ -148,7 +148,7 @@ func TestDiagnoseInTmux(t *testing.T) {
 	x.until("SSH REFUSED", "d finds out why")
 	x.keys("d")
 	x.until("no verdict yet")
-	x.until("server-hour-behind", "f  apply skew -3h and knock", "┣", "hit")
+	x.until("server-hour-behind", "f  apply skew -3h and knock", "┣", "✓ scan")
 	x.keys("f")
 	x.until("SSH IS OPEN", "server's clock -3h")
 }
