@@ -82,7 +82,7 @@ func TestFormHasEveryField(t *testing.T) {
 func TestFormRefusesEachField(t *testing.T) {
 	for field, tt := range map[string][2]string{
 		"skew":        {"soon", `skew "soon" is not a time like 5s`},
-		"window":      {"2h", "window 2h0m0s is not within 1s to 1h"},
+		"window":      {"2h", "window 2h is not within 1s to 1h"},
 		"gap":         {"x", `gap "x" is not a time`},
 		"sweep guard": {"many", "is not a number of wrong ports"},
 		"tags":        {"a@b", "is not a word"},

@@ -380,6 +380,15 @@ whole() {
         want=$({ filter_rules && nat_rules; } | grep -c '^-[AI]')
         have=$(echo "$listed" | awk '$2 == "rule" && $3 !~ /^portknock(ing|_watched|_own|_strict)$/ || $2 == "jump" { n++ } END { print n + 0 }')
         [ "$have" = "$want" ] || return 1
+{{- if .SweepGuard}}
+        # The chains of the hour: the same knocks in two of them, the same ports in two.
+        echo "$listed" | awk '
+            $2 == "rule" && $3 == "portknocking" { n++; if (/-g portknock_into_phase[12]$/) first++ }
+            $2 == "rule" && $3 == "portknock_watched" && /-g portknock_into_phase[12]$/ { watched++ }
+            $2 == "rule" && $3 == "portknock_own" { own++ }
+            $2 == "rule" && $3 == "portknock_strict" { strict++ }
+            END { exit !(first == watched && n == first + 2 && own > 1 && own == strict) }' || return 1
+{{- end}}
     done
 }
 
