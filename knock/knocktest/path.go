@@ -47,11 +47,12 @@ func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
 	}
 	var (
 		begun atomic.Bool
+		last  atomic.Int64 // when a transport packet came, in Unix nanoseconds
 		both  sync.WaitGroup
 	)
 	for i := range ends {
 		dice := rand.New(rand.NewPCG(p.Seed, uint64(i)))
-		both.Go(func() { p.carry(ends[1-i], ends[i], dice, &begun) })
+		both.Go(func() { p.carry(ends[1-i], ends[i], dice, &begun, &last) })
 	}
 	t.Cleanup(func() {
 		for _, end := range ends {
@@ -59,11 +60,20 @@ func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
 		}
 		both.Wait()
 	})
-	return func() { begun.Store(true) }
+	return func() {
+		// A late packet of the set-up would take the random numbers of the first one.
+		for range 200 {
+			if time.Since(time.Unix(0, last.Load())) > 50*time.Millisecond {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		begun.Store(true)
+	}
 }
 
 // carry carries packets in one direction, until from is closed.
-func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
+func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool, last *atomic.Int64) {
 	packets := make(chan packet)
 	var sender sync.WaitGroup
 	sender.Go(func() { send(to, packets) })
@@ -76,6 +86,9 @@ func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool) {
 			return
 		}
 		data := slices.Clone(buf[:n])
+		if isTransport(data) {
+			last.Store(time.Now().UnixNano())
+		}
 		for _, late := range p.delays(data, dice, begun.Load()) {
 			packets <- packet{time.Now().Add(late), data}
 		}
