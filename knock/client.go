@@ -221,7 +221,7 @@ type Target struct {
 func (t Target) Gaps(attempts int) []time.Duration {
 	gaps := slices.Repeat([]time.Duration{cmp.Or(t.Gap, furtherGap)}, attempts)
 	if t.Gap == 0 {
-		copy(gaps, []time.Duration{firstGap, secondGap})
+		copy(gaps, []time.Duration{firstGap, secondGap, furtherGap, floodGap, furtherGap, floodGap, furtherGap, floodGap})
 	}
 	return gaps
 }

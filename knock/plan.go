@@ -18,6 +18,9 @@ const DefaultWindow = 5 * time.Second
 //     millisecond keeps them in order, which is all that a good network needs.
 //   - A second attempt is needed because of loss far more often than because of
 //     reordering: 10 ms. Later either is likely: 30 ms is as much as Wi-Fi reorders.
+//   - Where others send first knocks by the ten thousand, a gate of iptables keeps a
+//     client on its list of 100 for a millisecond or two. So three attempts send
+//     all knocks at once.
 //   - With two copies of each knock an attempt survives 20 % loss in four of five
 //     cases instead of one of three. A third copy helps little.
 //   - The probe needs a packet each way and is lost most often: so there are two. The
@@ -29,6 +32,7 @@ var (
 	firstGap   = time.Millisecond
 	secondGap  = 10 * time.Millisecond
 	furtherGap = 30 * time.Millisecond
+	floodGap   = 0 * time.Millisecond // all at once
 
 	// waits are how long attempts wait for SSH where the round trip is not known. The
 	// first covers 200 ms. The others may be shorter, since older probes stay open.
@@ -46,7 +50,7 @@ const (
 	probeAgain = 30 * time.Millisecond
 	// maxFirstWait bounds the first wait where the round trip is known to be long.
 	maxFirstWait = 1500 * time.Millisecond
-	// minGap is the shortest gap.
+	// minGap is the shortest gap that can be asked for.
 	minGap = time.Millisecond
 )
 
@@ -149,10 +153,10 @@ type Facts struct {
 	SweepGuard int    // wrong ports a minute that the gate forgives, zero if not known
 }
 
-// NewPlan plans one attempt for each gap, which is limited to between a millisecond
-// and a quarter of the window. The knocks of several sequences are interleaved: to
-// the gate of one hour the others are wrong ports, which reset nothing. A strict gate
-// starts over on them: there the attempts alternate between the sequences.
+// NewPlan plans one attempt for each gap, which is limited to a quarter of
+// the window. The knocks of several sequences are interleaved: to the gate of one hour
+// the others are wrong ports, which reset nothing. A strict gate starts over on them:
+// there the attempts alternate between the sequences, and none sends all at once.
 func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	if f.Window <= 0 {
 		f.Window = DefaultWindow
@@ -160,7 +164,9 @@ func NewPlan(sequences []Sequence, gaps []time.Duration, f Facts) Plan {
 	p := Plan{RTT: Measure(f.RTT), Attempts: make([]PlannedAttempt, 0, len(gaps))}
 	var at time.Duration
 	for i, gap := range gaps {
-		gap = max(min(gap, f.Window/4), minGap)
+		if gap = max(min(gap, f.Window/4), 0); f.Strict && gap < minGap {
+			gap = furtherGap // a knock out of order is a wrong one
+		}
 		a := PlannedAttempt{At: Millis(at), Gap: Millis(gap), Copies: 1, Wait: Millis(waitOf(i, len(gaps), f))}
 		var probe time.Duration
 		if f.Strict {
@@ -188,7 +194,7 @@ func (a *PlannedAttempt) plan(sequences []Sequence, i, n int, gap time.Duration,
 			}
 		}
 	}
-	a.Why = why(i, n, f.RTT)
+	a.Why = why(i, n, gap, f.RTT)
 	return Knocks * gap
 }
 
@@ -214,7 +220,7 @@ func waitOf(i, n int, f Facts) time.Duration {
 }
 
 // why says what an attempt is for.
-func why(i, n int, rtt time.Duration) string {
+func why(i, n int, gap, rtt time.Duration) string {
 	switch {
 	case n == 1:
 		return "the only one: each knock once, then waits for a slow answer"
@@ -226,6 +232,8 @@ func why(i, n int, rtt time.Duration) string {
 		return "a network without loss: each knock once, then a round trip of 200 ms and some more"
 	case i == 1:
 		return "loss: continues from the phase reached, each knock twice, two probes"
+	case gap == floodGap:
+		return "others flood the gate's list: all knocks at once, before it is full"
 	case i == 2:
 		return "loss and reordering: gaps wider than Wi-Fi's jitter"
 	}

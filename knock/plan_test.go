@@ -148,7 +148,7 @@ func TestPlanFollowsFacts(t *testing.T) {
 	}
 	// Every attempt fits into the window several times.
 	p, _ := plan(t, []time.Duration{time.Hour, 0}, knock.Facts{Window: 2 * time.Second})
-	if a, b := time.Duration(p.Attempts[0].Gap), time.Duration(p.Attempts[1].Gap); a != 500*ms || b != ms {
+	if a, b := time.Duration(p.Attempts[0].Gap), time.Duration(p.Attempts[1].Gap); a != 500*ms || b != 0 {
 		t.Errorf("gaps of an hour and of nothing become %v and %v", a, b)
 	}
 	// The knocks of two hours are sent together, each sequence in order.

@@ -41,14 +41,17 @@ func (r Plan) Print(w io.Writer) {
 		}
 		hours, ports := portsByHour(a)
 		for _, hour := range hours {
-			of, twice := "", ""
+			of, twice, apart := "", "", whole(a.Gap)+" apart"
 			if hour != r.Hour {
 				of = " of " + hour.String()
 			}
 			if a.Copies > 1 {
 				twice = ", each twice"
 			}
-			fmt.Fprintf(w, "%8s  knocks %s%s, %s apart%s\n", "", strings.Join(ports[hour], " "), of, whole(a.Gap), twice)
+			if a.Gap == 0 {
+				apart = "all at once"
+			}
+			fmt.Fprintf(w, "%8s  knocks %s%s, %s%s\n", "", strings.Join(ports[hour], " "), of, apart, twice)
 		}
 		var probes []string
 		for _, l := range a.Probes {

@@ -116,7 +116,11 @@ func (s *Screen) attempt() (knocks []knock.SentKnock, started knock.Millis, hour
 	if gaps == nil {
 		gaps = knock.DefaultGaps()
 	}
-	note = fmt.Sprintf("attempt %d of %d, gap %s", n, max(n, len(gaps)), ui.Duration(time.Duration(attempt.Gap)))
+	gap := "all at once"
+	if attempt.Gap > 0 {
+		gap = "gap " + ui.Duration(time.Duration(attempt.Gap))
+	}
+	note = fmt.Sprintf("attempt %d of %d, %s", n, max(n, len(gaps)), gap)
 	usual := slices.ContainsFunc(attempt.Knocks, func(k knock.SentKnock) bool { return k.Hour == nil })
 	var second *knock.Hour
 	for _, k := range attempt.Knocks {

@@ -109,15 +109,20 @@ func (r stormResult) String() string {
 }
 
 // A flood of 100,000 sources, at port one or at wrong ports, locks nobody out of a
-// gate of nft. Of iptables' lists, which hold 100 addresses, it pushes out who
-// takes longer between two knocks than 100 others; wrong ports get into no list.
+// gate of nft. Of iptables' lists, which hold 100 addresses, it pushes out who takes
+// longer between two knocks than 100 others; attempts that send all knocks at once get
+// in, unless this machine stops them in between. Wrong ports get into no list.
 func TestFloodsLockNobodyOut(t *testing.T) {
 	knocktest.Long(t)
 	guards(t, nil, func(t *testing.T, a attacked) {
 		for _, f := range []storm{{wrong: true}, {}, {v6: true}} {
 			f.window, f.sources, f.rate = time.Second, 100_000, 50_000
 			r := f.run(a)
-			if r.opened < owners && (f.wrong || a.rules.Format == script.NFT) {
+			stopped := 0
+			if !f.wrong && a.rules.Format == script.IPTables {
+				stopped = 2
+			}
+			if r.opened < owners-stopped {
 				t.Errorf("IPv6 %v: not all owners get in:\n%s%s", f.v6, stormHead, r)
 			}
 			if !f.wrong && a.rules.Format == script.NFT && r.rate > 40_000 && !a.crowded(f.v6) {
