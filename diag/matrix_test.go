@@ -315,7 +315,8 @@ const (
 	mostConnections = 4
 )
 
-func (f fault) run(t *testing.T) result {
+// prepare makes the server and the client of a row, with its fault.
+func (f fault) prepare(t *testing.T) (*knocktest.Server, patient) {
 	if f.at.IsZero() {
 		f.at = morning
 	}
@@ -333,6 +334,11 @@ func (f fault) run(t *testing.T) result {
 	if f.breaks != nil {
 		f.breaks(t, s, &p)
 	}
+	return s, p
+}
+
+func (f fault) run(t *testing.T) result {
+	s, p := f.prepare(t)
 	secret, err := knock.ParseSecret(p.secret)
 	if err != nil {
 		t.Fatal(err)

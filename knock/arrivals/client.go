@@ -26,6 +26,7 @@ type Client struct {
 	Candidate *solve.Candidate
 	Matched   int
 	Phase     int // 0 to 5: how far the knocks lead at a gate of this candidate
+	Reached   int // and how far they led at the observed gate
 	In        bool
 	Findings  []Finding
 
@@ -89,6 +90,7 @@ type (
 	knockJSON struct {
 		Port    uint16        `json:"port,omitempty"` // left out when masked
 		Phase   int           `json:"phase"`
+		Entered int           `json:"entered,omitempty"`
 		Sent    *knock.Millis `json:"sent_ms"`    // since the client's first packet; null is never seen
 		Arrived *knock.Millis `json:"arrived_ms"` // null is never
 		Repeats int           `json:"repeats,omitempty"`
@@ -102,6 +104,7 @@ type (
 		Knocks  []int        `json:"knocks,omitempty"`
 		Hours   int          `json:"hours,omitempty"`
 		Ports   int          `json:"ports,omitempty"`
+		Port    uint16       `json:"port,omitempty"`
 		Others  []netip.Addr `json:"others,omitempty"`
 		Summary string       `json:"summary"`
 		Fix     string       `json:"fix"`
@@ -117,6 +120,7 @@ func (c Client) MarshalJSON() ([]byte, error) {
 		Time      time.Time        `json:"time"`
 		SYNs      int              `json:"syns"`
 		Phase     int              `json:"phase"`
+		Reached   int              `json:"reached"`
 		In        bool             `json:"in"`
 		Candidate *solve.Candidate `json:"candidate"`
 		Matched   int              `json:"matched"`
@@ -124,10 +128,10 @@ func (c Client) MarshalJSON() ([]byte, error) {
 		SSH       []knockJSON      `json:"ssh"`
 		Findings  []findingJSON    `json:"findings"`
 		Summary   string           `json:"summary"`
-	}{c.Addr, knock.FamilyOf(c.Addr), c.Server, c.First.UTC().Round(time.Millisecond), c.SYNs, c.Phase, c.In, c.Candidate, c.Matched,
+	}{c.Addr, knock.FamilyOf(c.Addr), c.Server, c.First.UTC().Round(time.Millisecond), c.SYNs, c.Phase, c.Reached, c.In, c.Candidate, c.Matched,
 		c.knocks(c.Knocks), c.knocks(c.SSH), []findingJSON{}, c.Line()}
 	for _, f := range c.Findings {
-		out.Findings = append(out.Findings, findingJSON{f.Code, f.Knocks, f.Hours, f.Ports, f.Addrs, f.Summary(), f.Fix()})
+		out.Findings = append(out.Findings, findingJSON{f.Code, f.Knocks, f.Hours, f.Ports, f.Port, f.Addrs, f.Summary(), f.Fix()})
 	}
 	return json.Marshal(out)
 }
@@ -142,7 +146,7 @@ func (c *Client) knocks(some []Knock) []knockJSON {
 		return &ms
 	}
 	for i, k := range some {
-		all[i] = knockJSON{Port: k.Port, Phase: k.Phase, Sent: since(k.Sent), Arrived: since(k.Arrived), Repeats: k.Repeats, Answer: k.Answer.String(), Between: k.Between}
+		all[i] = knockJSON{Port: k.Port, Phase: k.Phase, Entered: k.Entered, Sent: since(k.Sent), Arrived: since(k.Arrived), Repeats: k.Repeats, Answer: k.Answer.String(), Between: k.Between}
 		if k.From.IsValid() {
 			all[i].From = k.From.String()
 		}

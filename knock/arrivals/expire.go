@@ -61,7 +61,11 @@ func (t *Tracker) finish(s *source) {
 		t.remember(trace{s.addr, c.First, c.SSH, ours, c.ports})
 	}
 	if s.ports < minMatched {
-		return // nothing can be told; it may be a part of another client
+		if t.gate.LoneSSH && len(c.SSH) > 0 && !c.gotIn() {
+			c.add(Finding{Code: NoKnocks})
+			t.pending = append(t.pending, c)
+		}
+		return // nothing else can be told; it may be a part of another client
 	}
 	t.judge(c)
 	if c.Candidate == nil && len(c.Findings) == 0 {

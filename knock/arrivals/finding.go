@@ -30,6 +30,11 @@ const (
 	NoSSH          Code = "no-ssh"          // the handshake is complete, and SSH was not tried
 	SSHLate        Code = "ssh-late"        // SSH was tried when the window was over
 	SSHEarly       Code = "ssh-early"       // only before the handshake was complete
+	SSHLost        Code = "ssh-lost"        // the handshake is complete, and SSH left the client and did not arrive
+	SSHPort        Code = "ssh-port"        // the handshake is complete, and another port was tried in place of SSH
+	NoKnocks       Code = "no-knocks"       // SSH was tried, and no handshake was seen
+	Mixed          Code = "mixed"           // it sends another client's ports too
+	CutOff         Code = "cut-off"         // the observation ended before it was over
 	AddressChanges Code = "address-changes" // knocks and SSH, or some of the knocks, come from another address
 	OtherFamily    Code = "other-family"    // SSH comes by the other IP family
 	NoCandidate    Code = "no-candidate"    // no candidate makes its ports
@@ -50,9 +55,11 @@ type Finding struct {
 	Before  int           // of Reordered: the knock that it arrived before
 	Took    time.Duration // how late, or how long a sweep took
 	Window  time.Duration
-	Hours   int // of an hour that differs; not negative
-	Ports   int // of a sweep: how many
-	Guard   int // how many wrong ports a minute the gate forgives
+	Hours   int    // of an hour that differs; not negative
+	Ports   int    // of a sweep, or of another client: how many
+	Port    uint16 // that was tried in place of SSH
+	SSH     uint16 // the gate's port of SSH
+	Guard   int    // how many wrong ports a minute the gate forgives
 	Range   knock.Range
 	Gate    knock.Range // the gate's
 	Variant solve.Variant
@@ -102,11 +109,21 @@ func (f Finding) Summary() string {
 func (f Finding) aboutSSH() string {
 	switch f.Code {
 	case NoSSH:
-		return "handshake complete, SSH never tried"
+		return "handshake complete, and nothing came to SSH"
 	case SSHLate:
 		return fmt.Sprintf("SSH was tried %s after the last knock; the window is %s", phrase.Seconds(f.Took), phrase.Duration(f.Window))
 	case SSHEarly:
 		return "SSH was tried before the last knock only"
+	case SSHLost:
+		s := "handshake complete; SSH left the client and never arrived"
+		if f.Answer != SYN {
+			s += fmt.Sprintf(", and was answered (%v)%s", f.Answer, f.by())
+		}
+		return s
+	case SSHPort:
+		return fmt.Sprintf("handshake complete, then port %d was tried; SSH is behind port %d", f.Port, f.SSH)
+	case NoKnocks:
+		return "SSH was tried, and no handshake was seen before it"
 	case AddressChanges:
 		if len(f.Knocks) > 0 {
 			return fmt.Sprintf("knocks from more than one address (%s): carrier NAT", addresses(f.Addrs))
@@ -116,6 +133,14 @@ func (f Finding) aboutSSH() string {
 		return fmt.Sprintf("knocks by one IP family, SSH by the other, from %s", addresses(f.Addrs))
 	case NoCandidate:
 		return "ports of no candidate: another secret, or a scan"
+	case Mixed:
+		s := fmt.Sprintf("%s of no candidate beside them", phrase.Plural(f.Ports, "port"))
+		if f.Hours != 0 {
+			s = fmt.Sprintf("beside them the ports of another hour, %+d h", f.Hours)
+		}
+		return s + ": perhaps another client at the same address"
+	case CutOff:
+		return "what came later was not observed"
 	case Sweep:
 		s := fmt.Sprintf("sweep: %s in %s", phrase.Plural(f.Ports, "port"), phrase.Seconds(f.Took))
 		if f.Guard > 0 {
@@ -125,7 +150,7 @@ func (f Finding) aboutSSH() string {
 	case Ignored:
 		return fmt.Sprintf("ignored by the sweep guard, which forgives %s a minute", phrase.Plural(f.Guard, "wrong port"))
 	case SSHRefused:
-		return "the gate opened, and SSH was refused" + f.by()
+		return "handshake complete, and SSH was refused" + f.by()
 	case KnocksRejected:
 		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, f.by())
 	case KnocksSeized:
@@ -144,17 +169,21 @@ var fixes = map[Code]string{
 	Reordered:      "leave more time between knocks: rapport hosts edit HOST --gap 30ms",
 	Late:           "knock faster, as rapport knock does, or give the gate a longer window",
 	StartedOver:    "tell the client that the gate is strict: rapport hosts edit HOST --strict",
-	NoSSH:          "connect within the window: rapport ssh HOST does both",
+	NoSSH:          "connect within the window: rapport ssh HOST does both; if it did, something on the way stops SSH",
 	SSHLate:        "connect at once after the last knock: rapport ssh HOST does both",
 	SSHEarly:       "connect after the last knock: rapport ssh HOST does both",
 	AddressChanges: "knock by a way that keeps one address: the other IP family, another network, or a VPN",
+	SSHLost:        "find what stops SSH on the way: a firewall, a proxy or a tarpit",
+	NoKnocks:       "if this is a client, find what drops its knocks, from its own firewall on: rapport pcap --tcpdump HOST",
+	Mixed:          "if two clients share this address, have them knock one after the other",
+	CutOff:         "record it again, to the end",
 	OtherFamily:    "use one family for both: rapport ssh -4 HOST, or -6",
 	NoCandidate:    "if this is a client, give it the server's secret: rapport hosts edit HOST",
 	Sweep:          "none, if it is a stranger; a client waits a minute and knocks again",
 	Ignored:        "wait until the guard forgets, a minute, and knock again with fewer wrong ports",
 	Replayed:       "knock with the next hour's sequence, or raise --replay-guard on the server",
 	Unanswered:     "on the server, see what the rules do with it: rapport trace, rapport inspect",
-	SSHRefused:     "on the server, start sshd or correct the SSH port",
+	SSHRefused:     "on the server, start sshd or correct the SSH port; rapport trace says whether a rule refuses it",
 	KnocksRejected: "let SYNs to the range reach the gate: find who answers them",
 	KnocksSeized:   "knock past the proxy or tarpit that answers for the server",
 }
@@ -166,6 +195,8 @@ func (f Finding) Fix() string {
 		return "set the client's clock and time zone; or, if it is right, the server's"
 	case RangeDiffers:
 		return fmt.Sprintf("on the client: rapport hosts edit HOST --range %v", f.Gate)
+	case SSHPort:
+		return fmt.Sprintf("on the client: rapport hosts edit HOST --ssh-port %d", f.SSH)
 	}
 	return fixes[f.Code]
 }

@@ -1,7 +1,6 @@
 package arrivals
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -21,6 +20,8 @@ type Gate struct {
 	Strict     bool
 	// ReplayGuard: it may accept a sequence from a few addresses only.
 	ReplayGuard bool
+	// LoneSSH: sources that try SSH without a handshake are told too, with NoKnocks.
+	LoneSSH bool
 	// AnyRange: ports beyond the range may be knocks too, of a client with another one.
 	AnyRange bool
 }
@@ -39,6 +40,7 @@ func (t *Tracker) judge(c *Client) {
 	case ok:
 		c.made, c.Candidate, c.Matched = m, &m.Candidate, m.Matched
 		t.markPhases(c)
+		t.enter(c)
 	case t.aimed(order) >= knock.Knocks-1:
 		c.add(Finding{Code: NoCandidate})
 	}
@@ -58,6 +60,7 @@ func (t *Tracker) judge(c *Client) {
 	}
 	t.compare(c, table)
 	t.walk(c)
+	t.mixed(c, table, order)
 	c.answers()
 }
 
@@ -158,9 +161,10 @@ func (t *Tracker) walk(c *Client) {
 	}
 }
 
-// play plays knocks in order, and returns the highest phase and when each was entered.
+// play plays knocks in order, marks which phase each entered, and returns the highest one
+// and when each was entered.
 func play(knocks []Knock, ports [knock.Knocks]uint16, window time.Duration, strict bool) (highest int, entered [knock.Knocks]time.Time) {
-	for _, k := range knocks {
+	for i, k := range knocks {
 		next := -1
 		for n := len(ports) - 1; n >= 0; n-- {
 			open := n == 0 || !entered[n-1].IsZero() && (window == 0 || k.at().Sub(entered[n-1]) <= window)
@@ -177,7 +181,7 @@ func play(knocks []Knock, ports [knock.Knocks]uint16, window time.Duration, stri
 			}
 		}
 		if next >= 0 {
-			entered[next] = k.at()
+			entered[next], knocks[i].Entered = k.at(), next+1
 			highest = max(highest, next+1)
 		}
 		if highest == knock.Knocks {
@@ -185,6 +189,50 @@ func play(knocks []Knock, ports [knock.Knocks]uint16, window time.Duration, stri
 		}
 	}
 	return highest, entered
+}
+
+// enter marks which phase of the observed gate each knock entered.
+func (t *Tracker) enter(c *Client) {
+	var order []int
+	for i, k := range c.Knocks {
+		if !c.arrived || !k.Arrived.IsZero() {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return c.Knocks[a].at().Compare(c.Knocks[b].at()) })
+	for _, ports := range t.accepts(c.First) {
+		knocks := make([]Knock, len(order))
+		for n, i := range order {
+			knocks[n] = c.Knocks[i]
+			knocks[n].Entered = 0
+		}
+		phase, _ := play(knocks, ports, t.gate.Window, t.gate.Strict)
+		if phase <= c.Reached {
+			continue
+		}
+		c.Reached = phase
+		for n, i := range order {
+			c.Knocks[i].Entered = knocks[n].Entered
+		}
+	}
+}
+
+// mixed finds the ports of another client that has the same address: another candidate's,
+// or another secret's. Those of the next hour are its own, near the hour change.
+func (t *Tracker) mixed(c *Client, table *Table, order []uint16) {
+	rest := slices.DeleteFunc(slices.Clone(order), func(p uint16) bool {
+		return slices.Contains(c.made.Ports[:], p) || !t.gate.Range.Contains(int(p)) && !c.Candidate.Range.Contains(int(p))
+	})
+	if len(rest) < knock.Knocks-1 || len(rest) > 2*knock.Knocks {
+		return
+	}
+	f := Finding{Code: Mixed, Ports: len(rest)}
+	if m, ok := table.Find(rest); ok {
+		if f.Hours = m.Offset - c.Candidate.Offset; abs(f.Hours) <= 1 {
+			return
+		}
+	}
+	c.add(f)
 }
 
 // stuck says why the knocks lead no further than a phase.
@@ -273,17 +321,14 @@ func (c *Client) answer(k Knock) (f Finding, other bool) {
 	if k.Answer == SYN || k.Phase == 0 {
 		return f, false
 	}
-	f = Finding{Code: KnocksRejected, Answer: k.Answer, Between: k.Between}
+	f = aboutAnswer(KnocksRejected, c, k)
 	if k.Answer == Accepted {
 		f.Code = KnocksSeized
-	}
-	if k.By.IsValid() && k.By != c.Server {
-		f.Addrs = []netip.Addr{k.By}
 	}
 	return f, f.Between || len(f.Addrs) > 0
 }
 
 // gotIn reports whether SSH accepted a connection.
 func (c *Client) gotIn() bool {
-	return slices.ContainsFunc(c.SSH, func(k Knock) bool { return k.Answer == Accepted })
+	return slices.ContainsFunc(c.SSH, func(k Knock) bool { return k.Answer == Accepted && !k.Between })
 }

@@ -57,6 +57,8 @@ func (p Packet) at() time.Time {
 type Knock struct {
 	Port  uint16
 	Phase int // 1 to 5, of the client's candidate; 0 for a port that is none of its
+	// Entered is the phase of the observed gate that it entered; 0: the rules ignored it.
+	Entered int
 	// Sent is when it left the client, Arrived when it reached the server. Zero is
 	// never, or not known.
 	Sent, Arrived time.Time

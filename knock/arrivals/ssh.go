@@ -12,11 +12,17 @@ import (
 // pairs it with other sources.
 func (t *Tracker) connect(c *Client) {
 	c.In = c.gotIn()
-	if c.Candidate == nil || !c.right || c.In {
+	if c.Candidate == nil || c.In {
 		return
 	}
-	if f, ok := c.moved(); ok {
+	f, moved := c.moved()
+	switch {
+	case moved && c.right:
 		c.Findings = []Finding{f}
+	case moved:
+		c.add(f)
+	}
+	if moved || !c.right {
 		return
 	}
 	if c.Phase < knock.Knocks {
@@ -24,11 +30,12 @@ func (t *Tracker) connect(c *Client) {
 		return
 	}
 	open := c.entered[knock.Knocks-1]
-	var inTime []Knock
+	var inTime, lost []Knock
 	early, late := false, time.Duration(0)
 	for _, k := range c.SSH {
 		switch gap := k.at().Sub(open); {
 		case c.arrived && k.Arrived.IsZero():
+			lost = append(lost, k)
 		case gap < 0:
 			early = true
 		case t.gate.Window > 0 && gap > t.gate.Window:
@@ -43,13 +50,36 @@ func (t *Tracker) connect(c *Client) {
 	case len(inTime) > 0:
 		t.unanswered(c, inTime)
 	case t.pairSSH(c, open):
+	case len(lost) > 0:
+		c.add(aboutAnswer(SSHLost, c, lost[len(lost)-1]))
 	case late > 0:
 		c.add(Finding{Code: SSHLate, Took: late, Window: t.gate.Window})
 	case early:
 		c.add(Finding{Code: SSHEarly})
+	case t.otherPort(c, open):
 	default:
 		c.add(Finding{Code: NoSSH})
 	}
+}
+
+// otherPort looks for the port that was tried in place of SSH.
+func (t *Tracker) otherPort(c *Client, open time.Time) bool {
+	for _, k := range c.Knocks {
+		if k.Phase == 0 && !t.gate.Range.Contains(int(k.Port)) && t.inWindow(k.at().Sub(open)) {
+			c.add(Finding{Code: SSHPort, Port: k.Port, SSH: t.gate.SSHPort})
+			return true
+		}
+	}
+	return false
+}
+
+// aboutAnswer is a finding about a connection and what answered it.
+func aboutAnswer(code Code, c *Client, k Knock) Finding {
+	f := Finding{Code: code, Answer: k.Answer, Between: k.Between}
+	if k.By.IsValid() && k.By != c.Server {
+		f.Addrs = append(f.Addrs, k.By)
+	}
+	return f
 }
 
 // moved finds out whether the client's packets reached the server from several
@@ -82,11 +112,7 @@ func (c *Client) moved() (Finding, bool) {
 func (t *Tracker) unanswered(c *Client, tries []Knock) {
 	for _, k := range tries {
 		if k.Answer == Refused || k.Answer == Unreachable {
-			f := Finding{Code: SSHRefused, Answer: k.Answer, Between: k.Between}
-			if k.By.IsValid() && k.By != c.Server {
-				f.Addrs = append(f.Addrs, k.By)
-			}
-			c.add(f)
+			c.add(aboutAnswer(SSHRefused, c, k))
 			return
 		}
 	}
@@ -186,7 +212,8 @@ func (o trace) sshAfter(open time.Time) time.Duration {
 	return -1
 }
 
-// pairKnocks looks for sources of the same network that sent the knocks which c lacks.
+// pairKnocks looks for sources that sent the knocks which c lacks: one of them, from the
+// same network; or, from any, two and none of those that c sent, which is no chance.
 func (t *Tracker) pairKnocks(c *Client) {
 	var lacks []int
 	for n, p := range c.made.Ports {
@@ -196,10 +223,17 @@ func (t *Tracker) pairKnocks(c *Client) {
 	}
 	f := Finding{Code: AddressChanges, Knocks: lacks}
 	for _, o := range t.traces {
-		if o.addr == c.Addr || !sameNetwork(o.addr, c.Addr) || o.at.Sub(c.First).Abs() > t.quiet() {
+		if o.addr == c.Addr || o.at.Sub(c.First).Abs() > t.quiet() {
 			continue
 		}
-		if slices.ContainsFunc(lacks, func(n int) bool { return slices.Contains(o.ports, c.made.Ports[n-1]) }) {
+		has := 0
+		for _, n := range lacks {
+			if slices.Contains(o.ports, c.made.Ports[n-1]) {
+				has++
+			}
+		}
+		apart := !slices.ContainsFunc(c.Knocks, func(k Knock) bool { return slices.Contains(o.ports, k.Port) })
+		if has >= minMatched && apart || has > 0 && sameNetwork(o.addr, c.Addr) {
 			f.Addrs = append(f.Addrs, o.addr)
 		}
 	}

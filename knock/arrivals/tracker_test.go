@@ -194,3 +194,63 @@ func codesOf(c arrivals.Client) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// TestReached: how far a client came at the gate is told apart from how far its knocks lead
+// at a gate of their own.
+func TestReached(t *testing.T) {
+	s := begin(t)
+	five := s.mine()
+	s.shake("198.51.100.1", s.ports(-3, s.q.Range, solve.AsGiven), gap, arrivals.SYN)
+	s.shake("198.51.100.2", []uint16{five[0], five[1], five[3], five[2], five[4]}, gap, arrivals.SYN)
+	got := s.run(s.gate())
+	if c := got["198.51.100.1"]; c.Phase != 5 || c.Reached != 0 {
+		t.Errorf("another hour: phase %d, reached %d", c.Phase, c.Reached)
+	}
+	c := got["198.51.100.2"]
+	var entered []int
+	for _, k := range c.Knocks {
+		entered = append(entered, k.Entered)
+	}
+	if c.Reached != 3 || !slices.Equal(entered, []int{1, 2, 0, 3, 0}) {
+		t.Errorf("out of order: reached %d, entered %v", c.Reached, entered)
+	}
+}
+
+// TestTwoClientsOfOneAddress: the ports of another client do not hide behind those of the
+// first; those of the hour before are the client's own.
+func TestTwoClientsOfOneAddress(t *testing.T) {
+	for want, beside := range map[string]func(*story) []uint16{
+		"mixed": func(*story) []uint16 { return []uint16{10001, 10400, 10900, 10222, 10333} },
+		"":      func(s *story) []uint16 { return s.ports(-1, s.q.Range, solve.AsGiven) },
+	} {
+		s := begin(t)
+		for i, p := range beside(s) {
+			s.syn("198.51.100.1", p, time.Duration(i)*gap, arrivals.SYN)
+		}
+		s.at = s.at.Add(time.Second)
+		s.shake("198.51.100.1", s.mine(), gap, arrivals.Accepted)
+		c := s.run(s.gate())["198.51.100.1"]
+		if said := codesOf(c); said != want || !c.In {
+			t.Errorf("%q, want %q: %s", said, want, c.Line())
+		}
+	}
+}
+
+// TestSSHElsewhere: another port than that of SSH, and SSH without knocks.
+func TestSSHElsewhere(t *testing.T) {
+	s := begin(t)
+	for i, p := range append(s.mine(), 2222) {
+		s.syn("198.51.100.1", p, time.Duration(i)*gap, arrivals.SYN)
+	}
+	s.syn("203.0.113.1", 22, 0, arrivals.SYN)
+	s.syn("203.0.114.1", 22, 0, arrivals.Accepted)
+	g := s.gate()
+	g.LoneSSH = true
+	got := s.run(g)
+	if c := got["198.51.100.1"]; codesOf(c) != "ssh-port" || !strings.Contains(c.Line(), "port 2222") || !strings.Contains(c.Line(), "--ssh-port 22") {
+		t.Errorf("another port: %s", c.Line())
+	}
+	if c := got["203.0.113.1"]; codesOf(c) != "no-knocks" || len(got) != 2 {
+		t.Errorf("no knocks: %+v", got)
+	}
+}

@@ -2,6 +2,7 @@ package pcap
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -51,7 +52,7 @@ func (r Report) Right() bool {
 // Wrong says in one line why Right is false.
 func (r Report) Wrong() string {
 	for _, c := range r.Clients {
-		if c.Candidate != nil && len(c.Findings) > 0 && !c.In {
+		if (c.Candidate != nil || !r.Found()) && len(c.Findings) > 0 && !c.In {
 			return c.Addr.String() + ": " + c.Summary()
 		}
 	}
@@ -72,7 +73,7 @@ func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error
 		r.Notes = append(r.Notes, "no SYN is in both captures: they were made at different times or places, or nothing arrived")
 	}
 	q := arrivals.Query{Secret: o.Secret, Range: o.Range, Reach: arrivals.DefaultReach}
-	g := arrivals.Gate{Range: o.Range, SSHPort: o.Addr.Port(), Window: o.Window, SweepGuard: o.SweepGuard, Strict: o.Strict, AnyRange: true}
+	g := arrivals.Gate{Range: o.Range, SSHPort: o.Addr.Port(), Window: o.Window, SweepGuard: o.SweepGuard, Strict: o.Strict, AnyRange: true, LoneSSH: true}
 	clients, stats, err := track(ctx, all, q, g)
 	if err != nil {
 		return r, err
@@ -85,9 +86,37 @@ func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error
 			return r, err
 		}
 	}
+	clients = lone(clients, client != nil)
+	if at, cut := cutAt(client, server, clock); cut {
+		withhold(clients, at, o.Window)
+	}
 	r.Clients = append(r.Clients, clients...)
 	r.Others = int(stats.Sources) - len(clients)
 	return r, nil
+}
+
+// maxLone is how many sources without a handshake are told of a server: the others are
+// strangers who try SSH.
+const maxLone = 3
+
+// lone leaves out sources that tried SSH without a handshake: those whose knocks came from
+// another address, and, on a server alone, all of many.
+func lone(clients []arrivals.Client, mine bool) []arrivals.Client {
+	partner := map[netip.Addr]bool{}
+	n := 0
+	for _, c := range clients {
+		for _, f := range c.Findings {
+			for _, a := range f.Addrs {
+				partner[a] = true
+			}
+		}
+		if c.Has(arrivals.NoKnocks) {
+			n++
+		}
+	}
+	return slices.DeleteFunc(clients, func(c arrivals.Client) bool {
+		return c.Has(arrivals.NoKnocks) && (partner[c.Addr] || !mine && n > maxLone)
+	})
 }
 
 // sides tells which capture is the client's and which the server's; nil is none.

@@ -250,8 +250,13 @@ func answers(client, server *Capture, shift time.Duration, names map[flow]flow) 
 	return all
 }
 
-// covers reports whether a capture was running at an instant.
+// covers reports whether a capture was running at an instant: nobody begins or ends one
+// within seconds of a packet, unless it was cut.
 func covers(c *Capture, at time.Time) bool {
+	const beside = 3 * time.Second
 	n := len(c.segments)
-	return n > 0 && !at.Before(c.segments[0].at) && !at.After(c.segments[n-1].at)
+	if n == 0 || c.Cut != nil && at.After(c.segments[n-1].at) {
+		return false
+	}
+	return !at.Before(c.segments[0].at.Add(-beside)) && !at.After(c.segments[n-1].at.Add(beside))
 }
