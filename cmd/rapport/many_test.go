@@ -18,12 +18,12 @@ import (
 )
 
 // On a terminal, commands that ask and prompts for secrets come one after the other: the
-// next question appears only when the one before is answered.
+// next question appears only when the one before is answered. Each command runs once.
 func TestManySecretsAskOneAtATime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	pass, config := filepath.Join(dir, "pass"), filepath.Join(dir, "hosts.toml")
-	knocktest.WriteFile(t, pass, "#!/bin/sh\n{ printf 'passphrase of %s: ' \"$1\"; read x; } </dev/tty >/dev/tty || exit 1\necho f00b4r\n", 0o700)
+	knocktest.WriteFile(t, pass, "#!/bin/sh\necho ran >>\"$0.log\"\n{ printf 'passphrase of %s: ' \"$1\"; read x; } </dev/tty >/dev/tty || exit 1\necho f00b4r\n", 0o700)
 	text := ""
 	for i := range 3 {
 		text += fmt.Sprintf("[hosts.asks%d]\naddress = \"127.0.0.1\"\nsecret_command = [%q, \"%[1]d\"]\n[hosts.none%[1]d]\naddress = \"127.0.0.1\"\n", i, pass)
@@ -55,6 +55,9 @@ func TestManySecretsAskOneAtATime(t *testing.T) {
 		case part, more := <-parts:
 			if !more {
 				_ = cmd.Wait()
+				if ran, _ := os.ReadFile(pass + ".log"); strings.Count(string(ran), "ran") != 3 {
+					t.Errorf("3 commands ran like this: %q", ran)
+				}
 				if answered != 6 || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(seen, "0 of 6 open") {
 					t.Errorf("%d answers, exit %d: %s", answered, cmd.ProcessState.ExitCode(), seen)
 				}

@@ -15,10 +15,8 @@ const maxCommands = 4
 // Secrets says where the secrets of many servers come from. Of all that may use the
 // terminal, one does at a time: a prompt, and a secret_command that runs with the terminal.
 //
-// Where there is a terminal, the first secret_command runs alone with it: it may ask for
-// the passphrase of an agent. The others then run up to four at a time without the
-// terminal. One that fails so, perhaps because it has to ask, runs again alone with it.
-// Without a terminal each command runs once.
+// Each command runs once. Where there is a terminal any of them may ask, and nothing shows
+// beforehand which will: they run one after the other. Without one up to four run at a time.
 type Secrets struct {
 	File string // the secret of all hosts; empty for none
 	// Ask returns the secret of a host that has none; it may use the terminal.
@@ -27,7 +25,6 @@ type Secrets struct {
 	once     sync.Once
 	terminal bool
 	file     func() (knock.Secret, error)
-	first    sync.Once
 	slots    chan struct{} // one for each command that runs
 	alone    sync.Mutex    // held by who waits for all slots, or has them
 }
@@ -52,7 +49,7 @@ func (s *Secrets) read(ctx context.Context, h hosts.Host) (knock.Secret, error) 
 }
 
 // stored reads a secret from where the hosts file says it is.
-func (s *Secrets) stored(ctx context.Context, h hosts.Host) (secret knock.Secret, err error) {
+func (s *Secrets) stored(ctx context.Context, h hosts.Host) (knock.Secret, error) {
 	switch h.Secret.Source() {
 	case hosts.FromCommand:
 	case hosts.InKeyring:
@@ -60,25 +57,10 @@ func (s *Secrets) stored(ctx context.Context, h hosts.Host) (secret knock.Secret
 	default:
 		return h.ReadSecret(ctx)
 	}
-	if !s.terminal {
-		return s.beside(ctx, h, hosts.Host.ReadSecret)
+	if s.terminal {
+		return s.exclusively(ctx, h, func(ctx context.Context, h hosts.Host) (knock.Secret, error) { return h.ReadSecret(ctx) })
 	}
-	began := false
-	s.first.Do(func() {
-		began = true
-		secret, err = s.exclusively(ctx, h, readWithTerminal)
-	})
-	if began {
-		return secret, err
-	}
-	if secret, err = s.beside(ctx, h, hosts.Host.ReadSecretApart); err == nil || ctx.Err() != nil {
-		return secret, err
-	}
-	return s.exclusively(ctx, h, readWithTerminal)
-}
-
-func readWithTerminal(ctx context.Context, h hosts.Host) (knock.Secret, error) {
-	return h.ReadSecret(ctx)
+	return s.beside(ctx, h, hosts.Host.ReadSecret)
 }
 
 // beside runs read beside at most three others.

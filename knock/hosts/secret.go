@@ -73,18 +73,10 @@ const (
 // A secret_command runs without a shell, for 60 seconds at most. The first line that it
 // prints is the secret: pass(1) has notes in the lines after it. To ask for a passphrase
 // it has standard error, and standard input if that is a terminal, never a pipe.
-func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) { return h.readSecret(ctx, true) }
-
-// ReadSecretApart is ReadSecret beside others: a secret_command has no terminal, so that
-// it cannot ask while another one does, and what it prints on standard error is discarded.
-func (h Host) ReadSecretApart(ctx context.Context) (knock.Secret, error) {
-	return h.readSecret(ctx, false)
-}
-
-func (h Host) readSecret(ctx context.Context, mayAsk bool) (knock.Secret, error) {
+func (h Host) ReadSecret(ctx context.Context) (knock.Secret, error) {
 	switch h.Secret.Source() {
 	case FromCommand:
-		return commandSecret(ctx, h.Secret.Command, mayAsk)
+		return commandSecret(ctx, h.Secret.Command)
 	case InKeyring:
 		return readKeyring(ctx, h.Name)
 	case InFile:
@@ -102,7 +94,7 @@ func (h Host) readSecret(ctx context.Context, mayAsk bool) (knock.Secret, error)
 	return knock.Secret{}, fmt.Errorf("host %s: %w", knock.Quote(h.Name), ErrNoSecret)
 }
 
-func commandSecret(ctx context.Context, argv []string, mayAsk bool) (knock.Secret, error) {
+func commandSecret(ctx context.Context, argv []string) (knock.Secret, error) {
 	fail := func(format string, args ...any) (knock.Secret, error) {
 		return knock.Secret{}, fmt.Errorf("secret_command %s "+format, append([]any{knock.Quote(argv[0])}, args...)...)
 	}
@@ -116,13 +108,9 @@ func commandSecret(ctx context.Context, argv []string, mayAsk bool) (knock.Secre
 	// An interrupt lets it restore the terminal.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = secretGrace
-	if !mayAsk {
-		detach(cmd)
-	} else {
-		cmd.Stderr = os.Stderr
-		if term.IsTerminal(int(os.Stdin.Fd())) {
-			cmd.Stdin = os.Stdin
-		}
+	cmd.Stderr = os.Stderr
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		cmd.Stdin = os.Stdin
 	}
 	var out head
 	cmd.Stdout = &out
