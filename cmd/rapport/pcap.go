@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +24,7 @@ type capturing struct {
 func newPcap(f *flags) *cobra.Command {
 	c := capturing{flags: f}
 	cmd := &cobra.Command{
-		Use:   "pcap FILE [FILE] [HOST]",
+		Use:   "pcap FILE|- [FILE] [HOST]",
 		Short: "Read captures of client and server: which knocks left, arrived, were late",
 	}
 	cmd.Flags().BoolVar(&c.tcpdump, "tcpdump", false, "print the commands that record a handshake on client and server")
@@ -35,7 +36,7 @@ func newPcap(f *flags) *cobra.Command {
 
 func (c *capturing) run(cmd *cobra.Command, args []string) error {
 	start := c.clock.Now()
-	captures, host, err := readCaptures(args)
+	captures, host, err := readCaptures(cmd.InOrStdin(), args)
 	if err != nil {
 		return err
 	}
@@ -79,9 +80,19 @@ func (c *capturing) run(cmd *cobra.Command, args []string) error {
 	return unless(r.Right(), r.Wrong())
 }
 
-// readCaptures reads the arguments that are files; one that is none is the HOST.
-func readCaptures(args []string) (all []*pcap.Capture, host string, err error) {
+// readCaptures reads the arguments that are files, or - for stdin; one that is none is the
+// HOST.
+func readCaptures(stdin io.Reader, args []string) (all []*pcap.Capture, host string, err error) {
 	for i, name := range args {
+		if name == "-" {
+			c, err := pcap.Read(stdin)
+			if err != nil {
+				return nil, "", fmt.Errorf("standard input: %w", err)
+			}
+			c.Name = name
+			all, stdin = append(all, c), strings.NewReader("")
+			continue
+		}
 		if _, err := os.Stat(name); err != nil && i == len(args)-1 && filepath.Ext(name) != ".pcap" && filepath.Base(name) == name {
 			return all, name, nil
 		}
