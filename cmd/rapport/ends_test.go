@@ -245,6 +245,9 @@ func TestEndsOfACrowd(t *testing.T) {
 					t.Errorf("%s is told twice", e.Client.Address)
 				}
 				said[e.Client.Address] = *e.Client
+				if e.Client.codes() == "hour-behind" && *e.Phase != 0 {
+					t.Errorf("%s knocks at another hour's gate, and is told in phase %d", e.Client.Address, *e.Phase)
+				}
 			}
 			c.compare(t, "watch", said, func(want string) string { return want })
 			endHere()

@@ -137,7 +137,7 @@ func (o *observer) observe(now time.Time) (events []Event, seen sight) {
 			o.unlisted.Clients += len(over) - maxTold
 			break
 		}
-		e := Event{Kind: ClientSeen, Time: c.Last, Age: max(0, now.Sub(c.Last)), Addr: c.Addr, Phase: c.Phase, Client: &c}
+		e := Event{Kind: ClientSeen, Time: c.Last, Age: max(0, now.Sub(c.Last)), Addr: c.Addr, Phase: c.Reached, Client: &c}
 		if c.Has(arrivals.Sweep) {
 			e.Kind = Sweep
 		}
