@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"rapport/knock/arrivals"
 	"rapport/knock/gate"
 	"rapport/knock/gate/watch"
+	"rapport/knock/knocktest"
 	"rapport/tui/ui"
 )
 
@@ -85,6 +87,33 @@ func crowd() tea.Msg {
 	return reading(watch.Totals{Stuck: [5]int{57}}, all...)
 }
 
+// observed is a watch that sees SYNs: a client whose fourth knock came before the third, and
+// one that knocks the sequence of an earlier hour.
+func observed(t testing.TB) tea.Msg {
+	q := arrivals.Query{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, Reach: arrivals.DefaultReach}
+	track := arrivals.NewTracker(q, arrivals.Gate{Range: q.Range, SSHPort: 22, Window: 5 * time.Second})
+	shake := func(from string, hour knock.Hour, order ...int) {
+		five := knock.Derive(hour, q.Range, q.Secret).Ports()
+		at := noon.Add(-20 * time.Second)
+		for i, k := range order {
+			at = at.Add(12 * time.Millisecond)
+			p := arrivals.Packet{Src: netip.AddrPortFrom(netip.MustParseAddr(from), uint16(40000+i)), Dst: netip.MustParseAddrPort("192.0.2.1:22"), Seq: uint32(i), Arrived: at}
+			if k > 0 {
+				p.Dst = netip.AddrPortFrom(p.Dst.Addr(), five[k-1])
+			}
+			track.Add(p)
+		}
+	}
+	shake("203.0.113.9", knock.HourOf(noon), 1, 2, 4, 3, 5, 0)
+	shake("203.0.113.7", knock.HourOf(noon).Add(-3), 1, 2, 3, 4, 5, 0)
+	m := reading(watch.Totals{Stuck: [5]int{2: 1}}, visit("203.0.113.9", watch.VisitStuck, 20*time.Second, 20*time.Second, 20*time.Second)).(fromJob)
+	seen := m.event.(watch.Snapshot)
+	seen.Clients = track.Flush()
+	slices.Reverse(seen.Clients)
+	m.event = seen
+	return m
+}
+
 func TestGoldenWatchScreens(t *testing.T) {
 	down := fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Down: true, Visits: []watch.Visit{
 		visit("192.0.2.80", watch.VisitSSHDown, -1, -1, -1, -1, 10*time.Minute),
@@ -110,6 +139,11 @@ func TestGoldenWatchScreens(t *testing.T) {
 		{name: "watch-down-60x16", w: 60, h: 16, msgs: []tea.Msg{down}},
 		{name: "watch-down-80x24", w: 80, h: 24, msgs: []tea.Msg{down}},
 		{name: "watch-lost-80x24", w: 80, h: 24, msgs: []tea.Msg{lost}},
+		{name: "watch-line-80x24", w: 80, h: 24, msgs: []tea.Msg{observed(t), press("t")}},
+		{name: "watch-line-120x40", w: 120, h: 40, msgs: []tea.Msg{observed(t), press("t")}},
+		{name: "watch-line-200x50", w: 200, h: 50, msgs: []tea.Msg{observed(t), press("t")}},
+		{name: "watch-line-masked-60x16", w: 60, h: 16, msgs: []tea.Msg{observed(t), press("t"), press("m")}},
+		{name: "watch-line-phases-80x24", w: 80, h: 24, msgs: []tea.Msg{busyGate(), press("t")}},
 		{name: "watch-help-80x24", w: 80, h: 24, msgs: []tea.Msg{reading(watch.Totals{}), press("?")}},
 		{name: "watch-help-60x16", w: 60, h: 16, msgs: []tea.Msg{reading(watch.Totals{}), press("?")}},
 	} {
@@ -123,7 +157,7 @@ func TestGoldenWatchScreens(t *testing.T) {
 
 func TestWatchScreenFitsEverySize(t *testing.T) {
 	now := noon
-	for _, msgs := range [][]tea.Msg{nil, {busyGate()}, {crowd()}, {press("?")}} {
+	for _, msgs := range [][]tea.Msg{nil, {busyGate()}, {crowd()}, {press("?")}, {observed(t), press("t")}} {
 		m := tell(newWatch(t, &now, false), msgs...)
 		for w := 1; w < 140; w += 3 {
 			for h := 1; h < 50; h++ {

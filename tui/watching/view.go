@@ -21,6 +21,12 @@ func (s *Screen) View() []string {
 		return s.tiny()
 	case s.Size.Wide():
 		return s.wide()
+	case s.line:
+		h := s.Size.Body()
+		if !s.Size.Framed() {
+			return s.linePane(s.Size.Width, h).Lines
+		}
+		return s.Theme.Box(s.Size.Width, h, s.linePane(s.Size.Width-2, h-2))
 	}
 	p := ui.Pane{Lines: append(s.Frame(s.addressPane()), s.Frame(s.totalsPane())...)}
 	p.Fill(s.Size.Body())

@@ -24,6 +24,7 @@ type Screen struct {
 	top    int            // the first row shown
 	at     int            // the chosen row, and its address, which the choice follows
 	chosen netip.Addr
+	line   bool // the time line of the chosen address is shown
 }
 
 // New returns the screen and the command that starts run, which reports what it
@@ -40,7 +41,11 @@ func (s *Screen) Keys() ui.Keys {
 	move := ui.MoveKeys("choose", max(1, s.rows()-1), func(by int) { s.choose(s.at + by); s.follow() })
 	pause := ui.NewKey("p", ui.Either(!s.paused.IsZero(), "resume", "pause"), "pause the screen", ui.Act(s.pause), " ")
 	updown := ui.NewKey("up down", "choose", "", nil)
-	k := ui.Keys{Rows: [][]ui.Key{move, {pause}}, Bar: []ui.Key{pause, updown}}
+	line := ui.NewKey("t", "time line", "when the knocks of the address came", ui.Act(func() { s.line = !s.line }), "enter")
+	k := ui.Keys{Rows: [][]ui.Key{move, {pause, line}}, Bar: []ui.Key{pause, line, updown}}
+	if s.line {
+		k.Rows = append(k.Rows, []ui.Key{s.Mask("mask the ports of knocks")})
+	}
 	k.Legend = [][2]string{
 		{"1st 2nd ...", "how long ago it entered that phase"},
 		{"a mark alone", "it passed that phase between two readings"},

@@ -51,9 +51,13 @@ func (s *Screen) wide() []string {
 	if len(all) == 0 {
 		nobody = s.waiting()
 	}
-	left := slices.Concat(
-		s.group("SSH opened for", all[:in], 0, "nobody yet", w-side, above),
-		s.group("the crowd", all[in:], in, nobody, w-side, body-above))
+	left := s.group("SSH opened for", all[:in], 0, "nobody yet", w-side, above)
+	if room := (body - above) * 2 / 3; s.line {
+		left = append(left, s.group("the crowd", all[in:], in, nobody, w-side, body-above-room)...)
+		left = append(left, th.Box(w-side, room, s.linePane(w-side-2, room-2))...)
+	} else {
+		left = append(left, s.group("the crowd", all[in:], in, nobody, w-side, body-above)...)
+	}
 	totals := th.Box(side, above, s.totalsBox(side-2))
 	stuck := th.Box(side, knock.Knocks+2, s.stuckBox(side-2))
 	chosen := th.Box(side, body-len(totals)-len(stuck), s.chosenBox(all, side-2))
