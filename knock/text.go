@@ -13,6 +13,9 @@ import (
 // invalid UTF-8 and characters that do not print, and text longer than n runes is
 // cut and ends in "...".
 func Clean(s string, n int) string {
+	if len(s) <= n && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	for _, c := range strings.ToValidUTF8(s, "?") {
 		if n == 0 {

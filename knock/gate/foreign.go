@@ -33,19 +33,24 @@ const ownClient = "use the client that belongs to it: rapport knocks at gates ma
 
 // Patterns of texts that hold no rules.
 const (
-	knockdSection  = `(?m)^\s*\[[A-Za-z0-9_ -]+\]\s*$`
-	knockdSequence = `(?m)^\s*(one_time_sequences|sequence)\s*=`
-	clientCommand  = `(?m)^\s*([A-Za-z0-9_=/. -]*/)?(nc|ncat|netcat|nmap|hping3?|knock|telnet)\s+[^#\n]*\d`
+	knockdSection  = `^\s*\[[A-Za-z0-9_ -]+\]\s*$`
+	knockdSequence = `^\s*(one_time_sequences|sequence)\s*=`
+	clientCommand  = `^\s*([A-Za-z0-9_=/. -]*/)?(nc|ncat|netcat|nmap|hping3?|knock|telnet)\s+[^#\n]*\d`
 )
 
 // foreignText recognises texts that hold no rules.
 func foreignText(lines []string) (Kind, noGate) {
-	text := strings.Join(lines, "\n")
-	matches := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(text) }
+	// A pattern costs more than to read the rules: it sees only lines that have one of its words.
+	matches := func(pattern string, words ...string) bool {
+		p := regexp.MustCompile(pattern)
+		return slices.ContainsFunc(lines, func(line string) bool {
+			return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) }) && p.MatchString(line)
+		})
+	}
 	switch {
-	case matches(knockdSection) && matches(knockdSequence):
+	case matches(knockdSequence, "sequence") && matches(knockdSection, "["):
 		return FromKnockd, noGate{"this is the configuration of knockd, a daemon that listens for knocks: the gate stands, and it is not made of rules", ownClient}
-	case matches(clientCommand):
+	case matches(clientCommand, "nc", "netcat", "nmap", "hping", "knock", "telnet"):
 		return FromClient, noGate{"this is a script of a client: it sends knocks, and holds no rules of a server", "give the server's rules: the output of iptables-save or nft list ruleset there"}
 	}
 	return "", noGate{}

@@ -399,7 +399,9 @@ func (m *Machine) matches(r *Rule) bool {
 		x.effects++
 		return false
 	}
-	m.matched[r.id]++
+	if m.matched != nil {
+		m.matched[r.id]++
+	}
 	if m.Tracing {
 		x.trace = append(x.trace, Hit{Chain: r.chain, Rule: r, Outcome: Yes, Verdict: x.verdict, Changes: slices.Clip(x.changes[before:])})
 	}
@@ -415,5 +417,10 @@ func (m *Machine) change(list, verb string) {
 	m.x.changes = m.slab[len(m.slab)-len(m.x.changes)-1:]
 }
 
-// Matched returns how many packets a rule matched.
-func (m *Machine) Matched(r *Rule) uint64 { return m.matched[r.id] }
+// Matched returns how many packets a rule matched. A copy does not count.
+func (m *Machine) Matched(r *Rule) uint64 {
+	if m.matched == nil {
+		return 0
+	}
+	return m.matched[r.id]
+}
