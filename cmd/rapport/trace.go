@@ -15,9 +15,9 @@ import (
 
 type tracing struct {
 	inspection
-	packets    []string
-	hour, from string
-	gap        time.Duration
+	packets        []string
+	hour, from, to string
+	gap            time.Duration
 }
 
 func newTrace(f *flags) *cobra.Command {
@@ -32,6 +32,7 @@ func newTrace(f *flags) *cobra.Command {
 	p.StringArrayVar(&o.packets, "packet", nil, "play this `packet` in place of a handshake: tcp/22, tcp/22@+7s, udp/53@203.0.113.9; repeatable")
 	p.StringVar(&o.hour, "hour", "", "play the handshake of this `hour`: 2026-11-22-08")
 	p.StringVar(&o.from, "from", "", "the source `address` of the packets")
+	p.StringVar(&o.to, "to", "", "the `address` of the server that they go to, where rules ask for it")
 	p.DurationVar(&o.gap, "gap", time.Millisecond, "the time between two packets")
 	return cmd
 }
@@ -70,6 +71,11 @@ func (o *tracing) request(cmd *cobra.Command, host string) (r trace.Request, err
 	}
 	if r, err = trace.ParseRequest(o.packets, o.from, o.gap); err != nil {
 		return r, err
+	}
+	if o.to != "" {
+		if err := r.SetTo(o.to); err != nil {
+			return r, err
+		}
 	}
 	h, secret := hosts.NewHost(""), knock.Secret{}
 	switch {

@@ -100,15 +100,11 @@ func clients(rules *machine.Ruleset, family knock.Family, native bool, knocks []
 // redirects returns the rules that redirect knocks without asking what the firewall
 // remembers of their source.
 func (c *client) redirects(knocks []knockAt) map[*machine.Rule]bool {
-	all, some := map[*machine.Rule]bool{}, false
 	redirects := func(r *machine.Rule) bool { return r != nil && r.Redirect != nil && len(r.Checks()) == 0 }
-	for r := range c.rules.Rules {
-		some = some || redirects(r)
+	if !slices.ContainsFunc(slices.Collect(c.rules.Rules), redirects) {
+		return nil // to trace each knock costs more than the rest of the search
 	}
-	if !some { // a trace of each knock would cost more than the rest of the search
-		return all
-	}
-	m := c.machine()
+	all, m := map[*machine.Rule]bool{}, c.machine()
 	m.Tracing = true
 	for _, k := range knocks {
 		for _, h := range c.send(m, k).Trace {

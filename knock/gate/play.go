@@ -154,6 +154,9 @@ func (f Findings) Observe(family knock.Family, member machine.Truth) (p *Play, g
 // Source returns the address of a client that the gate opens to, or else of any.
 func (p *Play) Source() netip.Addr { return p.c.src }
 
+// To sends all packets to an address from now on; else they go to one of the server's.
+func (p *Play) To(a netip.Addr) { p.c.dst, p.m.Exact = a, true }
+
 // Holds reports whether a list holds an address now.
 func (p *Play) Holds(list string, a netip.Addr) bool { return p.m.Holds(list, a) }
 

@@ -78,6 +78,12 @@ func ParseRequest(packets []string, from string, gap time.Duration) (r Request, 
 	return r, nil
 }
 
+// SetTo sets the address that packets go to.
+func (r *Request) SetTo(to string) (err error) {
+	r.To, err = parseSource(to)
+	return err
+}
+
 func parseSource(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" || a.Is4In6() {

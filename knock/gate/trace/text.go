@@ -12,7 +12,11 @@ import (
 // their own; verbose prints every rule that it met.
 func (t Trace) Print(w io.Writer, verbose bool) {
 	for _, p := range t.Packets {
-		fmt.Fprintf(w, "%10s  %-9s  phase %d -> %d  %s\n", fmt.Sprintf("%.3f s", time.Duration(p.At).Seconds()), fmt.Sprintf("%s/%d", p.Proto, p.Port), p.PhaseBefore, p.PhaseAfter, p.Verdict)
+		doubt := ""
+		if p.PhaseUnsure {
+			doubt = "?"
+		}
+		fmt.Fprintf(w, "%10s  %-9s  phase %d -> %d%s  %s\n", fmt.Sprintf("%.3f s", time.Duration(p.At).Seconds()), fmt.Sprintf("%s/%d", p.Proto, p.Port), p.PhaseBefore, p.PhaseAfter, doubt, p.Verdict)
 		if verbose {
 			for _, r := range p.Hits {
 				printRule(w, r, true)

@@ -75,7 +75,9 @@ type Played struct {
 	Verdict     machine.Verdict `json:"verdict"`
 	PhaseBefore int             `json:"phase_before"` // 0 is none
 	PhaseAfter  int             `json:"phase_after"`
-	Hits        []Hit           `json:"hits"`
+	// PhaseUnsure: a rule that is not modelled, or what is not given, decides about phases.
+	PhaseUnsure bool  `json:"phase_unsure,omitempty"`
+	Hits        []Hit `json:"hits"`
 	// Answer is what became of the answer to a SYN to SSH, empty without one.
 	Answer machine.Verdict `json:"answer,omitempty"`
 	// Decided is the rule or policy of the verdict, nil where none met the packet.
@@ -109,6 +111,7 @@ type Request struct {
 	Gap     time.Duration // of that handshake
 	Family  knock.Family
 	From    netip.Addr // for packets without a source; without it a client that the gate opens to
+	To      netip.Addr // where packets go; without it any address of the server
 	SSHPort int        // without it that of the gate
 }
 
@@ -118,7 +121,7 @@ func (r Request) family(f gate.Findings) knock.Family {
 	if r.Family != "" && r.Family != knock.FamilyAuto {
 		return r.Family
 	}
-	addrs := []netip.Addr{r.From}
+	addrs := []netip.Addr{r.From, r.To}
 	for _, p := range r.Packets {
 		addrs = append(addrs, p.From)
 	}
@@ -132,9 +135,25 @@ func (r Request) family(f gate.Findings) knock.Family {
 }
 
 // Run plays packets through the rules. Connections to SSH are made to their first data
-// packet. Whether a source is in a set that is not shown is left open, unless SSH opens
-// either way.
+// packet. What is not given is left open, unless it makes no difference: whether a source is
+// in a set that is not shown, and which of the server's addresses packets go to.
 func Run(f gate.Findings, r Request) (Trace, error) {
+	t, err := anyMember(f, r)
+	if err != nil || r.To.IsValid() {
+		return t, err
+	}
+	rules, _ := f.Rules()
+	for _, to := range destinations(rules, r.family(f)) {
+		r.To = to
+		if other, err := anyMember(f, r); err == nil {
+			t.leaveOpen(other, to)
+		}
+	}
+	return t, nil
+}
+
+// anyMember is Run for packets to one address.
+func anyMember(f gate.Findings, r Request) (Trace, error) {
 	t, err := run(f, r, machine.Unknown)
 	if err != nil || t.Opens() != machine.Unknown {
 		return t, err
@@ -166,6 +185,12 @@ func run(f gate.Findings, r Request, member machine.Truth) (Trace, error) {
 	}
 	if knock.FamilyOf(src) != family {
 		return t, wrongFamily(src, family)
+	}
+	if r.To.IsValid() {
+		if knock.FamilyOf(r.To) != family {
+			return t, wrongFamily(r.To, family)
+		}
+		x.p.To(r.To)
 	}
 	packets := r.Packets
 	if len(packets) == 0 {
@@ -253,6 +278,7 @@ func (x *tracer) play(p Packet) {
 		o.Decided = &o.Hits[decided]
 	}
 	x.unsure(r)
+	o.PhaseUnsure = len(x.doubts) > 0
 	x.t.Packets = append(x.t.Packets, o)
 }
 

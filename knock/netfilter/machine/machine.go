@@ -34,6 +34,9 @@ type Machine struct {
 	// Member is whether an address is in a set whose contents the text does not
 	// show, such as one of ipset.
 	Member Truth
+	// Exact says that destinations are as packets have them: no address that a rule names
+	// is taken for this machine's.
+	Exact bool
 	// ListTotal is how many addresses a list of the recent match holds.
 	ListTotal int
 	// CollectEvery is how often elements of sets that are gone are collected. Until

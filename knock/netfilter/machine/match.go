@@ -18,7 +18,7 @@ type Compare struct {
 }
 
 func (c *Compare) eval(m *Machine) Truth {
-	if h := m.x.hook; c.Own && (c.Subject == DestAddr && !h.outbound() || c.Subject == SourceAddr && h == Output) {
+	if h := m.x.hook; c.Own && !m.Exact && (c.Subject == DestAddr && !h.outbound() || c.Subject == SourceAddr && h == Output) {
 		return Yes.not(c.Negate)
 	}
 	v, t := c.read(m)
