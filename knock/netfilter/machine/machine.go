@@ -63,6 +63,7 @@ type Machine struct {
 	lists   []recentList
 	sets    []map[key]*element
 	freed   [][]time.Duration // when elements left sets in which they still take room
+	roomAt  []time.Duration   // until when a set that was full stays so
 	buckets []bucket
 	hashes  []map[key]*hashEntry
 	conns   map[connKey]*conn
@@ -144,7 +145,7 @@ type Change struct {
 func (r *Ruleset) NewMachine() *Machine {
 	p := r.program()
 	return &Machine{Assume: Unknown, Member: Unknown, ListTotal: usualListTotal, CollectEvery: usualCollect, prog: p,
-		lists: make([]recentList, len(p.lists)), sets: make([]map[key]*element, len(p.sets)), freed: make([][]time.Duration, len(p.sets)),
+		lists: make([]recentList, len(p.lists)), sets: make([]map[key]*element, len(p.sets)), freed: make([][]time.Duration, len(p.sets)), roomAt: make([]time.Duration, len(p.sets)),
 		buckets: make([]bucket, p.buckets), hashes: make([]map[key]*hashEntry, len(p.hashes)),
 		conns: map[connKey]*conn{}, counted: make([]map[Value]*connList, p.connLimits), matched: make([]uint64, p.rules)}
 }
@@ -420,10 +421,5 @@ func (m *Machine) change(list, verb string) {
 	m.x.changes = m.slab[len(m.slab)-len(m.x.changes)-1:]
 }
 
-// Matched returns how many packets a rule matched. A copy does not count.
-func (m *Machine) Matched(r *Rule) uint64 {
-	if m.matched == nil {
-		return 0
-	}
-	return m.matched[r.id]
-}
+// Matched returns how many packets a rule matched. Copies do not count, and have no answer.
+func (m *Machine) Matched(r *Rule) uint64 { return m.matched[r.id] }

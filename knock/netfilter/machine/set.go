@@ -3,6 +3,7 @@ package machine
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -148,8 +149,8 @@ func (s *SetUpdate) eval(m *Machine) Truth {
 		m.store(s.set.id, k, e)
 		m.change(s.Name, "add")
 	case s.Verb == "update" && e.until > 0:
-		e.until = m.now + stay
-		e.doubt = false
+		e.until, e.doubt = m.now+stay, false
+		m.roomAt[s.set.id] = min(m.roomAt[s.set.id], e.until)
 		m.change(s.Name, "update")
 	}
 	return e.pass(m)
@@ -163,15 +164,24 @@ func (m *Machine) full(s *Set) bool {
 		room -= s.Taken()
 	}
 	used := func() int { return len(m.sets[s.id]) + len(m.freed[s.id]) }
-	if used() < room {
-		return false
+	if used() < room || m.now < m.roomAt[s.id] {
+		return used() >= room
 	}
+	next := time.Duration(math.MaxInt64)
 	for k, e := range m.sets[s.id] {
 		if e.gone(m) {
 			m.free(s, k, e.until)
+		} else if e.count != nil {
+			next = m.now // conntrack says when it goes
+		} else if e.until > 0 {
+			next = min(next, e.until)
 		}
 	}
 	m.freed[s.id] = slices.DeleteFunc(m.freed[s.id], func(since time.Duration) bool { return m.now-since >= m.CollectEvery })
+	for _, since := range m.freed[s.id] {
+		next = min(next, since+m.CollectEvery)
+	}
+	m.roomAt[s.id] = next
 	return used() >= room
 }
 
@@ -180,6 +190,7 @@ func (m *Machine) free(s *Set, k key, since time.Duration) {
 	delete(m.sets[s.id], k)
 	if s.Size > 0 {
 		m.freed[s.id] = append(m.freed[s.id], since)
+		m.roomAt[s.id] = min(m.roomAt[s.id], since+m.CollectEvery)
 	}
 }
 

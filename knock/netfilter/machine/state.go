@@ -18,7 +18,7 @@ func (m *Machine) Clone() *Machine {
 		c.lists[i] = m.lists[i].clone()
 	}
 	c.sets, c.buckets, c.hashes, c.counted = cloneMaps(m.sets), slices.Clone(m.buckets), cloneMaps(m.hashes), cloneMaps(m.counted)
-	c.freed = make([][]time.Duration, len(m.freed))
+	c.freed, c.roomAt = make([][]time.Duration, len(m.freed)), slices.Clone(m.roomAt)
 	for i := range m.freed {
 		c.freed[i] = slices.Clone(m.freed[i])
 	}
