@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rapport/knock/gate"
@@ -28,20 +29,36 @@ func hourChange(s *stage) Check {
 	p, under := s.across(refreshed)
 	send(p, s.owner, next)
 	cost := Cost{Packets: len(next), Chance: 1}
-	kept := machine.No
+	kept, mixes := machine.No, ""
 	if both, ok := s.gate.Refreshed(next, true); ok && s.gate.Hourly() {
 		_, kept = s.across(both)
+		mixes = s.mixes(both, next)
 	}
 	switch again := p.Opens(s.owner); {
 	case under == machine.Yes:
 		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH", Cost: cost}
 	case again == machine.Yes && kept == machine.Yes:
-		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH during the grace time (--grace) of the script of rapport rules", Cost: cost}
+		return Check{Status: OK, Summary: "a handshake under way at the hour change opens SSH during the grace time (--grace) of the script of rapport rules" + mixes, Cost: cost}
 	case again != machine.Yes:
 		return Check{Status: Fail, Summary: "a handshake under way at the hour change is lost, and the next one too", Fix: "let a first knock begin the handshake anew", Cost: cost}
 	}
 	return Check{Status: Warn, Summary: "a handshake under way at the hour change is lost, unless the refresh keeps the old ports for a while; the next one opens",
 		Fix: "let the refresh accept the last hour's sequence too for a minute, as rapport rules HOST --grace 60 does", Cost: cost}
+}
+
+// mixes says how many sequences open a gate that has those of two hours, if knocks of one
+// count for the other.
+func (s *stage) mixes(both *gate.Gate, next []int) string {
+	p := both.Play(s.ctx, s.ListTotal)
+	p.Bound(s.work)
+	mixed := slices.Clone(s.knocks)
+	for i := 0; i < len(mixed); i += 2 {
+		mixed[i] = next[i]
+	}
+	if send(p, s.owner, mixed); p.Opens(s.owner) != machine.Yes {
+		return ""
+	}
+	return fmt.Sprintf(", in which knocks of both hours mix: %d sequences open it", 1<<len(mixed))
 }
 
 // across plays the handshake with a refresh in the middle, and reports whether
