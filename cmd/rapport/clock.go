@@ -74,6 +74,8 @@ func runClock(cmd *cobra.Command, f *flags, ntp ntpFlag, name string) error {
 		},
 		judge: func(r clock.Report) error {
 			switch {
+			case r.Unreachable():
+				return fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, r.Address)
 			case !r.Known && f.json:
 				return errShut(r.Summary(now))
 			case !r.Known: // standard output says why

@@ -41,9 +41,10 @@ const DefaultTimeout = 3 * time.Second
 
 // Errors of readings that callers test for.
 var (
-	ErrRefused   = errors.New("refused")    // nothing listens there, or a firewall rejects
-	ErrNoAnswer  = errors.New("no answer")  // none came in time
-	ErrNeedsRoot = errors.New("needs root") // which alone may open a raw socket
+	ErrRefused     = errors.New("refused")     // nothing listens there, or a firewall rejects
+	ErrUnreachable = errors.New("unreachable") // there is no route, or a router says so
+	ErrNoAnswer    = errors.New("no answer")   // none came in time
+	ErrNeedsRoot   = errors.New("needs root")  // which alone may open a raw socket
 )
 
 // Ports are where a host's services listen, by the names of the sources. A service
@@ -236,7 +237,7 @@ func explain(ctx context.Context, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaRefused):
 		return ErrRefused
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, wsaNetUnreachable), errors.Is(err, wsaHostUnreachable):
-		return errors.New("unreachable")
+		return ErrUnreachable
 	case errors.Is(err, fs.ErrPermission):
 		return errors.New("a firewall on this machine forbids it")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, wsaReset):

@@ -2,6 +2,7 @@ package clock
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -120,6 +121,21 @@ type Report struct {
 // Interval returns the skews that the report allows, if Known.
 func (r Report) Interval() Interval {
 	return Interval{r.Skew - r.Uncertainty, r.Skew + r.Uncertainty}
+}
+
+// Unreachable reports whether no packet reached the server: every source that may ask says so.
+func (r Report) Unreachable() bool {
+	some := false
+	for _, s := range r.Sources {
+		switch {
+		case s.Of != Server || errors.Is(s.Err, ErrNeedsRoot):
+		case !errors.Is(s.Err, ErrUnreachable):
+			return false
+		default:
+			some = true
+		}
+	}
+	return some
 }
 
 // Add adds a reading, such as one made from [FromKnock], and votes again.
