@@ -111,7 +111,7 @@ func (o *observing) check(cmd *cobra.Command, args []string) error {
 			return fmt.Errorf("watch takes no --%s: it finds the gate in this machine's rules", name)
 		}
 	}
-	return nil
+	return watch.Sinks{Metrics: o.metrics}.Validate()
 }
 
 // errOutputClosed ends a watch whose output nobody reads any more.

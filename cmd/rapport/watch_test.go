@@ -465,6 +465,7 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 		{"no terminal", gated, []string{rapport, "watch"}, 2, "rapport: the screens need a terminal that can move its cursor; rapport watch --json prints the same without one\n"},
 		{"arguments", gated, []string{rapport, "watch", "host"}, 2, "rapport: watch takes no HOST; run it on the server\n"},
 		{"a flag for clients", gated, []string{rapport, "watch", "-4"}, 2, "rapport: watch takes no --ipv4: it finds the gate in this machine's rules\n"},
+		{"no address", gated, []string{rapport, "watch", "--metrics", "nonsense"}, 2, "rapport: --metrics: \"nonsense\" is no address to listen on, such as :9464 or 192.0.2.1:9464\n"},
 		{"a flag with a value", gated, []string{rapport, "watch", "--range", "1-100"}, 2, "rapport: watch takes no --range: it finds the gate in this machine's rules\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

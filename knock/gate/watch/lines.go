@@ -33,6 +33,15 @@ type Sinks struct {
 	Filter  Filter
 }
 
+// Validate reports an address on which nothing can listen.
+func (s Sinks) Validate() error {
+	if s.Metrics == "" {
+		return nil
+	}
+	_, err := metricsAddress(s.Metrics)
+	return err
+}
+
 // Open returns a function that passes a snapshot on, and returns what is to be shown of
 // it. end ends the sinks. Failures of the command go to report.
 func (s Sinks) Open(ctx context.Context, report func(error)) (pass func(Snapshot) Snapshot, end func(), err error) {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"rapport/knock"
 	"rapport/knock/arrivals"
 )
 
@@ -24,16 +26,13 @@ type Metrics struct {
 // NewMetrics listens on an address, such as 127.0.0.1:9464. Without a host that is
 // loopback alone.
 func NewMetrics(address string) (*Metrics, error) {
-	host, port, err := net.SplitHostPort(address)
+	address, err := metricsAddress(address)
 	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	if host == "" {
-		host = "127.0.0.1"
+		return nil, err
 	}
 	m := &Metrics{}
-	if m.listener, err = net.Listen("tcp", net.JoinHostPort(host, port)); err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+	if m.listener, err = net.Listen("tcp", address); err != nil {
+		return nil, fmt.Errorf("cannot serve metrics: %w", err)
 	}
 	const patience = 5 * time.Second
 	mux := http.NewServeMux()
@@ -46,6 +45,18 @@ func NewMetrics(address string) (*Metrics, error) {
 	m.server = &http.Server{Handler: mux, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 1 << 13}
 	go func() { _ = m.server.Serve(m.listener) }() // ends when closed
 	return m, nil
+}
+
+// metricsAddress returns the address to listen on, with the host that may be left out.
+func metricsAddress(s string) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return "", fmt.Errorf("--metrics: %s is no address to listen on, such as :9464 or 192.0.2.1:9464", knock.Quote(s))
+	}
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 
 // Addr returns the address on which it listens.

@@ -82,7 +82,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("it listens on %s", addr)
 	}
 	stats := arrivals.Stats{SYNs: 12, Phases: [knock.Knocks + 1]uint64{3: 4}, Codes: map[arrivals.Code]uint64{arrivals.Sweep: 2}}
-	m.Set(watch.Snapshot{Gate: watch.Gate{Kind: "nft"}, Totals: watch.Totals{In: 3, Stuck: [knock.Knocks]int{1: 5}}, Arrivals: &stats, LostPackets: 6})
+	m.Set(watch.Snapshot{Gate: watch.Gate{Kind: "nft"}, Events: events, Visits: []watch.Visit{{Addr: someone, Phase: 2}}, Totals: watch.Totals{In: 3, Stuck: [knock.Knocks]int{1: 5}}, Arrivals: &stats, LostPackets: 6})
 	get := func(path string) (int, string) {
 		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 		r, err := c.Get("http://" + m.Addr().String() + path)
@@ -99,6 +99,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(text, "\n"+line+"\n") {
 			t.Errorf("no line %q in\n%s", line, text)
 		}
+	}
+	if strings.Contains(text, someone.String()) || strings.Contains(text, "10247") {
+		t.Errorf("an address or a port is served:\n%s", text)
 	}
 	if code, _ := get("/"); code != http.StatusNotFound {
 		t.Errorf("/ is answered with %d", code)
