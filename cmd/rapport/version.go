@@ -16,7 +16,7 @@ type versionReport struct {
 	Revision string `json:"revision,omitempty"`
 	Date     string `json:"commit_date,omitempty"`
 	Go       string `json:"go"`
-	Modified bool   `json:"modified"` // after that revision
+	Modified *bool  `json:"modified,omitempty"` // after that revision; nil is not recorded
 }
 
 func version() versionReport {
@@ -35,7 +35,7 @@ func version() versionReport {
 		case "vcs.time":
 			r.Date = s.Value
 		case "vcs.modified":
-			r.Modified = s.Value == "true"
+			r.Modified = new(s.Value == "true")
 		}
 	}
 	return r

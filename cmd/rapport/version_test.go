@@ -49,6 +49,13 @@ func TestVersionIsThatOfTheCommit(t *testing.T) {
 	}
 }
 
+// Where the Go tool has recorded no revision, as in a test, nothing is said of changes after it.
+func TestVersionWithoutVersionControl(t *testing.T) {
+	if text, err := json.Marshal(version()); err != nil || strings.Contains(string(text), "modified") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 // The program calls no method by its name, as text/template does: the linker would
 // keep all methods of all packages.
 func TestLinkerDropsMethods(t *testing.T) {
