@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,8 +32,41 @@ func (i isolated) Run() int {
 	// The tests mostly wait.
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6")
-	return knocktest.Run(i.M)
+	code := knocktest.Run(i.M)
+	if buildFolder != "" {
+		_ = os.RemoveAll(buildFolder)
+	}
+	return code
 }
+
+// build builds the program as a user would, once, and returns a path of it that no other
+// test has.
+func build(t testing.TB) string {
+	t.Helper()
+	built, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "rapport")
+	if err := os.Link(built, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// buildFolder holds the program, if a test has asked for it, until the tests are over.
+var buildFolder string
+
+var buildOnce = sync.OnceValues(func() (path string, err error) {
+	if buildFolder, err = os.MkdirTemp("", "rapport-test-"); err != nil {
+		return "", err
+	}
+	path = filepath.Join(buildFolder, "rapport")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // The commands as a user types them; each file of testdata is one story.
 func TestScripts(t *testing.T) {

@@ -18,16 +18,6 @@ import (
 	"rapport/knock/knocktest"
 )
 
-// build builds the program as a user would, and returns its path.
-func build(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "rapport")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return path
-}
-
 // On a terminal that answers no queries, a subcommand sends no query, does not wait,
 // and writes no escape byte, although the linked libraries would.
 func TestSubcommandsLeaveTheTerminalAlone(t *testing.T) {
