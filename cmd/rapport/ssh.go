@@ -40,8 +40,8 @@ func newSSH(f *flags) *cobra.Command {
 	return cmd
 }
 
-// runSSH replaces this process with ssh. Only if the secret is in no file that
-// rapport proxy could read does it stay and serve the secret to it.
+// runSSH replaces this process with ssh. Only if the secret is stored nowhere that rapport
+// proxy could read it does it stay and serve the secret to it.
 func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 	user, name, err := f.login(args[0])
 	if err != nil {
@@ -56,8 +56,8 @@ func runSSH(cmd *cobra.Command, f *flags, args []string) error {
 		return errNoSSH
 	}
 	flags, run := givenFlags(cmd), process.Exec
-	if f.environment != "" && f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
-		s, err := f.sources().ParseEnvironment()
+	if f.secretFile == "" && h.Secret.Source() == hosts.NoSecret {
+		s, err := f.secret(cmd.Context(), h) // without one ssh would complain too
 		if err != nil {
 			return err
 		}
@@ -86,8 +86,7 @@ func (f *flags) login(destination string) (user, host string, err error) {
 		return "", destination, nil
 	}
 	host = destination
-	if !strings.Contains(destination, "://") {
-		at := strings.LastIndex(destination, "@") + 1
+	if at := strings.LastIndex(destination, "@") + 1; at > 1 && !strings.Contains(destination, "://") {
 		user, host = destination[:at], destination[at:]
 	}
 	if err := knock.CheckHost(host); err != nil {
