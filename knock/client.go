@@ -140,7 +140,7 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 			return netip.Addr{}, fmt.Errorf("%w: no such zone of an address as in %q", ErrName, Clean(host, 80))
 		}
 		if family == Family4 && !addr.Is4() || family == Family6 && addr.Is4() {
-			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address; leave out -%s (family in the hosts file)", ErrFamily, addr, family, family)
+			return netip.Addr{}, fmt.Errorf("%w: %s is not an IPv%s address; %s", ErrFamily, addr, family, c.otherFamily(addr, family))
 		}
 		return addr, nil
 	}
@@ -149,17 +149,16 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 	addrs, err := c.lookup(ctx, network, host)
 	var dns *net.DNSError
 	_ = errors.As(err, &dns)
-	otherFamily := false
+	var others []netip.Addr
 	if err != nil && network != "ip" && ctx.Err() == nil && (dns == nil || dns.IsNotFound) {
-		others, _ := c.lookup(ctx, "ip", host)
-		otherFamily = len(others) > 0
+		others, _ = c.lookup(ctx, "ip", host)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return netip.Addr{}, context.Cause(ctx)
 	}
 	switch {
-	case otherFamily:
-		return netip.Addr{}, fmt.Errorf("%w: %q has no IPv%s address; leave out -%s (family in the hosts file)", ErrFamily, shown, family, family)
+	case len(others) > 0:
+		return netip.Addr{}, fmt.Errorf("%w: %q has no IPv%s address; %s", ErrFamily, shown, family, c.otherFamily(others[0].Unmap(), family))
 	case dns != nil && dns.IsNotFound:
 		return netip.Addr{}, fmt.Errorf("%w: no such host %q; check the spelling", ErrName, shown)
 	case ctx.Err() != nil, dns != nil && dns.IsTimeout:
@@ -173,6 +172,17 @@ func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip
 		return netip.Addr{}, fmt.Errorf("%w: %q has no address", ErrName, shown)
 	}
 	return addrs[0].Unmap(), nil
+}
+
+// otherFamily says what to change for a host that has addr, and none of the family wanted:
+// the source, if that wants it.
+func (c *Client) otherFamily(addr netip.Addr, family Family) string {
+	if c.Source != nil {
+		if _, err := c.Source.Local(addr); err != nil {
+			return "choose another --source"
+		}
+	}
+	return fmt.Sprintf("leave out -%s (family in the hosts file)", family)
 }
 
 // lookup resolves a name, and closes its connections to name servers when ctx

@@ -102,7 +102,7 @@ func newHostsRemove(f *flags) *cobra.Command {
 		fmt.Fprintf(w, "rapport: %s is no longer in %s\n", h.Name, path)
 		switch h.Secret.Source() {
 		case hosts.InFile:
-			fmt.Fprintf(w, "rapport: its secret is still in %s\n", h.Secret.Path)
+			fmt.Fprintf(w, "rapport: its secret is still in %s; if no other host uses it, delete it: rm %s\n", h.Secret.Path, phrase.ShellWord(h.Secret.Path))
 		case hosts.InKeyring:
 			fmt.Fprintln(w, "rapport: its secret is still in the keyring")
 		}

@@ -122,6 +122,9 @@ func AsTyped(s string) (string, error) {
 	if strings.Contains(s, "://") {
 		return fail("it is a URL: name the host, and the port with --ssh-port")
 	}
+	if strings.HasPrefix(s, "@") {
+		return fail("it is a tag, which knock and probe take: name one host")
+	}
 	if i := strings.LastIndexByte(s, '@'); i >= 0 {
 		return fail("leave out %s: rapport knows no logins", knock.Quote(s[:i+1]))
 	}

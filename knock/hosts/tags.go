@@ -50,6 +50,9 @@ func (f File) Names(args []string, all bool) ([]string, error) {
 			add(arg)
 			continue
 		}
+		if tag == "" {
+			return nil, errors.New("there is no tag after the @: give one of rapport hosts show NAME, such as @web")
+		}
 		found := false
 		for _, h := range f.hosts {
 			if slices.ContainsFunc(h.Tags, func(t string) bool { return strings.EqualFold(t, tag) }) {
