@@ -30,7 +30,7 @@ func newDoctor(f *flags) *cobra.Command {
 	o.ntp.register(cmd)
 	p := cmd.Flags()
 	p.StringVar(&o.rules, "rules", "", "the server's rules: a `file`, or - for standard input")
-	p.StringVar(&o.report, "report", "", "print a text for a ticket: brief omits the knocked ports (not the ranges) and what servers said, `full` includes them")
+	p.StringVar(&o.report, "report", "", "print a text for a ticket without the knocked ports (but with the ranges) and what servers said; `full` includes them")
 	p.Lookup("report").NoOptDefVal = "brief"
 	return cmd
 }

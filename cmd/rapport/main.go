@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -137,10 +138,14 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 		Args:          noCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if f.verbose {
 				f.log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 			}
+			if f.json && !slices.Contains(jsonCommands, cmd.CommandPath()) {
+				return fmt.Errorf("%s prints no JSON: leave --json out", cmd.CommandPath())
+			}
+			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if shown {
@@ -164,6 +169,12 @@ func newRoot(clock knock.Clock, signals chan<- os.Signal) *cobra.Command {
 		newDoctor(f), newRules(f), newInspect(f), newTrace(f), newAudit(f), newWatch(f, signals), newPcap(f), newDemo(f, signals), newVersion())
 	manual.Attach(cmd)
 	return cmd
+}
+
+// jsonCommands are the commands that print JSON, or say why not. The others refuse the flag.
+var jsonCommands = []string{
+	"rapport", "rapport seq", "rapport knock", "rapport probe", "rapport demo", "rapport doctor", "rapport scan", "rapport clock", "rapport pcap",
+	"rapport inspect", "rapport trace", "rapport audit", "rapport watch", "rapport hosts list", "rapport hosts show", "rapport version",
 }
 
 // withUnit proposes a unit for a time that was given without one.

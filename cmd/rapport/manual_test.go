@@ -31,7 +31,8 @@ func commands(c *cobra.Command) []*cobra.Command {
 // which is a command with flags that exist.
 func TestHelpHasExamples(t *testing.T) {
 	root := newRoot(time.Now, nil)
-	for _, c := range commands(root) {
+	help, _, _ := root.Find([]string{"help"})
+	for _, c := range append(commands(root), help) {
 		if c.Parent().Name() == "completion" && c.Name() != "install" {
 			continue // cobra's own
 		}

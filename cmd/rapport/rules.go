@@ -46,8 +46,8 @@ func (o *rulesOptions) register(cmd *cobra.Command) {
 	p.StringVar(&o.format, "format", string(script.IPTables), "the firewall `tool`: iptables, nft")
 	p.StringVar(&o.SecretPath, "secret-path", script.DefaultSecretPath, "the file on the server that holds the secret, at `path`")
 	p.BoolVar(&o.Embed, "embed-secret", false, "write the secret into the script instead")
-	p.StringVar(&o.grace, "grace", phrase.Duration(script.DefaultGrace), "accept the last hour's sequence too, for `seconds` after the hour change")
-	p.StringVar(&o.window, "window", knock.DefaultWindow.String(), "the `seconds` for each phase, and at the end for SSH")
+	p.StringVar(&o.grace, "grace", phrase.Duration(script.DefaultGrace), "accept the last hour's sequence too, for this `duration` after the hour change")
+	p.StringVar(&o.window, "window", phrase.Duration(knock.DefaultWindow), "the `duration` for which each phase, and at the end SSH, stays open")
 	p.IntVar(&o.ReplayGuard, "replay-guard", 0, "let at most `N` addresses open the gate in an hour, each as often as it likes (1 without N)")
 	p.Lookup("replay-guard").NoOptDefVal = "1"
 	p.IntVar(&o.SweepGuard, "sweep-guard", script.DefaultSweepGuard, "ignore an address for a minute after more than `N` wrong ports in one minute")

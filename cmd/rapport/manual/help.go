@@ -19,10 +19,10 @@ func short(c *cobra.Command) string {
 		b.WriteString("\nCommands:\n" + list(c.Commands()))
 	}
 	if own := c.LocalNonPersistentFlags(); own.HasAvailableFlags() {
-		b.WriteString("\nFlags:\n" + own.FlagUsages())
+		b.WriteString("\nFlags:\n" + flagTable(own))
 	}
 	if root {
-		b.WriteString("\nFlags of all commands:\n" + c.PersistentFlags().FlagUsages())
+		b.WriteString("\nFlags of all commands:\n" + flagTable(c.PersistentFlags()))
 		b.WriteString("\nTopics, with rapport help TOPIC:\n")
 		for _, t := range Topics() {
 			fmt.Fprintf(&b, "  %-11s %s\n", t.Name, t.Short)
@@ -50,9 +50,9 @@ func long(c *cobra.Command) string {
 		b.WriteString("\nCommands:\n" + list(c.Commands()))
 	}
 	if own := c.LocalNonPersistentFlags(); own.HasAvailableFlags() {
-		b.WriteString("\nFlags:\n" + own.FlagUsages())
+		b.WriteString("\nFlags:\n" + flagTable(own))
 	}
-	b.WriteString("\nFlags of all commands:\n" + c.InheritedFlags().FlagUsages())
+	b.WriteString("\nFlags of all commands:\n" + flagTable(c.InheritedFlags()))
 	return b.String()
 }
 
@@ -112,6 +112,9 @@ func newHelp() *cobra.Command {
 		Short: "Print the whole text about a command or a topic",
 		RunE: func(c *cobra.Command, args []string) error {
 			out := c.OutOrStdout()
+			if len(args) > 0 && args[0] == c.Root().Name() {
+				args = args[1:]
+			}
 			if len(args) == 1 {
 				for _, t := range Topics() {
 					if t.Name == args[0] {

@@ -13,12 +13,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
-
-	"rapport/knock/phrase"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 //go:embed text
@@ -97,13 +93,6 @@ func Attach(root *cobra.Command) {
 		c.PersistentFlags().VisitAll(peopleTimes)
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = fmt.Fprint(c.OutOrStdout(), short(c)) })
-}
-
-// peopleTimes lets help show a default as the flag takes it: 1m, and not 1m0s.
-func peopleTimes(f *pflag.Flag) {
-	if d, err := time.ParseDuration(f.DefValue); err == nil && f.Value.Type() == "duration" {
-		f.DefValue = phrase.Duration(d)
-	}
 }
 
 // walk calls f for c and every command below it that help shows.

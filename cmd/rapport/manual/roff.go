@@ -117,17 +117,8 @@ func (r *roff) flags(title string, set *pflag.FlagSet) {
 		if f.Hidden {
 			return
 		}
-		value, usage := pflag.UnquoteUsage(f)
-		name := "--" + f.Name
-		if f.Shorthand != "" {
-			name = "-" + f.Shorthand + ", " + name
-		}
-		if f.NoOptDefVal != "" && value != "" {
-			value = "[=" + value + "]"
-		} else if value != "" {
-			value = " " + value
-		}
-		fmt.Fprintf(r, ".TP\n\\fB%s\\fR%s\n%s\n", escape(name), escape(value), escape(usage))
+		name, value := syntax(f)
+		fmt.Fprintf(r, ".TP\n\\fB%s\\fR%s\n%s\n", escape(name), escape(value), escape(meaning(f)))
 	})
 }
 
