@@ -188,16 +188,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 			r.follow()
 			back = hit.Sub(r.hour)
 		}
-		opened, err := r.confirm(ctx, i, back)
-		sure := r.atOnce || r.report.StillOpen || r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
-		if opened && n > 0 && !sure {
-			// The handshake before, or somebody else's, may have opened the gate unseen: this
-			// one must not get the credit.
-			if r.report.Confirmed = false; r.windowOver(ctx) != nil {
-				return false, context.Cause(ctx)
-			}
-			opened, err = r.confirm(ctx, i, 0) // it has gone back already
-		}
+		opened, err := r.confirmSurely(ctx, i, back, n > 0)
 		if opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
@@ -211,11 +202,35 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
-		if opened, err := r.confirm(ctx, i, 0); opened || err != nil || !r.report.Stopped.IsZero() {
+		if opened, err := r.confirmSurely(ctx, i, 0, true); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
 	return false, nil
+}
+
+// confirmSurely is confirm, and makes the handshake once more, after the window, where
+// another may have opened the gate: the handshake before, if there was one, or somebody
+// else's, as a hit that no candidate explains suggests. Nobody waits twice for a stand-in
+// or the client's own candidate.
+func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (bool, error) {
+	opened, err := r.confirm(ctx, i, back)
+	doubt := r.early || r.unexplained > 0 || !r.atOnce && (before || len(r.unconfirmed) > 0)
+	switch {
+	case !opened || err != nil || !doubt:
+		return opened, err
+	case r.report.StillOpen, r.report.Cells[i].IsClients(r.target.Range), r.target.Addr.Addr().IsLoopback():
+		return opened, err
+	}
+	r.report.Confirmed = false
+	if err := r.windowOver(ctx); err != nil {
+		return false, err
+	}
+	opened, err = r.confirm(ctx, i, 0)
+	if opened = opened && !r.early; !opened {
+		r.report.Confirmed, r.report.Cells[i].State = false, Tried
+	}
+	return opened, err
 }
 
 // confirm makes the handshake of one candidate between two probes of SSH, and
@@ -245,7 +260,7 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 			return false, nil
 		}
 		if v.Hit >= controls || missed {
-			r.atOnce, r.report.SSH = v.Hit == first && !missed && controls > 1, v.SSH
+			r.atOnce, r.early, r.report.SSH = v.Hit == first && !missed && controls > 1, v.Hit < controls, v.SSH
 			r.report.Cells[i].Candidate = c
 			r.report.Opened, r.report.Confirmed = &c, true
 			for n, c := range r.report.Cells {
