@@ -9,12 +9,14 @@ import (
 )
 
 const (
-	// maxBanner is the most that is ever read: RFC 4253, section 4.2, limits the
+	// maxBanner is the most of a line that is kept: RFC 4253, section 4.2, limits the
 	// identification string to 255 bytes.
 	maxBanner = 255
-	// bannerLineTimeout is how long a server may take from one piece of its text to
-	// the next: to finish a line, or to send the SSH- line after the others that
-	// RFC 4253 allows before it.
+	// maxGreeting is the most that is ever read: the same section sets no limit to the
+	// lines before that string.
+	maxGreeting = 8 << 10
+	// bannerLineTimeout is how long a server may take from its first bytes on: to finish
+	// a line, or to send the SSH- line after the others.
 	bannerLineTimeout = time.Second
 )
 
@@ -51,7 +53,7 @@ func (r *reader) read(deadline time.Time) greeting {
 	r.expires(deadline)
 	var seen []byte
 	whole, ended := r.conn, false
-	for state := SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxBanner; {
+	for state := SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxGreeting; {
 		var next []byte
 		next, whole, ended = peek(whole, len(seen))
 		if len(next) > len(seen) {
@@ -68,15 +70,15 @@ func (r *reader) read(deadline time.Time) greeting {
 	return greeting{state, text, whole}
 }
 
-// judge says what the bytes read so far mean. An unfinished line counts only if
-// last is set: nothing will follow.
+// judge says what the bytes read so far mean. An unfinished line counts only if it is
+// too long, or last is set: nothing will follow.
 func judge(seen []byte, last bool) (SSHState, string) {
 	state, text := SSHSilent, ""
 	for line := range bytes.Lines(seen) {
-		if !last && line[len(line)-1] != '\n' {
+		if !last && line[len(line)-1] != '\n' && len(line) < maxBanner {
 			break
 		}
-		s := Clean(string(bytes.TrimRight(line, "\r\n")), maxBanner)
+		s := Clean(string(bytes.TrimRight(line[:min(len(line), maxBanner)], "\r\n")), maxBanner)
 		switch {
 		case strings.HasPrefix(s, "SSH-"):
 			return SSHOpen, s

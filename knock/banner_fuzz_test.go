@@ -21,14 +21,15 @@ func FuzzBanner(f *testing.F) {
 	for _, s := range []string{
 		"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u10\r\n", "hello\r\nSSH-2.0-x\r\n", "Not allowed at this time\r\n",
 		"Exceeded MaxStartups\r\n", "220 mail ESMTP\r\n", "SS", "\n\n\r\n", "SSH-\x1b]0;owned\a\u009b31m\u202e\xff\n", "SSH-" + strings.Repeat("x", 300),
+		strings.Repeat("Welcome\r\n", 500) + "SSH-2.0-x\r\n", strings.Repeat("Welcome\r\n", 1000) + "SSH-2.0-x\r\n",
 	} {
 		f.Add([]byte(s), 7)
 	}
 	f.Fuzz(func(t *testing.T, said []byte, cut int) {
-		if len(said) > 1<<12 { // a socket's buffer takes no more
+		if len(said) > 2*maxGreeting { // a socket's buffer takes no more
 			return
 		}
-		state, text := judge(said[:min(len(said), maxBanner)], true)
+		state, text := judge(said[:min(len(said), maxGreeting)], true)
 		if (text == "") != (state == SSHSilent) || (state == SSHOpen) != strings.HasPrefix(text, "SSH-") || len([]rune(text)) > maxBanner {
 			t.Errorf("%q is %s %q", said, state, text)
 		}
@@ -48,7 +49,7 @@ func FuzzBanner(f *testing.F) {
 			}
 		}
 		// Text that only its end decides has to be waited for, which is too slow.
-		if early, _ := judge(said, false); len(said) > 0 && len(said) < maxBanner && early != SSHOpen && early != SSHRefusing {
+		if early, _ := judge(said, false); len(said) > 0 && len(said) < maxGreeting && early != SSHOpen && early != SSHRefusing {
 			return
 		}
 		conn := saying(t, said)

@@ -57,6 +57,8 @@ func TestProbeStates(t *testing.T) {
 		{"in pieces", []string{"SS", "H-2.0-", "x\r\n"}, knock.SSHOpen, "SSH-2.0-x"},
 		{"no line end", []string{"SSH-2.0-x", "(close)"}, knock.SSHOpen, "SSH-2.0-x"},
 		{"lines before it", []string{"hello\r\nwelcome\r\n", "SSH-2.0-x\r\n"}, knock.SSHOpen, "SSH-2.0-x"},
+		{"many lines before it", []string{strings.Repeat("welcome\r\n", 400), strings.Repeat("welcome\r\n", 400) + "SSH-2.0-x\r\n"}, knock.SSHOpen, "SSH-2.0-x"},
+		{"too many lines before it", []string{strings.Repeat("welcome\r\n", 1000) + "SSH-2.0-x\r\n"}, knock.SSHNotSSH, "welcome"},
 		{"escapes", []string{"SSH-2.0-\x1b]0;owned\x07\u009b31m\u202eevil\r\n"}, knock.SSHOpen, "SSH-2.0-?]0;owned??31m?evil"},
 		{"endless", []string{"SSH-" + strings.Repeat("x", 4000)}, knock.SSHOpen, "SSH-" + strings.Repeat("x", 251)},
 		{"penalty", []string{"Not allowed at this time\r\n", "(close)"}, knock.SSHRefusing, "Not allowed at this time"},

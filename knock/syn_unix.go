@@ -208,7 +208,7 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error
 	return syscall.AF_INET6, sa6, nil
 }
 
-// peek returns up to maxBanner bytes that wait in c, without taking them, as
+// peek returns up to maxGreeting bytes that wait in c, without taking them, as
 // soon as there are more than had; ended says that no more will come by the
 // connection's deadline.
 func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
@@ -216,7 +216,7 @@ func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
 	if err != nil {
 		return nil, c, true
 	}
-	buf := make([]byte, maxBanner)
+	buf := make([]byte, maxGreeting)
 	n := 0
 	err = raw.Read(func(fd uintptr) bool {
 		var e error

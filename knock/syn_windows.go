@@ -128,7 +128,7 @@ func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
 	if !ok {
 		r = &replayed{Conn: c}
 	}
-	buf := make([]byte, maxBanner-had)
+	buf := make([]byte, maxGreeting-had)
 	n, err := r.Conn.Read(buf)
 	r.first = append(r.first, buf[:n]...)
 	return r.first, r, err != nil
