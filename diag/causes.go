@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
@@ -174,6 +175,9 @@ func (e *Evidence) verdict(c cause) Verdict {
 	}
 	if c.Change != nil {
 		v.Change = c.Change(e)
+	}
+	if e.Outcome() == SSHBehind && e.SlowReached() {
+		v.Also, v.Change = []ID{"rate-limited"}, hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)}
 	}
 	o, found := e.opened()
 	if !found || c.Change == nil || e.Outcome() != CandidateOpens {

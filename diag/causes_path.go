@@ -77,6 +77,8 @@ func (e *Evidence) Outcome() Outcome {
 		return OpensLate
 	case e.Slow != nil && e.Slow.Opened:
 		return OpensSlowly
+	case e.SlowReached():
+		return SSHBehind
 	case len(Sources(h)) > 1:
 		return AddressesDiffer
 	}

@@ -48,6 +48,8 @@ func lost(failed int) float64 { return float64(failed) / float64(failed+1) }
 // afterwards is what SSH answered last: after the handshake, or without one.
 func (e *Evidence) afterwards() knock.SSH {
 	switch {
+	case e.SlowReached():
+		return e.Slow.SSH
 	case e.Handshake != nil:
 		return e.Handshake.SSH
 	case e.BeforeAgain.State != knock.SSHUnknown:
@@ -58,10 +60,15 @@ func (e *Evidence) afterwards() knock.SSH {
 
 // Reached is what SSH answers behind the gate that opened.
 func (e *Evidence) Reached() knock.SSH {
-	if o, ok := e.opened(); ok && e.Handshake != nil && e.behindGate(e.Handshake.SSH) == "" {
+	if o, ok := e.opened(); ok && !e.SlowReached() && e.Handshake != nil && e.behindGate(e.Handshake.SSH) == "" {
 		return o.ssh
 	}
 	return e.afterwards()
+}
+
+// SlowReached reports whether SSH accepted after a handshake with wide gaps.
+func (e *Evidence) SlowReached() bool {
+	return e.Slow != nil && (e.Slow.Opened || e.Slow.SSH.State.Connected())
 }
 
 // refusedAfter reports whether SSH was silent at first, and is refused with no knock

@@ -82,7 +82,7 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 		s.end(diag.Warn, diag.RepeatOpened, diag.Args{}, nil)
 		return nil
 	}
-	if x.slowOpens() {
+	if x.seen().SlowReached() {
 		s.end(diag.Warn, diag.SlowOpened, diag.Args{}, nil)
 		return nil
 	}
@@ -222,9 +222,6 @@ func (x *run) ownOpens() bool {
 	return s != nil && s.Opened != nil && s.SSH.State != knock.SSHOpen && s.Opened.Offset == 0 && s.Opened.IsClients(x.seen().Target.Range) && !x.seen().Loopback() && len(x.seen().Handshake.Attempts) == x.quickAttempts()
 }
 
-// slowOpens reports whether a handshake with wide gaps opened the gate.
-func (x *run) slowOpens() bool { return x.seen().Slow != nil && x.seen().Slow.Opened }
-
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
 	job.Client, job.RTT = x.Client, time.Duration(x.seen().Before.RTT)
@@ -317,10 +314,11 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if slow.Before.State.Connected() || x.seen().Slow != nil && !slow.Opened {
+		reached := slow.Opened || slow.SSH.State.Connected()
+		if slow.Before.State.Connected() || x.seen().Slow != nil && !reached {
 			continue
 		}
-		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); slow.Opened {
+		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); reached {
 			return true, nil
 		}
 		if n == 0 && time.Since(x.start) < slowHoursBy {
