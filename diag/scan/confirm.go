@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -102,6 +103,11 @@ func (r *scanRun) late(limit time.Duration) bool {
 	return r.target.SweepGuard == 0 && time.Since(r.start) > limit
 }
 
+// lateToConfirm reports whether there is no time to wait for the end of a window.
+func (r *scanRun) lateToConfirm() bool {
+	return !r.ConfirmBy.IsZero() && time.Now().Add(r.target.Window+time.Second).After(r.ConfirmBy)
+}
+
 // recordUnconfirmed records a hit that did not repeat, also one that no candidate
 // explains.
 func (r *scanRun) recordUnconfirmed(fits []int) {
@@ -168,9 +174,9 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
-	if over := time.Now().Add(r.target.Window + time.Second); r.target.Window > longestWindow || !r.ConfirmBy.IsZero() && over.After(r.ConfirmBy) {
+	if r.target.Window > longestWindow || r.lateToConfirm() {
 		// After hits that did not repeat, one more says nothing without a confirmation.
-		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(), nil
+		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
 	hit := r.hour
 	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
@@ -209,38 +215,70 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// confirmSurely is confirm, and makes the handshake once more, after the window, where
-// another may have opened the gate: the handshake before, if there was one, or somebody
-// else's, as a hit that no candidate explains suggests. Nobody waits twice for a stand-in
-// or the client's own candidate.
+// opening is how SSH opened around the handshake of a candidate.
+type opening int
+
+const (
+	shut    opening = iota
+	prompt          // right after its fifth knock, at the first try, and not before
+	unsure          // before its fifth knock, late, or at the second try
+	endless         // it was open before both tries, a window apart
+)
+
+// maxRounds is how many handshakes a candidate gets, a window apart, until one leaves no
+// doubt.
+const maxRounds = 3
+
+// confirmSurely makes handshakes of one candidate, and records it if one leaves no doubt:
+// SSH opens promptly, and not for the first time where somebody else's may have opened
+// it. That is suspected after another handshake (before), after hits that did not repeat,
+// and where it opened at another time. Nobody waits twice for a stand-in or the client's
+// own candidate.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (bool, error) {
-	opened, err := r.confirm(ctx, i, back)
-	doubt := r.early || r.unexplained > 0 || !r.atOnce && (before || len(r.unconfirmed) > 0)
-	switch {
-	case !opened || err != nil || !doubt:
-		return opened, err
-	case r.report.StillOpen, r.report.Cells[i].IsClients(r.target.Range), r.target.Addr.Addr().IsLoopback():
-		return opened, err
+	own := r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
+	doubt := before || len(r.unconfirmed)+r.unexplained > 0
+	var c solve.Candidate
+	for round := range maxRounds {
+		if round > 0 {
+			if r.late(patience) || r.lateToConfirm() {
+				break
+			}
+			// Not in step with somebody who knocks again and again.
+			if err := r.windowOver(ctx); err != nil || !knock.Wait(ctx, time.Second) {
+				return false, cmp.Or(err, context.Cause(ctx))
+			}
+		}
+		r.follow()
+		c = r.report.Cells[i].Candidate
+		c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
+		switch o, err := r.confirm(ctx, c); {
+		case err != nil, o == shut, o == endless && (round > 0 || doubt):
+			return false, err
+		case o == endless:
+			return r.stillOpen(i, c), nil
+		case own, o == prompt && (round > 0 || !doubt):
+			r.record(i, c)
+			r.report.Confirmed = true
+			return true, nil
+		}
 	}
-	r.report.Confirmed = false
-	if err := r.windowOver(ctx); err != nil {
-		return false, err
-	}
-	opened, err = r.confirm(ctx, i, 0)
-	if opened = opened && !r.early; !opened {
-		r.report.Confirmed, r.report.Cells[i].State = false, Tried
-	}
-	return opened, err
+	return !doubt && r.stillOpen(i, c), nil // it opens, but at some other time than it should
 }
 
-// confirm makes the handshake of one candidate between two probes of SSH, and
-// records it if it opens the gate. back is 0, or the hours to go back: where the hour
-// has changed since the hit, the rules may not have.
-func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
-	r.follow()
-	c := r.report.Cells[i].Candidate
-	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
-	packets, controls, first := r.confirmation(c)
+// record records the candidate i, at its hour c, as what opened the gate.
+func (r *scanRun) record(i int, c solve.Candidate) {
+	for n, x := range r.report.Cells {
+		if x.State == Hit {
+			r.report.Cells[n].State = Tried
+		}
+	}
+	r.report.Cells[i] = Cell{c, Hit}
+	r.report.Opened = &c
+}
+
+// confirm makes the handshake of one candidate between probes of SSH.
+func (r *scanRun) confirm(ctx context.Context, c solve.Candidate) (opening, error) {
+	packets, controls, late := r.confirmation(c)
 	o := knock.BatchOptions{Shut: r.shut}
 	if !r.target.Addr.Addr().IsLoopback() {
 		o.Wait = r.answerWait()
@@ -252,65 +290,72 @@ func (r *scanRun) confirm(ctx context.Context, i, back int) (bool, error) {
 		v, err := r.send(ctx, packets, o, func(int) {})
 		switch {
 		case err != nil:
-			return false, err
+			return shut, err
 		case v.Hit < 0 && again == 0:
 			missed = true
 			continue
 		case v.Hit < 0, v.Hit >= controls && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
-			return false, nil
-		}
-		if v.Hit >= controls || missed {
-			r.atOnce, r.early, r.report.SSH = v.Hit == first && !missed && controls > 1, v.Hit < controls, v.SSH
-			r.report.Cells[i].Candidate = c
-			r.report.Opened, r.report.Confirmed = &c, true
-			for n, c := range r.report.Cells {
-				if c.State == Hit {
-					r.report.Cells[n].State = Tried
-				}
+			return shut, nil
+		case v.Hit >= controls || missed:
+			r.report.SSH = v.SSH
+			if v.Hit >= controls && v.Hit < late && !missed {
+				return prompt, nil
 			}
-			r.report.Cells[i].State = Hit
-			return true, nil
-		}
-		switch {
+			return unsure, nil
 		case again == 0:
 		case v.SSH.State.Connected():
-			return r.stillOpen(), nil
+			return endless, nil
 		default: // a window that is open so long is rarer than a ban of scanners
 			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
-			return false, nil
+			return shut, nil
 		}
 		if err := r.windowOver(ctx); err != nil {
-			return false, err
+			return shut, err
 		}
 	}
-	return false, nil
+	return shut, nil
 }
 
 // confirmation is a handshake of one candidate and its probes. controls is how many
 // packets end with the last probe well before the fifth knock: what opened it then is
-// another. first is the index of the first probe after that knock.
-func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, first int) {
+// another. late is the index of the first probe that is not right after that knock.
+func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, late int) {
 	gap := max(confirmGap, r.target.Gap)
+	wide, loopback := gap > confirmGap, r.target.Addr.Addr().IsLoopback()
+	at := gap
 	packets, controls = []knock.Packet{{Probe: true}}, 1
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if k == knock.Knocks-2 && gap == confirmGap && !r.target.Addr.Addr().IsLoopback() {
-			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap - gap/4, Probe: true})
+		switch {
+		case loopback:
+		case wide && k == knock.Knocks-1 && 2*gap < r.target.Window: // a limit counts it too
+			packets = append(packets, knock.Packet{At: at, Probe: true})
+			controls = len(packets)
+			at += gap
+		case !wide && k == knock.Knocks-2:
+			packets = append(packets, knock.Packet{At: at - gap/4, Probe: true})
 			controls = len(packets)
 		}
-		packets = append(packets, knock.Packet{At: time.Duration(k+1) * gap, Port: port})
-		if !r.target.Strict && gap == confirmGap { // one lost packet must not cost a window more
-			packets = append(packets, knock.Packet{At: time.Duration(k+1)*gap + gap/2, Port: port})
+		packets = append(packets, knock.Packet{At: at, Port: port})
+		if !r.target.Strict && !wide { // one lost packet must not cost a window more
+			packets = append(packets, knock.Packet{At: at + gap/2, Port: port})
 		}
+		at += gap
 	}
-	first = len(packets)
-	for _, later := range [...]time.Duration{1, 3, 8} { // a gate may be late
-		packets = append(packets, knock.Packet{At: (knock.Knocks + later) * gap, Probe: true})
+	soon := []time.Duration{0, gap / 3, 2 * gap / 3} // one may get lost
+	if wide || loopback {
+		soon = soon[:1]
 	}
-	return packets, controls, first
+	late = len(packets) + len(soon)
+	for _, d := range append(soon, 2*gap, 7*gap) { // a gate may be late
+		packets = append(packets, knock.Packet{At: at + d, Probe: true})
+	}
+	return packets, controls, late
 }
 
-// stillOpen records that the window of the hit is too long to confirm it.
-func (r *scanRun) stillOpen() bool {
+// stillOpen records that a candidate opens the gate, as far as there is time to confirm
+// it: its window may be too long.
+func (r *scanRun) stillOpen(i int, c solve.Candidate) bool {
+	r.record(i, c)
 	r.report.StillOpen = true
 	return true
 }

@@ -210,8 +210,6 @@ type scanRun struct {
 	unconfirmed []int             // candidates whose hit did not repeat
 	unexplained int               // hits that no candidate explains
 	refused     int               // knocks of the batch
-	atOnce      bool              // the last confirmation opened right after its fifth knock, and not before
-	early       bool              // the last confirmation opened before its fifth knock, perhaps by its first try
 	report      Report
 }
 
