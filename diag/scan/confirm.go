@@ -1,8 +1,8 @@
 package scan
 
 import (
-	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -179,7 +179,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
 	hit := r.hour
-	for n, i := range append(slices.Clone(fits), fits[0]) { // once more: a knock may get lost
+	for n, i := range slices.Concat(fits, fits) { // once more: a knock may get lost
 		if n > 0 && r.late(lastPatience) {
 			break
 		}
@@ -190,7 +190,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 			}
 		}
 		back := 0
-		if n == len(fits) {
+		if n >= len(fits) {
 			r.follow()
 			back = hit.Sub(r.hour)
 		}
@@ -220,23 +220,24 @@ type opening int
 
 const (
 	shut    opening = iota
-	prompt          // right after its fifth knock, at the first try, and not before
-	unsure          // before its fifth knock, late, or at the second try
-	endless         // it was open before both tries, a window apart
+	prompt          // right after its fifth knock, and not before
+	unsure          // at another time
+	endless         // it was open before both of two tries, a window apart
 )
 
-// maxRounds is how many handshakes a candidate gets, a window apart, until one leaves no
-// doubt.
+// maxRounds is how many handshakes a candidate gets, a window apart, until there is no doubt.
 const maxRounds = 3
 
-// confirmSurely makes handshakes of one candidate, and records it if one leaves no doubt:
-// SSH opens promptly, and not for the first time where somebody else's may have opened
-// it. That is suspected after another handshake (before), after hits that did not repeat,
-// and where it opened at another time. Nobody waits twice for a stand-in or the client's
-// own candidate.
+// confirmSurely makes handshakes of one candidate, and records it if there is no doubt:
+// SSH opens promptly, and twice where somebody else's may have opened it: after another
+// handshake (before), and after hits that did not repeat. Nobody waits twice for a
+// stand-in or the client's own candidate.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (bool, error) {
 	own := r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
-	doubt := before || len(r.unconfirmed)+r.unexplained > 0
+	need, doubt := 1, before || len(r.unconfirmed)+r.unexplained > 0
+	if doubt {
+		need = 2
+	}
 	var c solve.Candidate
 	for round := range maxRounds {
 		if round > 0 {
@@ -244,25 +245,31 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (
 				break
 			}
 			// Not in step with somebody who knocks again and again.
-			if err := r.windowOver(ctx); err != nil || !knock.Wait(ctx, time.Second) {
-				return false, cmp.Or(err, context.Cause(ctx))
+			if !knock.Wait(ctx, r.target.Window+time.Second+rand.N(time.Second)) {
+				return false, context.Cause(ctx)
 			}
 		}
 		r.follow()
 		c = r.report.Cells[i].Candidate
 		c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
-		switch o, err := r.confirm(ctx, c); {
+		o, err := r.confirm(ctx, c, min(round+1, 2))
+		if o == prompt {
+			need--
+		}
+		switch {
 		case err != nil, o == shut, o == endless && (round > 0 || doubt):
 			return false, err
 		case o == endless:
 			return r.stillOpen(i, c), nil
-		case own, o == prompt && (round > 0 || !doubt):
+		case own, need == 0:
 			r.record(i, c)
 			r.report.Confirmed = true
 			return true, nil
+		case round > 0:
+			doubt = true // it opened at another time again
 		}
 	}
-	return !doubt && r.stillOpen(i, c), nil // it opens, but at some other time than it should
+	return !doubt && r.stillOpen(i, c), nil
 }
 
 // record records the candidate i, at its hour c, as what opened the gate.
@@ -276,78 +283,102 @@ func (r *scanRun) record(i int, c solve.Candidate) {
 	r.report.Opened = &c
 }
 
-// confirm makes the handshake of one candidate between probes of SSH.
-func (r *scanRun) confirm(ctx context.Context, c solve.Candidate) (opening, error) {
+// confirm makes the handshake of one candidate between probes of SSH, up to so many times:
+// packets get lost.
+func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
 	packets, controls, late := r.confirmation(c)
 	o := knock.BatchOptions{Shut: r.shut}
 	if !r.target.Addr.Addr().IsLoopback() {
 		o.Wait = r.answerWait()
 	}
-	// A window that every connection extends may still be open, and packets get lost:
-	// then try again. What opens the second time is this candidate's too.
-	missed := false
-	for again := range 2 {
+	missed, open := false, false
+	for {
 		v, err := r.send(ctx, packets, o, func(int) {})
 		switch {
-		case err != nil:
+		case err != nil, v.Hit >= controls && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
 			return shut, err
-		case v.Hit < 0 && again == 0:
+		case v.Hit < 0:
+			if tries--; tries == 0 || !r.report.Stopped.IsZero() {
+				return shut, nil
+			}
 			missed = true
 			continue
-		case v.Hit < 0, v.Hit >= controls && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
-			return shut, nil
 		case v.Hit >= controls || missed:
-			r.report.SSH = v.SSH
-			if v.Hit >= controls && v.Hit < late && !missed {
+			if r.report.SSH = v.SSH; v.Hit >= controls && v.Hit < late {
 				return prompt, nil
 			}
 			return unsure, nil
-		case again == 0:
-		case v.SSH.State.Connected():
+		case open && v.SSH.State.Connected():
 			return endless, nil
-		default: // a window that is open so long is rarer than a ban of scanners
+		case open: // a window that is open so long is rarer than a ban of scanners
 			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
 			return shut, nil
 		}
+		open = true // a window that every connection extends, or the rest of one
 		if err := r.windowOver(ctx); err != nil {
 			return shut, err
 		}
 	}
-	return shut, nil
 }
 
 // confirmation is a handshake of one candidate and its probes. controls is how many
-// packets end with the last probe well before the fifth knock: what opened it then is
-// another. late is the index of the first probe that is not right after that knock.
+// packets end with the last probe before the fifth knock: what opened it then is another.
+// late is the index of the first probe that is not right after that knock. The shorter the
+// time between, the less likely somebody else's handshake falls into it; no packet may
+// overtake another by as much.
 func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, late int) {
 	gap := max(confirmGap, r.target.Gap)
-	wide, loopback := gap > confirmGap, r.target.Addr.Addr().IsLoopback()
+	near := min(max(time.Duration(r.report.SSH.RTT), nearest), confirmGap)
+	if gap > confirmGap || r.target.Addr.Addr().IsLoopback() {
+		return r.slowConfirmation(c, gap)
+	}
+	add := func(at time.Duration, port uint16) {
+		packets = append(packets, knock.Packet{At: at, Port: port, Probe: port == 0})
+	}
+	add(0, 0)
+	at := time.Duration(0)
+	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
+		if at += gap; k == knock.Knocks-1 {
+			add(at-near-near/2, 0)
+			add(at-near, 0) // one may get lost
+			controls = len(packets)
+		}
+		if add(at, port); !r.target.Strict { // one lost packet must not cost a window more
+			add(at+near/2, port)
+		}
+	}
+	for n := range 3 {
+		add(at+near+time.Duration(n)*near/2, 0)
+	}
+	late = len(packets)
+	add(at+3*gap, 0) // a gate may be late
+	add(at+8*gap, 0)
+	return packets, controls, late
+}
+
+// nearest is the least time between the fifth knock and the probes around it.
+const nearest = 10 * time.Millisecond
+
+// slowConfirmation is [scanRun.confirmation] for a network that limits SYNs, and for
+// loopback.
+func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, late int) {
 	at := gap
 	packets, controls = []knock.Packet{{Probe: true}}, 1
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		switch {
-		case loopback:
-		case wide && k == knock.Knocks-1 && 2*gap < r.target.Window: // a limit counts it too
+		if k == knock.Knocks-1 && gap > confirmGap && 2*gap < r.target.Window { // a limit counts it too
 			packets = append(packets, knock.Packet{At: at, Probe: true})
 			controls = len(packets)
 			at += gap
-		case !wide && k == knock.Knocks-2:
-			packets = append(packets, knock.Packet{At: at - gap/4, Probe: true})
-			controls = len(packets)
 		}
 		packets = append(packets, knock.Packet{At: at, Port: port})
-		if !r.target.Strict && !wide { // one lost packet must not cost a window more
+		if gap == confirmGap && !r.target.Strict {
 			packets = append(packets, knock.Packet{At: at + gap/2, Port: port})
 		}
 		at += gap
 	}
-	soon := []time.Duration{0, gap / 3, 2 * gap / 3} // one may get lost
-	if wide || loopback {
-		soon = soon[:1]
-	}
-	late = len(packets) + len(soon)
-	for _, d := range append(soon, 2*gap, 7*gap) { // a gate may be late
-		packets = append(packets, knock.Packet{At: at + d, Probe: true})
+	late = len(packets) + 1
+	for _, d := range [...]time.Duration{0, 2, 7} {
+		packets = append(packets, knock.Packet{At: at + d*gap, Probe: true})
 	}
 	return packets, controls, late
 }

@@ -327,10 +327,18 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	return v.Hit, err
 }
 
+// maxRTT is the longest round trip that an answer shows: the kernel repeats a SYN after a
+// second.
+const maxRTT = 900 * time.Millisecond
+
 // answerWait is how long an answer is awaited.
 func (r *scanRun) answerWait() time.Duration {
-	if r.RTT > 0 {
-		return 3*r.RTT + 100*time.Millisecond
+	rtt := r.RTT
+	if seen := time.Duration(r.report.SSH.RTT); rtt == 0 && seen < maxRTT { // of the hit
+		rtt = seen
+	}
+	if rtt > 0 {
+		return 3*rtt + 100*time.Millisecond
 	}
 	return r.pace.answer
 }
