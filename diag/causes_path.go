@@ -158,7 +158,7 @@ func (e *Evidence) neverOpened() float64 {
 // FellSilent reports whether the server answers otherwise than at first, without a
 // knock.
 func (e *Evidence) FellSilent() bool {
-	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() {
+	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() && !e.After.State.Connected() {
 		return true
 	}
 	if e.Scan == nil || e.Loopback() {

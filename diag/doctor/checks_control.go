@@ -43,7 +43,7 @@ func (x *run) compareSSH(ctx context.Context) error {
 		if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 			return err
 		}
-		if after = r.SSH; after.State == x.seen().ShutState() {
+		if after = r.SSH; after.State == x.seen().ShutState() || after.State.Connected() { // somebody else may have opened it
 			break
 		}
 	}

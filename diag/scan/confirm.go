@@ -13,9 +13,11 @@ import (
 const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
-	// patience is how long a scan goes on after hits that do not repeat, and lastPatience
-	// how long it tries more of the candidates that fit one.
-	patience, lastPatience = 18 * time.Second, 24 * time.Second
+	// patience is how long a scan goes on after hits that do not repeat.
+	patience = 18 * time.Second
+	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
+	// the 30 s that a diagnosis may take.
+	roundsBy = 19 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -54,7 +56,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations)]
-		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed, now)); found || err != nil || !r.report.Stopped.IsZero() {
+		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed)); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -71,10 +73,10 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 }
 
 // withEarlier returns the candidates that fit a hit with those whose knocks left within
-// the window before: the client's own, if the caller has sent them, and the likeliest of
-// earlier passes, right after the best one; more where none fits. When their probes get lost,
-// they have opened the gate unseen.
-func (r *scanRun) withEarlier(fits, now []int) []int {
+// the window before: the client's own, if the caller has sent them, and the likeliest,
+// right after the best one; more where none fits. When their probes get lost, they have
+// opened the gate unseen, and when a knock does, another's at the same port opens it.
+func (r *scanRun) withEarlier(fits []int) []int {
 	if r.target.Addr.Addr().IsLoopback() {
 		return fits
 	}
@@ -90,7 +92,7 @@ func (r *scanRun) withEarlier(fits, now []int) []int {
 	}
 	for i := range r.report.Cells {
 		at, tried := r.sent[i]
-		if tried && time.Since(at) < r.target.Window && !slices.Contains(now, i) && !slices.Contains(all, i) && len(all) < most {
+		if tried && time.Since(at) < r.target.Window && !slices.Contains(all, i) && len(all) < most {
 			all = append(all, i)
 		}
 	}
@@ -180,7 +182,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	}
 	hit := r.hour
 	for n, i := range slices.Concat(fits, fits) { // once more: a knock may get lost
-		if n > 0 && r.late(lastPatience) {
+		if n > 0 && r.late(patience) {
 			break
 		}
 		// A stand-in may open late: the next handshake must not get the credit.
@@ -241,11 +243,11 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (
 	var c solve.Candidate
 	for round := range maxRounds {
 		if round > 0 {
-			if r.late(patience) || r.lateToConfirm() {
+			if r.late(roundsBy) || r.lateToConfirm() {
 				break
 			}
 			// Not in step with somebody who knocks again and again.
-			if !knock.Wait(ctx, r.target.Window+time.Second+rand.N(time.Second)) {
+			if !knock.Wait(ctx, r.target.Window+time.Second/2+rand.N(time.Second)) {
 				return false, context.Cause(ctx)
 			}
 		}
