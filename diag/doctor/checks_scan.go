@@ -274,12 +274,13 @@ const (
 	// From wideGap on, a scan has no time for more than the likeliest hours: each takes
 	// wideGapsEach gaps, and all together slowScan at most.
 	wideGap, wideGapsEach, slowScan = 100 * time.Millisecond, 6, 15 * time.Second
-	// slowHours is how many other hours are tried with the first of slowGaps.
+	// slowHours is how many other hours are tried with the first of slowGaps, as long as
+	// there is time for the second.
 	slowHours = 3
-	// slowHoursBy and slowBy are until when they, and a handshake with wide gaps, are
-	// begun: they take up to 9 s each, of the 30 s that a diagnosis may take. After restBy
-	// nothing unlikely is tried, and nothing that a slow scan found confirmed.
-	slowHoursBy, slowBy, restBy = 16 * time.Second, 21500 * time.Millisecond, 25 * time.Second
+	// slowBy is until when a handshake with wide gaps is begun: it takes up to 9 s, of the
+	// 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
+	// that a slow scan found confirmed.
+	slowBy, restBy = 21500 * time.Millisecond, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
@@ -303,6 +304,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if banned, err := x.bannedMeanwhile(ctx); err != nil || banned || x.seen().Target.Strict {
 		return banned, err
 	}
+	opened := x.seen().Scan.Connections > 0 // to none of the candidates: somebody else may knock again
 	for n, gap := range slowGaps {
 		if time.Since(x.start) > slowBy {
 			break
@@ -315,28 +317,33 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 		reached := slow.Opened || slow.SSH.State.Connected()
-		if slow.Before.State.Connected() || x.seen().Slow != nil && !reached {
+		if slow.Before.State.Connected() || reached && opened || x.seen().Slow != nil && !reached {
 			continue
 		}
 		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); reached {
 			return true, nil
 		}
-		if n == 0 && time.Since(x.start) < slowHoursBy {
-			if done, err := x.scanSlowly(ctx, gap); done || err != nil {
-				return done, err
-			}
+		if n > 0 {
+			continue
+		}
+		hours := int((slowBy - time.Since(x.start)) / (wideGapsEach * gap))
+		if done, err := x.scanSlowly(ctx, gap, min(hours, slowHours)); done || err != nil {
+			return done, err
 		}
 	}
 	return time.Since(x.start) > restBy, nil
 }
 
-// scanSlowly tries the likeliest hours with a wide gap. What opens the gate is then in
-// found.
-func (x *run) scanSlowly(ctx context.Context, gap time.Duration) (bool, error) {
+// scanSlowly tries so many of the likeliest hours with a wide gap. What opens the gate is
+// then in found.
+func (x *run) scanSlowly(ctx context.Context, gap time.Duration, hours int) (bool, error) {
+	if hours <= 0 {
+		return false, nil
+	}
 	c := x.likelyClock()
 	t := x.seen().Target
 	t.Gap = max(t.Gap, gap)
-	job := scan.Scan{Shut: x.seen().ShutState(), Spent: len(diag.Knocks(x.seen().Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Likeliest: slowHours}
+	job := scan.Scan{Shut: x.seen().ShutState(), Spent: len(diag.Knocks(x.seen().Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Likeliest: hours}
 	r, err := x.scanOne(ctx, step{x, diag.CheckScan, time.Now()}, t, job)
 	if err != nil {
 		return false, err

@@ -146,8 +146,8 @@ func (p scanPlan) probedBy(packet int) int {
 // explain returns the candidates that a hit fits, the best first: those whose gate
 // opens right before it, then those whose gate should have opened a little
 // earlier, since a probe may get lost, or a gate open late, and a few of those right
-// after it, since a knock may overtake a probe. hit is the index of the probe that
-// found SSH open.
+// after it, since a knock may overtake a probe; and where knocks get lost, those whose
+// fifth port another candidate has too. hit is the index of the probe that found SSH open.
 func (p scanPlan) explain(hit int) (fits []int) {
 	n := p.probedBy(hit) - 1
 	if n < 0 {
@@ -160,25 +160,44 @@ func (p scanPlan) explain(hit int) (fits []int) {
 			to[s.Port] = append(to[s.Port], i)
 		}
 	}
-	for _, forgets := range []bool{true, false} {
-		opened := make([]int, len(p.ports))
-		for i, ports := range p.ports {
-			opened[i] = p.opens(ports, to, forgets)
+	opened := [2][]int{}
+	for f, forgets := range []bool{true, false} {
+		for _, ports := range p.ports {
+			opened[f] = append(opened[f], p.opens(ports, to, forgets))
 		}
-		order := []int{n, n - 1, n - 2, n - late, n + 1, n + 2, n + late}
-		for _, back := range order {
-			if back < 0 || back >= len(p.probes) || back > n && len(fits) >= maxConfirmations {
-				continue
-			}
-			from := -1
-			if back > 0 {
-				from = p.probes[back-1]
-			}
-			for i, at := range opened {
-				if from < at && at < p.probes[back] && !slices.Contains(fits, i) {
-					fits = append(fits, i)
+	}
+	for _, order := range [][]int{{n, n - 1}, {n - 2, n - late, n + 1, n + 2, n + late}} {
+		for f := range opened {
+			for _, back := range order {
+				if back > n && len(fits) >= maxConfirmations {
+					continue
 				}
+				fits = p.addBetween(fits, back, func(i int) []int { return opened[f][i : i+1] })
 			}
+		}
+		for _, back := range order {
+			if len(fits) < maxConfirmations {
+				fits = p.addBetween(fits, back, func(i int) []int { return to[p.ports[i][knock.Knocks-1]] })
+			}
+		}
+	}
+	return fits
+}
+
+// addBetween adds to fits the candidates that have a packet between the probe of that
+// number and the one before it.
+func (p scanPlan) addBetween(fits []int, probe int, packets func(candidate int) []int) []int {
+	if probe < 0 || probe >= len(p.probes) {
+		return fits
+	}
+	from := -1
+	if probe > 0 {
+		from = p.probes[probe-1]
+	}
+	for i := range p.ports {
+		within := slices.ContainsFunc(packets(i), func(at int) bool { return from < at && at < p.probes[probe] })
+		if within && !slices.Contains(fits, i) {
+			fits = append(fits, i)
 		}
 	}
 	return fits
