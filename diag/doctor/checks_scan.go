@@ -277,10 +277,10 @@ const (
 	// slowHours is how many other hours are tried with the first of slowGaps, as long as
 	// there is time for the second.
 	slowHours = 3
-	// slowBy is until when a handshake with wide gaps is begun: it takes up to 9 s, of the
+	// slowBy is until when a handshake with wide gaps is begun: it takes up to 10 s, of the
 	// 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
 	// that a slow scan found confirmed.
-	slowBy, restBy = 21500 * time.Millisecond, 25 * time.Second
+	slowBy, restBy = 20 * time.Second, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
@@ -309,7 +309,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		if time.Since(x.start) > slowBy {
 			break
 		}
-		if !knock.Wait(ctx, max(gap, time.Second)) { // until a limit forgives what was sent so far
+		if !knock.Wait(ctx, max(2*gap, time.Second)) { // until a limit forgives the probe and the first knock
 			return false, context.Cause(ctx)
 		}
 		slow, err := x.again(ctx, []time.Duration{gap})

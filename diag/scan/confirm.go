@@ -13,6 +13,7 @@ import (
 const (
 	maxPasses        = 3 // of the candidates that fit one hit
 	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
+	maxShared        = 2 // more of them that fit it if a knock got lost
 	// patience is how long a scan goes on after hits that do not repeat.
 	patience = 18 * time.Second
 	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
@@ -55,7 +56,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		if err != nil || !r.report.Stopped.IsZero() {
 			return false, err
 		}
-		confirmed := fits[:min(len(fits), maxConfirmations)]
+		confirmed := fits[:min(len(fits), maxConfirmations+maxShared)]
 		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed)); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
@@ -148,7 +149,7 @@ func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]
 		for _, n := range p.explain(hit) {
 			fits = append(fits, of[n])
 		}
-		if len(fits) <= maxConfirmations || pass == maxPasses || r.target.SweepGuard > 0 {
+		if len(fits) <= maxConfirmations+maxShared || pass == maxPasses || r.target.SweepGuard > 0 {
 			return fits, nil
 		}
 		if err := r.windowOver(ctx); err != nil {

@@ -160,33 +160,28 @@ func (p scanPlan) explain(hit int) (fits []int) {
 			to[s.Port] = append(to[s.Port], i)
 		}
 	}
-	opened := [2][]int{}
-	for f, forgets := range []bool{true, false} {
-		for _, ports := range p.ports {
-			opened[f] = append(opened[f], p.opens(ports, to, forgets))
+	for _, forgets := range []bool{true, false} {
+		opened := make([][]int, len(p.ports))
+		for i, ports := range p.ports {
+			opened[i] = []int{p.opens(ports, to, forgets)}
 		}
-	}
-	for _, order := range [][]int{{n, n - 1}, {n - 2, n - late, n + 1, n + 2, n + late}} {
-		for f := range opened {
-			for _, back := range order {
-				if back > n && len(fits) >= maxConfirmations {
-					continue
-				}
-				fits = p.addBetween(fits, back, func(i int) []int { return opened[f][i : i+1] })
-			}
-		}
-		for _, back := range order {
-			if len(fits) < maxConfirmations {
-				fits = p.addBetween(fits, back, func(i int) []int { return to[p.ports[i][knock.Knocks-1]] })
+		for _, back := range []int{n, n - 1, n - 2, n - late, n + 1, n + 2, n + late} {
+			if back <= n || len(fits) < maxConfirmations {
+				fits = p.addBetween(fits, back, opened)
 			}
 		}
 	}
-	return fits
+	fifth := make([][]int, len(p.ports))
+	for i, ports := range p.ports {
+		fifth[i] = to[ports[knock.Knocks-1]]
+	}
+	shared := p.addBetween(p.addBetween(fits, n, fifth), n-1, fifth)
+	return shared[:min(len(shared), len(fits)+maxShared)]
 }
 
-// addBetween adds to fits the candidates that have a packet between the probe of that
-// number and the one before it.
-func (p scanPlan) addBetween(fits []int, probe int, packets func(candidate int) []int) []int {
+// addBetween adds to fits the candidates that have one of their packets between the probe
+// of that number and the one before it.
+func (p scanPlan) addBetween(fits []int, probe int, packets [][]int) []int {
 	if probe < 0 || probe >= len(p.probes) {
 		return fits
 	}
@@ -194,8 +189,8 @@ func (p scanPlan) addBetween(fits []int, probe int, packets func(candidate int) 
 	if probe > 0 {
 		from = p.probes[probe-1]
 	}
-	for i := range p.ports {
-		within := slices.ContainsFunc(packets(i), func(at int) bool { return from < at && at < p.probes[probe] })
+	for i, all := range packets {
+		within := slices.ContainsFunc(all, func(at int) bool { return from < at && at < p.probes[probe] })
 		if within && !slices.Contains(fits, i) {
 			fits = append(fits, i)
 		}
