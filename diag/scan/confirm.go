@@ -26,9 +26,6 @@ const (
 	// tried again after a hit that did not repeat.
 	maxLate   = 12
 	maxCopies = 3 // of each knock of a candidate that is tried once more
-	// confirmGap is the time between the knocks of a confirmation: it has to be
-	// right rather than quick.
-	confirmGap = 50 * time.Millisecond
 )
 
 // search tries candidates until one is confirmed, all are tried, or there is no
@@ -43,12 +40,15 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 		}
 		now := todo[:n]
 		p := r.plan(now)
+		planned := r.hour
 		hit, err := r.try(ctx, p, now)
 		if err != nil {
 			return false, err
 		}
 		if hit < 0 {
-			todo = todo[n:]
+			if r.follow(); r.hour == planned { // else the server's rules have changed meanwhile
+				todo = todo[n:]
+			}
 			continue
 		}
 		tried := now[:max(p.probedBy(hit)-maxLate, 0)] // a later one may have opened the gate late
@@ -75,8 +75,9 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 
 // withEarlier returns the candidates that fit a hit with those whose knocks left within
 // the window before: the client's own, if the caller has sent them, and the likeliest,
-// right after the best one; more where none fits. When their probes get lost, they have
-// opened the gate unseen, and when a knock does, another's at the same port opens it.
+// right after the best one; more where none fits, and the others last. When their probes
+// get lost, they have opened the gate unseen, and when a knock does, another's at the same
+// port opens it.
 func (r *scanRun) withEarlier(fits []int) []int {
 	if r.target.Addr.Addr().IsLoopback() {
 		return fits
@@ -91,13 +92,19 @@ func (r *scanRun) withEarlier(fits []int) []int {
 	if own >= 0 && r.Spent > 0 && !slices.Contains(all, own) {
 		all = append(all, own)
 	}
+	var others []int
 	for i := range r.report.Cells {
 		at, tried := r.sent[i]
-		if tried && time.Since(at) < r.target.Window && !slices.Contains(all, i) && len(all) < most {
+		switch {
+		case !tried || time.Since(at) > r.target.Window || slices.Contains(all, i):
+		case len(all) < most:
 			all = append(all, i)
+		case len(others) < maxConfirmations && !slices.Contains(fits, i):
+			others = append(others, i)
 		}
 	}
-	return append(all, slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })...)
+	all = append(all, slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })...)
+	return append(all, others...)
 }
 
 // late reports whether hits that do not repeat have taken longer than that. A known guard
@@ -223,8 +230,9 @@ type opening int
 
 const (
 	shut    opening = iota
-	prompt          // right after its fifth knock, and not before
-	unsure          // at another time
+	early           // before its fifth knock, perhaps by its first try
+	late            // after its fifth knock
+	prompt          // right after it, and not before
 	endless         // it was open before both of two tries, a window apart
 )
 
@@ -233,14 +241,13 @@ const maxRounds = 3
 
 // confirmSurely makes handshakes of one candidate, and records it if there is no doubt:
 // SSH opens promptly, and twice where somebody else's may have opened it: after another
-// handshake (before), and after hits that did not repeat. Nobody waits twice for a
-// stand-in or the client's own candidate.
+// handshake (before), and after hits that did not repeat. One of two may be late, since
+// packets get lost. Nobody waits twice for a stand-in or the client's own candidate.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (bool, error) {
 	own := r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
-	need, doubt := 1, before || len(r.unconfirmed)+r.unexplained > 0
-	if doubt {
-		need = 2
-	}
+	doubt := before || len(r.unconfirmed)+r.unexplained > 0
+	proof := map[opening]int{late: 1, prompt: 2}
+	proven := 0
 	var c solve.Candidate
 	for round := range maxRounds {
 		if round > 0 {
@@ -256,15 +263,13 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (
 		c = r.report.Cells[i].Candidate
 		c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
 		o, err := r.confirm(ctx, c, min(round+1, 2))
-		if o == prompt {
-			need--
-		}
+		proven += proof[o]
 		switch {
 		case err != nil, o == shut, o == endless && (round > 0 || doubt):
 			return false, err
 		case o == endless:
 			return r.stillOpen(i, c), nil
-		case own, need == 0:
+		case own, proven > proof[prompt], proven == proof[prompt] && round == 0 && !doubt:
 			r.record(i, c)
 			r.report.Confirmed = true
 			return true, nil
@@ -289,7 +294,7 @@ func (r *scanRun) record(i int, c solve.Candidate) {
 // confirm makes the handshake of one candidate between probes of SSH, up to so many times:
 // packets get lost.
 func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
-	packets, controls, late := r.confirmation(c)
+	packets, controls, soon := r.confirmation(c)
 	o := knock.BatchOptions{Shut: r.shut}
 	if !r.target.Addr.Addr().IsLoopback() {
 		o.Wait = r.answerWait()
@@ -307,10 +312,14 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			missed = true
 			continue
 		case v.Hit >= controls || missed:
-			if r.report.SSH = v.SSH; v.Hit >= controls && v.Hit < late {
+			r.report.SSH = v.SSH
+			switch {
+			case v.Hit < controls:
+				return early, nil
+			case v.Hit < soon:
 				return prompt, nil
 			}
-			return unsure, nil
+			return late, nil
 		case open && v.SSH.State.Connected():
 			return endless, nil
 		case open: // a window that is open so long is rarer than a ban of scanners
@@ -322,68 +331,6 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			return shut, err
 		}
 	}
-}
-
-// confirmation is a handshake of one candidate and its probes. controls is how many
-// packets end with the last probe before the fifth knock: what opened it then is another.
-// late is the index of the first probe that is not right after that knock. The shorter the
-// time between, the less likely somebody else's handshake falls into it; no packet may
-// overtake another by as much.
-func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, late int) {
-	gap := max(confirmGap, r.target.Gap)
-	near := min(max(time.Duration(r.report.SSH.RTT), nearest), confirmGap)
-	if gap > confirmGap || r.target.Addr.Addr().IsLoopback() {
-		return r.slowConfirmation(c, gap)
-	}
-	add := func(at time.Duration, port uint16) {
-		packets = append(packets, knock.Packet{At: at, Port: port, Probe: port == 0})
-	}
-	add(0, 0)
-	at := time.Duration(0)
-	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if at += gap; k == knock.Knocks-1 {
-			add(at-near-near/2, 0)
-			add(at-near, 0) // one may get lost
-			controls = len(packets)
-		}
-		if add(at, port); !r.target.Strict { // one lost packet must not cost a window more
-			add(at+near/2, port)
-		}
-	}
-	for n := range 3 {
-		add(at+near+time.Duration(n)*near/2, 0)
-	}
-	late = len(packets)
-	add(at+3*gap, 0) // a gate may be late
-	add(at+8*gap, 0)
-	return packets, controls, late
-}
-
-// nearest is the least time between the fifth knock and the probes around it.
-const nearest = 10 * time.Millisecond
-
-// slowConfirmation is [scanRun.confirmation] for a network that limits SYNs, and for
-// loopback.
-func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, late int) {
-	at := gap
-	packets, controls = []knock.Packet{{Probe: true}}, 1
-	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if k == knock.Knocks-1 && gap > confirmGap && 2*gap < r.target.Window { // a limit counts it too
-			packets = append(packets, knock.Packet{At: at, Probe: true})
-			controls = len(packets)
-			at += gap
-		}
-		packets = append(packets, knock.Packet{At: at, Port: port})
-		if gap == confirmGap && !r.target.Strict {
-			packets = append(packets, knock.Packet{At: at + gap/2, Port: port})
-		}
-		at += gap
-	}
-	late = len(packets) + 1
-	for _, d := range [...]time.Duration{0, 2, 7} {
-		packets = append(packets, knock.Packet{At: at + d*gap, Probe: true})
-	}
-	return packets, controls, late
 }
 
 // stillOpen records that a candidate opens the gate, as far as there is time to confirm
