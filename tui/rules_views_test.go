@@ -183,7 +183,7 @@ func TestRulesMasksAllViews(t *testing.T) {
 			t.Errorf("port %d shows", port)
 		}
 	}
-	shows(t, tell(m, tab, tab), "--dport *****")
+	shows(t, tell(m, tab, tab), "rule 3 of portknocking")
 }
 
 // A script computes its ports: its own knocks are played, and nothing of its secret shows.

@@ -74,7 +74,7 @@ func (s *Screen) cut(text string, w int) string {
 func (s *Screen) part(n int, texts ...string) []string {
 	p := ui.Pane{}
 	for _, t := range texts {
-		p.Add(s.paragraph(s.Theme.Ink, s.quoted(t))...)
+		p.Add(s.paragraph(s.Theme.Ink, t)...)
 	}
 	p.Lines = ui.Cut(p.Lines, n)
 	p.Fill(n)

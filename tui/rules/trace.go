@@ -27,7 +27,7 @@ func (s *Screen) traceLines() (lines []string, most int) {
 	}
 	l := listing{list: ui.Pane{Title: "trace", Note: s.traceNote(), Lines: s.traceHeads(w)}, rows: s.traceRows(w)}
 	r := s.trace.rows[s.at(len(l.rows))]
-	l.chosen = ui.Pane{Title: s.ruleTitle(r), Lines: append(s.part(4, r.Text), s.reasons(r)...)}
+	l.chosen = ui.Pane{Title: s.ruleTitle(r), Lines: append(s.part(4, s.ruleText(r, r.Text)), s.reasons(r)...)}
 	return s.listLines(l)
 }
 
@@ -37,7 +37,10 @@ func (s *Screen) untraced() string {
 	case len(s.trace.rows) > 0:
 		return ""
 	case s.seen.untraced != nil:
-		return s.quoted(knock.Clean(s.seen.untraced.Error(), 4000))
+		if s.Masked {
+			return "the rules could not be played; why is not shown while ports are masked"
+		}
+		return knock.Clean(s.seen.untraced.Error(), 4000)
 	}
 	return "the handshake meets no rule"
 }
@@ -55,6 +58,15 @@ func (s *Screen) ruleTitle(r *ruleRow) string {
 	return knock.Clean(title, 400)
 }
 
+// ruleText is a rule as a screen may show it. While ports are masked it is where the rule
+// stands: which numbers of its text are ports, only its author knows.
+func (s *Screen) ruleText(r *ruleRow, text string) string {
+	if s.Masked && r.Rule > 0 {
+		return fmt.Sprintf("rule %d of %s", r.Rule, knock.Clean(r.Chain, 100))
+	}
+	return knock.Clean(text, 4000)
+}
+
 // traceRows draw the rules in w cells, with what each did to each packet. The cell of the
 // rule that decided is set off.
 func (s *Screen) traceRows(w int) (rows []string) {
@@ -64,7 +76,7 @@ func (s *Screen) traceRows(w int) (rows []string) {
 		if r.Line > 0 {
 			number = strconv.Itoa(r.Line)
 		}
-		line := fmt.Sprintf(" %5s ", number) + s.cut(s.quoted(knock.Clean(r.short(), 4000)), text-1) + " "
+		line := fmt.Sprintf(" %5s ", number) + s.cut(s.ruleText(r, r.short()), text-1) + " "
 		for k := range r.hits {
 			sign, style, _ := s.judge(r, k)
 			if hit := r.hits[k]; hit != nil && hit == s.trace.Packets[k].Decided {
@@ -151,8 +163,12 @@ func (s *Screen) judge(r *ruleRow, packet int) (sign string, style ui.Style, why
 		return th.Yes + "*", style, fmt.Sprintf("decides: %s", p.Verdict)
 	case hit.Outcome == machine.Yes.String():
 		return th.Yes, th.Ink, "matches"
+	case r.unsure && s.Masked:
+		return "?", th.Warn, "may match"
 	case r.unsure:
 		return "?", th.Warn, "may match: " + hit.Reason
+	case s.Masked: // the reason names ports
+		return "-", th.Faint, "does not match"
 	default:
 		return "-", th.Faint, hit.Reason
 	}
@@ -167,7 +183,7 @@ func (s *Screen) reasons(r *ruleRow) []string {
 	named := 0
 	for k := range r.hits {
 		sign, style, why := s.judge(r, k)
-		why = style.Render(ui.Fit(sign, 3)) + s.quoted(knock.Clean(why, 4000))
+		why = style.Render(ui.Fit(sign, 3)) + knock.Clean(why, 4000)
 		if packets[why] == "" {
 			order = append(order, why)
 		}

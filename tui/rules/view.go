@@ -295,7 +295,7 @@ func (s *Screen) problems() (out []string) {
 		if s.Masked {
 			summary = p.WithoutPorts()
 		}
-		out = append(out, s.paragraph(style, s.quoted(fmt.Sprintf("%s %s: %s", p.Severity, p.Code, summary)))...)
+		out = append(out, s.paragraph(style, fmt.Sprintf("%s %s: %s", p.Severity, p.Code, summary))...)
 		label := "fix: "
 		for _, l := range ui.Wrap(knock.Clean(p.Fix, 4000), s.width()-11) {
 			out = append(out, "   "+label+l)
@@ -303,18 +303,4 @@ func (s *Screen) problems() (out []string) {
 		}
 	}
 	return out
-}
-
-// quoted is a line of the server's rules as a screen may show it, alone or in a sentence:
-// nobody but who wrote it knows which of its numbers are ports.
-func (s *Screen) quoted(text string) string {
-	i := s.Result
-	ports := slices.Clone(i.Query.Ports[:])
-	if i.Gate != nil {
-		ports = slices.Concat(ports, i.Gate.Ports, slices.Concat(i.Gate.Also...))
-	}
-	for _, p := range s.trace.Packets[:max(0, len(s.trace.Packets)-1)] { // all but the SYN to SSH
-		ports = append(ports, uint16(p.Port))
-	}
-	return s.Hide(text, ports)
 }

@@ -106,7 +106,7 @@ func (s *Screen) details(n int) ui.Pane {
 		return ui.Pane{Title: c.ID + ": " + string(c.Status), Lines: s.part(n, checkTexts(c)...)}
 	case len(s.trace.rows) > 0:
 		r := s.trace.rows[s.chosenOf(traceView, len(s.trace.rows))]
-		return ui.Pane{Title: s.ruleTitle(r), Lines: append(s.part(n-3, r.Text), s.reasons(r)...)}
+		return ui.Pane{Title: s.ruleTitle(r), Lines: append(s.part(n-3, s.ruleText(r, r.Text)), s.reasons(r)...)}
 	}
 	return ui.Pane{Title: "rule"}
 }
@@ -155,7 +155,7 @@ func (s *Screen) tinyTrace() (lines []string, most int) {
 	}
 	where := fmt.Sprintf("%d of %d", s.at(len(s.trace.rows))+1, len(s.trace.rows))
 	lines = []string{ui.Ends(" "+s.Theme.Strong.Render("TRACE")+"  "+s.trace.conclusion(), where+" ", s.Size.Width)}
-	lines = append(lines, s.part(s.Size.Body()-3, r.short())...)
+	lines = append(lines, s.part(s.Size.Body()-3, s.ruleText(r, r.short()))...)
 	return append(lines, s.Theme.Quiet.Render(names), line), len(s.trace.rows) - 1
 }
 

@@ -16,9 +16,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -234,19 +232,6 @@ func (s *Shared) Port(p uint16) string {
 		return "*****"
 	}
 	return fmt.Sprint(p)
-}
-
-// Hide replaces the given ports in a text by stars while the screens are masked.
-func (s *Shared) Hide(text string, ports []uint16) string {
-	if !s.Masked {
-		return text
-	}
-	return regexp.MustCompile(`\b\d+\b`).ReplaceAllStringFunc(text, func(word string) string {
-		if n, err := strconv.ParseUint(word, 10, 16); err == nil && n != 0 && slices.Contains(ports, uint16(n)) {
-			return s.Port(uint16(n))
-		}
-		return word
-	})
 }
 
 // Mask returns the key that hides the ports or shows them again.
