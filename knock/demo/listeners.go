@@ -39,7 +39,7 @@ func (s *StandIn) pickPorts() error {
 		return err
 	}
 	if c.Range.IsValid() || c.Faults.Range.IsValid() {
-		s.Range, s.rules = cmp.Or(c.Range, knock.DefaultRange), cmp.Or(c.Faults.Range, c.Range)
+		s.Range, s.rules = c.Range, cmp.Or(c.Faults.Range, c.Range)
 		flag := "--range"
 		if c.Faults.Range.IsValid() {
 			flag = "--fault range="
@@ -50,11 +50,23 @@ func (s *StandIn) pickPorts() error {
 				return fmt.Errorf("port %d is taken; choose another range with %s", port, flag)
 			}
 		}
-		return nil
+		if s.Range.IsValid() {
+			return nil
+		}
+		return s.pickRange(func(r knock.Range) bool { return r != s.rules && s.unused(r) })
 	}
+	return s.pickRange(func(r knock.Range) bool {
+		s.rules = r
+		s.listen(2)
+		return len(s.taken) == 0
+	})
+}
+
+// pickRange chooses the first range for clients that fits. Stand-ins on one machine have
+// different SSH ports, which give them different ranges: else one would see the knocks
+// for another.
+func (s *StandIn) pickRange(fits func(knock.Range) bool) error {
 	const ranges = (lastRange-10000)/rangeSize + 1 // from that of the article on
-	// Stand-ins on one machine have different SSH ports, which give them different
-	// ranges: else one would see the knocks for another.
 	first := max(0, int(s.SSHAddr.Port())-firstSSHPort) % ranges
 	for n := range ranges {
 		bottom := knock.DefaultRange.Bottom() + (first+n)%ranges*rangeSize
@@ -62,16 +74,29 @@ func (s *StandIn) pickPorts() error {
 		if err != nil {
 			return err
 		}
-		if r.Contains(int(s.SSHAddr.Port())) {
-			continue
-		}
-		s.Range, s.rules = r, r
-		if s.listen(2); len(s.taken) == 0 {
+		if !r.Contains(int(s.SSHAddr.Port())) && fits(r) {
+			s.Range = r
 			return nil
 		}
 	}
 	return fmt.Errorf("no range of %d ports between %d and %d has its ports free; choose one with --range",
 		rangeSize, knock.DefaultRange.Bottom(), lastRange+rangeSize-1)
+}
+
+// unused reports whether nothing else listens on this hour's ports of a range: it would
+// answer the knocks that the rules of another range do not get.
+func (s *StandIn) unused(r knock.Range) bool {
+	for _, port := range knock.Derive(s.hour, r, s.config.Secret).Ports() {
+		if s.knocks[port] != nil {
+			continue
+		}
+		l, err := listenTCP(netip.AddrPortFrom(s.config.Addr, port))
+		if err != nil {
+			return false
+		}
+		_ = l.Close()
+	}
+	return true
 }
 
 // pickSSHPort chooses the SSH port and locks it.

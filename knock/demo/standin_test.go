@@ -333,8 +333,12 @@ func TestFaults(t *testing.T) {
 	t.Run("range", func(t *testing.T) {
 		r := freeRange(t, 300)
 		s := start(t, fault("range="+r.String()))
-		if s.Range != knock.DefaultRange {
+		if s.Range == r {
 			t.Errorf("clients are told %v", s.Range)
+		}
+		// Where both told the same range, one would see the knocks for the other.
+		if other := launch(t, fault("range="+freeRange(t, 200).String())); other.Range == s.Range {
+			t.Errorf("the clients of two stand-ins are told %v", s.Range)
 		}
 		ports := s.ports(0)
 		s.knock(time.Millisecond, ports[:]...)
