@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,6 +57,9 @@ func LoadTheme(path string) (Theme, error) {
 		return Theme{}, fmt.Errorf("cannot read theme %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Theme{}, fmt.Errorf("there is no theme %s: choose dark, light%s, or write %s", knock.Quote(themeName(path)), otherThemes(path), knock.QuotePath(path))
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -71,6 +75,17 @@ func LoadTheme(path string) (Theme, error) {
 		err = fmt.Errorf("%s:%d:%d: %w", knock.Clean(path, 1024), line, column, p.err)
 	}
 	return t, err
+}
+
+func themeName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".toml") }
+
+// otherThemes names the user's own themes beside the one at path.
+func otherThemes(path string) (names string) {
+	files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.toml"))
+	for _, file := range files {
+		names += ", " + knock.Clean(themeName(file), 40)
+	}
+	return names
 }
 
 func parseTheme(text []byte) (Theme, error) {

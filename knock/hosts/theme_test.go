@@ -48,7 +48,7 @@ func TestThemeSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
-	if _, err := hosts.LoadTheme(filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "cannot read theme") {
+	if _, err := hosts.LoadTheme(filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "there is no theme \"none\": choose dark, light, or write") {
 		t.Errorf("a theme that is not there: %v", err)
 	}
 }
