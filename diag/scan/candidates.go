@@ -107,8 +107,8 @@ func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high
 	return low, high
 }
 
-// announce says what a scan sends, and what that reveals to an eavesdropper.
-func announce(all []solve.Candidate) string {
+// announce says what a scan sends, or sent, and what that reveals to an eavesdropper.
+func announce(what string, all []solve.Candidate) string {
 	if len(all) == 0 {
 		return "nothing to try"
 	}
@@ -118,7 +118,7 @@ func announce(all []solve.Candidate) string {
 	}
 	byOffset := func(a, b solve.Candidate) int { return cmp.Compare(a.Offset, b.Offset) }
 	first, last := slices.MinFunc(all, byOffset), slices.MaxFunc(all, byOffset)
-	s := fmt.Sprintf("trying %d candidates: %s, %s", len(all), phrase.Plural(len(hours), "hour"), phrase.Plural(len(ranges), "range"))
+	s := fmt.Sprintf("%s: %s, %s", what, phrase.Plural(len(hours), "hour"), phrase.Plural(len(ranges), "range"))
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}

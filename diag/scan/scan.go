@@ -127,6 +127,17 @@ func (r Report) Tried() (n int) {
 	return n
 }
 
+// Sent says in the words of Announce what was sent so far.
+func (r Report) Sent() string {
+	var tried []solve.Candidate
+	for _, c := range r.Cells {
+		if c.State != Waiting {
+			tried = append(tried, c.Candidate)
+		}
+	}
+	return announce(fmt.Sprintf("tried %d of %d candidates", len(tried), r.Candidates), tried)
+}
+
 // Progress says in a few words how many candidates were tried.
 func (r Report) Progress() string {
 	if r.Confirming {
@@ -173,7 +184,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	r.budget.spend(s.Spent, r.start)
 	low, high := clockOffsets(now, t, s.Clock)
 	all, stages, pauses := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
-	r.report.Candidates, r.report.Announce = len(all), announce(all)
+	r.report.Candidates, r.report.Announce = len(all), announce(fmt.Sprintf("trying %d candidates", len(all)), all)
 	for _, h := range all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}

@@ -104,28 +104,29 @@ type Request struct {
 // check is an entry of the table of checks.
 type check struct {
 	id    string
+	about string               // in a few words, after the name
 	run   func(*stage) Check   // at the gate of each family
 	whole func(*Request) Check // at all rules, in place of run
 }
 
 // checks is the table, in the order in which results are printed.
 var checks = []check{
-	{"no-knock", nil, noKnock},
-	{"handshake", handshake, nil},
-	{"spread", spread, nil},
-	{"doubled", doubled, nil},
-	{"reordered", reordered, nil},
-	{"hour-change", hourChange, nil},
-	{"partial", partial, nil},
-	{"wrong", wrongSequences, nil},
-	{"replay", replay, nil},
-	{"sweep", sweep, nil},
-	{"flood", flood, nil},
-	{"spoofed", spoofed, nil},
-	{"session", session, nil},
-	{"earlier-session", earlierSession, nil},
-	{"refresh-missed", refreshMissed, nil},
-	{"reboot", nil, reboot},
+	{"no-knock", "SSH without a knock", nil, noKnock},
+	{"handshake", "the handshake, at once", handshake, nil},
+	{"spread", "with the longest pauses", spread, nil},
+	{"doubled", "each knock twice", doubled, nil},
+	{"reordered", "two knocks exchanged", reordered, nil},
+	{"hour-change", "across the hour change", hourChange, nil},
+	{"partial", "a knock left out", partial, nil},
+	{"wrong", "sequences by chance", wrongSequences, nil},
+	{"replay", "from another address", replay, nil},
+	{"sweep", "of all ports", sweep, nil},
+	{"flood", "first knocks of others", flood, nil},
+	{"spoofed", "wrong SYNs in the owner's name", spoofed, nil},
+	{"session", "longer than the window", session, nil},
+	{"earlier-session", "from before the rules", earlierSession, nil},
+	{"refresh-missed", "for three hours", refreshMissed, nil},
+	{"reboot", "before setup has run", nil, reboot},
 }
 
 // Names returns the names of all checks.
@@ -134,6 +135,15 @@ func Names() (all []string) {
 		all = append(all, c.id)
 	}
 	return all
+}
+
+// About says in a few words what a check plays, to stand after its name.
+func About(name string) string {
+	i := slices.IndexFunc(checks, func(c check) bool { return c.id == name })
+	if i < 0 {
+		return ""
+	}
+	return checks[i].about
 }
 
 // ErrName is wrapped by the error of Run for a check that does not exist.
