@@ -25,10 +25,13 @@ type Handshake struct {
 	Host     string         `json:"host"` // its [hosts.Host.Identity]
 	At       time.Time      `json:"at"`
 	Opened   bool           `json:"opened"`
-	Took     float64        `json:"took_ms,omitempty"` // until the banner, where SSH opened
+	Took     float64        `json:"took_ms,omitempty"` // until the banner, where the handshake opened SSH; 0: it was open before
 	Attempts int            `json:"attempts,omitempty"`
 	State    knock.SSHState `json:"state,omitempty"` // of SSH in the end; empty: not done
 }
+
+// Duration is the time until the banner.
+func (h Handshake) Duration() time.Duration { return time.Duration(h.Took * float64(time.Millisecond)) }
 
 // Bounds of the history: lines that are kept, and bytes that are read.
 const (
@@ -112,7 +115,7 @@ func saveLine(path string, v any, most int) error {
 // Record is what a history says in a few numbers.
 type Record struct {
 	Handshakes, Opened  int
-	Best, Median, Worst time.Duration // until the banner, of those that opened
+	Best, Median, Worst time.Duration // until the banner, of those that opened SSH; zero: none did
 }
 
 // Share returns the part of the handshakes that opened.
@@ -127,7 +130,9 @@ func Summarize(all []Handshake) (r Record) {
 		r.Handshakes++
 		if h.Opened {
 			r.Opened++
-			took = append(took, h.Took)
+			if h.Took > 0 {
+				took = append(took, h.Took)
+			}
 		}
 	}
 	if len(took) > 0 {

@@ -29,6 +29,10 @@ func TestHistoryIsBounded(t *testing.T) {
 	if r := history.Summarize(all[a.Identity()]); r.Share() != 0.5 || r.Median != 20*time.Millisecond {
 		t.Errorf("the record is %+v", r)
 	}
+	// What was open before tells nothing of the time that a handshake takes.
+	if r := history.Summarize(append(all[a.Identity()], history.Handshake{Opened: true})); r.Opened != 2 || r.Best != 20*time.Millisecond {
+		t.Errorf("the record is %+v", r)
+	}
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
