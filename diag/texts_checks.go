@@ -132,7 +132,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	Handshaking:   fixed("five knocks"),
 	HandshakeMade: handshakeText,
 	NoRoute:       fixed("no route to host"),
-	OneFamily:     fixed("there is no address of the other family", "no address to compare with"),
+	OneFamily:     fixed("there is no address of the other family", "no address to compare with", "no other address"),
 
 	NoneRejected: fixed("no knock was rejected"),
 	NothingOnWay: fixed("loopback: there is nothing on the way", "loopback"),

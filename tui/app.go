@@ -51,7 +51,8 @@ func newWatchApp(ctx context.Context, c Config, th ui.Theme, run func(context.Co
 	return a
 }
 
-// newApp returns the client's screens, on a server or on the list of servers.
+// newApp returns the client's screens, on a server or on the list of servers; where it has
+// one server, that is opened.
 func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	a := newRoot(ctx, c, th)
 	a.Open, a.Use = a.open, a.use
@@ -61,7 +62,7 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	if c.Host == nil {
 		a.hosts.Reload()
 		a.shown = a.hosts
-		a.hosts.Begin()
+		a.begin = a.hosts.Begin()
 		return a
 	}
 	a.place = a.find(*c.Host, c.Secret)
@@ -110,7 +111,10 @@ func (a *app) open(p session.Page) tea.Cmd {
 	case session.ToClocks:
 		then = func() tea.Cmd { return a.clocks.Begin() }
 	case session.ToOverview:
+		a.hosts.Stored = a.stored()
 		then = ui.Act(a.hosts.Reload)
+	case session.ToLog:
+		a.log.Past = a.stored()
 	}
 	s := a.tabs()[p]
 	if s == nil {

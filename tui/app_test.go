@@ -182,7 +182,13 @@ func TestKnockingIntoTheWindowOfTheDiagnosis(t *testing.T) {
 	m = tell(m, diagnosed(behind(t))...)
 	now = now.Add(2 * time.Second)
 	m = tell(m, append([]tea.Msg{press("2")}, again(now)...)...)
-	shows(t, m, "still open from the handshake 2 s ago", "shuts in 3.0 s")
+	shows(t, m, "still open from the diagnosis 2 s ago", "shuts in 3.0 s")
+	wide := tell(m, tea.WindowSizeMsg{Width: 120, Height: 40})
+	shows(t, wide, "open from the diagnosis 2 s ago: it needed no knock")
+	if strings.Contains(wide.View(), "without a knock") || m.History[0].Took != 0 {
+		t.Errorf("the banner took %v ms:\n%s", m.History[0].Took, wide.View())
+	}
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
 	now = now.Add(time.Minute)
 	m = tell(tell(m, ui.Beat(now)), again(now)...)
 	shows(t, m, "nothing guards it")

@@ -169,7 +169,7 @@ func TestLettersReadTogetherAreText(t *testing.T) {
 func TestWideFormShowsTheEntry(t *testing.T) {
 	m, _ := newList(t, "")
 	m = tell(m, tea.WindowSizeMsg{Width: 200, Height: 50})
-	shows(t, m, "[hosts.NAME]", "missing or wrong: give the server a name")
+	shows(t, m, "[hosts.NAME]", "next: give the server a name")
 	m = tell(m, typing("home", "tab", "192.0.2.7", "tab", "tab", "tab", "f00b4r")...)
 	shows(t, m, "[hosts.home]", `address = "192.0.2.7"`, "08h 10247 10363 10357 10858 10938")
 	if strings.Contains(m.View(), "f00b4r") {

@@ -1,11 +1,13 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/hosts/history"
+	"rapport/tui/activity"
 	"rapport/tui/clocks"
 	"rapport/tui/diagnose"
 	"rapport/tui/hostlist"
@@ -29,6 +31,40 @@ type place struct {
 
 func (p *place) screens() []session.Screen {
 	return []session.Screen{p.knock, p.sequences, p.clocks, p.diagnose, p.rules}
+}
+
+// stored are the handshakes that the history has with the servers of the hosts file and those
+// that were opened, the newest first.
+func (a *app) stored() (all []activity.Handshake) {
+	if a.Config.HistoryPath == "" { // then there is what this run did
+		for _, p := range a.places {
+			for _, h := range p.History {
+				all = append(all, activity.Handshake{Name: p.Host.Name, Handshake: h})
+			}
+		}
+		return newestFirst(all)
+	}
+	names := map[string]string{} // by identity
+	if file, err := hosts.Load(a.Config.HostsPath); err == nil {
+		for _, h := range file.Hosts() {
+			names[h.Identity()] = h.Name
+		}
+	}
+	for _, p := range a.places {
+		names[p.Host.Identity()] = p.Host.Name
+	}
+	past := history.Load(a.Config.HistoryPath)
+	for id, name := range names {
+		for _, h := range past[id] {
+			all = append(all, activity.Handshake{Name: name, Handshake: h})
+		}
+	}
+	return newestFirst(all)
+}
+
+func newestFirst(all []activity.Handshake) []activity.Handshake {
+	slices.SortStableFunc(all, func(a, b activity.Handshake) int { return b.At.Compare(a.At) })
+	return all
 }
 
 // at returns the server called name, nil where it was not opened.

@@ -54,10 +54,18 @@ func shownScreens(t testing.TB) map[string][]tea.Msg {
 		"rules":     {press("6")},
 		"form":      {press("1"), press("a")},
 		"qr":        {press("3"), press("r")},
-		"log":       append(over(nil, knocked(5, opened)), press("7")),
+		"log":       eventful(t),
 		"help":      {press("?")},
 		"palette":   {press(":"), press("co")},
 	}
+}
+
+// eventful is the log of a run with a handshake that stays shut, its diagnosis, and one
+// that opens SSH.
+func eventful(t testing.TB) []tea.Msg {
+	all := append(over(nil, knocked(5, shut)), diagnosed(behind(t))...)
+	all = append(all, press("f"), fromJob{knock.Event{Kind: knock.Finished, Report: knocked(5, opened)}}, jobOver{})
+	return append(all, press("7"))
 }
 
 // fleet is the Overview with a diagnosis, a handshake under way, and two that are marked.

@@ -16,6 +16,7 @@ import (
 // Screen shows the log of all servers, the newest line last.
 type Screen struct {
 	*session.Shared
+	Past   []Handshake     // those that are stored, the newest first
 	input  textinput.Model // of the filter, while it is typed
 	typing bool
 	filter string
@@ -89,10 +90,17 @@ func (s *Screen) text() string {
 
 // View implements [session.Screen].
 func (s *Screen) View() []string {
-	room, w := s.Size.Body(), s.Size.Width-1
-	if s.Size.Framed() {
-		room, w = room-2, w-2
+	if s.Size.Wide() {
+		return s.wide()
 	}
+	if !s.Size.Framed() {
+		return s.pane(s.Size.Width, s.Size.Body()).Lines
+	}
+	return s.Theme.Box(s.Size.Width, s.Size.Body(), s.pane(s.Size.Width-2, s.Size.Body()-2))
+}
+
+// pane is the log in room lines of w cells.
+func (s *Screen) pane(w, room int) ui.Pane {
 	p := ui.Pane{Title: "log", Note: "times are UTC"}
 	if s.typing {
 		p.Add(" " + s.Theme.Accent.Render("/") + " " + s.input.View())
@@ -104,14 +112,13 @@ func (s *Screen) View() []string {
 	if s.above > 0 {
 		p.Foot = fmt.Sprintf("%d newer below", s.above)
 	}
-	p.Add(Lines(s.Theme, all[:max(0, len(all)-s.above)], w, room, true)...)
-	if len(all) == 0 {
-		p.Add(s.Theme.Quiet.Render(" nothing yet"))
-	}
-	if s.Size.Framed() {
-		p.Fill(s.Size.Body() - 2)
-	}
-	return s.Theme.Frame(s.Size, p)
+	p.Add(Lines(s.Theme, all[:max(0, len(all)-s.above)], w-1, room, true)...)
+	return p
+}
+
+// toneStyle is that of a line of the log.
+func toneStyle(th ui.Theme, t session.Tone) ui.Style {
+	return map[session.Tone]ui.Style{session.Good: th.Open, session.Bad: th.Bad, session.Plain: th.Ink}[t]
 }
 
 // Lines draws the last of entries in at most n lines of w cells, the oldest first, with
@@ -136,18 +143,11 @@ func Lines(th ui.Theme, all []session.Entry, w, n int, named bool) (out []string
 			stamp = stamp[:5]
 		}
 		for j, l := range text {
-			style := th.Ink
-			switch e.Tone {
-			case session.Good:
-				style = th.Open
-			case session.Bad:
-				style = th.Bad
-			}
 			name := ""
 			if column > 0 {
 				name = th.Quiet.Render(ui.Fit(e.Host, column-2)) + "  "
 			}
-			text[j] = " " + th.Faint.Render(ui.Fit(stamp, at)) + name + style.Render(l)
+			text[j] = " " + th.Faint.Render(ui.Fit(stamp, at)) + name + toneStyle(th, e.Tone).Render(l)
 			stamp, e.Host = "", ""
 		}
 		lines += len(text)

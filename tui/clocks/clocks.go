@@ -56,7 +56,7 @@ func (s *Screen) Keys() ui.Keys {
 			s.supposed, s.touched = skew, true
 		}
 	})).If(s.report.Known)
-	again := ui.NewKey("r", "read", "read the clocks now", s.start)
+	again := ui.NewKey("r", "read", "read the clocks now", s.start).If(!s.loopback())
 	pause := ui.NewKey("p", ui.Either(s.paused, "resume", "pause"), "stop reading, or go on", ui.Act(func() { s.paused = !s.paused }), " ")
 	copies := ui.NewKey("y", "copy", "copy the readings", func() tea.Cmd { return s.CopyText(s.text()) }).If(len(s.report.Sources) > 0)
 	esc := ui.NewKey("esc", "back", "back to the Knock screen", func() tea.Cmd { return s.Open(session.ToKnock) })
@@ -84,7 +84,7 @@ func (s *Screen) suppose() time.Duration {
 func (s *Screen) Begin() tea.Cmd {
 	s.load()
 	switch {
-	case s.paused || s.Job != nil:
+	case s.paused || s.Job != nil || s.loopback():
 		return nil
 	case s.read.IsZero():
 		return s.start()
@@ -112,6 +112,10 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+// loopback reports whether the server is on this machine: a reading would be of this
+// machine's own clock, and say nothing of the hour of a demo.
+func (s *Screen) loopback() bool { return s.Target.Addr.Addr().IsLoopback() }
+
 // tick reads the clocks again when it is time, and sees that the machine slept.
 func (s *Screen) tick() tea.Cmd {
 	if s.watchBeats(); s.Front != session.Screen(s) {
@@ -132,6 +136,8 @@ func (s *Screen) conclusion() (text string, bad bool) {
 	switch {
 	case s.failure != "":
 		return s.failure, true
+	case s.loopback() && s.read.IsZero():
+		return "on loopback every clock is this machine's: the gate alone tells the server's hour (5 finds it out)", false
 	case s.read.IsZero():
 		return "not read yet: r reads the clocks", false
 	case len(r.Sources) == 0:

@@ -156,7 +156,7 @@ func (s *Screen) historyBox(w, h int) []string {
 	}
 	p.Note = phrase.Plural(len(s.history), "reading")
 	p.Add("")
-	for _, l := range th.Spark(values, 1, max(1, min(4, h-9))) {
+	for _, l := range th.Spark(values, 1, max(1, min(10, h-10))) {
 		p.Add(" " + l)
 	}
 	p.Add(" "+th.Faint.Render(ui.Ends(session.Ago(s.Now.Sub(last[0].at))+" ago", "now", max(12, len(last)))), "")

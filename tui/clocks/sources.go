@@ -3,15 +3,14 @@ package clocks
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag/clock"
 	"rapport/knock"
+	"rapport/tui/ruler"
 	"rapport/tui/ui"
 )
 
@@ -137,23 +136,14 @@ func (s *Screen) keep(r clock.Reading) {
 	s.sources[key] = one
 }
 
-// order is that of the sources on the screen.
-var order = []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP}
-
 // latest are the newest readings of all sources, this machine's first, with the votes of
 // the last report.
 func (s *Screen) latest() (all []clock.Reading) {
-	keys := slices.SortedFunc(maps.Keys(s.sources), func(a, b sourceKey) int {
-		if a.of != b.of {
-			return strings.Compare(string(a.of), string(b.of)) // local, server
-		}
-		return cmp.Or(cmp.Compare(slices.Index(order, a.name), slices.Index(order, b.name)), strings.Compare(a.name, b.name))
-	})
-	for _, k := range keys {
-		r := s.sources[k].Reading
+	for _, one := range s.sources {
+		r := one.Reading
 		i := slices.IndexFunc(s.report.Sources, func(o clock.Reading) bool { return o.Of == r.Of && o.Name == r.Name })
 		r.Outvoted = i >= 0 && s.report.Sources[i].Outvoted
 		all = append(all, r)
 	}
-	return all
+	return ruler.InOrder(all)
 }

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/phrase"
+	"rapport/tui/ruler"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -50,7 +49,7 @@ func (s *Screen) View() []string {
 	if !s.Size.Wide() {
 		return append(out, s.Theme.Box(w, below, ui.Pane{Title: "what if", Note: "left, right: a minute; shift: an hour", Lines: s.whatIf(w-2, below-2)})...)
 	}
-	right := w / 3
+	right := w * 3 / 10
 	whatIf := s.Theme.Box(w-right, below, ui.Pane{Title: "what if", Note: "left, right: a minute; with shift: an hour", Lines: s.whatIf(w-right-2, below-2)})
 	return append(out, ui.Beside(whatIf, s.historyBox(right, below), w-right)...)
 }
@@ -87,13 +86,6 @@ func (s *Screen) ports(h knock.Hour) string {
 		return strings.TrimSuffix(strings.Repeat("***** ", knock.Knocks), " ")
 	}
 	return session.PortList(ports[:])
-}
-
-// clockRow is one clock on the ruler.
-type clockRow struct {
-	name, words string
-	i           clock.Interval
-	outvoted    bool
 }
 
 // ruler says what the clocks come to, and draws them, in h lines of w cells.
@@ -134,39 +126,16 @@ func (s *Screen) ruler(w, h int) []string {
 // coarseRuler draws the clocks over the hours that they show, and names those without a
 // reading.
 func (s *Screen) coarseRuler(w, name, words int) (lines, silent []string) {
-	th := s.Theme
-	p := ui.Pane{}
+	r := ruler.Ruler{Theme: s.Theme, Width: w, Name: name, Words: words, At: s.Now, Hour: s.Hour()}
 	rows, silent := s.clockRows()
-	hour := s.Hour()
-	spans := []ui.Span{{Low: hour.Start().Sub(s.Now), High: hour.End().Sub(s.Now)}, {Low: s.suppose(), High: s.suppose()}}
-	for _, r := range rows {
-		spans = append(spans, ui.Span(r.i))
+	supposed := clock.Interval{Low: s.suppose(), High: s.suppose()}
+	rows = append(rows, ruler.Row{Name: "what if", Interval: supposed, Style: s.Theme.Next, Words: phrase.Offset(s.suppose()) + " supposed"})
+	x := r.Axis(rows)
+	lines = []string{r.Offsets(x), r.Hours(x)}
+	for _, row := range rows {
+		lines = append(lines, r.Line(x, row))
 	}
-	x := ui.NewAxis(th, w-name-words-3, s.Now, spans)
-	add := func(label, line, words string) {
-		p.Add(" " + ui.Fit(label, name) + line + "  " + words)
-	}
-	add("", th.Quiet.Render(x.Ticks()), "")
-	add("hour", x.Hours(), "")
-	for _, r := range rows {
-		line := x.Draw(r.i.Low, r.i.High)
-		switch {
-		case r.outvoted:
-			line = th.Faint.Render(ansi.Strip(line))
-		case r.name == "here":
-			line = th.Accent.Render(ansi.Strip(line))
-		}
-		if words == 0 {
-			r.words = ""
-		}
-		add(r.name, line, th.Quiet.Render(ui.Clause(r.words, words)))
-	}
-	what := ""
-	if words > 0 {
-		what = phrase.Offset(s.suppose()) + " supposed"
-	}
-	add("what if", th.Next.Render(ansi.Strip(x.Draw(s.suppose(), s.suppose()))), th.Next.Render(what))
-	return p.Lines, silent
+	return lines, silent
 }
 
 // fineRuler draws the readings that agree on a ruler of their own size, as bands.
@@ -205,22 +174,23 @@ func (s *Screen) fineRuler(w, name, words int) (out []string) {
 }
 
 // clockRows are the clocks with a reading, and the names of those without.
-func (s *Screen) clockRows() (rows []clockRow, silent []string) {
-	rows = []clockRow{{name: "here", words: s.Now.UTC().Format("15:04:05 UTC")}}
+func (s *Screen) clockRows() (rows []ruler.Row, silent []string) {
+	th := s.Theme
+	rows = []ruler.Row{{Name: "here", Words: s.Now.UTC().Format("15:04:05 UTC"), Style: th.Accent}}
 	for _, r := range s.latest() {
 		if r.Err != nil {
 			silent = append(silent, r.Name+" ("+knock.Clean(r.Err.Error(), 40)+")")
 			continue
 		}
-		words := phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
+		row := ruler.Row{Name: r.Name, Words: phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty), Interval: r.Interval(), Style: th.Strong}
 		if r.Outvoted {
-			words = "outvoted, " + words
+			row.Words, row.Style = "outvoted, "+row.Words, th.Faint
 		}
-		words += ", " + s.ageOf(r)
-		rows = append(rows, clockRow{r.Name, words, r.Interval(), r.Outvoted})
+		row.Words += ", " + s.ageOf(r)
+		rows = append(rows, row)
 	}
 	if s.report.Known {
-		rows = append(rows, clockRow{name: "agreed", words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), i: s.report.Interval()})
+		rows = append(rows, ruler.Row{Name: "agreed", Words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), Interval: s.report.Interval(), Style: th.Open})
 	}
 	return rows, silent
 }
@@ -267,7 +237,7 @@ func (s *Screen) whatIf(w, h int) []string {
 		style = th.Bad
 	}
 	add("knocks", style.Render(words))
-	bar, labels := s.hourBar(skew, min(w-14, 60))
+	bar, labels := s.hourBar(skew, w-14)
 	add("the hour", bar)
 	p.Add(" " + ui.Fit("", 10) + th.Faint.Render(labels))
 	switch {
@@ -280,16 +250,22 @@ func (s *Screen) whatIf(w, h int) []string {
 	}
 	if spare := h - len(p.Lines) - 2; spare > 2 {
 		p.Add("")
-		p.Add(s.hourByHour(skew, spare)...)
+		p.Add(s.hourByHour(skew, w, spare)...)
 	}
 	return p.Lines[:min(len(p.Lines), h)]
 }
 
 // hourByHour compares what the client knocks now and in the next hours with what the
-// server expects then.
-func (s *Screen) hourByHour(skew time.Duration, rows int) []string {
+// server expects then, in w cells.
+func (s *Screen) hourByHour(skew time.Duration, w, rows int) []string {
 	th := s.Theme
-	out := []string{" " + th.Faint.Render(ui.Fit("here", 6)+ui.Fit("this client knocks", 34)+"  the server expects")}
+	const plain = 78 // cells of a row without the ranges
+	strip := max(0, min(60, w-plain))
+	head := ui.Fit("here", 6) + ui.Fit("this client knocks", 34) + "  " + ui.Fit("the server expects", 35)
+	if strip >= 20 {
+		head += "and where those lie in " + s.Target.Range.String()
+	}
+	out := []string{" " + th.Faint.Render(ui.Truncate(head, w-2))}
 	ports := func(h knock.Hour) string {
 		text := session.ClockHour(h)
 		for _, p := range s.Sequence(h).Ports() {
@@ -304,7 +280,11 @@ func (s *Screen) hourByHour(skew time.Duration, rows int) []string {
 		if client != server {
 			style, sign = th.Bad, th.No
 		}
-		out = append(out, " "+ui.Fit(at.In(s.Zone()).Format("15:04"), 6)+ui.Fit(ports(client), 34)+style.Render(th.Mark(sign)+" "+ports(server)))
+		line := " " + ui.Fit(at.In(s.Zone()).Format("15:04"), 6) + ui.Fit(ports(client), 34) + style.Render(th.Mark(sign)+" "+ports(server))
+		if strip >= 20 && !s.Masked {
+			line = ui.Fit(line, plain-1) + th.Strip(style, session.Positions(s.Sequence(server), s.Target.Range), strip)
+		}
+		out = append(out, line)
 	}
 	return out
 }

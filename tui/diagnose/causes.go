@@ -115,7 +115,7 @@ func (s *Screen) causeLines(w, h int) []string {
 	if !s.judged() {
 		text := "once the checks are done: what the evidence leaves room for"
 		if r := s.Report.Evidence.LastScan(); r != nil {
-			text = r.Announce
+			text = s.sent(*r)
 		}
 		return ui.Cut(ui.Paragraph(s.Theme.Quiet, text, " ", w-1), h)
 	}

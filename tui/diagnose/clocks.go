@@ -1,27 +1,23 @@
 package diagnose
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"rapport/diag/clock"
 	"rapport/knock"
 	"rapport/knock/phrase"
+	"rapport/tui/ruler"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
 
-// clockRow is one clock on the axis.
+// clockRow is one clock on the ruler.
 type clockRow struct {
-	name  string
-	i     clock.Interval
-	words string
-	vote  clock.Side // whose time it counts for; empty for none
+	ruler.Row
+	vote clock.Side // whose time it counts for; empty for none
 }
 
 // roomForAll is the number of lines from which the clocks on this side have rows too: in
@@ -44,31 +40,27 @@ func (s *Screen) clockLines(w, h int) (out []string) {
 	if at.IsZero() {
 		at = s.began
 	}
-	rows, failed := s.clockRows(at)
-	hour := knock.HourOf(at.Add(s.was.Skew))
-	spans := []ui.Span{{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}} // the hour that the client assumes for the server
-	for _, r := range rows {
-		spans = append(spans, ui.Span(r.i))
+	all, failed := s.clockRows(at)
+	r := ruler.Ruler{Theme: s.Theme, Width: w, Name: name, Words: words, At: at, Hour: knock.HourOf(at.Add(s.was.Skew))}
+	plain := make([]ruler.Row, len(all))
+	for i, row := range all {
+		plain[i] = row.Row
 	}
-	x := ui.NewAxis(s.Theme, w-name-words-3, at, spans)
-	add := func(label, line, text string) {
-		out = append(out, " "+s.Theme.Quiet.Render(ui.Fit(ui.Truncate(label, name-1), name))+line+" "+ui.Clause(text, words))
-	}
-	heads := 1
+	x := r.Axis(plain)
 	if h >= roomForAll {
-		heads = 2
-		add("difference", s.Theme.Quiet.Render(x.Ticks()), "")
+		out = append(out, r.Offsets(x))
 	} else {
-		rows = slices.DeleteFunc(rows, func(r clockRow) bool { return r.vote == clock.Local || r.name == "local" })
+		all = slices.DeleteFunc(all, func(r clockRow) bool { return r.vote == clock.Local || r.Name == "local" })
 	}
-	ours := session.ClockHour(hour)
-	add("hour", strings.Replace(x.Hours(), ours, s.Theme.Accent.Render(ours), 1), "")
-	if len(rows)+heads > h {
-		rows = merged(x, rows, name-1)
+	out = append(out, r.Hours(x))
+	if len(all)+len(out) > h {
+		all = merged(x, all, name-1)
 	}
-	rows = fitting(rows, h-heads)
-	for _, r := range rows {
-		add(r.name, s.clockStyle(r).Render(ansi.Strip(x.Draw(r.i.Low, r.i.High))), r.words)
+	for _, row := range fitting(all, h-len(out)) {
+		out = append(out, r.Line(x, row.Row))
+	}
+	if s.Target.Addr.Addr().IsLoopback() && len(out) < h {
+		out = append(out, " "+s.Theme.Quiet.Render(ui.Truncate("on loopback every clock is this machine's: none is read", w-2)))
 	}
 	if len(failed) > 0 && len(out) < h {
 		label, text := inGroups(failed, w-name-3)
@@ -80,24 +72,11 @@ func (s *Screen) clockLines(w, h int) (out []string) {
 // fitting returns the rows that fit into n: the outvoted ones are left out first.
 func fitting(rows []clockRow, n int) []clockRow {
 	for i := len(rows) - 1; i >= 0 && len(rows) > n; i-- {
-		if rows[i].vote == "" && rows[i].name != clock.SourceKnock && rows[i].name != "local" {
+		if rows[i].vote == "" && rows[i].Name != clock.SourceKnock && rows[i].Name != "local" {
 			rows = slices.Delete(rows, i, i+1)
 		}
 	}
 	return rows[:max(0, min(len(rows), n))]
-}
-
-// clockStyle sets what opened the gate, this machine's clock and the outvoted ones apart.
-func (s *Screen) clockStyle(r clockRow) ui.Style {
-	switch {
-	case r.name == clock.SourceKnock:
-		return s.Theme.Open
-	case r.name == "local" || r.vote == clock.Local:
-		return s.Theme.Accent
-	case r.vote == "":
-		return s.Theme.Faint
-	}
-	return s.Theme.Strong
 }
 
 // clockWords are the clocks in words.
@@ -107,7 +86,7 @@ func (s *Screen) clockWords() (out []string) {
 	}
 	rows, failed := s.clockRows(s.Report.At)
 	for _, r := range rows {
-		out = append(out, s.labelled(r.name, r.words, s.Theme.Ink)...)
+		out = append(out, s.labelled(r.Name, r.Words, s.Theme.Ink)...)
 	}
 	if len(failed) > 0 {
 		label, text := inGroups(failed, 1<<10)
@@ -146,25 +125,24 @@ func inGroups(failed []clock.Reading, w int) (label, text string) {
 
 // clockRows are the rows of all clocks, and the sources without a reading.
 func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Reading) {
-	rows = []clockRow{{name: "local", words: at.UTC().Format("15:04:05") + " here"}}
+	th := s.Theme
+	rows = []clockRow{{Row: ruler.Row{Name: "local", Words: at.UTC().Format("15:04:05") + " here", Style: th.Accent}}}
 	if c := s.Report.Evidence.Clock; c != nil {
-		for _, r := range inOrder(c.Sources) {
+		for _, r := range ruler.InOrder(c.Sources) {
 			if r.Err != nil {
 				failed = append(failed, r)
 				continue
 			}
-			words := phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty)
-			name := r.Name
+			row := clockRow{ruler.Row{Name: r.Name, Words: phrase.Offset(r.Offset) + ", within " + ui.Duration(r.Uncertainty), Interval: r.Interval(), Style: th.Strong}, r.Of}
 			if r.Of == clock.Local {
-				name = "true time"
-				words += ", " + r.Name
+				row.Name, row.Style = "true time", th.Accent
+				row.Words += ", " + r.Name
 			}
 			if r.Note != "" {
-				words += ", " + r.Note
+				row.Words += ", " + r.Note
 			}
-			row := clockRow{name, r.Interval(), words, r.Of}
 			if r.Outvoted {
-				row.words, row.vote = "outvoted, "+words, ""
+				row.Words, row.Style, row.vote = "outvoted, "+row.Words, th.Faint, ""
 			}
 			rows = append(rows, row)
 		}
@@ -183,25 +161,14 @@ func (s *Screen) clockRows(at time.Time) (rows []clockRow, failed []clock.Readin
 	}
 	if how != "" {
 		i := clock.Interval{Low: hour.Start().Sub(at), High: hour.End().Sub(at)}
-		rows = append(rows, clockRow{name: clock.SourceKnock, i: i, words: session.ClockHour(hour) + how})
+		rows = append(rows, clockRow{Row: ruler.Row{Name: clock.SourceKnock, Interval: i, Words: session.ClockHour(hour) + how, Style: th.Open}})
 	}
 	return rows, failed
 }
 
-// inOrder sorts readings by source: rows keep their order as readings come in.
-func inOrder(all []clock.Reading) []clock.Reading {
-	order := []string{clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime, clock.SourceICMP, clock.SourceKnock}
-	return slices.SortedStableFunc(slices.Values(all), func(r, s clock.Reading) int {
-		if r.Of == clock.Local && s.Of == clock.Local {
-			return strings.Compare(r.Name, s.Name)
-		}
-		return cmp.Compare(slices.Index(order, r.Name), slices.Index(order, s.Name))
-	})
-}
-
 // witnesses names the sources that the server's time is taken from.
 func witnesses(c clock.Report) (names []string) {
-	for _, r := range inOrder(c.Sources) {
+	for _, r := range ruler.InOrder(c.Sources) {
 		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
 			names = append(names, r.Name)
 		}
@@ -214,18 +181,18 @@ func merged(x ui.Axis, rows []clockRow, room int) (out []clockRow) {
 	more := 0 // names that are left out
 	for _, r := range rows {
 		n := len(out) - 1
-		if n < 0 || r.vote == "" || r.vote != out[n].vote || x.Draw(out[n].i.Low, out[n].i.High) != x.Draw(r.i.Low, r.i.High) {
+		if n < 0 || r.vote == "" || r.vote != out[n].vote || x.Draw(out[n].Interval.Low, out[n].Interval.High) != x.Draw(r.Interval.Low, r.Interval.High) {
 			out, more = append(out, r), 0
 			continue
 		}
-		switch both := out[n].name + ", " + r.name; {
-		case r.name == out[n].name:
+		switch both := out[n].Name + ", " + r.Name; {
+		case r.Name == out[n].Name:
 		case more == 0 && len(both) <= room:
-			out[n].name = both
+			out[n].Name = both
 		default:
 			more++
-			first, _, _ := strings.Cut(out[n].name, " +")
-			out[n].name = fmt.Sprintf("%s +%d", first, more)
+			first, _, _ := strings.Cut(out[n].Name, " +")
+			out[n].Name = fmt.Sprintf("%s +%d", first, more)
 		}
 	}
 	return out

@@ -127,6 +127,7 @@ func (s *Screen) Start(future int) tea.Cmd {
 		s.planned = append(s.planned, scan.Cell{Candidate: h})
 	}
 	s.asking, s.copied, s.full, s.chosen, s.scroll = false, false, false, 0, 0
+	s.Fix = hosts.Change{}
 	s.StopWaiting()
 	return s.Wire.Start(s.Ctx, session.Turn{User: s, Begin: s.job})
 }
@@ -176,6 +177,7 @@ func (s *Screen) ended(err error) {
 			s.Opened = s.Now
 		}
 		s.Note("diagnosis: %s", s.report().Summary())
+		s.Fix = s.Report.Verdict.Change
 		s.record()
 	}
 }
@@ -210,8 +212,8 @@ func (s *Screen) change() hosts.Change {
 }
 
 func (s *Screen) fix() tea.Cmd {
-	write := s.Apply(s, s.change(), "the diagnosis")
-	return tea.Batch(write, s.Open(session.ToHandshake))
+	s.Fix = s.change()
+	return s.ApplyFix(s)
 }
 
 func (s *Screen) copyReport() tea.Cmd {

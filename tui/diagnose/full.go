@@ -70,7 +70,7 @@ func (s *Screen) fullLines() (out []string) {
 	}
 	section(checks)
 	if scan := r.Evidence.LastScan(); scan != nil {
-		section(append(s.labelled("sent", scan.Announce, th.Ink),
+		section(append(s.labelled("sent", s.sent(*scan), th.Ink),
 			s.labelled("", fmt.Sprintf("%d packets, %d connections to SSH; %s", scan.Packets, scan.Connections, s.learnt()), th.Ink)...))
 	}
 	section(s.clockWords())

@@ -262,6 +262,14 @@ func (s *Screen) learnt() string {
 	return "an eavesdropper can use it until " + session.ClockHour(last.Add(1))
 }
 
+// sent says what a scan sends, or sent once the diagnosis has ended.
+func (s *Screen) sent(r scan.Report) string {
+	if s.running() {
+		return r.Announce
+	}
+	return r.Sent()
+}
+
 // scanInShort says in a few words how a scan went.
 func scanInShort(r scan.Report, t knock.Target, running bool) string {
 	switch {

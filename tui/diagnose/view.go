@@ -49,7 +49,7 @@ func (s *Screen) small() []string {
 // Heights and widths of the panes, in cells. They are fixed for a size, so that nothing
 // moves while a diagnosis goes on.
 const (
-	checksWidth = 38
+	checksWidth = 42
 	checksWider = 56 // from widest on
 	widest      = 160
 	heatRowsOf  = 4 // lines of a heat map in a small frame
@@ -80,7 +80,7 @@ func (s *Screen) wide() []string {
 		column = checksWider
 	}
 	right := w - column
-	top := middle + (body-36)/2
+	top := middle + (body-36)*4/5
 	heat := s.Theme.Box(right, top-12, s.heatPane(right-2, top-14, 13))
 	clocks := s.Theme.Box(right, 12, s.clockPane(right-2, 10))
 	lines := append(s.cardBox(card), ui.Beside(s.Theme.Box(column, top, s.checkPane(column-2, top-2)), slices.Concat(clocks, heat), column)...)
@@ -119,17 +119,17 @@ func (s *Screen) checkPane(w, h int) ui.Pane {
 	for _, id := range diag.CheckIDs() {
 		p.Add(" " + s.check(id, 13, w-17))
 	}
-	bar, names := s.spentBar(w - 2)
-	switch {
-	case bar == "":
-	case h >= len(p.Lines)+4:
-		p.Add("", " "+s.Theme.Quiet.Render("time spent"), " "+bar, " "+names)
+	switch spent := s.spentBars(w - 2); {
+	case len(spent) == 0:
+	case h >= len(p.Lines)+2+len(spent):
+		p.Add("", " "+s.Theme.Quiet.Render("time spent"))
+		p.Add(spent...)
 	default:
 		p.Foot = s.longest()
 	}
 	if r := s.Report.Evidence.LastScan(); r != nil && h >= len(p.Lines)+3 {
 		p.Add("", " "+s.Theme.Quiet.Render("sent"))
-		p.Add(ui.Cut(ui.Paragraph(s.Theme.Ink, r.Announce, " ", w-1), h-len(p.Lines))...)
+		p.Add(ui.Cut(ui.Paragraph(s.Theme.Ink, s.sent(*r), " ", w-1), h-len(p.Lines))...)
 	}
 	return p
 }
@@ -160,30 +160,22 @@ func (s *Screen) spent() string {
 	return fmt.Sprintf("%.1f s", float64(s.Report.Elapsed)/1e9)
 }
 
-// spentBar draws how the time went to the checks, in w cells, and names the longest below
-// their parts.
-func (s *Screen) spentBar(w int) (bar, names string) {
+// spentBars draw how much of the time went to each check that took a hundredth of it, in
+// w cells.
+func (s *Screen) spentBars(w int) (out []string) {
+	const name, number = 13, 8
 	th, sum := s.Theme, time.Duration(0)
 	for _, c := range s.Report.Checks {
 		sum += time.Duration(c.Elapsed)
 	}
-	if sum <= 0 {
-		return "", ""
-	}
 	styles := map[diag.Status]ui.Style{diag.OK: th.Open, diag.Warn: th.Warn, diag.Fail: th.Bad, diag.Running: th.Accent, diag.Skipped: th.Faint}
-	done, cell := time.Duration(0), 0
 	for _, c := range s.Report.Checks {
-		done += time.Duration(c.Elapsed)
-		n := int(done*time.Duration(w)/sum) - cell
-		bar += styles[c.Status].Render(strings.Repeat(th.Full, n))
-		if text := checkName(c.ID); n >= 3 {
-			names += ui.Fit(ui.Truncate(text, n-1), n)
-		} else {
-			names += strings.Repeat(" ", n)
+		if took := time.Duration(c.Elapsed); took*100 >= sum && took > 0 {
+			bar := th.Bar(styles[c.Status], float64(took)/float64(sum), w-name-number)
+			out = append(out, " "+ui.Fit(checkName(c.ID), name)+bar+fmt.Sprintf("%*s", number, strings.TrimSpace(ui.Duration(took))))
 		}
-		cell += n
 	}
-	return bar, th.Quiet.Render(names)
+	return out
 }
 
 // longest names the check that took most of the time.

@@ -49,12 +49,23 @@ func (f *form) lines(th ui.Theme, w, h int) []string {
 	}
 	foot := f.foot(th, w)
 	room := max(1, h-len(head)-len(foot))
+	if 2*len(body) <= room {
+		body = spaced(body)
+	}
 	if len(body) > room {
 		foot[0] = th.Faint.Render(fmt.Sprintf("   field %d of %d", f.focus+1, fieldCount))
 		first := max(0, min(at-room/2, len(body)-room))
 		body = body[first : first+room]
 	}
 	return append(append(head, body...), foot...)
+}
+
+// spaced puts an empty line behind each line.
+func spaced(lines []string) (out []string) {
+	for _, l := range lines {
+		out = append(out, l, "")
+	}
+	return out
 }
 
 // foot says what is wrong, or what the field with the focus means.
@@ -108,7 +119,35 @@ func (s *Screen) wideForm(p ui.Pane) []string {
 	for _, l := range s.portsOfForm() {
 		entry.Add("  " + l)
 	}
-	return ui.Beside(s.Theme.Box(left, h, p), s.Theme.Box(w-left, h, entry), left)
+	meanings := s.form.meanings(s.Theme, w-left-4)
+	top := h - len(meanings) - 2
+	if top < len(entry.Lines)+2 {
+		top, meanings = h, nil
+	}
+	right := s.Theme.Box(w-left, top, entry)
+	if meanings != nil {
+		right = append(right, s.Theme.Box(w-left, h-top, ui.Pane{Title: "the fields", Lines: meanings})...)
+	}
+	return ui.Beside(s.Theme.Box(left, h, p), right, left)
+}
+
+// meanings say what each field is, in w cells.
+func (f *form) meanings(th ui.Theme, w int) (out []string) {
+	const label = 14
+	for i, field := range fields() {
+		name := th.Quiet
+		if i == f.focus {
+			name = th.Accent
+		}
+		for k, l := range ui.Wrap(field.about, w-label) {
+			text := ""
+			if k == 0 {
+				text = field.label
+			}
+			out = append(out, "  "+name.Render(ui.Fit(text, label))+l)
+		}
+	}
+	return out
 }
 
 // portsOfForm are the sequences that the form makes, to compare with the server's.
@@ -130,13 +169,17 @@ func (s *Screen) portsOfForm() (out []string) {
 
 // entry is what the form would write into the hosts file, and where the secret goes.
 func (f *form) entry(th ui.Theme, w int) (out []string) {
-	r, _, err := f.complete()
+	r, at, err := f.complete()
+	prefix, style := "next: ", th.Quiet
+	if f.value(at) != "" {
+		prefix, style = "wrong: ", th.Warn
+	}
 	var e hosts.Editor
 	if r.host.Name == "" {
 		r.host.Name = "NAME"
 	}
 	if failed := e.Add(r.host); failed != nil {
-		err = failed
+		err, prefix, style = failed, "wrong: ", th.Warn
 	}
 	for line := range strings.Lines(string(e.Text())) {
 		key, value, found := strings.Cut(strings.TrimSpace(line), " = ")
@@ -149,7 +192,7 @@ func (f *form) entry(th ui.Theme, w int) (out []string) {
 		out = append(out, ui.Paragraph(th.Quiet, "# and where the secret is: in the "+f.value(fieldStore), "", w)...)
 	}
 	if out = append(out, ""); err != nil {
-		out = append(out, ui.Paragraph(th.Warn, "missing or wrong: "+err.Error(), "", w)...)
+		out = append(out, ui.Paragraph(style, prefix+err.Error(), "", w)...)
 	}
 	return out
 }

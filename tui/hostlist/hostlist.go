@@ -17,6 +17,7 @@ import (
 	"rapport/knock/hosts/history"
 	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/tui/activity"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -80,6 +81,7 @@ type Screen struct {
 	*session.Session
 	Find     func(hosts.Host, knock.Secret) Server // opens a server, but does not show it
 	At       func(name string) Server              // an opened server, or nil
+	Stored   []activity.Handshake                  // the newest first
 	step     step
 	order    order
 	all      []hosts.Host                   // of the hosts file
@@ -92,7 +94,7 @@ type Screen struct {
 	then     then                           // what follows for them
 	filter   string
 	cursor   int
-	broken   string // why the hosts file cannot be read
+	broken   error // why the hosts file cannot be read
 	failure  string
 	notice   string
 	form     form
@@ -109,12 +111,17 @@ type listed struct {
 	hosts  []hosts.Host
 }
 
-// Begin shows the list once it was loaded, or the form where it is empty.
-func (s *Screen) Begin() {
-	if len(s.all) == 0 && s.broken == "" {
+// Begin shows the list once it was loaded, the form where it is empty, or the only server.
+func (s *Screen) Begin() tea.Cmd {
+	switch {
+	case s.broken != nil:
+	case len(s.all) == 0:
 		s.edit(newForm(hosts.NewHost(""), false))
 		s.form.first = true
+	case len(s.all) == 1:
+		return s.unlock(thenOpen, s.all[0])
 	}
+	return nil
 }
 
 // Header implements [session.Screen].
@@ -277,8 +284,7 @@ func (s *Screen) Hosts() []hosts.Host { return slices.Clone(s.all) }
 // Reload reads the hosts file and the history again.
 func (s *Screen) Reload() {
 	file, err := hosts.Load(s.Config.HostsPath)
-	if s.broken = ""; err != nil {
-		s.broken = err.Error()
+	if s.broken = err; err != nil {
 		return
 	}
 	s.all = file.Hosts()

@@ -2,7 +2,9 @@ package hostlist
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 	"rapport/knock/hosts/history"
 	"rapport/knock/phrase"
 	"rapport/tui/activity"
+	"rapport/tui/record"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -99,19 +102,43 @@ func (s *Screen) overview() []string {
 	if !s.Size.Framed() {
 		return s.lines(w, h)
 	}
-	below := min(max(h/3, 6), 14)
+	below := min(max(h/4, 6), 14)
 	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath}
-	activityBox := s.Theme.Box(w, below, ui.Pane{Title: "activity", Note: "all servers", Lines: activity.Lines(s.Theme, s.Log, w-3, below-2, true)})
 	if !s.Size.Wide() {
 		p.Lines, p.Foot = s.lines(w-2, h-below-2), s.sorting(w-2, h-below-2)
-		return append(s.Theme.Box(w, h-below, p), activityBox...)
+		return append(s.Theme.Box(w, h-below, p), s.activityBox(w, below)...)
 	}
-	const right = 40
 	edge := s.Theme.Accent
+	right := 40 + max(0, w-120)/4
 	middle := min(len(s.shown()), 6) + 4
-	top := h - below - middle
-	p.Edge, p.Lines, p.Foot = &edge, s.lines(w-right-2, top-2), s.sorting(w-right-2, top-2)
-	return slices.Concat(ui.Beside(s.Theme.Box(w-right, top, p), s.detail(right, top), w-right), s.dayBox(w, middle), activityBox)
+	top := min(max(len(s.shown())+recordAbove+recordRoom, detailRoom), h-below-middle)
+	top += (h - below - middle - top) / 2
+	chart := s.recordBox(w-right, top-len(s.shown())-recordAbove)
+	list := top - len(chart)
+	p.Edge, p.Lines, p.Foot = &edge, s.lines(w-right-2, list-2), s.sorting(w-right-2, list-2)
+	left := append(s.Theme.Box(w-right, list, p), chart...)
+	below = h - top - middle
+	stored := s.Theme.Box(right, below, activity.Stored(s.Theme, s.Stored, right-2, below-2))
+	return slices.Concat(ui.Beside(left, s.detail(right, top), w-right), s.dayBox(w, middle), ui.Beside(s.activityBox(w-right, below), stored, w-right))
+}
+
+// activityBox shows what happened in this run.
+func (s *Screen) activityBox(w, h int) []string {
+	return s.Theme.Box(w, h, ui.Pane{Title: "activity", Note: "all servers", Lines: activity.Lines(s.Theme, s.Log, w-3, h-2, true)})
+}
+
+// Heights of the wide screen: the lines of the list beside its servers, those for the
+// history below it, and those for all that is said of the chosen server.
+const recordAbove, recordRoom, detailRoom = 6, 9, 20
+
+// recordBox draws the last handshakes with the chosen server where the list leaves h lines.
+func (s *Screen) recordBox(w, h int) []string {
+	const least = 6
+	host, ok := s.selected()
+	if !ok || h < least {
+		return nil
+	}
+	return record.Box(s.Theme, "history of "+host.Name, s.history(host), s.Now, w, h)
 }
 
 // above are the lines over the list, in w cells.
@@ -123,11 +150,29 @@ func (s *Screen) above(w, h int) (out []string) {
 	case s.filter != "":
 		out = append(out, " filter: "+th.Accent.Render(s.filter))
 	}
-	out = append(out, ui.Paragraph(th.Bad, s.broken, " ", w-1)...)
+	out = append(out, s.remedy(w)...)
 	if len(s.shown()) > 0 && h > 5 {
 		out = append(out, th.Faint.Render(columnsFor(w).head()))
 	}
 	return out
+}
+
+// remedy says why the hosts file cannot be read, and what to do, in w cells.
+func (s *Screen) remedy(w int) (out []string) {
+	if s.broken == nil {
+		return nil
+	}
+	th := s.Theme
+	out = append(ui.Paragraph(th.Bad, s.broken.Error(), " ", w-1), "")
+	if errors.Is(s.broken, fs.ErrPermission) {
+		out = append(out, ui.Paragraph(th.Ink, "make it yours: sudo chown $USER, then chmod 600", " ", w-1)...)
+	}
+	for _, step := range [][2]string{
+		{"1", "reads it again, once it is repaired"}, {"q", "quits; rapport --config PATH uses another file, rapport demo none"},
+	} {
+		out = append(out, " "+th.Accent.Render(step[0])+"  "+ui.Truncate(step[1], w-6))
+	}
+	return append(out, "")
 }
 
 // visible are the servers that there is room for, around the chosen one.
@@ -158,7 +203,7 @@ func (s *Screen) lines(w, h int) (out []string) {
 	switch {
 	case len(shown) == 0 && len(s.all) > 0:
 		out = append(out, th.Quiet.Render(" no server matches"))
-	case len(s.all) == 0 && s.broken == "":
+	case len(s.all) == 0 && s.broken == nil:
 		out = append(out, " no servers yet: a adds one, i imports an old script")
 	}
 	for len(out) < h-len(foot) {
@@ -211,12 +256,12 @@ func (s *Screen) detail(w, h int) []string {
 		p.Add("")
 	}
 	add := func(what, text string) { p.Add("  " + th.Quiet.Render(ui.Fit(what, 9)) + text) }
-	record := history.Summarize(s.history(host))
-	if record.Handshakes > 0 {
-		add("opened", fmt.Sprintf("%d of %d, %.0f %%", record.Opened, record.Handshakes, 100*record.Share()))
+	past := history.Summarize(s.history(host))
+	if past.Handshakes > 0 {
+		add("opened", fmt.Sprintf("%d of %d, %.0f %%", past.Opened, past.Handshakes, 100*past.Share()))
 	}
-	if record.Opened > 0 {
-		add("banner", fmt.Sprintf("median %s, worst %s", ui.Duration(record.Median), ui.Duration(record.Worst)))
+	if past.Median > 0 {
+		add("banner", fmt.Sprintf("median %s, worst %s", ui.Duration(past.Median), ui.Duration(past.Worst)))
 	}
 	add("address", where(host))
 	add("range", host.Range.String())

@@ -1,6 +1,7 @@
 package hostlist
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -134,8 +135,11 @@ func (s *Screen) spark(h hosts.Host, n int) string {
 	var values []float64
 	for _, one := range last {
 		v := one.Took
-		if !one.Opened {
+		switch {
+		case !one.Opened:
 			v = -1
+		case v == 0: // it was open before
+			v = math.NaN()
 		}
 		values = append(values, v)
 	}
@@ -144,7 +148,7 @@ func (s *Screen) spark(h hosts.Host, n int) string {
 }
 
 func (s *Screen) took(h hosts.Host) string {
-	if r := history.Summarize(s.history(h)); r.Opened > 0 {
+	if r := history.Summarize(s.history(h)); r.Median > 0 {
 		return ui.Duration(r.Median)
 	}
 	return s.Theme.Faint.Render("-")

@@ -84,9 +84,10 @@ func (s *Screen) Keys() ui.Keys {
 	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToOverview)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
+	fix := ui.NewKey("f", "fix", "apply what the diagnosis found, and knock", func() tea.Cmd { return s.ApplyFix(s) }).If(!s.Fix.IsZero())
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
-	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {ssh}, {probe}, {wait}, {diagnose, rules}, {list}, {mask, copies}, {cancel}}}
+	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {ssh}, {probe}, {wait}, {diagnose, rules}, {fix}, {list}, {mask, copies}, {cancel}}}
 	k.Legend = [][2]string{
 		{"silent", "no answer, as a real gate has it"},
 		{"received", "the demo's gate accepts a knock to see it"},
@@ -97,7 +98,7 @@ func (s *Screen) Keys() ui.Keys {
 	}
 	busy := s.Wire.Job != nil || s.WaitFor != nil
 	cancel = cancel.If(busy)
-	k.Bar = []ui.Key{knocks, ssh, probe, diagnose, rules, list, cancel, wait, mask, copies}
+	k.Bar = []ui.Key{knocks, ssh, probe, diagnose, rules, list, cancel, fix, wait, mask, copies}
 	return k
 }
 

@@ -2,6 +2,7 @@ package knocking
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const replayStep = 60 * time.Millisecond
 // tile is one knock as it is drawn.
 type tile struct {
 	port, mark, time, answer string
+	brief                    string   // the answer in at most seven cells
 	tone, word               ui.Style // of the tile, and of its answer
 	sent                     bool
 }
@@ -50,8 +52,9 @@ func (s *Screen) tiles() (out [knock.Knocks]tile) {
 		}
 		k := knocks[i]
 		t := &out[i]
-		t.sent, t.mark, t.time = true, s.Theme.Yes, short(time.Duration(k.Sent-started))
+		t.sent, t.mark, t.time = true, s.Theme.Yes, ui.Millis(time.Duration(k.Sent-started))
 		t.answer, t.tone = s.answer(k)
+		t.brief = strings.Replace(t.answer, "received", "rcvd", 1)
 		if t.word = t.tone; k.Answer == knock.Silent || k.Answer == knock.Pending {
 			t.tone = s.Theme.Steps[i]
 		}
@@ -60,17 +63,6 @@ func (s *Screen) tiles() (out [knock.Knocks]tile) {
 		}
 	}
 	return out
-}
-
-// short writes a time in at most seven cells.
-func short(d time.Duration) string {
-	switch {
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-	case d < 10*time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	}
-	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // answer says in a word what a port answered.
@@ -108,7 +100,7 @@ func (s *Screen) door() (d door) {
 	}
 	if end := max(r.SSH.Connect, r.SSH.Read); end > 0 && len(r.Attempts) > 0 && s.probe == nil {
 		_, started, _, _ := s.attempt()
-		d.mark, d.time = s.Theme.Yes, short(time.Duration(end)-time.Duration(started))
+		d.mark, d.time = s.Theme.Yes, ui.Millis(time.Duration(end)-time.Duration(started))
 	}
 	return d
 }
@@ -158,7 +150,8 @@ func (s *Screen) wideTiles() []string {
 func (s *Screen) compactTiles() []string {
 	th := s.Theme
 	rows := [3]string{" ", " ", " "}
-	for i, t := range s.tiles() {
+	tiles := s.tiles()
+	for i, t := range tiles {
 		link := " " + th.Link + " "
 		if i == knock.Knocks-1 {
 			link = " " + th.Link + th.Arrow + " "
@@ -169,7 +162,10 @@ func (s *Screen) compactTiles() []string {
 		}
 		rows[0] += style.Render(ui.Fit(t.port, 5)) + t.tone.Render(link)
 		rows[1] += ui.Fit(t.tone.Render(t.mark)+" "+strings.TrimSuffix(t.time, " ms"), 8)
-		rows[2] += ui.Fit(t.word.Render(t.answer), 8)
+		rows[2] += ui.Fit(t.word.Render(ui.FirstThatFits(7, t.answer, t.brief)), 8)
+	}
+	if t := tiles[0]; len(t.answer) > 7 && !slices.ContainsFunc(tiles[:], func(o tile) bool { return o.answer != t.answer }) {
+		rows[2] = ui.Fit(" "+t.word.Render("all five "+t.answer), 41)
 	}
 	d := s.door()
 	rows[0] += d.tone.Reverse(d.open).Bold(true).Render(d.headline)

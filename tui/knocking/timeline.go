@@ -43,7 +43,10 @@ func (s *Screen) beforeWords() string {
 	if s.Report == nil || s.Report.Before.State == knock.SSHUnknown {
 		return ""
 	}
-	if s.Report.Before.State == knock.SSHOpen {
+	switch {
+	case s.stillOpen():
+		return s.since() + ": it needed no knock"
+	case s.Report.Before.State == knock.SSHOpen:
 		return "open: it was reached without a knock"
 	}
 	return string(s.Report.Before.State) + ": the gate was shut"

@@ -8,9 +8,11 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/diag"
 	"rapport/knock"
 	"rapport/knock/phrase"
 	"rapport/tui/activity"
+	"rapport/tui/record"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -84,7 +86,7 @@ func (s *Screen) framedView() (out []string) {
 		out = append(out, s.timelineBox(w, 10)...)
 	}
 	if room-len(out) >= 11 {
-		out = append(out, s.historyBox(w, 6)...)
+		out = append(out, record.Box(s.Theme, "history", s.History, s.Now, w, 6)...)
 	}
 	return append(out, s.logBox(w, room-len(out))...)
 }
@@ -106,7 +108,7 @@ func (s *Screen) wideView() []string {
 	if spare > 18 {
 		history = 9
 	}
-	left = append(left, s.historyBox(lw, history)...)
+	left = append(left, record.Box(s.Theme, "history", s.History, s.Now, lw, history)...)
 	left = append(left, s.logBox(lw, room-len(left))...)
 	rw := w - lw
 	below := 7
@@ -255,8 +257,12 @@ func (s *Screen) nextSteps() (steps [][2]string) {
 	add := func(key, text string) { steps = append(steps, [2]string{key, text}) }
 	next := session.ClockHour(s.Hour().Add(1))
 	r := s.Report
+	under := s.Stage != Idle || s.WaitFor != nil
+	if !s.Fix.IsZero() && !under {
+		add("f", "apply "+s.Fix.String()+", and knock")
+	}
 	switch {
-	case s.Stage != Idle || s.WaitFor != nil:
+	case under:
 		add("esc", "cancel")
 	case s.windowLeft() > 0:
 		if s.Config.SSH != nil {
@@ -264,7 +270,7 @@ func (s *Screen) nextSteps() (steps [][2]string) {
 		}
 		add("k", "knock again, for a new window")
 	case r != nil && !r.Opened:
-		add("d", "find out why it stayed shut")
+		add("d", s.whyWords())
 		add("p", "probe SSH without knocking")
 		add("k", "knock again")
 	case r != nil:
@@ -278,6 +284,14 @@ func (s *Screen) nextSteps() (steps [][2]string) {
 	add("3", "see the ports of any hour")
 	add("4", "compare the clocks")
 	return steps
+}
+
+// whyWords say what d shows: what a diagnosis found since the handshake, or will find.
+func (s *Screen) whyWords() string {
+	if v := diag.Code(s.Judged().Verdict); v != "" && !v.Works() && !s.Judged().At.Before(s.ended.Round(0)) {
+		return "the verdict: " + string(v)
+	}
+	return "find out why SSH does not open"
 }
 
 // serverBox says what is known of the server.

@@ -64,7 +64,7 @@ func (s *Screen) outcome() (headline string, tone ui.Style, about string) {
 	case r == nil:
 		return "READY", plain, "k knocks; p probes SSH without knocking"
 	case !r.Opened:
-		return stateHeadline(r.SSH.State), bad, r.Summary()
+		return stateHeadline(r.SSH.State), bad, s.Outcome(*r) + s.fixHint()
 	case r.Before.State == knock.SSHOpen && !s.stillOpen():
 		return "SSH IS OPEN", good, r.SSH.Banner + "   " + r.Summary()
 	case s.windowLeft() == 0:
@@ -91,9 +91,26 @@ func stateHeadline(s knock.SSHState) string {
 // summary says how the newest handshake ended.
 func (s *Screen) summary() string {
 	if s.stillOpen() {
-		return fmt.Sprintf("still open from the handshake %.0f s ago", s.Now.Sub(s.opened).Seconds())
+		return "still " + s.since()
 	}
-	return s.Report.Summary()
+	return s.Outcome(*s.Report)
+}
+
+// fixHint offers what a diagnosis found.
+func (s *Screen) fixHint() string {
+	if s.Fix.IsZero() {
+		return ""
+	}
+	return "   f applies " + s.Fix.String() + ", which the diagnosis found, and knocks"
+}
+
+// since says what opened the window that the newest handshake found open.
+func (s *Screen) since() string {
+	what := "handshake"
+	if s.opened.Equal(s.Opened) {
+		what = "diagnosis"
+	}
+	return fmt.Sprintf("open from the %s %.0f s ago", what, s.Now.Sub(s.opened).Seconds())
 }
 
 // loginHint names the key that logs in.

@@ -151,7 +151,7 @@ func (r *reader) diagnose() {
 	host, secret := r.Host, r.Target.Secret
 	d := doctor.Doctor{Client: r.Config.Client, Past: scan.DefaultPast}
 	var report diag.Report
-	r.change = hosts.Change{}
+	r.Fix = hosts.Change{}
 	r.work(func(ctx context.Context, emit func(func())) (err error) {
 		said := map[string]bool{}
 		report, err = d.Run(ctx, host, secret, func(now diag.Report) {
@@ -172,20 +172,19 @@ func (r *reader) diagnose() {
 		if fix := report.Fix(); fix != "" {
 			r.say("fix: %s", fix)
 		}
-		if r.change = report.Verdict.Change; !r.change.IsZero() {
-			r.say("f applies %s and knocks", r.change)
+		if r.Fix = report.Verdict.Change; !r.Fix.IsZero() {
+			r.say("f applies %s and knocks", r.Fix)
 		}
 	})
 }
 
 // fix applies what the diagnosis found, here and in the hosts file, and knocks.
 func (r *reader) fix() {
-	if r.change.IsZero() {
+	if r.Fix.IsZero() {
 		r.say("there is no fix to apply; d diagnoses")
 		return
 	}
-	change := r.change
-	r.change = hosts.Change{}
+	change := r.Fix
 	if applied, ok := r.Apply(nil, change, "the diagnosis")().(session.Applied); ok {
 		r.say("applied %s, %s; u undoes it", change, applied)
 	}

@@ -60,7 +60,7 @@ func (r *reader) answer(a knock.Answer) string {
 // knocked says how a handshake ended, and what to do then.
 func (r *reader) knocked(report knock.Report) {
 	r.store(report)
-	line := report.Summary()
+	line := r.Outcome(report)
 	if !report.Opened {
 		r.say("%s", line)
 		r.say("d finds out why")

@@ -54,7 +54,6 @@ type reader struct {
 	quit    bool
 	busy    context.CancelFunc // ends the work under way; nil: none
 	shuts   time.Time          // the end of the window; zero: none is open
-	change  hosts.Change       // what the last diagnosis would change here
 	failed  error              // of writing
 }
 
@@ -193,7 +192,7 @@ func (r *reader) work(f func(ctx context.Context, emit func(func())) error, afte
 func (r *reader) open(h hosts.Host, secret knock.Secret) {
 	r.Server = session.Server{Host: h, Target: h.Target()}
 	r.Target.Secret = secret
-	r.change, r.shuts = hosts.Change{}, time.Time{}
+	r.shuts = time.Time{}
 	r.say("%s, range %s, window %s", h.Name, r.Target.Range, phrase.Span(r.Window()))
 	r.say("hour %s, ports %s", r.Hour(), r.ports(r.Hour()))
 }

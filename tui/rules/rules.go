@@ -74,6 +74,8 @@ type comparison struct {
 	view    view
 	scroll  [views]ui.Scroll // the first line shown of the findings; the chosen row of the others
 	failure string
+	example bool      // the rules are those that rapport rules would make
+	wayAt   ui.Scroll // the command line that y copies, while there is no text
 	Notice  string
 	follows bool // the server's hour was applied as a skew
 	// ignoreUntil is the time until which keys count as the rest of a paste.
@@ -202,6 +204,9 @@ func (s *Screen) found(event any) tea.Cmd {
 	case Inspected:
 		s.Job, s.seen, s.Result, s.Step = nil, e, &e.Inspection, Compared
 		s.trace, s.audited, s.view = newMatrix(e.Trace), nil, findingsView
+		if s.example {
+			s.Notice = "an example: the rules that rapport rules " + s.Host.Name + " makes for this hour"
+		}
 		if s.Size.Wide() && s.Result.Gate != nil {
 			s.view = traceView
 			return s.startAudit()
@@ -226,7 +231,7 @@ func (s *Screen) escape() tea.Cmd {
 	} else if s.Result != nil {
 		s.Step, s.failure, s.Notice = Compared, "", "cancelled"
 	} else {
-		s.Step, s.failure = Collecting, "cancelled"
+		s.Step, s.failure, s.example = Collecting, "cancelled", false
 	}
 	return nil
 }
@@ -261,6 +266,9 @@ func (s *Screen) solve() tea.Cmd {
 	s.Step, s.view, s.failure = Comparing, findingsView, ""
 	t := s.Target
 	r := Request{Path: s.path, Text: bytes.Clone(s.Text.Bytes), Family: s.Host.Family, Gap: t.Gaps(1)[0]}
+	if s.example {
+		r.Example = s.exampleRules()
+	}
 	r.Query = solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours}
 	r.Facts = gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()}
 	hostsPath, name := s.Config.HostsPath, s.Host.Name
@@ -282,7 +290,7 @@ func (s *Screen) ended(msg ui.JobDone) {
 	if s.Job = nil; msg.Err == nil {
 		return
 	}
-	s.Step, s.failure, s.Result = Collecting, knock.Clean(msg.Err.Error(), 400), nil
+	s.Step, s.failure, s.Result, s.example = Collecting, knock.Clean(msg.Err.Error(), 400), nil, false
 	if s.Text.judged = true; s.path != "" {
 		s.nameFile(s.path)
 	}
@@ -290,7 +298,7 @@ func (s *Screen) ended(msg ui.JobDone) {
 
 // Change returns what f would apply; zero unless the match is certain.
 func (s *Screen) Change() (c hosts.Change) {
-	if s.Step != Compared || s.Result == nil || !s.Result.Certain() {
+	if s.Step != Compared || s.Result == nil || !s.Result.Certain() || s.example {
 		return c
 	}
 	m := *s.Result.Candidate()

@@ -15,6 +15,8 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
+	"rapport/knock/gate/script"
+	"rapport/knock/gate/script/dryrun"
 	"rapport/knock/gate/trace"
 	"rapport/knock/hosts/sshconfig"
 	"rapport/knock/netfilter"
@@ -35,7 +37,7 @@ type LoneDigit struct {
 }
 
 // textKeys are the keys while text is collected. A terminal without bracketed paste
-// sends a paste key by key, so every letter is text, except an l as the first.
+// sends a paste key by key, so every letter is text, except an l, y or e as the first.
 func (s *Screen) textKeys() ui.Keys {
 	empty := len(s.Text.Bytes) == 0
 	load := ui.NewKey("l", "load a file", "", func() tea.Cmd { return s.nameFile("") }).If(empty)
@@ -44,7 +46,14 @@ func (s *Screen) textKeys() ui.Keys {
 		s.Text, s.failure = collected{Number: s.Text.Number + 1}, ""
 	})).If(!empty)
 	back := ui.NewKey("esc", "back", "", func() tea.Cmd { return s.Open(session.ToKnock) })
-	return ui.ModalKeys(load, done, clear, back)
+	k := ui.ModalKeys(load, done, clear, back)
+	for i, way := range s.wayKeys() {
+		if way = way.If(empty); i < 2 {
+			k.Bar = append(k.Bar, way)
+		}
+		k.Rows = append(k.Rows, []ui.Key{way})
+	}
+	return k
 }
 
 // collect adds a key to the text. An empty line ends the text only if nothing
@@ -171,12 +180,13 @@ func (c *collected) size() string {
 
 // Request is a text to inspect, and the client that it is compared with.
 type Request struct {
-	Path   string // of a file in place of the text; may be empty
-	Text   []byte
-	Query  solve.Query
-	Facts  gate.Facts
-	Family knock.Family  // of the traced handshake
-	Gap    time.Duration // between its knocks
+	Path    string       // of a file in place of the text; may be empty
+	Example script.Rules // whose setup makes the text; zero: none
+	Text    []byte
+	Query   solve.Query
+	Facts   gate.Facts
+	Family  knock.Family  // of the traced handshake
+	Gap     time.Duration // between its knocks
 }
 
 // Inspected is the event that a comparison is done.
@@ -195,6 +205,13 @@ func (r Request) Inspect(ctx context.Context) (i Inspected, err error) {
 		if text, err = readText(r.Path); err != nil {
 			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(r.Path, 200), knock.WithoutPath(err))
 		}
+	}
+	if r.Example.Format != "" {
+		loaded, err := dryrun.Setup(ctx, r.Example, q.Secret, q.Hour.Start())
+		if err != nil {
+			return i, err
+		}
+		text = []byte(loaded)
 	}
 	if len(bytes.Trim(text, "0123456789, \t\r\n")) == 0 {
 		if q.Ports, err = solve.ParsePorts(string(text)); err != nil {

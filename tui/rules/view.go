@@ -9,7 +9,6 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/gate"
-	"rapport/knock/netfilter"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
 	"rapport/tui/session"
@@ -31,7 +30,7 @@ func (s *Screen) layOut() (lines []string, most int) {
 		path := " " + s.Theme.Accent.Render("path") + "  " + s.input.View()
 		return s.Frame(s.failing(ui.Pane{Title: "rules from a file", Lines: []string{path}})), 0
 	case s.Step == Collecting:
-		return s.Frame(s.collectPane()), 0
+		return s.waiting(), 0
 	case s.Result == nil:
 		return s.Frame(ui.Pane{Title: "rules", Lines: s.paragraph(s.Theme.Ink, s.underWay())}), 0
 	}
@@ -80,36 +79,13 @@ func (s *Screen) width() int { return cmp.Or(s.paneWidth, s.Size.Width) }
 
 func (s *Screen) underWay() string {
 	what := s.Text.size()
+	if s.example {
+		what = "an example"
+	}
 	if s.path != "" {
 		what = knock.Clean(s.path, 200)
 	}
 	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, solve.DefaultHours)
-}
-
-// collectPane asks for the rules, and shows how much text there is.
-func (s *Screen) collectPane() ui.Pane {
-	th := s.Theme
-	p := ui.Pane{Title: "the server's rules"}
-	p.Add(s.paragraph(s.Theme.Ink, "Paste what one of these prints on the server, as root:")...)
-	p.Add("     iptables-save; ip6tables-save", "     nft list ruleset")
-	p.Add(s.paragraph(s.Theme.Ink, "or its script, or five ports that it expects. Then press enter on an empty line, or ctrl+d.")...)
-	p.Add("")
-	switch n := len(s.Text.Bytes); {
-	case n == 0:
-		p.Add(th.Quiet.Render(" " + s.collected()))
-	case s.Text.isPorts():
-		label := " " + th.Accent.Render("ports") + "  "
-		for _, l := range ui.Wrap(s.collected()+" _", s.width()-11) {
-			p.Add(label + l)
-			label = "        "
-		}
-	default:
-		p.Add(" " + th.Accent.Render("text") + "  " + s.collected() + " _")
-		if n == maxText {
-			p.Add(" " + th.Bad.Render("the rest is dropped: "+netfilter.ErrLongRules.Error()))
-		}
-	}
-	return s.failing(p)
 }
 
 // failing adds why the last comparison failed.

@@ -16,17 +16,22 @@ func (s *Screen) within(w int) *Screen {
 	return &part
 }
 
+const widePhases, wideTop = 56, 10 // the phases in a wide screen
+
+// auditSide is the width of the audit in a wide screen.
+func auditSide(w int) int { return 31 + max(0, (w-120)/3) }
+
 // wide draws all views at once: the phases beside the client's and the findings, the
 // trace beside the audit, and what there is to say of the chosen row. The view that the
 // keys move has a bright frame.
 func (s *Screen) wide() (lines []string, most int) {
-	const phases, top, details = 56, 10, 7
+	const phases, top, details = widePhases, wideTop, 7
 	w, th := s.Size.Width, s.Theme
 	left := s.portsPane()
 	left.Title, left.Note = "phases", gateKind(*s.Result)
 	findings, most := s.findingsBox(w-phases, top)
 	lines = ui.Beside(th.Box(phases, top, left), findings, phases)
-	side := 31 + max(0, (w-120)/3)
+	side := auditSide(w)
 	room := s.Size.Body() - top - details
 	traced, steps := s.traceBox(w-side, room)
 	audited, checks := s.auditBox(side, room)

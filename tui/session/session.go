@@ -135,6 +135,7 @@ type Server struct {
 	Opened  time.Time    // when a diagnosis last opened the gate; zero: none did
 	History []history.Handshake
 	Judged  history.Diagnosis // the last diagnosis of this run; zero: none
+	Fix     hosts.Change      // this side's part of the fix that it found, until it is applied; zero: none
 }
 
 // Tone is what a line of the log tells.
@@ -177,19 +178,6 @@ func (s *Session) OwnLog(n int) (own []Entry) {
 	}
 	slices.Reverse(own)
 	return own
-}
-
-// Record adds a handshake to the history of the server; the zero Report is one that could
-// not be made.
-func (s *Session) Record(r knock.Report) error {
-	h := history.Handshake{Host: s.Host.Identity(), At: s.Now.UTC(), Opened: r.Opened, Attempts: len(r.Attempts), State: r.SSH.State}
-	if r.Opened {
-		h.Took = float64(max(r.SSH.Read, r.SSH.Connect)) / float64(time.Millisecond)
-	}
-	if s.History = append(s.History, h); s.Config.HistoryPath == "" {
-		return nil
-	}
-	return history.Save(s.Config.HistoryPath, h)
 }
 
 // Zone is where the user's own time is.
@@ -270,70 +258,6 @@ func (s *Session) Header() (about string, at time.Time) {
 		name = ui.Truncate(name, max(8, s.Size.Width-60))
 	}
 	return th.Strong.Render(name) + "  " + th.Quiet.Render(addr), s.Now
-}
-
-// Applied says whether a change was written to the hosts file.
-type Applied struct {
-	By     Screen // whose change it is
-	Name   string // of the server
-	Change hosts.Change
-	path   string // where it was written, empty for nowhere
-	err    error
-}
-
-// SetHost changes the server's entry for this run.
-func (s *Session) SetHost(h hosts.Host) {
-	before, addr := s.Host, s.Target.Addr.Addr()
-	s.Host = h
-	t := h.Target()
-	if h.Family != before.Family || h.Lookup() != before.Lookup() {
-		addr = netip.Addr{} // the pinned one is of another family, or another machine's
-	}
-	t.Addr, t.Secret = netip.AddrPortFrom(addr, t.Addr.Port()), s.Target.Secret
-	s.Target = t
-	s.StopWaiting()
-}
-
-// Apply changes the server for this run, and returns the command that writes the
-// change into the hosts file if the server is there; it sends an [Applied]. found
-// says in the log what found the change.
-func (s *Session) Apply(by Screen, change hosts.Change, found string) tea.Cmd {
-	before := s.Host
-	s.SetHost(change.Apply(s.Host))
-	s.Note("applied %s, found by %s; u undoes it", change, found)
-	undo := &Undo{What: fmt.Sprintf("%s of %s", change, s.Host.Name), Revert: func() { s.SetHost(before) }}
-	s.Undo = undo
-	ctx, path, name := s.Ctx, s.Config.HostsPath, s.Host.Name
-	return func() tea.Msg {
-		if path == "" {
-			return Applied{By: by, Name: name, Change: change}
-		}
-		err := undo.Record(ctx, path, func(e *hosts.Editor) error {
-			h, ok := e.Host(name)
-			if !ok {
-				return hosts.ErrNoHost
-			}
-			return e.Replace(name, change.Apply(h))
-		})
-		if errors.Is(err, hosts.ErrNoHost) {
-			path, err = "", nil
-		}
-		return Applied{by, name, change, path, err}
-	}
-}
-
-// Stored reports whether the hosts file has the change.
-func (a Applied) Stored() bool { return a.err == nil && a.path != "" }
-
-// String says where the change was written, or why it was not.
-func (a Applied) String() string {
-	switch {
-	case a.err != nil:
-		return fmt.Sprintf("for this run only: %v", a.err)
-	case a.path == "":
-		return "for this run only: the hosts file does not have this server"
-	}
-	return "written to " + a.path
 }
 
 // IsListed reports whether the hosts file has a server.

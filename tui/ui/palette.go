@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"fmt"
+
 	"github.com/charmbracelet/bubbles/list"
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
@@ -71,6 +73,9 @@ func (t Theme) PaletteBox(p *Palette, w, h int) []string {
 	pane.Add(" " + t.Accent.Render(":") + " " + p.input.View())
 	room := max(1, h-3)
 	first := max(0, min(p.cursor-room/2, len(p.found)-room))
+	if len(p.found) > room {
+		pane.Note = fmt.Sprintf("%d-%d of %d, up and down", first+1, first+room, len(p.found))
+	}
 	for i := first; i < len(p.found) && i < first+room; i++ {
 		c := p.all[p.found[i].Index]
 		mark := "  "

@@ -163,6 +163,18 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%.0f min", d.Minutes())
 }
 
+// Millis writes a span in at most seven cells: tenths of milliseconds below a tenth of a
+// second.
+func Millis(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	case d < 10*time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
 // Signed writes an offset with its sign, as flags take it: +41m, -3h.
 func Signed(d time.Duration) string {
 	if d > 0 {

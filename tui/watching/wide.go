@@ -40,7 +40,7 @@ func (s *Screen) visits() []watch.Visit {
 // the chosen address.
 func (s *Screen) wide() []string {
 	w, body, th := s.Size.Width, s.Size.Body(), s.Theme
-	side := 34 + max(0, (w-120)/4)
+	side := 34 + max(0, (w-120)*3/8)
 	above := body / 3
 	all := s.visits()
 	in := len(all)
@@ -60,8 +60,13 @@ func (s *Screen) wide() []string {
 	}
 	totals := th.Box(side, above, s.totalsBox(side-2))
 	stuck := th.Box(side, knock.Knocks+2, s.stuckBox(side-2))
-	chosen := th.Box(side, body-len(totals)-len(stuck), s.chosenBox(all, side-2))
-	return ui.Beside(left, slices.Concat(totals, stuck, chosen), w-side)
+	column := append(totals, stuck...)
+	rest := body - len(column)
+	if words := s.wordsBox(); side >= wordsWide && rest-len(words.Lines)-2 >= chosenRoom {
+		column = append(column, th.Box(side, rest-len(words.Lines)-2, s.chosenBox(all, side-2))...)
+		return ui.Beside(left, append(column, th.Box(side, len(words.Lines)+2, words)...), w-side)
+	}
+	return ui.Beside(left, append(column, th.Box(side, rest, s.chosenBox(all, side-2))...), w-side)
 }
 
 // group draws some of the rows, of which the first is row number from.
@@ -154,6 +159,19 @@ func (s *Screen) stuckBox(w int) ui.Pane {
 	for k, name := range session.Ordinals() {
 		share := float64(t.Stuck[k]) / float64(max(1, slices.Max(t.Stuck[:])))
 		p.Add(" " + th.Quiet.Render(ui.Fit(name, 5)) + fmt.Sprintf("%5d  ", t.Stuck[k]) + th.Bar(th.Warn, share, max(1, w-15)))
+	}
+	return p
+}
+
+// chosenRoom is the height of what there is to say of the chosen address, and wordsWide
+// the width of the words.
+const chosenRoom, wordsWide = 11, 62
+
+// wordsBox explains the words of the rows.
+func (s *Screen) wordsBox() ui.Pane {
+	p := ui.Pane{Title: "words"}
+	for _, l := range s.Keys().Legend {
+		p.Add(" " + s.Theme.Quiet.Render(ui.Fit(l[0], 16)) + l[1])
 	}
 	return p
 }

@@ -1,4 +1,5 @@
-package knocking
+// Package record draws how the last handshakes with a server ended.
+package record
 
 import (
 	"fmt"
@@ -10,23 +11,28 @@ import (
 	"rapport/tui/ui"
 )
 
-// historyBox shows how the last handshakes ended.
-func (s *Screen) historyBox(w, h int) []string {
-	th := s.Theme
-	p := ui.Pane{Title: "history"}
-	if len(s.History) == 0 {
+// Box draws handshakes, the oldest first, in w cells and h lines: the time that each took
+// to the banner, and which opened SSH.
+func Box(th ui.Theme, title string, all []history.Handshake, now time.Time, w, h int) []string {
+	p := ui.Pane{Title: title}
+	if len(all) == 0 {
 		p.Add("", " "+th.Quiet.Render("no handshake yet: each one adds a bar and a mark here"))
 		return th.Box(w, h, p)
 	}
-	record := history.Summarize(s.History)
-	last := s.History[max(0, len(s.History)-(w-24)):]
+	record := history.Summarize(all)
+	last := all[max(0, len(all)-(w-24)):]
 	var values []float64
 	marks, shut := "", ""
 	for _, one := range last {
 		if !one.Opened {
-			shut = ", last shut " + session.Ago(s.Now.Sub(one.At)) + " ago"
+			shut = ", last shut " + session.Ago(now.Sub(one.At)) + " ago"
 			values = append(values, math.NaN()) // the mark below tells it
 			marks += th.Bad.Render(th.No)
+			continue
+		}
+		if one.Took == 0 { // it was open before
+			values = append(values, math.NaN())
+			marks += th.Quiet.Render(th.Ring)
 			continue
 		}
 		values = append(values, one.Took)
@@ -40,8 +46,8 @@ func (s *Screen) historyBox(w, h int) []string {
 		label = ""
 	}
 	p.Add(" " + ui.Fit(marks, w-22) + th.Quiet.Render("opened, or not"))
-	if record.Opened > 0 {
-		p.Foot = fmt.Sprintf("best %s, median %s, worst %s", short(record.Best), short(record.Median), short(record.Worst))
+	if record.Median > 0 {
+		p.Foot = fmt.Sprintf("best %s, median %s, worst %s", ui.Millis(record.Best), ui.Millis(record.Median), ui.Millis(record.Worst))
 	}
 	return th.Box(w, h, p)
 }
