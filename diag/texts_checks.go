@@ -125,7 +125,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 				return []string{"its sources disagree: " + strings.Join(names, ", "), "sources disagree"}
 			}
 		}
-		return []string{"no source tells it"}
+		return []string{"no source tells it", "not known"}
 	},
 	ServerTold: func(a Args) []string { return []string{a.Clock.Summary(a.At)} },
 
@@ -134,7 +134,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	NoRoute:       fixed("no route to host"),
 	OneFamily:     fixed("there is no address of the other family", "no address to compare with", "no other address"),
 
-	NoneRejected: fixed("no knock was rejected"),
+	NoneRejected: fixed("no knock was rejected", "none rejected"),
 	NothingOnWay: fixed("loopback: there is nothing on the way", "loopback"),
 	Comparing:    fixed("comparing with ports outside the range"),
 	Compared: func(a Args) []string {

@@ -62,6 +62,7 @@ func newApp(ctx context.Context, c Config, th ui.Theme) *app {
 	if c.Host == nil {
 		a.hosts.Reload()
 		a.shown = a.hosts
+		a.hosts.Stored = a.stored()
 		a.begin = a.hosts.Begin()
 		return a
 	}

@@ -1,13 +1,16 @@
 package tui
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/knock"
+	"rapport/knock/hosts/history"
 )
 
 // inDemo returns the screens on the demo, where knocks are received and SSH is refused.
@@ -143,5 +146,37 @@ func TestRulesAreAwaitedWithHelp(t *testing.T) {
 	m = tell(m, press("c"), press("p"), press("y"), press("e"))
 	if got := string(m.rules.Text.Bytes); got != "pye" {
 		t.Errorf("the text is %q", got)
+	}
+}
+
+// On loopback a clock that is read is this machine's, and says nothing of a demo's.
+func TestNoClockIsReadOnLoopback(t *testing.T) {
+	now := noon
+	m := newScreen(t, &now, nil)
+	m.Target.Addr = netip.MustParseAddrPort("127.0.0.1:2222")
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}, press("4"), press("r"))
+	if shows(t, m, "on loopback every clock is this machine's"); m.clocks.Job != nil {
+		t.Error("the clocks are read")
+	}
+}
+
+// Log and Overview list the handshakes of earlier runs, the newest first.
+func TestStoredHandshakesAreListed(t *testing.T) {
+	m, _ := newList(t, threeHosts)
+	for i, r := range []history.Handshake{
+		{At: noon.Add(-25 * time.Hour), Opened: true, Took: 17, State: knock.SSHOpen}, {At: noon.Add(-time.Hour), State: knock.SSHFiltered},
+		{At: noon.Add(-2 * time.Hour), Opened: true, State: knock.SSHOpen},
+	} {
+		r.Host = m.hosts.Hosts()[i].Identity()
+		if err := history.Save(m.Config.HistoryPath, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tab := range []string{"1", "7"} {
+		m = tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}, press(tab))
+		shows(t, m, "handshakes", "the last of 3", "Sunday, 2026-11-22", "07:43:54 ✗ beta filtered", "gamma was open", "Saturday, 2026-11-21", "alpha 17.0 ms")
+		if v := m.View(); strings.Index(v, "Sunday") > strings.Index(v, "Saturday") {
+			t.Errorf("the oldest stands first:\n%s", v)
+		}
 	}
 }

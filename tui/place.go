@@ -63,6 +63,7 @@ func (a *app) stored() (all []activity.Handshake) {
 }
 
 func newestFirst(all []activity.Handshake) []activity.Handshake {
+	slices.Reverse(all) // of those at the same time the last comes first
 	slices.SortStableFunc(all, func(a, b activity.Handshake) int { return b.At.Compare(a.At) })
 	return all
 }

@@ -17,6 +17,9 @@
 //
 // Package plain prints the same as lines, for screen readers.
 //
+// Package ruler draws clocks over the hours, and record how handshakes ended, for the
+// screens that have both.
+//
 // What the screens share, the terminal, the time and the server, is in package
 // session. Package ui has the parts that know nothing of knocking. Package noquery
 // is for main.

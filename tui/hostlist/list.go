@@ -104,9 +104,14 @@ func (s *Screen) overview() []string {
 	}
 	below := min(max(h/4, 6), 14)
 	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath}
+	if s.broken != nil {
+		p.Title = "the hosts file is not read"
+	}
 	if !s.Size.Wide() {
-		p.Lines, p.Foot = s.lines(w-2, h-below-2), s.sorting(w-2, h-below-2)
-		return append(s.Theme.Box(w, h-below, p), s.activityBox(w, below)...)
+		chart := s.recordBox(w, h-below-len(s.shown())-recordAbove+1)
+		list := h - below - len(chart)
+		p.Lines, p.Foot = s.lines(w-2, list-2), s.sorting(w-2, list-2)
+		return slices.Concat(s.Theme.Box(w, list, p), chart, s.activityBox(w, below))
 	}
 	edge := s.Theme.Accent
 	right := 40 + max(0, w-120)/4
@@ -184,6 +189,9 @@ func (s *Screen) visible(w, h int) (first, end int) {
 
 // sorting says how the list is sorted, and which part of it is shown.
 func (s *Screen) sorting(w, h int) string {
+	if s.broken != nil {
+		return ""
+	}
 	text := "sorted by " + s.order.String()
 	if first, end := s.visible(w, h); end-first < len(s.shown()) {
 		text = fmt.Sprintf("%d-%d of %d, %s", first+1, end, len(s.shown()), text)

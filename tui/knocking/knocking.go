@@ -75,7 +75,7 @@ const (
 func (s *Screen) Keys() ui.Keys {
 	start := func(st Stage) func() tea.Cmd { return func() tea.Cmd { return s.Start(st) } }
 	open := func(p session.Page) func() tea.Cmd { return func() tea.Cmd { return s.Open(p) } }
-	knocks := ui.NewKey("k", "knock", "knock, then probe; again: cancel, restart", start(Knocking), "enter", " ")
+	knocks := ui.NewKey("k", "knock", "knock, then probe; again: restart", start(Knocking), "enter", " ")
 	probe := ui.NewKey("p", "probe", "probe SSH without knocking", start(Probing))
 	ssh := ui.NewKey("s", "ssh", "ssh in this terminal, and come back", s.ssh).If(s.Config.SSH != nil)
 	wait := ui.NewKey("w", "at the hour", "wait for the next hour, then knock", ui.Act(s.wait))
@@ -84,7 +84,7 @@ func (s *Screen) Keys() ui.Keys {
 	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToOverview)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
 	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
-	fix := ui.NewKey("f", "fix", "apply what the diagnosis found, and knock", func() tea.Cmd { return s.ApplyFix(s) }).If(!s.Fix.IsZero())
+	fix := ui.NewKey("f", "fix", "apply the fix that was found, and knock", func() tea.Cmd { return s.ApplyFix(s) }).If(!s.Fix.IsZero())
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
 	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {ssh}, {probe}, {wait}, {diagnose, rules}, {fix}, {list}, {mask, copies}, {cancel}}}
