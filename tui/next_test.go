@@ -132,13 +132,15 @@ func TestRulesAreAwaitedWithHelp(t *testing.T) {
 	m := styled(t, looks[0])
 	var copied string
 	m.Config.Clipboard = func(s string) { copied = s }
-	m = tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}, press("6"), tea.KeyMsg{Type: tea.KeyDown})
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}, press("6"), tea.KeyMsg{Type: tea.KeyDown})
 	_, cmd := update(m, press("y"))
 	if cmd(); copied != "nft list ruleset" {
 		t.Errorf("y copies %q", copied)
 	}
 	m = unfold(t, m, press("e"))
-	shows(t, m, "an example", "hour, range and secret are the same here", "SSH opens")
+	shows(t, m, "an example", "hour, range and secret are the same here")
+	m = tell(m, tea.KeyMsg{Type: tea.KeyTab})
+	shows(t, m, "SSH opens")
 	if c := m.rules.Change(); !c.IsZero() {
 		t.Errorf("the example offers %v", c)
 	}

@@ -114,7 +114,7 @@ func (s *Screen) causeLines(w, h int) []string {
 	}
 	if !s.judged() {
 		text := "once the checks are done: what the evidence leaves room for"
-		if r := s.Report.Evidence.LastScan(); r != nil {
+		if r := s.Report.Evidence.LastScan(); r != nil && !s.Size.Wide() { // else it stands below the checks
 			text = s.sent(*r)
 		}
 		return ui.Cut(ui.Paragraph(s.Theme.Quiet, text, " ", w-1), h)

@@ -19,24 +19,28 @@ func Box(th ui.Theme, title string, all []history.Handshake, now time.Time, w, h
 		p.Add("", " "+th.Quiet.Render("no handshake yet: each one adds a bar and a mark here"))
 		return th.Box(w, h, p)
 	}
+	const aside, widest = 24, 3 // what stands beside the bars, and the cells of one
 	record := history.Summarize(all)
-	last := all[max(0, len(all)-(w-24)):]
+	last := all[max(0, len(all)-(w-aside)):]
+	each := max(1, min(widest, (w-aside)/len(last)))
 	var values []float64
 	marks, shut := "", ""
 	for _, one := range last {
-		if !one.Opened {
+		value, mark := one.Took, th.Open.Render(th.Dot)
+		switch {
+		case !one.Opened: // the mark tells it
 			shut = ", last shut " + session.Ago(now.Sub(one.At)) + " ago"
-			values = append(values, math.NaN()) // the mark below tells it
-			marks += th.Bad.Render(th.No)
-			continue
+			value, mark = math.NaN(), th.Bad.Render(th.No)
+		case one.Took == 0: // it was open before
+			value, mark = math.NaN(), th.Quiet.Render(th.Ring)
 		}
-		if one.Took == 0 { // it was open before
+		for range max(1, each-1) {
+			values = append(values, value)
+		}
+		if each > 1 { // a gap
 			values = append(values, math.NaN())
-			marks += th.Quiet.Render(th.Ring)
-			continue
 		}
-		values = append(values, one.Took)
-		marks += th.Open.Render(th.Dot)
+		marks += ui.Fit(mark, each)
 	}
 	p.Note = fmt.Sprintf("last %d of %d, %.0f %% opened%s", len(last), record.Handshakes, 100*record.Share(), shut)
 	median := float64(record.Median) / float64(time.Millisecond)
