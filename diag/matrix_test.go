@@ -41,7 +41,8 @@ type fault struct {
 	limit time.Duration // of the whole diagnosis, if it has one
 	// idle says that the row needs a machine with nothing else to do: its diagnosis takes
 	// nearly all of the time that it may, and leaves out what comes last where it is late;
-	// or the order of the packets decides which of them get lost.
+	// the order of the packets decides which of them get lost; or it compares round trips
+	// of milliseconds, or depends on when somebody else knocks.
 	idle bool
 	// heal is called before the verdict's change is tried.
 	heal func(t *testing.T, s *knocktest.Server)

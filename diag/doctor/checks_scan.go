@@ -280,7 +280,7 @@ const (
 	// slowBy is until when a handshake with wide gaps is begun: it takes up to 10 s, of the
 	// 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
 	// that a slow scan found confirmed.
-	slowBy, restBy = 20 * time.Second, 25 * time.Second
+	slowBy, restBy = 19500 * time.Millisecond, 25 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
