@@ -77,15 +77,13 @@ func (e *Evidence) Outcome() Outcome {
 		return OpensLate
 	case e.Slow != nil && e.Slow.Opened:
 		return OpensSlowly
-	case e.SlowReached():
-		return SSHBehind
 	case len(Sources(h)) > 1:
 		return AddressesDiffer
 	}
 	if e.accepting() > mostServices {
 		return KnocksAccepted
 	}
-	if e.behindGate(h.SSH) != "" {
+	if e.behindGate(h.SSH) != "" || e.SlowReached() {
 		return SSHBehind
 	}
 	if e.Blocked() {
