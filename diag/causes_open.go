@@ -150,6 +150,10 @@ func openQuestions() []cause {
 				if o, _ := e.opened(); !o.confirmed {
 					return rare
 				}
+			case OpensSlowly:
+				if e.openedToOthers() {
+					return rare
+				}
 			}
 			return unseen
 		}},

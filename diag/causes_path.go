@@ -121,7 +121,12 @@ func pathCauses() []cause {
 		{ID: "some-accept", Code: KnocksIntercepted, When: func(e *Evidence) bool {
 			return e.Outcome() == StaysShut && e.accepting() > 0
 		}, Likelihood: (*Evidence).neverOpened},
-		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: surely, Detail: func(e *Evidence) Detail {
+		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: func(e *Evidence) float64 {
+			if e.openedToOthers() {
+				return possible
+			}
+			return always
+		}, Detail: func(e *Evidence) Detail {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
 		{ID: "limit-unseen", Code: RateLimited, When: func(e *Evidence) bool {
@@ -151,6 +156,12 @@ func (e *Evidence) neverOpened() float64 {
 		return rare
 	}
 	return always
+}
+
+// openedToOthers reports whether SSH opened in the scan, and to none of the candidates: then
+// somebody else may have opened it again.
+func (e *Evidence) openedToOthers() bool {
+	return e.Scan != nil && e.Scan.Opened == nil && e.Scan.Connections > 0
 }
 
 // FellSilent reports whether the server answers otherwise than at first, without a

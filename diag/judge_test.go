@@ -28,6 +28,13 @@ func shut(answer knock.Answer) *knock.Report {
 	return &knock.Report{Attempts: []knock.Attempt{a}, Before: knock.Before{State: knock.SSHFiltered}, SSH: knock.SSH{State: knock.SSHFiltered}}
 }
 
+// slowly is a handshake with wide gaps, after which SSH was in that state.
+func slowly(s knock.SSHState) *knock.Report {
+	r := shut(knock.Silent)
+	r.Attempts[0].Gap, r.SSH.State, r.Opened = knock.Millis(500*time.Millisecond), s, s == knock.SSHOpen
+	return r
+}
+
 // serverOff is what a source says of the server's clock.
 func serverOff(d time.Duration) *clock.Report {
 	r := clock.Report{}
@@ -99,6 +106,10 @@ func TestJudge(t *testing.T) {
 		{"the rules are this client's", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: own, Variant: solve.AsGiven})}, Unexplained, AddressChanges, "", "do not arrive"},
 		{"the rules prove a range", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Rules: solved(gate.Gate{}, &solve.Candidate{Hour: knock.HourOf(noon), Range: other, Variant: solve.AsGiven})}, RangeMismatch, Unexplained, "range 10000-10998", "10000-10998"},
 		{"opens, and the clock is off within the hour", Evidence{Handshake: &knock.Report{Opened: true, Attempts: make([]knock.Attempt, 1)}, Clock: serverOff(20 * time.Minute)}, Opens, "", "", "20 min ahead"},
+		{"opens with wide gaps", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Slow: slowly(knock.SSHOpen)}, RateLimited, "", "gap 500ms", "gaps of 500 ms"},
+		{"opens with wide gaps, and to somebody else", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{Connections: 1}, Slow: slowly(knock.SSHOpen)}, RateLimited, Unexplained, "gap 500ms", "gaps of 500 ms"},
+		{"is stuck behind a limit", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, Slow: slowly(knock.SSHSilent)}, SSHSilent, RateLimited, "gap 500ms", "no banner"},
+		{"is open to somebody else after the scan", Evidence{Handshake: shut(knock.Silent), Scan: &scan.Report{}, After: knock.SSH{State: knock.SSHOpen}}, Unexplained, AddressChanges, "", "another secret"},
 		{"opens at the second attempt", Evidence{Handshake: &knock.Report{Opened: true, OpenedBy: 1, Attempts: make([]knock.Attempt, 2)}}, LossyPath, AddressChanges, "", "attempt 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

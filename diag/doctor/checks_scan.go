@@ -304,7 +304,6 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 	if banned, err := x.bannedMeanwhile(ctx); err != nil || banned || x.seen().Target.Strict {
 		return banned, err
 	}
-	opened := x.seen().Scan.Connections > 0 // to none of the candidates: somebody else may knock again
 	for n, gap := range slowGaps {
 		if time.Since(x.start) > slowBy {
 			break
@@ -317,7 +316,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 		reached := slow.Opened || slow.SSH.State.Connected()
-		if slow.Before.State.Connected() || reached && opened || x.seen().Slow != nil && !reached {
+		if slow.Before.State.Connected() || x.seen().Slow != nil && !reached {
 			continue
 		}
 		if x.learn(func(e *diag.Evidence) { e.Slow = &slow }); reached {

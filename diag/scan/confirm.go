@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	maxPasses        = 3 // of the candidates that fit one hit
-	maxConfirmations = 6 // candidates that fit a hit and get a handshake of their own
-	maxShared        = 2 // more of them that fit it if a knock got lost
+	maxPasses        = 3                // of the candidates that fit one hit
+	maxConfirmations = 6                // candidates that fit a hit and get a handshake of their own
+	maxShared        = 2                // more of them that fit it if a knock got lost
+	maxConfirming    = 10 * time.Second // for the candidates of one hit, after the window
 	// patience is how long a scan goes on after hits that do not repeat.
 	patience = 18 * time.Second
 	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
@@ -188,9 +189,9 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		// After hits that did not repeat, one more says nothing without a confirmation.
 		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
-	hit := r.hour
+	hit, begun := r.hour, time.Now()
 	for n, i := range slices.Concat(fits, fits) { // once more: a knock may get lost
-		if n > 0 && r.late(patience) {
+		if n > 0 && (r.late(patience) || time.Since(begun) > r.target.Window+maxConfirming) {
 			break
 		}
 		// A stand-in may open late: the next handshake must not get the credit.
