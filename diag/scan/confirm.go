@@ -13,6 +13,8 @@ import (
 const (
 	maxPasses        = 3                // of the candidates that fit one hit
 	maxConfirmations = 6                // candidates that fit a hit and get a handshake of their own
+	maxBefore        = 4                // more of the pass before
+	lateProbes       = 3                // that open a gate unseen
 	maxShared        = 2                // more of them that fit it if a knock got lost
 	maxConfirming    = 10 * time.Second // for the candidates of one hit, after the window
 	// patience is how long a scan goes on after hits that do not repeat.
@@ -58,7 +60,7 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 			return false, err
 		}
 		confirmed := fits[:min(len(fits), maxConfirmations+maxShared)]
-		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed)); found || err != nil || !r.report.Stopped.IsZero() {
+		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed, now, p.probedBy(hit) <= lateProbes)); found || err != nil || !r.report.Stopped.IsZero() {
 			return found, err
 		}
 		if len(confirmed) == 0 {
@@ -74,12 +76,12 @@ func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error
 	return false, nil
 }
 
-// withEarlier returns the candidates that fit a hit with those whose knocks left within
-// the window before: the client's own, if the caller has sent them, and the likeliest,
-// right after the best one; more where none fits, and the others last. When their probes
-// get lost, they have opened the gate unseen, and when a knock does, another's at the same
-// port opens it.
-func (r *scanRun) withEarlier(fits []int) []int {
+// withEarlier returns the candidates that fit a hit of the pass now with those whose knocks
+// left within the window before: the client's own, if the caller has sent them, and the
+// likeliest, right after the best one; more where none fits. When their probes get lost, they
+// have opened the gate unseen, and when a knock does, another's at the same port opens it.
+// The last ones of the pass before come first where the hit came at once, else last.
+func (r *scanRun) withEarlier(fits, now []int, atOnce bool) []int {
 	if r.target.Addr.Addr().IsLoopback() {
 		return fits
 	}
@@ -93,19 +95,24 @@ func (r *scanRun) withEarlier(fits []int) []int {
 	if own >= 0 && r.Spent > 0 && !slices.Contains(all, own) {
 		all = append(all, own)
 	}
-	var others []int
+	var before []int
 	for i := range r.report.Cells {
 		at, tried := r.sent[i]
 		switch {
 		case !tried || time.Since(at) > r.target.Window || slices.Contains(all, i):
 		case len(all) < most:
 			all = append(all, i)
-		case len(others) < maxConfirmations && !slices.Contains(fits, i):
-			others = append(others, i)
+		case !slices.Contains(fits, i) && !slices.Contains(now, i):
+			before = append(before, i)
 		}
 	}
-	all = append(all, slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })...)
-	return append(all, others...)
+	slices.SortFunc(before, func(a, b int) int { return r.sent[b].Compare(r.sent[a]) })
+	before = before[:min(len(before), maxBefore)]
+	rest := slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })
+	if atOnce {
+		return slices.Concat(all, before, rest)
+	}
+	return slices.Concat(all, rest, before)
 }
 
 // late reports whether hits that do not repeat have taken longer than that. A known guard

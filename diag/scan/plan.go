@@ -153,7 +153,6 @@ func (p scanPlan) explain(hit int) (fits []int) {
 	if n < 0 {
 		return nil
 	}
-	const late = 3           // probes
 	to := map[uint16][]int{} // the knocks to each port, in order
 	for i, s := range p.packets {
 		if !s.Probe {
@@ -165,7 +164,7 @@ func (p scanPlan) explain(hit int) (fits []int) {
 		for i, ports := range p.ports {
 			opened[i] = []int{p.opens(ports, to, forgets)}
 		}
-		for _, back := range []int{n, n - 1, n - 2, n - late, n + 1, n + 2, n + late} {
+		for _, back := range []int{n, n - 1, n - 2, n - lateProbes, n + 1, n + 2, n + lateProbes} {
 			if back <= n || len(fits) < maxConfirmations {
 				fits = p.addBetween(fits, back, opened)
 			}
