@@ -49,7 +49,7 @@ func paceFaults(_ *testing.T) []fault {
 		{name: "two unanswered connections on the way, for a second", server: routed, want: diag.RateLimited, opens: true, breaks: limited(2, time.Second)},
 		{name: "three unanswered connections on the way, for long", server: routed, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.RateLimited}, breaks: limited(3, 2*time.Minute)},
 		{name: "one connection to SSH at a time", want: diag.Opens, breaks: oneSSH},
-		{name: "one connection to SSH at a time, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oneSSH},
+		{idle: true, name: "one connection to SSH at a time, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oneSSH},
 		{name: "2 SYNs a second at the server, and sshd is stuck", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, opens: true, breaks: both(server(two), serves(knocktest.Hold))},
 		{name: "a SYN proxy on the way", server: routed, want: diag.Opens, breaks: proxied},
 		{name: "a SYN proxy on the way, 3 h behind", server: knocktest.Options{Router: true, At: stale}, among: []diag.Code{diag.KnocksIntercepted, diag.Unexplained}, breaks: proxied, also: possible(diag.Unexplained)},
