@@ -87,7 +87,7 @@ const (
 	fewestRows = 150 // how many rows are run at least
 	// heavyLoss is the share of lost packets from which the order of the packets decides
 	// which of them get lost: such rows need an idle machine too.
-	heavyLoss = 0.2
+	heavyLoss = 0.1
 )
 
 // sample returns the rows that are run: all, or of each kind the first, the third and
