@@ -32,6 +32,7 @@ func TestBatch(t *testing.T) {
 		{"sshd down", knocktest.Options{NoSSHD: true}, "", knock.SSHRefused},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			tt.server.At = at
 			s := knocktest.NewServer(t, tt.server)
 			h := knock.HourOf(at)

@@ -17,7 +17,12 @@ import (
 	"rapport/knock/knocktest"
 )
 
-func TestMain(m *testing.M) { knocktest.Main(m) }
+func TestMain(m *testing.M) {
+	if !knocktest.RunsLong() { // the long tests load the machine by themselves
+		knocktest.Parallel(8)
+	}
+	knocktest.Main(m)
+}
 
 // at is the time of client and server in these tests, far from the hour change.
 var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
@@ -142,6 +147,7 @@ func TestRealGateStaysShut(t *testing.T) {
 
 // A gate that rejects instead of dropping opens too.
 func TestRealGateThatRejectsOpens(t *testing.T) {
+	t.Parallel()
 	for _, refusal := range []knocktest.Refusal{knocktest.Reset, knocktest.PortUnreachable} {
 		t.Run(refusal.String(), func(t *testing.T) {
 			s := knocktest.NewServer(t, knocktest.Options{At: at, Refusal: refusal})
@@ -200,6 +206,7 @@ func TestRealServerWithoutGate(t *testing.T) {
 }
 
 func TestRealNetworkWithoutTheHost(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true})
 	unused := s.Addr4
 	for range 100 { // an unused address in the server's network
@@ -280,6 +287,7 @@ func TestRealGateRefreshedLate(t *testing.T) {
 // Where a connection is made and no banner comes, the server may not know of it
 // yet: the handshake makes a few more, not one with every attempt.
 func TestRealServerWithoutBanner(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, CutOff: true})
 	capture := s.Capture(t)
 	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{Timeout: 4 * time.Second})
@@ -331,6 +339,7 @@ func TestRealLinkComesBack(t *testing.T) {
 // The client loses its only IPv6 address during the handshake. If it comes back
 // the handshake continues; if not, the error comes at once.
 func TestRealFamilyVanishes(t *testing.T) {
+	t.Parallel()
 	for _, comes := range []bool{true, false} {
 		s := knocktest.NewServer(t, knocktest.Options{At: at})
 		device := deviceOf(t, s.Client6)

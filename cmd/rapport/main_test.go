@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -29,9 +28,7 @@ func TestMain(m *testing.M) {
 type isolated struct{ *testing.M }
 
 func (i isolated) Run() int {
-	// The tests mostly wait.
-	flag.Parse()
-	_ = flag.Set("test.parallel", "6")
+	knocktest.Parallel(6)
 	code := knocktest.Run(i.M)
 	if buildFolder != "" {
 		_ = os.RemoveAll(buildFolder)

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,10 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The tests wait most of their time. -parallel of the command line counts.
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		panic(err)
-	}
+	knocktest.Parallel(8)
 	knocktest.Main(m)
 }
 

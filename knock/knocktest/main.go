@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,6 +30,18 @@ const (
 // killed, so is that one. Where namespaces cannot be made, the tests run here, and
 // [Need] skips those that need one. A goroutine that outlives the tests makes them fail.
 func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Parallel lets n tests of the package run at a time, for a TestMain to call before [Main]:
+// most of them wait, for silence and for windows to end. Fuzzing waits for nothing, and
+// -parallel on the command line counts.
+func Parallel(n int) {
+	flag.Parse()
+	given := fuzzing()
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(n))
+	}
+}
 
 // Run is Main for a TestMain that has more to do: it returns the exit code.
 func Run(m *testing.M) int {
@@ -112,9 +125,14 @@ func Lack(t testing.TB, missing string) {
 // ./... is a matter of minutes. RAPPORT_LONG=1 or RAPPORT_REAL_GATE=1, as in CI, runs it.
 func Long(t testing.TB) {
 	t.Helper()
-	if os.Getenv("RAPPORT_LONG") != "1" && os.Getenv("RAPPORT_REAL_GATE") != "1" {
+	if !RunsLong() {
 		t.Skip("takes long; RAPPORT_LONG=1 runs it")
 	}
+}
+
+// RunsLong reports whether tests run all cases of what they check, and not a few.
+func RunsLong() bool {
+	return os.Getenv("RAPPORT_LONG") == "1" || os.Getenv("RAPPORT_REAL_GATE") == "1"
 }
 
 // lookPath returns the absolute path of a program, "" when there is none.

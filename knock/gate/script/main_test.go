@@ -8,4 +8,9 @@ import (
 
 // The stand-in takes real ports of loopback: in a namespace of the tests' own
 // no other program has them.
-func TestMain(m *testing.M) { knocktest.Main(m) }
+func TestMain(m *testing.M) {
+	if !knocktest.RunsLong() { // the long tests load the machine by themselves
+		knocktest.Parallel(6)
+	}
+	knocktest.Main(m)
+}
