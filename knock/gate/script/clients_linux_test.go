@@ -21,7 +21,7 @@ func (g *gated) wrongs() string {
 // go out twice each. The one that is right opens at once after them.
 func TestRulesForgiveEveryHandshake(t *testing.T) {
 	knocktest.Long(t)
-	each(t, nil, func(t *testing.T, g *gated) {
+	both(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		change := knock.HourOf(at).End()
 		for _, addr := range g.addresses() {

@@ -77,7 +77,7 @@ func packetFrom(from, to [4]byte, port uint16, flags byte) []byte {
 func TestRulesUnderAFlood(t *testing.T) {
 	knocktest.Long(t)
 	long := func(r *script.Rules) { r.Window = time.Minute } // status takes a while
-	each(t, long, func(t *testing.T, g *gated) {
+	both(t, long, func(t *testing.T, g *gated) {
 		g.Server.Run(t, "sh", "-c", "cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >eth0/rp_filter")
 		g.run("setup")
 		ports := g.sequence(at)
@@ -104,7 +104,7 @@ func TestRulesUnderAFlood(t *testing.T) {
 // also against whoever knows the handshake.
 func TestRulesBesideFail2ban(t *testing.T) {
 	knocktest.Need(t, "fail2ban-server", "fail2ban-client")
-	each(t, nil, func(t *testing.T, g *gated) {
+	both(t, nil, func(t *testing.T, g *gated) {
 		banned, free := g.from(g.Addr4), g.from(g.Addr4)
 		dir := g.Dir + "/fail2ban"
 		g.write("fail2ban/fail2ban.conf", "[Definition]\nloglevel = INFO\nlogtarget = "+dir+"/log\nsyslogsocket = auto\nsocket = "+dir+

@@ -20,15 +20,32 @@ var at = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 // formats are the two scripts.
 var formats = []script.Format{script.IPTables, script.NFT}
 
-// each runs a test with the script of either format, side by side, on a server
-// whose SSH was open so far, in a firewall that drops what it does not know.
+// each runs a test beside other tests, with the script of nft, and in a long run with that
+// of iptables too.
 func each(t *testing.T, change func(*script.Rules), test func(t *testing.T, g *gated)) {
+	t.Parallel()
 	for _, f := range formats {
 		t.Run(string(f), func(t *testing.T) {
-			t.Parallel()
-			test(t, install(t, knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true}), f, change))
+			if f == script.IPTables {
+				knocktest.Long(t)
+			}
+			with(t, f, change, test)
 		})
 	}
+}
+
+// both runs a test with the script of either format, side by side.
+func both(t *testing.T, change func(*script.Rules), test func(t *testing.T, g *gated)) {
+	for _, f := range formats {
+		t.Run(string(f), func(t *testing.T) { with(t, f, change, test) })
+	}
+}
+
+// with runs a test with the script of a format, beside other tests, on a server whose SSH
+// was open so far, in a firewall that drops what it does not know.
+func with(t *testing.T, f script.Format, change func(*script.Rules), test func(t *testing.T, g *gated)) {
+	t.Parallel()
+	test(t, install(t, knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true}), f, change))
 }
 
 // gated is a server with the script, not yet run.

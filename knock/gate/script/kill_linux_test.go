@@ -278,7 +278,7 @@ func changes(name, call string) bool {
 func killed(t *testing.T, s story, test func(m *mortal, tell func(why string, ok bool))) {
 	t.Run(s.name, func(t *testing.T) {
 		t.Parallel()
-		each(t, func(r *script.Rules) { r.Range = knocktest.NewRange(t, 10000, 10099) }, func(t *testing.T, g *gated) {
+		both(t, func(r *script.Rules) { r.Range = knocktest.NewRange(t, 10000, 10099) }, func(t *testing.T, g *gated) {
 			m := &mortal{gated: g}
 			m.shims()
 			m.print()

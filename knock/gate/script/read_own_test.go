@@ -9,6 +9,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/script"
+	"rapport/knock/knocktest"
 )
 
 func readRules(t testing.TB, text string) gate.Findings {
@@ -42,6 +43,9 @@ func TestReadRulesOfThePrintedScripts(t *testing.T) {
 		"at the hour change":    {func(r *script.Rules) { r.ReplayGuard = 3; r.Log = true }, gate.Fixed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tt.also == 0 && tt.change != nil {
+				knocktest.Long(t)
+			}
 			each(t, tt.change, func(t *testing.T, g *gated) {
 				if tt.also > 0 {
 					g.setClock(at.Truncate(time.Hour).Add(10 * time.Second))

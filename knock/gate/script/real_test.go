@@ -18,7 +18,8 @@ import (
 )
 
 func TestRulesOpenAndShut(t *testing.T) {
-	each(t, func(r *script.Rules) { r.Window = 2 * time.Second }, func(t *testing.T, g *gated) {
+	t.Parallel()
+	both(t, func(r *script.Rules) { r.Window = 2 * time.Second }, func(t *testing.T, g *gated) {
 		for _, addr := range g.addresses() {
 			if p := g.from(addr); !p.opens() {
 				t.Fatalf("%v: ssh is to be open before setup", addr)
@@ -173,8 +174,12 @@ func TestRulesRefreshUnderAHandshake(t *testing.T) {
 	each(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		ports := g.sequence(at)
-		opened := 0
-		for i := range 20 {
+		tries, opened, step := 0, 0, 1
+		if !knocktest.RunsLong() {
+			step = 5
+		}
+		for i := 0; i < 20; i += step {
+			tries++
 			p := g.from(g.addresses()[i%2])
 			g.setClock(turn.Add(-time.Second))
 			g.run("refresh")
@@ -197,8 +202,8 @@ func TestRulesRefreshUnderAHandshake(t *testing.T) {
 				opened++
 			}
 		}
-		if opened != 20 {
-			t.Errorf("%d of 20 handshakes opened", opened)
+		if opened != tries {
+			t.Errorf("%d of %d handshakes opened", opened, tries)
 		}
 		// The grace over, only the new hour's are taken.
 		g.setClock(turn.Add(script.DefaultGrace))
@@ -218,7 +223,8 @@ func TestRulesRefreshUnderAHandshake(t *testing.T) {
 
 func TestRulesStopAReplay(t *testing.T) {
 	guarded := func(r *script.Rules) { r.ReplayGuard = 1 }
-	each(t, guarded, func(t *testing.T, g *gated) {
+	t.Parallel()
+	both(t, guarded, func(t *testing.T, g *gated) {
 		g.run("setup")
 		for _, addr := range g.addresses() {
 			g.setClock(at)
@@ -388,9 +394,9 @@ func TestRulesDeadMansSwitch(t *testing.T) {
 			}
 			knocktest.Eventually(t, "the rules go away again", func() bool { return g.loaded() == before })
 			knocktest.Eventually(t, "nothing is left to confirm", func() bool { _, err := g.Try("confirm"); return err != nil })
-			g.run("setup", "--confirm", "1")
+			g.run("setup", "--confirm", "3") // a busy machine needs one to confirm
 			g.run("confirm")
-			time.Sleep(2 * time.Second)
+			time.Sleep(4 * time.Second)
 			if g.loaded() == before {
 				t.Error("the rules go away although confirmed")
 			}

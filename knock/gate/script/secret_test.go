@@ -62,7 +62,8 @@ func TestRulesTakeTheSameSecrets(t *testing.T) {
 // No rule is loaded with a secret that is none, and a gate that somebody made
 // with one does not go unnoticed.
 func TestRulesCryOutOverAnEmptySecret(t *testing.T) {
-	each(t, nil, func(t *testing.T, g *gated) {
+	t.Parallel()
+	both(t, nil, func(t *testing.T, g *gated) {
 		before := g.loaded()
 		g.write("secret", "\nf00b4r\n", 0o600)
 		if out, err := g.Try("setup"); err == nil || !strings.Contains(out, "white space") || g.loaded() != before {

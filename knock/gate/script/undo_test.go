@@ -156,7 +156,8 @@ func TestRulesOneActionAtATime(t *testing.T) {
 // What another firewall flushes comes back with the next refresh, but not what
 // remove has taken away.
 func TestRulesRefreshHeals(t *testing.T) {
-	each(t, nil, func(t *testing.T, g *gated) {
+	t.Parallel()
+	both(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		flushes := []string{
 			"nft flush ruleset; iptables -F; ip6tables -F",
