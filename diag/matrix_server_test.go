@@ -187,7 +187,7 @@ func (f fault) observe(t *testing.T, want seen) {
 	}
 	captures := []*pcap.Capture{readShifted(t, filepath.Join(dir, string(pcap.Server)), at.Sub(began))}
 	if want.both {
-		captures = append(captures, readShifted(t, filepath.Join(dir, string(pcap.Client)), p.doctor.Client.Clock().Sub(time.Now())))
+		captures = append(captures, readShifted(t, filepath.Join(dir, string(pcap.Client)), time.Until(p.doctor.Client.Clock())))
 	}
 	r, err := pcap.Analyze(t.Context(), captures, server)
 	if err != nil {

@@ -131,6 +131,19 @@ func (f Finding) aboutSSH() string {
 		return fmt.Sprintf("knocks from one address, SSH from %s: carrier NAT", addresses(f.Addrs))
 	case OtherFamily:
 		return fmt.Sprintf("knocks by one IP family, SSH by the other, from %s", addresses(f.Addrs))
+	case SSHRefused:
+		return "handshake complete, and SSH was refused" + f.by()
+	case KnocksRejected:
+		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, f.by())
+	case KnocksSeized:
+		return "knocks are accepted as connections" + f.by()
+	}
+	return f.aboutPorts()
+}
+
+// aboutPorts is Summary for ports that are no handshake's, and for what was not observed.
+func (f Finding) aboutPorts() string {
+	switch f.Code {
 	case NoCandidate:
 		return "ports of no candidate: another secret, or a scan"
 	case Mixed:
@@ -149,12 +162,6 @@ func (f Finding) aboutSSH() string {
 		return s
 	case Ignored:
 		return fmt.Sprintf("ignored by the sweep guard, which forgives %s a minute", phrase.Plural(f.Guard, "wrong port"))
-	case SSHRefused:
-		return "handshake complete, and SSH was refused" + f.by()
-	case KnocksRejected:
-		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, f.by())
-	case KnocksSeized:
-		return "knocks are accepted as connections" + f.by()
 	}
 	return string(f.Code)
 }

@@ -30,8 +30,26 @@ func (t *Tracker) connect(c *Client) {
 		return
 	}
 	open := c.entered[knock.Knocks-1]
-	var inTime, lost []Knock
-	early, late := false, time.Duration(0)
+	inTime, lost, early, late := t.tries(c, open)
+	switch {
+	case len(inTime) > 0:
+		t.unanswered(c, inTime)
+	case t.pairSSH(c, open):
+	case late > 0:
+		c.add(Finding{Code: SSHLate, Took: late, Window: t.gate.Window})
+	case len(lost) > 0:
+		c.add(aboutAnswer(SSHLost, c, lost[len(lost)-1]))
+	case early:
+		c.add(Finding{Code: SSHEarly})
+	case t.otherPort(c, open):
+	default:
+		c.add(Finding{Code: NoSSH})
+	}
+}
+
+// tries sorts the attempts at SSH: those in time, those that never arrived, whether one was
+// early, and how late the first late one was.
+func (t *Tracker) tries(c *Client, open time.Time) (inTime, lost []Knock, early bool, late time.Duration) {
 	for _, k := range c.SSH {
 		switch gap := k.at().Sub(open); {
 		case c.arrived && k.Arrived.IsZero():
@@ -46,20 +64,7 @@ func (t *Tracker) connect(c *Client) {
 			inTime = append(inTime, k)
 		}
 	}
-	switch {
-	case len(inTime) > 0:
-		t.unanswered(c, inTime)
-	case t.pairSSH(c, open):
-	case len(lost) > 0:
-		c.add(aboutAnswer(SSHLost, c, lost[len(lost)-1]))
-	case late > 0:
-		c.add(Finding{Code: SSHLate, Took: late, Window: t.gate.Window})
-	case early:
-		c.add(Finding{Code: SSHEarly})
-	case t.otherPort(c, open):
-	default:
-		c.add(Finding{Code: NoSSH})
-	}
+	return inTime, lost, early, late
 }
 
 // otherPort looks for the port that was tried in place of SSH.
