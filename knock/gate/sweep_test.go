@@ -139,6 +139,9 @@ func TestStrictGates(t *testing.T) {
 		"strict_chain.rules": {"iptables-restore"}, "strict_gates.rules": {"iptables-restore"}, "strict.nft": {"nft", "-f"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if strings.HasSuffix(name, ".rules") {
+				knocktest.Long(t)
+			}
 			t.Parallel()
 			s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true, NoGate: name != "article"})
 			if name != "article" {
