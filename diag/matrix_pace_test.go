@@ -50,7 +50,7 @@ func paceFaults(_ *testing.T) []fault {
 		{name: "three unanswered connections on the way, for long", server: routed, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.RateLimited}, breaks: limited(3, 2*time.Minute)},
 		{name: "one connection to SSH at a time", want: diag.Opens, breaks: oneSSH},
 		{idle: true, name: "one connection to SSH at a time, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oneSSH},
-		{name: "2 SYNs a second at the server, and sshd is stuck", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, opens: true, breaks: both(server(two), serves(knocktest.Hold))},
+		{idle: true, name: "2 SYNs a second at the server, and sshd is stuck", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, opens: true, breaks: both(server(two), serves(knocktest.Hold))},
 		{name: "a SYN proxy on the way", server: routed, want: diag.Opens, breaks: proxied},
 		{name: "a SYN proxy on the way, 3 h behind", server: knocktest.Options{Router: true, At: stale}, among: []diag.Code{diag.KnocksIntercepted, diag.Unexplained}, breaks: proxied, also: possible(diag.Unexplained)},
 
