@@ -206,6 +206,7 @@ func TestRealServerWithoutGate(t *testing.T) {
 }
 
 func TestRealNetworkWithoutTheHost(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoSSHD: true})
 	unused := s.Addr4
@@ -287,6 +288,7 @@ func TestRealGateRefreshedLate(t *testing.T) {
 // Where a connection is made and no banner comes, the server may not know of it
 // yet: the handshake makes a few more, not one with every attempt.
 func TestRealServerWithoutBanner(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, CutOff: true})
 	capture := s.Capture(t)
@@ -339,6 +341,7 @@ func TestRealLinkComesBack(t *testing.T) {
 // The client loses its only IPv6 address during the handshake. If it comes back
 // the handshake continues; if not, the error comes at once.
 func TestRealFamilyVanishes(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for _, comes := range []bool{true, false} {
 		s := knocktest.NewServer(t, knocktest.Options{At: at})

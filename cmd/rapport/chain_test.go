@@ -19,6 +19,7 @@ import (
 // A connection of which nothing arrives after the server's banner is lost before the
 // login: with --keep the proxy knocks again, and ssh, which has seen one banner, logs in.
 func TestKeepLogsInAfterALostConnection(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	g := newGated(t, "proxy --keep 3 %h %p")
 	// The banner passes; the list of algorithms, which is longer, does not.

@@ -31,6 +31,7 @@ func limited(t *testing.T, rapport string, n int, args ...string) (stdout, stder
 
 // A scan of thousands of candidates needs few descriptors, and works with fewer.
 func TestScanWithFewDescriptors(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)
@@ -61,6 +62,7 @@ func TestScanWithFewDescriptors(t *testing.T) {
 // With almost no descriptors a command works, or fails with one line that names the
 // cause; it never hangs.
 func TestCommandsWithFewDescriptors(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)

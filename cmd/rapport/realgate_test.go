@@ -21,6 +21,7 @@ import (
 // The built program against the article's gate: each outcome has its own state, exit
 // code and line.
 func TestKnockOnTheRealGate(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t)
 	rapport := build(t)

@@ -178,6 +178,7 @@ func threeGates(rapport string) map[string]func(*testing.T) (*knocktest.Server, 
 // A handshake appears as its phases in order and the connection; half a handshake as
 // stuck in its last phase. Nothing on the server has changed.
 func TestWatchOnTheServer(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
@@ -241,6 +242,7 @@ func TestWatchOnTheServer(t *testing.T) {
 // Two addresses that are stuck because each has the other's knocks, and one whose
 // connection uses another address than its knocks.
 func TestWatchSeesSharedHandshakes(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
@@ -321,6 +323,7 @@ func TestWatchSeesOneShots(t *testing.T) {
 }
 
 func TestWatchSeesARefusalByTheGuard(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)
@@ -410,6 +413,7 @@ func TestWatchOutlivesAnotherAcceptRule(t *testing.T) {
 
 // The watch goes on when rules are removed and loaded again.
 func TestWatchOutlivesItsRules(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "nft")
 	rapport := build(t)

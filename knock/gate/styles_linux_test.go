@@ -17,6 +17,7 @@ import (
 // rules as the kernel dumps them is what packets do there: the knocks open SSH, in
 // time, and without one of them it stays shut.
 func TestStylesOfGates(t *testing.T) {
+	knocktest.Long(t)
 	knocktest.Need(t, "iptables-restore", "iptables-save", "nft", "bash", "timeout")
 	s := time.Second
 	for _, tt := range []struct {

@@ -133,6 +133,7 @@ func TestSweepProblems(t *testing.T) {
 // they are described on the net, as a kernel has them: what inspect says is what
 // packets do.
 func TestStrictGates(t *testing.T) {
+	knocktest.Long(t)
 	knocktest.Need(t, "iptables-restore", "iptables-save", "nft", "bash", "timeout")
 	for name, load := range map[string][]string{
 		"article":            {"sh", "-c", "iptables -I INPUT 1 -p tcp ! --syn -m state --state NEW -j DROP; iptables -D INPUT -i lo -j ACCEPT 2>/dev/null; true"},

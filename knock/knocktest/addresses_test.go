@@ -35,6 +35,7 @@ func sources(c *knocktest.Capture) (all []netip.Addr) {
 }
 
 func TestNAT(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for n := range 4 {
 		s := knocktest.NewServer(t, knocktest.Options{Router: true})
@@ -89,6 +90,7 @@ func TestBlockHere(t *testing.T) {
 }
 
 func TestNobodyHasUnused(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{})
 	families(t, s, func(t *testing.T, a, _ netip.Addr) {

@@ -157,6 +157,7 @@ func TestOtherSequencesStayShut(t *testing.T) {
 }
 
 func TestOnlyTheAddressThatKnocked(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{})
 	other := knocktest.NewClient(t, s)
@@ -176,6 +177,7 @@ func TestOnlyTheAddressThatKnocked(t *testing.T) {
 }
 
 func TestArticleClient(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	// The characters are the ones that a shell would like to have a say in.
 	s := knocktest.NewServer(t, knocktest.Options{Secret: `it's-"$HOME"\n*[a]?;&|<>(` + "`id`)~#!", SSHPort: 2222})
@@ -223,6 +225,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for _, refusal := range []knocktest.Refusal{knocktest.Reset, knocktest.PortUnreachable} {
 		s := knocktest.NewServer(t, knocktest.Options{Refusal: refusal})

@@ -81,6 +81,7 @@ func routines() (left string) {
 
 // Not parallel, so that the devices are those of this test.
 func TestNothingIsLeft(t *testing.T) {
+	knocktest.Long(t)
 	whole := t
 	knocktest.Need(t, "ip")
 	before := devices(t)

@@ -22,6 +22,7 @@ func slowly(t testing.TB, to netip.Addr, seq knock.Sequence, pause time.Duration
 }
 
 func TestLimitStopsFastHandshakes(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for _, onTheWay := range []bool{false, true} {
 		s := knocktest.NewServer(t, knocktest.Options{Router: onTheWay})
@@ -53,6 +54,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 }
 
 func TestProxyAnswersSYNs(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{Router: true})
 	s.Router.ProxySYNs(t)
@@ -66,6 +68,7 @@ func TestProxyAnswersSYNs(t *testing.T) {
 
 // A ban is for who sends many SYNs or one to a trap, and ends when it is lifted.
 func TestScannersAreBanned(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for _, ban := range []knocktest.Ban{{SYNs: 9}, {Traps: []int{13}, How: knocktest.Reset, Only: 22}} {
 		s := knocktest.NewServer(t, knocktest.Options{})

@@ -108,6 +108,7 @@ func TestCutOff(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	for refusal, want := range map[knocktest.Refusal][2]error{
 		knocktest.AdminProhibited: {syscall.EHOSTUNREACH, syscall.EACCES},

@@ -78,6 +78,7 @@ func echoes(t testing.TB, path knocktest.Path, n int) (answered string) {
 }
 
 func TestPathFates(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	const letters = "abcdefghijklmnopqrstuvwxyz"
 	got := echoes(t, knocktest.Path{Jitter: 50 * time.Millisecond, Duplicate: 1}, 4*26)

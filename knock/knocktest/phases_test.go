@@ -91,6 +91,7 @@ func TestPortsOfTheGate(t *testing.T) {
 
 // What is forwarded to a host that is gone ends with the router's word for it.
 func TestForwardToNobody(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{V4: knocktest.Shut, V6: knocktest.Shut})
 	s.ServePhases(t, knocktest.Phases{Forward: s.Unused(s.Addr4)})

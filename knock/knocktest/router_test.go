@@ -39,6 +39,7 @@ func TestRouterPassesOn(t *testing.T) {
 }
 
 func TestRouterBlocks(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{Router: true})
 	for i, tt := range []struct {
@@ -97,6 +98,7 @@ func TestRouterIntercepts(t *testing.T) {
 }
 
 func TestRouterMovesTheSource(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{Router: true})
 	v4, v6 := s.Router.MoveSource(t, knocktest.Port(s.SSHPort))

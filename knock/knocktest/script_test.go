@@ -17,6 +17,7 @@ import (
 // Rapport's own rules, whose guard lets a sequence through for one address only:
 // another client has used it.
 func TestScriptWithItsGuardUsedUp(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{NoGate: true})
 	sh := s.NewScript(t)
@@ -54,6 +55,7 @@ func TestScriptWithItsGuardUsedUp(t *testing.T) {
 }
 
 func TestNewAddressKnocksForItself(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{Router: true})
 	families(t, s, func(t *testing.T, a, client netip.Addr) {

@@ -94,6 +94,7 @@ func TestSolveSaysWhatDiffers(t *testing.T) {
 // The oracle is the article's arithmetic done with big numbers. What a range
 // of a few ports leaves open is told as several matches, never as a wrong one.
 func TestSolveRandomServers(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	random := rand.New(rand.NewPCG(2026, 11))
 	alone, first := 0, 0

@@ -50,6 +50,7 @@ func TestRulesLeaveOthersAlone(t *testing.T) {
 // A gate in the tables of the other backend of iptables is seen, moved by setup,
 // and removed.
 func TestRulesKnowBothBackends(t *testing.T) {
+	knocktest.Long(t)
 	knocktest.Need(t, "iptables-legacy", "ip6tables-legacy")
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true})
 	if out, err := s.Command(t.Context(), "iptables-legacy", "-nL").CombinedOutput(); err != nil {

@@ -103,6 +103,7 @@ func TestRulesUnderAFlood(t *testing.T) {
 // A ban of the real fail2ban holds before and after setup, refresh and remove,
 // also against whoever knows the handshake.
 func TestRulesBesideFail2ban(t *testing.T) {
+	knocktest.Long(t)
 	knocktest.Need(t, "fail2ban-server", "fail2ban-client")
 	both(t, nil, func(t *testing.T, g *gated) {
 		banned, free := g.from(g.Addr4), g.from(g.Addr4)

@@ -55,6 +55,7 @@ func TestRulesOpenAndShut(t *testing.T) {
 }
 
 func TestRulesOpenToTheArticlesClient(t *testing.T) {
+	knocktest.Long(t)
 	each(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		script := knocktest.ArticleClient(t, g.Server)
@@ -101,6 +102,7 @@ func TestRulesReplaceTheArticles(t *testing.T) {
 // Rules that were saved and loaded again, as netfilter-persistent does at boot,
 // work, let only the one address of IPv6 in, and can be renewed and removed.
 func TestRulesSavedAndRestored(t *testing.T) {
+	knocktest.Long(t)
 	g := install(t, knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true}), script.IPTables, nil)
 	before := g.loaded()
 	g.run("setup")
@@ -125,6 +127,7 @@ func TestRulesSavedAndRestored(t *testing.T) {
 }
 
 func TestRulesTenTimesAreOnce(t *testing.T) {
+	knocktest.Long(t)
 	all := func(r *script.Rules) {
 		r.ReplayGuard, r.OneShot, r.Log = 2, true, true
 		r.Forward = []script.Forward{
@@ -170,6 +173,7 @@ func TestRulesTenTimesAreOnce(t *testing.T) {
 
 // The handshake of the last hour goes on, wherever in it the refresh comes.
 func TestRulesRefreshUnderAHandshake(t *testing.T) {
+	knocktest.Long(t)
 	turn := knock.HourOf(at).End()
 	// A refresh takes longer than the usual window on a busy machine.
 	each(t, func(r *script.Rules) { r.Window = 20 * time.Second }, func(t *testing.T, g *gated) {
@@ -223,6 +227,7 @@ func TestRulesRefreshUnderAHandshake(t *testing.T) {
 }
 
 func TestRulesStopAReplay(t *testing.T) {
+	knocktest.Long(t)
 	guarded := func(r *script.Rules) { r.ReplayGuard = 1 }
 	t.Parallel()
 	both(t, guarded, func(t *testing.T, g *gated) {
@@ -286,6 +291,7 @@ func TestRulesOneShot(t *testing.T) {
 // way before the first one's answer comes, and where packets get lost: it is the
 // connection handed on that went through it.
 func TestRulesOneShotOnABadNetwork(t *testing.T) {
+	knocktest.Long(t)
 	for _, f := range formats {
 		for name, path := range map[string]knocktest.Path{
 			"far":   {Delay: 300 * time.Millisecond},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock/gate/script"
+	"rapport/knock/knocktest"
 )
 
 // wrong returns n ports of the range that belong to no hour around now.
@@ -38,6 +39,7 @@ func (p peer) hurry(ports []uint16) {
 }
 
 func TestRulesIgnoreASweep(t *testing.T) {
+	knocktest.Long(t)
 	each(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
 		ports := g.sequence(at)
@@ -69,6 +71,7 @@ func TestRulesIgnoreASweep(t *testing.T) {
 
 // A sweep of the whole range opens a gate without the guard, and none with it.
 func TestRulesOpenToASweepWithoutTheGuard(t *testing.T) {
+	knocktest.Long(t)
 	each(t, func(r *script.Rules) { r.SweepGuard = 0 }, func(t *testing.T, g *gated) {
 		var all []uint16
 		for port := g.Range.Bottom(); port <= g.Range.Top(); port++ {

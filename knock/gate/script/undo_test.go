@@ -37,6 +37,7 @@ func (g *gated) opensTo(why string, now time.Time) {
 
 // The gate that comes back has the ports of the hour in which it does.
 func TestRulesBringBackTheHour(t *testing.T) {
+	knocktest.Long(t)
 	each(t, nil, func(t *testing.T, g *gated) {
 		g.replaceGate()
 		g.run("setup", "--confirm", "2")
@@ -75,6 +76,7 @@ func TestRulesUndoIsNotForgotten(t *testing.T) {
 
 // Whatever fails in setup --confirm, what was there before is there again.
 func TestRulesRestoreAfterAFailure(t *testing.T) {
+	knocktest.Long(t)
 	failing := map[script.Format][]string{script.IPTables: {"iptables-restore", "ip6tables-restore"}, script.NFT: {"nft"}}
 	each(t, nil, func(t *testing.T, g *gated) {
 		tool := func(name string) string { return filepath.Join(g.Dir, "bin", name) }
@@ -156,6 +158,7 @@ func TestRulesOneActionAtATime(t *testing.T) {
 // What another firewall flushes comes back with the next refresh, but not what
 // remove has taken away.
 func TestRulesRefreshHeals(t *testing.T) {
+	knocktest.Long(t)
 	t.Parallel()
 	both(t, nil, func(t *testing.T, g *gated) {
 		g.run("setup")
