@@ -157,11 +157,12 @@ func track(ctx context.Context, all []arrivals.Packet, q arrivals.Query, g arriv
 		if i%1024 == 0 && ctx.Err() != nil {
 			return nil, t.Stats, context.Cause(ctx)
 		}
-		t.Add(p)
+		// Before it is added: it begins another handshake of a source that was quiet.
 		if now := seen(p); now.Sub(last) > time.Second {
 			clients = append(clients, t.Expire(now)...)
 			last = now
 		}
+		t.Add(p)
 	}
 	return append(clients, t.Flush()...), t.Stats, nil
 }

@@ -69,6 +69,22 @@ func TestAnsweredOnTheWay(t *testing.T) {
 	}
 }
 
+// TestTwice: a handshake is told apart from one that the same address made before.
+func TestTwice(t *testing.T) {
+	r := &recording{t: t}
+	r.shake(ports(t, 0), client4, server4)
+	first := len(r.packets)
+	r.shake(ports(t, 0), client4, server4)
+	for i := range r.packets[first:] {
+		r.packets[first+i].at = r.packets[first+i].at.Add(time.Minute)
+	}
+	r.packets = slices.Delete(r.packets, first+1, first+2) // the second knock of the second one
+	got := analyze(t, read(t, r.write(layers.LinkTypeEthernet, false, false)))
+	if len(got.Clients) != 2 || !got.Clients[0].In || len(codes(got.Clients[0])) != 0 || !slices.Equal(codes(got.Clients[1]), []arrivals.Code{arrivals.KnockUnsent}) {
+		t.Errorf("%+v", got.Clients)
+	}
+}
+
 // TestLone: who tries SSH without a handshake is told of a client's capture, and of a
 // server's while they are few.
 func TestLone(t *testing.T) {
