@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ func newPcap(f *flags) *cobra.Command {
 
 func (c *capturing) run(cmd *cobra.Command, args []string) error {
 	start := c.clock.Now()
-	captures, host, err := readCaptures(cmd.InOrStdin(), args)
+	captures, host, err := readCaptures(cmd.Context(), cmd.InOrStdin(), args)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (c *capturing) run(cmd *cobra.Command, args []string) error {
 
 // readCaptures reads the arguments that are files, or - for stdin; one that is none is the
 // HOST.
-func readCaptures(stdin io.Reader, args []string) (all []*pcap.Capture, host string, err error) {
+func readCaptures(ctx context.Context, stdin io.Reader, args []string) (all []*pcap.Capture, host string, err error) {
 	for i, name := range args {
 		if name == "-" {
 			c, err := pcap.Read(stdin)
@@ -96,7 +97,7 @@ func readCaptures(stdin io.Reader, args []string) (all []*pcap.Capture, host str
 		if _, err := os.Stat(name); err != nil && i == len(args)-1 && filepath.Ext(name) != ".pcap" && filepath.Base(name) == name {
 			return all, name, nil
 		}
-		c, err := pcap.ReadFile(name)
+		c, err := pcap.ReadFile(ctx, name)
 		if err != nil {
 			return nil, "", err
 		}

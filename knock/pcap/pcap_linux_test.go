@@ -257,6 +257,9 @@ func TestDamaged(t *testing.T) {
 	r.shake(ports(t, 0), client4, server4)
 	for _, ng := range []bool{false, true} {
 		whole := r.write(layers.LinkTypeEthernet, false, ng)
+		if !pcap.IsCapture(whole[:4]) {
+			t.Errorf("ng %v: % x does not begin a capture", ng, whole[:4])
+		}
 		for n := 0; n < len(whole); n += 7 {
 			c, err := pcap.Read(bytes.NewReader(whole[:n]))
 			if err != nil {
@@ -273,12 +276,12 @@ func TestDamaged(t *testing.T) {
 			t.Errorf("ng %v: a cut capture is %+v", ng, c)
 		}
 	}
-	for _, text := range []string{"", "\x1f\x8b\x08", "hello, world, this is no capture at all"} {
-		if _, err := pcap.Read(strings.NewReader(text)); err == nil {
-			t.Errorf("%q is a capture", text)
+	for text, begins := range map[string]bool{"": false, "\x1f\x8b\x08": true, "hello, world, this is no capture at all": false} {
+		if _, err := pcap.Read(strings.NewReader(text)); err == nil || pcap.IsCapture([]byte(text)) != begins {
+			t.Errorf("%q is a capture: %v", text, err)
 		}
 	}
-	if _, err := pcap.ReadFile(t.TempDir() + "/none"); err == nil || !strings.Contains(err.Error(), "no such file") {
+	if _, err := pcap.ReadFile(t.Context(), t.TempDir()+"/none"); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("%v", err)
 	}
 }

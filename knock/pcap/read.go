@@ -10,6 +10,7 @@ package pcap
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,19 +54,50 @@ type Capture struct {
 	segments []segment
 }
 
-// ReadFile reads a capture from a file.
-func ReadFile(path string) (*Capture, error) {
+// What files begin with: gzip, pcapng, and pcap in microseconds and nanoseconds, in the
+// byte order of either machine.
+const (
+	magicGzip = "\x1f\x8b"
+	magicNg   = "\x0a\x0d\x0d\x0a"
+)
+
+var magics = []string{magicGzip, magicNg, "\xd4\xc3\xb2\xa1", "\xa1\xb2\xc3\xd4", "\x4d\x3c\xb2\xa1", "\xa1\xb2\x3c\x4d"}
+
+// IsCapture reports whether a file that begins with head is for [Read]: a capture, or a
+// compressed file, of which Read says what to do.
+func IsCapture(head []byte) bool {
+	return slices.ContainsFunc(magics, func(m string) bool { return bytes.HasPrefix(head, []byte(m)) })
+}
+
+// ReadFile reads a capture from a file. It fails too when ctx ends.
+func ReadFile(ctx context.Context, path string) (*Capture, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the capture %s: %w", knock.Quote(path), knock.WithoutPath(err))
 	}
 	defer f.Close()
-	c, err := Read(f)
-	if err != nil {
+	c, err := Read(cancellable{ctx, f})
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", knock.Quote(path), err)
 	}
 	c.Name = path
 	return c, nil
+}
+
+// cancellable fails when its context has ended.
+type cancellable struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (c cancellable) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
 }
 
 // source reads packets of either format.
@@ -109,9 +141,9 @@ func Read(r io.Reader) (*Capture, error) {
 func open(r *bufio.Reader) (s source, err error) {
 	magic, _ := r.Peek(4)
 	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+	case bytes.HasPrefix(magic, []byte(magicGzip)):
 		return s, ErrCompressed
-	case bytes.Equal(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
+	case bytes.Equal(magic, []byte(magicNg)):
 		s.ng, err = pcapgo.NewNgReader(r, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 		if err != nil {
 			return s, ErrNotCapture

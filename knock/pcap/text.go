@@ -46,7 +46,7 @@ func (r Report) Print(w io.Writer) {
 		fmt.Fprintf(w, "%s: %s, %s, %s, %s\n", c.Side, knock.Clean(c.File, 200), cmp.Or(c.Link, "no link layer"), phrase.Plural(c.Packets, "packet"), phrase.Plural(c.SYNs, "SYN"))
 	}
 	if r.Clock != nil {
-		fmt.Fprintln(w, r.Clock.words())
+		fmt.Fprintln(w, r.Clock.Words())
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "note:", knock.Clean(n, 300))
@@ -64,8 +64,8 @@ func (r Report) Print(w io.Writer) {
 	}
 }
 
-// words says how far the clocks are apart.
-func (c ClockDifference) words() string {
+// Words says how far the clocks are apart.
+func (c ClockDifference) Words() string {
 	d := time.Duration(c.Offset)
 	s := "clocks: the server's is " + phrase.Offset(d) + " from the client's"
 	if c.Uncertainty == nil {
