@@ -269,13 +269,15 @@ func (l Timeline) Silence(span string) string {
 // Ruler writes a fifth of the time at each fifth of the line: whole numbers, of any scale.
 func (l Timeline) Ruler() string {
 	line := []rune(strings.Repeat(" ", max(l.Width, 0)))
+	free := 0 // on a short line there is no room for all
 	for i := range 5 {
 		label := []rune("0")
 		if i > 0 {
 			label = []rune(Duration(l.Total * time.Duration(i) / 5))
 		}
-		if at := l.Width * i / 5; at+len(label) <= len(line) {
+		if at := l.Width * i / 5; at >= free && at+len(label) <= len(line) {
 			copy(line[at:], label)
+			free = at + len(label) + 1
 		}
 	}
 	return string(line)
