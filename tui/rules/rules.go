@@ -1,5 +1,6 @@
 // Package rules is the Rules screen: it takes a server's rules, its script or
-// five ports as typed or pasted text or from a file. Its three views are the findings:
+// five ports as typed or pasted text or from a file, or captures of one side or both, of
+// which it shows the time lines. Its three views of rules are the findings:
 // what the rules were made with, how they differ from this client and what is wrong
 // with them; the trace: what each rule did to this client's handshake; and the audit:
 // what attacks and accidents would cost. It shows rules, but no other line of the text,
@@ -69,6 +70,7 @@ type comparison struct {
 
 	Result  *gate.Inspection
 	seen    Inspected // with Result
+	capture *captured // in place of Result, where captures were loaded
 	trace   matrix
 	audited *audit.Report // nil until the audit is done
 	view    view
@@ -95,10 +97,14 @@ func (s *Screen) Keys() ui.Keys {
 	switch s.Step {
 	case Naming:
 		load := ui.NewKey("enter", "load", "", s.load)
-		back := ui.NewKey("esc", "back", "", ui.Act(func() { s.Step, s.failure = Collecting, "" }))
+		back := ui.NewKey("esc", "back", "", ui.Act(s.unname))
 		return ui.ModalKeys(load, back)
 	case Collecting:
 		return s.textKeys()
+	case Compared:
+		if s.capture != nil {
+			return s.captureKeys()
+		}
 	}
 	apply := ui.NewKey("f", "apply", "apply the server's range and hour", s.applyChange).If(!s.Change().IsZero())
 	others := ui.NewKey("c", "other rules", "read other rules", ui.Act(s.Forget)).If(s.Step == Compared)
@@ -211,6 +217,8 @@ func (s *Screen) found(event any) tea.Cmd {
 			s.view = traceView
 			return s.startAudit()
 		}
+	case captured:
+		s.Job, s.capture, s.Step, s.Notice = nil, &e, Compared, ""
 	case audit.Report:
 		s.Job, s.audited = nil, &e
 	}
@@ -228,7 +236,7 @@ func (s *Screen) escape() tea.Cmd {
 	}
 	if s.Step == Compared {
 		s.view = traceView // the audit begins again when it is shown again
-	} else if s.Result != nil {
+	} else if s.Result != nil || s.capture != nil {
 		s.Step, s.failure, s.Notice = Compared, "", "cancelled"
 	} else {
 		s.Step, s.failure, s.example = Collecting, "cancelled", false
@@ -272,7 +280,15 @@ func (s *Screen) solve() tea.Cmd {
 	r.Query = solve.Query{Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(s.Began.Add(t.Skew)), Past: solve.DefaultHours, Future: solve.DefaultHours}
 	r.Facts = gate.Facts{SSHPort: s.Host.SSHPort, Window: s.Window()}
 	hostsPath, name := s.Config.HostsPath, s.Host.Name
+	files := s.capturesWith(s.path)
 	job, cmd := ui.StartJob(s.Ctx, func(ctx context.Context, emit func(any)) error {
+		if files.is() {
+			c, err := files.analyze(ctx)
+			if err == nil {
+				emit(c)
+			}
+			return err
+		}
 		found, err := r.Inspect(ctx)
 		if found.listed = session.IsListed(hostsPath, name); err == nil {
 			emit(found)

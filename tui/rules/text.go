@@ -234,20 +234,30 @@ func (r Request) Inspect(ctx context.Context) (i Inspected, err error) {
 	return i, nil
 }
 
-// readText reads a file that is no longer than rules may be; a ~/ in path is the home
-// folder.
-func readText(path string) ([]byte, error) {
+// regularFile returns the path of a file and its size; a ~/ in path is the home folder.
+func regularFile(path string) (string, int64, error) {
 	path, err := sshconfig.ExpandHome(path)
 	if err != nil {
-		return nil, err
+		return "", 0, err
 	}
 	// Opening a named pipe would wait for a writer.
 	switch s, err := os.Stat(path); {
 	case err != nil:
-		return nil, err
+		return "", 0, err
 	case !s.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	case s.Size() >= maxText:
+		return "", 0, errors.New("not a regular file")
+	default:
+		return path, s.Size(), nil
+	}
+}
+
+// readText reads a file that is no longer than rules may be.
+func readText(path string) ([]byte, error) {
+	path, size, err := regularFile(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case size >= maxText:
 		return nil, netfilter.ErrLongRules
 	}
 	return os.ReadFile(path)

@@ -24,11 +24,17 @@ func (s *Screen) View() []string {
 // layOut draws the screen, and returns by how many lines its text can be scrolled.
 func (s *Screen) layOut() (lines []string, most int) {
 	switch {
+	case s.Step == Compared && s.capture != nil:
+		return s.captureLines(), 0
 	case s.Size.Tiny() && s.Step != Naming:
 		return s.tiny()
 	case s.Step == Naming:
+		title := "rules, or a capture, from a file"
+		if s.capture != nil {
+			title = "the capture of the other side"
+		}
 		path := " " + s.Theme.Accent.Render("path") + "  " + s.input.View()
-		return s.Frame(s.failing(ui.Pane{Title: "rules from a file", Lines: []string{path}})), 0
+		return s.Frame(s.failing(ui.Pane{Title: title, Lines: []string{path}})), 0
 	case s.Step == Collecting:
 		return s.waiting(), 0
 	case s.Result == nil:
@@ -84,6 +90,9 @@ func (s *Screen) underWay() string {
 	}
 	if s.path != "" {
 		what = knock.Clean(s.path, 200)
+	}
+	if s.capture != nil {
+		return "reading " + what + " beside the capture of the other side"
 	}
 	return fmt.Sprintf("comparing %s: every hour within %d either way, every range, every secret variant", what, solve.DefaultHours)
 }

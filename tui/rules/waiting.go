@@ -75,7 +75,7 @@ func (s *Screen) waiting() []string {
 		}
 		return append(lines, th.Box(w, body-len(lines), rest)...)
 	}
-	const details = 7
+	const details = 8
 	side, top := auditSide(w), wideTop+max(0, body-37)/5
 	room := body - top - details
 	how := th.Box(w-widePhases, top, s.howTo(w-widePhases-2, top-2))
@@ -96,6 +96,7 @@ func (s *Screen) waitingSmall() []string {
 	if s.failure == "" && len(s.Text.Bytes) == 0 {
 		p.Add("", th.Quiet.Render(" this client's five, for hour "+s.Hour().String()+":"), "   "+s.ownPorts())
 		p.Add(s.paragraph(th.Quiet, "Then: their hour and range, what differs here, which rule decides each packet, what attacks cost.")...)
+		p.Add(s.paragraph(th.Quiet, s.aboutCaptures())...)
 	}
 	return ui.Cut(p.Lines, s.Size.Body())
 }
@@ -154,7 +155,13 @@ func (s *Screen) outlook() ui.Pane {
 	add("findings", "the hour, range and secret they were made with; what differs here; what is wrong, and its fix")
 	add("trace", "which rule decides what becomes of each knock, and of SSH")
 	add("audit", fmt.Sprintf("what %d attacks and accidents would cost, played on this machine", len(audit.Names())))
+	add("captures", s.aboutCaptures())
 	return p
+}
+
+// aboutCaptures says that captures can be loaded too, and how to make them.
+func (s *Screen) aboutCaptures() string {
+	return "l loads captures too: rapport pcap --tcpdump " + ui.Truncate(s.Host.Name, 20)
 }
 
 // ownPorts are those of this client's hour.
