@@ -1,7 +1,10 @@
 package tui
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -17,6 +20,43 @@ import (
 	"rapport/tui/rules"
 	"rapport/tui/ui"
 )
+
+// drawn fails if a screen does not fit, or has control characters.
+func drawn(t *testing.T, m *app) *app {
+	t.Helper()
+	for _, size := range []tea.WindowSizeMsg{{Width: 40, Height: 8}, {Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
+		m = tell(m, size)
+		lines := strings.Split(m.View(), "\n")
+		if len(lines) != size.Height {
+			t.Errorf("%d lines of %d", len(lines), size.Height)
+		}
+		for _, l := range lines {
+			if ansi.StringWidth(l) > size.Width || strings.ContainsFunc(l, func(c rune) bool { return !unicode.IsPrint(c) }) {
+				t.Errorf("at %dx%d the line %q", size.Width, size.Height, l)
+			}
+		}
+	}
+	return m
+}
+
+// FuzzCapture loads any two files as captures: every screen that follows fits, and has no
+// control characters.
+func FuzzCapture(f *testing.F) {
+	client, server := capturedSides(f)
+	f.Add(client, server)
+	f.Add(client[:len(client)-9], []byte("no capture"))
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		now, dir := noon, t.TempDir()
+		m := tell(newScreen(t, &now, nil), press("c"))
+		for i, text := range [][]byte{one, two} {
+			path := filepath.Join(dir, fmt.Sprintf("%d.pcap", i))
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m = drawn(t, loading(t, m, path))
+		}
+	})
+}
 
 // FuzzPaste pastes any text into the Rules screen, at once or key by key: every screen
 // that follows fits, and has no control characters.
@@ -37,21 +77,7 @@ func FuzzPaste(f *testing.F) {
 		c := Config{Client: &knock.Client{}, Host: &host, Secret: secret}
 		a := newApp(t.Context(), c, ui.NewTheme(lipgloss.NewRenderer(io.Discard), false, ui.Dark))
 		a.Now = noon
-		fits := func(m *app) *app {
-			for _, size := range []tea.WindowSizeMsg{{Width: 60, Height: 16}, {Width: 80, Height: 24}, {Width: 120, Height: 40}} {
-				m = tell(m, size)
-				lines := strings.Split(m.View(), "\n")
-				if len(lines) != size.Height {
-					t.Errorf("%d lines of %d", len(lines), size.Height)
-				}
-				for _, l := range lines {
-					if ansi.StringWidth(l) > size.Width || strings.ContainsFunc(l, func(c rune) bool { return !unicode.IsPrint(c) }) {
-						t.Errorf("at %dx%d the line %q", size.Width, size.Height, l)
-					}
-				}
-			}
-			return m
-		}
+		fits := func(m *app) *app { return drawn(t, m) }
 		m := fits(tell(a, press("c")))
 		if whole {
 			m = tell(m, paste(text))
