@@ -166,7 +166,7 @@ func newSSHConfig(f *flags) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		stanza, err := p.Stanza(name, h.SSHPort, master)
+		stanza, err := p.Stanza(name, h.Lookup(), h.SSHPort, master)
 		if err != nil {
 			return err
 		}

@@ -367,7 +367,9 @@ func TestStanza(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, rest, _ = bytes.Cut(rest, []byte("\nHost *\n"))
-	config := func(before string) string { return g.write("stanza", before+string(stanza)+"Host *\n"+string(rest)) }
+	config := func(before string) string {
+		return g.write("stanza", "HostKeyAlias knocktest\n"+before+string(stanza)+"Host *\n"+string(rest))
+	}
 	if out := g.run("ssh", "-F", config(""), "gate", "echo through"); out != "through\n" {
 		t.Errorf("prints %q", out)
 	}

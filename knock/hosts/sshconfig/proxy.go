@@ -30,8 +30,10 @@ func (p Proxy) Args(name string, port int) ([]string, error) {
 }
 
 // Stanza returns the lines of ssh_config(5) by which ssh reaches the host called
-// name by p. With master, later sessions share the first one's connection.
-func (p Proxy) Stanza(name string, port int, master bool) (string, error) {
+// name by p. With another address, its host key is looked up by that, under which a
+// login before the gate stored it. With master, later sessions share the first one's
+// connection.
+func (p Proxy) Stanza(name, address string, port int, master bool) (string, error) {
 	// ssh_config(5) cannot quote the characters of a pattern.
 	if strings.ContainsAny(name, "*?!,\"'\\ ") {
 		return "", fmt.Errorf("ssh would read the name %q as a pattern: rename the entry", name)
@@ -44,6 +46,9 @@ func (p Proxy) Stanza(name string, port int, master bool) (string, error) {
 	if port != knock.DefaultSSHPort {
 		lines = append(lines, fmt.Sprintf("Port %d", port))
 	}
+	if !strings.EqualFold(name, address) && !strings.ContainsAny(address, " \t\r\n\"'\\#%") {
+		lines = append(lines, "HostKeyAlias "+keyName(address, port))
+	}
 	lines = append(lines, "ProxyCommand "+command)
 	if p.Fdpass {
 		lines = append(lines, "ProxyUseFdpass yes")
@@ -52,6 +57,15 @@ func (p Proxy) Stanza(name string, port int, master bool) (string, error) {
 		lines = append(lines, "ControlMaster auto", "ControlPath ~/.ssh/control-%C", "ControlPersist 10m")
 	}
 	return strings.Join(lines, "\n    ") + "\n", nil
+}
+
+// keyName is what ssh calls a server in known_hosts.
+func keyName(address string, port int) string {
+	address = strings.ToLower(address)
+	if port == knock.DefaultSSHPort {
+		return address
+	}
+	return fmt.Sprintf("[%s]:%d", address, port)
 }
 
 // command returns the value of ProxyCommand. host is quoted already.
