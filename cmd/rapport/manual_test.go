@@ -141,5 +141,8 @@ func TestInstall(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(data, file)); err != nil || !strings.Contains(out.String(), data) {
 			t.Errorf("rapport %s: %v\n%s", call, err, out.String())
 		}
+		if advice := "MANPATH=':" + filepath.Join(data, "man") + "'"; call == "man install" && !strings.Contains(out.String(), advice) {
+			t.Errorf("rapport %s does not say %s:\n%s", call, advice, out.String())
+		}
 	}
 }

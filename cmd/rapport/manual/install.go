@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"rapport/knock/phrase"
 )
 
 // BuildDate is the time of the commit that the program was built from, as the Go tool
@@ -48,10 +50,12 @@ func newMan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := writePages(c, filepath.Join(data, "man")); err != nil {
+			dir := filepath.Join(data, "man")
+			if err := writePages(c, dir); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), "read them with: man rapport")
+			// man-db looks there only if a folder such as ~/.local/bin is in PATH.
+			_, err = fmt.Fprintf(c.OutOrStdout(), "read them with: man rapport\nif man does not look there, put this into your shell's startup file: export MANPATH=%s\n", phrase.ShellWord(":"+dir))
 			return err
 		},
 	})
