@@ -80,6 +80,8 @@ func Span(d time.Duration) string {
 // Pause writes a time that was set: 1 ms, 2.5 s, 5 s, 1 min.
 func Pause(d time.Duration) string {
 	switch {
+	case d == 0:
+		return "0 s"
 	case d%time.Second == 0:
 		return Span(d)
 	case d < time.Second:

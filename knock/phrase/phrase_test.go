@@ -37,7 +37,7 @@ func TestWrap(t *testing.T) {
 }
 
 func TestPause(t *testing.T) {
-	for d, want := range map[time.Duration]string{time.Millisecond: "1 ms", 1500 * time.Microsecond: "1.5 ms", 5 * time.Second: "5 s", 2500 * time.Millisecond: "2.5 s", time.Minute: "1 min", time.Hour: "1 h 0 min"} {
+	for d, want := range map[time.Duration]string{0: "0 s", time.Millisecond: "1 ms", 1500 * time.Microsecond: "1.5 ms", 5 * time.Second: "5 s", 2500 * time.Millisecond: "2.5 s", time.Minute: "1 min", time.Hour: "1 h 0 min"} {
 		if got := phrase.Pause(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}

@@ -28,16 +28,19 @@ func Progress(w io.Writer, attempts int) func(knock.Event) {
 func Knock(w io.Writer, r knock.Report, addr netip.AddrPort) {
 	fmt.Fprintf(w, "%s %s hour %s\n", r.Host, addr, r.Hour)
 	for i, a := range r.Attempts {
-		gap := phrase.Pause(time.Duration(a.Gap))
+		gap := "all at once"
+		if a.Gap > 0 {
+			gap = "gap " + phrase.Pause(time.Duration(a.Gap))
+		}
 		if answer := alike(a); i > 0 && answer != "" {
-			fmt.Fprintf(w, "attempt %d, gap %s: %d knocks, all %s\n", i+1, gap, len(a.Knocks), answer)
+			fmt.Fprintf(w, "attempt %d, %s: %d knocks, all %s\n", i+1, gap, len(a.Knocks), answer)
 			continue
 		}
 		first := ""
 		if a.Resets > 0 {
 			first = fmt.Sprintf(", after %d SYNs to a wrong port", a.Resets)
 		}
-		fmt.Fprintf(w, "attempt %d, gap %s%s\n", i+1, gap, first)
+		fmt.Fprintf(w, "attempt %d, %s%s\n", i+1, gap, first)
 		for _, k := range a.Knocks {
 			note := ""
 			if k.Hour != nil {
