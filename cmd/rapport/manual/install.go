@@ -78,12 +78,15 @@ func newCompletionInstall() *cobra.Command {
 	return &cobra.Command{
 		Use:       "install [bash|zsh|fish]",
 		Short:     "Install the completions of your shell for you, or as root for all users",
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(c *cobra.Command, args []string) error {
 			shell := filepath.Base(os.Getenv("SHELL"))
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1:
 				shell = args[0]
+			case os.Getenv("SHELL") == "":
+				return errors.New("SHELL is not set; name your shell: rapport completion install bash")
 			}
 			return installCompletion(c, shell)
 		},
@@ -111,7 +114,7 @@ func installCompletion(c *cobra.Command, shell string) error {
 		file, note = "fish/vendor_completions.d/rapport.fish", "it is used from the next shell on"
 		err = c.Root().GenFishCompletion(&script, true)
 	default:
-		return fmt.Errorf("the shell %q is not one of bash, zsh and fish; name it: rapport completion install bash", shell)
+		return fmt.Errorf("the shell %q is not bash, zsh or fish; name one of them: rapport completion install bash", shell)
 	}
 	if err != nil {
 		return err
