@@ -150,6 +150,7 @@ type Entry struct {
 	Gap     knock.Millis `json:"gap_ms"`
 	Guard   int          `json:"sweep_guard"`
 	Secret  SecretSource `json:"secret"` // where it is stored
+	Path    string       `json:"-"`      // of a file with the secret
 }
 
 // Entries returns the hosts of the file, in its order. It is never nil.
@@ -172,7 +173,7 @@ func (f File) Entry(name string) (Entry, error) {
 
 func (h Host) entry() Entry {
 	return Entry{h.Name, h.Lookup(), h.SSHPort, h.Range, h.Family, h.Skew.Seconds(), h.Window.Seconds(),
-		append([]string{}, h.NTP...), append([]string{}, h.Tags...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source()}
+		append([]string{}, h.NTP...), append([]string{}, h.Tags...), h.Strict, knock.Millis(h.Gap), h.SweepGuard, h.Secret.Source(), h.Secret.Path}
 }
 
 // Print writes the entry for a person, a line for each value.
@@ -198,7 +199,7 @@ func (e Entry) Print(w io.Writer) {
 	if len(e.Tags) > 0 {
 		row("tags", strings.Join(e.Tags, ", "))
 	}
-	row("secret", e.Secret)
+	row("secret", strings.TrimSpace(fmt.Sprintf("%s %s", e.Secret, knock.Clean(e.Path, 1024))))
 	_ = table.Flush() // a failed write is remembered by w
 }
 
