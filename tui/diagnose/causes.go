@@ -57,7 +57,8 @@ func (s *Screen) causeBars(w, h int) (out []string) {
 // from the others, in at most h lines of w cells.
 func (s *Screen) chosenLines(w, h int) (out []string) {
 	th, c := s.Theme, s.Report.Causes[s.at()]
-	for _, e := range s.report().Why(c) {
+	why := s.report().Why(c)
+	for _, e := range why {
 		out = append(out, hanging(th.Quiet.Render(th.Wait+" "), ui.Paragraph(th.Ink, e, "  ", w))...)
 	}
 	if d := s.Report.Verdict.Detail; len(d.Ports) > 0 && s.at() == 0 {
@@ -68,6 +69,12 @@ func (s *Screen) chosenLines(w, h int) (out []string) {
 		last = []string{th.Accent.Render(key) + " " + th.Quiet.Render(ui.Truncate(text, w-2))}
 	} else if len(s.Report.Causes) == 1 && c.Likelihood > surely {
 		out = append(out, ui.Paragraph(th.Quiet, "no other cause: none that the evidence allows", "  ", w)...)
+	}
+	if len(out) > h-len(last) && len(why) > 1 { // the beginning of each tells more than all of the first
+		out = nil
+		for _, e := range why {
+			out = append(out, th.Quiet.Render(th.Wait+" ")+th.Ink.Render(ui.Clause(e, w-2)))
+		}
 	}
 	return append(ui.Cut(out, h-len(last)), last...)
 }

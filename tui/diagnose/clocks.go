@@ -60,7 +60,7 @@ func (s *Screen) clockLines(w, h int) (out []string) {
 		out = append(out, r.Line(x, row.Row))
 	}
 	if s.Target.Addr.Addr().IsLoopback() && len(out) < h {
-		out = append(out, " "+s.Theme.Quiet.Render(ui.Truncate("on loopback every clock is this machine's: none is read", w-2)))
+		out = append(out, " "+s.Theme.Quiet.Render(ui.FirstThatFits(w-2, "on loopback every clock is this machine's: none is read", "loopback: no clock is read")))
 	}
 	if len(failed) > 0 && len(out) < h {
 		label, text := inGroups(failed, w-name-3)

@@ -80,7 +80,7 @@ func (s *Screen) wide() []string {
 		column = checksWider
 	}
 	right := w - column
-	top := middle + (body-36)*4/5
+	top := min(middle+2+(body-37)*4/5, body-len(card.Lines)-2-causes)
 	heat := s.Theme.Box(right, top-12, s.heatPane(right-2, top-14, 13))
 	clocks := s.Theme.Box(right, 12, s.clockPane(right-2, 10))
 	lines := append(s.cardBox(card), ui.Beside(s.Theme.Box(column, top, s.checkPane(column-2, top-2)), slices.Concat(clocks, heat), column)...)
