@@ -2,6 +2,7 @@ package hostlist
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -25,7 +26,8 @@ func introduction() []string {
 const labelWidth = 16
 
 // lines draws the form in w cells and h lines: all of it, or the part around the focus.
-func (f *form) lines(th ui.Theme, w, h int) []string {
+// With about, what a field means stands below it where there is room.
+func (f *form) lines(th ui.Theme, w, h int, about bool) []string {
 	var head []string
 	if f.first && h >= 12 {
 		for _, l := range introduction() {
@@ -34,9 +36,10 @@ func (f *form) lines(th ui.Theme, w, h int) []string {
 		head = append(head, "")
 	}
 	var body []string
-	at := 0
+	at, rest, below := 0, 0, map[int]string{} // lines of body
 	for i, field := range fields() {
 		if i == fieldFamily {
+			rest = len(body)
 			body = append(body, th.Faint.Render("   the rest may stay as it is"))
 		}
 		if i == f.focus {
@@ -46,11 +49,17 @@ func (f *form) lines(th ui.Theme, w, h int) []string {
 		if i == fieldSecret {
 			body = append(body, ui.Paragraph(th.Quiet, f.strength(), ui.Fit("", labelWidth), w-1)...)
 		}
+		if about && i != f.focus { // the foot says it of that one
+			below[len(body)-1] = th.Quiet.Render(ui.Fit("", labelWidth) + ui.Clause(field.about, w-labelWidth-1))
+		}
 	}
 	foot := f.foot(th, w)
 	room := max(1, h-len(head)-len(foot))
-	if 2*len(body) <= room {
-		body = spaced(body)
+	switch {
+	case 2*len(body) <= room:
+		body = spaced(body, below)
+	case about && len(body)+rest <= room: // at least what has to be given
+		body = append(spaced(body[:rest], below), body[rest:]...)
 	}
 	if len(body) > room {
 		foot[0] = th.Faint.Render(fmt.Sprintf("   field %d of %d", f.focus+1, fieldCount))
@@ -60,10 +69,10 @@ func (f *form) lines(th ui.Theme, w, h int) []string {
 	return append(append(head, body...), foot...)
 }
 
-// spaced puts an empty line behind each line.
-func spaced(lines []string) (out []string) {
-	for _, l := range lines {
-		out = append(out, l, "")
+// spaced puts a line behind each line: that of below, or an empty one.
+func spaced(lines []string, below map[int]string) (out []string) {
+	for i, l := range lines {
+		out = append(out, l, below[i])
 	}
 	return out
 }
@@ -111,8 +120,10 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 func (s *Screen) wideForm(p ui.Pane) []string {
 	const left = 80
 	w, h, edge := s.Size.Width, s.Size.Body(), s.Theme.Accent
-	p.Note, p.Edge, p.Lines = "", &edge, s.form.lines(s.Theme, left-2, h-2)
 	entry := ui.Pane{Title: "the entry", Note: s.Config.HostsPath}
+	if ui.Cells(entry.Note)+len(entry.Title)+8 > w-left {
+		entry.Note = filepath.Base(entry.Note)
+	}
 	for _, l := range s.form.entry(s.Theme, w-left-4) {
 		entry.Add("  " + l)
 	}
@@ -124,6 +135,7 @@ func (s *Screen) wideForm(p ui.Pane) []string {
 	if top < len(entry.Lines)+2 {
 		top, meanings = h, nil
 	}
+	p.Note, p.Edge, p.Lines = "", &edge, s.form.lines(s.Theme, left-2, h-2, meanings == nil)
 	right := s.Theme.Box(w-left, top, entry)
 	if meanings != nil {
 		right = append(right, s.Theme.Box(w-left, h-top, ui.Pane{Title: "the fields", Lines: meanings})...)

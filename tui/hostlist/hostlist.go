@@ -355,7 +355,7 @@ func (s *Screen) View() []string {
 	p := ui.Pane{Note: s.Config.HostsPath}
 	switch s.step {
 	case editing:
-		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, s.Size.Width-2, s.formRoom())
+		p.Title, p.Lines = "add a server", s.form.lines(s.Theme, s.Size.Width-2, s.formRoom(), true)
 		if s.form.old != nil {
 			p.Title = "edit " + s.form.old.Name
 		}
