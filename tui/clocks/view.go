@@ -39,6 +39,9 @@ func (s *Screen) View() []string {
 	below := 9
 	if s.Size.Roomy() { // fixed: nothing moves as readings come in
 		below = h - max(20, h*9/20)
+		if s.loopback() { // no reading comes
+			below = h - 9
+		}
 	}
 	edge := s.Theme.Faint
 	if _, bad := s.conclusion(); bad {
@@ -50,7 +53,13 @@ func (s *Screen) View() []string {
 		return append(out, s.Theme.Box(w, below, ui.Pane{Title: "what if", Note: "left, right: a minute; shift: an hour", Lines: s.whatIf(w-2, below-2)})...)
 	}
 	right := w * 3 / 10
+	if s.loopback() {
+		right = 0
+	}
 	whatIf := s.Theme.Box(w-right, below, ui.Pane{Title: "what if", Note: "left, right: a minute; with shift: an hour", Lines: s.whatIf(w-right-2, below-2)})
+	if right == 0 {
+		return append(out, whatIf...)
+	}
 	return append(out, ui.Beside(whatIf, s.historyBox(right, below), w-right)...)
 }
 
