@@ -30,6 +30,7 @@ type app struct {
 	help    bool        // the help lies over the screen
 	helpAt  ui.Scroll   // its first line shown
 	palette *ui.Palette // lies over the screen; nil: closed
+	stale   bool        // a job has ended since the stored handshakes were read
 	fast    bool        // a FastBeat is on its way
 	begin   tea.Cmd
 }
@@ -161,10 +162,12 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case ui.FastBeat:
 		a.fast = false
 	case ui.Beat:
+		a.refresh()
 		cmd = tea.Batch(nextBeat(), a.broadcast(msg))
 	case ui.JobEvent:
 		cmd = tea.Batch(msg.Next, a.onWire(func(w *session.Wire) tea.Cmd { return w.Event(msg) }), a.broadcast(msg))
 	case ui.JobDone:
+		a.stale = true
 		cmd = tea.Batch(a.onWire(func(w *session.Wire) tea.Cmd { return w.Done(a.Ctx, msg) }), a.broadcast(msg))
 	case noted:
 		a.Note("%s", string(msg))

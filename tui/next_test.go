@@ -11,6 +11,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts/history"
+	"rapport/tui/ui"
 )
 
 // inDemo returns the screens on the demo, where knocks are received and SSH is refused.
@@ -181,4 +182,14 @@ func TestStoredHandshakesAreListed(t *testing.T) {
 			t.Errorf("the oldest stands first:\n%s", v)
 		}
 	}
+}
+
+// A handshake that ends while the list is shown is listed there.
+func TestAnEndedHandshakeIsListedAtOnce(t *testing.T) {
+	m, _ := onHosts(t, "[hosts.alpha]\nsecret = \"f00b4r\"\n[hosts.beta]\nsecret = \"other\"\n")
+	m = tell(m, press("h"))
+	shows(t, m, "none is stored yet")
+	m = tell(m, over(nil, knocked(5, opened))...)
+	m = tell(m, ui.JobDone{}, ui.Beat(noon))
+	shows(t, m, "the last of 1", "✓ alpha")
 }

@@ -62,6 +62,23 @@ func (a *app) stored() (all []activity.Handshake) {
 	return newestFirst(all)
 }
 
+// refresh reads the stored handshakes anew for a screen that shows them, once a job has
+// ended.
+func (a *app) refresh() {
+	if !a.stale {
+		return
+	}
+	switch a.shown {
+	case a.hosts:
+		a.hosts.Stored = a.stored()
+	case a.log:
+		a.log.Past = a.stored()
+	default: // it is read when one is opened
+		return
+	}
+	a.stale = false
+}
+
 func newestFirst(all []activity.Handshake) []activity.Handshake {
 	slices.Reverse(all) // of those at the same time the last comes first
 	slices.SortStableFunc(all, func(a, b activity.Handshake) int { return b.At.Compare(a.At) })

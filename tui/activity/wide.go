@@ -2,9 +2,11 @@ package activity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rapport/knock/hosts/history"
+	"rapport/tui/record"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -15,14 +17,20 @@ type Handshake struct {
 	history.Handshake
 }
 
-// wide draws the log beside the stored handshakes, and below it the last line of
-// each server.
+// wide draws the log beside the stored handshakes, and below it how they ended and the
+// last line of each server. The log has half of the height, however long it is.
 func (s *Screen) wide() []string {
 	w, body := s.Size.Width, s.Size.Body()
 	side := 46 + max(0, w-120)/4
-	last := s.lastOfEach(body/3 - 2)
-	below := len(last.Lines) + 2
-	left := append(s.Theme.Box(w-side, body-below, s.pane(w-side-2, body-below-2)), s.Theme.Box(w-side, below, last)...)
+	last := s.lastOfEach(body/6 - 2)
+	log, below := (body+1)/2, len(last.Lines)+2
+	past := make([]history.Handshake, len(s.Past))
+	for i, one := range s.Past {
+		past[len(past)-1-i] = one.Handshake
+	}
+	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)),
+		record.Box(s.Theme, "all servers", past, s.Now, w-side, body-log-below),
+		s.Theme.Box(w-side, below, last))
 	return ui.Beside(left, s.Theme.Box(side, body, Stored(s.Theme, s.Past, side-2, body-2)), w-side)
 }
 
@@ -51,7 +59,10 @@ func Stored(th ui.Theme, all []Handshake, w, h int) ui.Pane {
 		return p
 	}
 	p.Note = fmt.Sprintf("the last of %d", len(all))
-	day := ""
+	day, name := "", 0
+	for _, one := range all[:min(len(all), h)] {
+		name = max(name, min(ui.Cells(one.Name), 14)+2)
+	}
 	for _, one := range all {
 		at := one.At.UTC()
 		if d := at.Format("Monday, 2006-01-02"); d != day {
@@ -74,9 +85,9 @@ func Stored(th ui.Theme, all []Handshake, w, h int) ui.Pane {
 			mark, style, words = th.Ring, th.Quiet, "was open"
 		}
 		if one.Attempts > 1 {
-			words += fmt.Sprintf(", %d attempts", one.Attempts)
+			words = ui.FirstThatFits(w-name-13-ui.Cells(th.Mark(mark)), fmt.Sprintf("%s, %d attempts", words, one.Attempts), words)
 		}
-		p.Add("  " + th.Faint.Render(at.Format("15:04:05")) + "  " + style.Render(th.Mark(mark)) + " " + ui.Fit(ui.Truncate(one.Name, 14), 16) + style.Render(words))
+		p.Add("  " + th.Faint.Render(at.Format("15:04:05")) + "  " + style.Render(th.Mark(mark)) + " " + ui.Fit(ui.Truncate(one.Name, name-2), name) + style.Render(words))
 	}
 	p.Lines = p.Lines[:min(len(p.Lines), h)]
 	return p

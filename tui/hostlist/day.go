@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/hosts"
 	"rapport/knock/hosts/history"
 	"rapport/tui/ui"
 )
@@ -28,10 +29,7 @@ func (s *Screen) dayBox(w, h int) []string {
 		head += style.Render(ui.Fit(now.Add(k).Start().Format("15"), cell))
 	}
 	p.Add(" " + head)
-	for i, host := range s.shown() {
-		if i == h-4 {
-			break
-		}
+	for _, host := range s.ofLastDay(now.Add(1-hoursOfDay).Start(), h-3) {
 		line := " " + th.Quiet.Render(ui.Fit(ui.Truncate(host.Name, name-2), name))
 		past := s.history(host)
 		for k := 1 - hoursOfDay; k <= 0; k++ {
@@ -39,10 +37,25 @@ func (s *Screen) dayBox(w, h int) []string {
 		}
 		p.Add(line)
 	}
-	at := float64(s.Now.Sub(now.Start())) / float64(time.Hour)
-	p.Add(" " + ui.Fit(th.Quiet.Render("this hour"), name) + th.Bar(th.Accent, at, w-name-4))
 	p.Foot = fmt.Sprintf("%s opened  %s stayed shut  %s nothing", th.Full, th.No, th.Untried)
 	return th.Box(w, h, p)
+}
+
+// ofLastDay returns up to n servers of the list: where there are more, those with handshakes
+// since a time, then others.
+func (s *Screen) ofLastDay(since time.Time, n int) (out []hosts.Host) {
+	all := s.shown()
+	if len(all) <= n {
+		return all
+	}
+	for _, busy := range []bool{true, false} {
+		for _, h := range all {
+			if len(out) < n && (s.lastAt(h) >= since.UnixNano()) == busy {
+				out = append(out, h)
+			}
+		}
+	}
+	return out
 }
 
 // dayCell draws how the handshakes of the hour that begins at start ended.

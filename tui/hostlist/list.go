@@ -115,7 +115,7 @@ func (s *Screen) overview() []string {
 	}
 	edge := s.Theme.Accent
 	right := 40 + max(0, w-120)/4
-	middle := min(len(s.shown()), 6) + 4
+	middle := min(len(s.shown()), 6) + 3
 	top := min(max(len(s.shown())+recordAbove+recordRoom, detailRoom), h-below-middle)
 	top += (h - below - middle - top) / 2
 	chart := s.recordBox(w-right, top-len(s.shown())-recordAbove)

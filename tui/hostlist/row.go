@@ -24,7 +24,7 @@ func columnsFor(w int) columns {
 	switch {
 	case w >= 111:
 		spare := w - 111
-		return columns{name: 14 + spare/5, address: 16 + spare/5, state: 16 + spare/8, skew: 6, spark: sparkWidth, took: 8, verdict: 21, tags: 8 + spare/4}
+		return columns{name: 14 + spare/8, address: 16 + spare/2, state: 16 + spare/8, skew: 6, spark: sparkWidth, took: 8, verdict: 21, tags: 8 + spare/4}
 	case w >= 76:
 		return columns{name: 11 + (w-76)/3, state: 15 + (w-76)/3, skew: 5, spark: sparkWidth, took: 7, verdict: 19}
 	case w >= 56:
