@@ -83,7 +83,7 @@ func (s *Screen) Keys() ui.Keys {
 	rules := ui.NewKey("c", "rules", "its rules", open(session.ToRules))
 	list := ui.NewKey("h", "hosts", "the list of servers", open(session.ToOverview)).If(s.Config.HostsPath != "")
 	mask := s.Mask("mask the ports")
-	copies := ui.NewKey("y", "copy", "copy this hour's", s.copySequence)
+	copies := ui.NewKey("y", "copy", "copy this hour's ports", s.copySequence)
 	fix := ui.NewKey("f", "fix", "apply the fix that was found, and knock", func() tea.Cmd { return s.ApplyFix(s) }).If(!s.Fix.IsZero())
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 

@@ -138,6 +138,9 @@ func (s *Screen) rangeNote() string {
 // hoursBox shows the sequences from the hour before on, as many as fit.
 func (s *Screen) hoursBox(w, h int) []string {
 	p := ui.Pane{Title: "hours", Note: s.rangeNote()}
+	if s.Target.Skew != 0 {
+		p.Note = ui.FirstThatFits(w-16, p.Note, fmt.Sprintf("%s, skew %s", s.Target.Range, ui.Signed(s.Target.Skew)))
+	}
 	rows := h - 2
 	withBar := w < 60 // else the bar stands beside the ports
 	for k := -1; len(p.Lines) < rows; k++ {
@@ -298,7 +301,10 @@ func (s *Screen) whyWords() string {
 func (s *Screen) serverBox(w, h int) []string {
 	p := ui.Pane{Title: "server"}
 	add := func(what, text string) {
-		p.Add("  " + s.Theme.Quiet.Render(ui.Fit(what, 9)) + text)
+		for _, l := range ui.Cut(ui.Wrap(text, w-14), 3) {
+			p.Add("  " + s.Theme.Quiet.Render(ui.Fit(what, 9)) + l)
+			what = ""
+		}
 	}
 	add("address", s.Target.Addr.String())
 	add("range", fmt.Sprintf("%s, %d ports", s.Target.Range, s.Target.Range.Size()))

@@ -22,16 +22,16 @@ func (s *Screen) View() []string {
 	w, h := s.Size.Width, s.Size.Body()
 	if !s.Size.Framed() {
 		lines := s.rows(w, h-s.detailHeight())
-		return s.over(append(lines, s.detail(w)...), w)
+		return s.over(append(lines, s.detail(w, s.detailHeight())...), w)
 	}
 	if s.Size.Wide() && w < 180 || !s.Size.Wide() {
 		below := s.detailHeight() + 2
 		list := s.Theme.Box(w, h-below, s.listPane(w-2, h-below-2))
-		return s.over(append(list, s.Theme.Box(w, below, ui.Pane{Title: s.chosen().String(), Lines: s.detail(w - 2)})...), w)
+		return s.over(append(list, s.Theme.Box(w, below, ui.Pane{Title: s.chosen().String(), Lines: s.detail(w-2, s.detailHeight())})...), w)
 	}
 	const right = 66
 	list := s.Theme.Box(w-right, h, s.listPane(w-right-2, h-2))
-	p := ui.Pane{Title: s.chosen().String(), Lines: append(s.detail(right-2), "")}
+	p := ui.Pane{Title: s.chosen().String(), Lines: append(s.detail(right-2, s.detailHeight()+1), "")}
 	p.Add(s.qr(right - 2)...)
 	return s.over(ui.Beside(list, s.Theme.Box(right, h, p), w-right), w)
 }
@@ -289,17 +289,18 @@ func (s *Screen) detailHeight() int {
 	return 4
 }
 
-// detail says what there is to know of the chosen hour.
-func (s *Screen) detail(w int) []string {
-	th, h := s.Theme, s.chosen()
-	begins, ends := h.Start().Add(-s.Target.Skew), h.End().Add(-s.Target.Skew)
+// detail says what there is to know of the chosen hour in h lines of w cells. The shell
+// line has two of them where h is more than the least.
+func (s *Screen) detail(w, h int) []string {
+	th, hour := s.Theme, s.chosen()
+	begins, ends := hour.Start().Add(-s.Target.Skew), hour.End().Add(-s.Target.Skew)
 	p := ui.Pane{}
 	add := func(what, text string) {
 		p.Add(" " + th.Quiet.Render(ui.Fit(what, 8)) + ui.Truncate(text, w-10))
 	}
 	here := begins.In(s.Zone())
 	add("here", fmt.Sprintf("from %s to %s, %s", here.Format("Mon 2006-01-02 15:04:05"), ends.In(s.Zone()).Format("15:04:05"), here.Format("MST")))
-	server := fmt.Sprintf("%s UTC", h.Start().Format("2006-01-02 15:04"))
+	server := fmt.Sprintf("%s UTC", hour.Start().Format("2006-01-02 15:04"))
 	if s.Target.Skew != 0 {
 		server += ", its clock is " + phrase.Offset(s.Target.Skew) + " from this one"
 	}
@@ -316,10 +317,16 @@ func (s *Screen) detail(w int) []string {
 	if s.Masked {
 		line = "masked"
 	}
-	add("shell", line)
-	add("marks", s.marks(h))
-	p.Lines = p.Lines[:min(len(p.Lines), s.detailHeight())]
-	p.Fill(s.detailHeight())
+	if h > s.detailHeight() {
+		lines := append(ui.Cut(ui.Wrap(line, w-10), 2), "")
+		add("shell", lines[0])
+		add("", lines[1])
+	} else {
+		add("shell", line)
+	}
+	add("marks", s.marks(hour))
+	p.Lines = p.Lines[:min(len(p.Lines), h)]
+	p.Fill(h)
 	return p.Lines
 }
 

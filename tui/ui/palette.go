@@ -1,7 +1,10 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/charmbracelet/bubbles/list"
 	"github.com/charmbracelet/bubbles/textinput"
@@ -38,11 +41,31 @@ func (p *Palette) filter() {
 			targets = append(targets, c.About+" "+c.Place)
 		}
 		p.found = list.DefaultFilter(term, targets)
+		near := func(r list.Rank) int { return nearness(targets[r.Index], term) }
+		slices.SortStableFunc(p.found, func(a, b list.Rank) int {
+			if near(a) == near(b) && near(a) < 2 {
+				return cmp.Compare(a.Index, b.Index) // the screen that is shown first
+			}
+			return cmp.Compare(near(a), near(b))
+		})
 		return
 	}
 	for i := range p.all {
 		p.found = append(p.found, list.Rank{Index: i})
 	}
+}
+
+// nearness is 0 for a target that begins with the term, 1 for one with a word that does,
+// and 2 for one that has no more than its letters in order.
+func nearness(target, term string) int {
+	target, term = strings.ToLower(target), strings.ToLower(term)
+	switch {
+	case strings.HasPrefix(target, term):
+		return 0
+	case strings.Contains(target, " "+term):
+		return 1
+	}
+	return 2
 }
 
 // Update handles a message: text filters.
