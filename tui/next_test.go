@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -160,6 +161,44 @@ func TestNoClockIsReadOnLoopback(t *testing.T) {
 	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}, press("4"), press("r"))
 	if shows(t, m, "on loopback every clock is this machine's"); m.clocks.Job != nil {
 		t.Error("the clocks are read")
+	}
+	m = tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}) // the hours have the room
+	shows(t, m, "and where those lie in", "23h 10")
+	if strings.Contains(m.View(), "nothing read yet") {
+		t.Error("a history of readings is shown")
+	}
+}
+
+// Where not all servers fit into the last day, those with handshakes come first.
+func TestTheLastDayShowsWhoKnocked(t *testing.T) {
+	text := ""
+	for i := range 12 {
+		text += fmt.Sprintf("[hosts.host%02d]\nsecret = \"%d\"\n", i, i)
+	}
+	m, _ := newList(t, text)
+	r := history.Handshake{Host: m.hosts.Hosts()[11].Identity(), At: noon.Add(-time.Hour), State: knock.SSHFiltered}
+	if err := history.Save(m.Config.HistoryPath, r); err != nil {
+		t.Fatal(err)
+	}
+	m = tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}, press("1"))
+	_, day, _ := strings.Cut(m.View(), "the last day, UTC")
+	if first, last := strings.Index(day, "host11"), strings.Index(day, "host00"); first < 0 || first > last {
+		t.Errorf("host11 is not the first of the day:\n%s", day)
+	}
+}
+
+// The palette has what begins with the letters first, that of the shown screen before others.
+func TestPaletteHasTheNearestFirst(t *testing.T) {
+	m := styled(t, looks[0])
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24}, press(":"), press("co"))
+	v := m.View()
+	last := 0
+	for _, want := range []string{"copy this hour's ports", "copy the five ports", "copy the lines", "and come back", "show Clocks"} {
+		at := strings.Index(v, want)
+		if at < last {
+			t.Errorf("%q does not come next:\n%s", want, v)
+		}
+		last = at
 	}
 }
 
