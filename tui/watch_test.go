@@ -40,7 +40,22 @@ var watchedGate = watch.Gate{
 
 // reading is the message of a reading at noon with these visits.
 func reading(totals watch.Totals, visits ...watch.Visit) tea.Msg {
-	return fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals}}
+	return fromJob{watch.Snapshot{Time: noon, Gate: watchedGate, Visits: visits, Totals: totals, Events: eventsOf(visits)}}
+}
+
+// eventsOf are those that tell of visits.
+func eventsOf(visits []watch.Visit) (all []watch.Event) {
+	all = append(all, watch.Event{Kind: watch.GateFound, Time: noon.Add(-time.Hour), Gate: &watchedGate})
+	kinds := map[watch.VisitState]watch.EventKind{
+		watch.VisitIn: watch.GotIn, watch.VisitStuck: watch.Stuck, watch.VisitRefused: watch.GuardRefused, watch.VisitSSHDown: watch.SSHDown,
+	}
+	for _, v := range visits {
+		if kind, ok := kinds[v.State]; ok && !v.Changed.IsZero() {
+			all = append(all, watch.Event{Kind: kind, Time: v.Changed, Addr: v.Addr, Phase: v.Phase})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b watch.Event) int { return a.Time.Compare(b.Time) })
+	return all
 }
 
 // visit is that of an address that entered its phases so long ago; a negative age is

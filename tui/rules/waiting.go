@@ -10,6 +10,7 @@ import (
 	"rapport/knock/gate/audit"
 	"rapport/knock/gate/script"
 	"rapport/knock/netfilter"
+	"rapport/knock/pcap"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -69,22 +70,22 @@ func (s *Screen) waiting() []string {
 	if !s.Size.Wide() {
 		how := s.howTo(w-2, 0)
 		lines := th.Box(w, len(how.Lines)+2, how)
-		rest := s.within(w).outlook()
+		rest := s.within(w).outlook(false)
 		if s.failure != "" {
 			rest = ui.Pane{Title: "not read", Lines: s.paragraph(th.Bad, s.failure)}
 		}
 		return append(lines, th.Box(w, body-len(lines), rest)...)
 	}
-	const details = 8
 	side, top := auditSide(w), wideTop+max(0, body-37)/5
+	last := s.outlook(body-top-awaitedRoom >= recordRoom)
+	if s.failure != "" {
+		last = ui.Pane{Title: "not read", Lines: s.paragraph(th.Bad, s.failure)}
+	}
+	details := max(8, len(last.Lines)+2)
 	room := body - top - details
 	how := th.Box(w-widePhases, top, s.howTo(w-widePhases-2, top-2))
 	lines := ui.Beside(th.Box(widePhases, top, s.awaitedPhases()), how, widePhases)
 	lines = append(lines, ui.Beside(th.Box(w-side, room, s.awaitedTrace(w-side-2, room-2)), th.Box(side, room, s.awaitedAudit(side-2, room-2)), w-side)...)
-	last := s.outlook()
-	if s.failure != "" {
-		last = ui.Pane{Title: "not read", Lines: s.paragraph(th.Bad, s.failure)}
-	}
 	return append(lines, th.Box(w, details, last)...)
 }
 
@@ -141,8 +142,12 @@ func (s *Screen) howTo(w, h int) ui.Pane {
 	return p
 }
 
-// outlook says what the rules will be asked.
-func (s *Screen) outlook() ui.Pane {
+// awaitedRoom is how many lines the awaited trace takes with its frame, and recordRoom how
+// many the outlook takes with the commands that record a capture.
+const awaitedRoom, recordRoom = 20, 13
+
+// outlook says what the rules will be asked, and how to record a capture if there is room.
+func (s *Screen) outlook(record bool) ui.Pane {
 	p := ui.Pane{Title: "what you will see"}
 	add := func(name, text string) {
 		for _, l := range ui.Wrap(text, s.width()-16) {
@@ -156,6 +161,11 @@ func (s *Screen) outlook() ui.Pane {
 	add("trace", "which rule decides what becomes of each knock, and of SSH")
 	add("audit", fmt.Sprintf("what %d attacks and accidents would cost, played on this machine", len(audit.Names())))
 	add("captures", s.aboutCaptures())
+	if record {
+		p.Add("", " "+s.Theme.Quiet.Render("a capture of a handshake is recorded by"))
+		add("here", pcap.Tcpdump(pcap.Client, s.Host.Lookup()))
+		add("there", pcap.Tcpdump(pcap.Server, s.Host.Lookup()))
+	}
 	return p
 }
 
@@ -187,12 +197,15 @@ func (s *Screen) awaitedPhases() ui.Pane {
 	return p
 }
 
+// nearRule is the width of the rules of the awaited trace: there are short ones only.
+const nearRule = 48
+
 // awaitedTrace has the place of each packet, and says by an example how to read its signs.
 func (s *Screen) awaitedTrace(w, h int) ui.Pane {
 	th := s.Theme
 	p := ui.Pane{Title: "trace", Note: "your handshake, played through the rules"}
 	const cell = 8
-	text := min(widestRule, w-lineColumn-cell*(knock.Knocks+1))
+	text := min(nearRule, w-lineColumn-cell*(knock.Knocks+1))
 	ports := append(strings.Fields(s.ownPorts()), fmt.Sprint(s.Host.SSHPort))
 	row := func(label string, style ui.Style, of func(k int) string) {
 		line := ui.Fit("", lineColumn) + ui.Fit(label, text)

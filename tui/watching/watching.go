@@ -24,7 +24,8 @@ type Screen struct {
 	top    int            // the first row shown
 	at     int            // the chosen row, and its address, which the choice follows
 	chosen netip.Addr
-	line   bool // the time line of the chosen address is shown
+	line   bool          // the time line of the chosen address is shown
+	events []watch.Event // the latest last
 }
 
 // New returns the screen and the command that starts run, which reports what it
@@ -74,6 +75,7 @@ func (s *Screen) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case ui.JobEvent:
 		if seen, ok := msg.Event.(watch.Snapshot); ok {
+			s.remember(seen.Events)
 			if s.newest = seen; s.paused.IsZero() {
 				s.seen = seen
 			}

@@ -52,11 +52,16 @@ func (s *Screen) wide() []string {
 		nobody = s.waiting()
 	}
 	left := s.group("SSH opened for", all[:in], 0, "nobody yet", w-side, above)
-	if room := (body - above) * 2 / 3; s.line {
-		left = append(left, s.group("the crowd", all[in:], in, nobody, w-side, body-above-room)...)
-		left = append(left, th.Box(w-side, room, s.linePane(w-side-2, room-2))...)
-	} else {
-		left = append(left, s.group("the crowd", all[in:], in, nobody, w-side, body-above)...)
+	room, pane := 0, s.eventsBox
+	switch {
+	case s.line:
+		room, pane = (body-above)*2/3, s.linePane
+	case body-above >= eventsRoom:
+		room = (body - above) / 2
+	}
+	left = append(left, s.group("the crowd", all[in:], in, nobody, w-side, body-above-room)...)
+	if room > 0 {
+		left = append(left, th.Box(w-side, room, pane(w-side-2, room-2))...)
 	}
 	totals := th.Box(side, above, s.totalsBox(side-2))
 	stuck := th.Box(side, knock.Knocks+2, s.stuckBox(side-2))
