@@ -56,7 +56,7 @@ func (o *rulesOptions) register(cmd *cobra.Command) {
 	p.StringArrayVar(&o.forwards, "forward", nil, "after a handshake, forward a port: `PORT=ADDR:PORT`; repeatable")
 	p.BoolVar(&o.Log, "log", false, "log which address enters which phase, at a limited rate")
 	p.BoolVar(&o.NoDrop, "no-drop", false, "leave connections without a handshake to the rest of the firewall")
-	p.BoolVar(&o.units, "systemd", false, "print systemd units that run the script instead")
+	p.BoolVar(&o.units, "systemd", false, "print a script that installs systemd units for it instead")
 	p.BoolVar(&o.cron, "cron", false, "print a cron file that runs the script instead")
 }
 
