@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/creack/pty"
 
+	"rapport/knock"
+	"rapport/knock/demo"
 	"rapport/knock/knocktest"
 )
 
@@ -77,6 +80,33 @@ func TestManySecretsAskOneAtATime(t *testing.T) {
 			_, _ = tty.WriteString("f00b4r\n")
 		default:
 			t.Fatalf("%d questions at once: %s", open, seen)
+		}
+	}
+}
+
+// 200 servers, each at an address of its own on loopback, are knocked on and probed by one
+// command.
+func TestKnockOnAllOf200(t *testing.T) {
+	t.Parallel()
+	const servers = 200
+	dir := t.TempDir()
+	config := filepath.Join(dir, "hosts.toml")
+	var text strings.Builder
+	for i := range servers {
+		addr := netip.AddrFrom4([4]byte{127, 0, 8, byte(i + 1)})
+		s, err := demo.Start(t.Context(), demo.Config{Secret: knocktest.NewSecret(t, "f00b4r"), Range: knock.DefaultRange, SSHPort: 2222, Addr: addr, Window: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		fmt.Fprintf(&text, "[hosts.h%d]\naddress = %q\nssh_port = 2222\nsecret_file = \"secret\"\ntags = [\"web\"]\n", i, addr)
+	}
+	knocktest.WriteFile(t, config, text.String(), 0o600)
+	knocktest.WriteFile(t, filepath.Join(dir, "secret"), "f00b4r\n", 0o600)
+	for _, args := range [][]string{{"knock", "--all"}, {"probe", "@web"}} {
+		out, err := exec.Command(build(t), append(args, "--config", config)...).CombinedOutput()
+		if lines := strings.Count(string(out), "\n"); err != nil || lines != servers+1 || !strings.Contains(string(out), "\n200 of 200 open") {
+			t.Errorf("%v: %v, %d lines:\n%s", args, err, lines, out)
 		}
 	}
 }
