@@ -70,6 +70,8 @@ type reply struct {
 	at      time.Time
 	noRoute bool       // unreachable, and not because something at the host rejects
 	from    netip.Addr // who sent the ICMP error, where that is known
+
+	repeated bool // it answers the kernel's repeat of the SYN, as far as that is known
 }
 
 // outcome is news of a socket: the reply to its SYN, or the end of the wait for

@@ -25,6 +25,9 @@ func (h *handshake) record(o outcome) {
 		if !before && !h.accept(o.socket) {
 			return
 		}
+		if !before && o.repeated { // the knocks sent by now have opened
+			o.attempt = len(h.report.Attempts) - 1
+		}
 		h.engine.readBanner(o.socket, h.deadline.Add(-judgeTime))
 	}
 	switch {

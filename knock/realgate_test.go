@@ -307,6 +307,20 @@ func TestRealServerWithoutBanner(t *testing.T) {
 	}
 }
 
+// SSH answers the kernel's repeat of the first attempt's probe when the knocks of the
+// second attempt have just opened it: the second attempt has.
+func TestRealOpenedToARepeatedProbe(t *testing.T) {
+	t.Parallel()
+	s := knocktest.NewServer(t, knocktest.Options{At: at})
+	third := int(s.Ports(t, knock.HourOf(at))[2])
+	s.Lose(t, knocktest.Loss{Ports: knocktest.Port(third), Nth: 1})
+	// The repeat comes after a second: before the second attempt's own probe.
+	r := mustKnock(t, at, target(s, s.Addr4), knock.Options{Gaps: []time.Duration{time.Millisecond, 160 * time.Millisecond}})
+	if !r.Opened || r.OpenedBy != 1 {
+		t.Errorf("opened %v by attempt %d: %+v", r.Opened, r.OpenedBy+1, r)
+	}
+}
+
 // The link goes down during the handshake and comes up again.
 func TestRealLinkComesBack(t *testing.T) {
 	knocktest.Long(t)

@@ -27,8 +27,9 @@ type Report struct {
 	// Conn is the connection that proved SSH open, its banner unread, where
 	// Options.KeepConn asked for it; the caller closes it.
 	Conn net.Conn `json:"-"`
-	// OpenedBy is the attempt, from 0, whose probe SSH answered in the end.
-	// Later attempts may have begun before the answer came.
+	// OpenedBy is the attempt, from 0, whose probe SSH answered in the end, or the newest
+	// one where it answered the kernel's repeat of an older probe. Later attempts may
+	// have begun before the answer came.
 	OpenedBy int `json:"-"`
 	// From is this machine's address at SSH's port, where it is known.
 	From netip.Addr `json:"-"`

@@ -124,7 +124,9 @@ func (s *syn) wait(deadline time.Time, target netip.Addr) reply {
 	case !done:
 		return reply{answer: Silent, at: at}
 	case err == nil:
-		return reply{answer: Open, at: at}
+		r := reply{answer: Open, at: at}
+		_ = s.raw.Control(func(fd uintptr) { r.repeated = answeredRepeat(int(fd), at.Sub(s.sent)) })
+		return r
 	}
 	r := reply{answer: answerOf(err), at: at}
 	r.noRoute = r.answer == Unreachable

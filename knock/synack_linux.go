@@ -4,6 +4,7 @@ package knock
 
 import (
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -37,4 +38,16 @@ func sawSYNACK(fd int) bool {
 	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, soMeminfo,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	return errno == 0 && info[drops] > 0
+}
+
+// answeredRepeat reports whether a SYN-ACK that came after d answers not the SYN, but
+// the kernel's repeat of it: it was repeated, and the round trip, which TCP's timestamps
+// tell, is shorter by as much (RFC 7323, 4).
+func answeredRepeat(fd int, d time.Duration) bool {
+	const rtt, totalRetrans = 17, 25 // of struct tcp_info in linux/tcp.h, in words
+	var info [totalRetrans + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return errno == 0 && info[totalRetrans] > 0 && info[rtt] > 0 && d-time.Duration(info[rtt])*time.Microsecond > synWatch
 }
