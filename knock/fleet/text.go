@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 	"rapport/knock/report"
 )
 
@@ -17,7 +18,7 @@ func (k Knocked) Line(width int) string {
 	case k.Opened:
 		return line(width, k.Host, k.Addr, string(k.SSH.State)+report.Banner(k.SSH))
 	}
-	return line(width, k.Host, k.Addr, fmt.Sprintf("%s after %d attempts: %s", k.SSH.State, len(k.Attempts), k.Summary()))
+	return line(width, k.Host, k.Addr, fmt.Sprintf("%s after %s: %s", k.SSH.State, phrase.Plural(len(k.Attempts), "attempt"), k.Summary()))
 }
 
 // Line says in one line what a probe saw. Names are width characters wide.
