@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,14 @@ func (m *many) single(args []string) (host string, ok bool) {
 		return "", false
 	}
 	return args[0], true
+}
+
+// called names a result of a host in the summary.
+func (m *many) called(host string, at netip.AddrPort) string {
+	if m.both && at.IsValid() {
+		host += fmt.Sprintf(" (IPv%s)", knock.FamilyOf(at.Addr()))
+	}
+	return host
 }
 
 // choose finds the hosts that args mean and returns a fleet for them.

@@ -100,7 +100,7 @@ func (o *knockOptions) runMany(cmd *cobra.Command, f *flags, args []string) erro
 	all.Knock(cmd.Context(), o.servers, func(k fleet.Knocked) {
 		show(k)
 		warnRoute(cmd, k.Report)
-		tally.Add(k.Host, k.Opened, k.Err)
+		tally.Add(o.called(k.Host, k.Addr), k.Opened, k.Err)
 	})
 	return conclude(cmd, f, &tally)
 }
@@ -120,7 +120,7 @@ func newProbe(f *flags) *cobra.Command {
 		show := printer[fleet.Probed](cmd, f, m)
 		all.Probe(cmd.Context(), m.servers, func(p fleet.Probed) {
 			show(p)
-			tally.Add(p.Host, p.SSH.State == knock.SSHOpen, p.Err)
+			tally.Add(m.called(p.Host, p.Addr), p.SSH.State == knock.SSHOpen, p.Err)
 		})
 		return conclude(cmd, f, &tally)
 	}
@@ -142,7 +142,7 @@ func runProbe(cmd *cobra.Command, f *flags, name string) error {
 		},
 		partial: true,
 		print: func(w io.Writer, r knock.ProbeReport) {
-			if t.Addr.IsValid() {
+			if t.Addr.IsValid() && r.SSH.State != "" {
 				report.Probe(w, r, t.Addr)
 			}
 		},
