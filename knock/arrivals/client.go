@@ -49,6 +49,10 @@ func (c *Client) Has(code Code) bool {
 
 // Masked returns the client without the ports of its knocks, which make up a sequence.
 func (c Client) Masked() Client {
+	c.Findings = slices.Clone(c.Findings)
+	for i, f := range c.Findings {
+		c.Findings[i].Rule = f.Rule.masked(c.Knocks)
+	}
 	c.Knocks = slices.Clone(c.Knocks)
 	for i := range c.Knocks {
 		c.Knocks[i].Port = 0
@@ -59,6 +63,9 @@ func (c Client) Masked() Client {
 // Summary says in one line what was found, without the address.
 func (c *Client) Summary() string {
 	var words []string
+	if c.In && c.Has(SSHSilent) {
+		words = append(words, "got in")
+	}
 	for _, f := range c.Findings {
 		words = append(words, f.Summary())
 	}
@@ -106,6 +113,9 @@ type (
 		Ports   int          `json:"ports,omitempty"`
 		Port    uint16       `json:"port,omitempty"`
 		Others  []netip.Addr `json:"others,omitempty"`
+		Rule    *Rule        `json:"rule,omitempty"`
+		Wants   *Wants       `json:"wants,omitempty"`
+		Waits   int          `json:"waiting,omitempty"`
 		Summary string       `json:"summary"`
 		Fix     string       `json:"fix"`
 	}
@@ -131,7 +141,7 @@ func (c Client) MarshalJSON() ([]byte, error) {
 	}{c.Addr, knock.FamilyOf(c.Addr), c.Server, c.First.UTC().Round(time.Millisecond), c.SYNs, c.Phase, c.Reached, c.In, c.Candidate, c.Matched,
 		c.knocks(c.Knocks), c.knocks(c.SSH), []findingJSON{}, c.Line()}
 	for _, f := range c.Findings {
-		out.Findings = append(out.Findings, findingJSON{f.Code, f.Knocks, f.Hours, f.Ports, f.Port, f.Addrs, f.Summary(), f.Fix()})
+		out.Findings = append(out.Findings, findingJSON{f.Code, f.Knocks, f.Hours, f.Ports, f.Port, f.Addrs, f.Rule, f.Wants, f.Waits, f.Summary(), f.Fix()})
 	}
 	return json.Marshal(out)
 }

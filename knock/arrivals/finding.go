@@ -45,6 +45,9 @@ const (
 	SSHRefused     Code = "ssh-refused"     // the gate opened, and SSH is refused
 	KnocksRejected Code = "knocks-rejected" // something answers the knocks
 	KnocksSeized   Code = "knocks-accepted" // something accepts connections at ports of the range
+	RuleStops      Code = "rule"            // all is right, and a rule of the server stops it
+	GateDiffers    Code = "gate-differs"    // all is right, and the gate wants another handshake
+	SSHSilent      Code = "ssh-silent"      // it got in, and sshd said nothing
 )
 
 // Finding is one mistake, or one thing that went wrong on the way. Fields that do not
@@ -66,6 +69,11 @@ type Finding struct {
 	Addrs   []netip.Addr
 	Answer  Kind
 	Between bool // the answer does not come from the server
+	// Rule is the one of the server that decided, nil where its rules were not asked. With
+	// Unanswered and SSHRefused it let SSH in.
+	Rule  *Rule
+	Wants *Wants // of GateDiffers
+	Waits int    // connections that sshd has not taken, 0 is none or not known
 }
 
 // Summary says in a few words what was found.
@@ -100,7 +108,17 @@ func (f Finding) Summary() string {
 		if len(f.Addrs) > 0 {
 			s += "; " + addresses(f.Addrs) + " used this sequence before, so perhaps a replay guard refuses it"
 		}
+		if f.Rule != nil {
+			s += "; the server's rules as they stand let it in"
+		}
+		if f.Waits > 0 {
+			s += fmt.Sprintf("; %d connections wait for sshd", f.Waits)
+		}
 		return s
+	case RuleStops:
+		return f.aboutRule()
+	case GateDiffers:
+		return "handshake complete, and the gate wants " + f.Wants.words()
 	}
 	return f.aboutSSH()
 }
@@ -132,7 +150,16 @@ func (f Finding) aboutSSH() string {
 	case OtherFamily:
 		return fmt.Sprintf("knocks by one IP family, SSH by the other, from %s", addresses(f.Addrs))
 	case SSHRefused:
-		return "handshake complete, and SSH was refused" + f.by()
+		s := "handshake complete, and SSH was refused" + f.by()
+		if f.Rule != nil {
+			s += "; the server's rules let it in"
+		}
+		return s
+	case SSHSilent:
+		if f.Waits > 0 {
+			return fmt.Sprintf("sshd has not taken the connection (%d waiting)", f.Waits)
+		}
+		return "the server said nothing for " + phrase.Seconds(f.Took)
 	case KnocksRejected:
 		return fmt.Sprintf("knocks are answered (%v)%s", f.Answer, f.by())
 	case KnocksSeized:
@@ -189,10 +216,11 @@ var fixes = map[Code]string{
 	Sweep:          "none, if it is a stranger; a client waits a minute and knocks again",
 	Ignored:        "wait until the guard forgets, a minute, and knock again with fewer wrong ports",
 	Replayed:       "knock with the next hour's sequence, or raise --replay-guard on the server",
-	Unanswered:     "on the server, see what the rules do with it: rapport trace, rapport inspect",
+	Unanswered:     "on the server, find what stops it: rapport watch --clients there, or rapport pcap with its --rules",
 	SSHRefused:     "on the server, start sshd or correct the SSH port; rapport trace says whether a rule refuses it",
 	KnocksRejected: "let SYNs to the range reach the gate: find who answers them",
 	KnocksSeized:   "knock past the proxy or tarpit that answers for the server",
+	SSHSilent:      "on the server, restart sshd: it is stopped, or busy with other connections",
 }
 
 // Fix says in one line what to change, for that client.
@@ -204,6 +232,21 @@ func (f Finding) Fix() string {
 		return fmt.Sprintf("on the client: rapport hosts edit HOST --range %v", f.Gate)
 	case SSHPort:
 		return fmt.Sprintf("on the client: rapport hosts edit HOST --ssh-port %d", f.SSH)
+	case RuleStops:
+		return f.Rule.fix()
+	case GateDiffers:
+		return f.Wants.fix()
+	case SSHRefused:
+		if f.Rule != nil {
+			return "on the server, start sshd or correct the SSH port"
+		}
+	case Unanswered:
+		if f.Waits > 0 {
+			return fixes[SSHSilent]
+		}
+		if f.Rule != nil {
+			return "on the server, look for what remembers it, such as a ban or a limit, and for where SSH is forwarded to"
+		}
 	}
 	return fixes[f.Code]
 }

@@ -154,7 +154,7 @@ func (t *Tracker) walk(c *Client) {
 	if c.arrived {
 		knocks = slices.DeleteFunc(knocks, func(k Knock) bool { return k.Arrived.IsZero() })
 	}
-	slices.SortStableFunc(knocks, func(a, b Knock) int { return a.at().Compare(b.at()) })
+	slices.SortStableFunc(knocks, func(a, b Knock) int { return a.At().Compare(b.At()) })
 	c.Phase, c.entered = play(knocks, c.made.Ports, t.gate.Window, t.gate.Strict)
 	if c.Phase < knock.Knocks {
 		t.stuck(c, knocks)
@@ -167,7 +167,7 @@ func play(knocks []Knock, ports [knock.Knocks]uint16, window time.Duration, stri
 	for i, k := range knocks {
 		next := -1
 		for n := len(ports) - 1; n >= 0; n-- {
-			open := n == 0 || !entered[n-1].IsZero() && (window == 0 || k.at().Sub(entered[n-1]) <= window)
+			open := n == 0 || !entered[n-1].IsZero() && (window == 0 || k.At().Sub(entered[n-1]) <= window)
 			if ports[n] == k.Port && open {
 				next = n
 				break
@@ -181,7 +181,7 @@ func play(knocks []Knock, ports [knock.Knocks]uint16, window time.Duration, stri
 			}
 		}
 		if next >= 0 {
-			entered[next], knocks[i].Entered = k.at(), next+1
+			entered[next], knocks[i].Entered = k.At(), next+1
 			highest = max(highest, next+1)
 		}
 		if highest == knock.Knocks {
@@ -199,7 +199,7 @@ func (t *Tracker) enter(c *Client) {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return c.Knocks[a].at().Compare(c.Knocks[b].at()) })
+	slices.SortStableFunc(order, func(a, b int) int { return c.Knocks[a].At().Compare(c.Knocks[b].At()) })
 	for _, ports := range t.accepts(c.First) {
 		knocks := make([]Knock, len(order))
 		for n, i := range order {
@@ -277,7 +277,7 @@ func (t *Tracker) outOfStep(c *Client, knocks []Knock) {
 	first := [knock.Knocks]time.Time{}
 	for _, k := range knocks {
 		if n := k.Phase - 1; n >= 0 && first[n].IsZero() {
-			first[n] = k.at()
+			first[n] = k.At()
 		}
 	}
 	for n := 1; n < knock.Knocks; n++ {

@@ -69,8 +69,8 @@ type Knock struct {
 	Between       bool       // and the server did not send that answer
 }
 
-// at returns when the knock counts: on arrival, or when sent if arrivals are unknown.
-func (k Knock) at() time.Time {
+// At returns when the knock counts: on arrival, or when sent if arrivals are unknown.
+func (k Knock) At() time.Time {
 	if !k.Arrived.IsZero() {
 		return k.Arrived
 	}

@@ -51,7 +51,7 @@ func (t *Tracker) connect(c *Client) {
 // early, and how late the first late one was.
 func (t *Tracker) tries(c *Client, open time.Time) (inTime, lost []Knock, early bool, late time.Duration) {
 	for _, k := range c.SSH {
-		switch gap := k.at().Sub(open); {
+		switch gap := k.At().Sub(open); {
 		case c.arrived && k.Arrived.IsZero():
 			lost = append(lost, k)
 		case gap < 0:
@@ -70,7 +70,7 @@ func (t *Tracker) tries(c *Client, open time.Time) (inTime, lost []Knock, early 
 // otherPort looks for the port that was tried in place of SSH.
 func (t *Tracker) otherPort(c *Client, open time.Time) bool {
 	for _, k := range c.Knocks {
-		if k.Phase == 0 && !t.gate.Range.Contains(int(k.Port)) && t.inWindow(k.at().Sub(open)) {
+		if k.Phase == 0 && !t.gate.Range.Contains(int(k.Port)) && t.inWindow(k.At().Sub(open)) {
 			c.add(Finding{Code: SSHPort, Port: k.Port, SSH: t.gate.SSHPort})
 			return true
 		}
@@ -210,7 +210,7 @@ func (t *Tracker) opensBetween(c *Client, from, to time.Time) bool {
 // never.
 func (o trace) sshAfter(open time.Time) time.Duration {
 	for _, k := range o.ssh {
-		if d := k.at().Sub(open); d >= 0 {
+		if d := k.At().Sub(open); d >= 0 {
 			return d
 		}
 	}

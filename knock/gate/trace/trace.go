@@ -3,7 +3,8 @@
 //
 // [Run] plays a [Request], such as the [Handshake] of a client, and returns a [Trace],
 // which is its own JSON and prints itself as text. [ParseRequest] reads the packets of
-// a request from text.
+// a request from text. [Explain] plays what an observer saw of a client that was not let
+// in, and records in it the rule that stopped it, or what the gate wants instead.
 package trace
 
 import (
@@ -80,8 +81,10 @@ type Played struct {
 	Hits        []Hit `json:"hits"`
 	// Answer is what became of the answer to a SYN to SSH, empty without one.
 	Answer machine.Verdict `json:"answer,omitempty"`
-	// Decided is the rule or policy of the verdict, nil where none met the packet.
+	// Decided is the one of Hits, a rule or policy, that gave the verdict, nil where none met
+	// the packet; Stopped is that of an answer which is not let out.
 	Decided *Hit `json:"-"`
+	Stopped *Hit `json:"-"`
 	// Missed are rules for the port of the packet that did not match it.
 	Missed []Hit `json:"-"`
 }
@@ -95,6 +98,12 @@ type Hit struct {
 	Text    string `json:"text"`
 	Outcome string `json:"outcome"` // "yes", "no" or "unknown": whether it matched
 	Reason  string `json:"reason"`  // why it did not, or why that is unknown
+	Source  bool   `json:"-"`       // it asks for the source
+}
+
+// is reports whether a hit is that of a rule.
+func (h Hit) is(r *machine.Rule) bool {
+	return r != nil && h.Line == r.Line && h.Text == r.Text && h.Chain == r.Chain().Name && h.Table == r.Chain().Table().Name
 }
 
 // Unmodelled is a rule on which a verdict depends, with a match whose outcome
@@ -258,28 +267,41 @@ func (x *tracer) play(p Packet) {
 		if r.Verdict == machine.Undecided {
 			o.Answer = machine.Undecided
 		}
+		if v := s.Answer.Verdict; v == machine.Drop || v == machine.Reject {
+			if i := decided(s.Answer); i >= 0 {
+				h := describe(s.Answer.Trace[i])
+				o.Stopped = &h
+			}
+		}
 		x.unsure(s.Answer)
 		x.t.Opened = x.t.Opened || s.Opened == machine.Yes
 	} else {
 		r = x.p.Deliver(p.From, p.Proto, p.Port, at)
 	}
 	o.Verdict, o.PhaseAfter = r.Verdict, x.phase(p.From)
-	decided := -1
-	for i, h := range r.Trace {
+	for _, h := range r.Trace {
 		o.Hits = append(o.Hits, describe(h))
-		if h.Outcome == machine.Yes && h.Rule == r.Rule && (h.Rule != nil || h.Chain == r.Chain) {
-			decided = i
-		}
 		if h.Outcome != machine.Yes && h.Rule != nil && slices.Contains(h.Rule.Ports(), p.Port) {
 			o.Missed = append(o.Missed, describe(h))
 		}
 	}
-	if decided >= 0 {
-		o.Decided = &o.Hits[decided]
+	if i := decided(r); i >= 0 {
+		o.Decided = &o.Hits[i]
 	}
 	x.unsure(r)
 	o.PhaseUnsure = len(x.doubts) > 0
 	x.t.Packets = append(x.t.Packets, o)
+}
+
+// decided returns the place of the rule or policy of a verdict in the trace, -1 where none
+// met the packet.
+func decided(r machine.Result) int {
+	for i, h := range slices.Backward(r.Trace) {
+		if h.Outcome == machine.Yes && h.Rule == r.Rule && (h.Rule != nil || h.Chain == r.Chain) {
+			return i
+		}
+	}
+	return -1
 }
 
 // phase returns how many of the gate's lists, in order, a source has reached.
@@ -334,5 +356,6 @@ func describe(h machine.Hit) Hit {
 		return r
 	}
 	r.Rule, r.Line, r.Text = 1+slices.Index(h.Chain.Rules, h.Rule), h.Rule.Line, h.Rule.Text
+	r.Source = h.Rule.Reads(machine.SourceAddr)
 	return r
 }
