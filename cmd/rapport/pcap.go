@@ -20,6 +20,7 @@ type capturing struct {
 	*flags
 	pcap.Options
 	tcpdump, mask bool
+	rules         string
 }
 
 func newPcap(f *flags) *cobra.Command {
@@ -31,6 +32,7 @@ func newPcap(f *flags) *cobra.Command {
 	cmd.Flags().BoolVar(&c.tcpdump, "tcpdump", false, "print the commands that record a handshake on client and server")
 	cmd.Flags().BoolVar(&c.mask, "mask-ports", false, "leave out the ports of knocks, as for a report to others")
 	cmd.Flags().StringVar((*string)(&c.Side), "side", "", "where a single capture was made, `client or server`, if that is guessed wrong")
+	cmd.Flags().StringVar(&c.rules, "rules", "", "the server's rules, a `file` or - for standard input: say which of them stopped a client that knocked rightly")
 	cmd.RunE = interruptible(c.run)
 	return cmd
 }
@@ -44,7 +46,7 @@ func (c *capturing) run(cmd *cobra.Command, args []string) error {
 	if c.tcpdump {
 		h, err := c.named(cmd, host)
 		if err == nil {
-			pcap.PrintTcpdump(cmd.OutOrStdout(), h.Lookup())
+			pcap.PrintTcpdump(cmd.OutOrStdout(), host, h.Lookup())
 		}
 		return err
 	}
@@ -67,6 +69,13 @@ func (c *capturing) run(cmd *cobra.Command, args []string) error {
 	}
 	c.Target = h.Target()
 	c.Secret = secret
+	if c.rules != "" {
+		found, _, err := readRules(cmd, c.rules)
+		if err != nil {
+			return err
+		}
+		c.Rules = &found
+	}
 	r, err := pcap.Analyze(cmd.Context(), captures, c.Options)
 	if err != nil {
 		return err

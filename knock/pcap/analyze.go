@@ -8,6 +8,8 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/arrivals"
+	"rapport/knock/gate"
+	"rapport/knock/gate/trace"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
@@ -16,6 +18,9 @@ import (
 type Options struct {
 	knock.Target      // the server, with its secret; its address does not count
 	Side         Side // of a single capture; empty lets it be found out
+	// Rules are those of the server, nil if they are not given. They say what stopped a
+	// client that did all rightly.
+	Rules *gate.Findings
 }
 
 // Report is what captures show. Its JSON is a contract: others read it.
@@ -90,9 +95,35 @@ func Analyze(ctx context.Context, captures []*Capture, o Options) (Report, error
 	if at, cut := cutAt(client, server, clock); cut {
 		withhold(clients, at, o.Window)
 	}
+	if server != nil {
+		findSilent(clients, server)
+	} else {
+		findSilent(clients, client)
+	}
+	if o.Rules != nil {
+		r.explain(clients, *o.Rules)
+	}
 	r.Clients = append(r.Clients, clients...)
 	r.Others = int(stats.Sources) - len(clients)
 	return r, nil
+}
+
+// maxExplained bounds the clients whose packets are played through the rules.
+const maxExplained = 100
+
+// explain says of clients that did all rightly and were not let in what the rules did.
+func (r *Report) explain(clients []arrivals.Client, rules gate.Findings) {
+	if _, ok := rules.Gate(); !ok || rules.Printed != nil {
+		r.Notes = append(r.Notes, "the rules hold no gate to play packets through: give what iptables-save or nft list ruleset prints on the server")
+		return
+	}
+	played := 0
+	for i := range clients {
+		if c := &clients[i]; c.Barred() && played < maxExplained {
+			played++
+			trace.Explain(rules, c)
+		}
+	}
 }
 
 // maxLone is how many sources without a handshake are told of a server: the others are

@@ -22,6 +22,8 @@ type segment struct {
 	ttl      uint8
 	way      direction
 	iface    uint32 // where the link layer names it
+	// follows is a packet of a connection that is neither: src sent it to dst.
+	follows *following
 }
 
 // is reports whether s holds anything.
@@ -175,6 +177,7 @@ func (s segment) tcp(src, dst netip.Addr, data []byte) (segment, bool) {
 		return s, false
 	}
 	const fin, syn, rst, ack = 1, 2, 4, 16
+	const words = 12
 	from := netip.AddrPortFrom(src, binary.BigEndian.Uint16(data))
 	to := netip.AddrPortFrom(dst, binary.BigEndian.Uint16(data[2:]))
 	s.by = src
@@ -188,6 +191,7 @@ func (s segment) tcp(src, dst netip.Addr, data []byte) (segment, bool) {
 		s.kind = arrivals.Refused
 	default:
 		s.src = netip.AddrPort{}
+		s.follows = &following{flow{from, to}, len(data) > 4*int(data[words]>>4), data[flags]&fin != 0}
 	}
 	return s, true
 }

@@ -52,6 +52,8 @@ type Capture struct {
 	Cut error
 
 	segments []segment
+	talks    map[flow]*talk // connections that a server accepted
+	end      time.Time      // of the last packet
 }
 
 // What files begin with: gzip, pcapng, and pcap in microseconds and nanoseconds, in the
@@ -214,13 +216,13 @@ func (c *Capture) add(data []byte, info gopacket.CaptureInfo, link layers.LinkTy
 		c.Other++
 		return
 	}
+	if year := info.Timestamp.Year(); year < 1 || year > 9999 {
+		c.Other++
+		return
+	}
+	s.at = info.Timestamp
+	c.follow(s, info.CaptureLength < info.Length)
 	if s.is() {
-		s.at = info.Timestamp
-		if year := s.at.Year(); year < 1 || year > 9999 {
-			s.at = time.Time{}
-			c.Other++
-			return
-		}
 		c.segments = append(c.segments, s)
 	}
 }

@@ -24,10 +24,13 @@ func Tcpdump(side Side, server string) string {
 	return fmt.Sprintf("tcpdump -i any -s 160 -U -w %s.pcap '%s or icmp[0] = 3 or icmp6[0] = 1'", side, filter)
 }
 
-// PrintTcpdump prints the commands for both sides.
-func PrintTcpdump(w io.Writer, server string) {
+// PrintTcpdump prints the commands for both sides of a server, which is called host.
+func PrintTcpdump(w io.Writer, host, server string) {
+	if host != "" {
+		host = phrase.ShellWord(host)
+	}
 	fmt.Fprintf(w, "on the client:\n  %s\non the server:\n  %s\nknock, end both with Ctrl-C, then: rapport pcap client.pcap server.pcap %s\n",
-		Tcpdump(Client, server), Tcpdump(Server, server), cmp.Or(server, "HOST"))
+		Tcpdump(Client, server), Tcpdump(Server, server), cmp.Or(host, "HOST"))
 }
 
 // Masked returns the report without the ports of knocks.
@@ -60,7 +63,7 @@ func (r Report) Print(w io.Writer) {
 	}
 	if !r.Found() {
 		fmt.Fprint(w, "\nno handshake is in there. To record one,\n")
-		PrintTcpdump(w, "")
+		PrintTcpdump(w, "", "")
 	}
 }
 
@@ -95,8 +98,11 @@ func printClient(w io.Writer, c arrivals.Client) {
 		}
 		printKnock(w, c, k, "SSH")
 	}
-	if len(c.Findings) == 0 {
+	switch {
+	case len(c.Findings) == 0:
 		fmt.Fprintln(w, "  "+c.Summary())
+	case c.In:
+		fmt.Fprintln(w, "  got in")
 	}
 	for _, f := range c.Findings {
 		fmt.Fprintf(w, "  found: %s\n  fix: %s\n", f.Summary(), f.Fix())
