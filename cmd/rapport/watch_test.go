@@ -33,6 +33,8 @@ type watched struct {
 	Earlier  bool
 	Evidence string
 	Others   []string
+	Waiting  int
+	Summary  string
 	Gate     *struct {
 		Kind     string
 		Families []string

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,17 @@ func signalInside(nsenter int, sig syscall.Signal) error {
 		}
 	}
 	return nil
+}
+
+// SuspendSSHD stops the server's sshd, which runs, as SIGSTOP does: the kernel makes
+// connections, and nobody accepts them. It goes on at the end of the test.
+func (s *Server) SuspendSSHD(t testing.TB) {
+	t.Helper()
+	nsenter := s.sshd.cmd.Process.Pid // stops with its program
+	if err := signalInside(nsenter, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(nsenter, syscall.SIGCONT) })
 }
 
 // enter calls f on a thread that is in the host's network. Sockets and devices

@@ -32,11 +32,14 @@ func (s *Screen) eventsBox(w, h int) ui.Pane {
 		if len(p.Lines) == h || e.Time.After(s.when()) { // paused
 			continue
 		}
+		if s.Masked {
+			e = e.Masked()
+		}
 		tone := th.Ink
 		switch e.Kind {
 		case watch.GotIn:
 			tone = th.Open
-		case watch.Stuck, watch.GuardRefused, watch.GateLost, watch.SSHDown, watch.Sweep:
+		case watch.Stuck, watch.GuardRefused, watch.GateLost, watch.SSHDown, watch.SSHSilent, watch.Sweep:
 			tone = th.Warn
 		}
 		p.Add(" " + th.Quiet.Render(e.Time.UTC().Format(time.TimeOnly)) + "  " + tone.Render(ui.Truncate(e.Summary(), w-12)))

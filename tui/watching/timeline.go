@@ -34,6 +34,9 @@ func (s *Screen) linePane(w, h int) ui.Pane {
 func (s *Screen) clientsOf(v watch.Visit) (all []arrivals.Client) {
 	for _, c := range s.seen.Clients {
 		if c.Addr == v.Addr {
+			if s.Masked {
+				c = c.Masked()
+			}
 			all = append(all, c)
 		}
 	}

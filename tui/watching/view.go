@@ -226,6 +226,9 @@ func (s *Screen) wordings(v watch.Visit) (forms []string, tone ui.Style) {
 		if v.Phase == 0 {
 			return []string{"got in; no handshake was seen", "no handshake"}, t.Open
 		}
+		if v.Silent {
+			return []string{"got in; sshd has not taken it", "sshd is silent", "silent"}, t.Bad
+		}
 		return []string{"got in"}, t.Open
 	case watch.VisitPast:
 		return []string{"opened before"}, t.Quiet
@@ -283,8 +286,8 @@ func (s *Screen) detail() string {
 	room := s.Size.Width - ui.Cells(who)
 	words, tone := s.state(visits[s.at], room)
 	// What its SYNs showed says more than the gate's lists.
-	for _, c := range s.seen.Clients {
-		if c.Addr == visits[s.at].Addr && len(c.Findings) > 0 {
+	for _, c := range s.clientsOf(visits[s.at]) {
+		if len(c.Findings) > 0 {
 			words = ansi.Truncate(c.Summary(), room, "~")
 			break
 		}

@@ -153,6 +153,7 @@ func (s *Screen) totalsBox(w int) ui.Pane {
 	add("shared?", t.Shared, th.Bad, true)
 	add("refused", t.Refused, th.Warn, false)
 	add("nothing listens", t.SSHDown, th.Bad, false)
+	add("sshd silent", t.Silent, th.Bad, false)
 	add("ignored", s.seen.Ignored, th.Past, false)
 	return p
 }

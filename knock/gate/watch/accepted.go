@@ -67,6 +67,37 @@ func (v *Visits) recordConnections(s Sample) (events []Event) {
 	return events
 }
 
+// waiting is a connection that sshd has not accepted.
+type waiting struct {
+	since time.Time
+	told  bool
+}
+
+// recordWaiting tells of connections that sshd has not accepted for a while, once of each
+// visit: the address may have knocked again since it got in, as a SYN that is repeated does.
+func (v *Visits) recordWaiting(s Sample) (events []Event) {
+	before := v.waiting
+	v.waiting = map[Connection]waiting{}
+	for _, c := range s.Waiting {
+		w, known := before[c]
+		if !known {
+			w.since = s.Time
+		}
+		one := v.all[c.Client.Addr()]
+		if one != nil && !w.told && s.Time.Sub(w.since) >= silentAfter {
+			if w.told = true; !one.Silent {
+				one.Silent = true
+				v.Totals.Silent++
+				e := v.event(SSHSilent, one, w.since, s)
+				e.Waits = s.Waits
+				events = append(events, e)
+			}
+		}
+		v.waiting[c] = w
+	}
+	return events
+}
+
 // gotIn records that an address got in, if anything listens there.
 func (v *Visits) gotIn(addr netip.Addr, evidence string, at time.Time, s Sample) []Event {
 	one, down := v.all[addr], s.Down && (v.down || !v.started)

@@ -18,18 +18,19 @@ type EventKind string
 
 // The kinds of events of a watch.
 const (
-	GateFound       EventKind = "gate"     // a gate is watched: the first, or one with other rules
-	GateLost        EventKind = "lost"     // the gate is gone; the watch waits for a new one
-	PhaseEntered    EventKind = "phase"    // an address entered a phase
-	GotIn           EventKind = "in"       // a connection was accepted
-	Stuck           EventKind = "stuck"    // a window ended without the next knock or connection
-	GuardRefused    EventKind = "refused"  // stuck before the last phase: a replay guard accepted no new address
-	SSHDown         EventKind = "ssh-down" // the gate opened, and nothing listens on the SSH port
-	SourcesIgnored  EventKind = "ignored"  // the number of addresses that the sweep guard ignores has changed
-	SharedHandshake EventKind = "shared"   // perhaps one client that knocks from more than one address
-	ClientSeen      EventKind = "client"   // a client's SYNs, and what they were made with
-	Sweep           EventKind = "sweep"    // a scan over many ports
-	NotListed       EventKind = "more"     // what could not be listed
+	GateFound       EventKind = "gate"       // a gate is watched: the first, or one with other rules
+	GateLost        EventKind = "lost"       // the gate is gone; the watch waits for a new one
+	PhaseEntered    EventKind = "phase"      // an address entered a phase
+	GotIn           EventKind = "in"         // a connection was accepted
+	Stuck           EventKind = "stuck"      // a window ended without the next knock or connection
+	GuardRefused    EventKind = "refused"    // stuck before the last phase: a replay guard accepted no new address
+	SSHDown         EventKind = "ssh-down"   // the gate opened, and nothing listens on the SSH port
+	SSHSilent       EventKind = "ssh-silent" // it got in, and sshd has not taken the connection
+	SourcesIgnored  EventKind = "ignored"    // the number of addresses that the sweep guard ignores has changed
+	SharedHandshake EventKind = "shared"     // perhaps one client that knocks from more than one address
+	ClientSeen      EventKind = "client"     // a client's SYNs, and what they were made with
+	Sweep           EventKind = "sweep"      // a scan over many ports
+	NotListed       EventKind = "more"       // what could not be listed
 )
 
 // Event is something that happened at the gate. Fields that do not concern its kind
@@ -51,6 +52,7 @@ type Event struct {
 	Evidence string
 	Others   []netip.Addr // of SharedHandshake; empty if they are not known
 	Ignored  int          // of SourcesIgnored: how many there are now
+	Waits    int          // of SSHSilent: connections that sshd has not taken
 	Gate     *Gate        // of GateFound
 	Client   *arrivals.Client
 	Unlisted *Unlisted // of NotListed
@@ -76,6 +78,15 @@ func (e Event) Stale() bool {
 	return e.Client != nil && (e.Client.Has(arrivals.HourBehind) || e.Client.Has(arrivals.HourAhead) || e.Client.Has(arrivals.RulesStale))
 }
 
+// Masked returns the event without the ports of knocks.
+func (e Event) Masked() Event {
+	if e.Client != nil {
+		c := e.Client.Masked()
+		e.Client = &c
+	}
+	return e
+}
+
 // Filter says which events and visits are wanted.
 type Filter struct {
 	Phase int  // those that reached this phase, or got in
@@ -85,7 +96,7 @@ type Filter struct {
 // Passes reports whether an event is wanted. Those about the gate and about what is not
 // listed always are.
 func (f Filter) Passes(e Event) bool {
-	switch in := e.Kind == GotIn || e.Client != nil && e.Client.In; {
+	switch in := e.Kind == GotIn || e.Kind == SSHSilent || e.Client != nil && e.Client.In; {
 	case !e.Addr.IsValid():
 		return true
 	case f.In:
@@ -128,6 +139,8 @@ func (e Event) Summary() string {
 		return fmt.Sprintf("%v refused by the replay guard after phase %d", e.Addr, e.Phase)
 	case SSHDown:
 		return fmt.Sprintf("the gate opened to %v, and nothing listens on the SSH port", e.Addr)
+	case SSHSilent:
+		return fmt.Sprintf("%v got in; sshd has not taken the connection (%d waiting)", e.Addr, e.Waits)
 	case SourcesIgnored:
 		return "the sweep guard ignores " + phrase.Plural(e.Ignored, "source")
 	case SharedHandshake:
@@ -170,12 +183,13 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Evidence string           `json:"evidence,omitempty"`
 		Others   []netip.Addr     `json:"others,omitempty"`
 		Ignored  *int             `json:"ignored,omitempty"`
+		Waits    int              `json:"waiting,omitempty"`
 		Gate     *gateJSON        `json:"gate,omitempty"`
 		Client   *arrivals.Client `json:"client,omitempty"`
 		Unlisted *Unlisted        `json:"unlisted,omitempty"`
 		Summary  string           `json:"summary"`
 	}{Schema: 1, Time: e.Time.UTC().Round(time.Millisecond), Event: e.Kind, Inferred: e.Inferred, Earlier: e.Earlier,
-		Evidence: e.Evidence, Others: e.Others, Client: e.Client, Unlisted: e.Unlisted, Summary: e.Summary()}
+		Evidence: e.Evidence, Others: e.Others, Waits: e.Waits, Client: e.Client, Unlisted: e.Unlisted, Summary: e.Summary()}
 	if e.Addr.IsValid() {
 		age := float64(e.Age.Round(time.Millisecond).Milliseconds()) / 1000
 		line.Address, line.Family, line.Phase, line.Age = e.Addr.String(), knock.FamilyOf(e.Addr), &e.Phase, &age

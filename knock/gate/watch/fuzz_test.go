@@ -20,13 +20,13 @@ func FuzzWatch(f *testing.F) {
 		for _, e := range watch.ReadRecent(strings.NewReader(text)) {
 			addrs = append(addrs, e.Addr)
 		}
-		sockets, listening := watch.ReadSockets(strings.NewReader(text), []int{22})
-		for _, port := range listening {
+		sockets := watch.ReadSockets(strings.NewReader(text), []int{22})
+		for _, port := range sockets.Listening {
 			if port != 22 {
 				t.Errorf("%q has a listener on port %d", text, port)
 			}
 		}
-		for _, c := range append(sockets, watch.ReadConntrack(strings.NewReader(text), []int{22}, []netip.Addr{netip.MustParseAddr("10.0.0.1")})...) {
+		for _, c := range append(append(sockets.Connections, sockets.Waiting...), watch.ReadConntrack(strings.NewReader(text), []int{22}, []netip.Addr{netip.MustParseAddr("10.0.0.1")})...) {
 			addrs = append(addrs, c.Client.Addr())
 			if c.Port != 22 {
 				t.Errorf("%q has a connection to port %d", text, c.Port)

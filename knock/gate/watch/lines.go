@@ -14,9 +14,8 @@ func Lines(out io.Writer, mask bool) func(Snapshot) error {
 	e.SetEscapeHTML(false)
 	return func(seen Snapshot) error {
 		for _, event := range seen.Events {
-			if mask && event.Client != nil {
-				c := event.Client.Masked()
-				event.Client = &c
+			if mask {
+				event = event.Masked()
 			}
 			if err := e.Encode(event); err != nil {
 				return err

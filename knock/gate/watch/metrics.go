@@ -91,6 +91,8 @@ func (s Snapshot) PrintMetrics(w io.Writer) {
 	one("opened_total", "counter", "Addresses that got in.", t.In)
 	one("refused_total", "counter", "Addresses that a replay guard refused.", t.Refused)
 	one("ssh_down_total", "counter", "Addresses for which the gate opened while nothing listened.", t.SSHDown)
+	one("ssh_silent_total", "counter", "Addresses that got in and whose connection sshd did not take.", t.Silent)
+	one("ssh_waiting", "gauge", "Connections that sshd has not taken.", s.Waits)
 	one("shared_total", "counter", "Clients that perhaps knock from several addresses.", t.Shared)
 	one("ignored_addresses", "gauge", "Addresses that the sweep guard ignores.", s.Ignored)
 	one("unlisted_addresses", "gauge", "Addresses followed and not listed.", s.More)
@@ -108,7 +110,7 @@ func (s Snapshot) PrintMetrics(w io.Writer) {
 		for k, n := range a.Phases {
 			fmt.Fprintf(w, "rapport_reached_total{phase=\"%d\"} %d\n", k, n)
 		}
-		head("findings_total", "counter", "Mistakes of clients, and scans.")
+		head("findings_total", "counter", "Mistakes of clients, and scans; rule and gate-differs explain some that are unanswered or ssh-refused.")
 		for _, code := range slices.Sorted(maps.Keys(a.Codes)) {
 			fmt.Fprintf(w, "rapport_findings_total{code=%q} %d\n", string(code), a.Codes[code])
 		}

@@ -23,7 +23,7 @@ const (
 
 // readConnections returns the connections to the ports of the accept rules, and
 // whether nothing listens on the SSH port.
-func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
+func (w *Watcher) readConnections(now time.Time) (all Sockets, down bool) {
 	down = w.local
 	for i, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		file, err := os.Open(name)
@@ -31,10 +31,10 @@ func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 			down = down && i > 0 // a kernel may be without IPv6
 			continue
 		}
-		some, listening := ReadSockets(file, w.ports)
+		some := ReadSockets(file, w.ports)
 		file.Close()
-		all = append(all, some...)
-		down = down && !slices.Contains(listening, w.now.Gate.SSHPort)
+		all.Connections, all.Waiting, all.Waits = append(all.Connections, some.Connections...), append(all.Waiting, some.Waiting...), all.Waits+some.Waits
+		down = down && !slices.Contains(some.Listening, w.now.Gate.SSHPort)
 	}
 	if !w.now.Gate.Ended || now.Before(w.conntrackDue) {
 		return all, down
@@ -45,7 +45,8 @@ func (w *Watcher) readConnections(now time.Time) (all []Connection, down bool) {
 		return all, down
 	}
 	defer file.Close()
-	return append(all, ReadConntrack(file, w.ports, ownAddresses())...), down
+	all.Connections = append(all.Connections, ReadConntrack(file, w.ports, ownAddresses())...)
+	return all, down
 }
 
 // hasConntrack reports whether /proc shows the connections, and not too many.
@@ -80,10 +81,18 @@ type Connection struct {
 	Port   uint16
 }
 
-// ReadSockets reads /proc/net/tcp or tcp6 (proc(5)). It returns the connections from
-// other machines to the ports, also those about to close, and the ports that have a
-// listener beyond loopback.
-func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
+// Sockets are those of some ports.
+type Sockets struct {
+	Connections []Connection // from other machines, also those about to close
+	Listening   []int        // the ports that have a listener beyond loopback
+	// Waiting are the connections that no program has accepted yet, of which the kernel
+	// knows Waits.
+	Waiting []Connection
+	Waits   int
+}
+
+// ReadSockets reads /proc/net/tcp or tcp6 (proc(5)).
+func ReadSockets(r io.Reader, ports []int) (all Sockets) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxProc))
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
@@ -93,16 +102,40 @@ func ReadSockets(r io.Reader, ports []int) (all []Connection, listening []int) {
 		own, port, ok := procAddr(words[1])
 		if words[3] == "0A" {
 			if ok && !own.IsLoopback() && slices.Contains(ports, int(port)) {
-				listening = append(listening, int(port))
+				all.Listening = append(all.Listening, int(port))
+				all.Waits += backlog(words)
 			}
 			continue
 		}
 		client, from, ok2 := procAddr(words[2])
 		if ok && ok2 && slices.Contains(ports, int(port)) && !client.IsLoopback() && from != 0 {
-			all = append(all, Connection{netip.AddrPortFrom(client, from), port})
+			c := Connection{netip.AddrPortFrom(client, from), port}
+			all.Connections = append(all.Connections, c)
+			if unaccepted(words) {
+				all.Waiting = append(all.Waiting, c)
+			}
 		}
 	}
-	return all, listening
+	return all
+}
+
+// backlog returns how many connections wait for a listener to accept them: the kernel
+// shows them as its rx_queue.
+func backlog(words []string) int {
+	if len(words) < 5 {
+		return 0
+	}
+	_, queue, _ := strings.Cut(words[4], ":")
+	n, _ := strconv.ParseUint(queue, 16, 31)
+	return int(n)
+}
+
+// unaccepted reports whether a connection, which the client may have closed, belongs to no
+// program: its socket has no inode. That of one which the program has closed has none
+// either, and is in another state.
+func unaccepted(words []string) bool {
+	const inode = 9
+	return (words[3] == "01" || words[3] == "08") && len(words) > inode && words[inode] == "0"
 }
 
 // procAddr parses 0100007F:0016: words of 32 bits in this machine's byte order.

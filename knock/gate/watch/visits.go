@@ -35,6 +35,9 @@ type Sample struct {
 	// closed ones.
 	Connections []Connection
 	Ended       bool
+	// Waiting are those that sshd has not accepted, of which the kernel knows Waits.
+	Waiting []Connection
+	Waits   int
 	// Passed and Dropped are how many SYNs to the SSH port were accepted and dropped
 	// until the time Counted.
 	Passed, Dropped machine.Count
@@ -73,6 +76,8 @@ type Visit struct {
 	Others []netip.Addr
 	// Earlier: the visit was over when the watch began.
 	Earlier bool
+	// Silent: it got in, and sshd did not take its connection.
+	Silent bool
 
 	start       time.Time
 	gotIn       time.Time // when it last got in, perhaps by an earlier handshake
@@ -90,6 +95,7 @@ type Totals struct {
 	Shared     int
 	Refused    int // by a replay guard; not in Stuck
 	SSHDown    int // opened, and nothing listened; not in Stuck
+	Silent     int // got in, and sshd did not take the connection
 }
 
 // Visits follows addresses from sample to sample.
@@ -101,6 +107,7 @@ type Visits struct {
 	all       map[netip.Addr]*Visit
 	sightings map[sightingKey]Sighting
 	conns     map[Connection]time.Time
+	waiting   map[Connection]waiting
 	started   bool
 	down      bool      // in the sample before
 	counted   time.Time // when passed was read
@@ -130,6 +137,9 @@ const (
 	// lateConnection is how late a connection may be seen and still count for the
 	// handshake before it.
 	lateConnection = 1500 * time.Millisecond
+	// silentAfter is from when on a connection that sshd has not accepted is told: a busy
+	// sshd accepts within milliseconds.
+	silentAfter = time.Second
 	// connMemory is how long a connection that is no longer seen is remembered.
 	connMemory = 10 * time.Second
 )
@@ -178,6 +188,7 @@ func (v *Visits) Record(s Sample) (events []Event) {
 		}
 	}
 	events = append(events, v.recordConnections(s)...)
+	events = append(events, v.recordWaiting(s)...)
 	events = append(events, v.recordCounter(s)...)
 	events = append(events, v.closeExpired(s)...)
 	v.started, v.down = true, s.Down

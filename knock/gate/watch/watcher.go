@@ -39,6 +39,7 @@ type Snapshot struct {
 	Gate   Gate
 	Lost   bool    // there is no gate now
 	Down   bool    // nothing listens on the SSH port
+	Waits  int     // connections that sshd has not taken
 	Visits []Visit // the newest change first
 	Totals Totals
 	// Ignored is how many sources the sweep guard ignores now.
@@ -179,6 +180,10 @@ type reading struct {
 func (w *Watcher) readNext(ctx context.Context) reading {
 	began, worked := w.clock.Now(), cpuTime()
 	w.now.Events = append(w.now.Events, w.read(ctx)...)
+	if w.observer != nil {
+		w.observer.recordSilent(w.now.Events, began)
+		w.now.Events = append(w.now.Events, w.explain(ctx, began)...)
+	}
 	w.unlisted.Addresses += w.visits.forgotten
 	w.visits.forgotten = 0
 	w.now.Events = append(w.now.Events, w.unlisted.tell(began)...)
@@ -300,8 +305,9 @@ func (w *Watcher) compareRules(changed bool) []Event {
 func (w *Watcher) read(ctx context.Context) (events []Event) {
 	began := w.clock.Now()
 	s := Sample{Ended: w.now.Gate.Ended}
-	s.Connections, s.Down = w.readConnections(began)
-	w.now.Down = s.Down
+	sockets, down := w.readConnections(began)
+	s.Connections, s.Waiting, s.Waits, s.Down = sockets.Connections, sockets.Waiting, sockets.Waits, down
+	w.now.Down, w.now.Waits = s.Down, s.Waits
 	found, changed, listed := false, false, w.listed
 	native := w.now.Gate.Kind == gate.FromNFT
 	if native && !w.now.Lost {

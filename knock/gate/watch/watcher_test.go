@@ -30,6 +30,7 @@ type sample struct {
 	passed, dropped uint64
 	guard, change   string
 	down            bool
+	waiting         string // connections that sshd has not accepted, as conns
 }
 
 // letters are a to d close to each other, and x to z far from all others.
@@ -58,6 +59,10 @@ func (s sample) reading() watch.Sample {
 	}
 	for _, w := range strings.Fields(s.conns) { // a1: its first connection
 		reading.Connections = append(reading.Connections, watch.Connection{Client: netip.AddrPortFrom(letter(w), 50000+uint16(w[1])), Port: 22})
+	}
+	for _, w := range strings.Fields(s.waiting) {
+		reading.Waiting = append(reading.Waiting, watch.Connection{Client: netip.AddrPortFrom(letter(w), 50000+uint16(w[1])), Port: 22})
+		reading.Waits++
 	}
 	for _, w := range strings.Fields(s.guard) {
 		reading.Guards = []watch.Guard{{Family: knock.Family4, Full: true, Opened: []netip.Addr{letter(w)}}}
@@ -99,6 +104,22 @@ func TestVisits(t *testing.T) {
 				{after: 4.2, on: "a5@4.1"}, {after: 4.4, on: "a5@4.1", conns: "a1"}, {after: 20, on: "a5@4.1", conns: "a1"}},
 			want:   []string{"phase a1@0.1", "phase a2@1.1", "phase a3@2.1", "phase a4@3.1", "phase a5@4.1", "in a5@4.4"},
 			totals: watch.Totals{Handshakes: 1, In: 1},
+		},
+		{
+			name: "in, and sshd does not take the connection; another is taken late",
+			readings: []sample{idle, {after: 0.2, on: "a5@0.1 x5@0.1", conns: "a1 x1", waiting: "a1 x1"}, {after: 0.8, on: "a5@0.1 x5@0.1", conns: "a1 x1", waiting: "a1"},
+				{after: 1.4, on: "a5@0.1", conns: "a1 x1", waiting: "a1"}, {after: 3, on: "a5@0.1", conns: "a1", waiting: "a1 z1"}, {after: 9, waiting: "a1 z1"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1",
+				"phase x1@0.1 inferred", "phase x2@0.1 inferred", "phase x3@0.1 inferred", "phase x4@0.1 inferred", "phase x5@0.1", "in a5@0.2", "in x5@0.2", "ssh-silent a5@0.2"},
+			totals: watch.Totals{Handshakes: 2, In: 2, Silent: 1},
+		},
+		{
+			name: "in, a repeated knock, and sshd does not take the connection",
+			readings: []sample{idle, {after: 0.2, on: "a5@0.1", conns: "a1", waiting: "a1"}, {after: 1, on: "a1@0.9 a5@0.1", conns: "a1", waiting: "a1"},
+				{after: 1.4, on: "a1@0.9 a5@0.1", conns: "a1", waiting: "a1"}, {after: 8, waiting: "a1"}, {after: 9, on: "a1@8.9", waiting: "a1"}},
+			want: []string{"phase a1@0.1 inferred", "phase a2@0.1 inferred", "phase a3@0.1 inferred", "phase a4@0.1 inferred", "phase a5@0.1", "in a5@0.2",
+				"phase a1@0.9", "ssh-silent a1@0.2", "stuck a1@5.9", "phase a1@8.9"},
+			totals: watch.Totals{Handshakes: 1, In: 1, Silent: 1, Stuck: [5]int{1}},
 		},
 		{
 			name:     "all between two readings",
