@@ -6,7 +6,19 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/hosts"
+	"rapport/knock/solve"
 )
+
+// RulesContradict reports whether, by the server's rules that were given, this client's
+// handshake opens nothing.
+func (e *Evidence) RulesContradict() bool {
+	if e.Rules == nil || e.Rules.Gate == nil {
+		return false
+	}
+	own := func(c solve.Candidate) bool { return c.IsClients(e.Target.Range) }
+	all := e.Rules.Solution.Candidates
+	return e.WrongGate() || e.OtherSecret() || e.otherPort() != 0 || e.shutOut() || len(all) > 0 && !slices.ContainsFunc(all, own)
+}
 
 // OtherSecret reports whether the server's rules are made with another secret.
 func (e *Evidence) OtherSecret() bool { return e.Rules != nil && e.Rules.OtherSecret() }
@@ -124,9 +136,14 @@ func openQuestions() []cause {
 			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
 			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.otherPort()} }},
 		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.Loopback() }), Likelihood: (*Evidence).neverOpened},
-		{ID: "order-slips", Code: GateDiffers, When: (*Evidence).openedLate, Likelihood: func(e *Evidence) float64 {
-			if e.orderDiffers() {
+		{ID: "order-slips", Code: GateDiffers, When: func(e *Evidence) bool {
+			return e.openedLate() || e.Outcome() == StaysShut && e.Once && e.Rules == nil
+		}, Likelihood: func(e *Evidence) float64 {
+			switch {
+			case e.orderDiffers():
 				return always
+			case e.Again: // right after its fifth knock
+				return rare
 			}
 			return possible
 		}},
@@ -142,7 +159,7 @@ func openQuestions() []cause {
 					return unseen
 				case e.FellSilent():
 					return rare
-				case len(e.openedOnce()) > 0:
+				case e.unrepeated():
 					return usual
 				}
 				return always
@@ -151,7 +168,7 @@ func openQuestions() []cause {
 					return rare
 				}
 			case OpensSlowly:
-				if e.openedToOthers() {
+				if !e.Again {
 					return rare
 				}
 			}

@@ -122,8 +122,11 @@ func pathCauses() []cause {
 			return e.Outcome() == StaysShut && e.accepting() > 0
 		}, Likelihood: (*Evidence).neverOpened},
 		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: func(e *Evidence) float64 {
-			if e.openedToOthers() {
+			switch {
+			case e.openedToOthers() && !e.Again:
 				return possible
+			case !e.Again:
+				return usual // somebody else may have opened it in these seconds
 			}
 			return always
 		}, Detail: func(e *Evidence) Detail {
@@ -137,7 +140,7 @@ func pathCauses() []cause {
 		}, Likelihood: bannedLikelihood},
 		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: Sources(e.Handshake)} }},
 		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.OtherSecret() && !e.Loopback() }, Likelihood: func(e *Evidence) float64 {
-			if len(e.openedOnce()) > 0 {
+			if e.unrepeated() {
 				return usual // by luck, and not again
 			}
 			return e.neverOpened()
@@ -152,7 +155,7 @@ func pathCauses() []cause {
 // shut from the beginning: a hit that did not repeat, or a server that falls silent
 // in between, is hardly ever seen.
 func (e *Evidence) neverOpened() float64 {
-	if len(e.openedOnce()) > 0 || e.FellSilent() {
+	if e.unrepeated() || e.FellSilent() {
 		return rare
 	}
 	return always
@@ -183,9 +186,9 @@ func bannedLikelihood(e *Evidence) float64 {
 	switch {
 	case e.FellSilent(), e.shutOut():
 		return always
-	case answers && len(e.openedOnce()) == 0, e.Loopback():
+	case answers && !e.unrepeated(), e.Loopback():
 		return unseen
-	case len(e.openedOnce()) > 0:
+	case e.unrepeated():
 		return rare
 	}
 	return always

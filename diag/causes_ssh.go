@@ -27,7 +27,9 @@ func sshCauses() []cause {
 			o, ok := e.opened()
 			return ok && e.Outcome() == CandidateOpens && o.Offset == 0 && len(differences(e, o)) == 0
 		}, Likelihood: byLuck(always), Detail: func(e *Evidence) Detail { return Detail{Loss: lost(len(e.Handshake.Attempts))} }},
-		{ID: "lost-twice", Code: LossyPath, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && len(e.openedOnce()) > 0 }, Likelihood: surely},
+		{ID: "lost-twice", Code: LossyPath, When: func(e *Evidence) bool {
+			return e.Outcome() == StaysShut && (len(e.openedOnce()) > 0 || e.unrepeated() && !e.FellSilent())
+		}, Likelihood: surely},
 		{ID: "ssh-down", Code: SSHDown, When: behind("ssh-down"), Likelihood: func(e *Evidence) float64 {
 			if e.refusedAfter() {
 				return possible // the window may be longer than known

@@ -39,6 +39,8 @@ type Evidence struct {
 	Egress    *Egress
 	Slow      *knock.Report // a handshake with wide gaps, after the usual ones failed
 	SlowHours int           // how many other hours were tried with wide gaps
+	Again     bool          // the handshake, or the slow one, opened the gate twice, by its own fifth knock
+	Once      bool          // one opened it, and did not when it was made again
 	After     knock.SSH     // without a knock, when the scan was over
 	Silenced  []string      // sources of the server's clock that answered at first, and do not now
 
@@ -115,6 +117,11 @@ func (e *Evidence) opened() (o opening, ok bool) {
 		}
 	}
 	return opening{}, false
+}
+
+// unrepeated reports whether something opened the gate that did not repeat.
+func (e *Evidence) unrepeated() bool {
+	return e.Once || len(e.openedOnce()) > 0 || e.openedToOthers() && e.Scan.Stopped.Reason != scan.Changed
 }
 
 // openedOnce returns the scans with a hit that did not repeat.

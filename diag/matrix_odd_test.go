@@ -2,8 +2,10 @@ package diag_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +37,81 @@ func others(every time.Duration) breaking {
 		})
 		t.Cleanup(func() { stop(); running.Wait() })
 	}
+}
+
+// onSYN calls a function for each SYN with the time since the one before, until it returns
+// true.
+type onSYN struct {
+	mu   sync.Mutex
+	last time.Time
+	done bool
+	call func(gap time.Duration, probe bool) bool
+}
+
+func (*onSYN) Enabled(context.Context, slog.Level) bool { return true }
+func (h *onSYN) WithAttrs([]slog.Attr) slog.Handler     { return h }
+func (h *onSYN) WithGroup(string) slog.Handler          { return h }
+
+func (h *onSYN) Handle(_ context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r.Message != "SYN sent" {
+		return nil
+	}
+	probe := false
+	r.Attrs(func(a slog.Attr) bool {
+		probe = probe || a.Key == "probe" && a.Value.Bool()
+		return true
+	})
+	h.done = h.done || h.call(r.Time.Sub(h.last), probe)
+	h.last = r.Time
+	return nil
+}
+
+// amid makes the handshake of the server's hour once, as another user behind the same NAT
+// does, at the first SYN for which the watch returns true.
+func amid(watch func() func(gap time.Duration, probe bool) bool) breaking {
+	return func(t *testing.T, s *knocktest.Server, p *patient) {
+		var running sync.WaitGroup
+		is := watch()
+		p.doctor.Client.Log = slog.New(&onSYN{call: func(gap time.Duration, probe bool) bool {
+			if !is(gap, probe) {
+				return false
+			}
+			running.Go(func() { knocked(t, s, p) })
+			return true
+		}})
+		t.Cleanup(running.Wait)
+	}
+}
+
+// slowly is the fourth knock of a handshake with wide gaps.
+func slowly() func(time.Duration, bool) bool {
+	wide := 0
+	return func(gap time.Duration, _ bool) bool {
+		if wide++; gap < 400*time.Millisecond || gap > 1100*time.Millisecond {
+			wide = 0
+		}
+		return wide == 3
+	}
+}
+
+// attempted is the probe after the first attempt: one comes before all, and one before that.
+func attempted() func(time.Duration, bool) bool {
+	probes := 0
+	return func(_ time.Duration, probe bool) bool {
+		if probe {
+			probes++
+		}
+		return probes == 3
+	}
+}
+
+// openedOnce says that the gate opened once, and that nothing else than that is said of it.
+func openedOnce(r diag.Report) bool {
+	return r.Evidence.Once && !slices.ContainsFunc(r.Causes, func(c diag.Cause) bool {
+		return c.Likelihood >= 0.5 && c.Code != diag.Unexplained
+	})
 }
 
 // oldRules hands the doctor the rules of another time, or with another secret.
@@ -114,8 +191,11 @@ func oddFaults(t *testing.T) []fault {
 		{name: "every packet arrives twice", server: knocktest.Options{Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.Opens},
 		{name: "every packet arrives twice, 3 h behind", server: knocktest.Options{At: stale, Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.HourBehind, opens: true, also: offset(-3)},
 
-		{idle: true, name: "another user behind the same NAT knocks every 7 s, and the secret is wrong here", among: []diag.Code{diag.Unexplained, diag.AlreadyOpen, diag.Opens, diag.AddressChanges, diag.GateDiffers, diag.LossyPath}, breaks: both(others(7*time.Second), func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" })},
+		{idle: true, name: "another user behind the same NAT knocks every 7 s, and the secret is wrong here", among: []diag.Code{diag.Unexplained, diag.AlreadyOpen, diag.Opens, diag.AddressChanges, diag.GateDiffers}, breaks: both(others(7*time.Second), func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" })},
 		{idle: true, name: "another user behind the same NAT knocks every 9 s, and a wrong skew is set here", want: diag.HourBehind, or: []diag.Code{diag.Unexplained, diag.AlreadyOpen, diag.Opens}, breaks: both(others(9*time.Second), entry(func(h *hosts.Host) { h.Skew = 2 * time.Hour }))},
+
+		{name: "another user behind the same NAT knocks during the slow handshake, and the secret is wrong here", want: diag.Unexplained, also: openedOnce, breaks: both(amid(slowly), func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" })},
+		{name: "another user behind the same NAT knocks between two attempts, and the secret is wrong here", want: diag.Unexplained, also: openedOnce, breaks: both(amid(attempted), func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" })},
 
 		{name: "rules without a gate are given, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: noGateGiven, also: offset(-3)},
 		{name: "rules of five hours ago are given, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: oldRules(func(o *knocktest.Options) { o.At = shift(-5 * time.Hour) }), also: offset(-3)},

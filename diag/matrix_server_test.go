@@ -113,6 +113,14 @@ func seenFromTheServer() map[string]seen {
 		"rules for IPv4 alone are given, and the gate for IPv6 is shut":                   differs,
 		"another user behind the same NAT knocks every 7 s, and the secret is wrong here": found(arrivals.NoCandidate, arrivals.Mixed),
 		"another user behind the same NAT knocks every 9 s, and a wrong skew is set here": found(arrivals.HourAhead, arrivals.Mixed),
+		"another user behind the same NAT knocks during the slow handshake, and the secret is wrong here": secret,
+		"another user behind the same NAT knocks between two attempts, and the secret is wrong here":      secret,
+		"1 h behind, and 20 % of the packets are lost":                                                    ahead,
+		"3 h behind, and 10 % of the packets are lost, IPv6":                                              ahead,
+		"3 h behind, and 20 % of the packets are lost, at a gate that rejects":                            ahead,
+		"3 h behind, and packets overtake each other":                                                     ahead,
+		"top port one less, and 20 % of the packets are lost":                                             found(arrivals.RangeDiffers),
+		"the secret lacks its newline, and 10 % of the packets are lost":                                  found(arrivals.SecretVariant),
 	}
 }
 

@@ -95,6 +95,9 @@ func opensText(e *Evidence) Text {
 	if hours := hoursSent(e.Handshake); len(hours) > 1 && !c.Known {
 		t.Why = append(t.Why, fmt.Sprintf("near the hour change the knocks of %v and %v are both sent: it is not known which opened it; run it again after :02", hours[0], hours[1]))
 	}
+	if e.RulesContradict() {
+		t.Why = append(t.Why, "by the rules that were given it would not open: they are not those that the server has now")
+	}
 	if _, wrong := e.wrongSkew(); wrong {
 		t.Summary += ", but " + c.Summary(e.Now)
 		t.Why = append(t.Why, "it opened with the skew set here: a clock that is off by less than an hour matters near the hour change alone")
@@ -177,10 +180,13 @@ func alreadyOpenText(e *Evidence) Text {
 }
 
 func rateLimitedText(e *Evidence) Text {
-	gap := phrase.Pause(time.Duration(e.Slow.Attempts[0].Gap))
+	gap, again := phrase.Pause(time.Duration(e.Slow.Attempts[0].Gap)), "; there was no time to repeat it, and somebody else may have opened it"
+	if e.Again {
+		again = ", and did so again by its own fifth knock"
+	}
 	return Text{fmt.Sprintf("it opens only with gaps of %s between the knocks: something limits SYNs on the way or at the server", gap),
 		fmt.Sprintf("apply gap %s here", gap),
-		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %s opened it", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap)}}
+		[]string{fmt.Sprintf("%s with short gaps had no effect, and one with gaps of %s opened it%s", phrase.Plural(len(e.Handshake.Attempts), "handshake"), gap, again)}}
 }
 
 // limitUnseenText says what was not tried slowly, where a limit may hide another fault.

@@ -54,6 +54,8 @@ const (
 
 	Scanning      CheckCode = "scanning" // Scan
 	Scanned       CheckCode = "scanned"  // Scan
+	Repeating     CheckCode = "repeating"
+	OpenedOnce    CheckCode = "opened-once"
 	RepeatOpened  CheckCode = "repeat-opened"
 	ScanPointless CheckCode = "scan-pointless"
 	SlowOpened    CheckCode = "slow-opened"
@@ -147,6 +149,8 @@ var checkTexts = map[CheckCode]func(Args) []string{
 
 	Scanning:      func(a Args) []string { return []string{a.Scan.Progress()} },
 	Scanned:       func(a Args) []string { return []string{a.Scan.Summary()} },
+	Repeating:     fixed("it opened: making sure that nobody else opened it", "making sure"),
+	OpenedOnce:    fixed("it opened once, and not when the handshake was made again: another user behind the same address may have opened it, or packets get lost", "it opened once, and not again"),
 	RepeatOpened:  fixed("the same handshake opens it when it is repeated"),
 	ScanPointless: fixed("the rules show why: nothing that could be tried opens it"),
 	SlowOpened:    fixed("a handshake with wide gaps opens it"),

@@ -36,6 +36,10 @@ func unexplainedText(e *Evidence) Text {
 	if e.Scan == nil {
 		t.Summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
+	if e.unrepeated() && !e.FellSilent() {
+		t.Summary = "something opened the gate, and did not when it was tried again: packets get lost on the way, or somebody else knocked; else it is another secret, or the knocks do not arrive"
+		t.Fix = "run it again; or " + t.Fix
+	}
 	if e.Ended {
 		t.Summary = "nothing that was tried opened it before the time was over"
 		t.Fix = "give it more time; or " + t.Fix
@@ -77,6 +81,9 @@ func (e *Evidence) scanEvidence() (all []string) {
 			say("the scan ended early: %s", s.Stopped)
 		default:
 			say("%d candidates did not open it%s", s.Candidates-s.Untried, e.tried())
+		}
+		for _, c := range s.Unconfirmed {
+			say("hour %v, range %v and the secret %s seemed to open it, and did not when they were tried again", c.Hour, c.Range, c.Variant.Words())
 		}
 		if s.BeyondGuard > 0 {
 			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)

@@ -224,7 +224,10 @@ func (x *run) ownOpens() bool {
 
 // scanOne scans one address. No route to the host is a result, not an error.
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
-	job.Client, job.RTT = x.Client, time.Duration(x.seen().Before.RTT)
+	job.Client, job.RTT, job.Began = x.Client, time.Duration(x.seen().Before.RTT), x.start
+	if t.SweepGuard == 0 {
+		job.ConfirmBy = x.start.Add(endBy)
+	}
 	if job.Likeliest > 0 { // a slow one: its confirmation takes ten seconds
 		job.ConfirmBy = x.start.Add(restBy)
 	}
@@ -277,10 +280,13 @@ const (
 	// slowHours is how many other hours are tried with the first of slowGaps, as long as
 	// there is time for the second.
 	slowHours = 3
-	// slowBy is until when a handshake with wide gaps is begun: it takes up to 10 s, of the
-	// 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
+	// slowBy is until when the wait for a handshake with wide gaps is begun: both take up to
+	// 10 s, of the 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
 	// that a slow scan found confirmed.
-	slowBy, restBy = 19500 * time.Millisecond, 25 * time.Second
+	slowBy, restBy = 19 * time.Second, 25 * time.Second
+	// endBy is until when the banner of a repeated handshake is awaited, and one is
+	// confirmed.
+	endBy = 28500 * time.Millisecond
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called
@@ -313,6 +319,9 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		}
 		slow, err := x.again(ctx, []time.Duration{gap})
 		if err != nil {
+			return false, err
+		}
+		if err := x.makeSureSlowly(ctx, &slow, gap); err != nil {
 			return false, err
 		}
 		reached := slow.Opened || slow.SSH.State.Connected()
@@ -371,20 +380,26 @@ func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	r.Attempts = slices.Concat(first.Attempts, r.Attempts)
 	r.OpenedBy += len(first.Attempts)
 	x.learn(func(e *diag.Evidence) { e.Handshake = &r })
-	return x.explained(), nil
+	err = x.makeSure(ctx)
+	return x.explained(), err
 }
 
 // again makes a handshake with these gaps, after a window if one is open: the scan
 // may have opened it unseen.
 func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, error) {
 	o := knock.Options{Gaps: gaps, RTT: time.Duration(x.seen().Before.RTT), Wait: quickWait}
-	o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + quickWait + bannerWait
-	r, err := x.Client.Knock(ctx, x.seen().Target, o, nil)
-	if err == nil && r.Before.State.Connected() {
-		if !knock.Wait(ctx, min(x.seen().Target.Window+time.Second, longestWait)) {
+	need := x.Client.Plan(x.seen().Target, o).Length() + quickWait
+	knocks := func() (knock.Report, error) {
+		o.Timeout = max(min(need+bannerWait, endBy-time.Since(x.start)), need)
+		return x.Client.Knock(ctx, x.seen().Target, o, nil)
+	}
+	r, err := knocks()
+	window := min(x.seen().Target.Window+time.Second, longestWait)
+	if err == nil && r.Before.State.Connected() && time.Since(x.start)+window+need < endBy {
+		if !knock.Wait(ctx, window) {
 			return r, context.Cause(ctx)
 		}
-		r, err = x.Client.Knock(ctx, x.seen().Target, o, nil)
+		r, err = knocks()
 	}
 	if errors.Is(err, knock.ErrUnreachable) {
 		x.learn(func(e *diag.Evidence) { e.NoRoute = err })

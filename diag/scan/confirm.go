@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -17,11 +18,12 @@ const (
 	lateProbes       = 3                // that open a gate unseen
 	maxShared        = 2                // more of them that fit it if a knock got lost
 	maxConfirming    = 10 * time.Second // for the candidates of one hit, after the window
-	// patience is how long a scan goes on after hits that do not repeat.
-	patience = 18 * time.Second
-	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
+	// patience is how long after its beginning a diagnosis goes on after hits that do not
+	// repeat.
+	patience = 21 * time.Second
+	// roundsBy is until when a candidate is confirmed once more: that takes up to 8 s, of
 	// the 30 s that a diagnosis may take.
-	roundsBy = 19 * time.Second
+	roundsBy = 20500 * time.Millisecond
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -115,10 +117,10 @@ func (r *scanRun) withEarlier(fits, now []int, atOnce bool) []int {
 	return slices.Concat(all, rest, before)
 }
 
-// late reports whether hits that do not repeat have taken longer than that. A known guard
-// makes any scan long.
+// late reports whether the diagnosis has taken longer than that. A known guard makes any
+// scan long.
 func (r *scanRun) late(limit time.Duration) bool {
-	return r.target.SweepGuard == 0 && time.Since(r.start) > limit
+	return r.target.SweepGuard == 0 && time.Since(cmp.Or(r.Began, r.start)) > limit
 }
 
 // lateToConfirm reports whether there is no time to wait for the end of a window.
@@ -193,26 +195,49 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		return false, nil
 	}
 	if r.target.Window > longestWindow || r.lateToConfirm() {
-		// After hits that did not repeat, one more says nothing without a confirmation.
-		return len(r.unconfirmed)+r.unexplained == 0 && r.stillOpen(fits[0], *r.report.Opened), nil
+		// After hits that did not repeat, one more says nothing without a confirmation. Nor
+		// does one after long, which comes where packets get lost: the best may be another.
+		first := len(r.unconfirmed)+r.unexplained == 0 && (r.Likeliest > 0 || !r.lateToConfirm())
+		return first && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
+	return r.confirmEach(ctx, fits)
+}
+
+// confirmEach is confirmFirst, once it is known to make sense: the best alone, then all
+// beside each other where the gate allows that, which takes the time of two.
+func (r *scanRun) confirmEach(ctx context.Context, fits []int) (bool, error) {
 	hit, begun := r.hour, time.Now()
+	standIn := r.target.Addr.Addr().IsLoopback()
+	together := !standIn && !r.target.Strict && r.target.SweepGuard == 0 && r.target.Gap <= confirmGap
 	for n, i := range slices.Concat(fits, fits) { // once more: a knock may get lost
 		if n > 0 && (r.late(patience) || time.Since(begun) > r.target.Window+maxConfirming) {
 			break
 		}
 		// A stand-in may open late: the next handshake must not get the credit.
-		if n == 0 || r.target.Addr.Addr().IsLoopback() {
+		if n == 0 || standIn {
 			if err := r.windowOver(ctx); err != nil {
 				return false, err
 			}
 		}
 		back := 0
-		if n >= len(fits) {
+		if n >= len(fits) || together && n > 1 {
 			r.follow()
 			back = hit.Sub(r.hour)
 		}
-		opened, err := r.confirmSurely(ctx, i, back, n > 0)
+		o := shut
+		if n > 0 && together {
+			var err error
+			if n > maxTogether {
+				break
+			}
+			if i, o, err = r.confirmTogether(ctx, fits, back); err != nil || !r.report.Stopped.IsZero() {
+				return false, err
+			}
+			if o == shut {
+				continue
+			}
+		}
+		opened, err := r.confirmSurely(ctx, i, back, n > 0, o)
 		if opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
@@ -226,7 +251,7 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
-		if opened, err := r.confirmSurely(ctx, i, 0, true); opened || err != nil || !r.report.Stopped.IsZero() {
+		if opened, err := r.confirmSurely(ctx, i, 0, true, shut); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
 	}
@@ -250,34 +275,43 @@ const maxRounds = 3
 // confirmSurely makes handshakes of one candidate, and records it if there is no doubt:
 // SSH opens promptly, and twice where somebody else's may have opened it: after another
 // handshake (before), and after hits that did not repeat. One of two may be late, since
-// packets get lost. Nobody waits twice for a stand-in or the client's own candidate.
-func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (bool, error) {
-	own := r.report.Cells[i].IsClients(r.target.Range) || r.target.Addr.Addr().IsLoopback()
+// packets get lost. o is what one beside others did, which says less: there any moment is
+// right after somebody's fifth knock. Nobody waits twice for a stand-in. One that opens it
+// promptly when there is no time for another is recorded too.
+func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
+	standIn := r.target.Addr.Addr().IsLoopback()
 	doubt := before || len(r.unconfirmed)+r.unexplained > 0
 	proof := map[opening]int{late: 1, prompt: 2}
-	proven := 0
-	var c solve.Candidate
+	proven, promptly, beside := 0, false, o != shut
+	if beside {
+		proven = proof[o] - proof[late]
+	}
 	for round := range maxRounds {
 		if round > 0 {
 			if r.late(roundsBy) || r.lateToConfirm() {
-				break
+				return !beside && (o == prompt || o == late && !doubt) && r.stillOpen(i, r.earlier(i, back)), nil
 			}
 			// Not in step with somebody who knocks again and again.
 			if !knock.Wait(ctx, r.target.Window+time.Second/2+rand.N(time.Second)) {
 				return false, context.Cause(ctx)
 			}
 		}
+		if round == 0 && beside {
+			continue
+		}
 		r.follow()
-		c = r.report.Cells[i].Candidate
-		c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
-		o, err := r.confirm(ctx, c, min(round+1, 2))
-		proven += proof[o]
-		switch {
-		case err != nil, o == shut, o == endless && (round > 0 || doubt):
+		c := r.earlier(i, back)
+		var err error
+		if o, err = r.confirm(ctx, c, min(round+1, 2)); err != nil {
 			return false, err
+		}
+		proven, promptly, beside = proven+proof[o], promptly || o == prompt, false
+		switch {
+		case o == shut, o == endless && (round > 0 || doubt):
+			return false, nil
 		case o == endless:
 			return r.stillOpen(i, c), nil
-		case own, proven > proof[prompt], proven == proof[prompt] && round == 0 && !doubt:
+		case standIn, proven > proof[prompt] && promptly, proven == proof[prompt] && round == 0 && !doubt:
 			r.record(i, c)
 			r.report.Confirmed = true
 			return true, nil
@@ -285,7 +319,14 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool) (
 			doubt = true // it opened at another time again
 		}
 	}
-	return !doubt && r.stillOpen(i, c), nil
+	return false, nil
+}
+
+// earlier is the candidate i of so many hours from now.
+func (r *scanRun) earlier(i, back int) solve.Candidate {
+	c := r.report.Cells[i].Candidate
+	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
+	return c
 }
 
 // record records the candidate i, at its hour c, as what opened the gate.
@@ -335,6 +376,9 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			return shut, nil
 		}
 		open = true // a window that every connection extends, or the rest of one
+		if r.lateToConfirm() {
+			return early, nil
+		}
 		if err := r.windowOver(ctx); err != nil {
 			return shut, err
 		}

@@ -1,9 +1,12 @@
 package scan
 
 import (
+	"cmp"
+	"context"
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/gate/script"
 	"rapport/knock/solve"
 )
 
@@ -22,8 +25,11 @@ const (
 // overtake another by as much.
 func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, controls, soon int) {
 	gap := max(confirmGap, r.target.Gap)
-	near := min(max(time.Duration(r.report.SSH.RTT), nearest), confirmGap)
-	if gap > confirmGap || r.target.Addr.Addr().IsLoopback() {
+	near := r.near()
+	switch {
+	case r.target.Addr.Addr().IsLoopback():
+		return r.standInConfirmation(c, gap)
+	case gap > confirmGap:
 		return r.slowConfirmation(c, gap)
 	}
 	add := func(at time.Duration, port uint16) {
@@ -33,15 +39,20 @@ func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, contr
 	at := time.Duration(0)
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
 		if at += gap; k == knock.Knocks-1 {
-			add(at-near-near/2, 0)
-			add(at-near, 0) // one may get lost
+			add(at, 0)
+			add(at+near/2, 0) // one may get lost
 			controls = len(packets)
+			at += near + near/2
 		}
-		if add(at, port); !r.target.Strict { // one lost packet must not cost a window more
-			add(at+near/2, port)
+		copies := 2 + r.more // one lost packet must not cost a window more
+		if r.target.Strict {
+			copies = 1
+		}
+		for n := range copies {
+			add(at+time.Duration(n)*near/time.Duration(copies), port)
 		}
 	}
-	for n := range 3 {
+	for n := range 3 + r.more {
 		add(at+near+time.Duration(n)*near/2, 0)
 	}
 	soon = len(packets)
@@ -50,17 +61,17 @@ func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, contr
 	return packets, controls, soon
 }
 
-// slowConfirmation is [scanRun.confirmation] for a network that limits SYNs, and for
-// loopback.
-func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, soon int) {
+// near is the time between a fifth knock and the probes around it.
+func (r *scanRun) near() time.Duration {
+	rtt := time.Duration(cmp.Or(r.report.SSH.RTT, knock.Measure(r.RTT)))
+	return min(max(rtt, nearest), confirmGap)
+}
+
+// standInConfirmation is [scanRun.confirmation] for loopback, where a stand-in may be late.
+func (r *scanRun) standInConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, soon int) {
 	at := gap
-	packets, controls = []knock.Packet{{Probe: true}}, 1
-	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
-		if k == knock.Knocks-1 && gap > confirmGap && 2*gap < r.target.Window { // a limit counts it too
-			packets = append(packets, knock.Packet{At: at, Probe: true})
-			controls = len(packets)
-			at += gap
-		}
+	packets = []knock.Packet{{Probe: true}}
+	for _, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
 		packets = append(packets, knock.Packet{At: at, Port: port})
 		if gap == confirmGap && !r.target.Strict {
 			packets = append(packets, knock.Packet{At: at + gap/2, Port: port})
@@ -71,5 +82,61 @@ func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packet
 	for _, d := range [...]time.Duration{0, 2, 7} {
 		packets = append(packets, knock.Packet{At: at + d*gap, Probe: true})
 	}
+	return packets, 1, soon
+}
+
+// slowConfirmation is [scanRun.confirmation] for a network that limits SYNs. The probe
+// right before the fifth knock is one SYN more: a gap without any makes room for it.
+func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, soon int) {
+	at := time.Duration(0)
+	add := func(port uint16) { packets = append(packets, knock.Packet{At: at, Port: port, Probe: port == 0}) }
+	near := r.near()
+	inside := 2*gap+near < r.target.Window
+	if !inside {
+		add(0)
+		controls, at = 1, gap
+	}
+	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
+		if k == knock.Knocks-1 && inside {
+			at += gap
+			add(0)
+			controls = len(packets)
+			at += near
+		}
+		add(port)
+		at += gap
+	}
+	add(0)
+	soon = len(packets)
+	at += gap + gap/2
+	add(0)
 	return packets, controls, soon
+}
+
+// spare is how long before its fifth knock a handshake of a confirmation begins.
+func (r *scanRun) spare() time.Duration { return knock.Knocks * max(confirmGap, r.target.Gap) }
+
+// Repeats makes the handshake of the client's own sequence again, and reports whether it
+// opens SSH as its own does: shut right before the fifth knock, open right after it. One that
+// somebody else opened does not. The fifth knock comes when the window is over that is open
+// now. Where packets get lost it is made once more, a window later: a gate with another order
+// of knocks opens to two handshakes in one window.
+func (s *Scan) Repeats(ctx context.Context, t knock.Target) (bool, error) {
+	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
+	r := scanRun{Scan: s, target: t, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap), budget: budget{guard: script.DefaultSweepGuard}, more: 2}
+	wait := t.Window + time.Second
+	for {
+		if !knock.Wait(ctx, max(wait-r.spare(), 0)) {
+			return false, context.Cause(ctx)
+		}
+		own := solve.Candidate{Hour: knock.HourOf(s.Client.Clock.Now().Add(t.Skew)), Range: t.Range, Variant: solve.AsGiven}
+		o, err := r.confirm(ctx, own, 1)
+		if o == prompt || err != nil {
+			return err == nil, err
+		}
+		if wait > t.Window+time.Second || r.lateToConfirm() {
+			return false, nil
+		}
+		wait += r.spare() // the phases are to be forgotten too
+	}
 }

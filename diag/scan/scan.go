@@ -51,6 +51,8 @@ type Scan struct {
 	// right before: a sweep guard counts them, if range or secret is wrong.
 	Spent     int
 	Unguarded bool // the gate is known to have no sweep guard
+	// Began, if not zero, is when the diagnosis began that the scan is a part of.
+	Began time.Time
 	// Between, if not nil, is called after the hours of the client's own range and
 	// secret, and again before what is unlikely, unless the sweep guard is known. If it
 	// returns true, the scan ends.
@@ -216,6 +218,7 @@ type scanRun struct {
 	unconfirmed []int             // candidates whose hit did not repeat
 	unexplained int               // hits that no candidate explains
 	refused     int               // knocks of the batch
+	more        int               // copies of each knock of a confirmation, and probes after it
 	report      Report
 }
 

@@ -56,9 +56,9 @@ func (s Stop) String() string {
 	case Changed:
 		return "SSH is " + string(s.SSH.State) + " now, with no knock, and was not before"
 	case NeverRepeat:
-		return "SSH opens repeatedly, but never by what seemed to open it: someone else's handshakes, or a gate that works in another way"
+		return "SSH opens repeatedly, but never by what seemed to open it: packets get lost, these are someone else's handshakes, or it is a gate that works in another way"
 	case OthersKnock:
-		return "SSH opened, but by none of the candidates: someone else's handshake, or a gate that works in another way"
+		return "SSH opened, but by none of the candidates: packets get lost, it is someone else's handshake, or a gate that works in another way"
 	}
 	return ""
 }

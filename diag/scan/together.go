@@ -1,0 +1,89 @@
+package scan
+
+import (
+	"context"
+	"time"
+
+	"rapport/knock"
+	"rapport/knock/solve"
+)
+
+// maxTogether is how often the candidates that fit a hit are confirmed beside each other.
+const maxTogether = 3
+
+// confirmTogether makes the handshakes of several candidates beside each other: all knocks
+// at their first four ports, then one by one each fifth knock between probes of its own, as
+// in a confirmation. It returns the candidate that opened the gate, and how; shut if none did.
+// Each alone would take a second: too long for many where probes get lost.
+func (r *scanRun) confirmTogether(ctx context.Context, fits []int, back int) (int, opening, error) {
+	var of []solve.Candidate
+	for _, i := range fits {
+		of = append(of, r.earlier(i, back))
+	}
+	packets, fifths := r.together(of)
+	v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut, Wait: r.answerWait()}, func(int) {})
+	if err != nil || v.Hit < 0 || v.SSH.State == knock.SSHRefused && r.refused > 0 {
+		return 0, shut, err
+	}
+	for n := len(fits) - 1; n >= 0; n-- {
+		if v.Hit < fifths[n] {
+			continue
+		}
+		r.report.SSH = v.SSH
+		if n == len(fits)-1 && v.Hit >= len(packets)-lateAfter || n < len(fits)-1 && v.Hit >= fifths[n+1]-controlsBefore {
+			return fits[n], late, nil
+		}
+		return fits[n], prompt, nil
+	}
+	// Before the first fifth knock: the rest of a window, or somebody else's.
+	return 0, shut, r.windowOver(ctx)
+}
+
+const (
+	controlsBefore = 2 // probes right before each fifth knock
+	soonAfter      = 3 // probes right after it
+	lateAfter      = 2 // and after the last one, since a gate may be late
+)
+
+// together returns the packets of confirmTogether, and the index of each fifth knock. The
+// knocks are spaced as in [scanRun.confirmation].
+func (r *scanRun) together(of []solve.Candidate) (packets []knock.Packet, fifths []int) {
+	const apart = time.Millisecond
+	gap, near := max(confirmGap, r.target.Gap), r.near()
+	at := time.Duration(0)
+	add := func(at time.Duration, port uint16) {
+		packets = append(packets, knock.Packet{At: at, Port: port, Probe: port == 0})
+	}
+	ports := make([][knock.Knocks]uint16, len(of))
+	for n, c := range of {
+		ports[n] = c.Variant.Ports(c.Hour, c.Range, r.target.Secret)
+	}
+	for k := range knock.Knocks - 1 {
+		next := at + gap
+		for range 2 { // packets get lost
+			for n := range of {
+				add(at, ports[n][k])
+				at += apart
+			}
+			at += near / 2
+		}
+		at = max(at, next)
+	}
+	for n := range of {
+		for i := range time.Duration(controlsBefore) {
+			add(at+i*near/2, 0)
+		}
+		at += near + near/2
+		fifths = append(fifths, len(packets))
+		add(at, ports[n][knock.Knocks-1])
+		add(at+near/2, ports[n][knock.Knocks-1])
+		for i := range time.Duration(soonAfter) {
+			add(at+near+i*near/2, 0)
+		}
+		at += 2*near + near/2
+	}
+	for i := range time.Duration(lateAfter) {
+		add(at+(1+5*i)*gap, 0)
+	}
+	return packets, fifths
+}
