@@ -203,44 +203,48 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 	return r.confirmEach(ctx, fits)
 }
 
-// confirmEach is confirmFirst, once it is known to make sense: the best alone, then all
-// beside each other where the gate allows that, which takes the time of two.
+// confirmEach is confirmFirst, once it is known to make sense: the best alone, and many
+// beside each other where the gate allows that, which takes the time of two. All of them get
+// more than one: a knock may get lost.
 func (r *scanRun) confirmEach(ctx context.Context, fits []int) (bool, error) {
 	hit, begun := r.hour, time.Now()
 	standIn := r.target.Addr.Addr().IsLoopback()
-	together := !standIn && !r.target.Strict && r.target.SweepGuard == 0 && r.target.Gap <= confirmGap
-	for n, i := range slices.Concat(fits, fits) { // once more: a knock may get lost
-		if n > 0 && (r.late(patience) || time.Since(begun) > r.target.Window+maxConfirming) {
-			break
+	alone, beside := r.apart(fits)
+	back := 0
+	over := func(first bool) bool {
+		return !first && (r.late(patience) || time.Since(begun) > r.target.Window+maxConfirming)
+	}
+	for pass := range maxTogether {
+		for n, i := range alone {
+			first := pass == 0 && n == 0
+			if over(first) || pass > 1 && len(beside) == 0 {
+				return false, nil
+			}
+			// A stand-in may open late: the next handshake must not get the credit.
+			if first || standIn {
+				if err := r.windowOver(ctx); err != nil {
+					return false, err
+				}
+			}
+			opened, err := r.confirmSurely(ctx, i, back, !first, shut)
+			if opened || err != nil || !r.report.Stopped.IsZero() {
+				return opened, err
+			}
 		}
-		// A stand-in may open late: the next handshake must not get the credit.
-		if n == 0 || standIn {
-			if err := r.windowOver(ctx); err != nil {
+		if len(beside) > 0 && !over(false) {
+			i, o, err := r.confirmTogether(ctx, beside, back)
+			if err == nil && o != shut && r.report.Stopped.IsZero() {
+				var opened bool
+				if opened, err = r.confirmSurely(ctx, i, back, true, o); opened {
+					return true, err
+				}
+			}
+			if err != nil || !r.report.Stopped.IsZero() {
 				return false, err
 			}
 		}
-		back := 0
-		if n >= len(fits) || together && n > 1 {
-			r.follow()
-			back = hit.Sub(r.hour)
-		}
-		o := shut
-		if n > 0 && together {
-			var err error
-			if n > maxTogether {
-				break
-			}
-			if i, o, err = r.confirmTogether(ctx, fits, back); err != nil || !r.report.Stopped.IsZero() {
-				return false, err
-			}
-			if o == shut {
-				continue
-			}
-		}
-		opened, err := r.confirmSurely(ctx, i, back, n > 0, o)
-		if opened || err != nil || !r.report.Stopped.IsZero() {
-			return opened, err
-		}
+		r.follow()
+		back = hit.Sub(r.hour)
 	}
 	return false, nil
 }

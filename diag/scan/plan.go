@@ -137,6 +137,17 @@ func (p scanPlan) opens(ports [knock.Knocks]uint16, to map[uint16][]int, forgets
 	return -1
 }
 
+// knocks returns the indices of the knocks to each port, in order.
+func (p scanPlan) knocks() map[uint16][]int {
+	to := map[uint16][]int{}
+	for i, s := range p.packets {
+		if !s.Probe {
+			to[s.Port] = append(to[s.Port], i)
+		}
+	}
+	return to
+}
+
 // probedBy returns how many candidates the packets up to that index probe for.
 func (p scanPlan) probedBy(packet int) int {
 	n, _ := slices.BinarySearch(p.probes, packet+1)
@@ -153,12 +164,7 @@ func (p scanPlan) explain(hit int) (fits []int) {
 	if n < 0 {
 		return nil
 	}
-	to := map[uint16][]int{} // the knocks to each port, in order
-	for i, s := range p.packets {
-		if !s.Probe {
-			to[s.Port] = append(to[s.Port], i)
-		}
-	}
+	to := p.knocks()
 	for _, forgets := range []bool{true, false} {
 		opened := make([][]int, len(p.ports))
 		for i, ports := range p.ports {
