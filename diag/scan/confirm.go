@@ -194,10 +194,11 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
-	if r.target.Window > longestWindow || r.lateToConfirm() {
+	if long := r.target.Window > longestWindow; long || r.lateToConfirm() {
 		// After hits that did not repeat, one more says nothing without a confirmation. Nor
-		// does one after long, which comes where packets get lost: the best may be another.
-		first := len(r.unconfirmed)+r.unexplained == 0 && (r.Likeliest > 0 || !r.lateToConfirm())
+		// does one that comes late, and not when it was first tried: where packets get lost
+		// the best may be another.
+		first := len(r.unconfirmed)+r.unexplained == 0 && (long || r.Likeliest > 0 || r.tries[fits[0]] == 1)
 		return first && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
 	return r.confirmEach(ctx, fits)
