@@ -106,6 +106,7 @@ func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packet
 		add(port)
 		at += gap
 	}
+	at += gap / 4 // the limit is used up: a SYN that is a little early would be dropped
 	add(0)
 	soon = len(packets)
 	at += gap + gap/2
