@@ -39,6 +39,11 @@ func possible(code diag.Code) func(diag.Report) bool {
 	}
 }
 
+// says says that a text is in the report.
+func says(text string) func(diag.Report) bool {
+	return func(r diag.Report) bool { return strings.Contains(r.Text(true), text) }
+}
+
 // saysNot says that a text is nowhere in the report.
 func saysNot(text string) func(diag.Report) bool {
 	return func(r diag.Report) bool { return !strings.Contains(r.Text(true), text) }

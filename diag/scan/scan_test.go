@@ -92,3 +92,28 @@ func TestHypothesesOfAYear(t *testing.T) {
 		t.Errorf("it took %v", d)
 	}
 }
+
+// A handshake that opens the gate does so again, and one of another hour does not.
+func TestRepeats(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		at   time.Time
+		gap  time.Duration
+		want bool
+	}{
+		{"this hour", morning, 0, true},
+		{"this hour, with a wide gap", morning, 200 * time.Millisecond, true},
+		{"another hour", morning.Add(-3 * time.Hour), 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := knocktest.NewServer(t, knocktest.Options{At: tt.at, Window: 2 * time.Second})
+			target := s.Target(t, s.Addr4)
+			target.Gap = tt.gap
+			job := scan.Scan{Client: knocktest.ClientAt(morning), Shut: knock.SSHFiltered}
+			if got, err := job.Repeats(t.Context(), target); got != tt.want || err != nil {
+				t.Errorf("it repeats: %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+}
