@@ -26,9 +26,11 @@ func (x *run) makeSure(ctx context.Context) error {
 	s.start = s.start.Add(-time.Duration(h.Elapsed))
 	var again bool
 	var err error
-	if late {
+	switch {
+	case x.seen().Once: // so it was before, and that is more than chance
+	case late:
 		again, err = x.repeats(ctx, x.seen().Target.Gap, *h)
-	} else {
+	default:
 		again, err = x.opensAgain(ctx)
 	}
 	if again {

@@ -283,7 +283,7 @@ const (
 	// slowBy is until when the wait for a handshake with wide gaps is begun: both take up to
 	// 10 s, of the 30 s that a diagnosis may take. After restBy nothing unlikely is tried, and nothing
 	// that a slow scan found confirmed.
-	slowBy, restBy = 18700 * time.Millisecond, 25 * time.Second
+	slowBy, restBy = 19 * time.Second, 25 * time.Second
 	// endBy is until when the banner of a repeated handshake is awaited, and one is
 	// confirmed.
 	endBy = 28500 * time.Millisecond

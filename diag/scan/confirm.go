@@ -281,8 +281,7 @@ const maxRounds = 3
 // SSH opens promptly, and twice where somebody else's may have opened it: after another
 // handshake (before), and after hits that did not repeat. One of two may be late, since
 // packets get lost. o is what one beside others did, which says less: there any moment is
-// right after somebody's fifth knock. Nobody waits twice for a stand-in. One that opens it
-// promptly when there is no time for another is recorded too.
+// right after somebody's fifth knock. Nobody waits twice for a stand-in.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
 	standIn := r.target.Addr.Addr().IsLoopback()
 	doubt := before || len(r.unconfirmed)+r.unexplained > 0
@@ -294,7 +293,7 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 	for round := range maxRounds {
 		if round > 0 {
 			if r.late(roundsBy) || r.lateToConfirm() {
-				return !beside && (o == prompt || o == late && !doubt) && r.stillOpen(i, r.earlier(i, back)), nil
+				return o == late && !doubt && r.stillOpen(i, r.earlier(i, back)), nil
 			}
 			// Not in step with somebody who knocks again and again.
 			if !knock.Wait(ctx, r.target.Window+time.Second/2+rand.N(time.Second)) {

@@ -29,7 +29,7 @@ type pace struct {
 // firewall takes a while to open. Elsewhere packets may overtake each other, and must
 // not do so from one phase to the next. gap is the least time between packets.
 func paceTo(addr netip.Addr, gap time.Duration) pace {
-	p := pace{500 * time.Microsecond, 10 * time.Millisecond, time.Second, 0, 50 * time.Millisecond, false}
+	p := pace{500 * time.Microsecond, 10 * time.Millisecond, 800 * time.Millisecond, 0, 50 * time.Millisecond, false}
 	switch {
 	case addr.IsLoopback():
 		p = pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 20 * time.Millisecond, false}
