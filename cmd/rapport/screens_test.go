@@ -19,13 +19,14 @@ func TestSSHFromTheScreensKnocksAsTheyDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := hosts.NewHost("myserver")
-	h.Skew, h.Family = -3*time.Hour, knock.Family6
+	h.Address, h.Skew, h.Family = "server.example.org", -3*time.Hour, knock.Family6
+	t.Setenv("HOME", t.TempDir()) // whose ssh configuration may name the host key
 	c, err := sshCommand(root)(t.Context(), h, "/run/it")
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := strings.Join(c.Args, " ")
-	for _, want := range []string{"--range=10000-10999", "--skew=-3h", "--ipv6=true", "--secret-file=/run/it"} {
+	for _, want := range []string{"--range=10000-10999", "--skew=-3h", "--ipv6=true", "--secret-file=/run/it", "-o HostKeyAlias=server.example.org"} {
 		if !strings.Contains(args, want) {
 			t.Errorf("no %s in %s", want, args)
 		}

@@ -137,13 +137,14 @@ func newProxyCommand(flags map[string]string, fdpass bool) (sshconfig.Proxy, err
 	return sshconfig.Proxy{Words: words, Fdpass: fdpass}, nil
 }
 
-// sshArgs returns ssh's arguments to reach h as name. flags are those of rapport proxy.
+// sshArgs returns ssh's arguments to reach h as name, which args begin with. flags are
+// those of rapport proxy.
 func sshArgs(flags map[string]string, h hosts.Host, name string, args []string) ([]string, error) {
 	p, err := newProxyCommand(flags, process.CanPass)
 	if err != nil {
 		return nil, err
 	}
-	options, err := p.Args(name, h.SSHPort)
+	options, err := p.Args(name, h.Lookup(), h.SSHPort, args[1:])
 	return slices.Concat([]string{"ssh"}, options, args), err
 }
 

@@ -384,6 +384,25 @@ func TestStanza(t *testing.T) {
 	}
 }
 
+// The first login by the stanza stores the host key under the name by which rapport ssh
+// and the screens ask for it.
+func TestLoginsAgreeOnTheHostKey(t *testing.T) {
+	g := newGated(t, "none")
+	text, err := os.ReadFile(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, keys, _ := strings.Cut(string(text), "\nHost *\n")
+	keys = "UserKnownHostsFile " + filepath.Join(g.dir, "keys") + "\nHost *\n" + strings.Replace(keys, "HostKeyAlias=knocktest", "", 1)
+	first := g.write("first", "StrictHostKeyChecking accept-new\n"+g.run(g.rapport, "--config", g.hosts, "ssh-config", "gate")+keys)
+	later := g.write("later", "StrictHostKeyChecking yes\n"+keys)
+	if _, said, err := g.try(g.rapport, "--config", g.hosts, "ssh", "gate", "-F", later, "true"); exitCode(err) != 255 || !strings.Contains(said, "Host key verification failed") {
+		t.Errorf("before the key is known: %v %s", err, said)
+	}
+	g.run("ssh", "-F", first, "gate", "true")
+	g.run(g.rapport, "--config", g.hosts, "ssh", "gate", "-F", later, "true")
+}
+
 // Another program of the same user cannot read rapport's memory or environment.
 func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
 	knocktest.Need(t, "setpriv")

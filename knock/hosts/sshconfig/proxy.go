@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"rapport/knock"
@@ -16,8 +17,10 @@ type Proxy struct {
 	Fdpass bool     // it passes the connected socket to ssh (ProxyUseFdpass)
 }
 
-// Args returns the arguments of ssh that reach the host called name by p.
-func (p Proxy) Args(name string, port int) ([]string, error) {
+// Args returns the arguments of ssh that reach the host called name by p. own are those of
+// the user, which follow the destination. The host key is looked up by address, as in a
+// stanza, unless they or the configuration say by which name.
+func (p Proxy) Args(name, address string, port int, own []string) ([]string, error) {
 	command, err := p.command(sshWord(name))
 	if err != nil {
 		return nil, err
@@ -26,7 +29,41 @@ func (p Proxy) Args(name string, port int) ([]string, error) {
 	if p.Fdpass {
 		args = append(args, "-o", "ProxyUseFdpass=yes")
 	}
+	if alias := hostKeyAlias(name, address, port); alias != "" && !namesKey(name, own) {
+		args = append(args, "-o", "HostKeyAlias="+alias)
+	}
 	return args, nil
+}
+
+// namesKey reports whether the user's arguments, or the configuration that they or else
+// ssh choose, may have a HostKeyAlias for a host: ssh takes the first, which is rapport's.
+func namesKey(name string, own []string) bool {
+	const valued = "BbcDEeFIiJLlmOoPpQRSWw" // the options with a value
+	configs := []string{DefaultPath(), "/etc/ssh/ssh_config"}
+	for len(own) > 0 && strings.HasPrefix(own[0], "-") {
+		word := own[0][1:]
+		own = own[1:]
+		at := strings.IndexAny(word, valued)
+		if at < 0 {
+			continue
+		}
+		value := word[at+1:]
+		if value == "" && len(own) > 0 {
+			value, own = own[0], own[1:]
+		}
+		switch {
+		case word[at] == 'F' && value == "none":
+			configs = nil
+		case word[at] == 'F':
+			configs = []string{value}
+		case word[at] == 'o' && strings.HasPrefix(strings.ToLower(strings.TrimSpace(value)), "hostkeyalias"):
+			return true
+		}
+	}
+	return slices.ContainsFunc(configs, func(path string) bool {
+		h, err := Lookup(path, name)
+		return err != nil || h.KeyName // ssh says what is wrong with it
+	})
 }
 
 // Stanza returns the lines of ssh_config(5) by which ssh reaches the host called
@@ -46,8 +83,8 @@ func (p Proxy) Stanza(name, address string, port int, master bool) (string, erro
 	if port != knock.DefaultSSHPort {
 		lines = append(lines, fmt.Sprintf("Port %d", port))
 	}
-	if !strings.EqualFold(name, address) && !strings.ContainsAny(address, " \t\r\n\"'\\#%") {
-		lines = append(lines, "HostKeyAlias "+keyName(address, port))
+	if alias := hostKeyAlias(name, address, port); alias != "" {
+		lines = append(lines, "HostKeyAlias "+alias)
 	}
 	lines = append(lines, "ProxyCommand "+command)
 	if p.Fdpass {
@@ -59,8 +96,12 @@ func (p Proxy) Stanza(name, address string, port int, master bool) (string, erro
 	return strings.Join(lines, "\n    ") + "\n", nil
 }
 
-// keyName is what ssh calls a server in known_hosts.
-func keyName(address string, port int) string {
+// hostKeyAlias is what ssh calls a server with another address than its name in
+// known_hosts; empty for others, and for an address that ssh_config(5) cannot write.
+func hostKeyAlias(name, address string, port int) string {
+	if strings.EqualFold(name, address) || strings.ContainsAny(address, " \t\r\n\"'\\#%") {
+		return ""
+	}
 	address = strings.ToLower(address)
 	if port == knock.DefaultSSHPort {
 		return address

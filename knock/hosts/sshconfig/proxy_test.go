@@ -1,7 +1,10 @@
 package sshconfig
 
 import (
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,7 +36,41 @@ func TestProxyStanza(t *testing.T) {
 	if _, err := p.Stanza("a*", "a*", 22, false); err == nil {
 		t.Error("a pattern passes as a name")
 	}
-	if _, err := (Proxy{Words: []string{"a\nb"}}).Args("h", 22); err == nil {
+	if _, err := (Proxy{Words: []string{"a\nb"}}).Args("h", "h", 22, nil); err == nil {
 		t.Error("a line end passes")
+	}
+}
+
+// The arguments name the host key as the stanza does, unless the user does.
+func TestProxyArgsNameTheHostKey(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("Host named\n  HostKeyAlias other\nHost *\n  Port 22\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, address string
+		port          int
+		own           []string
+		want          string
+	}{
+		{"plain", "Server.example.org", 22, nil, "server.example.org"},
+		{"plain", "server.example.org", 2222, []string{"-F", config, "true"}, "[server.example.org]:2222"},
+		{"plain", "Plain", 22, nil, ""},
+		{"plain", "s", 22, []string{"-vF" + config, "-4", "-i", "-oHostKeyAlias=x", "true", "-oHostKeyAlias=x"}, "s"},
+		{"named", "s", 22, []string{"-4", "-F", config}, ""},
+		{"named", "s", 22, []string{"-F", "none"}, "s"},
+		{"plain", "s", 22, []string{"-o", "hostkeyalias x"}, ""},
+		{"plain", "s", 22, []string{"-4oHostKeyAlias=x"}, ""},
+	} {
+		args, err := Proxy{Words: []string{"rapport"}}.Args(tt.name, tt.address, tt.port, tt.own)
+		at := slices.IndexFunc(args, func(s string) bool { return strings.HasPrefix(s, "HostKeyAlias=") })
+		got := ""
+		if at > 0 && args[at-1] == "-o" {
+			got = strings.TrimPrefix(args[at], "HostKeyAlias=")
+		}
+		if err != nil || got != tt.want {
+			t.Errorf("%s at %s, %v: host key of %q, want %q (%v)", tt.name, tt.address, tt.own, got, tt.want, err)
+		}
 	}
 }

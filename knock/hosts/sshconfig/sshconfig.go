@@ -28,6 +28,7 @@ type Host struct {
 	Address string   // its HostName, or the name itself
 	Port    int      // its Port, or 22
 	Known   bool     // a Host or Match line names it, by more than wildcards
+	KeyName bool     // a HostKeyAlias applies, or may apply, whether or not it is Known
 	Doubts  []string // settings that may apply too, a line each, with the reason
 }
 
@@ -61,7 +62,7 @@ func Lookup(path, name string) (Host, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nothing, err
 	}
-	nothing.Doubts = c.doubts
+	nothing.Doubts, nothing.KeyName = c.doubts, c.keyName
 	if !c.known {
 		return nothing, nil
 	}
@@ -73,7 +74,7 @@ func Lookup(path, name string) (Host, error) {
 }
 
 func (c *reader) result() (Host, error) {
-	h := Host{Port: knock.DefaultSSHPort, Known: true, Doubts: c.doubts}
+	h := Host{Port: knock.DefaultSSHPort, Known: true, KeyName: c.keyName, Doubts: c.doubts}
 	var err error
 	if h.Address, err = c.target(c.name); err != nil {
 		return h, err
@@ -125,7 +126,7 @@ type reader struct {
 	files  int
 	final  bool // this is the second pass
 
-	known                bool
+	known, keyName       bool
 	wantsFinal           bool
 	hostName, port, user string
 	unsure               map[string]bool // keywords that may have another value
@@ -168,6 +169,8 @@ func (c *reader) line(file string, n int, line string, b *block, depth int, oute
 		return err
 	case "include":
 		return c.include(args, depth, *b)
+	case "hostkeyalias":
+		c.keyName = c.keyName || b.holds != no
 	case "hostname", "port", "user", "canonicalizehostname":
 		if len(args) > 0 && b.holds != no {
 			c.set(file, n, keyword, args[0], *b)
