@@ -38,7 +38,7 @@ func scanOf(t testing.TB, future int, state func(solve.Candidate) scan.CellState
 		t.Fatal(err)
 	}
 	r := scan.Report{Schema: 1, Confirmed: true,
-		Announce: "trying 272 candidates: 27 hours, 31 ranges, from 2026-11-21-06 to 2026-11-22-08; past hours tell an eavesdropper nothing that opens the gate later"}
+		Announce: "trying 272 candidates: 27 hours, 31 ranges, from 2026-11-21-06 to 2026-11-22-08; an eavesdropper can use them until the server's hour ends"}
 	for _, h := range scan.Candidates(noon, knock.Target{Range: knock.DefaultRange, Secret: secret}, 26, future, nil, nil) {
 		c := scan.Cell{Candidate: h, State: state(h)}
 		if c.State == scan.Hit {

@@ -12,8 +12,8 @@
 // that the guard would still see. Without it a healthy server behind 20 % loss takes
 // three times as long. Further attempts come right after the likeliest candidates.
 //
-// A diagnosis sends knocks of past hours, which are useless to an eavesdropper.
-// Those of future hours are sent only if Doctor.Future asks for it.
+// A diagnosis sends knocks of past hours, which are useless to an eavesdropper once the
+// server's hour has ended. Those of future hours are sent only if Doctor.Future asks for it.
 package doctor
 
 import (

@@ -123,7 +123,7 @@ func announce(what string, all []solve.Candidate) string {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}
 	if last.Offset <= 0 {
-		return s + "; past hours tell an eavesdropper nothing that opens the gate later"
+		return s + "; an eavesdropper can use them until the server's hour ends"
 	}
 	return s + fmt.Sprintf("; an eavesdropper who records them can open the gate in future hours, until %v", last.Hour)
 }

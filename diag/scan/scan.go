@@ -14,9 +14,9 @@
 // it and waits; if it is not, the likeliest candidates come within the usual guard,
 // and [Report].BeyondGuard counts the others.
 //
-// Knocks of past hours are useless to an eavesdropper. Knocks of future hours are
-// not, and are sent only if Scan.Future asks for it; [Report].Announce says so before
-// the first packet.
+// Knocks of past hours are useless to an eavesdropper once the server's hour has ended.
+// Knocks of future hours are not, and are sent only if Scan.Future asks for it;
+// [Report].Announce says so before the first packet.
 package scan
 
 import (

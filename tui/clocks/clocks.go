@@ -156,7 +156,7 @@ func (s *Screen) conclusion() (text string, bad bool) {
 		text += "; " + outvoted + " disagrees and is outvoted"
 	}
 	if !r.SameHour(s.Now, s.Target.Skew) {
-		return text + ": another hour than the set skew gives", true
+		return text + ": not the hour of the set skew", true
 	}
 	return text, false
 }

@@ -260,7 +260,7 @@ func (s *Screen) finished(r knock.Report) {
 	if n == 0 {
 		return
 	}
-	s.answers(r.Attempts[n-1])
+	s.answers(n, r.Attempts[n-1])
 	if s.stillOpen() {
 		s.Note("%s", s.summary())
 		return
@@ -273,8 +273,8 @@ func (s *Screen) finished(r knock.Report) {
 	s.NoteAs(session.Bad, "SSH %s after %s; d finds out why", r.SSH.State, phrase.Plural(n, "attempt"))
 }
 
-// answers notes which answers an attempt's knocks got, if any.
-func (s *Screen) answers(a knock.Attempt) {
+// answers notes which answers the knocks of the last attempt, the nth, got, if any.
+func (s *Screen) answers(n int, a knock.Attempt) {
 	count := map[knock.Answer]int{}
 	for _, k := range a.Knocks {
 		count[k.Answer]++
@@ -283,8 +283,8 @@ func (s *Screen) answers(a knock.Attempt) {
 		if s.Config.Demo && answer == knock.Open {
 			continue
 		}
-		if n := count[answer]; n > 0 {
-			s.Note("%d of %d knocks answered %s; a gate that drops is silent", n, len(a.Knocks), answer)
+		if got := count[answer]; got > 0 {
+			s.Note("attempt %d: %d of %d knocks %s; a gate that drops is silent", n, got, len(a.Knocks), answer)
 		}
 	}
 }
