@@ -111,6 +111,20 @@ func TestTraceSaysWhy(t *testing.T) {
 	}
 }
 
+// A phase that the rules leave open has a ?, as in the text of rapport trace.
+func TestTraceDoubtsPhases(t *testing.T) {
+	const call = "-A INPUT -j portknocking"
+	text := strings.Replace(articleRules(t), call, "-A INPUT -p tcp -m tcp --dport 10357 -m ttl --ttl-lt 65 -j DROP\n"+call, 1)
+	doubtful, certain := tell(withRules(t, text, nil), tab), tell(withRules(t, articleRules(t), nil), tab)
+	for _, s := range sizes[1:] {
+		size := tea.WindowSizeMsg{Width: s.Width, Height: s.Height}
+		shows(t, tell(doubtful, size), "0-1 1-2 2-3? 3-4? 4-5? 5-5?")
+		if view := tell(certain, size).View(); strings.Contains(view, "2-3?") || strings.Contains(view, "2-3") != s.Wide() {
+			t.Errorf("at %v:\n%s", s, view)
+		}
+	}
+}
+
 // The views follow each other; a text without a gate has only findings.
 func TestRulesSwitchesViews(t *testing.T) {
 	m := withRules(t, articleRules(t), nil)

@@ -61,15 +61,20 @@ func unsure(t trace.Trace, r trace.Hit) bool {
 	return slices.ContainsFunc(t.Unmodelled, func(u trace.Unmodelled) bool { return u.Line == r.Line && u.Text == r.Text })
 }
 
+// unsure reports whether the phase of a packet is.
+func (m matrix) unsure() bool {
+	return slices.ContainsFunc(m.Packets, func(p trace.Played) bool { return p.PhaseUnsure })
+}
+
 // conclusion says whether the handshake opens SSH.
 func (m matrix) conclusion() string {
 	switch {
 	case m.Opened:
 		return "SSH opens"
+	case m.Opens() == machine.Unknown:
+		return "not known"
 	case m.Unanswered():
 		return "SSH's answer is dropped"
-	case len(m.Unmodelled) > 0:
-		return "not known"
 	}
 	return "SSH stays shut"
 }

@@ -116,6 +116,9 @@ func (s *Screen) traceHeads(w int) (lines []string) {
 	}
 	if !s.Size.Framed() {
 		head(s.trace.conclusion(), packetName)
+		if s.trace.unsure() {
+			head("phase", s.phases)
+		}
 		return lines
 	}
 	head("", packetName)
@@ -129,13 +132,24 @@ func (s *Screen) traceHeads(w int) (lines []string) {
 			return s.Port(uint16(p))
 		}
 	})
+	if s.Size.Wide() || s.trace.unsure() {
+		head(s.cut("phase before and after", text-1), s.phases)
+	}
 	if s.Size.Wide() {
-		head("phase before and after", func(k int) string {
-			return fmt.Sprintf("%d-%d", s.trace.Packets[k].PhaseBefore, s.trace.Packets[k].PhaseAfter)
-		})
 		head("verdict", func(k int) string { return string(s.trace.Packets[k].Verdict) })
 	}
 	return lines
+}
+
+// phases are those that a packet moved its source between, with a ? where the rules leave
+// them open.
+func (s *Screen) phases(k int) string {
+	p := s.trace.Packets[k]
+	text := fmt.Sprintf("%d-%d", p.PhaseBefore, p.PhaseAfter)
+	if p.PhaseUnsure {
+		text += "?"
+	}
+	return text
 }
 
 // packetName names a packet of the handshake.
@@ -210,7 +224,7 @@ func (s *Screen) reasons(r *ruleRow) []string {
 func (s *Screen) traceLegend() [][2]string {
 	return [][2]string{
 		{s.Theme.Yes + "   -", "the rule matches the packet; does not"},
-		{"?", "it may: a match is not modelled"},
+		{"?", "it may, or the phase may be another: not modelled, or not given"},
 		{"", "blank: the packet did not meet it"},
 		{s.Theme.Yes + "*", "it decided what became of the packet"},
 	}
