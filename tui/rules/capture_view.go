@@ -95,9 +95,9 @@ func (s *Screen) line() timeline.Line { return timeline.Line{Theme: s.Theme, Por
 // below it.
 func (s *Screen) clientPane(w, h int, notes ...string) ui.Pane {
 	c, line := s.chosenClient(), s.line()
-	said := timeline.Verdict(c)
+	said := line.Verdict(c)
 	for _, n := range notes {
-		said = append(said, knock.Clean(n, 300))
+		said = append(said, timeline.Said{Text: knock.Clean(n, 300), Tone: s.Theme.Warn})
 	}
 	p := line.Pane(line.Knocks(c), said, w, h)
 	p.Title = fmt.Sprintf("%v to %v, %s", c.Addr, c.Server, c.First.UTC().Format("15:04:05"))
@@ -145,12 +145,12 @@ func (s *Screen) captureTiny() []string {
 	p := ui.Pane{}
 	which := fmt.Sprintf("%d of %d ", s.capture.chosen+1, len(s.capture.report.Clients))
 	p.Add(ui.Ends(" "+th.Strong.Render(c.Addr.String()), which, s.Size.Width))
-	said := timeline.Verdict(c)
+	said := s.line().Verdict(c)
 	if c.Candidate != nil && len(c.Findings) > 0 {
 		said = said[1:] // what was found says more than what the knocks were made with
 	}
-	for _, text := range said {
-		p.Add(s.paragraph(th.Ink, text)...)
+	for _, one := range said {
+		p.Add(s.paragraph(one.Tone, one.Text)...)
 	}
 	return ui.Cut(p.Lines, s.Size.Body())
 }

@@ -7,6 +7,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/arrivals"
 	"rapport/tui/session"
+	"rapport/tui/ui"
 )
 
 // Knocks are the SYNs of a client, in the order in which they came, and those of the five
@@ -113,19 +114,32 @@ func (l Line) withMissing(all []Moment, c arrivals.Client) []Moment {
 }
 
 // Verdict says what a client's knocks were made with, what went wrong, and the fix.
-func Verdict(c arrivals.Client) (all []string) {
-	if c.Candidate != nil {
-		all = append(all, "made with "+c.Candidate.Made())
+func (l Line) Verdict(c arrivals.Client) (all []Said) {
+	add := func(tone ui.Style, text string) {
+		if !slices.ContainsFunc(all, func(s Said) bool { return s.Text == text }) {
+			all = append(all, Said{text, tone})
+		}
 	}
-	all = append(all, c.Summary())
+	th := l.Theme
+	if c.Candidate != nil {
+		add(th.Quiet, "made with "+c.Candidate.Made())
+	}
+	switch {
+	case c.In:
+		add(th.Open, c.Summary())
+	case len(c.Findings) > 0:
+		add(th.Warn, c.Summary())
+	default:
+		add(th.Ink, c.Summary())
+	}
 	for _, f := range c.Findings {
-		if fix := "fix: " + f.Fix(); f.Fix() != "" && !slices.Contains(all, fix) {
-			all = append(all, fix)
+		if f.Fix() != "" {
+			add(th.Ink, "fix: "+f.Fix())
 		}
 	}
 	for _, k := range slices.Concat(c.Knocks, c.SSH) {
-		if from := fmt.Sprintf("arrives from %v", k.From); k.From.IsValid() && !slices.Contains(all, from) {
-			all = append(all, from)
+		if k.From.IsValid() {
+			add(th.Quiet, fmt.Sprintf("arrives from %v", k.From))
 		}
 	}
 	return all

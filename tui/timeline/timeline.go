@@ -39,11 +39,18 @@ func (m Moment) seen() time.Time {
 	return m.At
 }
 
-// Pane draws moments, and below them what is said of them, in w cells and h lines.
-func (l Line) Pane(all []Moment, said []string, w, h int) (p ui.Pane) {
+// Said is a sentence below the moments.
+type Said struct {
+	Text string
+	Tone ui.Style
+}
+
+// Pane draws moments, and below them what is said of them, in w cells and h lines: with
+// gaps between them where there is room.
+func (l Line) Pane(all []Moment, said []Said, w, h int) (p ui.Pane) {
 	var below []string
 	for _, t := range said {
-		below = append(below, ui.Paragraph(l.Theme.Quiet, t, " ", w-2)...)
+		below = append(below, ui.Paragraph(t.Tone, t.Text, " ", w-2)...)
 	}
 	const beside = 2 // the ruler, and a line between
 	below = ui.Cut(below, max(1, h/3, h-beside-len(all)))
@@ -52,7 +59,12 @@ func (l Line) Pane(all []Moment, said []string, w, h int) (p ui.Pane) {
 		more := len(all) - room + 1
 		all = append(all[:room-1:room-1], Moment{Name: "...", Words: fmt.Sprintf("and %d more", more), Tone: l.Theme.Quiet})
 	}
-	p.Add(l.draw(all, w)...)
+	for i, row := range l.draw(all, w) {
+		if i > 0 && 2*len(all) <= room {
+			p.Add("")
+		}
+		p.Add(row)
+	}
 	p.Add("")
 	p.Add(below...)
 	return p

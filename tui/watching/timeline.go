@@ -18,9 +18,10 @@ func (s *Screen) linePane(w, h int) ui.Pane {
 	}
 	v, note := all[s.at], "time line"
 	line := timeline.Line{Theme: s.Theme, Port: s.Port}
-	moments, said := s.phasesOf(v), []string{"rapport watch --clients shows each knock here, and what it was made with"}
+	moments := s.phasesOf(v)
+	said := []timeline.Said{{Text: "rapport watch --clients shows each knock here, and what it was made with", Tone: s.Theme.Quiet}}
 	if seen := s.clientsOf(v); len(seen) > 0 {
-		moments, said = line.Knocks(seen[0]), timeline.Verdict(seen[0])
+		moments, said = line.Knocks(seen[0]), line.Verdict(seen[0])
 		if len(seen) > 1 {
 			note = fmt.Sprintf("time line, the newest of %d", len(seen))
 		}
