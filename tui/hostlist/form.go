@@ -140,10 +140,7 @@ func (f *form) keys(save, demo func() tea.Cmd, back ui.Key) ui.Keys {
 	enter := ui.NewKey("enter", "", "", do(save)).If(f.focus == fieldCount-1)
 	tour := ui.NewKey("ctrl+d", "demo", "", demo).If(demo != nil && f.first)
 	k := ui.Keys{Modal: true, Rows: [][]ui.Key{{next, prev, down, generate, change, turnBack, enter, saves, tour, back}}}
-	k.Bar = []ui.Key{next, saves, generate, change, tour, back}
-	if tour.Enabled() {
-		k.Bar = []ui.Key{next, saves, generate, tour, back, change}
-	}
+	k.Bar = []ui.Key{next, saves, generate, back, tour, change}
 	return k
 }
 

@@ -116,6 +116,17 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 	return mark + label + text
 }
 
+// formRoom is the height of the form.
+func (s *Screen) formRoom() int {
+	if s.Size.Framed() {
+		return s.Size.Body() - 2
+	}
+	return s.Size.Body()
+}
+
+// usualEntry are the lines that an entry has when the form is complete.
+const usualEntry = 13
+
 // wideForm draws the form with the entry that it makes beside it.
 func (s *Screen) wideForm(p ui.Pane) []string {
 	const left = 80
@@ -131,6 +142,9 @@ func (s *Screen) wideForm(p ui.Pane) []string {
 		entry.Add("  " + l)
 	}
 	meanings := s.form.meanings(s.Theme, w-left-4)
+	if apart := spaced(meanings, nil); h-len(apart)-1 >= max(len(entry.Lines), usualEntry)+2 {
+		meanings = apart[:len(apart)-1]
+	}
 	top := h - len(meanings) - 2
 	if top < len(entry.Lines)+2 {
 		top, meanings = h, nil

@@ -362,6 +362,7 @@ func (s *Screen) View() []string {
 		if s.Size.Wide() {
 			return s.wideForm(p)
 		}
+		p.Fill(s.formRoom())
 	case importing:
 		p = s.question("import an old script", "path", s.path.View())
 		p.Add(s.Theme.Quiet.Render(" type the path of the script, or paste its text"))
@@ -371,14 +372,6 @@ func (s *Screen) View() []string {
 		return s.overview()
 	}
 	return s.Frame(p)
-}
-
-// formRoom is the height of the form.
-func (s *Screen) formRoom() int {
-	if s.Size.Framed() {
-		return s.Size.Body() - 2
-	}
-	return s.Size.Body()
 }
 
 // demo returns what leaves the screens for the demo's; nil where there is none.

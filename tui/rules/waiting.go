@@ -197,15 +197,12 @@ func (s *Screen) awaitedPhases() ui.Pane {
 	return p
 }
 
-// nearRule is the width of the rules of the awaited trace: there are short ones only.
-const nearRule = 48
-
 // awaitedTrace has the place of each packet, and says by an example how to read its signs.
 func (s *Screen) awaitedTrace(w, h int) ui.Pane {
 	th := s.Theme
 	p := ui.Pane{Title: "trace", Note: "your handshake, played through the rules"}
 	const cell = 8
-	text := min(nearRule, w-lineColumn-cell*(knock.Knocks+1))
+	text := min(widestRule, w-lineColumn-cell*(knock.Knocks+1))
 	ports := append(strings.Fields(s.ownPorts()), fmt.Sprint(s.Host.SSHPort))
 	row := func(label string, style ui.Style, of func(k int) string) {
 		line := ui.Fit("", lineColumn) + ui.Fit(label, text)
@@ -222,11 +219,7 @@ func (s *Screen) awaitedTrace(w, h int) ui.Pane {
 	p.Add("")
 	row("for example:", th.Quiet, func(int) string { return "" })
 	for phase := range ports {
-		rule := fmt.Sprintf("tcp %s, phase %d to %d", ports[phase], phase, phase+1)
-		if phase == knock.Knocks {
-			rule = "tcp " + ports[phase] + ", phase 5: accept"
-		}
-		row(rule, th.Faint, func(k int) string {
+		row(s.exampleRule(ports[phase], phase, text), th.Faint, func(k int) string {
 			switch {
 			case k == knock.Knocks && phase == k:
 				return th.Yes + "*"
@@ -243,6 +236,26 @@ func (s *Screen) awaitedTrace(w, h int) ui.Pane {
 		}
 	}
 	return p
+}
+
+// exampleRule is the rule of a phase, or behind the last one that of SSH, in w cells.
+func (s *Screen) exampleRule(port string, phase, w int) string {
+	const longest = 83 // of those with all their words
+	last := phase == knock.Knocks
+	switch {
+	case w <= longest && last:
+		return fmt.Sprintf("tcp %s, phase %d: accept", port, phase)
+	case w <= longest:
+		return fmt.Sprintf("tcp %s, phase %d to %d", port, phase, phase+1)
+	}
+	within := ""
+	if phase > 0 {
+		within = fmt.Sprintf("--rcheck --seconds %.0f --name PK_PHASE%d ", s.Window().Seconds(), phase)
+	}
+	if last {
+		return fmt.Sprintf("-p tcp --dport %s %s-j ACCEPT", port, within)
+	}
+	return fmt.Sprintf("-p tcp --dport %s %s-j portknock_into_phase%d", port, within, phase+1)
 }
 
 // awaitedAudit names what will be played, in h lines of w cells.

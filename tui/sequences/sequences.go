@@ -73,7 +73,7 @@ func (s *Screen) Keys() ui.Keys {
 	}
 	ports := ui.NewKey("y", "ports", "copy the five ports", copyAs("the ports", s.portText))
 	shell := ui.NewKey("Y", "shell line", "copy a shell line that knocks with nc", copyAs("the nc line", s.shellLine))
-	qr := ui.NewKey("r", "QR code", "show the shell line, or the ports where it has no room, as a QR code", ui.Act(func() { s.step = showing }))
+	qr := ui.NewKey("r", "QR code", "show the shell line as a QR code", ui.Act(func() { s.step = showing }))
 	export := ui.NewKey("x", "export day", "write the day of the chosen hour to a file, as text to print", s.startExport)
 	to := ui.NewKey("g", "go to", "go to a date, or so far ahead: 2026-12-24 20, +3h, in 2 days", func() tea.Cmd {
 		s.step, s.failure, s.input = going, "", ui.NewInput(30, 40)

@@ -32,7 +32,7 @@ func (s *Screen) View() []string {
 	const right = 66
 	list := s.Theme.Box(w-right, h, s.listPane(w-right-2, h-2))
 	p := ui.Pane{Title: s.chosen().String(), Lines: append(s.detail(right-2, s.detailHeight()+1), "")}
-	p.Add(s.qr(right - 2)...)
+	p.Add(centred(s.qr(right-2), right-2)...)
 	return s.over(ui.Beside(list, s.Theme.Box(right, h, p), w-right), w)
 }
 
@@ -64,12 +64,19 @@ func (s *Screen) over(lines []string, w int) []string {
 		code := s.qr(w - 4)
 		bw := max(ui.Cells(code[0])+4, min(44, w-2))
 		p := ui.Pane{Title: "for a phone", Edge: &edge, Foot: "esc closes"}
-		for _, l := range code {
-			p.Add(" " + l)
-		}
+		p.Add(centred(code, bw-2)...)
 		return ui.Overlay(lines, s.Theme.Box(bw, min(len(p.Lines)+2, len(lines)), p), w)
 	}
 	return lines
+}
+
+// centred puts lines of the same width in the middle of w cells.
+func centred(lines []string, w int) (out []string) {
+	lead := strings.Repeat(" ", max(0, (w-ui.Cells(lines[0]))/2))
+	for _, l := range lines {
+		out = append(out, lead+l)
+	}
+	return out
 }
 
 // qr draws the shell line of the chosen hour as a QR code, or its ports alone where that

@@ -11,7 +11,7 @@ import (
 const (
 	maxEvents = 200 // that are kept
 	// eventsRoom is how many lines must be free for the events to take half of them.
-	eventsRoom = 28
+	eventsRoom = 24
 )
 
 // remember keeps what happened. The phases show in the rows.

@@ -257,7 +257,8 @@ func sharedForms(v watch.Visit) []string {
 	return []string{
 		stuck + " with " + strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Others), " ", ", "), "[]") + "?",
 		stuck + " with " + v.Others[0].String() + more + "?",
-		fmt.Sprintf("%d, shared %s%s?", v.Phase, ending(v.Others[0]), more),
+		fmt.Sprintf("at %d, shared with %s%s?", v.Phase, ending(v.Others[0]), more),
+		fmt.Sprintf("at %d, shared %s%s?", v.Phase, ending(v.Others[0]), more),
 		fmt.Sprintf("%d, shared%s?", v.Phase, more),
 	}
 }
