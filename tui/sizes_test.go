@@ -166,6 +166,21 @@ func atSize(t *testing.T, m *app, s ui.Size, name string, l look) {
 	goldenAt(t, filepath.Join("screens", fmt.Sprintf("%s-%dx%d.%s", name, s.Width, s.Height, l.suffix)), view)
 }
 
+// With few handshakes each has a row of its own, and the screens do not look empty.
+func TestFewHandshakesAtEverySize(t *testing.T) {
+	for name, page := range map[string]string{"overview": "1", "knock": "2", "log": "7"} {
+		for _, l := range looks[:2] {
+			m := styled(t, l)
+			m.History = pastOf(m.Host, 1)
+			m = reach(m, append(over(nil, knocked(5, opened)), press(page)))
+			m.Config.HostsPath = "~/.config/rapport/hosts.toml"
+			for _, s := range sizes {
+				atSize(t, m, s, name+"-few", l)
+			}
+		}
+	}
+}
+
 // The Watch screen has the same sizes.
 func TestWatchAtEverySize(t *testing.T) {
 	now := noon

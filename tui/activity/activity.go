@@ -9,6 +9,7 @@ import (
 	"github.com/charmbracelet/bubbles/textinput"
 	tea "github.com/charmbracelet/bubbletea"
 
+	"rapport/tui/record"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -93,10 +94,13 @@ func (s *Screen) View() []string {
 	if s.Size.Wide() {
 		return s.wide()
 	}
+	w, body := s.Size.Width, s.Size.Body()
 	if !s.Size.Framed() {
-		return s.pane(s.Size.Width, s.Size.Body()).Lines
+		return s.pane(w, body).Lines
 	}
-	return s.Theme.Box(s.Size.Width, s.Size.Body(), s.pane(s.Size.Width-2, s.Size.Body()-2))
+	const chart = 7
+	log := s.Theme.Box(w, body-chart, s.pane(w-2, body-chart-2))
+	return append(log, record.Box(s.Theme, "all servers", s.oldestFirst(), s.Now, w, chart)...)
 }
 
 // pane is the log in room lines of w cells.

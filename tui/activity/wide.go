@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/knock/hosts/history"
 	"rapport/tui/record"
@@ -18,20 +19,80 @@ type Handshake struct {
 }
 
 // wide draws the log beside the stored handshakes, and below it how they ended and the
-// last line of each server. The log has half of the height, however long it is.
+// last line of each server. The log has half of the height, however long it is, or less
+// where the last day has room.
 func (s *Screen) wide() []string {
 	w, body := s.Size.Width, s.Size.Body()
 	side := 46 + max(0, w-120)/4
 	last := s.lastOfEach(body/6 - 2)
 	log, below := (body+1)/2, len(last.Lines)+2
-	past := make([]history.Handshake, len(s.Past))
-	for i, one := range s.Past {
-		past[len(past)-1-i] = one.Handshake
+	var day []string
+	if w-side >= record.DayWidth && body >= ui.RoomyHeight {
+		servers := s.servers(body / 8)
+		log = body * 2 / 5
+		day = record.Day(s.Theme, servers, s.Now, w-side, len(servers)+3)
 	}
-	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)),
-		record.Box(s.Theme, "all servers", past, s.Now, w-side, body-log-below),
+	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)), day,
+		record.Box(s.Theme, "all servers", s.oldestFirst(), s.Now, w-side, body-log-below-len(day)),
 		s.Theme.Box(w-side, below, last))
-	return ui.Beside(left, s.Theme.Box(side, body, Stored(s.Theme, s.Past, side-2, body-2)), w-side)
+	var words []string
+	if side >= wordsWide && body >= wordsHigh {
+		p := s.words()
+		words = s.Theme.Box(side, len(p.Lines)+2, p)
+	}
+	list := body - len(words)
+	right := append(s.Theme.Box(side, list, Stored(s.Theme, s.Past, side-2, list-2)), words...)
+	return ui.Beside(left, right, w-side)
+}
+
+// wordsWide and wordsHigh are the size of a right column that has room for the words.
+const wordsWide, wordsHigh = 62, 44
+
+// words explain the marks, and what is stored.
+func (s *Screen) words() ui.Pane {
+	th := s.Theme
+	p := ui.Pane{Title: "words"}
+	for _, l := range [][2]string{
+		{th.Yes, "SSH opened"},
+		{th.No, "it stayed shut"},
+		{th.Ring, "it was open before the first knock"},
+		{"time to banner", "from the first knock to SSH's first line"},
+		{"amber", "more than twice the median"},
+		{"log", "of this run; y copies it"},
+		{"handshakes", "stored for you alone, without ports or secret"},
+		{"not stored", "with history = false in the hosts file"},
+	} {
+		p.Add(" " + th.Quiet.Render(ui.Fit(th.Mark(l[0]), 16)) + l[1])
+	}
+	return p
+}
+
+// oldestFirst are the stored handshakes with all servers.
+func (s *Screen) oldestFirst() (all []history.Handshake) {
+	for _, one := range slices.Backward(s.Past) {
+		all = append(all, one.Handshake)
+	}
+	return all
+}
+
+// servers are those of the stored handshakes, at most n, the one of the newest first, with
+// what happened in the last day.
+func (s *Screen) servers(n int) (all []record.Server) {
+	at := map[string]int{}
+	for _, one := range s.Past {
+		i, known := at[one.Name]
+		if !known {
+			if len(all) == n {
+				continue
+			}
+			i, at[one.Name] = len(all), len(all)
+			all = append(all, record.Server{Name: one.Name})
+		}
+		if s.Now.Sub(one.At) < 25*time.Hour { // a day, and the hour under way
+			all[i].Past = append(all[i].Past, one.Handshake)
+		}
+	}
+	return all
 }
 
 // lastOfEach has the newest line of each server, the one that spoke last first.

@@ -54,7 +54,7 @@ func (o order) String() string {
 type Server interface {
 	State() (words string, tone session.Tone)  // empty: nothing happened yet
 	Left() (left time.Duration, share float64) // of the window
-	Hours() [3]string                          // the last, this and the next, with their ports
+	Hours(n int) []string                      // from the last one on, with their ports
 	Past() []history.Handshake                 // with it, the oldest first
 	Judged() history.Diagnosis                 // the last one of this run, or none
 	// Progress is that of the handshake or the probe under way: the knocks sent of five,

@@ -100,7 +100,7 @@ func (s *Screen) count() string {
 func (s *Screen) overview() []string {
 	w, h := s.Size.Width, s.Size.Body()
 	if !s.Size.Framed() {
-		return s.lines(w, h)
+		return s.small(w, h)
 	}
 	below := min(max(h/4, 6), 14)
 	p := ui.Pane{Title: "servers", Note: s.Config.HostsPath}
@@ -124,13 +124,65 @@ func (s *Screen) overview() []string {
 	left := append(s.Theme.Box(w-right, list, p), chart...)
 	below = h - top - middle
 	stored := s.Theme.Box(right, below, activity.Stored(s.Theme, s.Stored, right-2, below-2))
-	return slices.Concat(ui.Beside(left, s.detail(right, top), w-right), s.dayBox(w, middle), ui.Beside(s.activityBox(w-right, below), stored, w-right))
+	happened := s.activityBox(w-right, below)
+	if w >= widestWide {
+		happened = ui.Beside(s.activityBox(w-right-hoursWidth, below), s.hoursBox(hoursWidth, below), w-right-hoursWidth)
+	}
+	return slices.Concat(ui.Beside(left, s.detail(right, top), w-right), s.dayBox(w, middle), ui.Beside(happened, stored, w-right))
+}
+
+// hours are n hours of a server, the last one first.
+func (s *Screen) hours(server Server, n int) (out []string) {
+	styles := []ui.Style{s.Theme.Past, s.Theme.Strong, s.Theme.Next}
+	for i, l := range server.Hours(n) {
+		style := s.Theme.Quiet
+		if i < len(styles) {
+			style = styles[i]
+		}
+		out = append(out, "  "+style.Render(l))
+	}
+	return out
+}
+
+// hoursBox shows the hours of the chosen server, as far as its secret is known.
+func (s *Screen) hoursBox(w, h int) []string {
+	host, ok := s.selected()
+	if !ok {
+		return s.Theme.Box(w, h, ui.Pane{Title: "hours"})
+	}
+	p := ui.Pane{Title: "hours of " + host.Name, Note: "range " + host.Range.String()}
+	if server := s.At(host.Name); server != nil {
+		p.Lines = s.hours(server, h-2)
+	} else {
+		p.Lines = ui.Paragraph(s.Theme.Quiet, "enter reads its secret, and shows its ports", "  ", w-3)
+	}
+	return s.Theme.Box(w, h, p)
+}
+
+// small draws the list without frames, and what happened below it where there is room.
+func (s *Screen) small(w, h int) []string {
+	const least, chart, said = 6, 5, 2
+	list := max(least, len(s.above(w, h))+len(s.shown())+len(s.foot(w))+1)
+	host, ok := s.selected()
+	if !ok || s.Size.Tiny() || h-list < chart+said {
+		return s.lines(w, h)
+	}
+	past := record.Pane(s.Theme, s.history(host), s.Now, w, h-list-said-1)
+	title := ui.Ends(" "+s.Theme.Strong.Render("history of "+ui.Truncate(host.Name, w/3)), s.Theme.Quiet.Render(past.Note)+" ", w)
+	p := ui.Pane{Lines: append(s.lines(w, list), title)}
+	p.Add(past.Lines...)
+	p.Fill(h - said)
+	p.Add(activity.Lines(s.Theme, s.Log, w-1, said, true)...)
+	return p.Lines
 }
 
 // activityBox shows what happened in this run.
 func (s *Screen) activityBox(w, h int) []string {
 	return s.Theme.Box(w, h, ui.Pane{Title: "activity", Note: "all servers", Lines: activity.Lines(s.Theme, s.Log, w-3, h-2, true)})
 }
+
+// The width from which the hours of the chosen server stand beside the activity, and theirs.
+const widestWide, hoursWidth = 180, 52
 
 // Heights of the wide screen: the lines of the list beside its servers, those for the
 // history below it, and those for all that is said of the chosen server.
@@ -257,10 +309,7 @@ func (s *Screen) detail(w, h int) []string {
 			p.Lines[1] += fmt.Sprintf("  shuts in %.1f s", left.Seconds())
 			p.Lines[2] = "  " + th.TimeLeft(share, w-8)
 		}
-		for i, l := range server.Hours() {
-			style := []ui.Style{th.Past, th.Strong, th.Next}[i]
-			p.Add("  " + style.Render(l))
-		}
+		p.Add(s.hours(server, 3)...)
 		p.Add("")
 	}
 	add := func(what, text string) { p.Add("  " + th.Quiet.Render(ui.Fit(what, 9)) + text) }

@@ -47,14 +47,15 @@ func (s *Screen) Left() (left time.Duration, share float64) {
 	return left, s.share(left)
 }
 
-// Hours are the last hour, this one and the next, with their ports.
-func (s *Screen) Hours() (out [3]string) {
-	for i := range out {
+// Hours are n hours from the last one on, with their ports.
+func (s *Screen) Hours(n int) (out []string) {
+	for i := range n {
 		h := s.Hour().Add(i - 1)
-		out[i] = session.ClockHour(h)
+		line := session.ClockHour(h)
 		for _, p := range s.Sequence(h).Ports() {
-			out[i] += " " + s.Port(p)
+			line += " " + s.Port(p)
 		}
+		out = append(out, line)
 	}
 	return out
 }

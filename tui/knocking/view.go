@@ -103,11 +103,8 @@ func (s *Screen) wideView() []string {
 	p := ui.Pane{Title: "handshake", Note: s.attemptNote(), Edge: &edge, Lines: append(append(tiles, ""), s.countdown(lw-2)...)}
 	left := s.Theme.Box(lw, 13, p)
 	left = append(left, s.timelineBox(lw, 10)...)
-	spare := room - len(left)
-	history := 6
-	if spare > 18 {
-		history = 9
-	}
+	const log, least, most = 9, 6, 16
+	history := max(least, min(room-len(left)-log, most))
 	left = append(left, record.Box(s.Theme, "history", s.History, s.Now, lw, history)...)
 	left = append(left, s.logBox(lw, room-len(left))...)
 	rw := w - lw
