@@ -100,7 +100,7 @@ func (s *Screen) View() []string {
 	}
 	const chart = 7
 	log := s.Theme.Box(w, body-chart, s.pane(w-2, body-chart-2))
-	return append(log, record.Box(s.Theme, "all servers", s.oldestFirst(), s.Now, w, chart)...)
+	return append(log, record.Box(s.Theme, "all servers", OldestFirst(s.Past), s.Now, w, chart)...)
 }
 
 // pane is the log in room lines of w cells.

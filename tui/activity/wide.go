@@ -33,7 +33,7 @@ func (s *Screen) wide() []string {
 		day = record.Day(s.Theme, servers, s.Now, w-side, len(servers)+3)
 	}
 	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)), day,
-		record.Box(s.Theme, "all servers", s.oldestFirst(), s.Now, w-side, body-log-below-len(day)),
+		record.Box(s.Theme, "all servers", OldestFirst(s.Past), s.Now, w-side, body-log-below-len(day)),
 		s.Theme.Box(w-side, below, last))
 	var words []string
 	if side >= wordsWide && body >= wordsHigh {
@@ -67,9 +67,9 @@ func (s *Screen) words() ui.Pane {
 	return p
 }
 
-// oldestFirst are the stored handshakes with all servers.
-func (s *Screen) oldestFirst() (all []history.Handshake) {
-	for _, one := range slices.Backward(s.Past) {
+// OldestFirst are handshakes in the order of a chart.
+func OldestFirst(newestFirst []Handshake) (all []history.Handshake) {
+	for _, one := range slices.Backward(newestFirst) {
 		all = append(all, one.Handshake)
 	}
 	return all

@@ -188,14 +188,19 @@ const widestWide, hoursWidth = 180, 52
 // history below it, and those for all that is said of the chosen server.
 const recordAbove, recordRoom, detailRoom = 6, 9, 20
 
-// recordBox draws the last handshakes with the chosen server where the list leaves h lines.
+// recordBox draws the last handshakes with the chosen server where the list leaves h lines,
+// or those with all where there is none.
 func (s *Screen) recordBox(w, h int) []string {
 	const least = 6
 	host, ok := s.selected()
 	if !ok || h < least {
 		return nil
 	}
-	return record.Box(s.Theme, "history of "+host.Name, s.history(host), s.Now, w, h)
+	past, title := s.history(host), "history of "+host.Name
+	if len(past) == 0 && len(s.Stored) > 0 {
+		past, title = activity.OldestFirst(s.Stored), "all servers, none with "+host.Name+" yet"
+	}
+	return record.Box(s.Theme, title, past, s.Now, w, h)
 }
 
 // above are the lines over the list, in w cells.

@@ -156,7 +156,7 @@ func FirstThatFits(w int, wordings ...string) (s string) {
 func Duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%.3g s", d.Seconds())
 	}
