@@ -19,8 +19,8 @@ type Handshake struct {
 }
 
 // wide draws the log beside the stored handshakes, and below it how they ended and the
-// last line of each server. The log has half of the height, however long it is, or less
-// where the last day has room.
+// last line of each server. The log has half of the height, however long it is, or what
+// the last day and a chart leave where there is room for both.
 func (s *Screen) wide() []string {
 	w, body := s.Size.Width, s.Size.Body()
 	side := 46 + max(0, w-120)/4
@@ -29,8 +29,8 @@ func (s *Screen) wide() []string {
 	var day []string
 	if w-side >= record.DayWidth && body >= ui.RoomyHeight {
 		servers := s.servers(body / 8)
-		log = body * 2 / 5
 		day = record.Day(s.Theme, servers, s.Now, w-side, len(servers)+3)
+		log = max(log, body-below-len(day)-roomyChart)
 	}
 	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)), day,
 		record.Box(s.Theme, "all servers", OldestFirst(s.Past), s.Now, w-side, body-log-below-len(day)),
@@ -44,6 +44,9 @@ func (s *Screen) wide() []string {
 	right := append(s.Theme.Box(side, list, Stored(s.Theme, s.Past, side-2, list-2)), words...)
 	return ui.Beside(left, right, w-side)
 }
+
+// roomyChart is the height of a chart that is read well.
+const roomyChart = 12
 
 // wordsWide and wordsHigh are the size of a right column that has room for the words.
 const wordsWide, wordsHigh = 62, 44
@@ -60,7 +63,7 @@ func (s *Screen) words() ui.Pane {
 		{"amber", "more than twice the median"},
 		{"log", "of this run; y copies it"},
 		{"handshakes", "stored for you alone, without ports or secret"},
-		{"not stored", "with history = false in the hosts file"},
+		{"not stored", "in the demo, and with history = false"},
 	} {
 		p.Add(" " + th.Quiet.Render(ui.Fit(th.Mark(l[0]), 16)) + l[1])
 	}

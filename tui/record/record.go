@@ -94,7 +94,7 @@ func rows(th ui.Theme, all []history.Handshake, record history.Record, w, h int)
 	const at, mark, took, thickest = 16, 3, 10, 3
 	line := ui.Timeline{Theme: th, Width: max(4, w-1-at-mark-took)}
 	line.Scale(record.Worst)
-	if h > len(all) {
+	if h > len(all) && record.Worst > 0 {
 		lines = append(lines, " "+ui.Fit(th.Quiet.Render("time to banner"), at+mark)+th.Faint.Render(line.Ruler()))
 	}
 	thick := max(1, min((h-1)/len(all)-1, thickest))
