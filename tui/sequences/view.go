@@ -32,7 +32,9 @@ func (s *Screen) View() []string {
 	const right = 66
 	list := s.Theme.Box(w-right, h, s.listPane(w-right-2, h-2))
 	p := ui.Pane{Title: s.chosen().String(), Lines: append(s.detail(right-2, s.detailHeight()+1), "")}
-	p.Add(centred(s.qr(right-2), right-2)...)
+	if s.step != showing { // else it lies over the list
+		p.Add(centred(s.qr(right-2), right-2)...)
+	}
 	return s.over(ui.Beside(list, s.Theme.Box(right, h, p), w-right), w)
 }
 
