@@ -299,8 +299,13 @@ func reportStored(w io.Writer, path string, h hosts.Host, secret knock.Secret) {
 		return
 	case h.Secret.Source() == hosts.InKeyring:
 		fmt.Fprintln(w, "rapport: its secret is in the keyring; the server needs the same")
+	case h.Secret.Source() == hosts.Inline:
+		fmt.Fprintln(w, "rapport: its secret is in that file too; the server needs the same")
 	default:
 		fmt.Fprintf(w, "rapport: its secret is in %s; the server needs the same\n", h.Secret.Path)
+		if first, err := hosts.FirstSecretFile(path, h.Name); err == nil && first != h.Secret.Path {
+			fmt.Fprintf(w, "rapport: %s is an earlier secret; delete it when no server has it any more\n", first)
+		}
 	}
 	fmt.Fprintf(w, "rapport: it is %s\n", strength.Estimate(secret, h.Range).Summary())
 }

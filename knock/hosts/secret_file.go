@@ -79,14 +79,14 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 	if secret.IsZero() {
 		return "", fmt.Errorf("host %s: %w: it is empty", knock.Quote(name), knock.ErrSecret)
 	}
-	base, err := filepath.Abs(filepath.Join(filepath.Dir(hostsPath), fileName(name)))
+	path, err := FirstSecretFile(hostsPath, name)
 	if err != nil {
 		return "", fmt.Errorf("cannot find the folder of %s: %w", knock.QuotePath(hostsPath), knock.WithoutPath(err))
 	}
-	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
-		return "", fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(filepath.Dir(base)), knock.WithoutPath(err))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(filepath.Dir(path)), knock.WithoutPath(err))
 	}
-	path := base + ".secret"
+	base := strings.TrimSuffix(path, ".secret")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	for n := 2; errors.Is(err, fs.ErrExist) && n < maxSecretFiles; n++ {
 		path = fmt.Sprintf("%s-%d.secret", base, n)
@@ -103,6 +103,12 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 		return "", fmt.Errorf("cannot write secret file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
 	}
 	return path, nil
+}
+
+// FirstSecretFile returns the absolute path at which [SaveSecretFile] writes the first
+// secret of a host, which need not be its present one.
+func FirstSecretFile(hostsPath, name string) (string, error) {
+	return filepath.Abs(filepath.Join(filepath.Dir(hostsPath), fileName(name)+".secret"))
 }
 
 // fileName encodes a host's name for every file system, so that no two hosts share one.
