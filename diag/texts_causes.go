@@ -168,7 +168,7 @@ func familyText(e *Evidence) Text {
 }
 
 func alreadyOpenText(e *Evidence) Text {
-	t := Text{"SSH answers with no knock: nothing guards it", "set the gate up on the server: rapport rules HOST prints a script",
+	t := Text{"SSH answers with no knock: nothing guards it", "set the gate up on the server: rapport help server tells each step, from rapport rules HOST on; if it was set up there before, see what rapport-gate status says there",
 		[]string{"it answered twice, with more than a window between; only another login from this address meanwhile could look the same"}}
 	switch {
 	case e.BeforeAgain.State == knock.SSHUnknown:
