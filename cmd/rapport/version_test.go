@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rapport/knock/knocktest"
 )
 
 // The Go tool records what it builds from; the linker is told nothing.
 func TestVersionIsThatOfTheCommit(t *testing.T) {
 	if _, err := os.Stat("../../.git"); err != nil {
-		t.Skip("not a clone: ", err)
+		knocktest.Lack(t, "a clone: "+err.Error())
 	}
 	run := func(name string, args ...string) string {
 		t.Helper()
