@@ -31,6 +31,31 @@ keep_current() {
     else
         die 'not set up; run setup'
     fi
+    echo "$now" >"$record.refreshed"
+}
+
+# idle: prints a line if nothing has run refresh in the last minutes; after read_clock.
+idle() {
+    read -r ran 2>/dev/null <"$record.refreshed" || ran=''
+    if [ -z "$ran" ]; then
+        ran='yet'
+    elif [ $((now - ran)) -gt 150 ]; then
+        ran="for $(((now - ran) / 60)) min"
+    else
+        return 0
+    fi
+    echo "nothing has run refresh $ran; it is to run every minute, by what rapport rules --cron or --systemd prints"
+}
+
+# callers: names what still runs refresh. A unit that is being stopped is not named: it
+# may start again, as when a firewall restarts.
+callers() {
+    if [ -e /etc/cron.d/rapport-gate ]; then
+        echo 'cron still runs refresh: rm /etc/cron.d/rapport-gate'
+    fi
+    if [ -e /etc/systemd/system/rapport-gate-refresh.timer ] && [ "${SYSTEMD_EXEC_PID-}" != $$ ]; then
+        echo 'systemd still runs refresh: systemctl disable --now rapport-gate-refresh.timer rapport-gate.service'
+    fi
 }
 
 # overdue: whether a setup --confirm should have been undone by now. The process
@@ -116,9 +141,10 @@ report() {
         echo 'damaged: rules of the gate are missing; run refresh'
         bad=1
     elif ! check; then
-        echo 'stale: these are not the ports of the hour and the secret; run refresh, and see why nothing did'
+        echo 'stale: these are not the ports of the hour and the secret; run refresh'
         bad=1
     fi
+    idle
     secret=''
     sequences=$(for h in $hours; do echo "$h"; done | derive)
     if [ -n "$hours" ] && check; then
@@ -159,6 +185,8 @@ case $#:${1-}:${2-} in
         die 'too late: what was there before setup --confirm is back'
     fi
     rm -f "$undo.id" "$undo"
+    read_clock
+    idle
     ;;
 1:refresh:)
     # The loaded gate may be that of another script.
@@ -177,7 +205,8 @@ case $#:${1-}:${2-} in
     lock
     rm -f "$record" # first: without it no refresh restores the gate
     unload
-    rm -f "$undo.id" "$undo"
+    rm -f "$undo.id" "$undo" "$record.refreshed"
+    callers
     ;;
 *) die "usage: $0 setup [--confirm SECONDS] | confirm | refresh | status | remove" ;;
 esac
