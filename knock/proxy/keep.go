@@ -83,7 +83,7 @@ func (k *Keeper) restart(ctx context.Context, s *kept, cause error) error {
 		conn, err := k.Again()
 		switch {
 		case err == nil && s.replay(conn):
-			return ctx.Err() // a new connection is not closed by it
+			return context.Cause(ctx) // a new connection is not closed by it
 		case err != nil:
 			cause = err
 		}
@@ -146,7 +146,7 @@ func (s *kept) send(in io.Reader) {
 	buf := make([]byte, carryBuffer)
 	for {
 		n, err := in.Read(buf)
-		if !s.write(buf[:n]) {
+		if n > 0 && !s.write(buf[:n]) { // an empty write would take the error that the reader is to see
 			return
 		}
 		if err != nil {
