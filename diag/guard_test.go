@@ -45,6 +45,7 @@ func tripped(t *testing.T, s *knocktest.Server, f script.Format) bool {
 
 // A scan over all hours does not trip a guard that it knows nothing of.
 func TestScanOfGuardedGate(t *testing.T) {
+	t.Parallel()
 	guarded(t, knocktest.Options{At: morning.Add(-3 * time.Hour)}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
 		scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26, Future: 26}
 		r, err := scan.Run(t.Context(), s.Target(t, s.Addr4), nil)
@@ -112,6 +113,7 @@ func TestScanKeepsInsideKnownGuard(t *testing.T) {
 // No handshake of a client that has secret and range right trips the guard, with
 // all its attempts, however wrong a clock is and at the hour change too.
 func TestHandshakesDoNotTripTheGuard(t *testing.T) {
+	t.Parallel()
 	change := morning.Add(30*time.Minute - time.Second)
 	for _, tt := range []struct {
 		name           string

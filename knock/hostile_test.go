@@ -56,6 +56,7 @@ func allocated(f func()) uint64 {
 // Hostile servers cost neither memory nor more than the timeout, and their text is
 // reported in one printable line.
 func TestHostileServers(t *testing.T) {
+	t.Parallel()
 	endless := func(s string) func(*net.TCPConn, func(string) bool) {
 		return func(c *net.TCPConn, write func(string) bool) {
 			for write(s) {

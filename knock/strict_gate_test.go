@@ -171,6 +171,14 @@ func (s strictServer) seenAsStrict(t *testing.T) bool {
 	return found.Gates[0].Strict
 }
 
+// cases is how many of so many cases are played: half of them, unless long tests run.
+func cases(all int) int {
+	if knocktest.RunsLong() {
+		return all
+	}
+	return all / 2
+}
+
 // few fails the test if more than a fifth of the handshakes needed an extra
 // attempt: a busy machine sometimes reorders or delays a packet.
 func few(t *testing.T, late, of int) {
@@ -183,6 +191,7 @@ func few(t *testing.T, late, of int) {
 // Far from the hour change the first attempt opens, on a gate that has never seen
 // the client and on one where an earlier handshake is still listed.
 func TestRealStrictGate(t *testing.T) {
+	t.Parallel()
 	for _, rules := range allStrictRules() {
 		t.Run(rules.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +201,8 @@ func TestRealStrictGate(t *testing.T) {
 				t.Error("the rules are not read as strict")
 			}
 			late := 0
-			for i := range 20 {
+			tries := cases(20)
+			for i := range tries {
 				r := s.knock(t, at, true)
 				if r.OpenedBy > 0 {
 					late++
@@ -202,13 +212,14 @@ func TestRealStrictGate(t *testing.T) {
 				}
 				s.Run(t, "sh", "-c", rules.shut)
 			}
-			few(t, late, 20)
+			few(t, late, tries)
 		})
 	}
 }
 
 // Near the hour change the gate may have the rules of either hour.
 func TestRealStrictGateNearTheHourChange(t *testing.T) {
+	t.Parallel()
 	for _, rules := range allStrictRules() {
 		t.Run(rules.name, func(t *testing.T) {
 			if rules.name != "nft" {
@@ -219,7 +230,8 @@ func TestRealStrictGateNearTheHourChange(t *testing.T) {
 			h := knock.HourOf(at)
 			dice := rand.New(rand.NewPCG(1, 2))
 			by := map[int]int{}
-			for i := range 20 {
+			tries := cases(20)
+			for i := range tries {
 				now := h.End().Add(-29*time.Second + time.Duration(dice.Float64()*float64(118*time.Second)))
 				s.setup(t, h.Add(i%2))
 				r := s.knock(t, now, true)
@@ -228,7 +240,7 @@ func TestRealStrictGateNearTheHourChange(t *testing.T) {
 				}
 			}
 			t.Logf("opened by attempt: %v", by)
-			few(t, 20-by[1]-by[2], 20)
+			few(t, tries-by[1]-by[2], tries)
 			// The usual plan mixes the hours, and this gate starts over on that.
 			s.setup(t, h)
 			if r := s.knock(t, h.End().Add(-10*time.Second), false); r.Opened {
@@ -241,6 +253,7 @@ func TestRealStrictGateNearTheHourChange(t *testing.T) {
 // After any one lost knock the next attempt opens; near the hour change the next
 // one for that hour.
 func TestRealStrictGateAfterALostKnock(t *testing.T) {
+	t.Parallel()
 	for _, rules := range allStrictRules() {
 		t.Run(rules.name, func(t *testing.T) {
 			if rules.name != "nft" {
@@ -278,6 +291,7 @@ func TestRealStrictGateAfterALostKnock(t *testing.T) {
 // The SYNs on the wire are those of the plan: none is repeated, and none comes
 // between an attempt's knocks.
 func TestRealStrictGateSeesThePlan(t *testing.T) {
+	t.Parallel()
 	s := newStrictServer(t, allStrictRules()[0])
 	s.setup(t, knock.HourOf(at).Add(5)) // stays shut
 	capture := s.Capture(t)

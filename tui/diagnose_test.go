@@ -206,6 +206,7 @@ func TestDiagnoseCopiesTheReport(t *testing.T) {
 // The diagnosis finds a server's other range, f writes it into the hosts file, and the
 // handshake after that opens SSH.
 func TestDiagnoseFixesAServer(t *testing.T) {
+	t.Parallel()
 	secret, err := knock.ParseSecret("f00b4r")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
+	"rapport/knock/knocktest"
 	"rapport/tui/rules"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -181,8 +182,12 @@ func TestRulesGoldenScreens(t *testing.T) {
 // fits fails if a screen has more lines than the terminal at any size.
 func fits(t *testing.T, m *app) {
 	t.Helper()
-	for w := 50; w < 130; w += 7 {
-		for h := 14; h < 45; h += 3 {
+	wider, higher := 7, 3
+	if !knocktest.RunsLong() {
+		wider, higher = 5*wider, 5*higher
+	}
+	for w := 50; w < 130; w += wider {
+		for h := 14; h < 45; h += higher {
 			m = tell(m, tea.WindowSizeMsg{Width: w, Height: h})
 			lines := strings.Split(m.View(), "\n")
 			if len(lines) > h {
@@ -294,6 +299,7 @@ func TestRulesLoadsAFile(t *testing.T) {
 }
 
 func TestRulesApplies(t *testing.T) {
+	t.Parallel()
 	now := noon
 	hour := knock.HourOf(noon)
 	for _, tt := range []struct {
@@ -314,6 +320,7 @@ func TestRulesApplies(t *testing.T) {
 		{"another server's file", "[hosts.other]\n", rulesOf(t, hour.Add(-3), knock.DefaultRange), "f apply skew -3h for this run;", "[hosts.other]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			m, path := newRules(t, &now, tt.file)
 			m = unfold(t, tell(m, paste(tt.text)), enter)
 			shows(t, m, tt.offer)

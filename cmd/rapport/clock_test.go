@@ -18,6 +18,7 @@ import (
 // behind, .8 is right, .9 has nothing but the kernel's ICMP, and .10 a web server
 // that contradicts that.
 func TestClock(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t)
 	webServer(t, "127.0.0.7:80", -3*time.Hour)
 	mailServer(t, "127.0.0.7:25", -3*time.Hour)

@@ -348,6 +348,7 @@ func TestCtrlCEndsTheWaitForTheLock(t *testing.T) {
 
 // A signal ends the commands that read and judge rules, also where they wait for rules.
 func TestSignalsEndTheReadingOfRules(t *testing.T) {
+	t.Parallel()
 	rapport := build(t)
 	for _, args := range [][]string{{"inspect", "-"}, {"trace", "-"}, {"audit", "-"}} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {

@@ -67,6 +67,7 @@ var buildOnce = sync.OnceValues(func() (path string, err error) {
 
 // The commands as a user types them; each file of testdata is one story.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,

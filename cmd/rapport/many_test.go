@@ -89,7 +89,7 @@ func TestManySecretsAskOneAtATime(t *testing.T) {
 func TestKnockOnAllOf200(t *testing.T) {
 	t.Parallel()
 	const servers = 200
-	dir := t.TempDir()
+	rapport, dir := build(t), t.TempDir()
 	config := filepath.Join(dir, "hosts.toml")
 	var text strings.Builder
 	for i := range servers {
@@ -104,9 +104,12 @@ func TestKnockOnAllOf200(t *testing.T) {
 	knocktest.WriteFile(t, config, text.String(), 0o600)
 	knocktest.WriteFile(t, filepath.Join(dir, "secret"), "f00b4r\n", 0o600)
 	for _, args := range [][]string{{"knock", "--all"}, {"probe", "@web"}} {
-		out, err := exec.Command(build(t), append(args, "--config", config)...).CombinedOutput()
-		if lines := strings.Count(string(out), "\n"); err != nil || lines != servers+1 || !strings.Contains(string(out), "\n200 of 200 open") {
-			t.Errorf("%v: %v, %d lines:\n%s", args, err, lines, out)
-		}
+		// A busy machine is late to answer some of them.
+		knocktest.Eventually(t, fmt.Sprintf("%v opens all", args), func() bool {
+			out, err := exec.Command(rapport, append(args, "--config", config)...).CombinedOutput()
+			lines := strings.Count(string(out), "\n")
+			t.Logf("%v: %v, %d lines, the last ones\n%s", args, err, lines, out[max(0, len(out)-200):])
+			return err == nil && lines == servers+1 && strings.Contains(string(out), "\n200 of 200 open")
+		})
 	}
 }

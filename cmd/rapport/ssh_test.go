@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -200,6 +201,7 @@ func TestBulkArrivesWhole(t *testing.T) {
 
 // With fdpass no process stands between ssh and the server during the session.
 func TestNoProcessRemainsWithFdpass(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "proxy --fdpass %h %p", "ProxyUseFdpass yes")
 	end := g.session()
 	if found := processes(t, g.rapport); len(found) > 0 {
@@ -251,6 +253,7 @@ func processes(t *testing.T, program string) (found []string) {
 
 // rapport ssh needs no ssh config for the gate; the rest of its line is ssh's.
 func TestRapportSSH(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "none")
 	args := append([]string{"--config", g.hosts, "ssh", "gate"}, "-F", g.config)
 	if out := g.run(g.rapport, append(args, "echo 100% through")...); out != "100% through\n" {
@@ -280,7 +283,9 @@ func TestRapportSSHWithTheSecretOfTheEnvironment(t *testing.T) {
 	if err != nil || !bytes.Contains(text, []byte("XDG_RUNTIME_DIR=")) || !bytes.Contains(text, []byte("ProxyCommand=")) || !bytes.Contains(text, []byte("srw-------")) {
 		t.Errorf("what ssh runs sees no environment, no processes or no socket: %v\n%q", err, text)
 	}
-	if bytes.Contains(text, []byte(secret)) || bytes.Contains(text, []byte(secretVariable)) {
+	// The variable is looked for in the environment alone: it stands in command lines of
+	// tests that run beside this one.
+	if bytes.Contains(text, []byte(secret)) || bytes.Contains(slices.Concat([]byte("\n"), text), []byte("\n"+secretVariable+"=")) {
 		t.Errorf("what ssh runs sees the secret:\n%q", text)
 	}
 	if _, said, err := g.try(g.rapport, append(args, "exit 7")...); exitCode(err) != 7 {
@@ -350,6 +355,7 @@ func state(t *testing.T, pid int) string {
 // The stanza works in any folder and with a path that needs quoting, and the shell
 // reads any host name as one word.
 func TestStanza(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "none")
 	odd := filepath.Join(g.dir, `it's a "100%h" #folder`)
 	if err := os.Mkdir(odd, 0o700); err != nil {
@@ -405,6 +411,7 @@ func TestLoginsAgreeOnTheHostKey(t *testing.T) {
 
 // Another program of the same user cannot read rapport's memory or environment.
 func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "setpriv")
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	unlock, err := lockedfile.MutexAt(filepath.Join(filepath.Dir(path), ".hosts.toml.lock")).Lock()
@@ -448,6 +455,7 @@ func TestTheSecretIsOutOfReachOfOtherPrograms(t *testing.T) {
 
 // A failure inside ssh is one line that names the cause and the next command.
 func TestFailureInsideSSHIsReadable(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "proxy %h %p")
 	g.StopSSHD(t)
 	_, said, err := g.try("ssh", "-F", g.config, "gate", "true")
@@ -459,6 +467,7 @@ func TestFailureInsideSSHIsReadable(t *testing.T) {
 
 // The secret appears in no output, in no process list, and in no file but its own.
 func TestTheSecretNeverShows(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "proxy %h %p")
 	const secret = "s3cret-for-the-gate"
 	var said strings.Builder

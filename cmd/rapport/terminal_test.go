@@ -132,6 +132,7 @@ func TestDemoInTmux(t *testing.T) {
 
 // A server three hours behind, from the first silence to the open gate.
 func TestDiagnoseInTmux(t *testing.T) {
+	knocktest.Long(t)
 	x := newTmux(t, "80", "24", build(t)+" demo --fault clock=-3h; sleep 60")
 	x.until("READY", "d diagnose")
 	x.keys("k")

@@ -16,6 +16,7 @@ import (
 
 // The Go tool records what it builds from; the linker is told nothing.
 func TestVersionIsThatOfTheCommit(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("../../.git"); err != nil {
 		knocktest.Lack(t, "a clone: "+err.Error())
 	}

@@ -15,6 +15,7 @@ import (
 var morning = time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
 
 func TestScanFindsHourRangeAndSecret(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		server knocktest.Options
@@ -62,6 +63,7 @@ func TestScanFindsHourRangeAndSecret(t *testing.T) {
 // A small range has the same ports again and again: the gate may open before the
 // probe for its own candidate, and is found all the same.
 func TestScanOfSmallRange(t *testing.T) {
+	t.Parallel()
 	r := knocktest.NewRange(t, 10000, 10099)
 	s := knocktest.NewServer(t, knocktest.Options{At: morning.Add(-7 * time.Hour), Range: r, Window: 2 * time.Second})
 	target := s.Target(t, s.Addr4)

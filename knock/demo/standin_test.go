@@ -181,7 +181,11 @@ func TestOrderIsThatOfSending(t *testing.T) {
 	r := freeRange(t, 100)
 	s := start(t, demo.Config{Range: r, Window: time.Minute, Clock: like(t, r, "abcde").Hour().Start})
 	right, order := s.ports(0), rand.New(rand.NewPCG(1, 2))
-	for n := range 24 {
+	clients := 24
+	if !knocktest.RunsLong() {
+		clients = 8
+	}
+	for n := range clients {
 		ports, from := right, netip.AddrFrom4([4]byte{127, 0, 7, byte(n + 1)})
 		for n%2 == 1 && ports == right {
 			order.Shuffle(len(ports), func(i, j int) { ports[i], ports[j] = ports[j], ports[i] })
@@ -204,8 +208,8 @@ func TestOrderIsThatOfSending(t *testing.T) {
 			t.Errorf("%v opens %v", ports, right)
 		}
 	}
-	if n := s.count(kind(demo.Opened)); n != 12 {
-		t.Errorf("%d addresses opened it, want 12", n)
+	if n := s.count(kind(demo.Opened)); n != clients/2 {
+		t.Errorf("%d addresses opened it, want %d", n, clients/2)
 	}
 }
 

@@ -91,6 +91,7 @@ func TestKnockInLines(t *testing.T) {
 
 // The end of the window is said, without a countdown.
 func TestWindowEndsInALine(t *testing.T) {
+	t.Parallel()
 	in, commands := io.Pipe()
 	defer commands.Close()
 	printed, out := io.Pipe()
@@ -117,6 +118,7 @@ func TestWindowEndsInALine(t *testing.T) {
 
 // A server three hours behind: diagnosed, fixed, opened, undone.
 func TestDiagnoseInLines(t *testing.T) {
+	t.Parallel()
 	c := stand(t, "clock=-3h")
 	out := lines(t, c, "k\nd\nf\nu\nu\n")
 	inOrder(t, out, "d finds out why", "handshake fail, ", "verdict server-hour-behind: ", "f applies skew -3h and knocks", "applied skew -3h, written to ", "SSH is open, ", "undone: skew -3h", "there is nothing to undo")

@@ -179,6 +179,9 @@ func TestPrintedScriptsPass(t *testing.T) {
 			name += " with a replay guard"
 		}
 		t.Run(name, func(t *testing.T) {
+			if tt.guard > 0 {
+				knocktest.Long(t)
+			}
 			t.Parallel()
 			r := run(t, loaded(t, tt.format, tt.guard))
 			for _, c := range r.Checks {

@@ -83,6 +83,7 @@ func TestRulesOpenToTheArticlesClient(t *testing.T) {
 // A server with the article's own rules moves over by setup; nothing of the
 // article's jumps stays in front of or behind the new one.
 func TestRulesReplaceTheArticles(t *testing.T) {
+	t.Parallel()
 	g := install(t, knocktest.NewServer(t, knocktest.Options{At: at}), script.IPTables, nil)
 	g.run("setup")
 	for _, addr := range g.addresses() {
@@ -322,6 +323,7 @@ func TestRulesOneShotOnABadNetwork(t *testing.T) {
 }
 
 func TestRulesForward(t *testing.T) {
+	t.Parallel()
 	for _, f := range formats {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
@@ -392,23 +394,24 @@ func TestRulesKeepSessions(t *testing.T) {
 }
 
 func TestRulesDeadMansSwitch(t *testing.T) {
-	for _, f := range formats { // one after the other, since they share /run
-		t.Run(string(f), func(t *testing.T) {
-			g := install(t, knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true}), f, nil)
-			before := g.loaded()
-			if out := g.run("setup", "--confirm", "1"); !strings.Contains(out, "confirm") {
-				t.Errorf("setup says %q", out)
-			}
-			knocktest.Eventually(t, "the rules go away again", func() bool { return g.loaded() == before })
-			knocktest.Eventually(t, "nothing is left to confirm", func() bool { _, err := g.Try("confirm"); return err != nil })
-			g.run("setup", "--confirm", "3") // a busy machine needs one to confirm
-			g.run("confirm")
-			time.Sleep(4 * time.Second)
-			if g.loaded() == before {
-				t.Error("the rules go away although confirmed")
-			}
-		})
-	}
+	each(t, nil, func(t *testing.T, g *gated) {
+		before := g.loaded()
+		if out := g.run("setup", "--confirm", "1"); !strings.Contains(out, "confirm") {
+			t.Errorf("setup says %q", out)
+		}
+		knocktest.Eventually(t, "the rules go away again", func() bool { return g.loaded() == before })
+		knocktest.Eventually(t, "nothing is left to confirm", func() bool { _, err := g.Try("confirm"); return err != nil })
+		confirmed := false
+		for n := 3; n < 100 && !confirmed; n *= 2 { // a busy machine is late to confirm
+			g.run("setup", "--confirm", fmt.Sprint(n))
+			_, err := g.Try("confirm")
+			confirmed = err == nil
+			time.Sleep(time.Duration(n+1) * time.Second)
+		}
+		if !confirmed || g.loaded() == before {
+			t.Errorf("confirmed: %v, and the rules go away", confirmed)
+		}
+	})
 }
 
 // --no-drop leaves it to the rest of the firewall: by the verdict accept in
@@ -467,12 +470,14 @@ func TestRulesWantTheSecretPrivate(t *testing.T) {
 // What was there before comes back when nothing confirms: an older gate with
 // other ports, or the article's. SSH is shut all the while.
 func TestRulesBringTheOldGateBack(t *testing.T) {
-	for _, f := range formats { // one after the other, since they share /run
+	t.Parallel()
+	for _, f := range formats {
 		for name, options := range map[string]knocktest.Options{"an older gate": {At: at, NoGate: true}, "the article's": {At: at}} {
 			if f == script.NFT && !options.NoGate {
 				continue
 			}
 			t.Run(string(f)+", "+name, func(t *testing.T) {
+				t.Parallel()
 				g := install(t, knocktest.NewServer(t, options), f, func(r *script.Rules) {
 					r.Log, r.ReplayGuard, r.Window = true, 2, 6*time.Second
 					r.Forward = []script.Forward{{Port: 8080, To: netip.MustParseAddrPort("10.0.0.7:80")}}
@@ -532,6 +537,7 @@ func TestRulesBringTheOldGateBack(t *testing.T) {
 
 // The gate of one format does not go on top of the other's.
 func TestRulesRefuseTheOtherFormat(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, NoGate: true})
 	ip, nft := install(t, s, script.IPTables, nil), install(t, s, script.NFT, nil)
 	for _, pair := range []struct {

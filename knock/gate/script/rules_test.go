@@ -59,6 +59,7 @@ func variants(t *testing.T) (all []script.Rules) {
 }
 
 func TestRulesPassShellcheck(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "shellcheck")
 	dir := t.TempDir()
 	for i, r := range variants(t) {
@@ -116,6 +117,7 @@ func function(t *testing.T, text, name string) string {
 
 // The division in shell arithmetic gives what rapport computes.
 func TestRulesDeriveTheSame(t *testing.T) {
+	t.Parallel()
 	text, err := plain(script.NFT).Script()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +125,11 @@ func TestRulesDeriveTheSame(t *testing.T) {
 	derive := function(t, text, "derive")
 	random := rand.New(rand.NewPCG(1, 2))
 	var in, want strings.Builder
-	for range 200 {
+	n := 200
+	if !knocktest.RunsLong() {
+		n = 40
+	}
+	for range n {
 		h := knock.HourOf(time.Unix(random.Int64N(4e9), 0))
 		bottom := 1 + random.IntN(65000)
 		r, err := knock.NewRange(bottom, bottom+1+random.IntN(65535-bottom))
