@@ -120,7 +120,7 @@ func seenFromTheServer() map[string]seen {
 		"3 h behind, and 20 % of the packets are lost, at a gate that rejects":                            ahead,
 		"3 h behind, and packets overtake each other":                                                     ahead,
 		"top port one less, and 20 % of the packets are lost":                                             found(arrivals.RangeDiffers),
-		"the secret lacks its newline, and 10 % of the packets are lost":                                  rules,
+		"the secret lacks its newline, and 10 % of the packets are lost":                                  differs,
 	}
 }
 

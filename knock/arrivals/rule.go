@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // What the rules of a server say of a client that did all rightly. Who has the rules plays
@@ -29,9 +30,10 @@ type Rule struct {
 // Wants says how the handshake of a gate differs from the client's. Zero fields do not.
 type Wants struct {
 	Knocks   int          `json:"knocks,omitempty"`
-	Protocol string       `json:"protocol,omitempty"` // udp
-	Order    []int        `json:"order,omitempty"`    // of the five knocks
-	Family   knock.Family `json:"family,omitempty"`   // it has no other
+	Others   int          `json:"other_ports,omitempty"` // of the five
+	Protocol string       `json:"protocol,omitempty"`    // udp
+	Order    []int        `json:"order,omitempty"`       // of the five knocks
+	Family   knock.Family `json:"family,omitempty"`      // it has no other
 }
 
 // Sequence returns the five ports of the client's candidate.
@@ -153,6 +155,9 @@ func (w *Wants) words() string {
 	if w.Knocks > 0 {
 		all = append(all, fmt.Sprintf("%d knocks", w.Knocks))
 	}
+	if w.Others > 0 {
+		all = append(all, phrase.Plural(w.Others, "other port")+", of another hour, range or secret")
+	}
 	if w.Protocol != "" {
 		all = append(all, strings.ToUpper(w.Protocol)+" packets")
 	}
@@ -166,6 +171,9 @@ func (w *Wants) words() string {
 func (w *Wants) fix() string {
 	if w.Family != "" {
 		return fmt.Sprintf("connect with rapport ssh -%s HOST; or, on the server, load the gate for both families", w.Family)
+	}
+	if w.Others > 0 {
+		return "on the server, refresh the rules; if that does not help: rapport inspect RULES HOST says how they were made"
 	}
 	return "on the server, load a gate of five TCP knocks in order: rapport rules HOST prints one"
 }

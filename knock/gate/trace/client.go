@@ -125,12 +125,16 @@ func (x *explainer) differs(g *gate.Gate) (arrivals.Finding, bool) {
 			}
 		}
 	}
-	if w.Knocks == 0 && len(order) == knock.Knocks && !slices.IsSorted(order) {
+	switch {
+	case w.Knocks != 0:
+	case len(order) < knock.Knocks:
+		w.Others = knock.Knocks - len(order)
+	case !slices.IsSorted(order):
 		w.Order = order
 	}
 	tried := int(x.c.SSH[0].Port)
 	switch {
-	case w.Knocks != 0 || w.Protocol != "" || w.Order != nil:
+	case w.Knocks != 0 || w.Others != 0 || w.Protocol != "" || w.Order != nil:
 		return arrivals.Finding{Code: arrivals.GateDiffers, Wants: &w}, true
 	case g.SSHPort != 0 && !slices.Contains(g.AcceptPorts, tried):
 		return arrivals.Finding{Code: arrivals.SSHPort, Port: uint16(tried), SSH: uint16(g.SSHPort)}, true

@@ -66,6 +66,7 @@ func TestExplain(t *testing.T) {
 		{"SSH", before("-A INPUT -p tcp -m tcp --dport 22 -j REJECT"), me, server, arrivals.Refused, arrivals.RuleStops, "reject SSH (rule 3", "stand before that rule"},
 		{"answers", output, me, server, arrivals.SYN, arrivals.RuleStops, "drop sshd's answer (rule 1 of chain OUTPUT)", "answers of sshd"},
 		{"order", swap, me, server, arrivals.SYN, arrivals.GateDiffers, "the gate wants the knocks in the order 1 3 2 4 5", "rapport rules HOST"},
+		{"two other ports", strings.NewReplacer("10363", "10364", "10357", "10358").Replace(save), me, server, arrivals.SYN, arrivals.GateDiffers, "the gate wants 2 other ports, of another hour, range or secret", "rapport inspect RULES HOST"},
 		{"six knocks", six, me, server, arrivals.SYN, arrivals.GateDiffers, "the gate wants 6 knocks", "rapport rules HOST"},
 		{"UDP", strings.ReplaceAll(save, "-p tcp -m tcp --dport 10", "-p udp -m udp --dport 10"), me, server, arrivals.SYN, arrivals.GateDiffers, "the gate wants UDP packets", "rapport rules HOST"},
 		{"family", save, "2001:db8::9", "2001:db8::1", arrivals.SYN, arrivals.GateDiffers, "the gate wants IPv4: it has no rules for the other family", "rapport ssh -4 HOST"},
