@@ -121,7 +121,11 @@ func (e *Evidence) opened() (o opening, ok bool) {
 
 // unrepeated reports whether something opened the gate that did not repeat.
 func (e *Evidence) unrepeated() bool {
-	return e.Once || len(e.openedOnce()) > 0 || e.openedToOthers() && e.Scan.Stopped.Reason != scan.Changed
+	if e.Once || len(e.openedOnce()) > 0 {
+		return true
+	}
+	hits := e.openedToOthers() || e.Scan != nil && e.Scan.Opened == nil && len(e.Scan.Unconfirmed) > 0
+	return hits && e.Scan.Stopped.Reason != scan.Changed
 }
 
 // openedOnce returns the scans with a hit that did not repeat.
