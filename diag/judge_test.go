@@ -183,6 +183,18 @@ func TestCausesAreComplete(t *testing.T) {
 	}
 }
 
+// Where nothing guards SSH the fix leads on: to the steps that set the gate up, and to the
+// action that says what became of one.
+func TestNothingGuardsSSHLeadsOn(t *testing.T) {
+	open := knock.SSH{State: knock.SSHOpen}
+	text := judged(Evidence{Now: noon, Before: open, BeforeAgain: open, Waited: true}).Text(true)
+	for _, step := range []string{"verdict: already-open", "rapport help server", "rapport-gate status"} {
+		if !strings.Contains(text, step) {
+			t.Errorf("no %q in\n%s", step, text)
+		}
+	}
+}
+
 func TestTextHidesWhatServersSaid(t *testing.T) {
 	h := shut(knock.Silent)
 	h.SSH = knock.SSH{State: knock.SSHRefusing, Banner: "Not allowed at this time"}
