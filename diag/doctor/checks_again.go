@@ -49,6 +49,10 @@ func (x *run) makeSure(ctx context.Context) error {
 	return nil
 }
 
+// againBy is until when a handshake with short gaps that did not open the gate again may get
+// a second chance: after it there has to be time for all the rest.
+const againBy = 16 * time.Second
+
 // opensAgain makes a handshake once more, when the window is over: one attempt, which slips
 // in the order of the ports do not open.
 func (x *run) opensAgain(ctx context.Context) (bool, error) {
@@ -70,7 +74,11 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	if time.Since(x.start)+need > endBy {
 		return true, nil
 	}
-	job := scan.Scan{Client: x.Client, Shut: x.seen().ShutState(), RTT: h.RoundTrip(), ConfirmBy: x.start.Add(endBy - try)}
+	by := endBy - try // what is made once more ends by then
+	if gap < wideGap {
+		by = againBy
+	}
+	job := scan.Scan{Client: x.Client, Shut: x.seen().ShutState(), RTT: h.RoundTrip(), ConfirmBy: x.start.Add(by)}
 	again, err := job.Repeats(ctx, t)
 	x.log.Debug("handshake confirmed", "again", again, "error", err)
 	if again {

@@ -21,9 +21,9 @@ const (
 	// patience is how long after its beginning a diagnosis goes on after hits that do not
 	// repeat.
 	patience = 21 * time.Second
-	// roundsBy is until when a candidate is confirmed once more: that takes up to 8 s, of
+	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
 	// the 30 s that a diagnosis may take.
-	roundsBy = 20500 * time.Millisecond
+	roundsBy = 19500 * time.Millisecond
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
