@@ -24,6 +24,8 @@ const (
 	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
 	// the 30 s that a diagnosis may take.
 	roundsBy = 19500 * time.Millisecond
+	// triesBy is until when such a confirmation may be tried twice.
+	triesBy = 25 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
@@ -305,8 +307,12 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 		}
 		r.follow()
 		c := r.earlier(i, back)
+		tries := min(round+1, 2)
+		if r.late(triesBy) {
+			tries = 1
+		}
 		var err error
-		if o, err = r.confirm(ctx, c, min(round+1, 2)); err != nil {
+		if o, err = r.confirm(ctx, c, tries); err != nil {
 			return false, err
 		}
 		proven, promptly, beside = proven+proof[o], promptly || o == prompt, false
@@ -324,13 +330,6 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 		}
 	}
 	return false, nil
-}
-
-// earlier is the candidate i of so many hours from now.
-func (r *scanRun) earlier(i, back int) solve.Candidate {
-	c := r.report.Cells[i].Candidate
-	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
-	return c
 }
 
 // record records the candidate i, at its hour c, as what opened the gate.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/solve"
 )
 
 // maxTogether is how often the candidates that fit a hit are confirmed beside each other.
@@ -33,6 +34,13 @@ func (r *scanRun) apart(fits []int) (alone, beside []int) {
 		}
 	}
 	return alone, beside
+}
+
+// earlier is the candidate i of so many hours from now.
+func (r *scanRun) earlier(i, back int) solve.Candidate {
+	c := r.report.Cells[i].Candidate
+	c.Hour, c.Offset = c.Hour.Add(back), c.Offset+back
+	return c
 }
 
 // confirmTogether makes the handshakes of several candidates beside each other: all knocks
