@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,19 @@ func overIPv6(_ *testing.T, s *knocktest.Server, p *patient) { p.host.Address = 
 // serves puts a service in the place of sshd.
 func serves(handle func(net.Conn)) breaking {
 	return func(t *testing.T, s *knocktest.Server, _ *patient) { s.ServeSSH(t, handle) }
+}
+
+// servesSecond puts a service in the place of sshd that says nothing on its first
+// connection, as if the packets of that one got lost.
+func servesSecond(handle func(net.Conn)) breaking {
+	var first atomic.Bool
+	return serves(func(c net.Conn) {
+		if first.CompareAndSwap(false, true) {
+			knocktest.Hold(c)
+			return
+		}
+		handle(c)
+	})
 }
 
 // possible says that the report names a cause, be it the verdict or not.
@@ -81,6 +95,7 @@ func controlFaults(_ *testing.T) []fault {
 		{name: "a slow banner", server: behindGate, want: diag.Opens, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, at a gate that rejects", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.Reset}, want: diag.Opens, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, IPv6", server: behindGate, want: diag.Opens, breaks: both(overIPv6, serves(knocktest.SayAfter(3*time.Second, banner)))},
+		{name: "a knock is lost, and then the first banner", server: behindGate, want: diag.LossyPath, or: []diag.Code{diag.Opens}, breaks: both(loses(knocktest.Loss{Ports: knocktest.Port(knockPort(3)), Nth: 1}), servesSecond(knocktest.Say(banner)))},
 		{name: "a slow banner, and no gate", server: noGate, want: diag.AlreadyOpen, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, 3 h behind", server: knocktest.Options{NoSSHD: true, At: stale.At}, want: diag.HourBehind, opens: true, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "no gate, and the first probe is lost", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1})},

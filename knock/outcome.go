@@ -157,7 +157,7 @@ func (h *handshake) finish(keep bool) error {
 	} else if h.noRoute {
 		h.report.SSH.State = SSHUnreachable
 	}
-	h.report.Opened = h.report.SSH.State == SSHOpen
+	h.report.Opened, h.report.Accepted = h.report.SSH.State == SSHOpen, h.accepted
 	var failed error
 	for _, s := range probes {
 		if s == won && keep && h.report.Opened {

@@ -31,6 +31,8 @@ type Report struct {
 	// one where it answered the kernel's repeat of an older probe. Later attempts may
 	// have begun before the answer came.
 	OpenedBy int `json:"-"`
+	// Accepted is how many connections SSH accepted.
+	Accepted int `json:"-"`
 	// From is this machine's address at SSH's port, where it is known.
 	From netip.Addr `json:"-"`
 	// At is when the newest fifth knock left, by the monotonic clock: the window

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"rapport/diag"
@@ -46,6 +47,26 @@ func (x *run) makeSure(ctx context.Context) error {
 	put := *h
 	put.Opened, put.OpenedBy, put.SSH = false, 0, knock.SSH{State: x.seen().ShutState()}
 	s.end(diag.Fail, diag.OpenedOnce, diag.Args{Handshake: &put}, func(e *diag.Evidence) { e.Handshake, e.Once = &put, true })
+	return nil
+}
+
+// hearAgain makes the handshake once more where SSH was silent on a single connection, whose
+// packets may have got lost. What it answers on another one counts.
+func (x *run) hearAgain(ctx context.Context) error {
+	h := x.seen().Handshake
+	if h.SSH.State != knock.SSHSilent || h.Accepted > 1 || x.seen().Loopback() || x.seen().BeforeAgain.State.Connected() || x.seen().Target.Window > longestWait {
+		return nil
+	}
+	x.guess()
+	r, err := x.again(ctx, x.gaps()[1:3])
+	x.log.Debug("banner awaited again", "ssh", r.SSH.State, "error", err)
+	if err != nil || !r.SSH.State.Connected() {
+		return err
+	}
+	r.Before = h.Before
+	r.Attempts = slices.Concat(h.Attempts, r.Attempts)
+	r.OpenedBy += len(h.Attempts)
+	x.learn(func(e *diag.Evidence) { e.Handshake = &r })
 	return nil
 }
 

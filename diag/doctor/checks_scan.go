@@ -226,7 +226,7 @@ func (x *run) ownOpens() bool {
 func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan) (*scan.Report, error) {
 	job.Client, job.RTT, job.Began = x.Client, time.Duration(x.seen().Before.RTT), x.start
 	if t.SweepGuard == 0 {
-		job.ConfirmBy = x.start.Add(endBy)
+		job.ConfirmBy = x.start.Add(confirmBy)
 	}
 	if job.Likeliest > 0 { // a slow one: its confirmation takes ten seconds
 		job.ConfirmBy = x.start.Add(restBy)
@@ -285,8 +285,8 @@ const (
 	// that a slow scan found confirmed.
 	slowBy, restBy = 19 * time.Second, 25 * time.Second
 	// endBy is until when the banner of a repeated handshake is awaited, and one is
-	// confirmed.
-	endBy = 28500 * time.Millisecond
+	// confirmed. confirmBy is until when what a scan found begins to be: it takes 1.5 s.
+	endBy, confirmBy = 28500 * time.Millisecond, 27 * time.Second
 )
 
 // repeat makes the handshake with more of the usual attempts, and when it is called

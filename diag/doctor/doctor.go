@@ -204,6 +204,9 @@ func (x *run) checks(ctx context.Context) error {
 	if x.seen().NoRoute != nil {
 		return x.tryElsewhere(ctx)
 	}
+	if err := x.hearAgain(ctx); err != nil {
+		return err
+	}
 	if err := x.makeSure(ctx); err != nil {
 		return err
 	}
