@@ -149,14 +149,18 @@ func (s *Screen) historyBox(w, h int) []string {
 	low, high := slices.Min(middles), slices.Max(middles)
 	values := make([]float64, len(last))
 	for i, m := range middles {
-		values[i] = 0.5
+		values[i] = 1
 		if high > low {
 			values[i] = float64(m-low) / float64(high-low)
 		}
 	}
 	p.Note = phrase.Plural(len(s.history), "reading")
+	rows := max(1, min(10, h-10))
+	if high == low { // a level line needs no height
+		rows = 1
+	}
 	p.Add("")
-	for _, l := range th.Spark(values, 1, max(1, min(10, h-10))) {
+	for _, l := range th.Spark(values, 1, rows) {
 		p.Add(" " + l)
 	}
 	p.Add(" "+th.Faint.Render(ui.Ends(session.Ago(s.Now.Sub(last[0].at))+" ago", "now", max(12, len(last)))), "")
@@ -166,5 +170,21 @@ func (s *Screen) historyBox(w, h int) []string {
 	newest := last[len(last)-1]
 	add("newest", fmt.Sprintf("%s, %s", phrase.Offset(newest.skew.Middle()), newest.at.UTC().Format("15:04:05")))
 	add("set", signedOrZero(s.Target.Skew))
+	s.addReadings(&p, h-2)
 	return th.Box(w, h, p)
+}
+
+// addReadings adds the last readings of all sources to a pane of h lines, the newest first.
+func (s *Screen) addReadings(p *ui.Pane, h int) {
+	if len(p.Lines)+3 > h {
+		return
+	}
+	p.Add("", " "+s.Theme.Faint.Render(ui.Fit("read at", 10)+ui.Fit("offset", 12)+"within"))
+	for _, one := range slices.Backward(s.history) {
+		if len(p.Lines) == h {
+			return
+		}
+		within := ui.Duration((one.skew.High - one.skew.Low) / 2)
+		p.Add(" " + s.Theme.Quiet.Render(ui.Fit(one.at.UTC().Format("15:04:05"), 10)) + ui.Fit(phrase.Offset(one.skew.Middle()), 12) + s.Theme.Quiet.Render(within))
+	}
 }

@@ -137,6 +137,9 @@ func (s *Screen) ruler(w, h int) []string {
 func (s *Screen) coarseRuler(w, name, words int) (lines, silent []string) {
 	r := ruler.Ruler{Theme: s.Theme, Width: w, Name: name, Words: words, At: s.Now, Hour: s.Hour()}
 	rows, silent := s.clockRows()
+	if s.report.Known && !s.Size.Framed() { // there is no room for what the sources say
+		rows = slices.DeleteFunc(rows, func(row ruler.Row) bool { return row.Name != here && row.Name != agreed })
+	}
 	supposed := clock.Interval{Low: s.suppose(), High: s.suppose()}
 	rows = append(rows, ruler.Row{Name: "what if", Interval: supposed, Style: s.Theme.Next, Words: phrase.Offset(s.suppose()) + " supposed"})
 	x := r.Axis(rows)
@@ -178,14 +181,17 @@ func (s *Screen) fineRuler(w, name, words int) (out []string) {
 	for _, r := range agreeing {
 		band(r.Name, r.Interval(), th.Past, ui.Duration(2*r.Uncertainty)+" wide")
 	}
-	band("agreed", s.report.Interval(), th.Open, ui.Duration(2*s.report.Uncertainty)+" wide")
+	band(agreed, s.report.Interval(), th.Open, ui.Duration(2*s.report.Uncertainty)+" wide")
 	return out
 }
+
+// The rows of the ruler that no source has.
+const here, agreed = "here", "agreed"
 
 // clockRows are the clocks with a reading, and the names of those without.
 func (s *Screen) clockRows() (rows []ruler.Row, silent []string) {
 	th := s.Theme
-	rows = []ruler.Row{{Name: "here", Words: s.Now.UTC().Format("15:04:05 UTC"), Style: th.Accent}}
+	rows = []ruler.Row{{Name: here, Words: s.Now.UTC().Format("15:04:05 UTC"), Style: th.Accent}}
 	for _, r := range s.latest() {
 		if r.Err != nil {
 			silent = append(silent, r.Name+" ("+knock.Clean(r.Err.Error(), 40)+")")
@@ -199,7 +205,7 @@ func (s *Screen) clockRows() (rows []ruler.Row, silent []string) {
 		rows = append(rows, row)
 	}
 	if s.report.Known {
-		rows = append(rows, ruler.Row{Name: "agreed", Words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), Interval: s.report.Interval(), Style: th.Open})
+		rows = append(rows, ruler.Row{Name: agreed, Words: phrase.Offset(s.report.Skew) + ", within " + ui.Duration(s.report.Uncertainty), Interval: s.report.Interval(), Style: th.Open})
 	}
 	return rows, silent
 }
