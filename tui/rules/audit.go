@@ -66,14 +66,19 @@ func checkTexts(c audit.Check) []string {
 	return []string{c.Summary + c.Cost.String(), "fix: " + c.Fix}
 }
 
-// auditRows are the checks in w cells, each with as much of its summary as fits.
+// auditRows are the checks in w cells, each with as much of its summary as fits, or in a
+// wide screen with what it plays: the summary of the chosen one stands below.
 func (s *Screen) auditRows(w int) (rows []string) {
-	const status, name = 8, 17
+	const status, name = 8, 16
 	styles := map[audit.Status]ui.Style{audit.OK: s.Theme.Open, audit.Warn: s.Theme.Warn, audit.Fail: s.Theme.Bad, audit.Unknown: s.Theme.Quiet}
 	for _, c := range s.audited.Checks {
 		line := "  " + styles[c.Status].Render(ui.Fit(string(c.Status), status)) + ui.Fit(c.ID, name)
-		if room := w - status - name - 3; room > 12 {
-			line += s.cut(knock.Clean(c.Summary, 400), room)
+		text, room := c.Summary, w-status-name-3
+		if s.Size.Wide() {
+			text, room = audit.About(c.ID), room+1
+		}
+		if room > 12 {
+			line += s.cut(knock.Clean(text, 400), room)
 		}
 		rows = append(rows, line)
 	}

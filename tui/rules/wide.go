@@ -16,17 +16,20 @@ func (s *Screen) within(w int) *Screen {
 	return &part
 }
 
-const widePhases, wideTop = 56, 10 // the phases in a wide screen
+const (
+	widePhases, wideTop = 56, 10 // the phases in a wide screen
+	wideDetails         = 7      // what is said of the chosen row there
+)
 
 // auditSide is the width of the audit in a wide screen.
-func auditSide(w int) int { return 31 + max(0, (w-120)/3) }
+func auditSide(w int) int { return 31 + max(0, (w-119)/3) }
 
 // wide draws all views at once: the phases beside the client's and the findings, the
 // trace beside the audit, and what there is to say of the chosen row. The view that the
 // keys move has a bright frame.
 func (s *Screen) wide() (lines []string, most int) {
-	const phases, top, details = widePhases, wideTop, 7
-	w, th := s.Size.Width, s.Theme
+	const phases, details = widePhases, wideDetails
+	w, th, top := s.Size.Width, s.Theme, s.wideFindings()
 	left := s.portsPane()
 	left.Title, left.Note = "phases", gateKind(*s.Result)
 	findings, most := s.findingsBox(w-phases, top)
@@ -43,6 +46,16 @@ func (s *Screen) wide() (lines []string, most int) {
 		most = checks
 	}
 	return append(lines, th.Box(w, details, s.details(details-2))...), most
+}
+
+// wideFindings is the height of the findings in a wide screen: they take what trace, audit
+// and the details leave.
+func (s *Screen) wideFindings() int {
+	const heads, frame = 4, 2
+	below := frame + max(heads+len(s.trace.rows), len(audit.Names()))
+	spare := s.Size.Body() - wideDetails - below - wideTop
+	all := len(s.within(s.Size.Width-widePhases).findings()) + frame
+	return wideTop + max(0, min(spare, all-wideTop))
 }
 
 // focus is the edge of a view's frame: bright where the keys move it.
