@@ -96,11 +96,25 @@ func (s *Screen) View() []string {
 	}
 	w, body := s.Size.Width, s.Size.Body()
 	if !s.Size.Framed() {
-		return s.pane(w, body).Lines
+		return s.small(w, body)
 	}
 	const chart = 7
 	log := s.Theme.Box(w, body-chart, s.pane(w-2, body-chart-2))
 	return append(log, record.Box(s.Theme, "all servers", OldestFirst(s.Past), s.Now, w, chart)...)
+}
+
+// small draws the log without frames, and the last handshakes below it where there is room.
+func (s *Screen) small(w, body int) []string {
+	const chart = 4
+	p := s.pane(w, body)
+	if s.Size.Tiny() || len(s.Past) == 0 || body-len(p.Lines) < chart+2 {
+		return p.Lines
+	}
+	past := record.Pane(s.Theme, OldestFirst(s.Past), s.Now, w, chart)
+	p.Fill(body - chart - 1)
+	p.Add(ui.Ends(" "+s.Theme.Strong.Render("all servers"), s.Theme.Quiet.Render(past.Note)+" ", w))
+	p.Add(past.Lines...)
+	return p.Lines
 }
 
 // pane is the log in room lines of w cells.
