@@ -71,11 +71,8 @@ func (s *Screen) countdown(w int) []string {
 		first := lead + fmt.Sprintf("shuts in %3.1f s  ", left.Seconds())
 		p.Add(first + s.Theme.TimeLeft(s.share(left), w-ui.Cells(first)-1))
 	}
-	for i, l := range ui.Cut(ui.Wrap(about, w-3), 3-len(p.Lines)) {
-		if i == 0 {
-			l = s.Theme.Strong.Render(l)
-		}
-		p.Add(lead + l)
+	for _, l := range ui.Cut(ui.Wrap(about, w-3), 3-len(p.Lines)) {
+		p.Add(lead + s.Theme.Strong.Render(l))
 	}
 	p.Fill(3)
 	return p.Lines
