@@ -181,6 +181,7 @@ func TestTheLastDayShowsWhoKnocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = tell(m, tea.WindowSizeMsg{Width: 120, Height: 40}, press("1"))
+	shows(t, m, "6 of 12 servers, next hour in")
 	_, day, _ := strings.Cut(m.View(), "the last day, UTC")
 	if first, last := strings.Index(day, "host11"), strings.Index(day, "host00"); first < 0 || first > last {
 		t.Errorf("host11 is not the first of the day:\n%s", day)

@@ -29,7 +29,7 @@ func (s *Screen) wide() []string {
 	var day []string
 	if w-side >= record.DayWidth && body >= ui.RoomyHeight {
 		servers := s.servers(body / 8)
-		day = record.Day(s.Theme, servers, s.Now, w-side, len(servers)+3)
+		day = record.Day(s.Theme, servers, len(servers), s.Now, w-side, len(servers)+3)
 		log = max(log, body-below-len(day)-roomyChart)
 	}
 	left := slices.Concat(s.Theme.Box(w-side, log, s.pane(w-side-2, log-2)), day,

@@ -15,7 +15,7 @@ func (s *Screen) dayBox(w, h int) []string {
 	for _, host := range s.ofLastDay(since, h-3) {
 		servers = append(servers, record.Server{Name: host.Name, Past: s.history(host)})
 	}
-	return record.Day(s.Theme, servers, s.Now, w, h)
+	return record.Day(s.Theme, servers, len(s.shown()), s.Now, w, h)
 }
 
 // ofLastDay returns up to n servers of the list: where there are more, those with handshakes

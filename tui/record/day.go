@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/knock/hosts/history"
+	"rapport/knock/phrase"
 	"rapport/tui/ui"
 )
 
@@ -22,11 +23,14 @@ const hoursOfDay, name = 24, 16
 const DayWidth = name + 4 + 3*hoursOfDay
 
 // Day draws how the handshakes with servers ended in each hour of the last day, with a
-// frame, in w cells and h lines.
-func Day(th ui.Theme, servers []Server, now time.Time, w, h int) []string {
+// frame, in w cells and h lines, and says where they are not all.
+func Day(th ui.Theme, servers []Server, all int, now time.Time, w, h int) []string {
 	this := now.UTC().Truncate(time.Hour)
 	left := this.Add(time.Hour).Sub(now)
 	p := ui.Pane{Title: "the last day, UTC", Note: fmt.Sprintf("next hour in %02d:%02d", int(left.Minutes()), int(left.Seconds())%60)}
+	if n := min(len(servers), max(0, h-3)); n < all {
+		p.Note = fmt.Sprintf("%d of %s, %s", n, phrase.Plural(all, "server"), p.Note)
+	}
 	cell := max(3, (w-name-4)/hoursOfDay)
 	head := ui.Fit("", name)
 	for k := hoursOfDay - 1; k >= 0; k-- {
