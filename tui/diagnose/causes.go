@@ -73,10 +73,20 @@ func (s *Screen) chosenLines(w, h int) (out []string) {
 	if len(out) > h-len(last) && len(why) > 1 { // the beginning of each tells more than all of the first
 		out = nil
 		for _, e := range why {
-			out = append(out, th.Quiet.Render(th.Wait+" ")+th.Ink.Render(ui.Clause(e, w-2)))
+			out = append(out, th.Quiet.Render(th.Wait+" ")+th.Ink.Render(beginning(e, w-2)))
 		}
 	}
 	return append(ui.Cut(out, h-len(last)), last...)
+}
+
+// beginning is the first clauses of a text in w cells, with a mark where it goes on and
+// there is room: a whole clause says more than the mark.
+func beginning(text string, w int) string {
+	head := ui.Clause(text, w)
+	if head == text || strings.HasSuffix(head, "…") || ui.Cells(head)+2 > w {
+		return head
+	}
+	return head + " …"
 }
 
 // hanging puts a mark over the indent of the first line.

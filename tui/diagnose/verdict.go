@@ -69,11 +69,12 @@ func (s *Screen) progress() []string {
 			done++
 		}
 	}
-	share := float64(done) / float64(len(diag.CheckIDs()))
+	const others = 0.2 // of the bar
+	share := others * float64(done) / float64(len(diag.CheckIDs()))
 	if r := s.Report.Evidence.LastScan(); r != nil && r.Candidates > 0 { // the last check is the longest
 		share += (1 - share) * float64(r.Tried()) / float64(r.Candidates)
 	}
-	return append(lines, " "+th.Bar(th.Accent, share, min(w-4, 100)))
+	return append(lines, " "+th.Bar(th.Accent, share, w-4))
 }
 
 // verdict is the card of a diagnosis that has ended.
