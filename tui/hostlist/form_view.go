@@ -100,6 +100,7 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 	switch {
 	case i == fieldFile:
 		f.path.Width = room
+		th.Hint(&f.path.Model)
 		text = f.path.View()
 	case field.choices != nil:
 		for c, choice := range field.choices {
@@ -111,6 +112,7 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 		}
 	default:
 		f.inputs[i].Width = room
+		th.Hint(&f.inputs[i])
 		text = f.inputs[i].View()
 	}
 	return mark + label + text

@@ -190,6 +190,11 @@ func NewInput(w, limit int) textinput.Model {
 	return m
 }
 
+// Hint gives what a field without a value shows the colour of what does not apply.
+func (t Theme) Hint(m *textinput.Model) {
+	m.PlaceholderStyle, m.CompletionStyle = t.Faint.style, t.Faint.style
+}
+
 // NewSecretInput returns a text field that shows a * for each character.
 func NewSecretInput(w, limit int) textinput.Model {
 	m := NewInput(w, limit)
