@@ -22,11 +22,12 @@ func introduction() []string {
 	}
 }
 
-// labelWidth is that of the labels, with the mark of the focus.
-const labelWidth = 16
+// labelWidth is that of the labels, with the mark of the focus. In aboutWidth cells there
+// is room from aboutAt on for what each field means.
+const labelWidth, aboutAt, aboutWidth = 16, 62, 130
 
 // lines draws the form in w cells and h lines: all of it, or the part around the focus.
-// With about, what a field means stands below it where there is room.
+// What a field means stands beside it, or with about below it, where there is room.
 func (f *form) lines(th ui.Theme, w, h int, about bool) []string {
 	var head []string
 	if f.first && h >= 12 {
@@ -45,7 +46,15 @@ func (f *form) lines(th ui.Theme, w, h int, about bool) []string {
 		if i == f.focus {
 			at = len(body)
 		}
-		body = append(body, th.Zone(func() tea.Cmd { return f.to(i) }, f.line(th, i, field, w)))
+		line := f.line(th, i, field, w)
+		if w >= aboutWidth {
+			style := th.Quiet
+			if i == f.focus {
+				style = th.Ink
+			}
+			line = ui.Fit(line, aboutAt) + style.Render(ui.Truncate(field.about, w-aboutAt-1))
+		}
+		body = append(body, th.Zone(func() tea.Cmd { return f.to(i) }, line))
 		if i == fieldSecret {
 			body = append(body, ui.Paragraph(th.Quiet, f.strength(), ui.Fit("", labelWidth), w-1)...)
 		}
@@ -85,6 +94,8 @@ func (f *form) foot(th ui.Theme, w int) []string {
 		text, style = f.failure, th.Bad
 	case f.imported:
 		text, style = "imported from the script: see what is missing, then save", th.Open
+	case w >= aboutWidth: // it stands beside the field
+		text = ""
 	}
 	return append([]string{""}, ui.Paragraph(style, text, "   ", w-1)...)
 }
@@ -97,6 +108,9 @@ func (f *form) line(th ui.Theme, i int, field field, w int) string {
 	}
 	text := ""
 	room := max(8, min(60, w-labelWidth-2))
+	if w >= aboutWidth {
+		room = aboutAt - labelWidth - 2
+	}
 	switch {
 	case i == fieldFile:
 		f.path.Width = room
@@ -126,13 +140,13 @@ func (s *Screen) formRoom() int {
 	return s.Size.Body()
 }
 
-// usualEntry are the lines that an entry has when the form is complete.
-const usualEntry = 13
-
 // wideForm draws the form with the entry that it makes beside it.
 func (s *Screen) wideForm(p ui.Pane) []string {
-	const left = 80
-	w, h, edge := s.Size.Width, s.Size.Body(), s.Theme.Accent
+	const usual, gate = 80, 6 // the form's width, and the height of what a gate is
+	w, h, edge, left := s.Size.Width, s.Size.Body(), s.Theme.Accent, usual
+	if w >= aboutWidth+2+usual*3/4 {
+		left = aboutWidth + 2
+	}
 	entry := ui.Pane{Title: "the entry", Note: s.Config.HostsPath}
 	if ui.Cells(entry.Note)+len(entry.Title)+8 > w-left {
 		entry.Note = filepath.Base(entry.Note)
@@ -143,39 +157,16 @@ func (s *Screen) wideForm(p ui.Pane) []string {
 	for _, l := range s.portsOfForm() {
 		entry.Add("  " + l)
 	}
-	meanings := s.form.meanings(s.Theme, w-left-4)
-	if apart := spaced(meanings, nil); h-len(apart)-1 >= max(len(entry.Lines), usualEntry)+2 {
-		meanings = apart[:len(apart)-1]
+	p.Note, p.Edge, p.Lines = "", &edge, s.form.lines(s.Theme, left-2, h-2, left == usual)
+	form := s.Theme.Box(left, h, p)
+	if left == usual || s.form.first { // it stands above the form
+		return ui.Beside(form, s.Theme.Box(w-left, h, entry), left)
 	}
-	top := h - len(meanings) - 2
-	if top < len(entry.Lines)+2 {
-		top, meanings = h, nil
+	about := ui.Pane{Title: "gate and secret"}
+	for _, l := range introduction()[:2] {
+		about.Add(ui.Paragraph(s.Theme.Quiet, l, "  ", w-left-4)...)
 	}
-	p.Note, p.Edge, p.Lines = "", &edge, s.form.lines(s.Theme, left-2, h-2, meanings == nil)
-	right := s.Theme.Box(w-left, top, entry)
-	if meanings != nil {
-		right = append(right, s.Theme.Box(w-left, h-top, ui.Pane{Title: "the fields", Lines: meanings})...)
-	}
-	return ui.Beside(s.Theme.Box(left, h, p), right, left)
-}
-
-// meanings say what each field is, in w cells.
-func (f *form) meanings(th ui.Theme, w int) (out []string) {
-	const label = 14
-	for i, field := range fields() {
-		name := th.Quiet
-		if i == f.focus {
-			name = th.Accent
-		}
-		for k, l := range ui.Wrap(field.about, w-label) {
-			text := ""
-			if k == 0 {
-				text = field.label
-			}
-			out = append(out, "  "+name.Render(ui.Fit(text, label))+l)
-		}
-	}
-	return out
+	return ui.Beside(form, append(s.Theme.Box(w-left, h-gate, entry), s.Theme.Box(w-left, gate, about)...), left)
 }
 
 // portsOfForm are the sequences that the form makes, to compare with the server's.
