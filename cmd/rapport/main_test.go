@@ -84,13 +84,15 @@ func TestScripts(t *testing.T) {
 type gateKey struct{}
 
 // startGate starts the stand-in on loopback until the script ends or starts
-// another: gate [FAULT...]. $SSH_PORT and $RANGE are what a client needs.
+// another: gate [FAULT...]. $SSH_PORT, $RANGE and $RAPPORT_SECRET are what a client needs.
+// The secret is the script's own: what the scripts beside it scan opens nothing here.
 func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	running := ts.Value(gateKey{}).(*[]io.Closer)
 	for _, g := range *running {
 		g.Close()
 	}
-	secret, err := knock.ParseSecret("f00b4r")
+	text := "f00b4r" + ts.Name()
+	secret, err := knock.ParseSecret(text)
 	ts.Check(err)
 	c := demo.Config{Secret: secret}
 	for _, a := range args {
@@ -103,6 +105,7 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { g.Close() })
 	ts.Setenv("SSH_PORT", strconv.Itoa(int(g.SSHAddr.Port())))
 	ts.Setenv("RANGE", g.Range.String())
+	ts.Setenv("RAPPORT_SECRET", text)
 }
 
 // awayFromHourChange waits until the hour change and the grace after it have passed,
