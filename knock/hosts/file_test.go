@@ -168,7 +168,7 @@ func TestLoadErrorsSayWhere(t *testing.T) {
 
 func TestLoadRefusesWhatOthersCanRead(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("windows keeps no such mode")
+		knocktest.Lack(t, "file modes, which windows does not keep")
 	}
 	path := hostsFile(t, "[hosts.a]\nsecret = \"f00b4r\"\n")
 	if file, err := hosts.Load(path); err != nil || len(file.Hosts()) != 1 {

@@ -43,7 +43,7 @@ func TestUpdateMakesFolderAndFile(t *testing.T) {
 
 func TestUpdateTightensTheMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("windows keeps no such mode")
+		knocktest.Lack(t, "file modes, which windows does not keep")
 	}
 	for before, after := range map[os.FileMode]os.FileMode{0o644: 0o600, 0o600: 0o600, 0o400: 0o400} {
 		path := hostsFile(t, "[hosts.a]\n")
@@ -66,7 +66,7 @@ func TestUpdateTightensTheMode(t *testing.T) {
 
 func TestUpdateFollowsLinks(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("links need a privilege on windows")
+		knocktest.Lack(t, "the privilege that links need on windows")
 	}
 	dir := t.TempDir()
 	for _, sub := range []string{"dotfiles", "config"} {

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"rapport/knock/knocktest"
 )
 
 // Each word of a ProxyCommand survives ssh's expansion of % and the user's shell.
 func TestProxyStanza(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no sh, whose quotes these are, on windows")
+		knocktest.Lack(t, "sh, whose quotes these are: windows has none")
 	}
 	p := Proxy{Words: []string{"/opt/100% mine/rapport", "proxy", "--config=/a'b"}, Fdpass: true}
 	got, err := p.Stanza("myserver", "Server.example.org", 2222, true)
