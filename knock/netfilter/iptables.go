@@ -24,6 +24,7 @@ type dump struct {
 	over    bool              // the line ends the script
 	vars    map[string]string // its variables whose values are plain
 
+	ipsets map[string][]machine.Item
 	legacy bool // the text is of the backend that keeps its rules apart from nft's
 
 	at         int // the line that is read, from 1
@@ -36,7 +37,7 @@ type dump struct {
 
 // readIPTables reads iptables-save, iptables -S and scripts, and skips the rest.
 func readIPTables(lines []string) *dump {
-	d := &dump{named: map[string]bool{}, six: map[*machine.Table]bool{}, vars: map[string]string{}}
+	d := &dump{ipsets: ipsets(lines), named: map[string]bool{}, six: map[*machine.Table]bool{}, vars: map[string]string{}}
 	whole := false
 	for i := 0; i < len(lines) && !d.over; i++ {
 		d.at = i + 1
@@ -134,13 +135,11 @@ func (d *dump) chain(name string) *machine.Chain {
 // policy records a chain, and its policy if it is built in.
 func (d *dump) policy(name, policy string) {
 	c := d.chain(name)
-	if c.Hook == machine.NoHook {
-		return
-	}
-	switch policy {
-	case "ACCEPT":
+	switch {
+	case c.Hook == machine.NoHook:
+	case policy == "ACCEPT":
 		c.Policy = machine.Accept
-	case "DROP":
+	case policy == "DROP":
 		c.Policy = machine.Drop
 	}
 }
@@ -183,11 +182,9 @@ func (d *dump) line(line string) {
 			d.family6, d.familyTold = v6, true
 		}
 	}
-	if called {
-		d.pick(name)
-	}
 	chainName, rest := "", words[at+1:]
 	if called {
+		d.pick(name)
 		rest = arguments(rest)
 	}
 	if len(rest) > 0 {

@@ -95,11 +95,14 @@ func (r *ruleReader) compareNames(s machine.Subject, list string) {
 
 // memberMatch matches a set of ipset, given its name and what it holds.
 func (r *ruleReader) memberMatch(set, holds string) {
-	if holds != "src" {
+	switch items := r.d.ipsets[set]; {
+	case holds != "src":
 		r.unmodelled("the set " + set)
-		return
+	case items != nil:
+		r.add(&machine.Lookup{Fields: []machine.Field{{Subject: machine.SourceAddr}}, Items: items, Negate: r.negate})
+	default:
+		r.add(&machine.MemberMatch{Set: set, Negate: r.negate})
 	}
-	r.add(&machine.MemberMatch{Set: set, Negate: r.negate})
 }
 
 func (r *ruleReader) policy() {

@@ -26,10 +26,8 @@ func (r *ruleReader) send() {
 				r.add(&machine.MemberUpdate{Set: name, Remove: remove})
 			}
 		}
-	case "NOTRACK":
-		r.add(machine.Notrack{})
-	case "CT":
-		if _, ok := o["--notrack"]; ok {
+	case "NOTRACK", "CT":
+		if _, ok := o["--notrack"]; ok || r.target == "NOTRACK" {
 			r.add(machine.Notrack{})
 		}
 	default:

@@ -18,13 +18,14 @@ type nftReader struct {
 	opaque     bool
 	flaws      []Flaw
 	table      *machine.Table
-	vague      []string // sets whose elements have a statement that is not modelled
+	timed      map[string][]machine.Item // what elements of sets with a timeout match
+	vague      []string                  // sets whose elements have a statement that is not modelled
 }
 
 // readNFT reads tables as nft prints them, or as a file for nft -f has them, and
 // skips the rest. opaque tells that a rule holds the recent match.
-func readNFT(lines []string) (tables []*machine.Table, opaque bool, flaws []Flaw) {
-	n := &nftReader{}
+func readNFT(lines []string, timed map[string][]machine.Item) (tables []*machine.Table, opaque bool, flaws []Flaw) {
+	n := &nftReader{timed: timed}
 	n.w, n.lines = nftWords(lines)
 	for _, l := range lines {
 		n.texts = append(n.texts, knock.Clean(l, maxRuleLine))

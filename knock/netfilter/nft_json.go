@@ -67,8 +67,8 @@ func tooDeep(v any, left int) bool {
 
 // readNFTJSON reads dumps in JSON as [readNFT] reads text: every object becomes the
 // words that nft prints for it. The line of a rule is its number in the dump.
-func readNFTJSON(dumps []jsonDump) (tables []*machine.Table, opaque bool) {
-	n := &nftReader{}
+func readNFTJSON(dumps []jsonDump, timed map[string][]machine.Item) (tables []*machine.Table, opaque bool) {
+	n := &nftReader{timed: timed}
 	for _, d := range dumps {
 		byName := map[string]*machine.Table{}
 		n.texts = nil

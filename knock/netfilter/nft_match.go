@@ -198,7 +198,7 @@ func (r *nftRule) lookup(fields []machine.Field, negate, vmap bool) {
 		r.iface(fields[0], words, negate)
 		return
 	}
-	l.Items, _ = readElements(fields, words)
+	l.Items, _, _ = readElements(fields, words)
 	r.add(l)
 }
 

@@ -16,7 +16,7 @@ func (n *nftReader) set(name string) {
 	for n.more() {
 		switch n.next() {
 		case "}":
-			s.Items, s.Elements = readElements(fields, elements)
+			s.Items, n.timed[s.Name], s.Elements = readElements(fields, elements)
 			n.table.Sets[s.Name] = s
 			return
 		case "{":
@@ -76,13 +76,18 @@ func typeFields(words []string) (all []machine.Field) {
 }
 
 // readElements reads the elements of a set, or of braces in a rule, as they are listed,
-// and what they match. Those with a timeout match nothing: they come and go.
-func readElements(fields []machine.Field, words []string) (items []machine.Item, listed []machine.Element) {
+// and what they match, those with a timeout apart: they may come and go.
+func readElements(fields []machine.Field, words []string) (items, timed []machine.Item, listed []machine.Element) {
 	var item machine.Item
 	var e machine.Element
+	fields = append(slices.Clip(fields), slices.Repeat([]machine.Field{{Subject: machine.UnknownSubject}}, machine.MaxFields)...)
 	ok := true
 	flush := func() {
-		if ok && len(item.In) > 0 {
+		switch {
+		case !ok || len(item.In) == 0:
+		case e.Timeout != 0 || e.Expires != 0:
+			timed = append(timed, item)
+		default:
 			items = append(items, item)
 		}
 		if e.Addr != "" {
@@ -91,19 +96,16 @@ func readElements(fields []machine.Field, words []string) (items []machine.Item,
 		item, e, ok = machine.Item{}, machine.Element{}, true
 	}
 	for i := 0; i < len(words); i++ {
-		value := ""
-		if i+1 < len(words) {
-			value = words[i+1]
-		}
+		value := words[min(i+1, len(words)-1)]
 		switch w := words[i]; {
 		case w == "\n" || w == "." || w == "*" && len(item.In) > 0 || w == "counter":
 		case w == ",":
 			flush()
 		case w == "timeout":
-			e.Timeout, ok = nftTime(value), false
+			e.Timeout = nftTime(value)
 			i++
 		case w == "expires":
-			e.Expires, ok = nftTime(value), false
+			e.Expires = nftTime(value)
 			i++
 		case w == "comment" || w == "packets" || w == "bytes":
 			i++
@@ -114,17 +116,13 @@ func readElements(fields []machine.Field, words []string) (items []machine.Item,
 		case w == ":":
 			i = itemVerdict(&item, words, i+1) - 1
 		case len(item.In) < machine.MaxFields:
-			f := machine.Field{Subject: machine.UnknownSubject}
-			if len(item.In) < len(fields) {
-				f = fields[len(item.In)]
-			}
-			in, valid := valueOf(f.Subject, w)
+			in, valid := valueOf(fields[len(item.In)].Subject, w)
 			item.In, e.Addr = append(item.In, in), cmp.Or(e.Addr, w)
 			ok = ok && valid
 		}
 	}
 	flush()
-	return items, listed
+	return items, timed, listed
 }
 
 // itemVerdict reads what an element of a map leads to, and returns the index behind it.

@@ -94,8 +94,9 @@ func Read(text []byte) (*Text, error) {
 	}
 	lines := CleanLines(text)
 	dump := readIPTables(lines)
-	nft, opaque, flaws := readNFT(lines)
-	listed, hidden := readNFTJSON(dumps)
+	timed := map[string][]machine.Item{}
+	nft, opaque, flaws := readNFT(lines, timed)
+	listed, hidden := readNFTJSON(dumps, timed)
 	nft, opaque = append(nft, listed...), opaque || hidden
 	if len(dump.tables) == 0 && len(nft) == 0 && !dump.script {
 		return nil, ErrNoRules
@@ -105,5 +106,6 @@ func Read(text []byte) (*Text, error) {
 	if dump.script {
 		r.MaskedLists = dump.cut
 	}
+	settle(r.Ruleset, timed)
 	return r, nil
 }

@@ -83,24 +83,20 @@ func parseCount(digits string) machine.Count {
 
 // atoi parses the digits at the start of s; without any it returns 0.
 func atoi(s string) int {
-	end := strings.IndexFunc(s, func(c rune) bool { return c < '0' || c > '9' })
-	if end < 0 {
-		end = len(s)
-	}
-	n, _ := strconv.Atoi(s[:min(end, 9)])
+	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	n, _ := strconv.Atoi(s[:min(digits, 9)])
 	return n
 }
 
 // valueMask parses 0x1 and 0x1/0xff.
 func valueMask(s string) (v, m uint32) {
-	value, maskText, ok := strings.Cut(s, "/")
+	value, mask, ok := strings.Cut(s, "/")
 	n, _ := strconv.ParseUint(value, 0, 32)
-	m = ^uint32(0)
-	if ok {
-		k, _ := strconv.ParseUint(maskText, 0, 32)
-		m = uint32(k)
+	if !ok {
+		return uint32(n), ^uint32(0)
 	}
-	return uint32(n), m
+	k, _ := strconv.ParseUint(mask, 0, 32)
+	return uint32(n), uint32(k)
 }
 
 // nftTime parses 5s, 1m30s, 500ms and 1d2h.

@@ -10,7 +10,7 @@ import (
 // no other program has them.
 func TestMain(m *testing.M) {
 	if !knocktest.RunsLong() { // the long tests load the machine by themselves
-		knocktest.Parallel(6)
+		knocktest.Parallel(10)
 	}
 	knocktest.Main(m)
 }

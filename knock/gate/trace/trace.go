@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"rapport/knock"
@@ -63,6 +64,17 @@ func (t Trace) Unanswered() bool {
 	return !t.Opened && (t.answered(machine.Drop) || t.answered(machine.Reject))
 }
 
+// In returns the interface by which the first packet has to come, by the rules that led it
+// further; it is empty where none of them asks for one.
+func (t Trace) In() string {
+	for _, h := range t.Packets[0].Hits {
+		if h.Outcome == machine.Yes.String() && h.In != "" {
+			return h.In
+		}
+	}
+	return ""
+}
+
 func (t Trace) answered(v machine.Verdict) bool {
 	return slices.ContainsFunc(t.Packets, func(p Played) bool { return p.Answer == v })
 }
@@ -99,6 +111,7 @@ type Hit struct {
 	Outcome string `json:"outcome"` // "yes", "no" or "unknown": whether it matched
 	Reason  string `json:"reason"`  // why it did not, or why that is unknown
 	Source  bool   `json:"-"`       // it asks for the source
+	In      string `json:"-"`       // the interface by which a packet must come that it leads further, or counts as a knock
 }
 
 // is reports whether a hit is that of a rule.
@@ -357,5 +370,8 @@ func describe(h machine.Hit) Hit {
 	}
 	r.Rule, r.Line, r.Text = 1+slices.Index(h.Chain.Rules, h.Rule), h.Rule.Line, h.Rule.Text
 	r.Source = h.Rule.Reads(machine.SourceAddr)
+	if len(h.Rule.Targets()) > 0 || len(h.Rule.Updates()) > 0 && h.Rule.Reads(machine.Port) {
+		r.In = strings.Join(h.Rule.Interfaces(false), " or ")
+	}
 	return r
 }

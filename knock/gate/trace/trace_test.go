@@ -244,3 +244,22 @@ func TestNamesTheRuleInDoubt(t *testing.T) {
 		t.Errorf("%+v, %v", got.Unmodelled, err)
 	}
 }
+
+func TestIn(t *testing.T) {
+	const call = "-A INPUT -j portknocking\n"
+	for rule, want := range map[string]string{
+		call:                                 "",
+		"-A INPUT -i eth1 -j portknocking\n": "eth1",
+		"-A INPUT ! -i lo -j portknocking\n": "",
+		"-A INPUT -i eth0 -j LOG\n" + call:   "",
+		"-A INPUT -i eth0 -m recent --set --name SYNS --rsource\n" + call: "",
+	} {
+		played, err := trace.Run(readRules(t, strings.Replace(rules(t, "article.save"), call, rule, 1)), handshakeOf(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := played.In(); got != want {
+			t.Errorf("%s: comes in by %q, want %q", rule, got, want)
+		}
+	}
+}

@@ -140,8 +140,8 @@ type Change struct {
 	Verb string // "add", "update" or "remove"
 }
 
-// NewMachine returns a machine in which nothing has happened yet. Static elements of
-// sets are there; elements with a timeout are not.
+// NewMachine returns a machine in which nothing has happened yet. What sets hold is
+// there, but elements with a timeout of sets that rules change.
 func (r *Ruleset) NewMachine() *Machine {
 	p := r.program()
 	return &Machine{Assume: Unknown, Member: Unknown, ListTotal: usualListTotal, CollectEvery: usualCollect, prog: p,

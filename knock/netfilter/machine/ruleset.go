@@ -163,7 +163,7 @@ type Set struct {
 	Timeout  time.Duration // of its elements; zero is none
 	Size     int           // the most elements; zero is not given
 	Elements []Element     // as the text lists them
-	Items    []Item        // what the elements without a timeout match
+	Items    []Item        // what elements match that rules do not add
 	Rate     *Rate         // of the elements that rules make, nil without one, as Count
 	Count    *ConnCount
 	dynamic  bool // rules change it
