@@ -198,16 +198,17 @@ type Flag struct {
 
 // Command returns what a shell is given to apply the change: to the hosts file, or for a
 // server that is not listed in it, to the flags of a knock. It repeats those of the flags
-// given that it needs, and is empty for no change.
+// given that it needs, since the change was seen to work with them, and is empty for no
+// change.
 func (c Change) Command(name string, listed bool, given []Flag) string {
 	if c.IsZero() {
 		return ""
 	}
-	words, repeat := []string{"rapport", "hosts", "edit"}, map[string]bool{"config": true}
+	words := []string{"rapport", "hosts", "edit"}
 	if !listed {
 		words = []string{"rapport", "knock"}
-		repeat = map[string]bool{"config": true, "secret-file": true, "range": !c.Range.IsValid(), "ssh-port": c.SSHPort == 0, "skew": c.Skew == nil, "ipv4": c.Family == "", "ipv6": c.Family == ""}
 	}
+	repeat := map[string]bool{"config": true, "secret-file": true, "range": !c.Range.IsValid(), "ssh-port": c.SSHPort == 0, "skew": c.Skew == nil, "ipv4": c.Family == "", "ipv6": c.Family == ""}
 	words = slices.Concat(words, []string{phrase.ShellWord(name)}, c.Flags())
 	for _, f := range given {
 		if !repeat[f.Name] {
