@@ -23,7 +23,7 @@ func query(t testing.TB) arrivals.Query {
 
 // truths returns every candidate of the table, with its sequence.
 func truths(q arrivals.Query) (all []solve.Candidate, ports [][knock.Knocks]uint16) {
-	ranges := slices.Concat([]knock.Range{q.Range}, solve.Neighbours(q.Range), solve.CommonRanges())
+	ranges := slices.Concat([]knock.Range{q.Range}, solve.Neighbours(q.Range), slices.DeleteFunc(solve.CommonRanges(), func(r knock.Range) bool { return r == q.Range }))
 	for offset := -q.Reach; offset <= q.Reach; offset++ {
 		for _, v := range solve.Variants(q.Secret) {
 			for _, r := range ranges {

@@ -34,6 +34,11 @@ func (c Candidate) IsClients(mine knock.Range) bool {
 	return c.Offset == 0 && c.Range == mine && c.Variant == AsGiven
 }
 
+// Same reports whether both have the same ports, whenever the one and the other were found.
+func (c Candidate) Same(o Candidate) bool {
+	return c.Hour == o.Hour && c.Range == o.Range && c.Variant == o.Variant
+}
+
 // Made says in one line what the ports were made with.
 func (c Candidate) Made() string {
 	return fmt.Sprintf("hour %v, range %v, the secret %s", c.Hour, c.Range, c.Variant.Words())

@@ -53,11 +53,10 @@ type Solution struct {
 	Searched   uint64 // combinations of hour, secret and range size that were tried
 }
 
-// number is an MD5 sum as a number: limbs of 26 bits, the lowest first. They are
-// short enough to add up five products with 32 bits in 64.
-type number [5]uint32
+// number is an MD5 sum as a number: limbs of 43 bits, the lowest first.
+type number [3]uint64
 
-const limbBits = 26
+const limbBits = 43
 
 // origin is what a number was made from.
 type origin struct {
@@ -124,9 +123,9 @@ func (p Query) solve(ctx context.Context) (Solution, error) {
 			continue
 		}
 		n := uint64(size)
-		for _, c := range filter(numbers, n, step, least, uint64(most)-least) {
-			if origins[c.number].makes(&p.Ports, n, c.rest) {
-				s.add(p, origins[c.number], int(first)-int(c.rest), int(n))
+		for _, i := range filter(numbers, n, step, least, uint64(most)-least) {
+			if bottom, ok := origins[i].bottom(&p.Ports, n); ok {
+				s.add(p, origins[i], bottom, int(size))
 			}
 		}
 		s.Searched += uint64(len(numbers))
@@ -163,64 +162,58 @@ func Any(ctx context.Context, p Query, sequences [][knock.Knocks]uint16) (Query,
 	return p, best, nil
 }
 
-// hit is a number that makes the first two ports.
-type hit struct {
-	number int
-	rest   uint64 // its lowest digit
-}
-
-// filter returns the numbers whose two lowest digits in base n are step apart, and
-// the lowest within span of least. It does nearly all of the work and shares no data:
-// the race detector would only make it four times slower.
+// filter returns which numbers may have two lowest digits in base n that are step
+// apart, the lowest within span of least: all that have, and hardly another. It does
+// nearly all of the work and shares no data: the race detector would only make it four
+// times slower.
 //
 //go:norace
-func filter(numbers []number, n uint64, step int64, least, span uint64) (found []hit) {
-	// The two lowest digits are those of num mod n^2. Powers of 2^26 mod n^2 make
-	// that the remainder of a sum below 2^61, and a division is a multiplication
-	// by the inverse, whose quotient is at most one short. Both digits at once
-	// leave one test that nearly always fails, which the processor foresees.
+func filter(numbers []number, n uint64, step int64, least, span uint64) (found []int) {
+	// Such a number is r*(n+1) + step*n modulo n^2, where r is the lowest digit. As
+	// (n+1)*(1-n) is 1, r is number*(1-n) - step*n. That times 2^64/n^2 is a sum of three
+	// products, from which the overflow takes the multiples of n^2; the factors are
+	// rounded down, which makes it too small by less than slack.
+	const slack = uint64(len(number{})) << limbBits
 	square := n * n
-	var power [len(number{})]uint64
-	power[0] = 1
-	for i := range power[1:] {
-		power[i+1] = power[i] << limbBits % square
+	scaled := func(v uint64) uint64 {
+		q, _ := bits.Div64(v%square, 0, square)
+		return q
 	}
-	inverse, inverseSquare := ^uint64(0)/n, ^uint64(0)/square
+	var factor [len(number{})]uint64
+	for i, power := 0, square+1-n; i < len(factor); i++ {
+		factor[i] = scaled(power)
+		hi, lo := bits.Mul64(power, 1<<limbBits)
+		power = bits.Rem64(hi, lo, square)
+	}
+	low := scaled(least+uint64(step+int64(n))*n) - slack
+	width := scaled(span) + slack + 1
+	f0, f1, f2 := factor[0], factor[1], factor[2]
 	for i := range numbers {
 		l := &numbers[i]
-		sum := uint64(l[0]) + uint64(l[1])*power[1] + uint64(l[2])*power[2] + uint64(l[3])*power[3] + uint64(l[4])*power[4]
-		quotient, _ := bits.Mul64(sum, inverseSquare)
-		if sum -= quotient * square; sum >= square {
-			sum -= square
-		}
-		second, _ := bits.Mul64(sum, inverse)
-		rest := sum - second*n
-		if rest >= n {
-			rest -= n
-			second++
-		}
-		if int64(second)-int64(rest) == step && rest-least <= span {
-			found = append(found, hit{i, rest})
+		if l[0]*f0+l[1]*f1+l[2]*f2-low <= width {
+			found = append(found, i)
 		}
 	}
 	return found
 }
 
-// makes reports whether the ports after the first follow from the number in
-// base n, whose lowest digit is rest.
-func (o *origin) makes(p *[knock.Knocks]uint16, n, rest uint64) bool {
+// bottom returns the bottom of the range of n ports with which the number makes all
+// ports, if it does.
+func (o *origin) bottom(p *[knock.Knocks]uint16, n uint64) (bottom int, ok bool) {
 	hi, lo := binary.BigEndian.Uint64(o.sum[:8]), binary.BigEndian.Uint64(o.sum[8:])
-	bottom := uint64(p[0]) - rest
 	var digit uint64
-	for k := range p {
+	for k, port := range p {
 		digit = hi % n
 		hi /= n
 		lo, digit = bits.Div64(digit, lo, n)
-		if digit+bottom != uint64(p[k]) {
-			return false
+		if k == 0 {
+			bottom = int(port) - int(digit)
+		}
+		if bottom+int(digit) != int(port) {
+			return 0, false
 		}
 	}
-	return true
+	return bottom, true
 }
 
 // hours yields the hours of the query, each with its offset from the client's.
@@ -242,12 +235,8 @@ func (p Query) numbers() (all []number, from []origin) {
 		for v, text := range texts {
 			sum := md5.Sum([]byte(h.String() + "-" + text))
 			hi, lo := binary.BigEndian.Uint64(sum[:8]), binary.BigEndian.Uint64(sum[8:])
-			var n number
-			for i := range n {
-				n[i] = uint32(lo & (1<<limbBits - 1))
-				lo = lo>>limbBits | hi<<(64-limbBits)
-				hi >>= limbBits
-			}
+			const mask = 1<<limbBits - 1
+			n := number{lo & mask, (lo>>limbBits | hi<<(64-limbBits)) & mask, hi >> (2*limbBits - 64)}
 			all, from = append(all, n), append(from, origin{sum, offset, secrets[v]})
 		}
 	}
