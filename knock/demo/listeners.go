@@ -123,7 +123,7 @@ func (s *StandIn) pickSSHPort() error {
 
 // lockPort makes sure that the SSH port is free. Nothing listens there while the
 // gate is closed, so that a second stand-in would find it free too. The UDP port of
-// the same number serves as a lock.
+// the same number serves as a lock, and says what runs here.
 func (s *StandIn) lockPort() error {
 	lock, err := new(net.ListenConfig).ListenPacket(s.ctx, "udp", s.SSHAddr.String())
 	if err != nil {
@@ -135,7 +135,45 @@ func (s *StandIn) lockPort() error {
 		return err
 	}
 	s.lock = lock
+	s.running.Go(func() { answerAsked(lock) })
 	return l.Close()
+}
+
+// mark is what [Runs] asks the UDP port of a stand-in, and what that answers.
+const mark = "rapport stand-in"
+
+// Runs reports whether a stand-in has that SSH address. Its address does not tell: a server's own
+// gate and sshd are on loopback too.
+func Runs(addr netip.AddrPort) bool {
+	const wait = 500 * time.Millisecond // a firewall may drop what is asked
+	if !addr.Addr().IsLoopback() {
+		return false
+	}
+	c, err := net.Dial("udp", addr.String())
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	answer := make([]byte, len(mark))
+	_ = c.SetDeadline(time.Now().Add(wait))
+	if _, err := c.Write([]byte(mark)); err != nil {
+		return false
+	}
+	n, err := c.Read(answer)
+	return err == nil && string(answer[:n]) == mark
+}
+
+// answerAsked answers those that ask whether this is a stand-in, until the lock is closed.
+func answerAsked(lock net.PacketConn) {
+	asked := make([]byte, len(mark))
+	for {
+		switch n, from, err := lock.ReadFrom(asked); {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err == nil && string(asked[:n]) == mark:
+			_, _ = lock.WriteTo(asked[:n], from)
+		}
+	}
 }
 
 // listenTCP listens on a port, without multipath TCP, Go's default, which makes

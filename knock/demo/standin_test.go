@@ -119,6 +119,26 @@ func TestShellGetsTheGreeting(t *testing.T) {
 	}
 }
 
+// A stand-in says that it is one, and only while it runs: other servers are on loopback too.
+func TestRuns(t *testing.T) {
+	s := start(t, demo.Config{})
+	if !demo.Runs(s.SSHAddr) {
+		t.Error("the stand-in runs, and says nothing")
+	}
+	other := netip.AddrPortFrom(s.SSHAddr.Addr(), s.SSHAddr.Port()+1)
+	silent, err := net.ListenPacket("udp", other.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	if demo.Runs(other) {
+		t.Error("another server passes for a stand-in")
+	}
+	if err := s.Close(); err != nil || demo.Runs(s.SSHAddr) {
+		t.Errorf("it was closed, %v, and still answers", err)
+	}
+}
+
 func TestOpensAgainAndAgain(t *testing.T) {
 	s := start(t, demo.Config{Window: time.Second})
 	for n := range 2 {
