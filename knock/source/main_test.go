@@ -6,4 +6,7 @@ import (
 	"rapport/knock/knocktest"
 )
 
-func TestMain(m *testing.M) { knocktest.Main(m) }
+func TestMain(m *testing.M) {
+	knocktest.Parallel(4)
+	knocktest.Main(m)
+}

@@ -39,8 +39,10 @@ func knockFrom(t *testing.T, s *knocktest.Server, addr netip.Addr, from knock.So
 // Where the routes send knocks and SSH from two addresses, the gate opens for the one and
 // not for the other: a warning says so. From one source it opens.
 func TestSourceKeepsKnocksAndSSHTogether(t *testing.T) {
+	t.Parallel()
 	for _, family := range []knock.Family{knock.Family4, knock.Family6} {
 		t.Run("v"+string(family), func(t *testing.T) {
+			t.Parallel()
 			s := knocktest.NewServer(t, knocktest.Options{})
 			addr, first := s.Addr4, s.Client4
 			if family == knock.Family6 {
@@ -67,6 +69,7 @@ func TestSourceKeepsKnocksAndSSHTogether(t *testing.T) {
 // An interface is used even where the routes say another; an address of the other family,
 // or of another machine, is an error of one line.
 func TestInterfaceAndWrongAddresses(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{})
 	all, err := net.Interfaces()
 	if err != nil {
