@@ -18,13 +18,16 @@ import (
 // reach it, so it is far longer than a busy machine needs.
 const Patience = 30 * time.Second
 
-// Eventually waits until done, and fails the test after Patience.
+// Eventually waits until done, and fails the test after Patience. It asks less often the
+// longer it has waited: many a question starts programs.
 func Eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(Patience); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	for start := time.Now(); !done(); {
+		waited := time.Since(start)
+		if waited > Patience {
 			t.Fatalf("not within %v: %s", Patience, what)
 		}
+		time.Sleep(min(max(2*time.Millisecond, waited/10), 100*time.Millisecond))
 	}
 }
 

@@ -140,10 +140,12 @@ func (l *link) mac(k int) net.HardwareAddr {
 	return net.HardwareAddr{2, l.net/10<<4 | l.net%10, 0, 0, byte(l.n), byte(k)}
 }
 
+// discard is a port on which nothing listens.
+const discard = 9
+
 // refuses reports whether the host refuses a connection, which proves that packets
 // reach it and come back.
 func refuses(a netip.Addr) bool {
-	const discard = 9 // nothing listens there
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(a, discard).String())

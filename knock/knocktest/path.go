@@ -2,12 +2,12 @@ package knocktest
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,7 +15,7 @@ import (
 
 // Path is a network between a router and the server. Its numbers hold for each
 // direction separately. TCP and UDP packets get the same treatment in the same order with the same
-// seed; others are only delayed. It starts when the server is ready.
+// seed; others are only delayed, and those of [Host.awaitReached] not even that.
 type Path struct {
 	Delay     time.Duration // in one direction; twice that is added to the round trip
 	Jitter    time.Duration // at most that much more for a packet, which may then be overtaken
@@ -26,8 +26,8 @@ type Path struct {
 }
 
 // relay joins two hosts by the path: eth1 of near, eth0 of far, neither of them
-// up. It ends with the test. Nothing is delayed or lost before begin is called.
-func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
+// up. It ends with the test.
+func (p Path) relay(t testing.TB, near, far *Host) {
 	t.Helper()
 	var ends [2]*os.File
 	for i, end := range []struct {
@@ -45,14 +45,10 @@ func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
 			t.Fatal(err)
 		}
 	}
-	var (
-		begun atomic.Bool
-		last  atomic.Int64 // when a transport packet came, in Unix nanoseconds
-		both  sync.WaitGroup
-	)
+	var both sync.WaitGroup
 	for i := range ends {
 		dice := rand.New(rand.NewPCG(p.Seed, uint64(i)))
-		both.Go(func() { p.carry(ends[1-i], ends[i], dice, &begun, &last) })
+		both.Go(func() { p.carry(ends[1-i], ends[i], dice) })
 	}
 	t.Cleanup(func() {
 		for _, end := range ends {
@@ -60,20 +56,10 @@ func (p Path) relay(t testing.TB, near, far *Host) (begin func()) {
 		}
 		both.Wait()
 	})
-	return func() {
-		// A late packet of the set-up would take the random numbers of the first one.
-		for range 200 {
-			if time.Since(time.Unix(0, last.Load())) > 50*time.Millisecond {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		begun.Store(true)
-	}
 }
 
 // carry carries packets in one direction, until from is closed.
-func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool, last *atomic.Int64) {
+func (p Path) carry(to, from *os.File, dice *rand.Rand) {
 	packets := make(chan packet)
 	var sender sync.WaitGroup
 	sender.Go(func() { send(to, packets) })
@@ -86,21 +72,18 @@ func (p Path) carry(to, from *os.File, dice *rand.Rand, begun *atomic.Bool, last
 			return
 		}
 		data := slices.Clone(buf[:n])
-		if isTransport(data) {
-			last.Store(time.Now().UnixNano())
-		}
-		for _, late := range p.delays(data, dice, begun.Load()) {
+		for _, late := range p.delays(data, dice) {
 			packets <- packet{time.Now().Add(late), data}
 		}
 	}
 }
 
 // delays returns the delay of each copy of a packet, none if it is lost.
-func (p Path) delays(data []byte, dice *rand.Rand, begun bool) []time.Duration {
-	switch {
-	case !begun:
+func (p Path) delays(data []byte, dice *rand.Rand) []time.Duration {
+	switch isTransport, isSetUp := transport(data); {
+	case isSetUp:
 		return []time.Duration{0}
-	case !isTransport(data):
+	case !isTransport:
 		return []time.Duration{p.Delay}
 	}
 	// Each packet takes the same number of random numbers, so that the next ones do
@@ -123,17 +106,22 @@ func (p Path) delays(data []byte, dice *rand.Rand, begun bool) []time.Duration {
 	return late[:1]
 }
 
-// isTransport reports whether an IP packet is TCP or UDP. Others come at random
-// times, such as IPv6 router solicitations.
-func isTransport(p []byte) bool {
-	protocol := byte(0)
+// transport reports whether an IP packet is TCP or UDP, and whether it is one of those
+// that find out whether the host is reached: on a busy machine they may come after the
+// test has begun. Others come at random times, such as IPv6 router solicitations.
+func transport(p []byte) (yes, setUp bool) {
+	protocol, header := byte(0), 0
 	switch {
 	case len(p) > 9 && p[0]>>4 == 4:
-		protocol = p[9]
+		protocol, header = p[9], int(p[0]&0xf)*4
 	case len(p) > 9 && p[0]>>4 == 6:
-		protocol = p[6]
+		protocol, header = p[6], 40
 	}
-	return protocol == syscall.IPPROTO_TCP || protocol == syscall.IPPROTO_UDP
+	if protocol != syscall.IPPROTO_TCP && protocol != syscall.IPPROTO_UDP || len(p) < header+4 {
+		return false, false
+	}
+	from, to := binary.BigEndian.Uint16(p[header:]), binary.BigEndian.Uint16(p[header+2:])
+	return true, from == discard || to == discard
 }
 
 // packet is one that is on the path.

@@ -32,12 +32,11 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 	t.Helper()
 	h.Addr4, h.Addr6 = r.inner.addr4(2), r.inner.addr6(2)
 	h.configure(t, "before")
-	begin := func() {}
 	if p == (Path{}) {
 		ip(t, "link", "add", "eth1", "address", r.inner.mac(1).String(), "netns", fmt.Sprint(r.pid()),
 			"type", "veth", "peer", "name", "eth0", "address", r.inner.mac(2).String(), "netns", fmt.Sprint(h.pid()))
 	} else {
-		begin = p.relay(t, r.Host, h)
+		p.relay(t, r.Host, h)
 	}
 	near4, near6 := r.inner.addr4(1).String(), r.inner.addr6(1).String()
 	r.configure(t, "router", near4, near6)
@@ -48,7 +47,6 @@ func (r *Router) join(t testing.TB, h *Host, p Path) {
 		ip(t, args...)
 	}
 	h.awaitReached(t)
-	begin()
 }
 
 // routes are the arguments of ip for a host's routes to the server. The routes
