@@ -53,8 +53,10 @@ type SSH struct {
 	// Banner is the line that was read, cleaned, without its line end; in the
 	// states refusing and not-ssh it is the line that came instead.
 	Banner string `json:"banner"`
+	Closed bool   `json:"closed,omitempty"` // by the server, without a banner: it does so on purpose
 	// RTT is the time from the SYN to its answer.
-	RTT Measure `json:"rtt_ms"`
+	RTT      Measure `json:"rtt_ms"`
+	Repeated bool    `json:"-"` // by the kernel: it answers not the first SYN, as far as that is known
 	// Connect and Read are the times from the start of the whole operation to
 	// the connection, and to the banner.
 	Connect Measure `json:"connect_ms"`

@@ -2,6 +2,8 @@ package knock
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -42,6 +44,7 @@ func (r *reader) expires(t time.Time) {
 type greeting struct {
 	state SSHState // SSHSilent, SSHOpen, SSHRefusing or SSHNotSSH
 	text  string
+	shut  bool     // the server ended the connection, without a word
 	conn  net.Conn // reads everything from the first byte on
 }
 
@@ -52,10 +55,10 @@ type greeting struct {
 func (r *reader) read(deadline time.Time) greeting {
 	r.expires(deadline)
 	var seen []byte
-	whole, ended := r.conn, false
-	for state := SSHSilent; !ended && state != SSHOpen && state != SSHRefusing && len(seen) < maxGreeting; {
+	whole, end := r.conn, error(nil)
+	for state := SSHSilent; end == nil && state != SSHOpen && state != SSHRefusing && len(seen) < maxGreeting; {
 		var next []byte
-		next, whole, ended = peek(whole, len(seen))
+		next, whole, end = peek(whole, len(seen))
 		if len(next) > len(seen) {
 			seen = next
 			state, _ = judge(seen, false)
@@ -67,7 +70,7 @@ func (r *reader) read(deadline time.Time) greeting {
 	defer r.mu.Unlock()
 	r.over = true
 	_ = whole.SetDeadline(time.Time{})
-	return greeting{state, text, whole}
+	return greeting{state, text, len(seen) == 0 && errors.Is(end, io.EOF), whole}
 }
 
 // judge says what the bytes read so far mean. An unfinished line counts only if it is

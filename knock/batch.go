@@ -21,16 +21,17 @@ type BatchOptions struct {
 	// Shut is what a probe finds while SSH is shut: SSHFiltered if empty,
 	// SSHRefused or SSHUnreachable where the server rejects.
 	Shut SSHState
-	// Wait is how long answers are awaited after the last packet: at most 900 ms,
-	// which is also what zero means.
-	Wait time.Duration
+	// Wait is how long answers are awaited after the last packet, and those to probes at
+	// least; zero is 900 ms. Later the kernel repeats the SYN of a probe.
+	Wait  time.Duration
+	Far   time.Duration // how long those to probes are, while the batch goes on, if not zero
+	Whole bool          // a probe makes the connection itself: one SYN more would exceed a limit
 	// Sockets is the most sockets that are open at a time, 128 if zero. Where more
 	// would be needed, the oldest knocks are closed first: their SYN has left.
 	Sockets int
 }
 
-// defaultSockets leaves room below the 256 descriptors that some systems give
-// to a process.
+// defaultSockets leaves room below the 256 descriptors that some systems give a process.
 const defaultSockets = 128
 
 // PacketReport is one event of a batch: a packet has left, with the answer
@@ -48,27 +49,23 @@ type BatchReport struct {
 	// Hit is the index of the first probe that found SSH no longer shut, -1 for
 	// none.
 	Hit int
-	// SSH is what was found there; the banner is awaited as in a probe. With a
-	// one-shot accept rule it is shut again.
+	RTT Measure // of that probe
+	// SSH is what was found there, as by a probe; it is shut again behind a one-shot accept rule.
 	SSH SSH
 	// Connections is how many connections to SSH were made: at most one where the
 	// platform can drop a SYN-ACK, else all before the first one was noticed.
 	Connections int
 }
 
-// SendBatch sends packets one after the other, each at its time or soon after, to
-// knock with many sequences in one pass. The first probe that finds SSH no longer shut
-// ends the batch: all sockets are closed, and one connection is made to read the
-// banner. Where the platform can drop a SYN-ACK, no probe before it completes one. on,
-// if not nil, gets every event on the caller's goroutine; it may cancel ctx.
-//
-// The report holds what was done, even if there is an error. Errors wrap
-// [ErrUnreachable] or [ErrSend], or are the cause of ctx's end.
+// SendBatch sends packets one after the other, each at its time or soon after, to knock with
+// many sequences in one pass. The first probe that finds SSH no longer shut ends the batch:
+// all sockets are closed, and one connection is made to read the banner. Where the platform can
+// drop a SYN-ACK, no probe before it completes one. on, if not nil, gets every event on the
+// caller's goroutine; it may cancel ctx. The report holds what was done, even if there is an
+// error: that wraps [ErrUnreachable] or [ErrSend], or is the cause of ctx's end.
 func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
 	o.Shut = cmp.Or(o.Shut, SSHFiltered)
-	if o.Wait <= 0 || o.Wait > synWatch {
-		o.Wait = synWatch
-	}
+	o.Wait = cmp.Or(o.Wait, synWatch)
 	o.Sockets = cmp.Or(o.Sockets, defaultSockets)
 	if on == nil {
 		on = func(PacketReport) {}
@@ -121,7 +118,7 @@ func (b *batch) readHit(ctx context.Context, err error) error {
 	if err := b.engine.await(ctx, time.Now().Add(synWatch), b.idle); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(lastWait)
+	deadline := time.Now().Add(lastWait + 2*min(time.Duration(b.report.RTT), lastWait))
 	if b.found == nil {
 		s, err := b.engine.send(socket{port: b.sshPort, probe: true, index: b.report.Hit}, false)
 		if err != nil {
@@ -154,7 +151,7 @@ func (b *batch) send(ctx context.Context, i int, p Packet) error {
 		if p.Probe {
 			s.port = b.sshPort
 		}
-		sent, err := b.engine.send(s, p.Probe)
+		sent, err := b.engine.send(s, p.Probe && !b.options.Whole)
 		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && !b.idle() {
 			// The limit of this machine is lower. A quarter stays free, for the rest
 			// of the program and for the connection after the hit.
@@ -165,7 +162,11 @@ func (b *batch) send(ctx context.Context, i int, p Packet) error {
 			return sendError("SYN", err)
 		}
 		b.report.Sent++
-		b.engine.watch(sent, sent.sent.Add(synWatch))
+		wait := synWatch
+		if s.probe {
+			wait = max(wait, b.options.Wait, b.options.Far)
+		}
+		b.engine.watch(sent, sent.sent.Add(wait))
 		b.on(PacketReport{Index: i})
 		return nil
 	}
@@ -201,9 +202,10 @@ func (b *batch) hit(s *socket) {
 	if b.found != nil {
 		b.found.closeConn()
 	}
-	b.report.Hit, b.found = s.index, nil
+	b.report.Hit, b.report.RTT, b.found = s.index, Measure(time.Since(s.sent)), nil
 	if s.state == stateSent { // only its SYN-ACK was seen
 		b.closeBut(-1)
+		b.on(PacketReport{Index: s.index, Answer: Open, RTT: b.report.RTT})
 		return
 	}
 	b.found = s

@@ -20,6 +20,7 @@ func handshakeOf(s knock.Sequence, from time.Duration) (all []knock.Packet) {
 }
 
 func TestBatch(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		server knocktest.Options
@@ -84,6 +85,7 @@ func TestBatchOfManyPackets(t *testing.T) {
 }
 
 func TestBatchIsCancelled(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")

@@ -129,9 +129,8 @@ func CheckHost(s string) error {
 	return nil
 }
 
-// Resolve returns one address of host, for the knocks and the connection alike:
-// resolved twice, a name may give two machines. Errors wrap ErrName, or are the
-// cause of ctx's end.
+// Resolve returns one address of host, for the knocks and the connection alike: resolved twice,
+// a name may give two machines. Errors wrap ErrName, or are the cause of ctx's end.
 func (c *Client) Resolve(ctx context.Context, host string, family Family) (netip.Addr, error) {
 	// The resolver would drop the zone of an address.
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -185,9 +184,8 @@ func (c *Client) otherFamily(addr netip.Addr, family Family) string {
 	return fmt.Sprintf("leave out -%s (family in the hosts file)", family)
 }
 
-// lookup resolves a name, and closes its connections to name servers when ctx
-// ends: Go's resolver would otherwise wait for seconds. The system's resolver,
-// where it is used, cannot be interrupted.
+// lookup resolves a name, and closes its connections to name servers when ctx ends: Go's
+// resolver would wait for seconds. The system's resolver cannot be interrupted.
 func (c *Client) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	r := cmp.Or(c.Resolver, net.DefaultResolver)
 	dial := r.Dial

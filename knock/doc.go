@@ -13,16 +13,14 @@
 //
 // # Handshakes
 //
-// A [Target] is a server. [Client.Knock] sends it a handshake and probes SSH, in
-// several attempts if packets are lost, and returns a [Report]. [Client.Plan] tells
-// beforehand what Knock would send. [Client.Probe] only probes. [Client.SendBatch]
-// sends any SYNs at given times, for a scan of many sequences.
+// A [Target] is a server. [Client.Knock] sends it a handshake and probes SSH, in several
+// attempts if packets are lost. [Client.Plan] tells beforehand what Knock would send.
+// [Client.Probe] only probes. [Client.SendBatch] sends any SYNs at given times, for a scan.
 //
-// A probe is one connection to the SSH port: SSH is open when the server sends a
-// line that starts with "SSH-". Each SYN is sent by a socket of its own, so the
-// package needs no privileges.
+// A probe is one connection to the SSH port: SSH is open when the server sends a line that
+// starts with "SSH-". Each SYN is sent by a socket of its own: that needs no privileges.
 //
-// The zero [Client] is ready to use. Errors wrap [ErrName], [ErrUnreachable] or
-// [ErrSend] where a caller may want to tell them apart. The package imports only
-// the standard library, and reads neither configuration nor terminal.
+// The zero [Client] is ready to use. Errors wrap [ErrName], [ErrUnreachable] or [ErrSend]
+// where a caller may want to tell them apart. The package imports only the standard library,
+// and reads neither configuration nor terminal.
 package knock

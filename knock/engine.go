@@ -227,7 +227,7 @@ func (e *engine) apply(o outcome) {
 func (o outcome) applyGreeting(start time.Time) {
 	s, g := o.socket, o.greeting
 	s.state, s.conn = stateGreeted, g.conn
-	s.ssh.State, s.ssh.Banner = g.state, g.text
+	s.ssh.State, s.ssh.Banner, s.ssh.Closed = g.state, g.text, g.shut
 	if g.text != "" {
 		s.ssh.Read = Measure(o.at.Sub(start))
 	}
@@ -235,7 +235,7 @@ func (o outcome) applyGreeting(start time.Time) {
 
 func (o outcome) applyReply(start time.Time) {
 	s := o.socket
-	s.state, s.ssh.RTT = stateAnswered, o.rtt()
+	s.state, s.ssh.RTT, s.ssh.Repeated = stateAnswered, o.rtt(), o.repeated
 	switch o.answer {
 	case Open:
 		if !s.probe {

@@ -47,16 +47,15 @@ func (c *Client) Plan(t Target, o Options) Plan {
 	})
 }
 
-// Knock sends the handshake to t and probes SSH, attempt after attempt until SSH
-// answers. The knocks leave strictly in order, one SYN each; one probe precedes them.
-// Probes stay open during later attempts; at a strict gate they are closed before the
-// kernel repeats their SYN. The first one that SSH accepts closes all others. An
-// attempt starts only if it can end before the timeout. on, if not nil, is called
-// with every event, on the caller's goroutine.
+// Knock sends the handshake to t and probes SSH, attempt after attempt until SSH answers. The
+// knocks leave strictly in order, one SYN each; one probe precedes them. Probes stay open during
+// later attempts; at a strict gate they are closed before the kernel repeats their SYN. The first
+// one that SSH accepts closes all others. An attempt starts only if it can end before the
+// timeout. on, if not nil, is called with every event, on the caller's goroutine.
 //
-// The report holds what was done, even if there is an error. That SSH stayed shut is
-// not an error. Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's
-// end, or say that the timeout is too short for a single attempt.
+// The report holds what was done, even if there is an error. That SSH stayed shut is none.
+// Errors wrap [ErrUnreachable] or [ErrSend], are the cause of ctx's end, or say that the
+// timeout is too short for a single attempt.
 func (c *Client) Knock(ctx context.Context, t Target, o Options, on func(Event)) (Report, error) {
 	first := c.Plan(t, o)
 	if o.Timeout == 0 {

@@ -129,6 +129,7 @@ func TestHostileServers(t *testing.T) {
 // With hostile name servers Resolve returns an address or a printable error, in
 // time.
 func TestHostileNameServers(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]func(query []byte) [][]byte{
 		"garbage":        func([]byte) [][]byte { return [][]byte{[]byte("\x1b[2J\x1b[2J\x1b[2J\x1b[2J")} },
 		"nothing":        func([]byte) [][]byte { return nil },

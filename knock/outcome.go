@@ -22,11 +22,11 @@ func (h *handshake) record(o outcome) {
 	h.noRoute = h.noRoute || o.noRoute && (o.left() || !h.engine.left)
 	before := o.socket == h.before
 	if o.state == stateConnected {
-		if !before && !h.accept(o.socket) {
-			return
-		}
 		if !before && o.repeated { // the knocks sent by now have opened
 			o.attempt = len(h.report.Attempts) - 1
+		}
+		if !before && !h.accept(o.socket) {
+			return
 		}
 		h.engine.readBanner(o.socket, h.deadline.Add(-judgeTime))
 	}
@@ -49,7 +49,9 @@ func (h *handshake) record(o outcome) {
 // made, and then closes all other probes, to spare sshd connections. It closes the new
 // one where another banner is being awaited, or where there were enough.
 func (h *handshake) accept(s *socket) bool {
-	h.accepted++
+	if h.accepted++; h.accepted == 1 { // a banner that comes late is no sign of loss
+		h.report.OpenedBy = s.attempt
+	}
 	if h.greeting != nil || h.accepted > maxConnections || h.engine.ended && h.accepted > 1 {
 		s.closeConn()
 		s.state, s.conn, s.ssh = stateAnswered, nil, SSH{State: SSHFiltered}
@@ -153,7 +155,9 @@ func (h *handshake) finish(keep bool) error {
 	}
 	if won != nil {
 		h.noRoute = h.noRoute || won.state == stateNoRoute // the link stayed down
-		h.report.SSH, h.report.OpenedBy = won.seen(), won.attempt
+		if h.report.SSH = won.seen(); h.accepted == 0 {
+			h.report.OpenedBy = won.attempt
+		}
 	} else if h.noRoute {
 		h.report.SSH.State = SSHUnreachable
 	}

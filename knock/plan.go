@@ -26,8 +26,6 @@ const DefaultWindow = 5 * time.Second
 //   - The probe needs a packet each way and is lost most often: so there are two. The
 //     kernel repeats it after a second, which helps only in the last attempt, and in
 //     the first, since a round trip may take more than a second.
-//   - An eavesdropper learns nothing new from repeats, but 12 SYNs an attempt instead
-//     of 6 are easier to notice.
 var (
 	firstGap   = time.Millisecond
 	secondGap  = 10 * time.Millisecond

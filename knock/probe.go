@@ -1,6 +1,7 @@
 package knock
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -23,8 +24,8 @@ const (
 	judgeTime = 50 * time.Millisecond
 )
 
-// Probe checks whether SSH answers at addr, with one connection. Only
-// Options.Timeout counts; zero is four seconds. Errors are those of
+// Probe checks whether SSH answers at addr, with one connection. Only Options.Timeout
+// counts, zero being four seconds, and Wait for SSH to accept. Errors are those of
 // [Client.Knock]. The report holds what was seen, even if there is an error.
 func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o Options) (ProbeReport, error) {
 	if o.Timeout == 0 {
@@ -42,7 +43,7 @@ func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o 
 	if err != nil {
 		return report, probeError(addr.Port(), err)
 	}
-	e.watch(s, deadline)
+	e.watch(s, e.start.Add(cmp.Or(o.Wait, o.Timeout)))
 	err = e.await(ctx, deadline, s.done)
 	e.end()
 	s.closeConn()

@@ -47,6 +47,7 @@ func greeter(t *testing.T, pieces ...string) netip.AddrPort {
 }
 
 func TestProbeStates(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		pieces []string

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"rapport/knock"
 )
@@ -35,7 +36,7 @@ func TestProbeReportsErrorsOfThisMachine(t *testing.T) {
 	var r knock.ProbeReport
 	for range 20 { // what an earlier test left may give a descriptor back meanwhile
 		exhaust(t)
-		if r, err = c.Probe(t.Context(), "h", l.Addr().(*net.TCPAddr).AddrPort(), knock.Options{}); err != nil {
+		if r, err = c.Probe(t.Context(), "h", l.Addr().(*net.TCPAddr).AddrPort(), knock.Options{Timeout: time.Second}); err != nil {
 			break
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if !knocktest.RunsLong() { // the long tests load the machine by themselves
-		knocktest.Parallel(8)
+		knocktest.Parallel(12)
 	}
 	knocktest.Main(m)
 }
@@ -58,6 +58,7 @@ func answers(r knock.Report) (all []knock.Answer) {
 }
 
 func TestRealGateOpensAndShuts(t *testing.T) {
+	t.Parallel()
 	s := knocktest.NewServer(t, knocktest.Options{At: at, Window: 2 * time.Second})
 	for _, addr := range []netip.Addr{s.Addr4, s.Addr6} {
 		t.Run(addr.String(), func(t *testing.T) {
@@ -161,6 +162,7 @@ func TestRealGateThatRejectsOpens(t *testing.T) {
 }
 
 func TestRealGateWithARepeatedPort(t *testing.T) {
+	t.Parallel()
 	r, err := knock.NewRange(10000, 10007)
 	if err != nil {
 		t.Fatal(err)

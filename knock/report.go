@@ -27,9 +27,8 @@ type Report struct {
 	// Conn is the connection that proved SSH open, its banner unread, where
 	// Options.KeepConn asked for it; the caller closes it.
 	Conn net.Conn `json:"-"`
-	// OpenedBy is the attempt, from 0, whose probe SSH answered in the end, or the newest
-	// one where it answered the kernel's repeat of an older probe. Later attempts may
-	// have begun before the answer came.
+	// OpenedBy is the attempt, from 0, whose probe SSH answered first, or the newest one
+	// where that was the kernel's repeat of it. Later ones may have begun before the answer.
 	OpenedBy int `json:"-"`
 	// Accepted is how many connections SSH accepted.
 	Accepted int `json:"-"`
@@ -78,6 +77,8 @@ func (r Report) Summary() string {
 		return s.Summary()
 	case s.State == SSHRefusing:
 		return fmt.Sprintf("the gate opened, but sshd refused this address: %q; wait before the next try", s.Banner)
+	case s.State == SSHSilent && s.Closed:
+		return "SSH accepted the connection, and closed it without a banner: see sshd's log on the server"
 	case s.State == SSHSilent:
 		return "SSH accepted the connection, but sent no banner: it is stuck, or something else accepts in its place"
 	case s.State == SSHNotSSH:

@@ -291,6 +291,7 @@ func TestRealStrictGateAfterALostKnock(t *testing.T) {
 // The SYNs on the wire are those of the plan: none is repeated, and none comes
 // between an attempt's knocks.
 func TestRealStrictGateSeesThePlan(t *testing.T) {
+	t.Parallel()
 	s := newStrictServer(t, allStrictRules()[0])
 	s.setup(t, knock.HourOf(at).Add(5)) // stays shut
 	capture := s.Capture(t)

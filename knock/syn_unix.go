@@ -3,7 +3,9 @@
 package knock
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -213,10 +215,10 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error
 // peek returns up to maxGreeting bytes that wait in c, without taking them, as
 // soon as there are more than had; ended says that no more will come by the
 // connection's deadline.
-func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
+func peek(c net.Conn, had int) (seen []byte, same net.Conn, end error) {
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return nil, c, true
+		return nil, c, err
 	}
 	buf := make([]byte, maxGreeting)
 	n := 0
@@ -227,12 +229,12 @@ func peek(c net.Conn, had int) (seen []byte, same net.Conn, ended bool) {
 		case e == syscall.EAGAIN || e == syscall.EINTR:
 			return false
 		case e != nil || n == 0:
-			ended = true
+			end = cmp.Or(e, io.EOF)
 			return true
 		}
 		// No more than the known bytes: wait for the next event. While they are
 		// unread, the end of the connection looks the same; the deadline decides.
 		return n > had
 	})
-	return buf[:max(n, 0)], c, ended || err != nil
+	return buf[:max(n, 0)], c, cmp.Or(end, err)
 }

@@ -123,7 +123,7 @@ func (r *replayed) Read(b []byte) (int, error) {
 // peek returns the bytes read ahead so far, with more than had of them unless
 // the connection ended or its deadline came. Go's poller cannot peek on Windows,
 // so the bytes are stored.
-func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
+func peek(c net.Conn, had int) (seen []byte, whole net.Conn, end error) {
 	r, ok := c.(*replayed)
 	if !ok {
 		r = &replayed{Conn: c}
@@ -131,5 +131,5 @@ func peek(c net.Conn, had int) (seen []byte, whole net.Conn, ended bool) {
 	buf := make([]byte, maxGreeting-had)
 	n, err := r.Conn.Read(buf)
 	r.first = append(r.first, buf[:n]...)
-	return r.first, r, err != nil
+	return r.first, r, err
 }
