@@ -63,6 +63,11 @@ type Clocks struct {
 	NTP     []string
 	Only    []string      // the server's sources to ask, by name; nil is all
 	Timeout time.Duration // for all sources together; zero is DefaultTimeout
+	// Dial connects to the services, by TCP and UDP; nil is the system's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Rough, if not nil, is called with what the first answer of a web server tells, to the
+	// second, on Read's own goroutine: the reading comes when its second is found.
+	Rough func(Reading)
 }
 
 // Read asks every source that the host at addr may have, and the NTP servers, all
@@ -77,13 +82,17 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
 
-	a := asker{host: host, addr: addr, ports: c.Ports, now: steady(c.Clock)}
+	a := asker{host: host, addr: addr, ports: c.Ports, connect: c.Dial, now: steady(c.Clock)}
+	if a.connect == nil {
+		a.connect = new(net.Dialer).DialContext
+	}
 	sources := slices.DeleteFunc(a.sources(c.NTP), func(s source) bool {
 		return c.Only != nil && s.of == Server && !slices.Contains(c.Only, s.name)
 	})
 	report := Report{Schema: 1, Host: host, Address: addr.String(), Local: LocalClock{Time: a.now()}}
 	report.Sources = make([]Reading, len(sources))
-	answered := make(chan int)
+	answered, rough := make(chan int), make(chan Reading)
+	a.rough = func(r Reading) { rough <- r }
 	for n, s := range sources {
 		go func() {
 			report.Sources[n] = s.read(ctx)
@@ -91,9 +100,16 @@ func (c *Clocks) Read(ctx context.Context, host string, addr netip.Addr, on func
 		}()
 	}
 	// Every source ends with ctx, so that all of them are waited for.
-	for range sources {
-		if r := report.Sources[<-answered]; on != nil {
-			on(r)
+	for left := len(sources); left > 0; {
+		select {
+		case r := <-rough:
+			if c.Rough != nil {
+				c.Rough(r)
+			}
+		case n := <-answered:
+			if left--; on != nil {
+				on(report.Sources[n])
+			}
 		}
 	}
 	report.vote()
@@ -109,10 +125,12 @@ func steady(clock knock.Clock) knock.Clock {
 
 // asker asks the sources of one host.
 type asker struct {
-	host  string
-	addr  netip.Addr
-	ports Ports
-	now   knock.Clock
+	host    string
+	addr    netip.Addr
+	ports   Ports
+	now     knock.Clock
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
+	rough   func(Reading) // see [Clocks.Rough]
 }
 
 // source is one clock to ask. ask returns the offsets that the answer allows,
@@ -172,8 +190,8 @@ func withinSecond(told, from, to time.Time) Interval {
 const coarse = 10 * time.Millisecond
 
 // dial connects. The end of ctx ends every wait for the connection.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+func (a *asker) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := a.connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

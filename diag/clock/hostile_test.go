@@ -105,7 +105,7 @@ func TestWebTrickles(t *testing.T) {
 		}
 	}))
 	if r.Err == nil {
-		right(t, r, skew, time.Second)
+		precise(t, r, skew, time.Second)
 	} else {
 		fails(t, r, "no answer")
 	}
@@ -127,7 +127,7 @@ func TestWebRedirectLoop(t *testing.T) {
 		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 		w.WriteHeader(http.StatusFound)
 	}))
-	right(t, r, skew, time.Second)
+	precise(t, r, skew, time.Second)
 	if n := asked.Load(); n > 20 {
 		t.Errorf("asked %d times", n)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Side says whose clock a source reads.
@@ -43,6 +44,7 @@ type Reading struct {
 	Outvoted bool          // most other sources agree on another offset
 	Elapsed  time.Duration // until the answer
 	period   time.Duration // after which the source's time repeats: ICMP has the time of day alone
+	rough    bool          // a better one by the same source follows
 }
 
 // NewReading returns a reading with the offsets of an interval.
@@ -138,9 +140,13 @@ func (r Report) Unreachable() bool {
 	return some
 }
 
-// Add adds a reading, such as one made from [FromKnock], and votes again.
+// Add adds a reading, such as one made from [FromKnock], in place of a rough one by the same
+// source, and votes again.
 func (r *Report) Add(reading Reading) {
-	r.Sources = append(r.Sources[:len(r.Sources):len(r.Sources)], reading)
+	r.Sources = slices.DeleteFunc(slices.Clone(r.Sources), func(had Reading) bool {
+		return had.rough && had.Name == reading.Name && had.Of == reading.Of
+	})
+	r.Sources = append(r.Sources, reading)
 	r.vote()
 }
 
@@ -268,4 +274,14 @@ func FromKnock(now time.Time, hourOffset int) Interval {
 // machine's at its time now, if the server's clock is ahead by skew.
 func HourOffset(now time.Time, skew time.Duration) int {
 	return knock.HourOf(now.Add(skew)).Sub(knock.HourOf(now))
+}
+
+// Tellers names the sources that tell the server's clock, each with its offset.
+func (r Report) Tellers() (names []string) {
+	for _, s := range r.Sources {
+		if s.Of == Server && s.Err == nil {
+			names = append(names, s.Name+" "+phrase.Offset(s.Offset))
+		}
+	}
+	return names
 }

@@ -35,6 +35,11 @@ func (a *asker) web(ctx context.Context, source string) (Interval, string, error
 	if err != nil {
 		return Interval{}, "", err
 	}
+	if rough := first.interval(); believable(rough) == nil {
+		r := NewReading(source, Server, rough)
+		r.rough = true
+		a.rough(r)
+	}
 	i, err := w.refine(first)
 	return i, "", err
 }
@@ -189,7 +194,7 @@ func (w *webClock) response() (*http.Response, error) {
 }
 
 func (w *webClock) connect() error {
-	conn, err := dial(w.ctx, "tcp", w.address(w.source).String())
+	conn, err := w.dial(w.ctx, "tcp", w.address(w.source).String())
 	if err != nil {
 		return err
 	}

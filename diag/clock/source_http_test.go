@@ -1,6 +1,7 @@
 package clock_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,18 +11,51 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rapport/diag/clock"
 )
 
-// askWeb asks a web server on loopback for its clock.
-func askWeb(t *testing.T, h http.Handler) clock.Reading {
+// askWeb asks a web server in memory for its clock, in time that is exact.
+func askWeb(t *testing.T, h http.Handler) (r clock.Reading) {
 	t.Helper()
-	s := httptest.NewServer(h)
-	defer s.Close()
-	return askHTTP(t, portOf(s.Listener.Addr().String()))
+	synctest.Test(t, func(t *testing.T) {
+		r = source(t, read(t, clock.Clocks{Only: []string{clock.SourceHTTP}, Ports: clock.Ports{clock.SourceHTTP: 8080}, Dial: webInMemory(t, h)}, "server.example.org"), clock.SourceHTTP)
+	})
+	return r
 }
+
+// webInMemory runs a web server in the test's bubble, and returns how to connect to it.
+func webInMemory(t *testing.T, h http.Handler) func(context.Context, string, string) (net.Conn, error) {
+	l := memoryListener{make(chan net.Conn), make(chan struct{})}
+	s := &http.Server{Handler: h}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		l.conns <- there
+		return here, nil
+	}
+}
+
+// memoryListener accepts connections within the process.
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l memoryListener) Close() error   { close(l.closed); return nil }
+func (l memoryListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func askHTTP(t *testing.T, port uint16) clock.Reading {
 	t.Helper()
@@ -49,17 +83,41 @@ func TestWebEdge(t *testing.T) {
 			var asked atomic.Int32
 			r := askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				asked.Add(1)
-				if r.Method != "HEAD" || r.URL.String() != "/" || !strings.HasPrefix(r.Host, "server.example.org:") || r.Header.Get("Cache-Control") != "no-cache" {
+				if r.Method != "HEAD" || r.URL.String() != "/" || r.Host != "server.example.org:8080" || r.Header.Get("Cache-Control") != "no-cache" {
 					t.Errorf("asked %s %s of %s", r.Method, r.URL, r.Host)
 				}
 				dated(skew).ServeHTTP(w, r)
 			}))
-			right(t, r, skew, 50*time.Millisecond)
+			precise(t, r, skew, 50*time.Millisecond)
 			if n := asked.Load(); n > 16 {
 				t.Errorf("asked %d times", n)
 			}
 			t.Logf("%v ± %v with %d questions in %v", r.Offset-skew, r.Uncertainty, asked.Load(), r.Elapsed)
 		})
+	}
+}
+
+// What the first answer tells is known at once, and gives way to the better reading.
+func TestWebTellsTheSecondFirst(t *testing.T) {
+	t.Parallel()
+	var got []clock.Reading
+	synctest.Test(t, func(t *testing.T) {
+		on := func(r clock.Reading) { got = append(got, r) }
+		c := clock.Clocks{Only: []string{clock.SourceHTTP}, Dial: webInMemory(t, dated(skew)), Rough: on}
+		if _, err := c.Read(t.Context(), "server.example.org", loopback, on); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(got) != 2 || got[0].Uncertainty <= got[1].Uncertainty {
+		t.Fatalf("got %v", got)
+	}
+	var report clock.Report
+	for _, r := range got {
+		precise(t, r, skew, time.Second)
+		report.Add(r)
+	}
+	if len(report.Sources) != 1 || report.Uncertainty != got[1].Uncertainty {
+		t.Errorf("the report has %v", report.Sources)
 	}
 }
 
@@ -70,7 +128,7 @@ func TestWebSlow(t *testing.T) {
 		time.Sleep(60 * time.Millisecond)
 		dated(skew).ServeHTTP(w, r)
 	}))
-	right(t, r, skew, 150*time.Millisecond)
+	precise(t, r, skew, 150*time.Millisecond)
 }
 
 // Where the server ends each connection, or the time is short, one question has
@@ -78,12 +136,12 @@ func TestWebSlow(t *testing.T) {
 func TestWebOnce(t *testing.T) {
 	t.Parallel()
 	r := askWeb(t, with("Connection", "close"))
-	right(t, r, skew, time.Second)
+	precise(t, r, skew, time.Second)
 
-	s := httptest.NewServer(dated(skew))
-	defer s.Close()
-	c := clock.Clocks{Ports: clock.Ports{clock.SourceHTTP: portOf(s.Listener.Addr().String())}, Timeout: 300 * time.Millisecond}
-	right(t, source(t, read(t, c, "localhost"), clock.SourceHTTP), skew, time.Second)
+	synctest.Test(t, func(t *testing.T) {
+		c := clock.Clocks{Only: []string{clock.SourceHTTP}, Dial: webInMemory(t, dated(skew)), Timeout: 300 * time.Millisecond}
+		precise(t, source(t, read(t, c, "localhost"), clock.SourceHTTP), skew, time.Second)
+	})
 }
 
 // A server that cannot do HEAD is asked by GET, and its page not read to the end.
@@ -104,12 +162,12 @@ func TestWebGet(t *testing.T) {
 			}
 		}
 	}))
-	right(t, r, skew, 600*time.Millisecond)
+	precise(t, r, skew, 600*time.Millisecond)
 	if n := sent.Load(); n >= 1<<26 {
 		t.Errorf("%d bytes of the page were read", n)
 	}
 	// A small page leaves the connection as it was.
-	right(t, askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	precise(t, askWeb(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "HEAD" {
 			w.Header()["Date"] = nil
 			return
@@ -134,8 +192,8 @@ func TestWebNotTheServer(t *testing.T) {
 		"akamai":     {with("Server", "AkamaiGHost"), "the edge of Akamai answered"},
 		"frozen": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Date", "Sun, 22 Nov 2026 08:43:54 GMT")
-		}), "a cache answered: the same Date after 1"},
-		"frozen, and each connection ends": {frozenAndClosed(), "a cache answered: the same Date after 1"},
+		}), "a cache answered: the same Date after "},
+		"frozen, and each connection ends": {frozenAndClosed(), "a cache answered: the same Date after "},
 		"two clocks":                       {twoClocks(), "its Dates contradict each other"},
 		"no date":                          {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["Date"] = nil }), "no Date in its answer"},
 		"bad date":                         {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Date", "soon") }), `its Date is none: "soon"`},
@@ -184,7 +242,7 @@ func TestWebPastCache(t *testing.T) {
 		queries[r.URL.RawQuery] = true
 		dated(skew).ServeHTTP(w, r)
 	}))
-	right(t, r, skew, 50*time.Millisecond)
+	precise(t, r, skew, 50*time.Millisecond)
 }
 
 // A redirect has a Date, and is not followed.
@@ -197,7 +255,7 @@ func TestWebRedirect(t *testing.T) {
 		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 		http.Redirect(w, r, elsewhere.URL, http.StatusMovedPermanently)
 	}))
-	right(t, r, skew, 50*time.Millisecond)
+	precise(t, r, skew, 50*time.Millisecond)
 	if followed.Load() {
 		t.Error("the redirect was followed")
 	}

@@ -57,9 +57,48 @@ func around(offset, uncertainty time.Duration) Interval {
 // (RFC 5905, figures 9 and 11).
 func unsynchronised(r *ntp.Response) bool { return r.Leap == ntp.LeapNotInSync || r.Stratum >= 16 }
 
-// queryNTP asks once, and checks that the answer's times can be used.
-func (a *asker) queryNTP(ctx context.Context, address string) (*ntp.Response, error) {
-	conn, err := dial(ctx, "udp", address)
+// askAgain is when a server that has not answered is asked a second time.
+const askAgain = 400 * time.Millisecond
+
+// queryNTP asks, and once more where no answer comes soon: nobody repeats a datagram that
+// gets lost. The first answer that can be used counts.
+func (a *asker) queryNTP(ctx context.Context, address string) (r *ntp.Response, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	type answer struct {
+		r   *ntp.Response
+		err error
+	}
+	answers, waiting := make(chan answer), 0
+	ask := func() {
+		waiting++
+		go func() {
+			r, err := a.queryOnce(ctx, address)
+			answers <- answer{r, err}
+		}()
+	}
+	defer func() {
+		for cancel(); waiting > 0; waiting-- {
+			<-answers
+		}
+	}()
+	again := time.After(askAgain)
+	for ask(); waiting > 0; {
+		select {
+		case <-again:
+			ask()
+		case got := <-answers:
+			waiting--
+			if r, err = got.r, got.err; err == nil {
+				return r, nil
+			}
+		}
+	}
+	return r, err
+}
+
+// queryOnce asks once, and checks that the answer's times can be used.
+func (a *asker) queryOnce(ctx context.Context, address string) (*ntp.Response, error) {
+	conn, err := a.dial(ctx, "udp", address)
 	if err != nil {
 		return nil, err
 	}

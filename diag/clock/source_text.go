@@ -33,7 +33,7 @@ func (a *asker) smtp(ctx context.Context) (Interval, string, error) {
 // and told finds the time in it.
 func (a *asker) overTCP(ctx context.Context, source string, read func(io.Reader) (string, error), told func(string, io.Writer) (time.Time, error)) (Interval, string, error) {
 	from := a.now()
-	conn, err := dial(ctx, "tcp", a.address(source).String())
+	conn, err := a.dial(ctx, "tcp", a.address(source).String())
 	if err != nil {
 		return Interval{}, "", err
 	}
