@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/knock/solve"
 )
@@ -53,6 +54,7 @@ var prior = map[ID]float64{
 	"open":         0.30,  // many only want to be sure
 	"already-open": 0.03,  // gates get lost in reloads
 	"window-left":  0.006, // somebody has just knocked, and the window is longer than known
+	"window-long":  0.01,  // windows are chosen once
 	"lossy-path":   0.05,  // mobile networks and Wi-Fi
 
 	"dns-failure": 0.05, // a name mistyped, or a resolver that is away
@@ -67,6 +69,7 @@ var prior = map[ID]float64{
 	"rules-zone-east":     0.02,  // the same
 	"hour-unknown":        0.13,  // server-clock and rules-stale together
 	"hour-elsewhere":      0.13,  // the same: the clock that was read is another machine's
+	"clock-another":       0.01,  // server-clock, where every fifth web server is not that machine's own
 	"clock-doubtful":      0.05,  // server-clock, where its sources contradict each other
 	"stale-doubtful":      0.08,  // rules-stale, where they do
 	"skew-here":           0.05,  // a skew that outlived its reason
@@ -77,15 +80,21 @@ var prior = map[ID]float64{
 	"family":         0.04, // ip6tables forgotten
 	"other-ssh-port": 0.50, // the text of the rules shows it
 	"sequence-used":  0.40, // where the rules have the guard, it is the first suspect
-	"other-secret":   0.08, // typed twice
+	"other-secret":   0.40, // as rules-problem
+	"other-rules":    0.12, // a copy of another server, or an old one
 	"rules-problem":  0.50, // the text of the rules shows it
 	"not-arriving":   0.15, // rules that fit leave the path, or another rule
 	"gate-unseen":    0.05, // gates are written by hand
+	"strict-unseen":  0.02, // few gates are strict, and another fault has to come besides
+	"not-admitted":   0.30, // the text of the rules shows it
+	"banned-there":   0.30, // the same
 	"order-slips":    0.03, // the same, where the order alone differs
 
 	"ssh-down":          0.05, // or on another port
+	"ssh-down-unseen":   0.05, // the same, and the gate rejects as a host without sshd does
 	"ssh-refusing":      0.03, // penalties of sshd 9.8
 	"refusing-before":   0.03, // the same
+	"ssh-limits":        0.03, // MaxStartups, connections that others left
 	"ssh-silent":        0.02, // a resolver that sshd waits for, a missing ESTABLISHED rule
 	"not-ssh":           0.02, // a web server on the port, a wrong port
 	"silent-unknocked":  0.02, // as ssh-silent
@@ -96,17 +105,24 @@ var prior = map[ID]float64{
 	"intercepted":      0.02, // transparent proxies, tarpits
 	"proxied":          0.02, // hosters that fight floods, with another fault besides
 	"dropped":          0.05, // as blocked, without an answer
+	"ssh-rejected":     0.03, // as blocked, and gates in routers
 	"alike":            0.05, // as blocked, and other ports answer like that too
 	"some-accept":      0.05, // as intercepted, or a service in front of the gate
 	"rate-limited":     0.03, // hosters that fight scans
 	"limit-unseen":     0.01, // the same, with another fault besides
+	"ssh-limited":      0.03, // ufw limit and its like
 	"banned":           0.03, // fail2ban and its like
+	"path-gone":        0.02, // mobile networks and Wi-Fi, but rarely just then
 	"addresses":        0.03, // VPNs with exceptions, two uplinks
 	"addresses-unseen": 0.05, // carriers' NAT
 	"pool-luck":        0.05, // the same
 
-	"lost-twice": 0.03, // a hit that did not repeat: somebody else's knocks, or loss
-	"repeated":   0.05, // as lossy-path
+	"seemed":        0.08, // a hit that did not repeat is mostly loss where packets get lost
+	"lost-twice":    0.03, // a hit that did not repeat: somebody else's knocks, or loss
+	"repeated":      0.05, // as lossy-path
+	"accepted-once": 0.05, // the same
+
+	"banner-late": 0.30, // as open
 
 	"nothing-tried": 1,    // no other row is possible
 	"unexplained":   0.15, // anything else
@@ -136,7 +152,7 @@ func (e *Evidence) Judge() (Verdict, []Cause) {
 		if i > 0 && share < leastShare {
 			break
 		}
-		ranked = append(ranked, Cause{ID: w.ID, Code: w.code(e), Likelihood: math.Floor(1000*min(share, mostShare)) / 1000})
+		ranked = append(ranked, Cause{ID: w.ID, Code: w.code(e), Likelihood: math.Floor(1000*min(share, mostShare)) / 1000, Change: e.verdict(w.cause).Change})
 	}
 	v := e.verdict(all[0].cause)
 	for _, id := range append(slices.Clone(v.Also), v.Then) {
@@ -193,6 +209,12 @@ func (e *Evidence) verdict(c cause) Verdict {
 		if s != c.ID {
 			v.Also = append(v.Also, s)
 		}
+	}
+	if e.Limited != knock.SSHUnknown {
+		v.Also = append(v.Also, "ssh-limited")
+	}
+	if o.tried == 0 && e.rulesFailed() { // it takes more than this change
+		v.Also, v.Change = append(v.Also, "not-arriving"), hosts.Change{}
 	}
 	if v.Then = e.behindGate(o.ssh); v.Then != "" {
 		v.Detail.Text = o.ssh.Banner

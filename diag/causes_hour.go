@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"slices"
 	"time"
 
 	"rapport/diag/clock"
@@ -43,7 +44,11 @@ func (e *Evidence) hourSight() hourSight {
 		return clientAlso
 	case e.Target.Skew != 0 && o.Hour == knock.HourOf(e.Now):
 		return skewWrong
-	case !c.Known && len(tellers(c)) > 1:
+	case e.OwnAddr && o.Offset < 0: // its clock is the one that is used here
+		return hourPassed
+	case e.OwnAddr:
+		return hourToCome
+	case !c.Known && len(c.Tellers()) > 1, e.outvotedAgrees(o.Hour):
 		return clocksDisagree
 	case !c.Known:
 		return clockUnknown
@@ -55,6 +60,21 @@ func (e *Evidence) hourSight() hourSight {
 		return hourPassed
 	}
 	return hourToCome
+}
+
+// outvotedAgrees reports whether a source of the server's clock shows that hour, and most others
+// another: a router may answer some of them in the server's place.
+func (e *Evidence) outvotedAgrees(h knock.Hour) bool {
+	return slices.ContainsFunc(e.Clocks().Sources, func(r clock.Reading) bool {
+		return r.Of == clock.Server && r.Err == nil && r.Outvoted && r.Name != clock.SourceICMP && e.allows(r.Interval(), h)
+	})
+}
+
+// clocksAgree reports whether a clock shows the hour that opened the gate: then it was hardly
+// somebody else who opened it.
+func (e *Evidence) clocksAgree() bool {
+	s := e.hourSight()
+	return s == clientProven || s == clockAgrees
 }
 
 // farOff is how far a server's clock may be off for it to count as right.
@@ -81,7 +101,8 @@ func clientCode(e *Evidence) Code {
 // the right time is in the hour h.
 func (e *Evidence) clientOff(l clock.LocalClock, h knock.Hour) bool {
 	off := clock.Interval{Low: l.Offset - l.Uncertainty, High: l.Offset + l.Uncertainty}
-	return l.Known && e.allows(off, h) && knock.HourOf(e.Now.Add(l.Offset)) != knock.HourOf(e.Now.Add(e.Target.Skew))
+	right := knock.HourOf(e.Now.Add(l.Offset))
+	return l.Known && e.allows(off, h) && right != knock.HourOf(e.Now) && right != knock.HourOf(e.Now.Add(e.Target.Skew))
 }
 
 // hourSkew is the best known value for the entry's skew, where another hour opens
@@ -107,6 +128,26 @@ func hourCauses() []cause {
 	}
 	also := row("client-clock-also", "", "", clientAlso, surely)
 	also.CodeOf = clientCode
+	byClock := func(earlier, later Code) func(*Evidence) Code { // not by the hour: a skew may be set here
+		return func(e *Evidence) Code {
+			if e.Clocks().Skew > 0 {
+				return later
+			}
+			return earlier
+		}
+	}
+	server, client := row("server-clock", "", "", clockAgrees, surely), row("client-clock", "", "", clockAgrees, func(e *Evidence) float64 {
+		if e.Clocks().Local.Known {
+			return unseen // NTP says that it is right
+		}
+		return always
+	})
+	server.CodeOf, client.CodeOf = byClock(ServerBehind, ServerAhead), byClock(ClientAhead, ClientBehind)
+	another := row("clock-another", ServerBehind, ServerAhead, hourPassed, surely)
+	another.When = func(e *Evidence) bool {
+		s := e.hourSight()
+		return (s == hourPassed || s == hourToCome) && e.webAlone()
+	}
 	return []cause{
 		also,
 		row("client-clock-proven", ClientAhead, ClientBehind, clientProven, surely),
@@ -117,20 +158,24 @@ func hourCauses() []cause {
 		{ID: "hour-unknown", Code: HourBehind, Later: HourAhead, When: func(e *Evidence) bool {
 			return e.hourSight() == clockUnknown || e.hourSight() == clocksDisagree
 		}, Likelihood: (*Evidence).trust, Detail: hourDetail, Change: hourChange},
-		row("server-clock", ServerBehind, ServerAhead, clockAgrees, surely),
-		row("client-clock", ClientAhead, ClientBehind, clockAgrees, func(e *Evidence) float64 {
-			if e.Clocks().Local.Known {
-				return unseen // NTP says that it is right
-			}
-			return always
-		}),
+		server,
+		client,
 		row("rules-stale", RulesStale, "", hourPassed, surely),
+		another,
 		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
 		row("rules-zone-east", HourBehind, HourAhead, hourToCome, surely),
 		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.OtherSecret())
+			return e.Outcome() == StaysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.rulesProve())
 		}, Likelihood: (*Evidence).neverOpened},
 	}
+}
+
+// webAlone reports whether nothing but a web server tells the server's clock, which may be that
+// of another machine.
+func (e *Evidence) webAlone() bool {
+	return !e.OwnAddr && !slices.ContainsFunc(e.Clocks().Sources, func(r clock.Reading) bool {
+		return r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceHTTP && r.Name != clock.SourceHTTPS
+	})
 }
 
 // zoneLikelihood: no zone is further west of UTC than twelve hours.
@@ -148,7 +193,7 @@ func (e *Evidence) trust() float64 {
 	switch o, _ := e.opened(); {
 	case o.confirmed:
 		return 1
-	case o.tried == 0:
+	case o.tried == 0 && (!e.rulesFailed() || e.Shut.Names() != "" || e.Shut.Most):
 		return usual
 	}
 	return possible

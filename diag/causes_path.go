@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/answers"
+	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -30,6 +32,7 @@ const (
 	SSHBehind               // the gate opened, and SSH behind it does not work
 	KnocksRejected          // something rejects the knocks and nothing else
 	CandidateOpens          // another hour, range, secret variant or family opens it
+	OpensMoved              // this client's own sequence opens the SSH port of the server's rules
 	StaysShut               // nothing opens it
 )
 
@@ -37,16 +40,19 @@ const (
 var unknocked = map[knock.SSHState]Outcome{knock.SSHOpen: OpensUnknocked, knock.SSHRefusing: RefusesBefore,
 	knock.SSHSilent: SilentUnknocked, knock.SSHNotSSH: OthersUnknocked}
 
+// AnsweredWithin is the round trip up to which the handshake of a diagnosis sees an answer.
+const AnsweredWithin = 1300 * time.Millisecond
+
 // mostServices is how many of the five ports may be those of services.
 const mostServices = 2
 
 // accepting is how many knock ports accepted a connection, which a stand-in on
-// Loopback does.
+// does too.
 func (e *Evidence) accepting() int {
-	if e.Loopback() {
+	if e.StandIn {
 		return 0
 	}
-	open, _ := Answered(e.Handshake, knock.Open)
+	open, _ := answers.With(e.Handshake, knock.Open)
 	return len(open)
 }
 
@@ -63,39 +69,53 @@ func (e *Evidence) Outcome() Outcome {
 		return RouteFails
 	case h == nil && e.Before.State.Connected() && e.BeforeAgain.State == knock.SSHUnknown:
 		return unknocked[e.Before.State] // no more was done than that
-	case h != nil && h.Opened && e.BeforeAgain.State == knock.SSHSilent:
+	case h != nil && h.Opened && e.withoutKnock() == knock.SSHSilent:
 		return OpensAtOnce // a proxy accepts, and passes on what the gate lets through
+	case e.Other != nil && e.Other.Opened:
+		return CandidateOpens // whatever is wrong over this family
 	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:
 		return KnocksAccepted
-	case e.BeforeAgain.State.Connected():
-		return unknocked[e.BeforeAgain.State]
-	case h == nil || len(Knocks(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
+	case e.withoutKnock().Connected():
+		return unknocked[e.withoutKnock()]
+	case h == nil || len(answers.Knocks(h)) == 0 && h.SSH.State == knock.SSHUnknown && !h.Opened:
 		return NothingTried
-	case h.Opened && (h.OpenedBy == 0 || e.Loopback()): // nothing is lost there: a program was late
+	case h.Opened && (h.OpenedBy == 0 || e.StandIn): // nothing is lost there: a program was late
 		return OpensAtOnce
 	case h.Opened:
 		return OpensLate
 	case e.Slow != nil && e.Slow.Opened:
 		return OpensSlowly
-	case len(Sources(h)) > 1:
+	case len(answers.Sources(h)) > 1:
 		return AddressesDiffer
-	}
-	if e.accepting() > mostServices {
+	case e.accepting() > mostServices:
 		return KnocksAccepted
-	}
-	if e.behindGate(h.SSH) != "" || e.SlowReached() {
+	case e.behindGate(h.SSH) != "" || e.SlowReached():
 		return SSHBehind
+	case e.Blocked():
+		if o, _ := e.opened(); o.tried == 0 { // else a candidate opened it all the same
+			return KnocksRejected
+		}
 	}
-	if e.Blocked() {
-		return KnocksRejected
-	}
+	return e.otherwise()
+}
+
+// otherwise is the outcome where the handshake opened nothing.
+func (e *Evidence) otherwise() Outcome {
 	if o, ok := e.opened(); ok {
-		if o.Offset == 0 && len(differences(e, o)) == 0 && e.behindGate(o.ssh) != "" {
+		switch own := o.Offset == 0 && len(differences(e, o)) == 0; {
+		case own && e.behindGate(o.ssh) != "":
 			return SSHBehind
+		case e.openedOwn() && e.Scan.Endless:
+			return OpensUnknocked
+		case e.openedOwn() && o.confirmed && time.Duration(o.ssh.RTT) > AnsweredWithin:
+			return OpensAtOnce // the handshake did not wait so long
 		}
 		return CandidateOpens
 	}
-	if e.Scan != nil && e.Scan.Stopped.Reason == scan.NoRoute && !e.AnsweredAtAll() {
+	switch {
+	case e.Claimed != nil && e.Claimed.Opened && e.OtherPort() != 0 && !e.WrongGate() && !e.OtherSecret():
+		return OpensMoved
+	case e.Scan != nil && e.Scan.Stopped.Reason == scan.NoRoute && !e.AnsweredAtAll():
 		return RouteFails
 	}
 	return StaysShut
@@ -111,9 +131,15 @@ func pathCauses() []cause {
 	ports := func(e *Evidence) Detail { return Detail{Ports: e.Egress.Ports, Answer: e.Egress.Answer} }
 	return []cause{
 		{ID: "dns-failure", Code: DNSFailure, When: at(NameFails), Likelihood: surely},
-		{ID: "no-route", Code: HostUnreachable, When: at(RouteFails), Likelihood: surely},
+		{ID: "no-route", Code: HostUnreachable, When: at(RouteFails), Likelihood: func(e *Evidence) float64 {
+			if e.OnlySSH {
+				return rare
+			}
+			return always
+		}},
+		{ID: "ssh-rejected", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == RouteFails && e.OnlySSH }, Likelihood: surely},
 		{ID: "intercepted", Code: KnocksIntercepted, When: at(KnocksAccepted), Likelihood: surely, Detail: func(e *Evidence) Detail {
-			open, _ := Answered(e.Handshake, knock.Open)
+			open, _ := answers.With(e.Handshake, knock.Open)
 			return Detail{Ports: open}
 		}},
 		{ID: "proxied", Code: Unexplained, When: func(e *Evidence) bool { return e.Outcome() == KnocksAccepted && e.AcceptsOthers }, Likelihood: surely},
@@ -133,21 +159,28 @@ func pathCauses() []cause {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
 		{ID: "limit-unseen", Code: RateLimited, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && !e.OtherSecret() && !e.Loopback()
-		}, Likelihood: (*Evidence).neverOpened},
-		{ID: "banned", Code: Banned, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && !e.OtherSecret() || e.Outcome() == SSHBehind && e.refusedAfter()
-		}, Likelihood: bannedLikelihood},
-		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: Sources(e.Handshake)} }},
-		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.OtherSecret() && !e.Loopback() }, Likelihood: func(e *Evidence) float64 {
-			if e.unrepeated() {
+			return e.Outcome() == StaysShut && !e.rulesProve() && !e.StandIn
+		}, Likelihood: func(e *Evidence) float64 {
+			if e.unrepeated() && !e.FellSilent() {
+				return usual // what opened it and its confirmation used up a limit on SSH
+			}
+			return e.neverOpened()
+		}},
+		{ID: "ssh-limited", Code: RateLimited, When: func(e *Evidence) bool { return e.mayBan() && e.Limited != knock.SSHUnknown }, Likelihood: surely},
+		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.mayBan() && !e.ShutOut() }, Likelihood: bannedLikelihood},
+		{ID: "path-gone", Code: HostUnreachable, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.rulesProve() && e.allSilent() }, Likelihood: surely},
+		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: answers.Sources(e.Handshake)} }},
+		{ID: "addresses-unseen", Code: AddressChanges, When: func(e *Evidence) bool {
+			return e.Outcome() == StaysShut && !e.rulesProve() && !e.StandIn && !e.OwnAddr // nothing lies between
+		}, Likelihood: func(e *Evidence) float64 {
+			if e.unrepeated() && e.Limited == knock.SSHUnknown {
 				return usual // by luck, and not again
 			}
 			return e.neverOpened()
 		}},
 		{ID: "pool-luck", Code: AddressChanges, When: (*Evidence).openedLate, Likelihood: byLuck(possible)},
-		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress == nil && !e.OtherSecret() }, Likelihood: (*Evidence).neverOpened},
-		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress != nil && !e.OtherSecret() }, Likelihood: (*Evidence).neverOpened, Detail: ports},
+		{ID: "dropped", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress == nil && !e.rulesProve() }, Likelihood: (*Evidence).onTheWay},
+		{ID: "alike", Code: KnocksBlocked, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && e.Egress != nil && !e.rulesProve() }, Likelihood: (*Evidence).onTheWay, Detail: ports},
 	}
 }
 
@@ -161,6 +194,14 @@ func (e *Evidence) neverOpened() float64 {
 	return always
 }
 
+// onTheWay is neverOpened for a cause on the way: none lies between a machine and itself.
+func (e *Evidence) onTheWay() float64 {
+	if e.OwnAddr {
+		return e.neverOpened() * rare
+	}
+	return e.neverOpened()
+}
+
 // openedToOthers reports whether SSH opened in the scan, and to none of the candidates: then
 // somebody else may have opened it again.
 func (e *Evidence) openedToOthers() bool {
@@ -170,23 +211,55 @@ func (e *Evidence) openedToOthers() bool {
 // FellSilent reports whether the server answers otherwise than at first, without a
 // knock.
 func (e *Evidence) FellSilent() bool {
-	if len(e.Silenced) > 0 || e.shutOut() || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() && !e.After.State.Connected() {
+	if len(e.Silenced) > 0 || e.ShutOut() || e.Limited != knock.SSHUnknown || e.After.State != knock.SSHUnknown && e.After.State != e.ShutState() && !e.After.State.Connected() {
 		return true
 	}
-	if e.Scan == nil || e.Loopback() {
+	if e.Scan == nil || e.StandIn {
 		return false
 	}
 	why := e.Scan.Stopped.Reason
 	return why == scan.Changed || why == scan.Rejected && e.ShutState() != knock.SSHUnreachable
 }
 
+// mayBan reports whether what was seen leaves room for a ban of this address.
+func (e *Evidence) mayBan() bool {
+	return e.Outcome() == StaysShut && !e.rulesProve() && !e.NetworkShut || e.Outcome() == SSHBehind && e.refusedAfter()
+}
+
+// allSilent reports whether nothing of the server answers any more that did at first: a path
+// that is lost looks like that too.
+func (e *Evidence) allSilent() bool {
+	if !e.FellSilent() || e.ShutOut() || e.Limited != knock.SSHUnknown || e.After.State.Connected() || len(e.Silenced) < len(e.Answering()) {
+		return false
+	}
+	if e.After.State == knock.SSHUnreachable {
+		return e.Cut
+	}
+	return e.After.State == knock.SSHFiltered && (e.Scan == nil || e.Scan.Stopped.IsZero())
+}
+
+// Answering are the sources of the server's clock that answered. Its ICMP says nothing of its
+// ports.
+func (e *Evidence) Answering() (all []string) {
+	for _, r := range e.Clocks().Sources {
+		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
+			all = append(all, r.Name)
+		}
+	}
+	return all
+}
+
 // bannedLikelihood: a server that still answers as at first has banned nobody.
 func bannedLikelihood(e *Evidence) float64 {
 	answers := e.After.State == e.ShutState() && (e.After.State == knock.SSHRefused || e.After.State == knock.SSHUnreachable)
 	switch {
-	case e.FellSilent(), e.shutOut():
+	case e.Limited != knock.SSHUnknown: // who bans for packets mostly bans from all ports
+		return possible
+	case e.Cut:
+		return possible // who bans hardly says that there is no route
+	case e.FellSilent(), len(e.listsText()) > 0: // such a ban may be older than the diagnosis
 		return always
-	case answers && !e.unrepeated(), e.Loopback():
+	case answers && !e.unrepeated(), e.StandIn:
 		return unseen
 	case e.unrepeated():
 		return rare

@@ -19,7 +19,7 @@ func differences(e *Evidence, o opening) (all []ID) {
 	if o.family != e.Family() {
 		all = append(all, "family")
 	}
-	if e.otherPort() != 0 {
+	if o.tried == 0 && e.OtherPort() != 0 { // else it opened this client's own port
 		all = append(all, "other-ssh-port")
 	}
 	return all
@@ -54,9 +54,16 @@ func settingDetail(e *Evidence) (d Detail) {
 
 func settingChange(e *Evidence) hosts.Change {
 	d := settingDetail(e)
-	c := hosts.Change{Range: d.ServerRange, Family: d.Works, SSHPort: e.otherPort()}
-	if s := e.Scan; s != nil && s.Gap > e.Target.Gap { // without it nothing opened
+	c := hosts.Change{Range: d.ServerRange, Family: d.Works}
+	if o, _ := e.opened(); o.tried == 0 {
+		c.SSHPort = e.OtherPort()
+	}
+	switch s := e.Scan; { // without that nothing opened
+	case s == nil:
+	case s.Gap > e.Target.Gap:
 		c.Gap = s.Gap
+	case s.Opened != nil && s.Strict:
+		c.Strict = !e.Target.Strict
 	}
 	return c
 }

@@ -1,6 +1,9 @@
 package diag
 
-import "rapport/knock"
+import (
+	"rapport/diag/answers"
+	"rapport/knock"
+)
 
 // sshCauses are those of a gate that opens, and of SSH behind it.
 func sshCauses() []cause {
@@ -8,15 +11,18 @@ func sshCauses() []cause {
 	behind := func(id ID) func(*Evidence) bool {
 		return func(e *Evidence) bool { return e.Outcome() == SSHBehind && e.behindGate(e.Reached()) == id }
 	}
+	acceptedOnce := func(e *Evidence) bool { return e.AcceptedOnce && !e.Reached().Closed }
 	return []cause{
-		{ID: "open", Code: Opens, When: at(OpensAtOnce), Likelihood: surely},
+		{ID: "open", Code: Opens, When: at(OpensAtOnce), Likelihood: unless(func(e *Evidence) bool { return e.Varies.Closed }, possible)},
+		{ID: "ssh-limits", Code: SSHRefusing, When: func(e *Evidence) bool { return e.Outcome() == OpensAtOnce && e.Varies.Closed }, Likelihood: surely},
 		{ID: "already-open", Code: AlreadyOpen, When: at(OpensUnknocked), Likelihood: func(e *Evidence) float64 {
-			if e.Waited {
+			if e.Waited && e.BeforeAgain.State == knock.SSHOpen {
 				return always
 			}
 			return usual
 		}},
-		{ID: "window-left", Code: Opens, When: at(OpensUnknocked), Likelihood: surely},
+		{ID: "window-left", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && !e.opensBefore() }, Likelihood: windowLeft},
+		{ID: "window-long", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && e.opensBefore() }, Likelihood: surely},
 		{ID: "silent-unknocked", Code: SSHSilent, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "tarpit", Code: KnocksIntercepted, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "not-ssh-unknocked", Code: SSHSilent, When: at(OthersUnknocked), Likelihood: surely, Detail: said},
@@ -28,19 +34,50 @@ func sshCauses() []cause {
 			return ok && e.Outcome() == CandidateOpens && o.Offset == 0 && len(differences(e, o)) == 0
 		}, Likelihood: byLuck(always), Detail: func(e *Evidence) Detail { return Detail{Loss: lost(len(e.Handshake.Attempts))} }},
 		{ID: "lost-twice", Code: LossyPath, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && (len(e.openedOnce()) > 0 || e.unrepeated() && !e.FellSilent())
+			return e.Outcome() == StaysShut && e.Limited == knock.SSHUnknown && (len(e.openedOnce()) > 0 || e.unrepeated() && !e.FellSilent())
 		}, Likelihood: surely},
-		{ID: "ssh-down", Code: SSHDown, When: behind("ssh-down"), Likelihood: func(e *Evidence) float64 {
-			if e.refusedAfter() {
-				return possible // the window may be longer than known
+		{ID: "ssh-down", Code: SSHDown, When: behind("ssh-down"), Likelihood: unless((*Evidence).refusedAfter, possible)}, // the window may be longer than known
+		{ID: "ssh-down-unseen", Code: SSHDown, When: func(e *Evidence) bool {
+			return e.Outcome() == StaysShut && e.ShutState() == knock.SSHRefused && !e.rulesProve()
+		}, Likelihood: func(e *Evidence) float64 {
+			if refused, _ := answers.With(e.Handshake, knock.Refused); len(refused) == 0 {
+				return rare // only SSH is refused: a gate that drops hides an sshd that is stopped
 			}
-			return always
+			return e.neverOpened()
 		}},
 		{ID: "ssh-refusing", Code: SSHRefusing, When: behind("ssh-refusing"), Likelihood: surely, Detail: said},
 		{ID: "refusing-before", Code: SSHRefusing, When: at(RefusesBefore), Likelihood: surely, Detail: said},
-		{ID: "ssh-silent", Code: SSHSilent, When: behind("ssh-silent"), Likelihood: surely},
+		{ID: "ssh-silent", Code: SSHSilent, When: behind("ssh-silent"), Likelihood: unless(acceptedOnce, usual)},
+		{ID: "banner-late", Code: Opens, When: func(e *Evidence) bool { return behind("ssh-silent")(e) && e.Awaiting }, Likelihood: func(*Evidence) float64 { return rare }},
+		{ID: "accepted-once", Code: LossyPath, When: func(e *Evidence) bool {
+			return behind("ssh-silent")(e) && acceptedOnce(e)
+		}, Likelihood: func(*Evidence) float64 { return usual }},
 		{ID: "not-ssh", Code: SSHSilent, When: behind("not-ssh"), Likelihood: surely, Detail: said},
 	}
+}
+
+// unless is always, and less where there is doubt.
+func unless(doubt func(*Evidence) bool, less float64) func(*Evidence) float64 {
+	return func(e *Evidence) float64 {
+		if doubt(e) {
+			return less
+		}
+		return always
+	}
+}
+
+// windowLeft is how probable a window of an earlier handshake is, where SSH answers without one.
+func windowLeft(e *Evidence) float64 {
+	if e.LetIn != nil { // the rules say why
+		return rare
+	}
+	return always
+}
+
+// opensBefore reports whether a handshake seemed to open SSH before SSH accepted without one:
+// then a window may be open that is longer than the entry has.
+func (e *Evidence) opensBefore() bool {
+	return !e.Before.State.Connected() && e.Handshake != nil && (e.Handshake.Opened || e.unrepeated() || e.openedOwn())
 }
 
 // lost is the estimated share of lost handshakes, where so many had no effect
@@ -82,6 +119,9 @@ func (e *Evidence) refusedAfter() bool {
 // behindGate names the cause for an SSH server that does not work behind a gate
 // that opened; empty where the gate did not open, or SSH works.
 func (e *Evidence) behindGate(s knock.SSH) ID {
+	if e.NoListener && !s.State.Connected() {
+		return "ssh-down" // whatever the gate does
+	}
 	switch before := e.ShutState(); s.State {
 	case knock.SSHRefusing:
 		return "ssh-refusing"
@@ -89,8 +129,10 @@ func (e *Evidence) behindGate(s knock.SSH) ID {
 		return "ssh-silent"
 	case knock.SSHNotSSH:
 		return "not-ssh"
+	case e.Limited: // that is the limit's answer
+		return ""
 	case knock.SSHRefused:
-		if refused, _ := Answered(e.Handshake, knock.Refused); len(refused) > 0 && !e.Loopback() {
+		if refused, _ := answers.With(e.Handshake, knock.Refused); len(refused) > 0 && !e.StandIn {
 			return "" // as those are: something limits or rejects
 		}
 		if before == knock.SSHFiltered || before == knock.SSHUnreachable || e.AcceptedKnocks(e.Handshake) == knock.Knocks {

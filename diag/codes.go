@@ -2,36 +2,6 @@ package diag
 
 import "slices"
 
-// Status is how a check went.
-type Status string
-
-// The statuses. Running is for the screens: no finished report has it.
-const (
-	OK      Status = "ok"
-	Warn    Status = "warn"
-	Fail    Status = "fail"
-	Skipped Status = "skipped"
-	Running Status = "running"
-)
-
-// The checks, in their order.
-const (
-	CheckName      = "name"         // the addresses
-	CheckRules     = "rules"        // the server's rules, where they are given
-	CheckBefore    = "before"       // reachability, and SSH without a knock
-	CheckLocal     = "local-clock"  // this machine's clock
-	CheckServer    = "server-clock" // the server's clock
-	CheckHandshake = "handshake"    // what each port answered, and SSH
-	CheckFamily    = "family"       // the same over the other IP family
-	CheckEgress    = "egress"       // whether knock ports answer unlike others
-	CheckScan      = "scan"         // which hour, range and secret variant opens
-)
-
-// CheckIDs are all checks, in their order.
-func CheckIDs() []string {
-	return []string{CheckName, CheckRules, CheckBefore, CheckLocal, CheckServer, CheckHandshake, CheckFamily, CheckEgress, CheckScan}
-}
-
 // Code names a cause.
 type Code string
 
@@ -56,7 +26,7 @@ const (
 	FamilyMismatch    Code = "family-mismatch"     // it opens over the other IP family
 	KnocksBlocked     Code = "knocks-blocked"      // something rejects the knocks before or at the server
 	KnocksIntercepted Code = "knocks-intercepted"  // knock ports accept connections: a proxy or tarpit answers
-	RateLimited       Code = "rate-limited"        // it opens only with wider gaps
+	RateLimited       Code = "rate-limited"        // it opens only with wider gaps, or SSH alone is limited
 	Banned            Code = "banned"              // this address was answered at first, and is ignored now
 	AddressChanges    Code = "address-changes"     // knocks and SSH leave by different addresses
 	GateDiffers       Code = "gate-differs"        // the server's rules show another gate

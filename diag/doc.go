@@ -10,5 +10,5 @@
 // The causes are a table (causes*.go) of when each is possible, and how probable what
 // was seen would be under it; [Cause].Likelihood is Bayes' rule over that table.
 // Sentences are in texts*.go alone: those of a verdict and a cause are the table in
-// texts_causes.go, those of a check in texts_checks.go.
+// texts_causes.go, those of a check in diag/check.
 package diag

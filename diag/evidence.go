@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rapport/diag/answers"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -26,23 +27,35 @@ type Evidence struct {
 	Waited bool         // for the end of the window that the entry has, after SSH answered without a knock
 
 	NameError error         // the name has no address
+	Far       time.Duration // the round trip to SSH, where that is longer than the handshake waited
 	NoRoute   error         // there is no route to the host
+	OnlySSH   bool          // a router says so of SSH's port, and of no other
 	Untried   []netip.Addr  // further addresses of the name, of the same family
 	Elsewhere *knock.Report // the handshake at one of those, where the first does not answer
 
 	Before      knock.SSH // without a knock
 	BeforeAgain knock.SSH // the same after any earlier window ended, where Before was connected
+	StandIn     bool      // the server is the demo's stand-in
+	OwnAddr     bool      // it is this machine itself
+	NoListener  bool      // it is, and nothing listens at SSH's port
 
-	Clock     *clock.Report
-	Handshake *knock.Report
-	Scan      *scan.Report
-	Egress    *Egress
-	Slow      *knock.Report // a handshake with wide gaps, after the usual ones failed
-	SlowHours int           // how many other hours were tried with wide gaps
-	Again     bool          // the handshake, or the slow one, opened the gate twice, by its own fifth knock
-	Once      bool          // one opened it, and did not when it was made again
-	After     knock.SSH     // without a knock, when the scan was over
-	Silenced  []string      // sources of the server's clock that answered at first, and do not now
+	Clock        *clock.Report
+	Handshake    *knock.Report
+	Scan         *scan.Report
+	Egress       *answers.Egress
+	Slow         *knock.Report  // a handshake with wide gaps, after the usual ones failed
+	SlowHours    int            // how many other hours were tried with wide gaps
+	Again        bool           // the handshake, or the slow one, opened the gate twice, by its own fifth knock
+	Once         bool           // one opened it, and did not when it was made again
+	Claimed      *knock.Report  // the handshake that the rules expect that were given, at their SSH port
+	After        knock.SSH      // without a knock, when the scan was over
+	Cut          bool           // there was no route to the host then
+	Silenced     []string       // sources of the server's clock that answered at first, and do not now
+	Limited      knock.SSHState // of SSH, while the knock ports answered as at first and SSH did not
+	Awaiting     bool           // SSH accepted after the handshake, and its banner is late, and awaited still
+	AcceptedOnce bool           // SSH accepted a connection, sent no banner, and that was not seen again
+	Varies       knock.SSH      // what the first connection behind the gate got, where the next one got a banner
+	GapTooWide   bool           // the gap that is set leaves no time for a scan
 
 	// AcceptsOthers says that ports outside the range accept connections as those of the
 	// knocks do.
@@ -55,8 +68,18 @@ type Evidence struct {
 	OtherScan *scan.Report
 
 	// The handshake of the server's gate played through its rules: from this machine's
-	// address, and from one that the rules do not name; nil unless rules were given.
+	// address, and from one that it opens to, if there is one; nil unless rules were given.
 	PlayedHere, Played *trace.Trace
+	PlayedGap          time.Duration      // with which alone it opens, if it does not at once
+	NetworkShut        bool               // the addresses next to this machine's fare as that does
+	Shut               trace.Shut         // whom the rules shut out
+	Unmodelled         []trace.Unmodelled // for which they were not played to the end
+	Lists              []trace.List       // whose members the rules shut out, but those of the phases
+	Listed             *trace.List        // the one that held this machine's address when they were printed
+	// A SYN to SSH alone from this machine's address, and the rule by which that comes in and
+	// others do not; nil for none.
+	Unknocked *trace.Trace
+	LetIn     *trace.Hit
 
 	Rules *gate.Inspection // the server's, compared with what this client has; nil unless they were given
 
@@ -73,9 +96,6 @@ func (e *Evidence) OtherTarget() knock.Target {
 // Family is the IP family of the target.
 func (e *Evidence) Family() knock.Family { return knock.FamilyOf(e.Target.Addr.Addr()) }
 
-// Loopback reports whether the server is a stand-in on this machine.
-func (e *Evidence) Loopback() bool { return e.Target.Addr.Addr().IsLoopback() }
-
 // Clocks is what is known of the clocks, also where none was read.
 func (e *Evidence) Clocks() clock.Report {
 	if e.Clock == nil {
@@ -89,6 +109,7 @@ type opening struct {
 	solve.Candidate
 	family    knock.Family
 	confirmed bool
+	awaited   bool      // its confirmation
 	tried     int       // candidates of the scan that found it; 0: the rules prove it
 	ssh       knock.SSH // behind the gate
 }
@@ -97,7 +118,7 @@ type opening struct {
 func (e *Evidence) opened() (o opening, ok bool) {
 	if e.Other != nil && e.Other.Opened {
 		hour := knock.HourOf(e.Now.Add(e.Target.Skew))
-		return opening{solve.Candidate{Hour: hour, Range: e.Target.Range, Variant: solve.AsGiven}, knock.FamilyOf(e.OtherAddr), true, 1, e.Other.SSH}, true
+		return opening{solve.Candidate{Hour: hour, Range: e.Target.Range, Variant: solve.AsGiven}, knock.FamilyOf(e.OtherAddr), true, false, 1, e.Other.SSH}, true
 	}
 	for _, s := range []struct {
 		*scan.Report
@@ -109,11 +130,11 @@ func (e *Evidence) opened() (o opening, ok bool) {
 		}
 		c := *s.Opened
 		c.Offset = c.Hour.Sub(knock.HourOf(e.Now.Add(e.Target.Skew)))
-		return opening{c, s.family, s.Confirmed, s.Candidates, s.SSH}, true
+		return opening{c, s.family, s.Confirmed, s.Confirming, s.Candidates, s.SSH}, true
 	}
-	if e.Rules != nil && e.Rules.Others() == 0 && !e.playedShut() {
+	if asked := e.Claimed != nil && e.Claimed.Opened; e.Rules != nil && e.Rules.Others() == 0 && !e.playedShut() && (asked || !e.ShutOut()) {
 		if h := e.Rules.Candidate(); h != nil && !h.IsClients(e.Target.Range) {
-			return opening{*h, e.Family(), false, 0, knock.SSH{}}, true
+			return opening{Candidate: *h, family: e.Family(), confirmed: asked}, true
 		}
 	}
 	return opening{}, false
@@ -126,6 +147,29 @@ func (e *Evidence) unrepeated() bool {
 	}
 	hits := e.openedToOthers() || e.Scan != nil && e.Scan.Opened == nil && len(e.Scan.Unconfirmed) > 0
 	return hits && e.Scan.Stopped.Reason != scan.Changed
+}
+
+// openedOwn reports whether the scan opened the gate with the very sequence of the handshake.
+func (e *Evidence) openedOwn() bool {
+	o, ok := e.opened()
+	return ok && o.Offset == 0 && len(differences(e, o)) == 0 && e.Scan != nil && e.Scan.Opened != nil
+}
+
+// seemed returns what opened the gate and did not repeat: of several the first with this
+// client's own range and secret.
+func (e *Evidence) seemed() (c solve.Candidate, ok bool) {
+	var all []solve.Candidate
+	for _, r := range e.openedOnce() {
+		all = append(all, *r.Opened)
+	}
+	if e.Scan != nil {
+		all = append(all, e.Scan.Unconfirmed...)
+	}
+	if len(all) == 0 {
+		return c, false
+	}
+	own := slices.IndexFunc(all, func(c solve.Candidate) bool { return c.Range == e.Target.Range && c.Variant == solve.AsGiven })
+	return all[max(own, 0)], true
 }
 
 // openedOnce returns the scans with a hit that did not repeat.
@@ -147,7 +191,7 @@ func (e *Evidence) withKnock() clock.Report {
 	}
 	var hours []knock.Hour
 	if o, found := e.opened(); e.Handshake.Opened {
-		hours = append(hoursSent(e.Handshake), knock.HourOf(e.Now.Add(e.Target.Skew)))
+		hours = append(answers.Hours(e.Handshake), knock.HourOf(e.Now.Add(e.Target.Skew)))
 	} else if found {
 		hours = append(hours, o.Hour)
 	} else {
@@ -160,61 +204,31 @@ func (e *Evidence) withKnock() clock.Report {
 	return c
 }
 
-// hoursSent returns the hours whose sequences a handshake sent: two near the hour
-// change, of which either may have opened the gate.
-func hoursSent(h *knock.Report) []knock.Hour {
-	all := []knock.Hour{h.Hour}
-	for _, k := range Knocks(h) {
-		if k.Hour != nil && !slices.Contains(all, *k.Hour) {
-			all = append(all, *k.Hour)
-		}
-	}
-	return all
-}
-
-// Knocks returns the knocks of all attempts of a handshake, none for nil.
-func Knocks(h *knock.Report) (all []knock.SentKnock) {
-	if h != nil {
-		for _, a := range h.Attempts {
-			all = append(all, a.Knocks...)
-		}
-	}
-	return all
-}
-
-// Answered returns the ports of a handshake that answered a, each once, and how
-// many knocks got another answer.
-func Answered(h *knock.Report, a knock.Answer) (ports []uint16, others int) {
-	for _, k := range Knocks(h) {
-		switch {
-		case k.Answer != a:
-			others++
-		case !slices.Contains(ports, k.Port):
-			ports = append(ports, k.Port)
-		}
-	}
-	return ports, others
-}
-
-// answers returns the answers to the knocks of a handshake.
-func answers(h *knock.Report) (all []knock.Answer) {
-	for _, k := range Knocks(h) {
-		all = append(all, k.Answer)
-	}
-	return all
-}
-
 // AnsweredAtAll reports whether the host ever answered anything.
 func (e *Evidence) AnsweredAtAll() bool {
-	ports, others := Answered(e.Handshake, knock.Silent)
+	ports, others := answers.With(e.Handshake, knock.Silent)
 	return others > 0 || len(ports) == 0 || e.Before.RTT > 0 || e.Clocks().Known
 }
 
-// ShutState is what SSH answered without a knock, after any earlier window ended.
+// withoutKnock is what SSH answered without a knock, after any earlier window ended. Where it
+// accepted then, a banner that was read before outweighs one that did not come, unless
+// something accepted all the time, as a proxy does.
+func (e *Evidence) withoutKnock() knock.SSHState {
+	opened := e.Handshake != nil && e.Handshake.Opened && !e.Before.State.Connected()
+	if e.BeforeAgain.State.Connected() && (e.Before.State == knock.SSHOpen || opened) {
+		return knock.SSHOpen
+	}
+	return e.BeforeAgain.State
+}
+
+// ShutState is what SSH answered without a knock, after any earlier window ended. An answer to
+// the probe right before the knocks outweighs that the first one was lost.
 func (e *Evidence) ShutState() knock.SSHState {
 	s := cmp.Or(e.BeforeAgain.State, e.Before.State)
-	if s == knock.SSHUnknown && e.Handshake != nil {
-		s = e.Handshake.Before.State
+	if h := e.Handshake; h != nil && (s == knock.SSHUnknown || s == knock.SSHFiltered && e.BeforeAgain.State == knock.SSHUnknown) {
+		if before := h.Before.State; s == knock.SSHUnknown || before != knock.SSHUnknown && !before.Connected() {
+			s = before
+		}
 	}
 	return s
 }
@@ -222,10 +236,10 @@ func (e *Evidence) ShutState() knock.SSHState {
 // AcceptedKnocks is how many knocks a stand-in on loopback accepted: it sees a
 // knock only by accepting it, and refuses all other ports. Elsewhere it is 0.
 func (e *Evidence) AcceptedKnocks(h *knock.Report) int {
-	if !e.Loopback() {
+	if !e.StandIn {
 		return 0
 	}
-	open, others := Answered(h, knock.Open)
+	open, others := answers.With(h, knock.Open)
 	if others == 0 {
 		return knock.Knocks
 	}
@@ -241,73 +255,44 @@ func (e *Evidence) allows(i clock.Interval, h knock.Hour) bool {
 	return knock.HourOf(e.Now.Add(i.Low)).Sub(h) <= 0 && knock.HourOf(e.Now.Add(i.High)).Sub(h) >= 0
 }
 
-// wrongSkew returns the skew that the clocks show, if it differs from the entry's
+// wrongSkew reports whether the clocks show a skew that differs from the entry's
 // by more than a handshake covers around the hour change.
-func (e *Evidence) wrongSkew() (time.Duration, bool) {
+func (e *Evidence) wrongSkew() bool {
 	const covered = 30 * time.Second
 	c := e.Clocks()
 	if i := c.Interval(); i.Low-covered <= e.Target.Skew && e.Target.Skew <= i.High+covered {
-		return 0, false
+		return false
 	}
-	return c.RoundSkew()
+	_, known := c.RoundSkew()
+	return known
 }
 
-// Egress compares the answers of knock ports with those of other ports.
-type Egress struct {
-	Ports    []uint16 // knocks that were rejected
-	Answer   knock.Answer
-	Whole    bool // all knocks were, not a part
-	From     netip.Addr
-	FromHere bool           // From is an address of this machine
-	Control  []knock.Answer // of ports outside the range
-	// The round trips of a rejected knock and to the host; zero if not known.
-	Rejected, Host time.Duration
-}
-
-// fromOther reports whether another machine than the host sent the rejection.
-func (g *Egress) fromOther(host netip.Addr) bool {
-	return g.From.IsValid() && g.From != host.WithZone("")
-}
-
-// TooSoon reports whether the knocks are rejected sooner than the host could.
-func (g *Egress) TooSoon() bool {
-	const measurable = 4 * time.Millisecond
-	return g.Rejected > 0 && g.Host > measurable && g.Rejected < g.Host/4
-}
-
-// Soonest returns the knocks that were refused sooner than the host could.
-func (g *Egress) Soonest(h *knock.Report) (ports []uint16) {
-	for _, k := range Knocks(h) {
-		x := Egress{Rejected: time.Duration(k.RTT), Host: g.Host}
-		if k.Answer == knock.Refused && x.TooSoon() && !slices.Contains(ports, k.Port) {
-			ports = append(ports, k.Port)
+// LooksLimited reports whether the handshake itself suggests that it was too fast: it opened the
+// gate, and did not when it was made again, or the server rejected SSH at first, and then
+// answered hardly anything.
+func (e *Evidence) LooksLimited() bool {
+	const few, promptly = 2, 900 * time.Millisecond // the kernel repeats a SYN after a second
+	h := e.Handshake
+	if e.Once || h == nil || len(h.Attempts) == 0 || e.ShutState() != knock.SSHRefused {
+		return e.Once
+	}
+	if time.Duration(e.BeforeAgain.RTT) > promptly { // it is far away, and answers come late
+		return false
+	}
+	answered := 0
+	for _, k := range h.Attempts[len(h.Attempts)-1].Knocks {
+		if k.Answer != knock.Silent {
+			answered++
 		}
 	}
-	return ports
-}
-
-// rangeOnly reports whether ports outside the range are answered differently.
-// Hosts limit the ICMP errors that they send, so silence next to ICMP errors
-// proves nothing.
-func (g *Egress) rangeOnly() bool {
-	return g.Whole && len(g.Control) > 0 && !slices.ContainsFunc(g.Control, func(a knock.Answer) bool {
-		return a == g.Answer || a == knock.Silent && g.Answer == knock.Unreachable
-	})
+	return answered <= few && (h.SSH.State == knock.SSHFiltered || time.Duration(h.SSH.RTT) > promptly)
 }
 
 // Blocked reports whether something rejects the knocks and nothing else. A port or
 // two that the server itself rejects are not that.
 func (e *Evidence) Blocked() bool {
 	g := e.Egress
-	return g != nil && (e.Loopback() || g.rangeOnly() || g.TooSoon() || g.fromOther(e.Target.Addr.Addr()))
-}
-
-// Sources are those of [knock.Report.Sources], none for no handshake.
-func Sources(h *knock.Report) []netip.Addr {
-	if h == nil {
-		return nil
-	}
-	return h.Sources()
+	return g != nil && (e.StandIn || g.RangeOnly() || g.TooSoon() || g.FromOther(e.Target.Addr.Addr()))
 }
 
 // LastScan returns the scan of the address that was scanned last, nil for none.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/knock"
 	"rapport/knock/knocktest"
 )
@@ -41,8 +42,8 @@ func addressFaults(_ *testing.T) []fault {
 	pooled := append([]diag.Code{diag.LossyPath, diag.HourBehind}, hidden...)
 	half := knocktest.Ports{First: 10000, Last: 10500}
 	tells := func(r diag.Report) bool { // the other family's state
-		c, _ := r.Check(diag.CheckFamily)
-		return c.Status == diag.Warn || c.Status == diag.Fail
+		c, _ := r.Check(check.Family)
+		return c.Status == check.Warn || c.Status == check.Fail
 	}
 	here4 := func(s *knocktest.Server) netip.Addr { return s.Addr4 }
 	here6 := func(s *knocktest.Server) netip.Addr { return s.Addr6 }
@@ -77,13 +78,32 @@ func addressFaults(_ *testing.T) []fault {
 
 		{name: "the first address of the name is dead", want: diag.HostUnreachable, breaks: named(knock.Family4, addrs(nobody4, here4)), also: saysNot("not tried")},
 		{name: "the IPv6 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(nobody6, here4))},
-		{name: "the IPv6 address of the name has no route", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(noRoute6, here4))},
+		{name: "the IPv6 address of the name has no route", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(noRoute6, here4)), also: saysNot("the gate too")},
 		{name: "the IPv4 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family4, addrs(here6, nobody4))},
 		{name: "the IPv6 address of the name is dead, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, or: []diag.Code{diag.FamilyMismatch}, opens: true, breaks: named(knock.Family6, addrs(nobody6, here4))},
+		{name: "sshd listens over IPv4 alone", server: knocktest.Options{SSHD: []string{"AddressFamily inet"}}, want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(here6, here4))},
+		{name: "a router rejects IPv6", server: knocktest.Options{Router: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family6, addrs(here6, here4)), router(func(r *knocktest.Router, t *testing.T) {
+			r.Run(t, "ip6tables", "-w", "-A", "FORWARD", "-p", "tcp", "-j", "REJECT", "--reject-with", "icmp6-adm-prohibited")
+		}))},
+		{name: "a firewall here rejects the knocks over IPv4", want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.BlockHere(t, s.Addr4, knocktest.AdminProhibited, knocktest.Within(knock.DefaultRange))
+		})},
+		{name: "a proxy accepts the knocks over IPv4", server: knocktest.Options{Router: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), router(func(r *knocktest.Router, t *testing.T) {
+			r.Intercept(t, knocktest.Within(knock.DefaultRange), knocktest.Hold)
+			r.Run(t, "ip6tables", "-w", "-t", "nat", "-F", "PREROUTING")
+		}))},
+		{name: "a tarpit on 22 over IPv4", server: knocktest.Options{Router: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), router(func(r *knocktest.Router, t *testing.T) {
+			r.Intercept(t, knocktest.Port(22), knocktest.Hold)
+			r.Run(t, "ip6tables", "-w", "-t", "nat", "-F", "PREROUTING")
+		}))},
+		{name: "a firewall here rejects the knocks, and IPv6 has no gate", server: knocktest.Options{V6: knocktest.Shut}, want: diag.KnocksBlocked, breaks: both(named(knock.Family4, addrs(here4, here6)), func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.BlockHere(t, s.Addr4, knocktest.AdminProhibited, knocktest.Within(knock.DefaultRange))
+		})},
 		{name: "all addresses of the name are dead", want: diag.HostUnreachable, breaks: named(knock.FamilyAuto, addrs(nobody4, nobody6))},
 		{name: "the second address of the name is dead", want: diag.Opens, breaks: named(knock.Family4, addrs(here4, nobody4))},
 
 		{name: "IPv6 is open to all", server: knocktest.Options{V6: knocktest.Unguarded}, want: diag.Opens, breaks: named(knock.Family4, addrs(here4, here6)), also: tells},
+		{name: "IPv6 is open to all, and is the family that is asked", server: knocktest.Options{V6: knocktest.Unguarded}, want: diag.AlreadyOpen, breaks: named(knock.Family6, addrs(here6, here4)), also: says("answers over IPv6 with no knock")},
 		{name: "IPv4 is open to all", server: knocktest.Options{V4: knocktest.Unguarded}, want: diag.Opens, breaks: named(knock.Family6, addrs(here4, here6)), also: tells},
 		{name: "IPv6 is open to all, 3 h behind", server: knocktest.Options{V6: knocktest.Unguarded, At: stale}, want: diag.HourBehind, or: []diag.Code{diag.FamilyMismatch}, opens: true, breaks: named(knock.Family4, addrs(here4, here6)), also: tells},
 		{name: "a gate for IPv4 alone that rejects", server: knocktest.Options{V6: knocktest.Shut, Refusal: knocktest.Reset}, want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(here4, here6))},

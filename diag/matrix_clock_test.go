@@ -1,10 +1,15 @@
 package diag_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
 	"testing"
 	"time"
 
 	"rapport/diag"
+	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
 )
 
@@ -20,6 +25,19 @@ func asksAnother(shift time.Duration) breaking {
 
 // clockFaults have several clocks that disagree, and clocks next to stale rules.
 func clockFaults(t *testing.T) []fault {
+	webOf := func(shift time.Duration) breaking { // another machine's, behind the same router
+		return func(t *testing.T, s *knocktest.Server, p *patient) {
+			s.Router.Intercept(t, knocktest.Port(80), func(c net.Conn) {
+				for in := bufio.NewReader(c); ; {
+					if _, err := http.ReadRequest(in); err != nil {
+						return
+					}
+					date := p.doctor.Client.Clock.Now().Add(shift).UTC().Format(http.TimeFormat)
+					fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Length: 0\r\n\r\n", date)
+				}
+			})
+		}
+	}
 	hour := time.Hour
 	at := func(h int) knocktest.Options { return knocktest.Options{At: shift(time.Duration(h) * hour)} }
 	http := func(shift time.Duration) knocktest.Clocks { return knocktest.Clocks{HTTP: true, Shift: shift} }
@@ -37,7 +55,9 @@ func clockFaults(t *testing.T) []fault {
 	clockOrRules := []diag.Code{diag.ServerBehind, diag.HourBehind, diag.RulesStale}
 	lesser := knocktest.NewRange(t, 10000, 10998)
 	return []fault{
-		{name: "http of a machine 2 h ahead, and nothing else", clocks: http(2 * hour), want: diag.Opens},
+		{name: "http of a machine 2 h ahead, and nothing else", clocks: http(2 * hour), want: diag.Opens, also: all(says("may be another machine's"), saysNot("run the gate's refresh"))},
+		{name: "a skew of -2 h is left over, http and the gate are 1 h behind", server: at(-1), clocks: http(-hour), want: diag.ServerBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = -2 * hour })},
+		{name: "a skew of 5 h is left over, http and the gate are 3 h ahead", server: at(3), clocks: http(3 * hour), want: diag.ServerAhead, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = 5 * hour })},
 		{name: "http of a machine 2 h behind, and nothing else, IPv6", clocks: http(-2 * hour), want: diag.Opens, breaks: overIPv6},
 		{name: "ntp of a machine 41 min behind, and nothing else", clocks: ntp(-41 * time.Minute), want: diag.Opens},
 		{name: "http of a machine 5 min ahead, and nothing else, 4 min before the hour change", at: morning.Add(26 * time.Minute), clocks: http(5 * time.Minute), want: diag.Opens},
@@ -46,6 +66,11 @@ func clockFaults(t *testing.T) []fault {
 		{name: "http says 2 h behind, the gate 4 h, IPv6", server: at(-4), clocks: http(-2 * hour), want: diag.HourBehind, or: []diag.Code{diag.RulesStale}, opens: true, breaks: overIPv6, also: offset(-4)},
 		{name: "http is right, ntp and the gate are 3 h behind", server: at(-3), clocks: http(0), among: clockOrRules, breaks: andNTP(-3 * hour), also: offset(-3)},
 		{name: "ntp is right, http and the gate are 3 h behind", server: at(-3), clocks: http(-3 * hour), among: clockOrRules, breaks: andNTP(0), also: offset(-3)},
+		{name: "http and the gate are 3 h behind, ntp and smtp are right", server: at(-3), clocks: http(-3 * hour), among: clockOrRules, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
+			s.ServeClocks(t, knocktest.Clocks{NTP: true, SMTP: true, Clock: p.doctor.Client.Clock})
+		}, also: possible(diag.ServerBehind)},
+		{name: "http of another machine is right, the server's clock and the gate are 3 h behind", server: knocktest.Options{At: shift(-3 * hour), Router: true}, among: clockOrRules, breaks: webOf(0), also: says("may be another machine's, as behind a home router: then the server's own clock is some 3 h behind")},
+		{name: "http of another machine is right, the server's clock and the gate are 3 h behind, IPv6, at a gate that rejects", server: knocktest.Options{At: shift(-3 * hour), Router: true, Refusal: knocktest.Reset}, among: clockOrRules, breaks: both(overIPv6, webOf(0)), also: possible(diag.ServerBehind)},
 		{name: "http and ntp are right, the gate is 3 h behind", server: at(-3), clocks: http(0), want: diag.RulesStale, opens: true, breaks: andNTP(0), also: offset(-3)},
 		{name: "http and ntp and the gate are 3 h behind", server: at(-3), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: andNTP(-3 * hour), also: offset(-3)},
 		{name: "http says 20 min behind, the gate 3 h", server: at(-3), clocks: http(-20 * time.Minute), want: diag.RulesStale, or: []diag.Code{diag.HourBehind}, opens: true, also: offset(-3)},

@@ -1,8 +1,10 @@
 package diag_test
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +31,11 @@ func gateFaults(_ *testing.T) []fault {
 	answers := func(t *testing.T, s *knocktest.Server, _ *patient) {
 		s.AddRule(t, "-I OUTPUT -p tcp --sport 22 --tcp-flags SYN,ACK SYN,ACK -j DROP")
 	}
+	oneWay := func(t *testing.T, s *knocktest.Server, p *patient) {
+		s.ServePhases(t, knocktest.Phases{})
+		s.Run(t, "sh", "-c", "for t in iptables ip6tables; do $t-save | sed 's/^-A INPUT -j phases/-A INPUT -i eth1 -j phases/' | $t-restore; done")
+		givesRules(t, s, p)
+	}
 	other := knocktest.Options{V4: knocktest.Shut, V6: knocktest.Shut}
 	with := func(change func(*knocktest.Options)) knocktest.Options {
 		o := other
@@ -51,10 +58,10 @@ func gateFaults(_ *testing.T) []fault {
 		{name: "a gate of four knocks", server: other, want: diag.Opens, breaks: phases(knocktest.Phases{Knocks: 4})},
 		{name: "a gate of four knocks, the rules are given", server: other, want: diag.Opens, breaks: both(phases(knocktest.Phases{Knocks: 4}), givesRules)},
 		{name: "phases two and three are swapped", server: other, among: slips, breaks: phases(knocktest.Phases{Order: swapped})},
-		{name: "phases two and three are swapped, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: swapped}), givesRules)},
+		{name: "phases two and three are swapped, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: swapped}), givesRules), also: says("its knocks 1 3 2 4 5")},
 		{name: "phases two and three are swapped, at a gate that rejects", server: rejects, among: slips, breaks: phases(knocktest.Phases{Order: swapped})},
 		{name: "the phases are reversed", server: other, among: slips, breaks: phases(knocktest.Phases{Order: reversed})},
-		{name: "the phases are reversed, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: reversed}), givesRules)},
+		{name: "the phases are reversed, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Order: reversed}), givesRules), also: says("its knocks 5 4 3 2 1")},
 		{name: "a gate for UDP", server: other, want: diag.Unexplained, breaks: phases(knocktest.Phases{Protocol: "udp"}), also: maybe},
 		{name: "a gate for UDP, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Protocol: "udp"}), givesRules)},
 		{name: "another SSH port", server: moved, want: diag.Unexplained, breaks: phases(knocktest.Phases{}), also: maybe},
@@ -74,6 +81,9 @@ func gateFaults(_ *testing.T) []fault {
 		{name: "the rules are given, and a router drops the knocks", server: knocktest.Options{Router: true}, among: arrives, breaks: both(givesRules, func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Block(t, knocktest.Drop, knocktest.Within(knock.DefaultRange))
 		})},
+		{name: "the gate is for another interface, the rules are given", server: other, want: diag.Unexplained, breaks: oneWay, also: says("what comes in on eth1")},
+		{name: "the gate is for another interface, the rules are given, IPv6, that rejects", server: rejects, want: diag.Unexplained, or: []diag.Code{diag.SSHDown}, breaks: both(overIPv6, oneWay), also: says("what comes in on eth1")},
+		{name: "the rules filter private networks, and the knocks get lost behind NAT", server: knocktest.Options{Router: true}, among: arrives, breaks: filtersPrivate, also: saysNot("it is banned")},
 		{name: "the rules are given, 3 h behind", server: knocktest.Options{At: shift(-3 * time.Hour)}, want: diag.HourBehind, opens: true, breaks: givesRules},
 		{name: "the rules are given, and the IPv6 gate is right", want: diag.Opens, breaks: both(overIPv6, givesRules)},
 		{name: "the rules of an earlier hour are given, and it opens", want: diag.Opens, also: says("not those that the server has now"), breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
@@ -91,6 +101,22 @@ func givesRules(t *testing.T, s *knocktest.Server, p *patient) {
 		t.Fatal(err)
 	}
 	p.doctor.Rules = &f
+}
+
+// filtersPrivate gives the server a public address and a filter for the private networks of
+// its clients, which are behind NAT; the router drops the knocks.
+func filtersPrivate(t *testing.T, s *knocktest.Server, p *patient) {
+	public := fmt.Sprintf("203.0.113.%d", s.Addr4.As4()[2])
+	s.Run(t, "ip", "addr", "add", public+"/32", "dev", "lo")
+	s.Router.Run(t, "ip", "route", "add", public, "via", s.Addr4.String())
+	if out, err := exec.Command("ip", "route", "add", public, "via", s.Router.Addr4.String()).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.Router.Masquerade(t)
+	s.Router.Block(t, knocktest.Drop, knocktest.Within(knock.DefaultRange))
+	s.Run(t, "iptables", "-w", "-I", "INPUT", "-s", s.Client4.String()+"/24", "-j", "DROP")
+	p.host.Address = public
+	givesRules(t, s, p)
 }
 
 // scripted makes the server's gate the one of rapport's own script, on a host

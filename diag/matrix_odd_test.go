@@ -123,6 +123,32 @@ func oldRules(change func(*knocktest.Options)) breaking {
 	}
 }
 
+// goesAway drops everything on the way from some time after the beginning on.
+func goesAway(after time.Duration) breaking {
+	return func(t *testing.T, s *knocktest.Server, _ *patient) {
+		ctx, stop := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() {
+			for _, program := range []string{"iptables", "ip6tables"} {
+				if knock.Wait(ctx, after) {
+					_ = s.Command(context.Background(), program, "-w", "-t", "raw", "-I", "PREROUTING", "-j", "DROP").Run()
+				}
+				after = 0
+			}
+		})
+		t.Cleanup(func() { stop(); running.Wait() })
+	}
+}
+
+// forwardsSSH puts a home router in front of the server, whose address is the router's: it
+// forwards SSH alone.
+func forwardsSSH(t *testing.T, s *knocktest.Server, p *patient) {
+	r := s.Router
+	r.Run(t, "iptables", "-w", "-t", "nat", "-A", "PREROUTING", "-i", "eth0", "-d", r.Addr4.String(), "-p", "tcp", "--dport", "22", "-j", "DNAT", "--to-destination", s.Addr4.String())
+	r.Run(t, "iptables", "-w", "-A", "INPUT", "-i", "eth0", "-p", "tcp", "-j", "DROP")
+	p.host.Address = r.Addr4.String()
+}
+
 // oddFaults are pairs of faults, and clients that few have.
 func oddFaults(t *testing.T) []fault {
 	stale := shift(-3 * time.Hour)
@@ -156,6 +182,10 @@ func oddFaults(t *testing.T) []fault {
 	here4 := func(s *knocktest.Server) []netip.Addr { return []netip.Addr{s.Addr4, s.Addr6} }
 	onlyHere6 := func(s *knocktest.Server) []netip.Addr { return []netip.Addr{s.Addr6} }
 	shutOrNot := []diag.Code{diag.Unexplained, diag.GateDiffers, diag.KnocksBlocked, diag.AddressChanges}
+	away := []diag.Code{diag.Banned, diag.HostUnreachable}
+	bothPossible := func(r diag.Report) bool {
+		return possible(diag.Banned)(r) && possible(diag.HostUnreachable)(r)
+	}
 	noSSHD := func(o knocktest.Options) knocktest.Options { o.NoSSHD = true; return o }
 	return []fault{
 		{name: "another SSH port is set here", want: diag.Unexplained, breaks: port(2222), also: possible(diag.GateDiffers)},
@@ -171,6 +201,13 @@ func oddFaults(t *testing.T) []fault {
 		{name: "sessions are reset as soon as they speak SSH", want: diag.SSHSilent, breaks: rule("-I OUTPUT -p tcp --sport 22 -m string --string SSH- --algo bm -j REJECT --reject-with tcp-reset")},
 
 		{name: "a wrong skew is set here, and the server is 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = 2 * time.Hour }), also: offset(-5)},
+		{name: "a skew of -20 h is left over", want: diag.HourAhead, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = -20 * time.Hour }), also: says("the skew set here, -20h, is wrong")},
+		{name: "a skew of -3 h is left over (ntp)", clocks: knocktest.Clocks{NTP: true}, want: diag.HourAhead, opens: true, breaks: both(asksServer, entry(func(h *hosts.Host) { h.Skew = -3 * time.Hour })), also: says("the skew set here, -3h, is wrong")},
+		{name: "a skew of 40 min is left over (ntp), IPv6", clocks: knocktest.Clocks{NTP: true}, want: diag.HourBehind, opens: true, breaks: both(asksServer, overIPv6, entry(func(h *hosts.Host) { h.Skew = 40 * time.Minute })), also: says("the skew set here, 40m, is wrong")},
+		{name: "a skew of -5 h is left over, and summer time has come: 4 h behind", server: knocktest.Options{At: shift(-4 * time.Hour)}, want: diag.HourAhead, opens: true, breaks: entry(func(h *hosts.Host) { h.Skew = -5 * time.Hour }), also: says("the skew that is set here, -5h")},
+		{name: "a window of 1 s is set here, of 5 s there, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Window = time.Second }), also: saysNot("there was no time")},
+		{name: "a gap of 3 s is set here, 3 h behind", server: knocktest.Options{At: stale}, want: diag.Unexplained, breaks: entry(func(h *hosts.Host) { h.Gap = 3 * time.Second }), also: says("leaves no time for them")},
+		{name: "a gap of 2 s is set here, 3 h behind (http)", server: knocktest.Options{At: stale}, clocks: knocktest.Clocks{HTTP: true, Shift: -3 * time.Hour}, want: diag.ServerBehind, opens: true, breaks: entry(func(h *hosts.Host) { h.Gap = 2 * time.Second }), also: offset(-3)},
 		{name: "the right skew is set here for a server 5 h ahead", server: knocktest.Options{At: shift(5 * time.Hour)}, want: diag.Opens, breaks: entry(func(h *hosts.Host) { h.Skew = 5 * time.Hour })},
 		{name: "another range is set here, 3 h behind", server: knocktest.Options{At: stale}, among: append([]diag.Code{diag.HourBehind, diag.RangeMismatch}, shutOrNot...), breaks: entry(func(h *hosts.Host) { h.Range = far })},
 		{name: "the gap that a limit needs is set here", want: diag.Opens, breaks: both(server(two), entry(func(h *hosts.Host) { h.Gap = 600 * time.Millisecond }))},
@@ -188,6 +225,12 @@ func oddFaults(t *testing.T) []fault {
 		{name: "a router rejects SSH alone", server: knocktest.Options{Router: true}, among: []diag.Code{diag.Unexplained, diag.KnocksBlocked, diag.GateDiffers, diag.AddressChanges}, breaks: block(knocktest.AdminProhibited, knocktest.Port(22))},
 		{name: "a router drops one knock of this hour, 3 h behind", server: knocktest.Options{Router: true, At: stale}, want: diag.HourBehind, opens: true, breaks: block(knocktest.Drop, knocktest.Port(knockPort(4)))},
 		{name: "a router rejects all but SSH and the web", server: knocktest.Options{Router: true}, clocks: knocktest.Clocks{HTTP: true}, want: diag.KnocksBlocked, breaks: both(block(knocktest.AdminProhibited, knocktest.Ports{First: 1, Last: 21}), block(knocktest.AdminProhibited, knocktest.Ports{First: 1024, Last: 65535}))},
+		{name: "a router says host unreachable for SSH alone", server: knocktest.Options{Router: true}, among: []diag.Code{diag.KnocksBlocked, diag.HostUnreachable}, breaks: block(knocktest.HostUnreachable, knocktest.Port(22)), also: possible(diag.KnocksBlocked)},
+		{name: "a router says host unreachable for SSH alone, IPv6", server: knocktest.Options{Router: true}, among: []diag.Code{diag.KnocksBlocked, diag.HostUnreachable}, breaks: both(overIPv6, block(knocktest.HostUnreachable, knocktest.Port(22))), also: possible(diag.KnocksBlocked)},
+		{name: "a home router forwards SSH alone", server: knocktest.Options{Router: true}, among: shutOrNot, breaks: forwardsSSH, also: says("not SSH alone")},
+		{name: "a home router forwards SSH alone, the rules are given", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: both(forwardsSSH, givesRules), also: says("the knocks do not arrive")},
+		{name: "the network goes away, another secret, at a gate that rejects", server: knocktest.Options{Secret: "b4rf00", Refusal: knocktest.Reset}, among: away, breaks: goesAway(3 * time.Second), also: bothPossible},
+		{name: "the network goes away, another secret, a web server", server: knocktest.Options{Secret: "b4rf00"}, clocks: knocktest.Clocks{HTTP: true}, among: away, breaks: goesAway(6 * time.Second), also: bothPossible},
 		{name: "every packet arrives twice", server: knocktest.Options{Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.Opens},
 		{name: "every packet arrives twice, 3 h behind", server: knocktest.Options{At: stale, Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.HourBehind, opens: true, also: offset(-3)},
 

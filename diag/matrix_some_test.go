@@ -1,6 +1,7 @@
 package diag_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func someFaults(t *testing.T) []fault {
 	lesser := knocktest.NewRange(t, 10000, 10998)
 	high := knocktest.Ports{First: 1024, Last: 65535}
 	far := knocktest.Path{Delay: 20 * time.Millisecond}
-	routed := knocktest.Options{Router: true}
+	routed, behind := knocktest.Options{Router: true}, knocktest.Options{Router: true, At: stale}
 	rejected := []diag.Code{diag.KnocksBlocked, diag.Unexplained}
 	taken := []diag.Code{diag.KnocksIntercepted, diag.Unexplained}
 	return []fault{
@@ -77,6 +78,15 @@ func someFaults(t *testing.T) []fault {
 		{name: "a router resets all high ports, 40 ms before a web server", server: knocktest.Options{Path: far}, clocks: knocktest.Clocks{HTTP: true}, want: diag.KnocksBlocked, breaks: router(knocktest.Reset, high)},
 		{idle: true, name: "a router resets all high ports, 40 ms before a gate that rejects", server: knocktest.Options{Path: far, Refusal: knocktest.Reset}, want: diag.KnocksBlocked, breaks: router(knocktest.Reset, high)},
 		{name: "a router resets all high ports, and nothing else answers", server: routed, among: rejected, breaks: router(knocktest.Reset, high)},
+		{name: "a router rejects one knock, 3 h behind", server: behind, want: diag.HourBehind, opens: true, breaks: router(knocktest.HostUnreachable, knocktest.Port(knockPort(3))), also: says(fmt.Sprintf("port %d of this client's sequence", knockPort(3)))},
+		{name: "a router rejects two knocks, 3 h behind, IPv6", server: behind, want: diag.HourBehind, opens: true, breaks: both(overIPv6, router(knocktest.AdminProhibited, knocktest.Port(knockPort(1)), knocktest.Port(knockPort(4))))},
+		{name: "a router rejects one knock, 3 h behind, at a gate that rejects", server: knocktest.Options{Router: true, At: stale, Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true, breaks: router(knocktest.HostUnreachable, knocktest.Port(knockPort(5)))},
+		{name: "a router rejects two knocks, 3 h behind, at a gate that says port unreachable", server: knocktest.Options{Router: true, At: stale, Refusal: knocktest.PortUnreachable}, want: diag.HourBehind, opens: true, breaks: router(knocktest.HostUnreachable, knocktest.Port(knockPort(2)), knocktest.Port(knockPort(5)))},
+		{name: "a router resets one knock, 3 h behind, 40 ms before a gate that rejects, IPv6", server: knocktest.Options{Router: true, At: stale, Refusal: knocktest.Reset, Path: far}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, router(knocktest.Reset, knocktest.Port(knockPort(4))))},
+		{name: "a router rejects one knock, refresh 3 h ago (http)", server: behind, clocks: knocktest.Clocks{HTTP: true}, want: diag.RulesStale, opens: true, breaks: router(knocktest.AdminProhibited, knocktest.Port(knockPort(2)))},
+		{name: "a firewall here rejects one knock, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: here(knocktest.PortUnreachable, knocktest.Port(knockPort(5)))},
+		{name: "a router rejects one knock, 3 h behind, and every 20th packet is lost", server: knocktest.Options{At: stale, Path: knocktest.Path{Delay: 10 * time.Millisecond, Loss: 0.05, Seed: 5}}, want: diag.HourBehind, opens: true, breaks: router(knocktest.HostUnreachable, knocktest.Port(knockPort(3)))},
+		{name: "a router rejects one knock, and the secret lacks its newline", server: knocktest.Options{Router: true, Hashed: func(s string) string { return s[:len(s)-1] }}, want: diag.SecretVariant, breaks: router(knocktest.AdminProhibited, knocktest.Port(knockPort(3)))},
 		{name: "a proxy accepts one knock", server: routed, among: taken, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Router.Intercept(t, knocktest.Port(knockPort(2)), knocktest.Hold)
 		}},

@@ -110,7 +110,7 @@ func shift(d time.Duration) time.Time { return morning.Add(d) }
 
 // matrix is every verdict, by real faults.
 func matrix(t *testing.T) []fault {
-	return slices.Concat(alone(t), controlFaults(t), someFaults(t), windowFaults(t), clockFaults(t), timeoutFaults(t), pairFaults(t), addressFaults(t), gateFaults(t), rangeFaults(t), paceFaults(t), oddFaults(t))
+	return slices.Concat(alone(t), controlFaults(t), someFaults(t), windowFaults(t), clockFaults(t), timeoutFaults(t), pairFaults(t), addressFaults(t), gateFaults(t), rangeFaults(t), paceFaults(t), oddFaults(t), rulesFaults(t), claimsFaults(t))
 }
 
 // alone is every verdict, each by at least one fault.
@@ -204,12 +204,13 @@ func alone(t *testing.T) []fault {
 		{name: "a range nobody thought of", server: knocktest.Options{Range: knocktest.NewRange(t, 23017, 24890)}, want: diag.Unexplained},
 		{name: "a range that the rules prove", server: knocktest.Options{Range: far}, want: diag.RangeMismatch, opens: true, breaks: givesRules},
 
-		{name: "secret without its newline", server: hashed(func(s string) string { return strings.TrimSuffix(s, "\n") }), want: diag.SecretVariant},
+		{name: "secret without its newline", server: hashed(func(s string) string { return strings.TrimSuffix(s, "\n") }), want: diag.SecretVariant, also: says("date, not printf")},
 		{name: "secret with two newlines", server: hashed(func(s string) string { return s + "\n" }), want: diag.SecretVariant},
-		{name: "secret with a CR", server: hashed(func(s string) string { return strings.Replace(s, "\n", "\r\n", 1) }), want: diag.SecretVariant},
+		{name: "secret with a CR", server: hashed(func(s string) string { return strings.Replace(s, "\n", "\r\n", 1) }), want: diag.SecretVariant, also: says("remove the carriage return")},
 		{name: "secret with a blank behind it", server: hashed(func(s string) string { return strings.Replace(s, "\n", " \n", 1) }), want: diag.SecretVariant},
 		{name: "secret in upper case", server: knocktest.Options{Secret: "F00B4R"}, want: diag.SecretVariant},
 		{name: "secret with a capital", server: knocktest.Options{Secret: "F00b4r"}, want: diag.SecretVariant},
+		{name: "secret in upper case, at a gate that rejects", server: knocktest.Options{Secret: "F00B4R", Refusal: knocktest.Reset}, want: diag.SecretVariant},
 		{name: "another secret", server: knocktest.Options{Secret: "b4rf00"}, want: diag.Unexplained},
 		{name: "another secret, the rules are given", server: knocktest.Options{Secret: "b4rf00"}, want: diag.Unexplained, breaks: givesRules},
 
@@ -245,6 +246,10 @@ func alone(t *testing.T) []fault {
 		{name: "no such name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {
 			p.host.Address = "nosuch.test"
 			p.doctor.Client.Resolver = knocktest.NewResolver(t, nil)
+		}},
+		{name: "a name server blocks the name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {
+			p.host.Address = "blocked.test"
+			p.doctor.Client.Resolver = knocktest.NewResolver(t, map[string][]netip.Addr{"blocked.test": {netip.IPv4Unspecified()}})
 		}},
 		{name: "nobody behind the router has the address", server: knocktest.Options{Router: true}, want: diag.HostUnreachable, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
 			s.Router.Block(t, knocktest.HostUnreachable, knocktest.Ports{First: 1, Last: 65535})
@@ -375,6 +380,11 @@ func (f fault) run(t *testing.T) result {
 			f.heal(t, s)
 		}
 		f.applyFix(t, s, &p, r.Verdict.Change)
+	}
+	for _, c := range r.Causes[1:] { // what is printed for another cause, where it may be the true one
+		if r.FixOf(c) != "" && slices.Contains(f.expects(), c.Code) && !c.Change.IsZero() && c.Change.String() != r.Verdict.Change.String() {
+			f.applyFix(t, s, &p, c.Change)
+		}
 	}
 	return result{fault: f, code: r.Verdict.Code, likelihood: r.Causes[0].Likelihood, took: took, probable: probable, connections: connections}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/knock/gate/script"
 	"rapport/knock/knocktest"
 )
 
@@ -30,7 +31,7 @@ func saysOnlyDone(r diag.Report) bool {
 }
 
 // timeoutFaults have too little time.
-func timeoutFaults(_ *testing.T) []fault {
+func timeoutFaults(t *testing.T) []fault {
 	another := knocktest.Options{Secret: "b4rf00"}
 	stale := knocktest.Options{At: shift(-3 * time.Hour)}
 	orNot := []diag.Code{diag.Unexplained}
@@ -40,6 +41,9 @@ func timeoutFaults(_ *testing.T) []fault {
 		{name: "another secret, 1500 ms", server: another, limit: 1500 * time.Millisecond, want: diag.Unexplained, also: saysOnlyDone},
 		{name: "another secret, 4 s, IPv6", server: another, limit: 4 * time.Second, want: diag.Unexplained, breaks: overIPv6, also: saysOnlyDone},
 		{name: "another secret, 10 s, at a gate that rejects", server: knocktest.Options{Secret: "b4rf00", Refusal: knocktest.Reset}, limit: 10 * time.Second, want: diag.Unexplained, also: saysOnlyDone},
+		{name: "top port one less, 5 s, at the gate of rapport rules", server: knocktest.Options{NoGate: true, Range: knocktest.NewRange(t, 10000, 10998)}, limit: 5 * time.Second, want: diag.RangeMismatch, or: orNot, breaks: scripted(script.NFT, nil), also: func(r diag.Report) bool {
+			return saysOnlyDone(r) && saysNot("nothing that was tried")(r)
+		}},
 		{name: "3 h behind, 2 s", server: stale, limit: 2 * time.Second, want: diag.HourBehind, or: orNot, also: saysOnlyDone},
 		{name: "3 h behind, 4 s", server: stale, limit: 4 * time.Second, want: diag.HourBehind, or: orNot, also: saysOnlyDone},
 		{name: "3 h behind, 8 s, 200 ms away", server: knocktest.Options{At: stale.At, Path: knocktest.Path{Delay: 100 * time.Millisecond}}, limit: 8 * time.Second, want: diag.HourBehind, or: orNot, also: saysOnlyDone},

@@ -73,9 +73,16 @@ func windowFaults(t *testing.T) []fault {
 
 		{name: "a window of 5 s is left from a moment ago", want: diag.Opens, breaks: knocked},
 		{name: "a window of 5 s is left from a moment ago, IPv6", want: diag.Opens, breaks: both(overIPv6, knocked)},
+		{name: "a window of 5 s is left from a moment ago, at a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset}, want: diag.Opens, breaks: knocked},
+		{name: "a window of 5 s is left from a moment ago, 600 ms away", server: knocktest.Options{Path: knocktest.Path{Delay: 300 * time.Millisecond}}, want: diag.Opens, breaks: knocked},
 		{name: "a window of 30 s is left that is not known", server: knocktest.Options{Window: long}, among: gateOrNot, breaks: knocked},
 		{name: "a window of 1 min is left", server: knocktest.Options{Window: longer}, among: gateOrNot, breaks: both(known(longer), knocked)},
 		{name: "no gate, and a window of 1 min is expected", server: knocktest.Options{NoGate: true}, among: gateOrNot, breaks: known(longer)},
+
+		{name: "a window of 1 s is set, 3 h behind, IPv6, at a gate that rejects", server: knocktest.Options{At: stale, Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, known(time.Second)), also: offset(-3)},
+		{name: "a window of 1 s is set, and no gate", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: known(time.Second)},
+		{name: "a window of 1 s is set, and one of 5 s is left", want: diag.Opens, breaks: both(known(time.Second), knocked)},
+		{name: "a window of 1 s is set, and one of 5 s is left, 3 h behind", server: knocktest.Options{At: stale}, want: diag.HourBehind, opens: true, breaks: both(known(time.Second), knocked), also: offset(-3)},
 
 		{name: "the hour changes", at: late, want: diag.Opens, breaks: refreshed(0)},
 		{name: "the hour changes, 3 h behind", at: late, server: knocktest.Options{At: late.Add(-3 * time.Hour)}, want: diag.HourBehind, opens: true, breaks: refreshed(-3 * time.Hour), also: offset(-3)},

@@ -9,41 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"rapport/diag/clock"
-	"rapport/diag/scan"
+	"rapport/diag/check"
 	"rapport/knock"
-	"rapport/knock/gate"
 	"rapport/knock/hosts"
 	"rapport/knock/phrase"
 	"rapport/knock/solve"
 )
-
-// Check is one step of a diagnosis: what happened, without words.
-type Check struct {
-	ID      string
-	Status  Status
-	Code    CheckCode
-	Args    Args
-	Elapsed knock.Millis
-}
-
-// Args are the facts that the sentence of a check needs; the others are zero. What
-// the pointers point to never changes.
-type Args struct {
-	Host           string
-	Address, Other netip.Addr
-	Untried        int // further addresses
-	Offset, Within time.Duration
-	At             time.Time
-	SSH            knock.SSH
-	Clock          *clock.Report
-	Handshake      *knock.Report
-	Scan           *scan.Report
-	Egress         *Egress
-	Rules          *gate.Inspection
-	Verdict        Code
-	Err            error
-}
 
 // Report is a diagnosis, so far or in the end.
 type Report struct {
@@ -51,8 +22,8 @@ type Report struct {
 	Host    string
 	Address string
 	Verdict Verdict
-	Causes  []Cause // the likeliest first, which is the verdict
-	Checks  []Check // those that have begun or were skipped
+	Causes  []Cause       // the likeliest first, which is the verdict
+	Checks  []check.Check // those that have begun or were skipped
 	Elapsed knock.Millis
 
 	At       time.Time // this machine's time when the diagnosis began
@@ -61,10 +32,10 @@ type Report struct {
 }
 
 // Check returns the check with that ID, and whether it has begun.
-func (r Report) Check(id string) (Check, bool) {
-	i := slices.IndexFunc(r.Checks, func(c Check) bool { return c.ID == id })
+func (r Report) Check(id string) (check.Check, bool) {
+	i := slices.IndexFunc(r.Checks, func(c check.Check) bool { return c.ID == id })
 	if i < 0 {
-		return Check{ID: id}, false
+		return check.Check{ID: id}, false
 	}
 	return r.Checks[i], true
 }
@@ -108,10 +79,12 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(s).Round(time.Millisecond).Seconds())
 }
 
-// Cause is one possible cause. [Report.Why] says what speaks for it.
+// Cause is one possible cause. [Report.Why] says what speaks for it, and [Report.FixOf] what to
+// do about it.
 type Cause struct {
-	ID   ID
-	Code Code
+	ID     ID
+	Code   Code
+	Change hosts.Change // as that of a [Verdict], if it were this one
 	// Likelihood is its share by Bayes' rule, between 0 and 1. All shares sum to at
 	// most 1.
 	Likelihood float64
@@ -159,7 +132,7 @@ func (r Report) Print(w io.Writer, width int, live bool) {
 	if !live {
 		fmt.Fprintf(w, "%s %s\n", r.Host, r.Address)
 		for _, c := range r.Checks {
-			fmt.Fprint(w, phrase.Wrap(c.line(), width, strings.Repeat(" ", checkColumn)))
+			fmt.Fprint(w, phrase.Wrap(c.Line(), width, strings.Repeat(" ", check.Column)))
 		}
 	}
 	if len(r.Causes) > 0 {
@@ -169,6 +142,9 @@ func (r Report) Print(w io.Writer, width int, live bool) {
 		fmt.Fprintf(w, "  %3.0f %%  %s\n", c.Likelihood*100, c.Code)
 		for _, e := range r.Why(c) {
 			fmt.Fprint(w, phrase.Wrap("         - "+e, width, "           "))
+		}
+		if fix := r.FixOf(c); fix != "" && c.ID != r.Verdict.ID { // that of the verdict comes last
+			fmt.Fprint(w, phrase.Wrap("         fix: "+fix, width, "           "))
 		}
 	}
 	fmt.Fprintf(w, "checked in %s\n\n", phrase.Seconds(time.Duration(r.Elapsed)))
@@ -180,12 +156,6 @@ func (r Report) Print(w io.Writer, width int, live bool) {
 		fmt.Fprintf(w, "to apply it: %s\n", r.Verdict.Command)
 	}
 }
-
-// checkColumn is where the text of a check begins.
-const checkColumn = 25
-
-// line is the check as Print and Progress write it.
-func (c Check) line() string { return fmt.Sprintf("  %-7s  %-12s  %s", c.Status, c.ID, c.Summary()) }
 
 // writeHandshake writes a line for each knock, and what SSH said.
 func writeHandshake(line func(format string, args ...any), h *knock.Report) {

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"rapport/diag/check"
 	"rapport/diag/scan"
 	"rapport/knock"
 )
@@ -29,8 +30,8 @@ func FuzzReport(f *testing.F) {
 			Scan:      &scan.Report{SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}, Stopped: scan.Stop{Reason: scan.Refusing, SSH: knock.SSH{State: knock.SSHRefusing, Banner: refusal}}},
 		})
 		r.Address = "203.0.113.7"
-		r.Checks = []Check{{ID: CheckHandshake, Status: Fail, Code: HandshakeMade, Args: Args{Handshake: r.Evidence.Handshake}},
-			{ID: CheckBefore, Status: Warn, Code: SSHAnswers, Args: Args{SSH: r.Evidence.Scan.SSH}}, {ID: CheckScan, Status: Warn, Code: Scanned, Args: Args{Scan: r.Evidence.Scan}}}
+		r.Checks = []check.Check{{ID: check.Handshake, Status: check.Fail, Code: check.HandshakeMade, Args: check.Args{Handshake: r.Evidence.Handshake}},
+			{ID: check.Before, Status: check.Warn, Code: check.SSHAnswers, Args: check.Args{SSH: r.Evidence.Scan.SSH}}, {ID: check.Scan, Status: check.Warn, Code: check.Scanned, Args: check.Args{Scan: r.Evidence.Scan}}}
 		encoded, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)

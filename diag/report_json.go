@@ -3,7 +3,7 @@ package diag
 import (
 	"encoding/json"
 
-	"rapport/diag/scan"
+	"rapport/diag/check"
 	"rapport/knock"
 	"rapport/knock/hosts"
 )
@@ -22,20 +22,21 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Code       Code     `json:"code"`
 		Likelihood float64  `json:"likelihood"`
 		Evidence   []string `json:"evidence"`
+		Fix        string   `json:"fix,omitempty"`
 	}
-	type check struct {
+	type checkJSON struct {
 		ID      string       `json:"id"`
-		Status  Status       `json:"status"`
+		Status  check.Status `json:"status"`
 		Summary string       `json:"summary"`
 		Elapsed knock.Millis `json:"elapsed_ms"`
 	}
 	v := verdict{r.Verdict.Code, r.Summary(), r.Fix(), changeOf(r.Verdict.Change), r.Verdict.Command, r.Verdict.Detail}
-	causes, checks := []cause{}, []check{}
+	causes, checks := []cause{}, []checkJSON{}
 	for _, c := range r.Causes {
-		causes = append(causes, cause{c.Code, c.Likelihood, append([]string{}, r.Why(c)...)})
+		causes = append(causes, cause{c.Code, c.Likelihood, append([]string{}, r.Why(c)...), r.FixOf(c)})
 	}
 	for _, c := range r.Checks {
-		checks = append(checks, check{c.ID, c.Status, c.Summary(), c.Elapsed})
+		checks = append(checks, checkJSON{c.ID, c.Status, c.Summary(), c.Elapsed})
 	}
 	return json.Marshal(struct {
 		Schema  int          `json:"schema"`
@@ -43,7 +44,7 @@ func (r Report) MarshalJSON() ([]byte, error) {
 		Address string       `json:"address"`
 		Verdict verdict      `json:"verdict"`
 		Causes  []cause      `json:"causes"`
-		Checks  []check      `json:"checks"`
+		Checks  []checkJSON  `json:"checks"`
 		Elapsed knock.Millis `json:"elapsed_ms"`
 	}{r.Schema, r.Host, r.Address, v, causes, checks, r.Elapsed})
 }
@@ -82,48 +83,17 @@ func (r Report) WithoutPorts() Report {
 	return r
 }
 
-// leftOut stands for what a server said, in a report that may be passed on.
-const leftOut = "left out"
-
 // withoutBanners returns the report without what servers said: the facts lose it,
 // so that no sentence can hold it.
 func (r Report) withoutBanners() Report {
 	e := &r.Evidence
-	e.Before, e.BeforeAgain = silenced(e.Before), silenced(e.BeforeAgain)
-	e.Handshake, e.Other = silencedHandshake(e.Handshake), silencedHandshake(e.Other)
-	e.Scan, e.OtherScan = silencedScan(e.Scan), silencedScan(e.OtherScan)
-	checks := make([]Check, len(r.Checks))
+	e.Before, e.BeforeAgain = check.NoBanner(e.Before), check.NoBanner(e.BeforeAgain)
+	e.Handshake, e.Other = check.NoBannerAfter(e.Handshake), check.NoBannerAfter(e.Other)
+	e.Scan, e.OtherScan = check.NoBannerIn(e.Scan), check.NoBannerIn(e.OtherScan)
+	checks := make([]check.Check, len(r.Checks))
 	for i, c := range r.Checks {
-		c.Args.SSH = silenced(c.Args.SSH)
-		c.Args.Handshake = silencedHandshake(c.Args.Handshake)
-		c.Args.Scan = silencedScan(c.Args.Scan)
-		checks[i] = c
+		checks[i] = c.WithoutBanner()
 	}
 	r.Checks = checks
 	return r
-}
-
-func silenced(s knock.SSH) knock.SSH {
-	if s.Banner != "" {
-		s.Banner = leftOut
-	}
-	return s
-}
-
-func silencedHandshake(h *knock.Report) *knock.Report {
-	if h == nil {
-		return nil
-	}
-	out := *h
-	out.SSH = silenced(h.SSH)
-	return &out
-}
-
-func silencedScan(s *scan.Report) *scan.Report {
-	if s == nil {
-		return nil
-	}
-	out := *s
-	out.SSH, out.Stopped.SSH = silenced(s.SSH), silenced(s.Stopped.SSH)
-	return &out
 }

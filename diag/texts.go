@@ -1,8 +1,6 @@
 package diag
 
-import (
-	"strings"
-)
+import "strings"
 
 // Text is what is said of a cause, in lower case and without a period.
 type Text struct {
@@ -23,6 +21,15 @@ func (r Report) Summary() string {
 // Fix says what to do, in words; it is empty where there is nothing to do.
 func (r Report) Fix() string {
 	return strings.Join(r.ofVerdict(func(t Text) string { return t.Fix }), "; ")
+}
+
+// FixOf says what to do about a cause that is likely enough, empty for others.
+func (r Report) FixOf(c Cause) string {
+	const likely = 0.1
+	if c.Likelihood < likely {
+		return ""
+	}
+	return r.Evidence.text(c.ID).Fix
 }
 
 // ofVerdict returns a part of the texts of all that differs.

@@ -23,7 +23,7 @@ func (e *Evidence) untilKnown() string {
 	if o, _ := e.opened(); o.Variant != solve.AsGiven {
 		return e.untilSet()
 	}
-	return e.untilSet() + ", which is known to the hour only: a zone with half hours needs another"
+	return e.untilSet() + ", in whole hours: its minutes are not known"
 }
 
 func (e *Evidence) expects() string {
@@ -33,6 +33,9 @@ func (e *Evidence) expects() string {
 
 // clockEvidence says how far the server's clock is off, and which sources say so.
 func (e *Evidence) clockEvidence() string {
+	if e.OwnAddr {
+		return "the server is this machine, and has its clock"
+	}
 	var names []string
 	for _, r := range e.Clocks().Sources {
 		if r.Of == clock.Server && r.Err == nil && !r.Outvoted {
@@ -75,27 +78,30 @@ func hourUnknownText(e *Evidence) Text {
 	o, _ := e.opened()
 	return Text{fmt.Sprintf("the server is at %s hour, %+d h: %s", e.direction("an earlier", "a later"), o.Offset, e.expects()),
 		"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; " + e.untilKnown(),
-		[]string{e.untoldText(), e.howOpened()}}
+		append([]string{e.untoldText(), e.howOpened()}, e.countedWith()...)}
+}
+
+// countedWith says from where hours count, where a skew is set here.
+func (e *Evidence) countedWith() []string {
+	if e.Target.Skew == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("hours count from this machine's clock with the skew that is set here, %s", phrase.Duration(e.Target.Skew))}
 }
 
 // untoldText says why the server's clock is not known.
 func (e *Evidence) untoldText() string {
-	if names := tellers(e.Clocks()); len(names) > 1 {
+	names := e.Clocks().Tellers()
+	switch {
+	case e.OwnAddr:
+		return "the server is this machine, and has its clock"
+	case len(names) > 1:
 		return "the sources of the server's clock disagree: " + strings.Join(names, ", ")
 	}
 	return "no source tells the server's clock"
 }
 
 // tellers names the sources that tell the server's clock, with what each says.
-func tellers(c clock.Report) (names []string) {
-	for _, r := range c.Sources {
-		if r.Of == clock.Server && r.Err == nil {
-			names = append(names, r.Name+" "+phrase.Offset(r.Offset))
-		}
-	}
-	return names
-}
-
 func serverClockText(e *Evidence) Text {
 	c := e.Clocks()
 	t := Text{fmt.Sprintf("the server's clock is %s: %s", phrase.Ahead(c.Skew.Round(time.Second)), e.expects()),
@@ -112,6 +118,14 @@ func rulesStaleText(e *Evidence) Text {
 		"on the server: run the gate's refresh, and see why its timer or cron job did not; " +
 			fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(e.hourSkew())),
 		[]string{e.clockEvidence(), "by that clock, the hour of the rules is over", e.howOpened()}}
+}
+
+func clockAnotherText(e *Evidence) Text {
+	o, _ := e.opened()
+	own := fmt.Sprintf("the server's own clock is some %d h %s", max(o.Offset, -o.Offset), e.direction("behind", "ahead"))
+	return Text{own + ", and the clock that was read is another machine's",
+		"on the server: date -u shows its clock, and timedatectl set-ntp true sets it; " + e.untilSet(),
+		[]string{"only a web server tells a clock, which may be another machine's, as behind a home router: then " + own, e.howOpened()}}
 }
 
 func rulesZoneText(e *Evidence) Text {
@@ -135,5 +149,5 @@ func hourElsewhereText(e *Evidence) Text {
 	o, _ := e.opened()
 	return Text{fmt.Sprintf("the server is at %s hour, %+d h: %s", e.direction("an earlier", "a later"), o.Offset, e.expects()),
 		"on the server: see whether its clock is right (date -u), and whether the rules are refreshed each hour; " + e.untilKnown(),
-		[]string{e.clockEvidence() + ": that is neither the gate's hour nor this machine's, and may be another machine's clock", e.howOpened()}}
+		append([]string{e.clockEvidence() + ": that is neither the gate's hour nor this machine's, and may be another machine's clock", e.howOpened()}, e.countedWith()...)}
 }

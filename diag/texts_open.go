@@ -3,26 +3,65 @@ package diag
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"rapport/diag/answers"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/phrase"
+	"rapport/knock/solve"
 )
 
 func otherSecretText(e *Evidence) Text {
-	t := Text{"the server's rules are made with another secret", "use the same secret on both sides",
+	t := Text{"the server's rules are made with another secret", "see that the rules that were given are this server's, and its present ones; then use the same secret on both sides",
 		append(e.missingEvidence(), "the server's rules are made with another secret: no hour or range fits")}
-	if port := e.otherPort(); port != 0 {
+	if port := e.OtherPort(); port != 0 {
 		t.Summary += fmt.Sprintf(", and its gate opens SSH port %d, here it is %d", port, e.Target.Addr.Port())
 		t.Fix += fmt.Sprintf(", and SSH port %d here", port)
 	}
 	return t
 }
 
-func sequenceUsedText(*Evidence) Text {
-	return Text{"this hour's handshake was used up: the replay guard lets in only addresses that made it already",
-		"wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N",
-		[]string{"the rules have a replay guard, and expect the very sequence that was sent"}}
+// otherRulesText is for rules that may be another server's, or old.
+func otherRulesText(e *Evidence) Text {
+	t := Text{"the rules that were given may be another server's, or old", givePresent, []string{"the rules that were given say that " + e.rulesSay()}}
+	switch {
+	case e.RulesProof() == Refuted:
+		t.Summary = "the handshake that the given rules expect does not open it: they are not those that the server has now, or the knocks do not arrive"
+		t.Fix += "; and see on the server, with rapport watch or tcpdump, whether the knocks arrive"
+		t.Why = append(t.Why, refutedText)
+	case e.RulesProof() == Agreeing:
+		t.Why = append(t.Why, "nothing that was tried opens it, as they say")
+	default:
+		t.Why = append(t.Why, "missing: nothing that they foretell was seen at the server")
+	}
+	return t
+}
+
+// refutedText says what was seen of rules that do not hold.
+const refutedText = "the handshake that the given rules expect was made, and does not open it: they are another server's, or old, or the knocks do not arrive"
+
+// givePresent says how to give the rules that the server has now.
+const givePresent = "give the rules that this server has now (nft list ruleset, or iptables-save and ip6tables-save, as root on it): --rules FILE"
+
+// rulesSay says what the rules foretell of this client.
+func (e *Evidence) rulesSay() string {
+	switch c := e.Rules.Candidate(); {
+	case e.ShutOut():
+		return "the gate does not open to this address, which a NAT may change"
+	case e.playedShut():
+		return "no handshake opens the gate"
+	case e.orderDiffers(), len(e.rulesProblems()) > 0:
+		return "the gate is another one than this client's"
+	case e.OtherSecret():
+		return "the secret is another one"
+	case e.OtherPort() != 0:
+		return fmt.Sprintf("the gate opens SSH port %d", e.OtherPort())
+	case c != nil:
+		return "they were made with " + c.Made()
+	}
+	return "this client's handshake opens nothing"
 }
 
 // unexplainedText says what speaks for which cause, and which evidence is missing.
@@ -30,24 +69,58 @@ func unexplainedText(e *Evidence) Text {
 	if e.Outcome() != StaysShut {
 		return Text{Why: []string{"something else that looks the same"}}
 	}
+	rules := "give the server's rules: --rules FILE"
+	if e.Rules != nil {
+		rules = givePresent
+	}
 	t := Text{"none of the hours, ranges and secret variants that were tried opens it: another secret, or the knocks do not arrive",
-		fmt.Sprintf("compare the secret and the SSH port (%d here) on both sides, and whether the server bans this address; there rapport watch, or tcpdump, shows whether the knocks arrive, and rapport inspect what the rules expect; its rules can be given here: --rules FILE", e.Target.Addr.Port()),
+		fmt.Sprintf("compare the secret, the range (%v here), the SSH port (%d here) and the server's address (%v here) on both sides, or %s; on the server rapport watch, or tcpdump, shows whether the knocks arrive (a router or a provider's firewall in front of it has to let them in, not SSH alone), and fail2ban-client status whether this address is banned", e.Target.Range, e.Target.Addr.Port(), e.Target.Addr.Addr(), rules),
 		e.missingEvidence()}
-	if e.Scan == nil {
+	if e.Scan == nil || e.Scan.Tried() == 0 {
 		t.Summary = "this hour's handshake does not open it, and other hours, ranges and secret variants were not tried"
 	}
 	if e.unrepeated() && !e.FellSilent() {
-		t.Summary = "something opened the gate, and did not when it was tried again: packets get lost on the way, or somebody else knocked; else it is another secret, or the knocks do not arrive"
+		t.Summary = "something opened the gate, and did not when it was tried again: packets get lost on the way, somebody else knocked, or connections to SSH are limited; else it is another secret, or the knocks do not arrive"
 		t.Fix = "run it again; or " + t.Fix
 	}
 	if e.Ended {
 		t.Summary = "nothing that was tried opened it before the time was over"
-		t.Fix = "give it more time; or " + t.Fix
+		if len(e.openedOnce()) > 0 {
+			t.Summary = "something opened the gate, and there was no time to try it again"
+		}
+		if e.Scan == nil || e.Scan.Guard == 0 {
+			t.Fix = "give it more time; or " + t.Fix
+		}
 	}
-	if s := e.Scan; s != nil && s.BeyondGuard+s.Untried > 0 {
-		t.Summary += fmt.Sprintf("; a sweep guard may have hidden %d of the candidates", s.BeyondGuard+s.Untried)
+	if s := e.Scan; s != nil && s.BeyondGuard > 0 {
+		t.Summary += fmt.Sprintf("; a sweep guard may have hidden %s", phrase.Plural(s.BeyondGuard, "candidate"))
+		t.Fix += "; wait a minute before the next try: such a guard ignores this address for so long"
+	} else if s != nil && s.Untried > 0 && s.Guard > 0 {
+		t.Summary += "; " + s.LeftOut()
+		if s.Takes() > 0 {
+			t.Fix += fmt.Sprintf("; rapport scan with --timeout %s tries all candidates", phrase.Duration(s.Takes()))
+		}
 	}
+	t.Fix += e.mayBeLeftOver()
 	return t
+}
+
+// mayBeLeftOver asks for what is set here of the gate, and no rules say: it leaves much untried.
+func (e *Evidence) mayBeLeftOver() string {
+	var set []string
+	if e.Target.Strict {
+		set = append(set, "strict")
+	}
+	if e.Target.Gap > 0 {
+		set = append(set, "a gap of "+phrase.Pause(e.Target.Gap))
+	}
+	if e.Target.SweepGuard > 0 {
+		set = append(set, fmt.Sprintf("a sweep_guard of %d", e.Target.SweepGuard))
+	}
+	if e.Rules != nil || len(set) == 0 {
+		return ""
+	}
+	return "; see that this server needs what is set here: " + strings.Join(set, ", ")
 }
 
 // missingEvidence says what was seen of a gate that stays shut, and which evidence
@@ -59,14 +132,14 @@ func (e *Evidence) missingEvidence() []string {
 // sshEvidence says what the knocks and SSH answered.
 func (e *Evidence) sshEvidence() []string {
 	h := e.Handshake
-	all := []string{"SSH is " + stateText(h.SSH.State) + " before and after the handshake"}
-	if ports, others := Answered(h, knock.Silent); len(ports) > 0 && others == 0 {
-		all[0] = "all knocks stay silent, as at a gate, and SSH is " + stateText(h.SSH.State)
+	all := []string{"SSH is " + answers.State(h.SSH.State) + " before and after the handshake"}
+	if ports, others := answers.With(h, knock.Silent); len(ports) > 0 && others == 0 {
+		all[0] = "all knocks stay silent, as at a gate, and SSH is " + answers.State(h.SSH.State)
 	}
-	rejected, _ := Answered(h, knock.Refused)
+	rejected, _ := answers.With(h, knock.Refused)
 	sshAlone := h.SSH.State == knock.SSHRefused && len(rejected) == 0
 	if e.ShutState() == knock.SSHUnreachable || e.ShutState() == knock.SSHRefused && sshAlone {
-		all = append(all, "SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too")
+		all = append(all, "SSH's port is rejected without a knock: a ban of this address, or a rule for it, does that too, and a limit on connections to SSH (ufw limit) that earlier tries have used up: send nothing for a minute, and run it again")
 	}
 	return all
 }
@@ -80,22 +153,24 @@ func (e *Evidence) scanEvidence() (all []string) {
 		case !s.Stopped.IsZero():
 			say("the scan ended early: %s", s.Stopped)
 		default:
-			say("%d candidates did not open it%s", s.Candidates-s.Untried, e.tried())
+			if tried := s.Tried(); tried > 0 {
+				say("%s did not open it%s", phrase.Plural(tried, "candidate"), e.tried())
+			}
 		}
 		for _, c := range s.Unconfirmed {
 			say("hour %v, range %v and the secret %s seemed to open it, and did not when they were tried again", c.Hour, c.Range, c.Variant.Words())
 		}
 		if s.BeyondGuard > 0 {
-			say("missing: a gate with a sweep guard forgives %d wrong ports a minute by default, and would have ignored %d of them, unless range and secret are right; sweep_guard in the hosts file or --rules FILE says what it forgives", script.DefaultSweepGuard, s.BeyondGuard)
+			say("missing: a gate with a sweep guard, which forgives %d wrong ports a minute by default, would have ignored %d of them, unless range and secret are right; set sweep_guard for this server, or give --rules FILE", script.DefaultSweepGuard, s.BeyondGuard)
 		}
 		if s.Untried > 0 {
-			pace := ""
-			if e.Target.SweepGuard > 0 {
-				pace = fmt.Sprintf(", since the gate's sweep guard forgives %s a minute", phrase.Plural(e.Target.SweepGuard, "wrong port"))
-			}
-			say("missing: there was no time for %s%s", phrase.Plural(s.Untried, "candidate"), pace)
+			say("missing: %s", s.LeftOut())
 		}
 	}
+	if e.GapTooWide {
+		say("missing: other hours, ranges and secrets: the gap of %s that is set here leaves no time for them; set a shorter one, or run rapport scan", phrase.Pause(e.Target.Gap))
+	}
+	all = append(all, e.countedWith()...)
 	for _, r := range e.openedOnce() {
 		if e.Ended {
 			say("hour %v, range %v seemed to open it once; there was no time to confirm it", r.Opened.Hour, r.Opened.Range)
@@ -108,43 +183,38 @@ func (e *Evidence) scanEvidence() (all []string) {
 
 // tried says which hours a scan went through.
 func (e *Evidence) tried() string {
-	if e.Scan.Few {
+	if e.Scan.Few && e.Scan.Gap > 0 {
 		return fmt.Sprintf("; missing: with gaps of %s there was no time for further hours, ranges and secrets, rapport scan takes it", phrase.Pause(e.Scan.Gap))
 	}
-	return fmt.Sprintf(", %d hours back and %d ahead", e.Past, e.Future)
+	if e.Past+e.Future == 0 {
+		return ", of this hour alone"
+	}
+	if e.Scan.Untried == 0 {
+		return fmt.Sprintf(", %d hours back and %d ahead", e.Past, e.Future)
+	}
+	hours := 0
+	for _, c := range e.Scan.Cells {
+		if c.State != scan.Waiting && c.Offset != 0 && c.Range == e.Target.Range && c.Variant == solve.AsGiven {
+			hours++
+		}
+	}
+	return fmt.Sprintf(", among them %d of %s", hours, phrase.Plural(e.Past+e.Future, "other hour"))
 }
 
 // missing says which evidence would help.
 func (e *Evidence) missing() (all []string) {
-	if e.Future == 0 {
+	known := e.Rules != nil && e.Rules.Gate != nil && (e.Rules.Candidate() != nil || e.rulesProve()) // their hour
+	if e.Future == 0 && !known {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
-	if !e.Clocks().Known {
+	if !e.Clocks().Known && !known {
 		all = append(all, "missing: "+e.untoldText())
+	}
+	if e.OwnAddr {
+		all = append(all, "missing: "+ownText)
 	}
 	if e.Rules == nil {
 		all = append(all, "missing: the server's rules; --rules FILE reads them")
 	}
-	return append(all, e.untriedText()...)
-}
-
-func rulesProblemText(e *Evidence) Text {
-	t := Text{Why: append(e.missingEvidence(), "the server's rules show it")}
-	if e.Played != nil && !e.Played.Opened {
-		t.Summary, t.Fix = "by the server's rules the handshake opens nothing: "+e.decided(e.Played), "on the server: move the gate's rules before that one; rapport trace plays it"
-	}
-	if e.orderDiffers() {
-		t.Summary, t.Fix = "the server's rules have this client's ports in another order", "on the server: put the phases in the order in which the ports are computed"
-	}
-	for i, p := range e.rulesProblems() {
-		summary := p.Summary
-		if e.hidden {
-			summary = p.WithoutPorts()
-		}
-		if i == 0 {
-			t.Summary, t.Fix = summary, p.Fix
-		}
-		t.Why = append(t.Why, summary)
-	}
-	return t
+	return slices.Concat(all, e.listsText(), e.untriedText())
 }

@@ -10,6 +10,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"rapport/diag"
+	"rapport/diag/answers"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -51,7 +53,7 @@ func scanOf(t testing.TB, future int, state func(solve.Candidate) scan.CellState
 }
 
 // reportOf is a report on a server whose gate drops, with these checks.
-func reportOf(checks ...diag.Check) diag.Report {
+func reportOf(checks ...check.Check) diag.Report {
 	target := knock.Target{Host: "myserver", Addr: netip.MustParseAddrPort("203.0.113.7:22"), Range: knock.DefaultRange}
 	h := knocked(5, shut)
 	return diag.Report{Schema: 1, Host: "myserver", Address: "203.0.113.7", At: noon.Add(-8 * time.Second), Elapsed: knock.Millis(8 * time.Second), Checks: checks,
@@ -65,25 +67,25 @@ func judge(r diag.Report) diag.Report {
 }
 
 // passed is a check that went well.
-func passed(id string, code diag.CheckCode, a diag.Args) diag.Check {
-	return diag.Check{ID: id, Status: diag.OK, Code: code, Args: a}
+func passed(id string, code check.Code, a check.Args) check.Check {
+	return check.Check{ID: id, Status: check.OK, Code: code, Args: a}
 }
 
 // skipped is a check that was not made.
-func skipped(id string, why diag.CheckCode, a diag.Args) diag.Check {
-	return diag.Check{ID: id, Status: diag.Skipped, Code: why, Args: a}
+func skipped(id string, why check.Code, a check.Args) check.Check {
+	return check.Check{ID: id, Status: check.Skipped, Code: why, Args: a}
 }
 
 // usual are the checks of a gate that drops, the last four being the handshake, the
 // family, egress and the scan.
-func usual(server, last diag.Check) []diag.Check {
+func usual(server, last check.Check) []check.Check {
 	h := reportOf().Evidence.Handshake
-	all := []diag.Check{
-		passed(diag.CheckName, diag.NameResolved, diag.Args{Address: netip.MustParseAddr("203.0.113.7")}), skipped(diag.CheckRules, diag.RulesMissing, diag.Args{}),
-		passed(diag.CheckBefore, diag.SSHShut, diag.Args{SSH: knock.SSH{State: knock.SSHFiltered}}),
-		passed(diag.CheckLocal, diag.ClockRight, diag.Args{Offset: 3 * time.Millisecond, Within: time.Millisecond}), server,
-		{ID: diag.CheckHandshake, Status: diag.Fail, Code: diag.HandshakeMade, Args: diag.Args{Handshake: h}},
-		skipped(diag.CheckFamily, diag.OneFamily, diag.Args{}), skipped(diag.CheckEgress, diag.NoneRejected, diag.Args{}), last,
+	all := []check.Check{
+		passed(check.Name, check.NameResolved, check.Args{Address: netip.MustParseAddr("203.0.113.7")}), skipped(check.Rules, check.RulesMissing, check.Args{}),
+		passed(check.Before, check.SSHShut, check.Args{SSH: knock.SSH{State: knock.SSHFiltered}}),
+		passed(check.Local, check.ClockRight, check.Args{Offset: 3 * time.Millisecond, Within: time.Millisecond}), server,
+		{ID: check.Handshake, Status: check.Fail, Code: check.HandshakeMade, Args: check.Args{Handshake: h}},
+		skipped(check.Family, check.OneFamily, check.Args{}), skipped(check.Egress, check.NoneRejected, check.Args{}), last,
 	}
 	for i, ms := range []knock.Millis{12, 0, 1000, 40, 700, 3100, 0, 0, 3148} {
 		all[i].Elapsed = ms * millisecond
@@ -92,26 +94,26 @@ func usual(server, last diag.Check) []diag.Check {
 }
 
 // untold is the check of a server's clock that no source tells.
-func untold() diag.Check { return skipped(diag.CheckServer, diag.ServerUntold, diag.Args{}) }
+func untold() check.Check { return skipped(check.Server, check.ServerUntold, check.Args{}) }
 
 // scanned adds a scan to a report.
-func scanned(r diag.Report, s *scan.Report, status diag.Status) diag.Report {
-	code := diag.Scanned
-	if status == diag.Running {
-		code = diag.Scanning
+func scanned(r diag.Report, s *scan.Report, status check.Status) diag.Report {
+	code := check.Scanned
+	if status == check.Running {
+		code = check.Scanning
 	}
 	r.Evidence.Scan = s
-	check := diag.Check{ID: diag.CheckScan, Status: status, Code: code, Args: diag.Args{Scan: s}}
-	if status != diag.Running {
-		check.Elapsed = 3148 * millisecond
+	c := check.Check{ID: check.Scan, Status: status, Code: code, Args: check.Args{Scan: s}}
+	if status != check.Running {
+		c.Elapsed = 3148 * millisecond
 	}
-	r.Checks = append(slices.Clone(r.Checks[:len(r.Checks)-1]), check)
+	r.Checks = append(slices.Clone(r.Checks[:len(r.Checks)-1]), c)
 	return r
 }
 
 // told is the check of a server's clock that some sources tell.
-func told(c *clock.Report) diag.Check {
-	return diag.Check{ID: diag.CheckServer, Status: diag.Warn, Code: diag.ServerTold, Args: diag.Args{Clock: c, At: noon}}
+func told(c *clock.Report) check.Check {
+	return check.Check{ID: check.Server, Status: check.Warn, Code: check.ServerTold, Args: check.Args{Clock: c, At: noon}}
 }
 
 func clocksOf(readings ...clock.Reading) *clock.Report {
@@ -131,7 +133,7 @@ var rightHere = clock.Reading{Name: "ntp time.example.org", Of: clock.Local, Off
 
 // running is a diagnosis in the middle of its scan.
 func running(t testing.TB) diag.Report {
-	r := reportOf(slices.DeleteFunc(usual(untold(), diag.Check{}), func(c diag.Check) bool { return c.ID == diag.CheckRules })...)
+	r := reportOf(slices.DeleteFunc(usual(untold(), check.Check{}), func(c check.Check) bool { return c.ID == check.Rules })...)
 	r.Evidence.Clock = clocksOf(rightHere, clock.Reading{Name: clock.SourceHTTP, Of: clock.Server, Err: clock.ErrNoAnswer}, clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
 	n := 0
 	return scanned(r, scanOf(t, 0, func(solve.Candidate) scan.CellState {
@@ -139,7 +141,7 @@ func running(t testing.TB) diag.Report {
 			return scan.Tried
 		}
 		return scan.Waiting
-	}), diag.Running)
+	}), check.Running)
 }
 
 // behind is the verdict on a server whose clock is three hours behind.
@@ -147,7 +149,7 @@ func behind(t testing.TB) diag.Report {
 	c := clocksOf(rightHere,
 		serverClock(clock.SourceHTTP, -3*time.Hour, 13*time.Millisecond), serverClock(clock.SourceSMTP, -3*time.Hour, 505*time.Millisecond),
 		serverClock(clock.SourceDaytime, 40*time.Minute, time.Second), clock.Reading{Name: clock.SourceNTP, Of: clock.Server, Err: clock.ErrNoAnswer})
-	r := reportOf(usual(told(c), diag.Check{})...)
+	r := reportOf(usual(told(c), check.Check{})...)
 	r.Evidence.Clock = c
 	return judge(scanned(r, scanOf(t, 0, func(h solve.Candidate) scan.CellState {
 		switch {
@@ -157,7 +159,7 @@ func behind(t testing.TB) diag.Report {
 			return scan.Hit
 		}
 		return scan.Tried
-	}), diag.OK))
+	}), check.OK))
 }
 
 // confirming is a diagnosis whose scan has a hit that is to be confirmed.
@@ -165,7 +167,7 @@ func confirming(t testing.TB) diag.Report {
 	r := behind(t)
 	s := *r.Evidence.Scan
 	s.Confirming, s.Confirmed = true, false
-	return judge(scanned(r, &s, diag.Running))
+	return judge(scanned(r, &s, check.Running))
 }
 
 // ahead is the verdict on a server whose clock is two hours ahead by one source, and
@@ -173,9 +175,9 @@ func confirming(t testing.TB) diag.Report {
 func ahead(t testing.TB) diag.Report {
 	c := clocksOf(serverClock(clock.SourceHTTP, 2*time.Hour, 13*time.Millisecond), serverClock(clock.SourceHTTPS, 2*time.Hour, 20*time.Millisecond),
 		serverClock(clock.SourceTime, -56*365*24*time.Hour, time.Second))
-	r := reportOf(usual(told(c), diag.Check{})...)
+	r := reportOf(usual(told(c), check.Check{})...)
 	r.Evidence.Clock = c
-	r.Checks[3] = skipped(diag.CheckLocal, diag.ClockUnasked, diag.Args{})
+	r.Checks[3] = skipped(check.Local, check.ClockUnasked, check.Args{})
 	s := scanOf(t, 2, func(h solve.Candidate) scan.CellState {
 		if h.Offset == 2 && h.Range == knock.DefaultRange && h.Variant == solve.AsGiven {
 			return scan.Hit
@@ -183,29 +185,29 @@ func ahead(t testing.TB) diag.Report {
 		return scan.Waiting
 	})
 	s.Cells = slices.DeleteFunc(s.Cells, func(c scan.Cell) bool { return c.Offset == 1 })
-	return judge(scanned(r, s, diag.OK))
+	return judge(scanned(r, s, check.OK))
 }
 
 // opens is the verdict on a server that has nothing wrong.
 func opens(t testing.TB) diag.Report {
 	c := clocksOf(serverClock(clock.SourceHTTPS, 12*time.Millisecond, 500*time.Millisecond))
 	h := knocked(5, opened)
-	r := reportOf(usual(diag.Check{}, diag.Check{})...)
+	r := reportOf(usual(check.Check{}, check.Check{})...)
 	r.Evidence.Handshake, r.Evidence.Clock = &h, c
 	r = judge(r)
 	r.Checks[0].Args.Other = netip.MustParseAddr("2001:db8::7")
-	r.Checks[3] = skipped(diag.CheckLocal, diag.ClockUnasked, diag.Args{})
-	r.Checks[4] = passed(diag.CheckServer, diag.ServerTold, diag.Args{Clock: c, At: noon})
-	r.Checks[5] = passed(diag.CheckHandshake, diag.HandshakeMade, diag.Args{Handshake: &h})
-	for i, id := range []string{diag.CheckFamily, diag.CheckEgress, diag.CheckScan} {
-		r.Checks[6+i] = skipped(id, diag.NotNeeded, diag.Args{Verdict: diag.Opens})
+	r.Checks[3] = skipped(check.Local, check.ClockUnasked, check.Args{})
+	r.Checks[4] = passed(check.Server, check.ServerTold, check.Args{Clock: c, At: noon})
+	r.Checks[5] = passed(check.Handshake, check.HandshakeMade, check.Args{Handshake: &h})
+	for i, id := range []string{check.Family, check.Egress, check.Scan} {
+		r.Checks[6+i] = skipped(id, check.NotNeeded, check.Args{Verdict: string(diag.Opens)})
 	}
 	return r
 }
 
 // unexplained is the verdict where nothing opened the gate, not even future hours.
 func unexplained(t testing.TB) diag.Report {
-	r := scanned(running(t), scanOf(t, 26, func(solve.Candidate) scan.CellState { return scan.Tried }), diag.Warn)
+	r := scanned(running(t), scanOf(t, 26, func(solve.Candidate) scan.CellState { return scan.Tried }), check.Warn)
 	r.Evidence.Future = 26
 	return judge(r)
 }
@@ -221,7 +223,7 @@ func otherRange(t testing.TB) diag.Report {
 			return scan.Tried
 		}
 		return scan.Waiting
-	}), diag.OK))
+	}), check.OK))
 }
 
 // twoFaults is the verdict on a server with another range and a wrong clock, which no
@@ -236,7 +238,7 @@ func twoFaults(t testing.TB) diag.Report {
 			return scan.Waiting
 		}
 		return scan.Tried
-	}), diag.OK)
+	}), check.OK)
 	r.Evidence.Clock = clocksOf(unread(clock.ErrNoAnswer, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceDaytime, clock.SourceTime)...)
 	return judge(r)
 }
@@ -256,8 +258,8 @@ func blocked(t testing.TB) diag.Report {
 	for i := range h.Attempts[0].Knocks {
 		h.Attempts[0].Knocks[i].Answer = knock.Unreachable
 	}
-	router := &diag.Egress{Ports: []uint16{10247, 10363, 10357, 10858, 10938}, Answer: knock.Unreachable, From: netip.MustParseAddr("192.0.2.1"), Control: []knock.Answer{knock.Silent}}
+	router := &answers.Egress{Ports: []uint16{10247, 10363, 10357, 10858, 10938}, Answer: knock.Unreachable, From: netip.MustParseAddr("192.0.2.1"), Control: []knock.Answer{knock.Silent}}
 	r.Evidence.Handshake, r.Evidence.Scan, r.Evidence.Egress = &h, nil, router
-	r.Checks = append(r.Checks[:len(r.Checks)-1], skipped(diag.CheckScan, diag.NotNeeded, diag.Args{Verdict: diag.KnocksBlocked}))
+	r.Checks = append(r.Checks[:len(r.Checks)-1], skipped(check.Scan, check.NotNeeded, check.Args{Verdict: string(diag.KnocksBlocked)}))
 	return judge(r)
 }

@@ -235,7 +235,7 @@ func TestDiagnoseFixesAServer(t *testing.T) {
 		}
 		c.Host = &h
 	})
-	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 24})
+	m = tell(m, tea.WindowSizeMsg{Width: 80, Height: 40}) // near the hour change the log has a line more
 	m = play(t, m, press("d"), func(a *app) bool { return a.diagnose.Report.Done && a.Wire.Job == nil })
 	shows(t, m, "range-mismatch", "f apply range 10000-10998 and knock (here and in the hosts file)")
 	time.Sleep(1200 * time.Millisecond) // the scan's window

@@ -19,6 +19,7 @@ import (
 
 // All of a long verdict can be read.
 func TestDiagnoseSaysAllOfTheVerdict(t *testing.T) {
+	t.Parallel()
 	now := noon
 	for _, n := range []int{10, 40, 160} {
 		var words []string

@@ -9,7 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/knock/phrase"
 	"rapport/tui/ui"
@@ -28,7 +28,7 @@ func TestClocksThatDisagreeAreNamed(t *testing.T) {
 	}
 	d := unexplained(t)
 	d.Evidence.Clock = r
-	d.Checks[3] = skipped(diag.CheckServer, diag.ServerUntold, diag.Args{Clock: r})
+	d.Checks[3] = skipped(check.Server, check.ServerUntold, check.Args{Clock: r})
 	m = tell(m, append([]tea.Msg{press("2")}, diagnosed(judge(d))...)...)
 	for range 2 { // in panes, and in full
 		shows(t, m, "disagree")

@@ -18,6 +18,7 @@ import (
 	"github.com/muesli/termenv"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/knock"
 	"rapport/knock/hosts"
 	"rapport/tui/ui"
@@ -131,7 +132,7 @@ func here(r diag.Report) diag.Report {
 	r.Host, r.Address = "demo", "127.0.0.1"
 	r.Checks = slices.Clone(r.Checks)
 	for i := range r.Checks {
-		if r.Checks[i].ID == diag.CheckName {
+		if r.Checks[i].ID == check.Name {
 			r.Checks[i].Args.Address = netip.MustParseAddr(r.Address)
 		}
 	}

@@ -134,7 +134,7 @@ func captureFiles(t testing.TB) (dir string) {
 func loading(t *testing.T, m *app, paths ...string) *app {
 	t.Helper()
 	for _, path := range paths {
-		m = unfold(t, tell(m, press("l"), tea.KeyMsg{Type: tea.KeyCtrlU}, paste(path)), enter)
+		m = unfolded(t, tell(m, press("l"), tea.KeyMsg{Type: tea.KeyCtrlU}, paste(path)), enter)
 	}
 	return m
 }

@@ -36,6 +36,7 @@ func strictRulesOf(ports [knock.Knocks]uint16) string {
 
 // f applies the gate's strictness and sweep guard, for this run and in the hosts file.
 func TestRulesAppliesStrictAndSweepGuard(t *testing.T) {
+	t.Parallel()
 	now := noon
 	path := filepath.Join(t.TempDir(), "hosts.toml")
 	if err := os.WriteFile(path, []byte("[hosts.myserver]\n"), 0o600); err != nil {

@@ -89,6 +89,7 @@ func asNg(t *testing.T, path string) (ng string) {
 // The time line of a handshake that tcpdump recorded on both sides of a real gate, in the
 // formats of tcpdump and of Wireshark.
 func TestRulesDrawWhatTcpdumpRecorded(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "tcpdump", "setpriv")
 	s, dir := knocktest.NewServer(t, knocktest.Options{}), t.TempDir()
 	record := func(side, hosts string) []string {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -60,8 +61,16 @@ func paste(s string) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []ru
 var enter = tea.KeyMsg{Type: tea.KeyEnter}
 
 // unfold sends msgs to a model and runs its commands until the comparison has ended:
-// the end of a paste, the job's events, and the writing of the hosts file.
+// the end of a paste, the job's events, and the writing of the hosts file. The time that
+// shows where a paste ends is not waited for.
 func unfold(t *testing.T, m *app, msgs ...tea.Msg) *app {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { m = unfolded(t, m, msgs...) })
+	return m
+}
+
+// unfolded is unfold in real time, for a screen whose cursor blinks.
+func unfolded(t *testing.T, m *app, msgs ...tea.Msg) *app {
 	t.Helper()
 	said := make(chan tea.Msg)
 	stop := make(chan struct{})
@@ -286,15 +295,15 @@ func TestRulesLoadsAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, _ := newRules(t, &now, "")
-	m = unfold(t, tell(m, typing("l", "~/none.save")...), enter)
+	m = unfolded(t, tell(m, typing("l", "~/none.save")...), enter)
 	shows(t, m, "path ~/none.save", "cannot read the rules: ")
 	if strings.Contains(m.View(), "stat ") {
 		t.Errorf("a system call shows:\n%s", m.View())
 	}
 	m = tell(m, typing("esc", "l", "~/")...)
-	m = unfold(t, m, enter)
+	m = unfolded(t, m, enter)
 	shows(t, m, "not a regular file")
-	m = unfold(t, tell(m, typing("rules.save")...), enter)
+	m = unfolded(t, tell(m, typing("rules.save")...), enter)
 	shows(t, m, "hour 2026-11-22-09 (1 hour ahead)", "apply skew 1h for this run", "hour-ahead")
 }
 
@@ -418,6 +427,7 @@ func TestRulesShowsNoSecret(t *testing.T) {
 }
 
 func TestRulesBoundsTheText(t *testing.T) {
+	t.Parallel()
 	now := noon
 	m, _ := newRules(t, &now, "")
 	line := strings.Repeat("# padding\n", 1<<15)
@@ -447,6 +457,7 @@ func scriptOf(t *testing.T, f script.Format) string {
 
 // A paste on the result is the next text to compare.
 func TestRulesPasteOnTheResult(t *testing.T) {
+	t.Parallel()
 	now := noon
 	m, _ := newRules(t, &now, "")
 	m = unfold(t, tell(m, paste("10247 10363 10358 10858 10938")), enter)

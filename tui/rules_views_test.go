@@ -46,6 +46,7 @@ func withRules(t *testing.T, text string, change func(*Config)) *app {
 }
 
 func TestTraceAndAuditGoldenScreens(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		text string
@@ -83,6 +84,7 @@ func notModelled(rules string) string {
 
 // The foot of the trace says of the chosen rule what it did to each packet, and why.
 func TestTraceSaysWhy(t *testing.T) {
+	t.Parallel()
 	article := articleRules(t)
 	screens := map[string]*app{}
 	for _, text := range []string{article, notModelled(article)} {
@@ -113,6 +115,7 @@ func TestTraceSaysWhy(t *testing.T) {
 
 // A phase that the rules leave open has a ?, as in the text of rapport trace.
 func TestTraceDoubtsPhases(t *testing.T) {
+	t.Parallel()
 	const call = "-A INPUT -j portknocking"
 	text := strings.Replace(articleRules(t), call, "-A INPUT -p tcp -m tcp --dport 10357 -m ttl --ttl-lt 65 -j DROP\n"+call, 1)
 	doubtful, certain := tell(withRules(t, text, nil), tab), tell(withRules(t, articleRules(t), nil), tab)
@@ -127,6 +130,7 @@ func TestTraceDoubtsPhases(t *testing.T) {
 
 // The views follow each other; a text without a gate has only findings.
 func TestRulesSwitchesViews(t *testing.T) {
+	t.Parallel()
 	m := withRules(t, articleRules(t), nil)
 	shows(t, m, "findings", "tab trace")
 	m = tell(m, tab)
@@ -202,6 +206,7 @@ func TestRulesMasksAllViews(t *testing.T) {
 
 // A script computes its ports: its own knocks are played, and nothing of its secret shows.
 func TestTraceOfAScript(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../knock/gate/testdata/rules/refresh.sh")
 	if err != nil {
 		t.Fatal(err)

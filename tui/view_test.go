@@ -238,6 +238,7 @@ func goldenAt(t *testing.T, file, got string) {
 
 // No screen is taller or wider than the terminal: Bubble Tea would cut its top.
 func TestScreensFitEverySize(t *testing.T) {
+	t.Parallel()
 	now := noon
 	for _, msgs := range [][]tea.Msg{nil, over(nil, knocked(5, opened)), over(nil, knocked(5, shut)), {press("?")}} {
 		m := tell(newScreen(t, &now, func(c *Config) { c.Host.Name = strings.Repeat("long.", 40) }), msgs...)

@@ -171,6 +171,7 @@ func TestGoldenWatchScreens(t *testing.T) {
 }
 
 func TestWatchScreenFitsEverySize(t *testing.T) {
+	t.Parallel()
 	now := noon
 	for _, msgs := range [][]tea.Msg{nil, {busyGate()}, {crowd()}, {press("?")}, {observed(t), press("t")}} {
 		m := tell(newWatch(t, &now, false), msgs...)

@@ -62,7 +62,7 @@ func (o *doctorOptions) run(cmd *cobra.Command, f *flags, name string) error {
 	defer cancel()
 	told, shown := process.Columns(os.Stderr), process.Columns(os.Stdout)
 	live := told > 0 && shown > 0
-	r, err := d.Run(ctx, h, t.Secret, diag.Progress(cmd.ErrOrStderr(), f.json, told))
+	r, err := d.Run(ctx, h, t.Secret, doctor.Progress(cmd.ErrOrStderr(), f.json, told))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,11 @@ func TestMain(m *testing.M) {
 type isolated struct{ *testing.M }
 
 func (i isolated) Run() int {
-	knocktest.Parallel(6)
+	n := 8
+	if knocktest.RunsLong() { // the long tests load the machine by themselves
+		n = 6
+	}
+	knocktest.Parallel(n)
 	code := knocktest.Run(i.M)
 	if buildFolder != "" {
 		_ = os.RemoveAll(buildFolder)
@@ -59,7 +63,7 @@ var buildOnce = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(buildFolder, "rapport")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=auto", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
@@ -76,7 +80,9 @@ func TestScripts(t *testing.T) {
 			e.Values[gateKey{}] = new([]io.Closer)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"gate": startGate, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"gate": startGate, "exits": exits, "midhour": func(*testscript.TestScript, bool, []string) { awayFromHourChange() },
+		},
 	})
 }
 
@@ -108,10 +114,10 @@ func startGate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("RAPPORT_SECRET", text)
 }
 
-// awayFromHourChange waits until the hour change and the grace after it have passed,
-// if they are near: then two sequences count, and the output differs.
+// awayFromHourChange waits until the hour change is past for longer than a handshake
+// sends both hours (knock.HoursAt), if it is near: then the output differs.
 func awayFromHourChange() {
-	const before, after = time.Minute, 65 * time.Second
+	const before, after = time.Minute, 95 * time.Second
 	hour := knock.HourOf(time.Now().Add(before))
 	if wait := time.Until(hour.Start().Add(after)); wait > 0 {
 		time.Sleep(wait)

@@ -13,6 +13,7 @@ import (
 
 	"rapport/diag/scan"
 	"rapport/knock"
+	"rapport/knock/demo"
 	"rapport/knock/solve"
 )
 
@@ -77,7 +78,7 @@ func (s *search) scan(cmd *cobra.Command, f *flags, name string) error {
 			if !f.json {
 				progress = scan.Progress(cmd.ErrOrStderr(), term.IsTerminal(int(os.Stderr.Fd())))
 			}
-			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges}
+			pass := scan.Scan{Client: client, Past: s.past, Future: s.future, Also: s.ranges, StandIn: demo.Runs(t.Addr)}
 			r, err := pass.Run(ctx, t, progress)
 			if errors.Is(err, context.DeadlineExceeded) {
 				r.Stopped.Reason, err = scan.OutOfTime, nil

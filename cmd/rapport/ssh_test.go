@@ -393,6 +393,7 @@ func TestStanza(t *testing.T) {
 // The first login by the stanza stores the host key under the name by which rapport ssh
 // and the screens ask for it.
 func TestLoginsAgreeOnTheHostKey(t *testing.T) {
+	t.Parallel()
 	g := newGated(t, "none")
 	text, err := os.ReadFile(g.config)
 	if err != nil {

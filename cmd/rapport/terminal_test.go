@@ -97,6 +97,7 @@ func (x *tmux) keysUntil(key, text string) {
 	x.t.Fatalf("pressing %s never shows %q:\n%s", key, text, pane)
 }
 
+// It runs alone: other tests knock at the demo's usual ports with its secret.
 func TestDemoInTmux(t *testing.T) {
 	x := newTmux(t, "80", "24", build(t)+" demo; echo left with $?; sleep 60")
 	x.until("READY", "demo")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +27,7 @@ func TestVersionIsThatOfTheCommit(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	path := filepath.Join(t.TempDir(), "rapport")
-	run("go", "build", "-buildvcs=true", "-o", path, ".")
+	path := build(t)
 	var got struct {
 		Schema                int
 		Version, Revision, Go string

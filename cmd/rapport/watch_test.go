@@ -511,6 +511,7 @@ func TestWatchHasToBeOnAServer(t *testing.T) {
 
 // The screen on a real terminal, during a real handshake.
 func TestWatchInTmux(t *testing.T) {
+	t.Parallel()
 	knocktest.Need(t, "iptables-save", "ip6tables-save", "tmux")
 	rapport := build(t)
 	s := knocktest.NewServer(t, knocktest.Options{})

@@ -9,7 +9,10 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
+	"rapport/diag/scan"
 	"rapport/knock"
+	"rapport/knock/demo"
 	"rapport/knock/gate"
 	"rapport/knock/solve"
 )
@@ -17,15 +20,18 @@ import (
 // resolve finds the address to probe, and one of the other family if there is one.
 func (x *run) resolve(ctx context.Context) error {
 	lookup := x.host.Lookup()
-	s := x.begin(diag.CheckName, diag.LookingUp, diag.Args{Host: lookup})
+	s := x.begin(check.Name, check.LookingUp, check.Args{Host: lookup})
 	ctx2, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	addr, err := x.Client.Resolve(ctx2, lookup, x.host.Family)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if err == nil && addr.IsUnspecified() {
+		err = fmt.Errorf("%s has the address %s, which is no host: its name server may block it", lookup, addr)
+	}
 	if err != nil {
-		s.end(diag.Fail, diag.NameFailed, diag.Args{Err: err}, func(e *diag.Evidence) { e.NameError = err })
+		s.end(check.Fail, check.NameFailed, check.Args{Err: err}, func(e *diag.Evidence) { e.NameError = err })
 		return nil
 	}
 	var other netip.Addr
@@ -46,9 +52,12 @@ func (x *run) resolve(ctx context.Context) error {
 		}
 	}
 	x.update(func(r *diag.Report) { r.Address = addr.String() })
-	s.end(diag.OK, diag.NameResolved, diag.Args{Address: addr, Other: other, Untried: len(untried)}, func(e *diag.Evidence) {
+	standIn := demo.Runs(netip.AddrPortFrom(addr, x.seen().Target.Addr.Port()))
+	own := !standIn && (addr.IsLoopback() || isOwn(addr))
+	s.end(check.OK, check.NameResolved, check.Args{Address: addr, Other: other, Untried: len(untried)}, func(e *diag.Evidence) {
 		e.Target.Addr = netip.AddrPortFrom(addr, e.Target.Addr.Port())
-		e.OtherAddr, e.Untried = other, untried
+		e.OtherAddr, e.Untried, e.StandIn, e.OwnAddr = other, untried, standIn, own
+		e.NoListener = own && nothingListens(e.Target.Addr)
 	})
 	return nil
 }
@@ -58,7 +67,7 @@ func (x *run) readRules(ctx context.Context) error {
 	if x.Rules == nil {
 		return nil
 	}
-	s := x.begin(diag.CheckRules, diag.RulesSolving, diag.Args{})
+	s := x.begin(check.Rules, check.RulesSolving, check.Args{})
 	t, hours := x.seen().Target, max(x.Past, x.Future, solve.DefaultHours)
 	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.seen().Now.Add(t.Skew)), Past: hours, Future: hours,
@@ -66,19 +75,21 @@ func (x *run) readRules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, code := diag.Fail, diag.RulesDiffer
+	status, code := check.Fail, check.RulesDiffer
 	switch m := i.Candidate(); {
 	case i.Gate == nil:
-		code = diag.RulesNoGate
+		code = check.RulesNoGate
 	case len(i.Differs) > 0:
 	case m != nil:
-		status, code = diag.OK, diag.RulesFit
+		status, code = check.OK, check.RulesFit
 	case i.OtherSecret():
-		code = diag.RulesOther
+		code = check.RulesOther
+	case i.Empty != nil:
+		code = check.RulesEmpty
 	default:
-		status, code = diag.Skipped, diag.RulesHidden
+		status, code = check.Skipped, check.RulesHidden
 	}
-	s.end(status, code, diag.Args{Rules: &i}, func(e *diag.Evidence) {
+	s.end(status, code, check.Args{Rules: &i}, func(e *diag.Evidence) {
 		e.Rules = &i
 		if g := i.Gate; g != nil {
 			e.Target.Strict = e.Target.Strict || g.Strict
@@ -88,9 +99,34 @@ func (x *run) readRules(ctx context.Context) error {
 	return nil
 }
 
+// probeBanner probes SSH, which accepted without a knock, and awaits its banner. Where it did so
+// at once, it is probed some times while it is silent, as often as outweighs the kernel's repeats
+// of one SYN and the server's of its answer; else packets get lost, and those are awaited.
+func (x *run) probeBanner(ctx context.Context) (now knock.SSH, err error) {
+	const near, elsewhere = 3, 6
+	o := knock.Options{Timeout: bannerWait}
+	if !x.seen().Before.State.Connected() {
+		return x.probe(ctx, o)
+	}
+	o.Wait = x.within(controlProbe)
+	begun := time.Now()
+	for n := range elsewhere {
+		if n >= near && (scan.OnLink(x.seen().Target.Addr.Addr()) || time.Since(begun)+o.Wait > bannerWait) {
+			break
+		}
+		if now, err = x.probe(ctx, o); err != nil || now.State != knock.SSHFiltered {
+			break
+		}
+	}
+	return now, err
+}
+
 // probe probes SSH without a knock. No route to the host is evidence.
-func (x *run) probe(ctx context.Context, limit time.Duration) (knock.SSH, error) {
-	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{Timeout: limit})
+func (x *run) probe(ctx context.Context, o knock.Options) (knock.SSH, error) {
+	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, o)
+	if r.SSH.State.Connected() {
+		x.made++
+	}
 	x.log.Debug("probed SSH", "address", x.seen().Target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
 		x.learn(func(e *diag.Evidence) { e.NoRoute = err })
@@ -100,11 +136,26 @@ func (x *run) probe(ctx context.Context, limit time.Duration) (knock.SSH, error)
 }
 
 const (
-	// firstProbe is how long the first probe waits: the handshake makes another one
-	// before its knocks, so that one lost packet decides nothing.
-	firstProbe = 400 * time.Millisecond
+	// firstProbe is how long a first probe waits. The handshake makes another one before its
+	// knocks, and no more come before both: a server may ban whoever sends a few SYNs more than a
+	// plain handshake does. That two lost packets decide nothing is controlOpen's part, or that of
+	// a second probe on a link of this machine, where that takes no time.
+	firstProbe = 250 * time.Millisecond
+	// controlProbe is how long a single probe waits whose answer is known from before.
+	controlProbe = 400 * time.Millisecond
+	// repeatedProbe is how long one waits whose SYN the kernel repeats meanwhile.
+	repeatedProbe = 1300 * time.Millisecond
+	// knownWithin is the round trip up to which the answer to a probe before the knocks comes in time:
+	// to an SSH that is further away, it proves nothing that none was.
+	knownWithin = 700 * time.Millisecond
+	// unlimited is how long it takes until a limit forgives a few packets.
+	unlimited = time.Second
 	// bannerWait is how long a banner is awaited: some servers ask a name server first.
 	bannerWait = 4 * time.Second
+	// bannerDue is how long one takes that is not late.
+	bannerDue = 1500 * time.Millisecond
+	// mostConnections is how many connections to SSH a diagnosis makes.
+	mostConnections = 4
 	// longestWait is the longest window whose end is waited for.
 	longestWait = 8 * time.Second
 )
@@ -112,8 +163,12 @@ const (
 // probeFirst checks whether SSH answers without a knock. done says that this
 // explains the failure.
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
-	s := x.begin(diag.CheckBefore, diag.Probing, diag.Args{})
-	now, err := x.probe(ctx, firstProbe)
+	s := x.begin(check.Before, check.Probing, check.Args{})
+	first := knock.Options{Timeout: firstProbe}
+	now, err := x.probe(ctx, first)
+	if err == nil && now.State == knock.SSHFiltered && scan.OnLink(x.seen().Target.Addr.Addr()) {
+		now, err = x.probe(ctx, first)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -125,28 +180,33 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	}
 	switch {
 	case x.seen().NoRoute != nil:
-		s.end(diag.Fail, diag.ProbeFailed, diag.Args{Err: x.seen().NoRoute}, nil)
-		return false, nil
+		err := x.controlNoRoute(ctx)
+		s.end(check.Fail, check.ProbeFailed, check.Args{Err: x.seen().NoRoute}, nil)
+		return false, err
 	case now.State == knock.SSHOpen:
-		s.end(diag.Fail, diag.OpenUnknocked, diag.Args{}, nil)
+		x.playUnknocked()
+		s.end(check.Fail, check.OpenUnknocked, check.Args{}, nil)
 	case now.State.Connected():
-		s.end(diag.Fail, diag.SSHAnswers, diag.Args{SSH: now}, nil)
+		s.end(check.Fail, check.SSHAnswers, check.Args{SSH: now}, nil)
 	default:
-		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: now}, nil)
+		s.end(check.OK, check.SSHShut, check.Args{SSH: now}, nil)
 	}
-	return now.State.Connected() && now.State != knock.SSHSilent, nil
+	return now.State.Connected() && now.State != knock.SSHSilent || x.seen().Outcome() == diag.OpensUnknocked, nil
 }
 
 // probeAgain probes SSH once more, after the window of an earlier handshake has
 // ended. A long window is not waited for.
 func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
-	x.update(func(r *diag.Report) { find(r, s.id).Code = diag.WindowWaiting })
+	x.update(func(r *diag.Report) { find(r, s.id).Code = check.WindowWaiting })
 	x.guess()
-	wait := x.seen().Target.Window + time.Second
+	wait := x.over()
 	if !knock.Wait(ctx, min(wait, longestWait)) {
 		return knock.SSH{}, context.Cause(ctx)
 	}
-	again, err := x.probe(ctx, bannerWait)
+	again, err := x.probeBanner(ctx)
+	if h := x.seen().Handshake; err == nil && again.State == knock.SSHFiltered && h != nil && h.Before.State.Connected() {
+		again, err = x.probeBanner(ctx) // it accepted before the knocks: that outweighs silence
+	}
 	if err != nil {
 		return again, err
 	}
@@ -156,22 +216,30 @@ func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
 
 // knock makes a handshake. No route to the host is evidence, not an error.
 func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Options) (*knock.Report, error) {
-	s := x.begin(id, diag.Handshaking, diag.Args{})
+	s := x.begin(id, check.Handshaking, check.Args{})
 	record := func(r *knock.Report) func(*diag.Evidence) {
 		return func(e *diag.Evidence) {
-			if id == diag.CheckFamily {
+			if id == check.Family {
 				e.Other = r
 			} else {
-				e.Handshake = r
+				e.Handshake, e.Awaiting = r, false
 			}
 		}
 	}
-	r, err := x.Client.Knock(ctx, t, o, func(e knock.Event) { x.learn(record(&e.Report)) })
+	late := time.AfterFunc(bannerWait, x.guessSilent)
+	defer late.Stop()
+	late.Stop()
+	r, err := x.Client.Knock(ctx, t, o, func(e knock.Event) {
+		if x.learn(record(&e.Report)); e.Kind == knock.Connected && id == check.Handshake {
+			late.Reset(bannerDue)
+		}
+	})
+	x.count(r)
 	x.log.Debug("handshake made", "address", r.Address, "opened", r.Opened, "ssh", r.SSH.State, "banner", r.SSH.Banner, "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
-		s.end(diag.Fail, diag.NoRoute, diag.Args{}, func(e *diag.Evidence) {
+		s.end(check.Fail, check.NoRoute, check.Args{}, func(e *diag.Evidence) {
 			record(&r)(e)
-			if id == diag.CheckHandshake {
+			if id == check.Handshake {
 				e.NoRoute = fmt.Errorf("%w: no route to %s; check the address and this machine's network", knock.ErrUnreachable, t.Addr.Addr())
 			}
 		})
@@ -181,55 +249,112 @@ func (x *run) knock(ctx context.Context, id string, t knock.Target, o knock.Opti
 		x.learn(record(&r))
 		return &r, err
 	}
-	status := diag.Fail
+	status := check.Fail
 	switch {
-	case id == diag.CheckFamily && r.Before.State == knock.SSHOpen:
-		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: t.Addr.Addr()}, record(&r))
+	case id == check.Family && r.Before.State == knock.SSHOpen:
+		s.end(check.Warn, check.OtherUnguarded, check.Args{Address: t.Addr.Addr()}, record(&r))
 		return &r, nil
 	case r.Opened && r.OpenedBy == 0:
-		status = diag.OK
+		status = check.OK
 	case r.Opened:
-		status = diag.Warn
+		status = check.Warn
 	}
-	s.end(status, diag.HandshakeMade, diag.Args{Handshake: &r}, record(&r))
+	s.end(status, check.HandshakeMade, check.Args{Handshake: &r}, record(&r))
 	return &r, nil
 }
 
+// guessSilent gives the report the verdict on a banner that is late, while it is awaited.
+func (x *run) guessSilent() {
+	x.update(func(r *diag.Report) {
+		if h := r.Evidence.Handshake; h != nil && h.SSH.State == knock.SSHUnknown && h.SSH.RTT > 0 {
+			silent := *h
+			silent.SSH.State = knock.SSHSilent
+			r.Evidence.Handshake, r.Evidence.Awaiting = &silent, true
+			r.Verdict, r.Causes = r.Evidence.Judge()
+		}
+	})
+}
+
+// roundTrip is that to SSH, zero if nothing shows it: the shortest of those that were seen, since
+// a SYN that gets lost is repeated.
+func (x *run) roundTrip() (rtt time.Duration) {
+	all := []knock.SSH{x.seen().Before, x.seen().BeforeAgain}
+	if h := x.seen().Handshake; h != nil {
+		all = append(all, h.SSH)
+	}
+	for _, s := range all {
+		if d := time.Duration(s.RTT); d > 0 && (rtt == 0 || d < rtt) {
+			rtt = d
+		}
+	}
+	return cmp.Or(rtt, x.seen().Far)
+}
+
+// within is a wait for an answer, or more where the round trip is known to be longer.
+func (x *run) within(d time.Duration) time.Duration {
+	rtt := x.roundTrip()
+	return max(d, rtt+rtt/4+100*time.Millisecond)
+}
+
+// count counts the connections to SSH of a handshake.
+func (x *run) count(r knock.Report) {
+	if x.made += r.Accepted; r.Before.State.Connected() {
+		x.made++
+	}
+}
+
 // handshake makes the handshake. Where SSH turns out to accept before its first knock,
-// the probe before that was lost: then it is probed again after the window. done says
-// that SSH accepts without a knock.
+// the probe before that was lost: then it is probed again after the window, and so it is
+// where SSH is too far away for either, or sends its banner after the knocks alone. done
+// says that SSH accepts without a knock.
 func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err error) {
 	if gap := x.seen().Target.Gap; gap > 0 && !knock.Wait(ctx, gap) { // the probe before counts too
 		return false, context.Cause(ctx)
 	}
 	for {
-		r, err := x.knock(ctx, diag.CheckHandshake, x.seen().Target, o)
-		if err != nil || !r.Before.State.Connected() || x.seen().BeforeAgain.State != knock.SSHUnknown {
+		known := x.seen().BeforeAgain.State
+		r, err := x.knock(ctx, check.Handshake, x.seen().Target, o)
+		late := time.Duration(r.SSH.RTT) > knownWithin && !repeatedSYN(r.SSH)
+		once := known == knock.SSHUnknown && (r.Before.State.Connected() || late)
+		// Either a proxy accepts, and passes on what the gate lets through, or packets get lost.
+		lost := known == knock.SSHSilent && r.SSH.State != knock.SSHSilent && x.made < mostConnections
+		if err != nil || !once && !lost || !r.Before.State.Connected() && x.seen().Target.Window > longestWait {
 			return false, err
 		}
-		s := x.begin(diag.CheckBefore, diag.Probing, diag.Args{})
+		s := x.begin(check.Before, check.Probing, check.Args{})
 		again, err := x.probeAgain(ctx, s)
 		switch {
 		case err != nil:
 			return false, err
 		case again.State == knock.SSHOpen:
-			s.end(diag.Fail, diag.OpenUnknocked, diag.Args{}, nil)
+			s.end(check.Fail, check.OpenUnknocked, check.Args{}, nil)
 			return true, nil
 		case again.State.Connected():
-			s.end(diag.Fail, diag.SSHAnswers, diag.Args{SSH: again}, nil)
-			if again.State != knock.SSHSilent {
-				return true, nil
+			s.end(check.Fail, check.SSHAnswers, check.Args{SSH: again}, nil)
+			if again.State != knock.SSHSilent || lost {
+				return again.State != knock.SSHSilent, nil
 			}
 			continue
 		}
-		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: again}, nil)
+		s.end(check.OK, check.SSHShut, check.Args{SSH: again}, nil)
+		if late || lost {
+			return false, nil
+		}
 	}
+}
+
+// repeatedSYN reports whether an answer is one to the kernel's repeat of a SYN, after a second: the
+// host is near, and was silent at first.
+func repeatedSYN(s knock.SSH) bool {
+	const repeat, near = time.Second, 60 * time.Millisecond
+	rtt := time.Duration(s.RTT)
+	return s.Repeated || rtt >= repeat && rtt < repeat+near
 }
 
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
 	switch x.seen().Outcome() {
-	case diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked:
+	case diag.OpensUnknocked, diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked:
 		return true
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/diag/scan"
 	"rapport/knock"
 )
@@ -16,14 +17,14 @@ import (
 func (x *run) makeSure(ctx context.Context) error {
 	h := x.seen().Handshake
 	late := h.OpenedBy > 0
-	if t := x.seen().Target; !h.Opened || x.seen().Loopback() || x.seen().BeforeAgain.State.Connected() || t.Window > longestWait || t.Strict {
+	if t := x.seen().Target; !h.Opened || x.seen().StandIn || x.seen().BeforeAgain.State.Connected() || t.Window > longestWait || t.Strict {
 		return nil
 	}
 	if x.playRules(); !late && !x.seen().RulesContradict() {
 		return nil
 	}
 	x.guess()
-	s := x.begin(diag.CheckHandshake, diag.Repeating, diag.Args{})
+	s := x.begin(check.Handshake, check.Repeating, check.Args{})
 	s.start = s.start.Add(-time.Duration(h.Elapsed))
 	var again bool
 	var err error
@@ -34,19 +35,23 @@ func (x *run) makeSure(ctx context.Context) error {
 	default:
 		again, err = x.opensAgain(ctx)
 	}
+	if x.seen().BeforeAgain.State.Connected() {
+		s.end(check.Warn, check.HandshakeMade, check.Args{Handshake: h}, nil)
+		return err
+	}
 	if again {
-		status := diag.OK
+		status := check.OK
 		if late {
-			status = diag.Warn
+			status = check.Warn
 		}
-		s.end(status, diag.HandshakeMade, diag.Args{Handshake: h}, nil)
+		s.end(status, check.HandshakeMade, check.Args{Handshake: h}, nil)
 	}
 	if err != nil || again {
 		return err
 	}
 	put := *h
 	put.Opened, put.OpenedBy, put.SSH = false, 0, knock.SSH{State: x.seen().ShutState()}
-	s.end(diag.Fail, diag.OpenedOnce, diag.Args{Handshake: &put}, func(e *diag.Evidence) { e.Handshake, e.Once = &put, true })
+	s.end(check.Fail, check.OpenedOnce, check.Args{Handshake: &put}, func(e *diag.Evidence) { e.Handshake, e.Once = &put, true })
 	return nil
 }
 
@@ -54,13 +59,28 @@ func (x *run) makeSure(ctx context.Context) error {
 // packets may have got lost. What it answers on another one counts.
 func (x *run) hearAgain(ctx context.Context) error {
 	h := x.seen().Handshake
-	if h.SSH.State != knock.SSHSilent || h.Accepted > 1 || x.seen().Loopback() || x.seen().BeforeAgain.State.Connected() || x.seen().Target.Window > longestWait {
+	if h.SSH.State != knock.SSHSilent || h.Accepted > 1 || x.seen().StandIn || x.seen().BeforeAgain.State.Connected() || x.seen().Target.Window > longestWait {
 		return nil
 	}
 	x.guess()
+	if h.SSH.Closed { // on purpose: another connection may get another answer, while the window is open
+		switch now, err := x.probeBanner(ctx); {
+		case err == nil && now.State == knock.SSHOpen:
+			put := *h
+			put.SSH, put.Opened = now, true
+			x.learn(func(e *diag.Evidence) { e.Handshake, e.Varies = &put, h.SSH })
+			return nil
+		case err != nil || now.State.Connected():
+			return err
+		}
+	}
+	if over := x.over() - time.Since(h.At); !knock.Wait(ctx, over) { // what opens SSH is to be new
+		return context.Cause(ctx)
+	}
 	r, err := x.again(ctx, x.gaps()[1:3])
 	x.log.Debug("banner awaited again", "ssh", r.SSH.State, "error", err)
 	if err != nil || !r.SSH.State.Connected() {
+		x.learn(func(e *diag.Evidence) { e.AcceptedOnce = err == nil })
 		return err
 	}
 	r.Before = h.Before
@@ -70,6 +90,9 @@ func (x *run) hearAgain(ctx context.Context) error {
 	return nil
 }
 
+// over is how long after the last knock a window is surely over.
+func (x *run) over() time.Duration { return scan.Over(x.seen().Target, x.seen().StandIn) }
+
 // againBy is until when a handshake with short gaps that did not open the gate again may get
 // a second chance: after it there has to be time for all the rest.
 const againBy = 16 * time.Second
@@ -77,7 +100,7 @@ const againBy = 16 * time.Second
 // opensAgain makes a handshake once more, when the window is over: one attempt, which slips
 // in the order of the ports do not open.
 func (x *run) opensAgain(ctx context.Context) (bool, error) {
-	if !knock.Wait(ctx, x.seen().Target.Window+time.Second) {
+	if !knock.Wait(ctx, x.over()) {
 		return false, context.Cause(ctx)
 	}
 	r, err := x.again(ctx, x.gaps()[1:2])
@@ -91,7 +114,7 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	t.Gap = max(t.Gap, gap)
 	// A try takes up to ten gaps, a half of which is within the window that is open now.
 	try := max(10*gap, time.Second)
-	need := t.Window + time.Second + try/2
+	need := x.over() + try/2
 	if time.Since(x.start)+need > endBy {
 		return true, nil
 	}
@@ -100,12 +123,62 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 		by = againBy
 	}
 	job := scan.Scan{Client: x.Client, Shut: x.seen().ShutState(), RTT: h.RoundTrip(), ConfirmBy: x.start.Add(by)}
-	again, err := job.Repeats(ctx, t)
-	x.log.Debug("handshake confirmed", "again", again, "error", err)
-	if again {
+	how, ssh, err := job.Repeats(ctx, t)
+	x.log.Debug("handshake confirmed", "how", how, "ssh", ssh.State, "error", err)
+	switch {
+	case err != nil || how == scan.NotAgain:
+		return false, err
+	case how == scan.Again:
+		x.made++
 		x.learn(func(e *diag.Evidence) { e.Again = true })
+		return true, nil
 	}
-	return again, err
+	x.made++
+	return false, x.openUnknocked(ctx, ssh)
+}
+
+// openUnknocked makes sure that SSH, which was open before the fifth knock of a handshake that
+// was made again, needs no knock: it is probed once more, when nothing that was sent can have
+// opened it. ssh is what was read then.
+func (x *run) openUnknocked(ctx context.Context, ssh knock.SSH) error {
+	over := x.over()
+	if ssh.State == knock.SSHRefused || time.Since(x.start)+over+bannerWait/2 > endBy {
+		return nil
+	}
+	if !knock.Wait(ctx, over) {
+		return context.Cause(ctx)
+	}
+	again, err := x.probeBanner(ctx)
+	if err == nil && again.State == knock.SSHFiltered && time.Since(x.start)+bannerWait < endBy {
+		again, err = x.probeBanner(ctx) // packets get lost
+	}
+	if err != nil || !again.State.Connected() {
+		return err
+	}
+	if ssh.State == knock.SSHOpen { // a banner that was read outweighs one that was not
+		again = ssh
+	}
+	x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = again, true })
+	return nil
+}
+
+// controlOpen probes SSH once more, when the window of the handshake that opened it is over: two
+// lost packets must not make a server that nothing guards look like one that opens, unless three
+// were, on a link of this machine. The kernel repeats the SYN, so it takes two more to hide the answer.
+func (x *run) controlOpen(ctx context.Context, opened time.Time) error {
+	e := x.seen()
+	asked := e.BeforeAgain.State != knock.SSHUnknown && !e.Before.State.Connected()
+	if !e.Handshake.Opened || e.ShutState() != knock.SSHFiltered || asked || e.Again || e.StandIn || scan.OnLink(e.Target.Addr.Addr()) || e.Target.Window > longestWait {
+		return nil
+	}
+	if !knock.Wait(ctx, time.Until(opened.Add(x.over()))) {
+		return context.Cause(ctx)
+	}
+	now, err := x.probe(ctx, knock.Options{Timeout: x.within(repeatedProbe)})
+	if err == nil && now.State.Connected() {
+		x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = now, true })
+	}
+	return err
 }
 
 // makeSureSlowly is makeSure for a handshake with wide gaps: it takes seconds, in which

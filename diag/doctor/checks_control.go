@@ -1,12 +1,16 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/answers"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -15,7 +19,7 @@ import (
 // compareAfter checks whether what answered at first still does: a server may have
 // banned this address for what was sent. Each is asked more than once.
 func (x *run) compareAfter(ctx context.Context) error {
-	if err := x.compareSSH(ctx); err != nil || x.seen().Loopback() {
+	if err := x.compareSSH(ctx); err != nil || x.seen().StandIn {
 		return err
 	}
 	return x.compareClocks(ctx)
@@ -24,48 +28,93 @@ func (x *run) compareAfter(ctx context.Context) error {
 // bannedMeanwhile is compareAfter in the middle of a search, where anything answered: to
 // go on would only make a ban longer.
 func (x *run) bannedMeanwhile(ctx context.Context) (bool, error) {
-	const unlimited = time.Second // until a limit forgives a few packets
-	if x.seen().ShutState() == knock.SSHFiltered && len(x.answeringClocks()) == 0 {
+	if x.seen().ShutState() == knock.SSHFiltered && len(x.seen().Answering()) == 0 {
 		return false, nil
 	}
 	if !knock.Wait(ctx, unlimited) {
 		return false, context.Cause(ctx)
 	}
-	err := x.compareAfter(ctx)
-	return err == nil && x.seen().FellSilent(), err
+	if err := x.compareAfter(ctx); err != nil || !x.seen().FellSilent() || x.seen().Limited != knock.SSHUnknown {
+		return false, err
+	}
+	x.guess()
+	return true, nil
 }
 
 // compareSSH probes SSH without a knock until it answers as at first.
 func (x *run) compareSSH(ctx context.Context) error {
 	var after knock.SSH
+	cut := false
 	for range 4 {
-		r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{Timeout: firstProbe})
+		r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{Timeout: x.within(controlProbe)})
 		if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 			return err
 		}
+		cut = err != nil
 		if after = r.SSH; after.State == x.seen().ShutState() || after.State.Connected() { // somebody else may have opened it
 			break
 		}
 	}
-	x.learn(func(e *diag.Evidence) { e.After = after })
+	x.learn(func(e *diag.Evidence) { e.After, e.Cut = after, cut })
+	return x.compareKnocks(ctx, after.State)
+}
+
+// compareKnocks finds out whether SSH alone answered otherwise than at first, by now: then
+// connections to it are limited rather than this address banned. A knock port and SSH are
+// asked in turns, with time between them: hosts limit the ICMP errors that they send.
+func (x *run) compareKnocks(ctx context.Context, now knock.SSHState) error {
+	const apart = 600 * time.Millisecond
+	e := x.seen()
+	knocks := answers.Knocks(e.Handshake)
+	if now == knock.SSHUnknown || now == e.ShutState() || now.Connected() || e.Limited != knock.SSHUnknown || len(knocks) < knock.Knocks || e.StandIn {
+		return nil
+	}
+	for _, k := range knocks[1:3] { // never the whole sequence
+		if !knock.Wait(ctx, 2*apart) {
+			return context.Cause(ctx)
+		}
+		got := []knock.Answer{knock.Silent, knock.Silent, knock.Silent}
+		packets := []knock.Packet{{Port: k.Port}, {At: apart / 2, Port: k.Port}, {At: apart, Port: e.Target.Addr.Port()}}
+		_, err := x.Client.SendBatch(ctx, e.Target.Addr, packets, knock.BatchOptions{Wait: controlProbe}, func(r knock.PacketReport) {
+			if r.Answer != knock.Pending {
+				got[r.Index] = r.Answer
+			}
+		})
+		port, ssh := cmp.Or(loud(got[0]), got[1]), got[2]
+		differs := slices.ContainsFunc(knocks, func(x knock.SentKnock) bool { return x.Port == k.Port && x.Answer != port })
+		if err != nil || differs || port == knock.Silent && now == knock.SSHFiltered || !slices.Contains([]knock.Answer{answerOf(now), answerOf(e.ShutState()), knock.Open}, ssh) {
+			return err
+		}
+		if ssh == knock.Open { // by what the scan has sent: nobody is banned
+			x.made++
+			break
+		}
+	}
+	x.learn(func(e *diag.Evidence) { e.Limited = now })
+	x.guess()
 	return nil
 }
 
-// answeringClocks are the sources of the server's clock that answered. Its ICMP says
-// nothing of its ports.
-func (x *run) answeringClocks() (all []string) {
-	for _, r := range x.seen().Clocks().Sources {
-		if r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceICMP {
-			all = append(all, r.Name)
-		}
+// loud is an answer that is not silence: packets get lost.
+func loud(a knock.Answer) knock.Answer {
+	if a == knock.Silent {
+		return ""
 	}
-	return all
+	return a
+}
+
+// answerOf is what a knock at SSH's port gets in that state.
+func answerOf(s knock.SSHState) knock.Answer {
+	if s == knock.SSHFiltered {
+		return knock.Silent
+	}
+	return knock.Answer(s)
 }
 
 // compareClocks asks the sources of the server's clock that answered, those that do not
 // twice: packets get lost.
 func (x *run) compareClocks(ctx context.Context) error {
-	silent := x.answeringClocks()
+	silent := x.seen().Answering()
 	for _, limit := range []time.Duration{1500 * time.Millisecond, 3500 * time.Millisecond} {
 		if len(silent) == 0 {
 			break
@@ -86,6 +135,30 @@ func (x *run) compareClocks(ctx context.Context) error {
 	return nil
 }
 
+// controlSilence probes SSH once more where it was silent, and a knock of the first attempt was
+// rejected: a gate that rejects does so at SSH's port too, unless the packets got lost. A later
+// attempt may be rejected by a ban.
+func (x *run) controlSilence(ctx context.Context) error {
+	h := x.seen().Handshake
+	rejected := slices.ContainsFunc(h.Attempts[0].Knocks, func(k knock.SentKnock) bool { return k.Answer == knock.Refused })
+	if !rejected || x.seen().ShutState() != knock.SSHFiltered || h.SSH.State.Connected() || x.seen().StandIn {
+		return nil
+	}
+	if !knock.Wait(ctx, unlimited) {
+		return context.Cause(ctx)
+	}
+	for range 2 {
+		switch now, err := x.probe(ctx, knock.Options{Timeout: x.within(repeatedProbe)}); {
+		case err != nil:
+			return err
+		case now.State == knock.SSHRefused:
+			x.learn(func(e *diag.Evidence) { e.Before = now })
+			return nil
+		}
+	}
+	return nil
+}
+
 // controls makes sure of what the handshake alone explains.
 func (x *run) controls(ctx context.Context) error {
 	if err := x.controlAccepted(ctx); err != nil {
@@ -97,16 +170,38 @@ func (x *run) controls(ctx context.Context) error {
 // controlRefusal probes a refused SSH once more when the window is over: a gate that
 // opened is shut again by then, and a ban or a limit that rejects is not over.
 func (x *run) controlRefusal(ctx context.Context) error {
-	if x.seen().Outcome() != diag.SSHBehind || x.seen().Reached().State != knock.SSHRefused || x.seen().ShutState() != knock.SSHFiltered || x.seen().Loopback() || x.seen().Target.Window > longestWait {
+	if x.seen().Outcome() != diag.SSHBehind || x.seen().Reached().State != knock.SSHRefused || x.seen().ShutState() != knock.SSHFiltered || x.seen().StandIn || x.seen().NoListener || x.seen().Target.Window > longestWait {
 		return nil
 	}
-	if !knock.Wait(ctx, min(x.seen().Target.Window+time.Second, longestWait)) {
+	if !knock.Wait(ctx, min(x.over(), longestWait)) {
 		return context.Cause(ctx)
 	}
-	after, err := x.probe(ctx, firstProbe)
-	if err == nil {
-		x.learn(func(e *diag.Evidence) { e.After = after })
+	after, err := x.probe(ctx, knock.Options{Timeout: x.within(controlProbe)})
+	if err != nil {
+		return err
 	}
+	x.learn(func(e *diag.Evidence) { e.After = after })
+	return x.compareKnocks(ctx, after.State)
+}
+
+// controlNoRoute asks other ports where a router says of SSH's that there is no route to the
+// host: a filter for that port may say so too. SSH's port comes last, since routers limit what
+// they say.
+func (x *run) controlNoRoute(ctx context.Context) error {
+	const limited = 300 * time.Millisecond // two of these packets are further apart than most limits
+	var packets []knock.Packet
+	for _, port := range append(x.outside(), x.seen().Target.Addr.Port()) {
+		packets = append(packets, knock.Packet{At: time.Duration(len(packets)) * limited, Port: port})
+	}
+	last, others := false, false
+	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+		last = last || r.Answer == knock.Unreachable && r.Index == len(packets)-1
+		others = others || r.Answer == knock.Unreachable && r.Index < len(packets)-1
+	})
+	if errors.Is(err, knock.ErrSend) || errors.Is(err, knock.ErrUnreachable) {
+		return nil
+	}
+	x.learn(func(e *diag.Evidence) { e.OnlySSH = last && !others && len(packets) > 2 })
 	return err
 }
 
@@ -133,10 +228,10 @@ func (x *run) controlAccepted(ctx context.Context) error {
 // tryFamily makes the handshake over the other IP family, where there is one.
 func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 	if !x.seen().OtherAddr.IsValid() {
-		x.skip(diag.CheckFamily, diag.OneFamily, diag.Args{})
+		x.skip(check.Family, check.OneFamily, check.Args{})
 		return false, nil
 	}
-	r, err := x.knock(ctx, diag.CheckFamily, x.seen().OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait})
+	r, err := x.knock(ctx, check.Family, x.seen().OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait(x.seen().OtherAddr)})
 	if err != nil {
 		return false, err
 	}
@@ -154,7 +249,7 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 	for _, a := range x.seen().Untried[:min(len(x.seen().Untried), diag.MostOthers)] {
 		t := x.seen().Target
 		t.Addr = netip.AddrPortFrom(a, t.Addr.Port())
-		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait}, nil)
+		r, err := x.Client.Knock(ctx, t, knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait(t.Addr.Addr())}, nil)
 		if errors.Is(err, knock.ErrUnreachable) {
 			continue
 		}
@@ -168,30 +263,39 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 	if !x.seen().OtherAddr.IsValid() || x.seen().OtherScan != nil || x.seen().Other.Before.State.Connected() {
 		return nil
 	}
-	s := x.begin(diag.CheckScan, diag.Scanning, diag.Args{})
-	job := scan.Scan{Shut: x.seen().Other.Before.State, Spent: len(diag.Knocks(x.seen().Other)), Past: x.Past, Future: x.Future, Also: x.Also}
+	s := x.begin(check.Scan, check.Scanning, check.Args{})
+	job := scan.Scan{Shut: x.seen().Other.Before.State, Spent: len(answers.Knocks(x.seen().Other)), Past: x.Past, Future: x.Future, Also: x.Also}
 	last, err := x.scanOne(ctx, s, x.seen().OtherTarget(), job)
 	if err != nil {
 		return err
 	}
-	status := diag.OK
+	status := check.OK
 	if last.Opened == nil {
-		status = diag.Warn
+		status = check.Warn
 	}
-	s.end(status, diag.Scanned, diag.Args{Scan: last}, nil)
+	s.end(status, check.Scanned, check.Args{Scan: last}, nil)
 	return nil
 }
 
 // afterOpening reads the clocks of a server that opens, and checks whether the other
-// IP family is guarded too.
+// IP family is guarded too, and whether it took the handshake to open this one.
 func (x *run) afterOpening(ctx, clocks context.Context) error {
+	opened := time.Now()
 	x.guess()
 	x.readServer(clocks, openWait, clock.SourceHTTP, clock.SourceNTP, clock.SourceICMP)
 	defer x.clocks.Wait()
+	if err := x.probeOther(ctx); err != nil {
+		return err
+	}
+	return x.controlOpen(ctx, opened)
+}
+
+// probeOther checks whether SSH answers without a knock over the other IP family.
+func (x *run) probeOther(ctx context.Context) error {
 	if !x.seen().OtherAddr.IsValid() {
 		return nil
 	}
-	s := x.begin(diag.CheckFamily, diag.Probing, diag.Args{})
+	s := x.begin(check.Family, check.Probing, check.Args{})
 	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().OtherTarget().Addr, knock.Options{Timeout: openWait})
 	if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 		return err
@@ -199,11 +303,11 @@ func (x *run) afterOpening(ctx, clocks context.Context) error {
 	x.learn(func(e *diag.Evidence) { e.OtherSSH = r.SSH })
 	switch {
 	case r.SSH.State == knock.SSHOpen:
-		s.end(diag.Warn, diag.OtherUnguarded, diag.Args{Address: x.seen().OtherAddr}, nil)
+		s.end(check.Warn, check.OtherUnguarded, check.Args{Address: x.seen().OtherAddr}, nil)
 	case err != nil:
-		s.end(diag.Skipped, diag.NoRoute, diag.Args{}, nil)
+		s.end(check.Skipped, check.NoRoute, check.Args{}, nil)
 	default:
-		s.end(diag.OK, diag.SSHShut, diag.Args{SSH: r.SSH}, nil)
+		s.end(check.OK, check.SSHShut, check.Args{SSH: r.SSH}, nil)
 	}
 	return nil
 }

@@ -10,7 +10,8 @@
 // guard forgives thirty wrong ports, and nobody knows yet that range and secret are
 // right: the second attempt, which sends each knock twice, costs two of the candidates
 // that the guard would still see. Without it a healthy server behind 20 % loss takes
-// three times as long. Further attempts come right after the likeliest candidates.
+// three times as long. Further attempts come right after the likeliest candidates; where packets
+// hardly get lost, after the ranges and secret variants that people use.
 //
 // A diagnosis sends knocks of past hours, which are useless to an eavesdropper once the
 // server's hour has ended. Those of future hours are sent only if Doctor.Future asks for it.
@@ -21,11 +22,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/diag/scan"
 	"rapport/knock"
@@ -52,41 +55,41 @@ type Doctor struct {
 // by what it knows. When ctx is cancelled, the error is its cause, and the report
 // holds what was learnt by then.
 func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on func(diag.Report)) (diag.Report, error) {
-	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler))}
+	x := &run{Doctor: d, host: h, on: on, start: time.Now(), log: cmp.Or(d.Client.Log, slog.New(slog.DiscardHandler)), told: make(chan struct{}, 1), hours: map[knock.Hour]bool{}, unwatch: func() {}}
 	e := diag.Evidence{Now: d.Client.Clock.Now(), Target: h.Target(), Past: d.Past, Future: d.Future}
 	e.Target.Secret = secret
 	x.report.Schema, x.report.Host, x.report.At, x.report.Evidence = 1, h.Name, e.Now, e
-	x.report.Causes, x.report.Checks = []diag.Cause{}, []diag.Check{}
+	x.report.Causes, x.report.Checks = []diag.Cause{}, []check.Check{}
 	err := x.checks(ctx)
 	x.clocks.Wait()
 	if err != nil {
-		why := diag.EndedEarly
+		why := check.EndedEarly
 		switch {
 		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
 			x.learn(func(e *diag.Evidence) { e.NoRoute = err }) // this machine has no route to the host
-			why = diag.CannotSend
+			why = check.CannotSend
 		case errors.Is(err, context.DeadlineExceeded):
 			x.learn(func(e *diag.Evidence) { e.Ended = true })
-			why = diag.TimeOver
+			why = check.TimeOver
 		}
 		x.update(func(r *diag.Report) {
 			for i, c := range r.Checks {
-				if c.Status == diag.Running {
-					r.Checks[i].Status, r.Checks[i].Code = diag.Skipped, why
+				if c.Status == check.Running {
+					r.Checks[i].Status, r.Checks[i].Code = check.Skipped, why
 				}
 			}
 		})
-		if why == diag.EndedEarly {
+		if why == check.EndedEarly {
 			return x.report, err
 		}
 	}
 	verdict, causes := x.seen().Judge()
 	x.log.Debug("verdict", "code", verdict.Code, "cause", verdict.ID)
 	if x.Rules == nil {
-		x.skip(diag.CheckRules, diag.RulesMissing, diag.Args{})
+		x.skip(check.Rules, check.RulesMissing, check.Args{})
 	}
-	for _, id := range diag.CheckIDs() {
-		x.skip(id, diag.NotNeeded, diag.Args{Verdict: verdict.Code})
+	for _, id := range check.IDs() {
+		x.skip(id, check.NotNeeded, check.Args{Verdict: string(verdict.Code)})
 	}
 	x.update(func(r *diag.Report) { r.Verdict, r.Causes, r.Done = verdict, causes, true })
 	return x.report, nil
@@ -102,7 +105,19 @@ type run struct {
 
 	clocks sync.WaitGroup // for the goroutines that read the clocks
 
-	found *scan.Report // a scan of the hours that the clocks show, or a slow one, if it opened the gate
+	told  chan struct{}       // gets a value when a source of the server's clock has answered
+	hours map[knock.Hour]bool // that clocks showed, and a scan had
+
+	elsewhere sync.Mutex // held while the other IP family is scanned
+	unwatch   func()     // ends the watch for a route that a search may have
+
+	quick    int  // attempts of the first handshake
+	doubtful bool // the given rules have a sweep guard, and what they expect was sent in vain
+
+	made int // connections to SSH, but for those of scans
+
+	strict time.Duration // that it took to try hours as at a strict gate
+	found  *scan.Report  // a scan of the hours that the clocks show, or a slow one, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report diag.Report
@@ -141,10 +156,10 @@ type step struct {
 	start time.Time
 }
 
-func (x *run) begin(id string, doing diag.CheckCode, a diag.Args) step {
+func (x *run) begin(id string, doing check.Code, a check.Args) step {
 	x.log.Debug("check begins", "check", id, "doing", doing)
 	x.update(func(r *diag.Report) {
-		c := diag.Check{ID: id, Status: diag.Running, Code: doing, Args: a}
+		c := check.Check{ID: id, Status: check.Running, Code: doing, Args: a}
 		if had := find(r, id); had != nil { // made once more
 			*had = c
 		} else {
@@ -156,10 +171,10 @@ func (x *run) begin(id string, doing diag.CheckCode, a diag.Args) step {
 
 // end gives the check its status and what happened; learnt, if not nil, adds to the
 // evidence.
-func (s step) end(status diag.Status, code diag.CheckCode, a diag.Args, learnt func(*diag.Evidence)) {
+func (s step) end(status check.Status, code check.Code, a check.Args, learnt func(*diag.Evidence)) {
 	s.x.log.Debug("check ends", "check", s.id, "status", status, "result", code, "elapsed", time.Since(s.start))
 	s.x.update(func(r *diag.Report) {
-		*find(r, s.id) = diag.Check{ID: s.id, Status: status, Code: code, Args: a, Elapsed: knock.Millis(time.Since(s.start))}
+		*find(r, s.id) = check.Check{ID: s.id, Status: status, Code: code, Args: a, Elapsed: knock.Millis(time.Since(s.start))}
 		if learnt != nil {
 			learnt(&r.Evidence)
 		}
@@ -167,11 +182,11 @@ func (s step) end(status diag.Status, code diag.CheckCode, a diag.Args, learnt f
 }
 
 // skip says why a check is not made, unless it has begun or was skipped before.
-func (x *run) skip(id string, why diag.CheckCode, a diag.Args) {
+func (x *run) skip(id string, why check.Code, a check.Args) {
 	x.update(func(r *diag.Report) {
 		if find(r, id) == nil {
 			x.log.Debug("check skipped", "check", id, "why", why)
-			r.Checks = append(r.Checks, diag.Check{ID: id, Status: diag.Skipped, Code: why, Args: a})
+			r.Checks = append(r.Checks, check.Check{ID: id, Status: check.Skipped, Code: why, Args: a})
 		}
 	})
 }
@@ -187,15 +202,20 @@ func (x *run) checks(ctx context.Context) error {
 	if err := x.readRules(ctx); err != nil {
 		return err
 	}
-	if done, err := x.probeFirst(ctx); err != nil || done {
+	switch done, err := x.probeFirst(ctx); {
+	case err != nil:
 		return err
+	case done && x.seen().Outcome() == diag.OpensUnknocked:
+		return x.probeOther(ctx)
+	case done:
+		return nil
 	}
 	if x.seen().NoRoute == nil {
 		// A stand-in on loopback has no guard, and may be late.
-		o := knock.Options{Gaps: x.gaps(), RTT: time.Duration(x.seen().Before.RTT)}
-		if !x.seen().Loopback() {
-			o.Gaps, o.Wait = o.Gaps[:x.quickAttempts()], quickWait
-			o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + quickWait + bannerWait
+		o := knock.Options{Gaps: x.gaps(), RTT: x.roundTrip()}
+		if !x.seen().StandIn {
+			o.Gaps, o.Wait = o.Gaps[:x.quickAttempts()], quickWait(x.seen().Target.Addr.Addr())
+			o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + o.Wait + bannerWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
 			return err
@@ -213,16 +233,48 @@ func (x *run) checks(ctx context.Context) error {
 	if x.seen().Handshake.Opened {
 		return x.afterOpening(ctx, clocks)
 	}
+	return x.whyShut(ctx, clocks)
+}
+
+// whyShut makes the checks that come after a handshake that did not open SSH.
+func (x *run) whyShut(ctx, clocks context.Context) error {
+	if err := x.controlSilence(ctx); err != nil {
+		return err
+	}
+	x.playRules()
 	x.guess()
 	if x.explained() {
-		return x.controls(ctx)
+		if opened, err := x.tryFamily(ctx); err != nil || opened {
+			return err
+		}
+		if err := x.controls(ctx); err != nil || x.seen().Limited == knock.SSHUnknown {
+			return err
+		}
+		return x.searchBehindLimit(ctx)
+	}
+	if done, err := x.askRules(ctx); err != nil || done {
+		return err
+	}
+	x.doubtRules()
+	gap := x.seen().PlayedGap // the rules say why it failed
+	if x.seen().LooksLimited() && !x.seen().StandIn && !x.seen().Target.Strict {
+		gap = max(gap, slowGaps[0])
+	}
+	if gap > x.seen().Target.Gap {
+		if _, reached, err := x.slowly(ctx, gap); err != nil || reached {
+			return err
+		}
 	}
 	x.readServer(clocks, clock.DefaultTimeout, clock.SourceHTTP, clock.SourceHTTPS, clock.SourceNTP, clock.SourceSMTP, clock.SourceICMP)
-	if done, err := x.compareEgress(ctx); err != nil || done {
+	blocked, err := x.compareEgress(ctx)
+	if err != nil {
 		return err
 	}
 	if opened, err := x.tryFamily(ctx); err != nil || opened {
 		return err
+	}
+	if blocked {
+		return x.searchBeside(ctx)
 	}
 	if err := x.search(ctx, clocks); err != nil || x.seen().Outcome() != diag.RouteFails {
 		return err
@@ -232,21 +284,31 @@ func (x *run) checks(ctx context.Context) error {
 
 // quickAttempts is how many attempts of the handshake come before the scan: a second one
 // would take half of what a sweep guard forgives from a scan that never exceeds it, and
-// makes needless connections to an SSH that accepts without a knock.
+// makes needless connections to an SSH that accepts without a knock. With a gap of seconds it
+// would take the time of the likeliest hour.
 func (x *run) quickAttempts() int {
-	if x.seen().Target.SweepGuard > 0 || x.seen().BeforeAgain.State.Connected() {
-		return 1
+	const gap = time.Second
+	if x.quick > 0 { // what was made, whatever is learnt of a guard since
+		return x.quick
 	}
-	return 2
+	x.quick = 2
+	if t := x.seen().Target; t.SweepGuard > 0 || t.Gap >= gap || x.seen().BeforeAgain.State.Connected() {
+		x.quick = 1
+	}
+	return x.quick
 }
 
-const (
-	// quickWait is how long the first handshake waits for SSH.
-	quickWait = 950 * time.Millisecond
-	// openWait is how long the clocks of a server that opens are read: they decide
-	// nothing.
-	openWait = time.Second
-)
+// openWait is how long the clocks of a server that opens are read: they decide nothing.
+const openWait = time.Second
+
+// quickWait is how long the first handshake to an address waits for SSH. From a link of this
+// machine an answer comes at once, unless the gate opens late.
+func quickWait(to netip.Addr) time.Duration {
+	if scan.OnLink(to) {
+		return 450 * time.Millisecond
+	}
+	return 950 * time.Millisecond
+}
 
 // guess gives the report the verdict on what is known so far, from now on.
 func (x *run) guess() {
@@ -261,7 +323,7 @@ func guessAgain(r *diag.Report) {
 }
 
 // find returns the check with that ID, nil if it has not begun.
-func find(r *diag.Report, id string) *diag.Check {
+func find(r *diag.Report, id string) *check.Check {
 	for i := range r.Checks {
 		if r.Checks[i].ID == id {
 			return &r.Checks[i]

@@ -9,51 +9,82 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/answers"
+	"rapport/diag/check"
 	"rapport/knock"
 )
 
 // compareEgress compares rejected knocks with ports outside the range. done says
 // that this explains the failure.
 func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
-	g := &diag.Egress{Host: time.Duration(x.seen().Before.RTT)}
+	g := &answers.Egress{Host: time.Duration(x.seen().Before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
-		if ports, others := diag.Answered(x.seen().Handshake, a); len(ports) > 0 {
+		if ports, others := answers.With(x.seen().Handshake, a); len(ports) > 0 {
 			g.Ports, g.Answer, g.Whole = ports, a, others == 0
 			break
 		}
 	}
 	if len(g.Ports) == 0 {
-		x.skip(diag.CheckEgress, diag.NoneRejected, diag.Args{})
+		x.skip(check.Egress, check.NoneRejected, check.Args{})
 		return false, nil
 	}
 	// On loopback a stand-in accepts knocks. It refuses the one that a fault drops;
 	// fewer accepted knocks than that come from another hour's sequence.
-	if x.seen().Loopback() && x.seen().AcceptedKnocks(x.seen().Handshake) < knock.Knocks-1 {
-		x.skip(diag.CheckEgress, diag.NothingOnWay, diag.Args{})
+	if x.seen().StandIn && x.seen().AcceptedKnocks(x.seen().Handshake) < knock.Knocks-1 {
+		x.skip(check.Egress, check.NothingOnWay, check.Args{})
 		return false, nil
 	}
-	s := x.begin(diag.CheckEgress, diag.Comparing, diag.Args{})
+	s := x.begin(check.Egress, check.Comparing, check.Args{})
 	if err := x.askControls(ctx, g); err != nil {
 		return false, err
 	}
 	if soon := g.Soonest(x.seen().Handshake); len(soon) > 0 {
+		g.Whole = g.Whole && len(soon) == len(g.Ports)
 		g.Ports, g.Answer = soon, knock.Refused
 	}
 	g.FromHere = g.From.IsValid() && isOwn(g.From)
 	x.learn(func(e *diag.Evidence) { e.Egress = g })
-	a := diag.Args{Egress: g, Address: x.seen().Target.Addr.Addr()}
+	a := check.Args{Egress: g, Address: x.seen().Target.Addr.Addr()}
 	if !x.seen().Blocked() {
-		s.end(diag.OK, diag.Compared, a, nil)
+		s.end(check.OK, check.Compared, a, nil)
 		return false, nil
 	}
-	s.end(diag.Fail, diag.Compared, a, nil)
+	s.end(check.Fail, check.Compared, a, nil)
 	return true, nil
+}
+
+// searchBeside tries the likeliest candidates where a part of the knocks is rejected: a port of this
+// hour's sequence that is stops no other hour's.
+func (x *run) searchBeside(ctx context.Context) error {
+	e := x.seen()
+	if e.StandIn || !e.Egress.Some(e.Handshake, answerOf(e.ShutState())) {
+		return nil
+	}
+	x.guess()
+	s := x.begin(check.Scan, check.Scanning, check.Args{})
+	job, ok := x.wholeScan(ctx)
+	if !ok {
+		s.end(check.Skipped, check.ScanTooSlow, check.Args{}, func(e *diag.Evidence) { e.GapTooWide = true })
+		return nil
+	}
+	c := x.likelyClock()
+	job.Clock, job.Brief, job.Between = &c, true, nil
+	last, err := x.scanOne(ctx, s, e.Target, job)
+	if err != nil {
+		return err
+	}
+	status := check.OK
+	if last.Opened == nil || !last.Confirmed {
+		status = check.Warn
+	}
+	s.end(status, check.Scanned, check.Args{Scan: last}, nil)
+	return nil
 }
 
 // askControls sends to ports outside the range, and in turns to a port that was rejected
 // and to ones that may be nearer to the server than any filter: the handshake does not
 // say who rejected it, a packet may get lost, and on a busy machine any may be late.
-func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
+func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	const probeGap = 20 * time.Millisecond // so that answers come in order
 	const web = 80
 	var packets []knock.Packet
@@ -67,13 +98,13 @@ func (x *run) askControls(ctx context.Context, g *diag.Egress) error {
 	g.Control = slices.Repeat([]knock.Answer{knock.Silent}, n)
 	suspect := g.Ports[0]
 	var rejected []time.Duration
-	for _, k := range diag.Knocks(x.seen().Handshake) {
+	for _, k := range answers.Knocks(x.seen().Handshake) {
 		if rtt := time.Duration(k.RTT); k.Answer == g.Answer && rtt > 0 && (len(rejected) == 0 || rtt < rejected[0]) {
 			suspect, rejected = k.Port, []time.Duration{rtt}
 		}
 	}
 	for range 4 {
-		if send(suspect); !x.seen().Loopback() {
+		if send(suspect); !x.seen().StandIn {
 			send(web)
 			send(x.seen().Target.Addr.Port())
 		}

@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	maxRefill = 5 * time.Minute // how long a scan without a deadline waits for its budget in all
+	maxRefill = 5 * time.Minute  // how long a scan without a deadline waits for its budget in all
+	guardedBy = 25 * time.Second // until when one does so that is a part of a diagnosis
+	stageEnds = 28 * time.Second // when the last answers to that come at the latest
 )
 
 // budget counts the wrong ports that a gate's sweep guard still forgives: a token
@@ -51,69 +53,141 @@ func (b *budget) wait(n int, now time.Time) time.Duration {
 	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
 }
 
-// inStages returns the candidates in the order in which they are tried, and in stages
-// the indices of those that are tried together. [Scan.Between] is called after the
-// stages with the indices pauses. likely is the hour offset that the
-// clocks show, or 0.
+// stage is what is tried in one pass: groups of indices of candidates, a pause apart, so
+// that an answer to one ends the pass before the next.
+type stage struct {
+	groups [][]int
+	then   bool // Scan.Between is called after it
+}
+
+const (
+	// earlySlips is how many slips in range or secret come before the other hours: where range
+	// and secret are right, they are the only wrong ports, and a guard that forgives ten lets
+	// the hours through. One that forgives thirty sees them after two attempts of a handshake.
+	earlySlips = 2
+	// likelySlips is how many come in the first pass.
+	likelySlips = script.DefaultSweepGuard/knock.Knocks - 1
+)
+
+// inStages returns the candidates in the order in which they are tried, and the stages in
+// which they are. likely is the hour offset that the clocks show, or 0.
 //
 // With a known guard, other hours and slips in range or secret take turns, all in
-// one stage that the budget paces. Without one, the first stage holds the slips
-// for which the usual guard forgives enough wrong ports, and one more, since the
-// right one costs nothing. Then come the other hours, which cost nothing if range
-// and secret are right: three times, since one lost packet hides the right one, but
-// once on loopback. Then come the ranges that people use, twice, and the rest last.
-func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages [][]int, pauses []int) {
+// one stage that the budget paces; the hour that the caller has tried comes later where packets
+// hardly get lost. Without one, the first pass holds the likeliest slips,
+// then the other hours, which cost nothing if range and secret are right, then more slips.
+// The hours come three times, since one lost packet hides the right one, but
+// once on loopback. Then come the other slips and the ranges that people use, twice, and the
+// rest last. Where packets hardly get lost, all of it comes once before anything is repeated.
+func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages []stage) {
 	first, own, slips, rest := s.sort(all, t, likely)
-	add := func(lists ...[]solve.Candidate) {
-		var next []int
-		for _, h := range slices.Concat(lists...) {
-			next = append(next, len(out))
-			out = append(out, h)
-		}
-		stages = append(stages, next)
-	}
+	var o order
 	if t.SweepGuard > 0 || s.Likeliest > 0 {
-		add(first, inTurns(slips, own), rest)
-		return out, stages, nil
-	}
-	n := min(max((script.DefaultSweepGuard-s.Spent)/knock.Knocks+1-len(first), 0), len(slips))
-	if len(first) > 0 { // a few packets find the likeliest, before a ban of scanners counts more
-		add(first)
-	}
-	likeliest := slices.Clone(stages)
-	add(slips[:n])
-	before := len(stages)
-	for _, group := range splitHours(own) {
-		few := min(fewHours, len(group))
-		if add(group[:few]); len(group) > few {
-			add(group[few:])
+		turns := inTurns(slips, own)
+		if s.Lossless { // what the caller has sent has got there
+			slices.SortStableFunc(turns, func(a, b solve.Candidate) int { return cmp.Compare(s.sentOwn(a, t), s.sentOwn(b, t)) })
 		}
+		o.add(o.group(first, turns, rest))
+		return o.candidates, o.stages
 	}
-	if t.Addr.Addr().IsLoopback() {
-		pauses = append(pauses, len(stages)-1)
-		add(slips[n:], rest)
-		return out, stages, pauses
+	if s.Brief {
+		slips, rest = slips[:min(likelySlips, len(slips))], nil
 	}
-	pauses = append(pauses, len(stages)-1)
-	hours, tried := stages[before:], slices.Concat(stages...)
-	if len(splitHours(own)) > 1 { // apart, as they were
-		stages = slices.Concat(stages, likeliest, hours)
-	} else {
-		stages = append(stages, slices.Concat(slices.Concat(likeliest...), slices.Concat(hours...)))
+	// In a pass of its own: all ports 1 leave before the first port 5.
+	early, n := min(earlySlips, len(slips)), min(likelySlips, len(slips))
+	likeliest := o.group(first) // a few packets find them, before a ban of scanners counts more
+	before := [][]int{likeliest, o.group(slips[:early])}
+	hours := [][]int{}
+	for _, near := range splitHours(own) {
+		few := min(fewHours, len(near))
+		hours = append(hours, o.group(near[:few]), o.group(near[few:]))
 	}
-	stages = append(stages, tried)
-	common := slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool {
-		return h.Variant != solve.AsGiven || !slices.Contains(solve.CommonRanges(), h.Range)
-	})
-	add(common)
-	stages = append(stages, stages[len(stages)-1])
-	slowly := len(stages) - 1
-	add(slips[n:], slices.DeleteFunc(rest, func(h solve.Candidate) bool { return slices.Contains(common, h) }))
-	if onLink(t.Addr.Addr()) { // there the rest takes a second
-		slowly++
+	more := o.group(slips[early:n])
+	pass := slices.Concat(before, hours, [][]int{more})
+	if s.StandIn { // it opens late
+		for _, g := range pass {
+			o.add(g)
+		}
+		o.stages[len(o.stages)-1].then = true
+		o.add(o.group(slips[n:], rest))
+		return o.candidates, o.stages
 	}
-	pauses = append(pauses, slowly)
-	return out, stages, pauses
+	again := slices.Concat([][]int{likeliest}, hours)
+	if len(splitHours(own)) == 1 { // else apart, as they were
+		again = [][]int{slices.Concat(again...)}
+	}
+	if s.Brief {
+		o.addThen(pass...)
+		o.add(again...)
+		return o.candidates, o.stages
+	}
+	thrice := slices.Concat(slices.Concat(before...), more, slices.Concat(hours...))
+	people := o.group(slips[n:], slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool { return !common(h) }))
+	o.addRepeated(s.Lossless, OnLink(t.Addr.Addr()), pass, again, thrice, people, o.group(slices.DeleteFunc(rest, common)))
+	return o.candidates, o.stages
+}
+
+// sentOwn is 1 for the sequence that the caller has sent, else 0.
+func (s *Scan) sentOwn(h solve.Candidate, t knock.Target) int {
+	if s.Spent > 0 && h.IsClients(t.Range) {
+		return 1
+	}
+	return 0
+}
+
+// order is the order in which candidates are tried.
+type order struct {
+	candidates []solve.Candidate
+	stages     []stage
+}
+
+// group puts candidates at the end, and returns their indices.
+func (o *order) group(lists ...[]solve.Candidate) (added []int) {
+	for _, h := range slices.Concat(lists...) {
+		added = append(added, len(o.candidates))
+		o.candidates = append(o.candidates, h)
+	}
+	return added
+}
+
+// add adds a stage with these groups.
+func (o *order) add(groups ...[]int) { o.stages = append(o.stages, stage{groups: groups}) }
+
+// addThen is add, and Scan.Between is called after the stage.
+func (o *order) addThen(groups ...[]int) { o.stages = append(o.stages, stage{groups, true}) }
+
+// addRepeated adds the stages of the search for all. Scan.Between is called after the likeliest, and
+// again before what is slow, or tells nothing new where packets hardly get lost.
+func (o *order) addRepeated(lossless, near bool, pass, again [][]int, thrice, people, unlikely []int) {
+	if near && lossless { // all of it takes two seconds
+		o.addThen(pass...)
+		o.add(again...)
+		o.add(people)
+		o.addThen(unlikely)
+		o.addThen(append(again, people)...)
+		return
+	}
+	if lossless {
+		pass = append(pass, people)
+	}
+	o.addThen(pass...)
+	o.add(again...)
+	o.add(thrice)
+	if !lossless {
+		o.add(people)
+	}
+	o.add(people)
+	o.add(unlikely)
+	slowly := len(o.stages) - 1
+	if !near {
+		slowly--
+	}
+	o.stages[slowly].then = true
+}
+
+// common reports whether people use a candidate's range, with the secret as it is.
+func common(h solve.Candidate) bool {
+	return h.Variant == solve.AsGiven && slices.Contains(solve.CommonRanges(), h.Range)
 }
 
 // inTurns returns one of a, one of b, and so on.
@@ -186,32 +260,52 @@ func splitHours(hours []solve.Candidate) [][]solve.Candidate {
 
 // slipRank ranks a range or variant that is not the client's: the lower, the
 // likelier; negative if it takes more than one slip. Ranges that the user names
-// come first.
+// come first. A gate with a sweep guard adds the newline itself.
 func slipRank(h solve.Candidate, t knock.Target) int {
 	type slip struct {
 		bottom, top int
 		variant     solve.Variant
 	}
 	order := []slip{
-		{0, 1, solve.AsGiven}, {0, 0, solve.NoNewline}, {0, -1, solve.AsGiven}, {1, 0, solve.AsGiven}, {-1, 0, solve.AsGiven}, {0, 0, solve.LowerCase}, {0, 0, solve.CarriageReturn},
+		{0, 1, solve.AsGiven}, {0, -1, solve.AsGiven}, {0, 0, solve.NoNewline}, {1, 0, solve.AsGiven}, {-1, 0, solve.AsGiven}, {0, 0, solve.LowerCase}, {0, 0, solve.CarriageReturn},
 		{0, 0, solve.TwoNewlines}, {1, 1, solve.AsGiven}, {-1, -1, solve.AsGiven},
 	}
 	s := slip{h.Range.Bottom() - t.Range.Bottom(), h.Range.Top() - t.Range.Top(), h.Variant}
 	switch i := slices.Index(order, s); {
 	case i >= 0:
-		return 1 + i
+		return 2 + i
+	case h.Range == knock.DefaultRange && h.Variant == solve.AsGiven && h.Range != t.Range:
+		return 1 // what a gate has unless somebody chose another
 	case h.Variant == solve.AsGiven:
 		return 0
 	case h.Range == t.Range:
-		return 1 + len(order)
+		return 2 + len(order)
 	}
 	return -1
 }
 
-// afford returns how many candidates of n may be tried now: all of them, unless the
-// gate's sweep guard is known. Then it waits until the guard forgives one more,
+// inTime returns how many candidates of a plan are tried before a diagnosis has to end that has
+// no deadline.
+func (r *scanRun) inTime(ctx context.Context, p scanPlan) int {
+	if _, bounded := ctx.Deadline(); bounded || r.Began.IsZero() {
+		return len(p.probes)
+	}
+	left := stageEnds - r.answerWait() - time.Since(r.Began)
+	n := slices.IndexFunc(p.probes, func(i int) bool { return p.packets[i].At > left })
+	if n < 0 {
+		return len(p.probes)
+	}
+	return n
+}
+
+// afford returns how many candidates of n may be tried now: all of them, unless connections to
+// SSH are limited, which takes one at a time, or the gate's sweep guard is known. Then it waits
+// until the guard forgives one more,
 // and returns 0 if that takes too long.
 func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
+	if r.Limited != knock.SSHUnknown {
+		return 1, nil
+	}
 	if r.target.SweepGuard == 0 {
 		return n, nil
 	}
@@ -220,9 +314,10 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	deadline, bounded := ctx.Deadline()
 	switch {
 	case r.target.SweepGuard < knock.Knocks,
-		r.Proven != nil && wait > 0,
+		(r.Proven != nil || r.Brief) && wait > 0,
 		bounded && now.Add(wait).After(deadline),
-		!bounded && r.refillWait+wait > maxRefill:
+		!bounded && r.refillWait+wait > maxRefill,
+		!bounded && !r.Began.IsZero() && now.Add(wait).Sub(r.Began) > guardedBy:
 		return 0, nil
 	case wait > 0:
 		r.refillWait += wait

@@ -16,9 +16,9 @@ import (
 const DefaultPast = 26
 
 // Candidates are the ones worth trying at the time now of this machine, the
-// likeliest first: the hours from past before to future after the client's,
-// and those that clock, if not nil, allows; the client's range, the ranges in
-// also, and the client's with an end or both off by one; and, for the likeliest
+// likeliest first: the hours from past before to future after the client's, those up to this
+// machine's own, where a skew is set, and those that clock, if not nil, allows; the client's
+// range, the ranges in also, and the client's with an end or both off by one; and, for the likeliest
 // hours, the secret with its newline, CR, spaces or case changed, and the ranges that
 // people use.
 func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Range, clock *clock.Report) []solve.Candidate {
@@ -32,9 +32,11 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 			all = append(all, weighed{h, cost})
 		}
 	}
-	for offset := min(-past, low); offset <= max(future, high); offset++ {
-		allowed := low <= offset && offset <= high
-		if (offset < -past || offset > future) && !allowed {
+	bare := bareOffset(now, t)
+	for offset := min(-past, low, bare); offset <= max(future, high, bare); offset++ {
+		allowed := low <= offset && offset <= high || offset == bare
+		between := 0 < offset && offset < bare // over by this machine's clock, as after a change to summer time
+		if (offset < -past || offset > future) && !allowed && !between {
 			continue
 		}
 		h := solve.Candidate{Hour: hour.Add(offset), Offset: offset, Range: t.Range, Variant: solve.AsGiven}
@@ -60,6 +62,12 @@ func Candidates(now time.Time, t knock.Target, past, future int, also []knock.Ra
 		out[i] = w.Candidate
 	}
 	return out
+}
+
+// bareOffset is the hour of this machine's clock without the skew that is set, which may have
+// outlived its reason.
+func bareOffset(now time.Time, t knock.Target) int {
+	return knock.HourOf(now).Sub(knock.HourOf(now.Add(t.Skew)))
 }
 
 // weighed is a candidate and how unlikely it is.
@@ -107,8 +115,18 @@ func clockOffsets(now time.Time, t knock.Target, clock *clock.Report) (low, high
 	return low, high
 }
 
-// announce says what a scan sends, or sent, and what that reveals to an eavesdropper.
-func announce(what string, all []solve.Candidate) string {
+// trying says how many candidates a scan is going to try; one that keeps within a sweep guard
+// rarely comes to the last.
+func trying(n int, guarded bool) string {
+	if guarded {
+		return "trying at most " + phrase.Plural(n, "candidate")
+	}
+	return "trying " + phrase.Plural(n, "candidate")
+}
+
+// announce says what a scan sends, or sent, and what that reveals to an eavesdropper: the
+// offset bare is no future hour by this machine's clock.
+func announce(what string, all []solve.Candidate, bare int) string {
 	if len(all) == 0 {
 		return "nothing to try"
 	}
@@ -122,7 +140,7 @@ func announce(what string, all []solve.Candidate) string {
 	if len(hours) > 1 {
 		s += fmt.Sprintf(", from %v to %v", first.Hour, last.Hour)
 	}
-	if last.Offset <= 0 {
+	if last.Offset <= max(bare, 0) {
 		return s + "; an eavesdropper can use them until the server's hour ends"
 	}
 	return s + fmt.Sprintf("; an eavesdropper who records them can open the gate in future hours, until %v", last.Hour)

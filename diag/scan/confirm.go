@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"rapport/knock"
@@ -24,99 +23,31 @@ const (
 	// roundsBy is until when a candidate is confirmed once more: that takes up to 10 s, of
 	// the 30 s that a diagnosis may take.
 	roundsBy = 19500 * time.Millisecond
+	// stagesBy is until when another stage is begun: with its waits it takes up to 4 s.
+	stagesBy = 25 * time.Second
 	// triesBy is until when such a confirmation may be tried twice.
 	triesBy = 25 * time.Second
+	// limitWait is how long nothing is sent where a limit answered a probe, and limitedBy until when.
+	limitWait, limitedBy = 2 * time.Second, 23 * time.Second
 	// longestWindow is the longest one whose end is waited for.
 	longestWindow  = 10 * time.Second
 	maxUnconfirmed = 3 // hits that may fail to repeat: each costs a window
+	// maxConnections is how many connections to SSH are made: more look like an attack to a
+	// server that counts them. A hit takes one, and its confirmation another.
+	maxConnections = 4
 	// maxLate is how many probes late a gate may open: candidates that recent are
 	// tried again after a hit that did not repeat.
 	maxLate   = 12
 	maxCopies = 3 // of each knock of a candidate that is tried once more
 )
 
-// search tries candidates until one is confirmed, all are tried, or there is no
-// time to wait for the budget. A hit that does not repeat is recorded, and the
-// search continues: someone else's handshake, or a mix of several candidates'
-// ports, can open a gate too.
-func (r *scanRun) search(ctx context.Context, todo []int) (found bool, err error) {
-	for len(todo) > 0 && r.report.Stopped.IsZero() {
-		n, err := r.afford(ctx, len(todo))
-		if err != nil || n == 0 {
-			return false, err
-		}
-		now := todo[:n]
-		p := r.plan(now)
-		planned := r.hour
-		hit, err := r.try(ctx, p, now)
-		if err != nil {
-			return false, err
-		}
-		if hit < 0 {
-			if r.follow(); r.hour == planned { // else the server's rules have changed meanwhile
-				todo = todo[n:]
-			}
-			continue
-		}
-		tried := now[:max(p.probedBy(hit)-maxLate, 0)] // a later one may have opened the gate late
-		fits, err := r.filter(ctx, p, hit, now)
-		if err != nil || !r.report.Stopped.IsZero() {
-			return false, err
-		}
-		confirmed := fits[:min(len(fits), maxConfirmations+maxShared)]
-		if found, err := r.confirmFirst(ctx, r.withEarlier(confirmed, now, p.probedBy(hit) <= lateProbes)); found || err != nil || !r.report.Stopped.IsZero() {
-			return found, err
-		}
-		if len(confirmed) == 0 {
-			tried = now[:p.probedBy(hit)]
-		}
-		// A candidate that fits but got no handshake of its own stays to be tried.
-		done := append(slices.Clone(confirmed), slices.DeleteFunc(slices.Clone(tried), func(i int) bool { return slices.Contains(fits, i) })...)
-		todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return slices.Contains(done, i) })
-		if r.recordUnconfirmed(confirmed); len(r.unconfirmed)+r.unexplained >= maxUnconfirmed || r.late(patience) {
-			r.report.Stopped.Reason = NeverRepeat
-		}
+// spentConnections reports whether so many more connections to SSH are too many. A stand-in
+// counts none.
+func (r *scanRun) spentConnections(more int) bool {
+	if r.Made != nil {
+		more += r.Made()
 	}
-	return false, nil
-}
-
-// withEarlier returns the candidates that fit a hit of the pass now with those whose knocks
-// left within the window before: the client's own, if the caller has sent them, and the
-// likeliest, right after the best one; more where none fits. When their probes get lost, they
-// have opened the gate unseen, and when a knock does, another's at the same port opens it.
-// The last ones of the pass before come first where the hit came at once, else last.
-func (r *scanRun) withEarlier(fits, now []int, atOnce bool) []int {
-	if r.target.Addr.Addr().IsLoopback() {
-		return fits
-	}
-	most := 3
-	if len(fits) == 0 {
-		most = maxConfirmations
-	}
-	best := fits[:min(1, len(fits))]
-	all := slices.Clone(best)
-	own := slices.IndexFunc(r.report.Cells, func(c Cell) bool { return c.IsClients(r.target.Range) })
-	if own >= 0 && r.Spent > 0 && !slices.Contains(all, own) {
-		all = append(all, own)
-	}
-	var before []int
-	for i := range r.report.Cells {
-		at, tried := r.sent[i]
-		switch {
-		case !tried || time.Since(at) > r.target.Window || slices.Contains(all, i):
-		case len(all) < most:
-			all = append(all, i)
-		case !slices.Contains(fits, i) && !slices.Contains(now, i):
-			before = append(before, i)
-		}
-	}
-	slices.SortFunc(before, func(a, b int) int { return r.sent[b].Compare(r.sent[a]) })
-	before = before[:min(len(before), maxBefore)]
-	rest := slices.DeleteFunc(slices.Clone(fits[len(best):]), func(i int) bool { return slices.Contains(all, i) })
-	if atOnce {
-		return slices.Concat(all, before, rest)
-	}
-	return slices.Concat(all, rest, before)
+	return r.report.Connections+more > maxConnections && !r.StandIn
 }
 
 // late reports whether the diagnosis has taken longer than that. A known guard makes any
@@ -127,7 +58,7 @@ func (r *scanRun) late(limit time.Duration) bool {
 
 // lateToConfirm reports whether there is no time to wait for the end of a window.
 func (r *scanRun) lateToConfirm() bool {
-	return !r.ConfirmBy.IsZero() && time.Now().Add(r.target.Window+time.Second).After(r.ConfirmBy)
+	return !r.ConfirmBy.IsZero() && (r.last.Add(r.over()).After(r.ConfirmBy) || time.Now().After(r.ConfirmBy))
 }
 
 // recordUnconfirmed records a hit that did not repeat, also one that no candidate
@@ -143,44 +74,6 @@ func (r *scanRun) recordUnconfirmed(fits []int) {
 	}
 	r.report.Opened, r.report.Confirming = nil, false
 	r.notify(true)
-}
-
-// plan returns the plan for the candidates of.
-func (r *scanRun) plan(of []int) scanPlan {
-	ports := make([][knock.Knocks]uint16, len(of))
-	for n, i := range of {
-		ports[n] = r.ports(i)
-	}
-	copies := 1
-	if !r.target.Strict && r.target.Gap < confirmGap { // once more: packets may get lost
-		copies = 1 + min(r.tries[of[0]], maxCopies-1)
-	}
-	speed := r.pace
-	speed.lead = r.Spent > 0 && r.report.Packets == 0 && r.Likeliest == 0 // the caller's knocks may have opened it
-	return newScanPlan(ports, r.target, speed, copies)
-}
-
-// filter returns the candidates that fit a hit, the best first. Many of thousands
-// do; those are scanned again alone.
-func (r *scanRun) filter(ctx context.Context, p scanPlan, hit int, of []int) ([]int, error) {
-	for pass := 1; ; pass++ {
-		var fits []int
-		for _, n := range p.explain(hit) {
-			fits = append(fits, of[n])
-		}
-		if len(fits) <= maxConfirmations+maxShared || pass == maxPasses || r.target.SweepGuard > 0 {
-			return fits, nil
-		}
-		if err := r.windowOver(ctx); err != nil {
-			return nil, err
-		}
-		again := r.plan(fits)
-		n, err := r.try(ctx, again, fits)
-		if err != nil || !r.report.Stopped.IsZero() || n < 0 { // the list from before is the best known
-			return fits, err
-		}
-		p, hit, of = again, n, fits
-	}
 }
 
 // confirmFirst makes a handshake for each candidate that fits, after the window,
@@ -200,10 +93,27 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		// After hits that did not repeat, one more says nothing without a confirmation. Nor
 		// does one that comes late, and not when it was first tried: where packets get lost
 		// the best may be another.
-		first := len(r.unconfirmed)+r.unexplained == 0 && (long || r.Likeliest > 0 || r.tries[fits[0]] == 1)
+		first := len(r.unconfirmed)+r.unexplained == 0 && !r.Doubtful && (long || r.Likeliest > 0 || r.tries[fits[0]] == 1)
 		return first && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
+	if r.Limited != knock.SSHUnknown {
+		return r.confirmLimited(ctx, fits[0])
+	}
 	return r.confirmEach(ctx, fits)
+}
+
+// confirmLimited is confirmFirst where connections to SSH are limited. What opened the gate stands
+// without a confirmation too: the limit may have answered that.
+func (r *scanRun) confirmLimited(ctx context.Context, i int) (bool, error) {
+	if err := r.windowOver(ctx); err != nil {
+		return false, err
+	}
+	opened, err := r.confirmSurely(ctx, i, 0, false, shut)
+	if opened || err != nil {
+		return opened, err
+	}
+	r.report.Stopped = Stop{}
+	return r.stillOpen(i, r.report.Cells[i].Candidate), nil
 }
 
 // confirmEach is confirmFirst, once it is known to make sense: the best alone, and many
@@ -211,11 +121,11 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 // more than one: a knock may get lost.
 func (r *scanRun) confirmEach(ctx context.Context, fits []int) (bool, error) {
 	hit, begun := r.hour, time.Now()
-	standIn := r.target.Addr.Addr().IsLoopback()
+	standIn := r.StandIn
 	alone, beside := r.apart(fits)
 	back := 0
 	over := func(first bool) bool {
-		return !first && (r.late(patience) || time.Since(begun) > r.target.Window+maxConfirming)
+		return !first && (r.late(patience) || r.spentConnections(1) || time.Since(begun) > r.over()+maxConfirming)
 	}
 	for pass := range maxTogether {
 		for n, i := range alone {
@@ -258,6 +168,9 @@ func (r *scanRun) confirmAgain(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for _, i := range r.unconfirmed[:min(len(r.unconfirmed), maxConfirmations)] {
+		if r.spentConnections(1) {
+			return false, nil
+		}
 		if opened, err := r.confirmSurely(ctx, i, 0, true, shut); opened || err != nil || !r.report.Stopped.IsZero() {
 			return opened, err
 		}
@@ -285,8 +198,8 @@ const maxRounds = 3
 // packets get lost. o is what one beside others did, which says less: there any moment is
 // right after somebody's fifth knock. Nobody waits twice for a stand-in.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
-	standIn := r.target.Addr.Addr().IsLoopback()
-	doubt := before || len(r.unconfirmed)+r.unexplained > 0
+	standIn := r.StandIn
+	doubt := before || r.Doubtful || len(r.unconfirmed)+r.unexplained > 0
 	proof := map[opening]int{late: 1, prompt: 2}
 	proven, promptly, beside := 0, false, o != shut
 	if beside {
@@ -294,11 +207,11 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 	}
 	for round := range maxRounds {
 		if round > 0 {
-			if r.late(roundsBy) || r.lateToConfirm() {
+			if r.late(roundsBy) || r.lateToConfirm() || r.spentConnections(1) {
 				return o == late && !doubt && r.stillOpen(i, r.earlier(i, back)), nil
 			}
 			// Not in step with somebody who knocks again and again.
-			if !knock.Wait(ctx, r.target.Window+time.Second/2+rand.N(time.Second)) {
+			if !knock.Wait(ctx, r.over()-time.Second/2+rand.N(time.Second)) {
 				return false, context.Cause(ctx)
 			}
 		}
@@ -312,7 +225,7 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 			tries = 1
 		}
 		var err error
-		if o, err = r.confirm(ctx, c, tries); err != nil {
+		if o, err = r.confirmAnyhow(ctx, c, tries); err != nil {
 			return false, err
 		}
 		proven, promptly, beside = proven+proof[o], promptly || o == prompt, false
@@ -320,6 +233,7 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 		case o == shut, o == endless && (round > 0 || doubt):
 			return false, nil
 		case o == endless:
+			r.report.Endless = true
 			return r.stillOpen(i, c), nil
 		case standIn, proven > proof[prompt] && promptly, proven == proof[prompt] && round == 0 && !doubt:
 			r.record(i, c)
@@ -347,13 +261,13 @@ func (r *scanRun) record(i int, c solve.Candidate) {
 // packets get lost.
 func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
 	packets, controls, soon := r.confirmation(c)
-	o := knock.BatchOptions{Shut: r.shut}
-	if !r.target.Addr.Addr().IsLoopback() {
+	o := knock.BatchOptions{Shut: cmp.Or(r.Limited, r.shut)}
+	if !r.StandIn {
 		o.Wait = r.answerWait()
 	}
 	missed, open := false, false
 	for {
-		v, err := r.send(ctx, packets, o, func(int) {})
+		v, err := r.send(ctx, packets, o, func(int, knock.Answer) {})
 		switch {
 		case err != nil, v.Hit >= controls && v.SSH.State == knock.SSHRefused && r.refused > 0: // as the knocks are: nothing opened
 			return shut, err
@@ -373,19 +287,37 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			}
 			return late, nil
 		case open && v.SSH.State.Connected():
+			r.report.SSH = v.SSH
 			return endless, nil
 		case open: // a window that is open so long is rarer than a ban of scanners
 			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
 			return shut, nil
 		}
 		open = true // a window that every connection extends, or the rest of one
-		if r.lateToConfirm() {
+		if r.report.SSH = v.SSH; r.lateToConfirm() {
 			return early, nil
 		}
 		if err := r.windowOver(ctx); err != nil {
 			return shut, err
 		}
+		// That it is shut then has to be seen surely: an answer without a knock outweighs silence.
+		if !r.target.Strict && r.target.Gap < confirmGap {
+			r.more += maxCopies
+			packets, controls, soon = r.confirmation(c)
+		}
 	}
+}
+
+// confirmAnyhow is confirm, and once more with single knocks where that opened nothing: a strict
+// gate starts over at a repeated one.
+func (r *scanRun) confirmAnyhow(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
+	o, err := r.confirm(ctx, c, tries)
+	if err != nil || o != shut || r.target.Strict || r.target.Gap > confirmGap || r.StandIn || !r.report.Stopped.IsZero() || r.late(triesBy) {
+		return o, err
+	}
+	r.target.Strict = true
+	defer func() { r.target.Strict = false }()
+	return r.confirm(ctx, c, 1)
 }
 
 // stillOpen records that a candidate opens the gate, as far as there is time to confirm

@@ -27,7 +27,7 @@ func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, contr
 	gap := max(confirmGap, r.target.Gap)
 	near := r.near()
 	switch {
-	case r.target.Addr.Addr().IsLoopback():
+	case r.StandIn:
 		return r.standInConfirmation(c, gap)
 	case gap > confirmGap:
 		return r.slowConfirmation(c, gap)
@@ -39,10 +39,12 @@ func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, contr
 	at := time.Duration(0)
 	for k, port := range c.Variant.Ports(c.Hour, c.Range, r.target.Secret) {
 		if at += gap; k == knock.Knocks-1 {
-			add(at, 0)
-			add(at+near/2, 0) // one may get lost
+			for range 2 + r.more { // one may get lost
+				add(at, 0)
+				at += near / 2
+			}
 			controls = len(packets)
-			at += near + near/2
+			at += near / 2
 		}
 		copies := 2 + r.more // one lost packet must not cost a window more
 		if r.target.Strict {
@@ -67,7 +69,7 @@ func (r *scanRun) near() time.Duration {
 	return min(max(rtt, nearest), confirmGap)
 }
 
-// standInConfirmation is [scanRun.confirmation] for loopback, where a stand-in may be late.
+// standInConfirmation is [scanRun.confirmation] for a stand-in, which may be late.
 func (r *scanRun) standInConfirmation(c solve.Candidate, gap time.Duration) (packets []knock.Packet, controls, soon int) {
 	at := gap
 	packets = []knock.Packet{{Probe: true}}
@@ -117,26 +119,42 @@ func (r *scanRun) slowConfirmation(c solve.Candidate, gap time.Duration) (packet
 // spare is how long before its fifth knock a handshake of a confirmation begins.
 func (r *scanRun) spare() time.Duration { return knock.Knocks * max(confirmGap, r.target.Gap) }
 
-// Repeats makes the handshake of the client's own sequence again, and reports whether it
-// opens SSH as its own does: shut right before the fifth knock, open right after it. One that
+// Repetition is what comes of a handshake that is made again.
+type Repetition int
+
+// The repetitions.
+const (
+	NotAgain  Repetition = iota
+	Again                // it opened SSH by its own fifth knock
+	Unknocked            // SSH was open before that knock, twice where there was time
+)
+
+// Repeats makes the handshake of the client's own sequence again, and says whether it opens
+// SSH as its own does: shut right before the fifth knock, open right after it. One that
 // somebody else opened does not. The fifth knock comes when the window is over that is open
-// now. Where packets get lost it is made once more, a window later: a gate with another order
-// of knocks opens to two handshakes in one window.
-func (s *Scan) Repeats(ctx context.Context, t knock.Target) (bool, error) {
+// now, and the first when the gate has forgotten the fourth of the handshake before: one with
+// another order of knocks opens to two handshakes in one window. Where packets get lost it is
+// made once more, a window later. SSH is what was found open.
+func (s *Scan) Repeats(ctx context.Context, t knock.Target) (how Repetition, ssh knock.SSH, err error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
-	r := scanRun{Scan: s, target: t, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap), budget: budget{guard: script.DefaultSweepGuard}, more: 2}
-	wait := t.Window + time.Second
+	r := scanRun{Scan: s, target: t, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap, s.StandIn), budget: budget{guard: script.DefaultSweepGuard}, more: 2}
+	wait := r.over()
+	forgotten := wait - time.Second/2 - 2*max(confirmGap, t.Gap) // of the fourth knock
 	for {
-		if !knock.Wait(ctx, max(wait-r.spare(), 0)) {
-			return false, context.Cause(ctx)
+		if !knock.Wait(ctx, max(wait-r.spare(), forgotten)) {
+			return NotAgain, ssh, context.Cause(ctx)
 		}
 		own := solve.Candidate{Hour: knock.HourOf(s.Client.Clock.Now().Add(t.Skew)), Range: t.Range, Variant: solve.AsGiven}
-		o, err := r.confirm(ctx, own, 1)
-		if o == prompt || err != nil {
-			return err == nil, err
-		}
-		if wait > t.Window+time.Second || r.lateToConfirm() {
-			return false, nil
+		o, err := r.confirmAnyhow(ctx, own, 1)
+		switch {
+		case err != nil:
+			return NotAgain, ssh, err
+		case o == prompt:
+			return Again, r.report.SSH, nil
+		case o == endless || o == early:
+			return Unknocked, r.report.SSH, nil
+		case wait > r.over() || r.lateToConfirm():
+			return NotAgain, ssh, nil
 		}
 		wait += r.spare() // the phases are to be forgotten too
 	}

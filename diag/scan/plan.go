@@ -19,33 +19,56 @@ type pace struct {
 	answer time.Duration // how long an answer may take
 	trail  time.Duration // from the last probe to one more, for a gate that is late; zero for none
 	stage  time.Duration // the least time between the knocks of one phase and the next
+	pause  time.Duration // from one group of candidates to the next
+	far    bool          // the server is on none of this machine's links
 	// lead says that SSH is probed before the first knock: what opened it then is none of
 	// the candidates.
 	lead bool
 }
 
 // paceTo returns the pace for an address. On this machine's own links answers
-// come before the next packet leaves. On loopback, a stand-in without a
+// come before the next packet leaves. A stand-in without a
 // firewall takes a while to open. Elsewhere packets may overtake each other, and must
 // not do so from one phase to the next. gap is the least time between packets.
-func paceTo(addr netip.Addr, gap time.Duration) pace {
-	p := pace{500 * time.Microsecond, 10 * time.Millisecond, 800 * time.Millisecond, 0, 50 * time.Millisecond, false}
+func paceTo(addr netip.Addr, gap time.Duration, standIn bool) pace {
+	const us, ms = time.Microsecond, time.Millisecond
+	p := pace{knock: 500 * us, fifth: 10 * ms, answer: 800 * ms, stage: 50 * ms, pause: 200 * ms, far: true}
 	switch {
-	case addr.IsLoopback():
-		p = pace{500 * time.Microsecond, 80 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 20 * time.Millisecond, false}
-	case onLink(addr):
-		p = pace{250 * time.Microsecond, 3 * time.Millisecond, 200 * time.Millisecond, 0, 20 * time.Millisecond, false}
+	case standIn:
+		p = pace{knock: 500 * us, fifth: 80 * ms, answer: 200 * ms, trail: 300 * ms, stage: 20 * ms}
+	case OnLink(addr):
+		p = pace{knock: 250 * us, fifth: 3 * ms, answer: 200 * ms, stage: 20 * ms, pause: 100 * ms}
 	}
 	p.knock, p.fifth, p.stage = max(p.knock, gap), max(p.fifth, 2*gap), max(p.stage, gap)
 	return p
 }
 
-// onLink reports whether addr is in a network of this machine.
-func onLink(addr netip.Addr) bool {
-	all, _ := net.InterfaceAddrs()
-	return slices.ContainsFunc(all, func(a net.Addr) bool {
-		n, ok := a.(*net.IPNet)
-		return ok && n.Contains(addr.WithZone("").AsSlice())
+// StrictPass is how long it takes to try n candidates one after the other.
+func StrictPass(t knock.Target, n int) time.Duration {
+	p := paceTo(t.Addr.Addr(), t.Gap, false)
+	return time.Duration(n)*((knock.Knocks-1)*p.stage+p.fifth) + p.answer
+}
+
+// Over is how long after the last knock a window of the gate is surely over. One that is set here
+// may be shorter than the gate's, which is mostly the default; a stand-in's is known.
+func Over(t knock.Target, standIn bool) time.Duration {
+	if standIn && t.Window > 0 {
+		return t.Window + time.Second
+	}
+	return max(t.Window, knock.DefaultWindow) + time.Second
+}
+
+// OnLink reports whether addr is in a network that this machine is on, where round trips are
+// short and packets hardly get lost. A tunnel is none: its other end may be far away.
+func OnLink(addr netip.Addr) bool {
+	const elsewhere = net.FlagLoopback | net.FlagPointToPoint
+	links, _ := net.Interfaces()
+	return slices.ContainsFunc(links, func(l net.Interface) bool {
+		all, _ := l.Addrs()
+		return l.Flags&elsewhere == 0 && slices.ContainsFunc(all, func(a net.Addr) bool {
+			n, ok := a.(*net.IPNet)
+			return ok && n.Contains(addr.WithZone("").AsSlice())
+		})
 	})
 }
 
@@ -61,8 +84,9 @@ type scanPlan struct {
 // newScanPlan tries candidates in rounds, as the package's documentation says. In a
 // round each knock comes well within a window of the one before it. A small range
 // gets small rounds, so that few gates open by the ports of other candidates. Each knock
-// is sent copies times, and there are as many probes.
-func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copies int) scanPlan {
+// is sent copies times, and there are as many probes. Before the candidates breaks there
+// are pauses.
+func newScanPlan(ports [][knock.Knocks]uint16, breaks []int, t knock.Target, speed pace, copies int) scanPlan {
 	p := scanPlan{ports: ports, window: t.Window}
 	budget := max(t.Window-time.Second, t.Window/2) - speed.stage
 	n := max(min(int(budget/(speed.fifth+time.Duration(copies)*speed.knock)), t.Range.Size()/16), 4)
@@ -75,8 +99,15 @@ func newScanPlan(ports [][knock.Knocks]uint16, t knock.Target, speed pace, copie
 		p.packets = append(p.packets, knock.Packet{Probe: true})
 		at = t.Gap
 	}
-	for first := 0; first < len(ports); first += n {
-		round := ports[first:min(first+n, len(ports))]
+	for first, end := 0, 0; first < len(ports); first = end {
+		end = min(first+n, len(ports))
+		if len(breaks) > 0 && breaks[0] == first {
+			at, breaks = at+speed.pause, breaks[1:]
+		}
+		if len(breaks) > 0 {
+			end = min(end, breaks[0])
+		}
+		round := ports[first:end]
 		for k := range knock.Knocks - 1 {
 			next := at + speed.stage
 			for _, all := range round {

@@ -3,6 +3,7 @@ package scan
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestScanPlanExplainsHits(t *testing.T) {
 		for _, h := range all {
 			ports = append(ports, h.Variant.Ports(h.Hour, h.Range, secret))
 		}
-		p := newScanPlan(ports, knock.Target{Window: 5 * time.Second, Range: r}, pace{time.Millisecond, 5 * time.Millisecond, time.Second, 0, 20 * time.Millisecond, false}, 1)
+		p := newScanPlan(ports, []int{1, 6, 20}, knock.Target{Window: 5 * time.Second, Range: r}, pace{knock: time.Millisecond, fifth: 5 * time.Millisecond, answer: time.Second, stage: 20 * time.Millisecond, pause: 100 * time.Millisecond}, 1)
 		client := netip.MustParseAddr("192.0.2.1")
 		for i, h := range all {
 			if h.Variant != solve.AsGiven {
@@ -96,5 +97,54 @@ func TestTogetherOpensOneAfterTheOther(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no candidates are confirmed beside each other")
+	}
+}
+
+// A pause parts the groups of a pass: all packets of a group, with its probes, precede it.
+func TestScanPlanPausesBetweenGroups(t *testing.T) {
+	const pause = 100 * time.Millisecond
+	ports := make([][knock.Knocks]uint16, 9)
+	for i := range ports {
+		for k := range ports[i] {
+			ports[i][k] = uint16(10000 + 10*i + k)
+		}
+	}
+	target := knock.Target{Window: 5 * time.Second, Range: knock.DefaultRange}
+	p := newScanPlan(ports, []int{1, 4}, target, pace{knock: time.Millisecond, fifth: 5 * time.Millisecond, pause: pause}, 1)
+	var starts []uint16
+	for i := 1; i < len(p.packets); i++ {
+		if p.packets[i].At-p.packets[i-1].At >= pause {
+			starts = append(starts, p.packets[i].Port)
+			if !p.packets[i-1].Probe {
+				t.Errorf("the group before port %d ends without a probe", p.packets[i].Port)
+			}
+		}
+	}
+	if want := []uint16{10010, 10040}; !slices.Equal(starts, want) {
+		t.Errorf("pauses come before the knocks at %d, want %d", starts, want)
+	}
+}
+
+// The hour of this machine's clock is tried where a skew is set, which may be left over, and
+// is no future hour.
+func TestHourWithoutTheSkew(t *testing.T) {
+	secret, err := knock.ParseSecret("f00b4r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+	target := knock.Target{Range: knock.DefaultRange, Secret: secret, Skew: -20 * time.Hour}
+	all := Candidates(now, target, 3, 0, nil, nil)
+	own := slices.IndexFunc(all, func(c solve.Candidate) bool { return c.Hour == knock.HourOf(now) })
+	if own < 0 || all[own].Offset != 20 || all[own].Range != target.Range {
+		t.Fatalf("at %d of %d", own, len(all))
+	}
+	if s := announce("trying", all, bareOffset(now, target)); strings.Contains(s, "future") {
+		t.Error(s)
+	}
+	target.Skew = 0
+	all = Candidates(now, target, 3, 2, nil, nil)
+	if s := announce("trying", all, bareOffset(now, target)); !strings.Contains(s, "future hours, until 2026-11-22-10") {
+		t.Error(s)
 	}
 }

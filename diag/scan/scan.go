@@ -51,15 +51,31 @@ type Scan struct {
 	// right before: a sweep guard counts them, if range or secret is wrong.
 	Spent     int
 	Unguarded bool // the gate is known to have no sweep guard
+	StandIn   bool // the server is a stand-in, see package demo: it opens late, and counts no connections
 	// Began, if not zero, is when the diagnosis began that the scan is a part of.
 	Began time.Time
+	// Lossless says that nothing suggests that packets get lost.
+	Lossless bool
 	// Between, if not nil, is called after the hours of the client's own range and
-	// secret, and again before what is unlikely, unless the sweep guard is known. If it
-	// returns true, the scan ends.
+	// secret, and again before what is unlikely, unless the sweep guard is known. Where
+	// packets hardly get lost, what is unlikely comes before it. If it returns true, the
+	// scan ends.
 	Between func(context.Context) (bool, error)
 	// ConfirmBy, if not zero, is when a confirmation begins at the latest: a hit for which
 	// there is no time is reported without one.
 	ConfirmBy time.Time
+	// Doubtful says that SSH opened before, and not by what was sent: a hit counts only when
+	// it is confirmed.
+	Doubtful bool
+	// Made, if not nil, is how many connections to SSH were made besides: with those of the
+	// scan they are to be four at most.
+	Made func() int
+	// Brief says that no more is tried than the hours of the client's own range and secret and
+	// the likeliest slips, and no more than a known sweep guard forgives at once.
+	Brief bool
+	// Limited, if not SSHUnknown, is what SSH answers where there were too many connections, and
+	// nothing else does: then each candidate waits until its one probe is not answered so.
+	Limited knock.SSHState
 	// Likeliest, if not 0, is how many of the likeliest other hours of the client's own
 	// range and secret are tried, and nothing else.
 	Likeliest int
@@ -93,6 +109,7 @@ type Report struct {
 	// StillOpen says that there was no such handshake, since there was no time to wait for
 	// the end of the window.
 	StillOpen   bool         `json:"still_open,omitempty"`
+	Endless     bool         `json:"-"` // SSH was open before two of its handshakes too, a window apart
 	Candidates  int          `json:"hypotheses"`
 	Packets     int          `json:"packets"`
 	Connections int          `json:"connections"` // to SSH
@@ -113,10 +130,14 @@ type Report struct {
 
 	SSH        knock.SSH     `json:"-"` // of the probe that was answered
 	Gap        time.Duration `json:"-"` // the least time between packets that was asked for
+	Guard      int           `json:"-"` // wrong ports a minute that the gate is known to forgive; 0 is not known
 	Few        bool          `json:"-"` // only the likeliest candidates were asked for
+	Strict     bool          `json:"-"` // they were tried one after the other
 	Cells      []Cell        `json:"-"` // all candidates, in the order in which they are tried
 	Confirming bool          `json:"-"` // a hit is awaiting its confirmation
 	Pausing    bool          `json:"-"` // until the gate's sweep guard forgives more
+
+	bare int // the offset of this machine's hour without the skew
 }
 
 // Tried returns how many candidates were tried so far.
@@ -137,7 +158,7 @@ func (r Report) Sent() string {
 			tried = append(tried, c.Candidate)
 		}
 	}
-	return announce(fmt.Sprintf("tried %d of %d candidates", len(tried), r.Candidates), tried)
+	return announce(fmt.Sprintf("tried %d of %d candidates", len(tried), r.Candidates), tried, r.bare)
 }
 
 // Progress says in a few words how many candidates were tried.
@@ -152,25 +173,6 @@ func (r Report) Progress() string {
 	return words
 }
 
-// Summary says in one lower-case line what the scan found so far.
-func (r Report) Summary() string {
-	switch {
-	case r.Opened == nil && !r.Stopped.IsZero():
-		return r.Stopped.String()
-	case r.Opened == nil && r.Untried > 0:
-		return fmt.Sprintf("none of %d candidates opens it; there was no time for %d more", r.Candidates-r.Untried, r.Untried)
-	case r.Opened == nil:
-		return fmt.Sprintf("none of %d candidates opens it", r.Candidates)
-	case r.Confirming:
-		return fmt.Sprintf("hour %v, range %v opens: confirming once the window is over", r.Opened.Hour, r.Opened.Range)
-	case r.StillOpen:
-		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; there was no time to wait until its window is over and confirm it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
-	case !r.Confirmed:
-		return fmt.Sprintf("hour %v, range %v seemed to open it, once", r.Opened.Hour, r.Opened.Range)
-	}
-	return fmt.Sprintf("hour %v, range %v, the secret %s opens it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
-}
-
 // Run scans t. on, if not nil, is called with the report so far, on Run's own
 // goroutine, before anything is sent too. It is no error if nothing opens the gate.
 // The report holds what was done, also when there is an error, which wraps
@@ -179,19 +181,21 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
 	now := s.Client.Clock.Now()
 	r := scanRun{
-		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap),
+		Scan: s, target: t, hour: knock.HourOf(now.Add(t.Skew)), on: on, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap, s.StandIn),
 		tries: map[int]int{}, sent: map[int]time.Time{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
-		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap, Few: s.Likeliest > 0},
+		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap, Guard: t.SweepGuard, Few: s.Likeliest > 0, Strict: t.Strict, bare: bareOffset(now, t)},
 	}
-	r.budget.spend(s.Spent, r.start)
+	if r.budget.spend(s.Spent, r.start); s.Doubtful && !t.Strict {
+		r.more = 2
+	}
 	low, high := clockOffsets(now, t, s.Clock)
-	all, stages, pauses := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
-	r.report.Candidates, r.report.Announce = len(all), announce(fmt.Sprintf("trying %d candidates", len(all)), all)
+	all, stages := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
+	r.report.Candidates, r.report.Announce = len(all), announce(trying(len(all), t.SweepGuard > 0), all, r.report.bare)
 	for _, h := range all {
 		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
 	}
 	r.notify(true)
-	err := r.run(ctx, stages, pauses)
+	err := r.run(ctx, stages)
 	r.report.Confirming, r.report.Pausing = false, false
 	r.report.WrongPorts = r.budget.total
 	if r.report.Opened == nil && r.report.Stopped.IsZero() {
@@ -217,22 +221,28 @@ type scanRun struct {
 	sent        map[int]time.Time // when each was tried last
 	unconfirmed []int             // candidates whose hit did not repeat
 	unexplained int               // hits that no candidate explains
+	seen        time.Duration     // the round trip of the last hit
+	last        time.Time         // when a SYN was sent last
 	refused     int               // knocks of the batch
+	limited     int               // probes of the batch that a limit answered
 	more        int               // copies of each knock of a confirmation, and probes after it
 	report      Report
 }
 
-func (r *scanRun) run(ctx context.Context, stages [][]int, pauses []int) error {
+func (r *scanRun) run(ctx context.Context, stages []stage) error {
 	if r.shut == knock.SSHUnknown {
 		if err := r.probeFirst(ctx); err != nil || !r.report.Stopped.IsZero() {
 			return err
 		}
 	}
-	for i, stage := range stages {
-		if found, err := r.search(ctx, stage); found || err != nil || !r.report.Stopped.IsZero() {
+	for n, next := range stages {
+		if n > 0 && r.late(stagesBy-r.answerWait()) {
+			break
+		}
+		if found, err := r.search(ctx, next.groups); found || err != nil || !r.report.Stopped.IsZero() {
 			return err
 		}
-		if slices.Contains(pauses, i) && r.Between != nil {
+		if next.then && r.Between != nil {
 			if done, err := r.Between(ctx); done || err != nil {
 				return err
 			}
@@ -277,6 +287,7 @@ func (r *scanRun) probeFirst(ctx context.Context) error {
 	for again := range 2 {
 		p, err := r.Client.Probe(ctx, r.target.Host, r.target.Addr, knock.Options{Timeout: r.pace.answer})
 		r.report.Packets++
+		r.last = time.Now()
 		r.shut, r.report.SSH = p.SSH.State, p.SSH
 		if r.shut.Connected() {
 			r.report.Connections++
@@ -295,10 +306,14 @@ func (r *scanRun) probeFirst(ctx context.Context) error {
 	return nil
 }
 
-// windowOver waits until a window that is open now is over. It fails with the cause
-// of ctx's end.
+// over is [Over] of what is scanned.
+func (r *scanRun) over() time.Duration { return Over(r.target, r.StandIn) }
+
+// windowOver waits until a window that is open now is over: it began with the last SYN at the
+// latest, and where the server is far away its answers took seconds since. It fails with the
+// cause of ctx's end.
 func (r *scanRun) windowOver(ctx context.Context) error {
-	if !knock.Wait(ctx, r.target.Window+time.Second) {
+	if !knock.Wait(ctx, r.over()-time.Since(r.last)) {
 		return context.Cause(ctx)
 	}
 	return nil
@@ -310,13 +325,22 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	probes := map[int]int{}
 	for n, packet := range p.probes {
 		probes[packet] = of[n]
-		r.tries[of[n]]++
-		r.sent[of[n]] = time.Now()
 	}
-	o := knock.BatchOptions{Shut: r.shut, Wait: r.answerWait()}
+	o := knock.BatchOptions{Shut: cmp.Or(r.Limited, r.shut), Wait: r.answerWait()}
+	if r.mayBeFar() {
+		if o.Far = farthest; r.tries[of[0]] == 0 && r.report.Packets == 0 { // the likeliest: a later pass would take their window for its own
+			o.Wait = farthest
+		}
+	}
 	began := time.Now()
-	v, err := r.send(ctx, p.packets, o, func(packet int) {
-		if i, ok := probes[packet]; ok {
+	v, err := r.send(ctx, p.packets, o, func(packet int, a knock.Answer) {
+		i, ok := probes[packet]
+		switch {
+		case a == knock.Open:
+			r.showHit(p, packet, of)
+		case a == knock.Pending && ok:
+			r.tries[i]++
+			r.sent[i] = time.Now()
 			first := r.report.Cells[i].State == Waiting
 			r.report.Cells[i].State = Tried
 			if first && r.beyondGuard() {
@@ -325,31 +349,50 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		}
 	})
 	r.report.Pass += knock.Millis(time.Since(began))
+	if v.Hit >= 0 && v.SSH.State == knock.SSHRefused && r.shut != knock.SSHRefused && r.refused > 0 {
+		r.report.Stopped = Stop{Reason: Changed, SSH: v.SSH} // as the knocks are: nothing opened
+		v.Hit = -1
+	}
 	if v.Hit < 0 {
+		r.report.Opened, r.report.Confirming = nil, false
 		return v.Hit, err
 	}
-	if v.SSH.State == knock.SSHRefused && r.shut != knock.SSHRefused && r.refused > 0 {
-		r.report.Stopped = Stop{Reason: Changed, SSH: v.SSH} // as the knocks are: nothing opened
-		return -1, err
-	}
 	r.report.SSH = v.SSH
+	if r.seen = time.Duration(v.RTT); v.SSH.RTT > 0 { // one of them may have been repeated
+		r.seen = min(r.seen, time.Duration(v.SSH.RTT))
+	}
 	return v.Hit, err
 }
 
-// maxRTT is the longest round trip that an answer shows: the kernel repeats a SYN after a
+// showHit shows what the probe that SSH accepts says, before its banner, which may take a
 // second.
-const maxRTT = 900 * time.Millisecond
+func (r *scanRun) showHit(p scanPlan, probe int, of []int) {
+	if fits := p.explain(probe); len(fits) > 0 && r.report.Opened == nil {
+		r.report.Opened, r.report.Confirming = new(r.report.Cells[of[fits[0]]].Candidate), true
+		r.notify(true)
+	}
+}
+
+const (
+	// usualWait is how long answers are awaited at most, but for a longer round trip.
+	usualWait = 900 * time.Millisecond
+	// farthest is the longest round trip that is reckoned with where none is known.
+	farthest = 2200 * time.Millisecond
+)
 
 // answerWait is how long an answer is awaited.
 func (r *scanRun) answerWait() time.Duration {
-	rtt := r.RTT
-	if seen := time.Duration(r.report.SSH.RTT); rtt == 0 && seen < maxRTT { // of the hit
-		rtt = seen
-	}
-	if rtt > 0 {
-		return 3*rtt + 100*time.Millisecond
+	const spare = 100 * time.Millisecond
+	if rtt := cmp.Or(r.RTT, r.seen); rtt > 0 {
+		return max(min(3*rtt+spare, usualWait), rtt+rtt/4+spare)
 	}
 	return r.pace.answer
+}
+
+// mayBeFar reports whether answers may take longer than they are awaited: nothing has shown
+// the round trip yet, and the server is on none of this machine's links.
+func (r *scanRun) mayBeFar() bool {
+	return r.RTT == 0 && r.seen == 0 && r.pace.far && !r.target.Strict && r.target.Gap == 0
 }
 
 // beyondGuard reports whether the usual guard, if the gate has it, ignores this

@@ -97,24 +97,27 @@ func TestHypothesesOfAYear(t *testing.T) {
 
 // A handshake that opens the gate does so again, and one of another hour does not.
 func TestRepeats(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		at   time.Time
 		gap  time.Duration
-		want bool
+		open bool // without a knock
+		want scan.Repetition
 	}{
-		{"this hour", morning, 0, true},
-		{"this hour, with a wide gap", morning, 200 * time.Millisecond, true},
-		{"another hour", morning.Add(-3 * time.Hour), 0, false},
+		{"this hour", morning, 0, false, scan.Again},
+		{"this hour, with a wide gap", morning, 200 * time.Millisecond, false, scan.Again},
+		{"another hour", morning.Add(-3 * time.Hour), 0, false, scan.NotAgain},
+		{"no gate", morning, 0, true, scan.Unknocked},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := knocktest.NewServer(t, knocktest.Options{At: tt.at, Window: 2 * time.Second})
+			s := knocktest.NewServer(t, knocktest.Options{At: tt.at, Window: 2 * time.Second, NoGate: tt.open})
 			target := s.Target(t, s.Addr4)
 			target.Gap = tt.gap
 			job := scan.Scan{Client: knocktest.ClientAt(morning), Shut: knock.SSHFiltered}
-			if got, err := job.Repeats(t.Context(), target); got != tt.want || err != nil {
-				t.Errorf("it repeats: %v, %v; want %v", got, err, tt.want)
+			if got, ssh, err := job.Repeats(t.Context(), target); got != tt.want || err != nil || (ssh.State == knock.SSHOpen) != (got != scan.NotAgain) {
+				t.Errorf("it repeats: %v, SSH is %s, %v; want %v", got, ssh.State, err, tt.want)
 			}
 		})
 	}

@@ -58,3 +58,35 @@ func TestScanProgress(t *testing.T) {
 }
 
 const hitLine = "hour 2026-11-22-08, range 10000-10999 opens: confirming once the window is over"
+
+// What a scan left out is never said to be tried, and why it was is true.
+func TestScanSaysWhatItLeftOut(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		guard      int
+		tried, all int
+		stopped    scan.StopReason
+		want, line string // Summary, and a part of the last line of Print
+	}{
+		{"all were tried", 0, 272, 272, scan.NotStopped, "none of 272 candidates opens it", "\n272 candidates, 1 packet, 0 connections to SSH;"},
+		{"one was tried", 0, 1, 1, scan.NotStopped, "the only candidate that was tried does not open it", "\n1 candidate, "},
+		{"no time", 0, 90, 272, scan.NotStopped, "none of 90 candidates opens it; 182 candidates were left out for lack of time", "\n90 of 272 candidates, "},
+		{"a guard", 30, 6, 272, scan.NotStopped, "none of 6 candidates opens it; 266 candidates were left out: the gate's sweep guard forgives 30 wrong ports a minute, and all candidates take 46 min, which --timeout allows", "\n6 of 272 candidates, "},
+		{"a guard, and nothing is forgiven now", 10, 0, 40, scan.NotStopped, "no candidate was tried; 40 candidates were left out: the gate's sweep guard forgives 10 wrong ports a minute, and all candidates take 21 min, which --timeout allows", "\n0 of 40 candidates, "},
+		{"a guard that forgives too little", 3, 0, 272, scan.NotStopped, "no candidate was tried; 272 candidates were left out: the gate's sweep guard forgives 3 wrong ports a minute, and each candidate takes 5", "\n0 of 272 candidates, "},
+		{"all but one", 30, 5, 6, scan.NotStopped, "none of 5 candidates opens it; 1 candidate was left out: the gate's sweep guard forgives 30 wrong ports a minute, and all candidates take 2 min, which --timeout allows", "\n5 of 6 candidates, "},
+		{"out of time", 30, 7, 272, scan.OutOfTime, "out of time after 7 of 272 candidates: allow more with --timeout", "\n7 of 272 candidates, "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := scan.Report{Candidates: tt.all, Untried: tt.all - tt.tried, Guard: tt.guard, Packets: 1, Cells: make([]scan.Cell, tt.all), Stopped: scan.Stop{Reason: tt.stopped}}
+			for i := range tt.tried {
+				r.Cells[i].State = scan.Tried
+			}
+			var b strings.Builder
+			r.Print(&b, knock.Target{})
+			if got := r.Summary(); got != tt.want || !strings.Contains(b.String(), tt.line) {
+				t.Errorf("%s\nprinted\n%s", got, &b)
+			}
+		})
+	}
+}

@@ -15,7 +15,7 @@ const maxTogether = 3
 // and any that ports of others open too, and those that are confirmed beside each other, if
 // the gate allows that.
 func (r *scanRun) apart(fits []int) (alone, beside []int) {
-	if r.target.Addr.Addr().IsLoopback() || r.target.Strict || r.target.SweepGuard > 0 || r.target.Gap > confirmGap {
+	if r.StandIn || r.target.Strict || r.target.SweepGuard > 0 || r.target.Gap > confirmGap {
 		return fits, nil
 	}
 	var p scanPlan
@@ -54,7 +54,7 @@ func (r *scanRun) confirmTogether(ctx context.Context, fits []int, back int) (in
 		ports = append(ports, c.Variant.Ports(c.Hour, c.Range, r.target.Secret))
 	}
 	packets, fifths := r.together(ports)
-	v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut, Wait: r.answerWait()}, func(int) {})
+	v, err := r.send(ctx, packets, knock.BatchOptions{Shut: r.shut, Wait: r.answerWait()}, func(int, knock.Answer) {})
 	if err != nil || v.Hit < 0 || v.SSH.State == knock.SSHRefused && r.refused > 0 {
 		return 0, shut, err
 	}

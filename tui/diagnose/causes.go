@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/knock/phrase"
 	"rapport/tui/ui"
@@ -101,14 +102,14 @@ func hanging(mark string, lines []string) []string {
 // is missing.
 func (s *Screen) settles(c diag.Cause) (key, text string) {
 	e := &s.Report.Evidence
-	local, _ := s.Report.Check(diag.CheckLocal)
+	local, _ := s.Report.Check(check.Local)
 	hours := []diag.Code{diag.ServerAhead, diag.ServerBehind, diag.RulesStale, diag.HourAhead, diag.HourBehind, diag.ClientAhead, diag.ClientBehind}
 	switch {
 	case c.Likelihood > surely || c.Code.Works() && len(s.Report.Causes) == 1:
 		return "", ""
 	case c.ID == "hours-ahead":
 		return "F", "tries future hours, which decides it"
-	case slices.Contains(hours, c.Code) && local.Code == diag.ClockUnasked:
+	case slices.Contains(hours, c.Code) && local.Code == check.ClockUnasked:
 		return "r", "decides it once ntp names a time server in the hosts file"
 	case slices.Contains(hours, c.Code) && !e.Clocks().Known:
 		return "4", "reads the server's clock again, which decides it"

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/tui/ui"
 )
 
@@ -57,7 +57,7 @@ func (s *Screen) fullLines() (out []string) {
 	}
 	section(causes)
 	var checks []string
-	for _, id := range diag.CheckIDs() {
+	for _, id := range check.IDs() {
 		c, begun := r.Check(id)
 		if !begun {
 			continue

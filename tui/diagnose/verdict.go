@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/knock"
 	"rapport/tui/session"
 	"rapport/tui/ui"
@@ -65,12 +66,12 @@ func (s *Screen) progress() []string {
 	lines := append([]string{head}, " "+ui.Cut(s.wrapped(s.doing()), 1)[0])
 	done := 0
 	for _, c := range s.Report.Checks {
-		if c.Status != diag.Running {
+		if c.Status != check.Running {
 			done++
 		}
 	}
 	const others = 0.2 // of the bar
-	share := others * float64(done) / float64(len(diag.CheckIDs()))
+	share := others * float64(done) / float64(len(check.IDs()))
 	if r := s.Report.Evidence.LastScan(); r != nil && r.Candidates > 0 { // the last check is the longest
 		share += (1 - share) * float64(r.Tried()) / float64(r.Candidates)
 	}
@@ -156,7 +157,7 @@ func (s *Screen) doing() string {
 		return text
 	}
 	for _, c := range slices.Backward(s.Report.Checks) {
-		if c.Status == diag.Running {
+		if c.Status == check.Running {
 			return checkName(c.ID) + ": " + c.Summary()
 		}
 	}

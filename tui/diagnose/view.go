@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/knock/phrase"
 	"rapport/tui/ui"
 )
@@ -59,7 +60,7 @@ const (
 // the causes.
 func (s *Screen) framed() []string {
 	w, body := s.Size.Width, s.Size.Body()
-	checks := len(diag.CheckIDs())
+	checks := len(check.IDs())
 	card := s.card(body - checks - 2 - 2 - 4)
 	rest := body - len(card.Lines) - 2
 	top := max(checks+2, min(rest-6, checks+6))
@@ -116,7 +117,7 @@ func (s *Screen) causeBox(w, h int) []string {
 // checkPane are the checks one below the other, and the time that they took.
 func (s *Screen) checkPane(w, h int) ui.Pane {
 	p := ui.Pane{Title: "checks", Note: s.spent()}
-	for _, id := range diag.CheckIDs() {
+	for _, id := range check.IDs() {
 		p.Add(" " + s.check(id, 13, w-17))
 	}
 	switch spent := s.spentBars(w - 2); {
@@ -168,7 +169,7 @@ func (s *Screen) spentBars(w int) (out []string) {
 	for _, c := range s.Report.Checks {
 		sum += time.Duration(c.Elapsed)
 	}
-	styles := map[diag.Status]ui.Style{diag.OK: th.Open, diag.Warn: th.Warn, diag.Fail: th.Bad, diag.Running: th.Accent, diag.Skipped: th.Faint}
+	styles := map[check.Status]ui.Style{check.OK: th.Open, check.Warn: th.Warn, check.Fail: th.Bad, check.Running: th.Accent, check.Skipped: th.Faint}
 	for _, c := range s.Report.Checks {
 		if took := time.Duration(c.Elapsed); took*100 >= sum && took > 0 {
 			bar := th.Bar(styles[c.Status], float64(took)/float64(sum), w-name-number)
@@ -180,7 +181,7 @@ func (s *Screen) spentBars(w int) (out []string) {
 
 // longest names the check that took most of the time.
 func (s *Screen) longest() string {
-	c := slices.MaxFunc(s.Report.Checks, func(a, b diag.Check) int { return cmp.Compare(a.Elapsed, b.Elapsed) })
+	c := slices.MaxFunc(s.Report.Checks, func(a, b check.Check) int { return cmp.Compare(a.Elapsed, b.Elapsed) })
 	return fmt.Sprintf("most: %s, %s", checkName(c.ID), ui.Duration(time.Duration(c.Elapsed)))
 }
 
@@ -194,14 +195,14 @@ func (s *Screen) report() diag.Report {
 
 // checkName is what the screen calls a check.
 func checkName(id string) string {
-	return cmp.Or(map[string]string{diag.CheckLocal: "this clock", diag.CheckServer: "server clock"}[id], id)
+	return cmp.Or(map[string]string{check.Local: "this clock", check.Server: "server clock"}[id], id)
 }
 
 // checkSigns are the checks in one line: the sign and the name of each, or the signs
 // alone.
 func (s *Screen) checkSigns() string {
 	line, short := "", " "+s.Theme.Quiet.Render("checks")+" "
-	for _, id := range diag.CheckIDs() {
+	for _, id := range check.IDs() {
 		mark, style, _ := s.sign(id)
 		line += " " + style.Render(mark) + strings.ReplaceAll(checkName(id), " clock", "'s")
 		if short += style.Render(mark); s.Theme.ASCII {
@@ -213,7 +214,7 @@ func (s *Screen) checkSigns() string {
 	}
 	name, text := "", ""
 	for _, c := range s.Report.Checks {
-		if c.Status == diag.Fail || c.Status == diag.Running {
+		if c.Status == check.Fail || c.Status == check.Running {
 			mark, style, _ := s.sign(c.ID)
 			name, text = style.Render(mark)+" "+checkName(c.ID), ui.FirstThatFits(s.Size.Width-ui.Cells(short)-ui.Cells(checkName(c.ID))-7, append(s.wordings(c), "")...)
 		}
@@ -229,24 +230,24 @@ func (s *Screen) sign(id string) (mark string, style, text ui.Style) {
 	th := s.Theme
 	c, _ := s.Report.Check(id)
 	switch c = s.endedEarly(c); c.Status {
-	case diag.OK:
+	case check.OK:
 		return th.Yes, th.Open, th.Ink
-	case diag.Warn:
+	case check.Warn:
 		return "!", th.Warn, th.Ink
-	case diag.Fail:
+	case check.Fail:
 		return th.No, th.Bad, th.Ink
-	case diag.Skipped:
+	case check.Skipped:
 		return "-", th.Quiet, th.Quiet
-	case diag.Running:
+	case check.Running:
 		return ">", th.Accent, th.Ink
 	}
 	return th.Wait, th.Quiet, th.Ink
 }
 
 // endedEarly is a check as it is once its diagnosis has ended.
-func (s *Screen) endedEarly(c diag.Check) diag.Check {
-	if c.Status == diag.Running && !s.running() {
-		c.Status, c.Code = diag.Skipped, diag.EndedEarly
+func (s *Screen) endedEarly(c check.Check) check.Check {
+	if c.Status == check.Running && !s.running() {
+		c.Status, c.Code = check.Skipped, check.EndedEarly
 	}
 	return c
 }
@@ -262,12 +263,12 @@ func (s *Screen) check(id string, name, w int) string {
 }
 
 // wordings are the ways to say how a check went, the longest first.
-func (s *Screen) wordings(c diag.Check) []string {
+func (s *Screen) wordings(c check.Check) []string {
 	all := append([]string{c.Summary()}, c.Short()...)
 	switch scan, clock := s.Report.Evidence.LastScan(), s.Report.Evidence.Clock; {
-	case c.ID == diag.CheckScan && scan != nil:
-		all = append(all, scanInShort(*scan, s.Target, c.Status == diag.Running))
-	case c.ID == diag.CheckServer && c.Status != diag.Running && clock != nil:
+	case c.ID == check.Scan && scan != nil:
+		all = append(all, scanInShort(*scan, s.Target, c.Status == check.Running))
+	case c.ID == check.Server && c.Status != check.Running && clock != nil:
 		if clock.Known {
 			names, offset := witnesses(*clock), phrase.Offset(clock.Skew)
 			all = append(all, fmt.Sprintf("%s (%s)", offset, strings.Join(names, ", ")), fmt.Sprintf("%s (%s +%d)", offset, names[0], len(names)-1))

@@ -88,12 +88,15 @@ func (s *Screen) Keys() ui.Keys {
 	cancel := ui.NewKey("esc", "cancel", "cancel what is under way", ui.Act(func() { s.WaitFor = nil; s.Wire.Cancel() }))
 
 	k := ui.Keys{Rows: [][]ui.Key{{knocks}, {ssh}, {probe}, {wait}, {diagnose, rules}, {fix}, {list}, {mask, copies}, {cancel}}}
+	accepted := [2]string{"open", "something accepts it, which no gate does"}
+	if s.Config.Demo {
+		accepted = [2]string{"received", "the demo's gate accepts a knock to see it"}
+	}
 	k.Legend = [][2]string{
 		{"silent", "no answer, as a real gate has it"},
-		{"received", "the demo's gate accepts a knock to see it"},
+		accepted,
 		{"refused", "a RST: something rejects the knock"},
 		{"ICMP", "unreachable: an ICMP error, or no route to host"},
-		{"open", "something accepts it, which no gate does"},
 		{"=", "this port occurs twice in its hour"},
 	}
 	busy := s.Wire.Job != nil || s.WaitFor != nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/diag/clock"
 	"rapport/diag/doctor"
 	"rapport/diag/scan"
@@ -156,7 +157,7 @@ func (r *reader) diagnose() {
 		said := map[string]bool{}
 		report, err = d.Run(ctx, host, secret, func(now diag.Report) {
 			for _, c := range now.Checks {
-				if c.Status != diag.Running && !said[c.ID] {
+				if c.Status != check.Running && !said[c.ID] {
 					said[c.ID] = true
 					line := fmt.Sprintf("%s %s, %s", c.ID, c.Status, c.Summary())
 					emit(func() { r.say("%s", line) })

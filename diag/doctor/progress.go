@@ -1,28 +1,30 @@
-package diag
+package doctor
 
 import (
 	"fmt"
 	"io"
 	"strings"
 
+	"rapport/diag"
+	"rapport/diag/check"
 	"rapport/knock/phrase"
 )
 
 // Progress prints what a scan is going to send, before it does, and on a terminal, which
 // is so many columns wide, each check once, when it is done, and the probable cause.
 // A width of zero stands for no terminal.
-func Progress(w io.Writer, quiet bool, width int) func(Report) {
+func Progress(w io.Writer, quiet bool, width int) func(diag.Report) {
 	if quiet {
 		return nil
 	}
 	printed := map[string]bool{}
-	announced, guess := false, Code("")
-	return func(r Report) {
+	announced, guess := false, diag.Code("")
+	return func(r diag.Report) {
 		if width > 0 {
 			for _, c := range r.Checks {
-				if done := c.Status == OK || c.Status == Warn || c.Status == Fail; done && !printed[c.ID] {
+				if done := c.Status == check.OK || c.Status == check.Warn || c.Status == check.Fail; done && !printed[c.ID] {
 					printed[c.ID] = true
-					fmt.Fprint(w, phrase.Wrap(c.line(), width, strings.Repeat(" ", checkColumn)))
+					fmt.Fprint(w, phrase.Wrap(c.Line(), width, strings.Repeat(" ", check.Column)))
 				}
 			}
 			if c := r.Verdict.Code; !r.Done && c != guess {

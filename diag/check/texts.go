@@ -1,4 +1,4 @@
-package diag
+package check
 
 import (
 	"fmt"
@@ -6,71 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"rapport/diag/answers"
 	"rapport/knock"
 	"rapport/knock/phrase"
 )
 
-// CheckCode is what happened in a check.
-type CheckCode string
-
-// What can happen in a check. Those of one check come together.
-const (
-	LookingUp    CheckCode = "looking-up"    // Host
-	NameFailed   CheckCode = "name-failed"   // Err
-	NameResolved CheckCode = "name-resolved" // Address, Other, Untried
-
-	RulesSolving CheckCode = "rules-solving"
-	RulesNoGate  CheckCode = "rules-no-gate"
-	RulesDiffer  CheckCode = "rules-differ" // Rules
-	RulesFit     CheckCode = "rules-fit"
-	RulesOther   CheckCode = "rules-other-secret"
-	RulesHidden  CheckCode = "rules-hidden" // the ports
-	RulesMissing CheckCode = "rules-missing"
-
-	Probing       CheckCode = "probing"
-	WindowWaiting CheckCode = "window-waiting"
-	ProbeFailed   CheckCode = "probe-failed" // Err
-	OpenUnknocked CheckCode = "open-unknocked"
-	SSHAnswers    CheckCode = "ssh-answers" // SSH
-	SSHShut       CheckCode = "ssh-shut"    // SSH
-
-	OneClock      CheckCode = "one-clock"
-	ClockAsking   CheckCode = "clock-asking" // Address
-	ClockUnasked  CheckCode = "clock-unasked"
-	ClockSilent   CheckCode = "clock-silent"
-	ClockOff      CheckCode = "clock-off"      // Offset
-	ClockRight    CheckCode = "clock-right"    // Offset, Within
-	ServerUntold  CheckCode = "server-untold"  // Clock, where its sources disagree
-	ServerTold    CheckCode = "server-told"    // Clock, At
-	HandshakeMade CheckCode = "handshake-made" // Handshake
-	Handshaking   CheckCode = "handshaking"
-	NoRoute       CheckCode = "no-route"
-	OneFamily     CheckCode = "one-family"
-
-	NoneRejected CheckCode = "none-rejected"
-	NothingOnWay CheckCode = "nothing-on-the-way"
-	Comparing    CheckCode = "comparing"
-	Compared     CheckCode = "compared" // Egress, Address
-
-	Scanning      CheckCode = "scanning" // Scan
-	Scanned       CheckCode = "scanned"  // Scan
-	Repeating     CheckCode = "repeating"
-	OpenedOnce    CheckCode = "opened-once"
-	RepeatOpened  CheckCode = "repeat-opened"
-	ScanPointless CheckCode = "scan-pointless"
-	SlowOpened    CheckCode = "slow-opened"
-
-	OtherUnguarded CheckCode = "other-unguarded" // Address
-
-	NotNeeded  CheckCode = "not-needed" // Verdict
-	TimeOver   CheckCode = "time-over"
-	EndedEarly CheckCode = "ended-early"
-	CannotSend CheckCode = "cannot-send"
-)
-
-// checkTexts say what happened in a check, in one lower-case line. Where there are
+// texts say what happened in a check, in one lower-case line. Where there are
 // shorter ways to say it, for columns of a screen, the longest comes first.
-var checkTexts = map[CheckCode]func(Args) []string{
+var texts = map[Code]func(Args) []string{
 	LookingUp:  func(a Args) []string { return []string{"looking up " + knock.Clean(a.Host, 80)} },
 	NameFailed: func(a Args) []string { return []string{a.Err.Error()} },
 	NameResolved: func(a Args) []string {
@@ -94,6 +37,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	RulesDiffer:  func(a Args) []string { return []string{strings.Join(a.Rules.Differs, "; ")} },
 	RulesFit:     fixed("they expect this client's sequence"),
 	RulesOther:   fixed("made with another secret: no hour or range fits"),
+	RulesEmpty:   fixed("made with an empty secret"),
 	RulesHidden:  fixed("they do not show their ports"),
 	RulesMissing: fixed("the server's rules were not given", "not given"),
 
@@ -111,7 +55,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 		return []string{long, short}
 	},
 
-	OneClock:     fixed("loopback: there is only one clock"),
+	OneClock:     fixed("the server is on this machine: there is only one clock", "only one clock"),
 	ClockAsking:  func(a Args) []string { return []string{strings.TrimSpace("asking " + addressText(a.Address))} },
 	ClockUnasked: fixed("no NTP server is configured; --ntp HOST asks one", "no NTP server named"),
 	ClockSilent:  fixed("not compared: the NTP servers did not answer"),
@@ -123,7 +67,7 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	},
 	ServerUntold: func(a Args) []string {
 		if a.Clock != nil {
-			if names := tellers(*a.Clock); len(names) > 1 {
+			if names := a.Clock.Tellers(); len(names) > 1 {
 				return []string{"its sources disagree: " + strings.Join(names, ", "), "sources disagree"}
 			}
 		}
@@ -140,8 +84,8 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	NothingOnWay: fixed("loopback: there is nothing on the way", "loopback"),
 	Comparing:    fixed("comparing with ports outside the range"),
 	Compared: func(a Args) []string {
-		s := fmt.Sprintf("knocks %s, ports outside the range %s", a.Egress.Answer, answerList(a.Egress.Control))
-		if a.Egress.fromOther(a.Address) {
+		s := fmt.Sprintf("knocks %s, ports outside the range %s", a.Egress.Answer, answers.List(a.Egress.Control))
+		if a.Egress.FromOther(a.Address) {
 			s += fmt.Sprintf("; %s rejects them", a.Egress.From)
 		}
 		return []string{s}
@@ -153,13 +97,14 @@ var checkTexts = map[CheckCode]func(Args) []string{
 	OpenedOnce:    fixed("it opened once, and not when the handshake was made again: another user behind the same address may have opened it, or packets get lost", "it opened once, and not again"),
 	RepeatOpened:  fixed("the same handshake opens it when it is repeated"),
 	ScanPointless: fixed("the rules show why: nothing that could be tried opens it"),
+	ScanTooSlow:   fixed("with the gap that is set there is no time for other hours, ranges and secrets", "no time with this gap"),
 	SlowOpened:    fixed("a handshake with wide gaps opens it"),
 	OtherUnguarded: func(a Args) []string {
 		f := string(knock.FamilyOf(a.Address))
 		return []string{"SSH is open over IPv" + f + " with no knock: nothing guards it there", "open over IPv" + f + ", no knock"}
 	},
 
-	NotNeeded:  func(a Args) []string { return []string{"not needed: " + string(a.Verdict)} },
+	NotNeeded:  func(a Args) []string { return []string{"not needed: " + a.Verdict} },
 	TimeOver:   fixed("out of time"),
 	EndedEarly: fixed("ended early"),
 	CannotSend: fixed("this machine cannot send to the host"),
@@ -169,19 +114,19 @@ var checkTexts = map[CheckCode]func(Args) []string{
 func fixed(texts ...string) func(Args) []string { return func(Args) []string { return texts } }
 
 // Summary says how the check went in one lower-case line, of a skipped one why.
-func (c Check) Summary() string { return append(c.texts(), "")[0] }
+func (c Check) Summary() string { return append(c.said(), "")[0] }
 
 // Short has what Summary says in fewer words, the longest first, for columns of a
 // screen; empty where there is no shorter way to say it.
 func (c Check) Short() []string {
-	if all := c.texts(); len(all) > 1 {
+	if all := c.said(); len(all) > 1 {
 		return all[1:]
 	}
 	return nil
 }
 
-func (c Check) texts() []string {
-	text, known := checkTexts[c.Code]
+func (c Check) said() []string {
+	text, known := texts[c.Code]
 	if !known || c.Code == Scanning && c.Args.Scan == nil {
 		return nil
 	}
@@ -191,7 +136,7 @@ func (c Check) texts() []string {
 // handshakeText says how the knocks and SSH were answered.
 func handshakeText(a Args) []string {
 	r := a.Handshake
-	answered := fmt.Sprintf("%s, SSH %s", answerList(answers(r)), stateText(r.SSH.State))
+	answered := fmt.Sprintf("%s, SSH %s", answers.List(answers.All(r)), answers.State(r.SSH.State))
 	long := "knocks " + answered
 	out := []string{long, long, answered}
 	switch n := len(r.Attempts); {
