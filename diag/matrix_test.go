@@ -90,12 +90,12 @@ const (
 	heavyLoss = 0.1
 )
 
-// sample returns the rows that are run: all, or of each kind the first, the third and
+// sample returns the rows that are run: all, or of each kind the first, the fourth and
 // so on, and each that is the first with its verdict.
 func sample(t *testing.T) (rows []fault) {
 	seen := map[diag.Code]bool{}
 	for n, f := range matrix(t) {
-		if *allRows || !f.idle && f.server.Path.Loss < heavyLoss && (n%2 == 0 || !seen[f.want]) {
+		if *allRows || !f.idle && f.server.Path.Loss < heavyLoss && (n%3 == 0 || !seen[f.want]) {
 			rows = append(rows, f)
 			seen[f.want] = true
 		}
@@ -283,7 +283,7 @@ func asksServer(_ *testing.T, s *knocktest.Server, p *patient) {
 //
 //	RAPPORT_REAL_GATE=1 go test -run FaultMatrix -v ./diag
 //
-// Neighbouring rows resemble each other: every second one is run, and all of them with
+// Neighbouring rows resemble each other: every third one is run, and all of them with
 // -matrix.all, on a machine with nothing else to do.
 func TestFaultMatrix(t *testing.T) {
 	knocktest.Long(t)
