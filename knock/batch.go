@@ -21,11 +21,11 @@ type BatchOptions struct {
 	// Shut is what a probe finds while SSH is shut: SSHFiltered if empty,
 	// SSHRefused or SSHUnreachable where the server rejects.
 	Shut SSHState
-	// Wait is how long answers are awaited after the last packet, and those to probes at
-	// least; zero is 900 ms. Later the kernel repeats the SYN of a probe.
+	// Wait is how long answers are awaited after the last packet; zero is 900 ms. A longer one
+	// holds for each probe too, whose SYN the kernel repeats meanwhile.
 	Wait  time.Duration
-	Far   time.Duration // how long those to probes are, while the batch goes on, if not zero
-	Whole bool          // a probe makes the connection itself: one SYN more would exceed a limit
+	Far   time.Duration // how long the answer to a probe is awaited before the last packet, if longer
+	Whole bool          // probes complete the connection: one SYN more would exceed a limit
 	// Sockets is the most sockets that are open at a time, 128 if zero. Where more
 	// would be needed, the oldest knocks are closed first: their SYN has left.
 	Sockets int
@@ -34,8 +34,8 @@ type BatchOptions struct {
 // defaultSockets leaves room below the 256 descriptors that some systems give a process.
 const defaultSockets = 128
 
-// PacketReport is one event of a batch: a packet has left, with the answer
-// [Pending], or was answered.
+// PacketReport is one event of a batch: a packet has left, with the answer [Pending], or was
+// answered. A probe whose SYN-ACK was dropped is again, by the connection for the banner.
 type PacketReport struct {
 	Index  int // of the packet in the batch
 	Answer Answer
@@ -52,15 +52,15 @@ type BatchReport struct {
 	RTT Measure // of that probe
 	// SSH is what was found there, as by a probe; it is shut again behind a one-shot accept rule.
 	SSH SSH
-	// Connections is how many connections to SSH were made: at most one where the
-	// platform can drop a SYN-ACK, else all before the first one was noticed.
+	// Connections is how many connections to SSH were made: at most one where SYN-ACKs are
+	// dropped, else all before the first one was noticed.
 	Connections int
 }
 
 // SendBatch sends packets one after the other, each at its time or soon after, to knock with
 // many sequences in one pass. The first probe that finds SSH no longer shut ends the batch:
 // all sockets are closed, and one connection is made to read the banner. Where the platform can
-// drop a SYN-ACK, no probe before it completes one. on, if not nil, gets every event on the
+// drop a SYN-ACK, and without Whole, no probe before it completes one. on, if not nil, gets every event on the
 // caller's goroutine; it may cancel ctx. The report holds what was done, even if there is an
 // error: that wraps [ErrUnreachable] or [ErrSend], or is the cause of ctx's end.
 func (c *Client) SendBatch(ctx context.Context, addr netip.AddrPort, packets []Packet, o BatchOptions, on func(PacketReport)) (BatchReport, error) {
@@ -84,7 +84,7 @@ type batch struct {
 	on      func(PacketReport)
 	found   *socket // the probe of the hit, or the connection made after it
 	noRoute bool
-	report  BatchReport // Sent, Hit and Connections count during the batch
+	report  BatchReport // all but SSH is set during the batch
 }
 
 // over reports whether no further packet is to be sent.

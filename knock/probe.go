@@ -24,8 +24,8 @@ const (
 	judgeTime = 50 * time.Millisecond
 )
 
-// Probe checks whether SSH answers at addr, with one connection. Only Options.Timeout
-// counts, zero being four seconds, and Wait for SSH to accept. Errors are those of
+// Probe checks whether SSH answers at addr, with one connection. Of o it uses Timeout, four seconds if
+// zero, and Wait: how long SSH may take to accept, Timeout if zero. Errors are those of
 // [Client.Knock]. The report holds what was seen, even if there is an error.
 func (c *Client) Probe(ctx context.Context, host string, addr netip.AddrPort, o Options) (ProbeReport, error) {
 	if o.Timeout == 0 {

@@ -213,8 +213,8 @@ func sockaddrOf(addr netip.AddrPort) (domain int, sa syscall.Sockaddr, err error
 }
 
 // peek returns up to maxGreeting bytes that wait in c, without taking them, as
-// soon as there are more than had; ended says that no more will come by the
-// connection's deadline.
+// soon as there are more than had. end is why no more will come, [io.EOF] if the server closed,
+// nil if more may.
 func peek(c net.Conn, had int) (seen []byte, same net.Conn, end error) {
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"rapport/knock/netfilter/machine"
 )
 
-// ipsets returns what the sets of addresses hold that ipset save prints, nil for those to which
-// rules add.
+// ipsets returns what the sets of addresses hold that ipset save prints, nil for those that rules
+// change.
 func ipsets(lines []string) map[string][]machine.Item {
 	kinds, sets := []string{"hash:ip", "hash:net", "bitmap:ip"}, map[string][]machine.Item{}
 	for _, line := range lines {
-		if !strings.HasPrefix(line, "create ") && !strings.HasPrefix(line, "add ") && !strings.Contains(line, "--add-set ") {
+		if !strings.HasPrefix(line, "create ") && !strings.HasPrefix(line, "add ") && !strings.Contains(line, "-set ") {
 			continue
 		}
 		w := append(strings.Fields(line), "", "", "")
@@ -24,8 +24,12 @@ func ipsets(lines []string) map[string][]machine.Item {
 			sets[w[1]] = append(sets[w[1]], machine.Item{In: []machine.Range{in}})
 		case w[0] == "add":
 			sets[w[1]] = nil
-		case slices.Contains(w, "--add-set"):
-			sets[w[slices.Index(w, "--add-set")+1]] = nil
+		default:
+			for i, option := range w {
+				if option == "--add-set" || option == "--del-set" {
+					sets[w[i+1]] = nil
+				}
+			}
 		}
 	}
 	return sets

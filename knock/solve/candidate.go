@@ -34,7 +34,8 @@ func (c Candidate) IsClients(mine knock.Range) bool {
 	return c.Offset == 0 && c.Range == mine && c.Variant == AsGiven
 }
 
-// Same reports whether both have the same ports, whenever the one and the other were found.
+// Same reports whether both have the same ports: offsets differ where they were found in different
+// hours.
 func (c Candidate) Same(o Candidate) bool {
 	return c.Hour == o.Hour && c.Range == o.Range && c.Variant == o.Variant
 }

@@ -33,8 +33,14 @@ const (
 // Has returns the element of an address, nil if the list does not show it.
 func (l List) Has(a netip.Addr) *machine.Element {
 	i := slices.IndexFunc(l.Holds, func(e machine.Element) bool {
-		p, err := netip.ParsePrefix(e.Addr)
-		return e.Addr == a.String() || err == nil && p.Contains(a)
+		from, to, isRange := strings.Cut(e.Addr, "-")
+		if !isRange {
+			p, err := netip.ParsePrefix(e.Addr)
+			return e.Addr == a.String() || err == nil && p.Contains(a)
+		}
+		low, err := netip.ParseAddr(from)
+		high, err2 := netip.ParseAddr(to)
+		return err == nil && err2 == nil && low.Compare(a) <= 0 && a.Compare(high) <= 0
 	})
 	if i < 0 {
 		return nil
@@ -61,7 +67,7 @@ func Lists(f gate.Findings, family knock.Family) (all []List) {
 	var ports []int
 	for _, g := range f.Gates {
 		phases = append(phases, g.Lists...)
-		ports = append(ports, append(g.AcceptPorts, g.Knocks()...)...)
+		ports = slices.Concat(ports, g.AcceptPorts, g.Knocks())
 	}
 	for r := range rules.Rules {
 		t := r.Chain().Table()

@@ -46,9 +46,12 @@ func TestLists(t *testing.T) {
 		{"an ipset, and its members behind", in(byIPSet) + members, "", false, true},
 		{"an ipset without members", in(byIPSet) + "create f2b-sshd hash:ip family inet\n", "", false, false},
 		{"an ipset to which a rule adds", in("-A INPUT -p tcp -m tcp --dport 23 -j SET --add-set f2b-sshd src\n"+byIPSet) + members, "ipset f2b-sshd", false, false},
+		{"an ipset from which a rule removes", in("-A INPUT -p tcp -m tcp --dport 23 -j SET --del-set f2b-sshd src\n"+byIPSet) + members, "ipset f2b-sshd", false, false},
 		{"an ipset with exceptions", in(byIPSet) + members + "add f2b-sshd 203.0.113.0/24 nomatch\n", "ipset f2b-sshd", false, false},
 		{"a set of nft", article + strings.Replace(setBan, "%s", "", 1), "", false, true},
 		{"a set of nft to which a rule adds", article + strings.Replace(setBan, "%s", "tcp dport 23 add @banned { ip saddr timeout 10m }", 1), "nft inet guard banned", true, false},
+		{"a set of nft with a range", article + strings.Replace(strings.Replace(setBan, "%s", "tcp dport 23 add @banned { ip saddr timeout 10m }", 1), "203.0.113.9 timeout", "203.0.113.1-203.0.113.20 timeout", 1), "nft inet guard banned", true, false},
+		{"a set of nft with others", article + strings.Replace(strings.Replace(setBan, "%s", "tcp dport 23 add @banned { ip saddr timeout 10m }", 1), "203.0.113.9 timeout", "203.0.113.10-203.0.113.20 timeout", 1), "nft inet guard banned", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := readRules(t, tt.text)

@@ -99,10 +99,10 @@ func (s Shut) Names() string {
 	}
 	more := len(all) - shown
 	switch {
+	case s.More && len(all) > 0:
+		all = append(all[:min(len(all), shown)], "others")
 	case more > 0:
 		all = append(all[:shown], fmt.Sprintf("%d more", more))
-	case s.More && len(all) > 0:
-		all = append(all, "others")
 	}
 	return strings.Join(all, ", ")
 }
@@ -201,8 +201,7 @@ func prefix(in machine.Range) (netip.Prefix, bool) {
 			return netip.Prefix{}, false
 		}
 		if p.Contains(to) {
-			wider := last(p)
-			return p, wider == to
+			return p, last(p) == to
 		}
 	}
 	return netip.Prefix{}, false

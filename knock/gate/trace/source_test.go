@@ -78,7 +78,11 @@ func TestManyAreShutOut(t *testing.T) {
 		bans.WriteString("-A INPUT -s " + netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String() + " -j DROP\n")
 	}
 	f := readRules(t, strings.Replace(rules(t, "article.save"), "-A INPUT", bans.String()+"-A INPUT", 1))
-	if s := trace.ShutOut(f, trace.Request{Family: knock.Family4}); len(s.Named) == 0 || !s.More || s.Most {
+	s := trace.ShutOut(f, trace.Request{Family: knock.Family4})
+	if len(s.Named) == 0 || !s.More || s.Most {
 		t.Errorf("%d named, more %v, most %v", len(s.Named), s.More, s.Most)
+	}
+	if got := s.Names(); got != "203.0.113.0, 203.0.113.1, 203.0.113.2, 203.0.113.3, others" {
+		t.Errorf("they are %s", got)
 	}
 }

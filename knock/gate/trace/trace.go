@@ -111,7 +111,7 @@ type Hit struct {
 	Outcome string `json:"outcome"` // "yes", "no" or "unknown": whether it matched
 	Reason  string `json:"reason"`  // why it did not, or why that is unknown
 	Source  bool   `json:"-"`       // it asks for the source
-	In      string `json:"-"`       // the interface by which a packet must come that it leads further, or counts as a knock
+	In      string `json:"-"`       // the interface that it asks for, if it jumps to a chain or records a knock
 }
 
 // is reports whether a hit is that of a rule.
