@@ -83,11 +83,10 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 	first, own, slips, rest := s.sort(all, t, likely)
 	var o order
 	if t.SweepGuard > 0 || s.Likeliest > 0 {
-		turns := inTurns(slips, own)
 		if s.Lossless { // what the caller has sent has got there
-			slices.SortStableFunc(turns, func(a, b solve.Candidate) int { return cmp.Compare(s.sentOwn(a, t), s.sentOwn(b, t)) })
+			slices.SortStableFunc(own, func(a, b solve.Candidate) int { return cmp.Compare(s.sentOwn(a, t), s.sentOwn(b, t)) })
 		}
-		o.add(o.group(first, turns, rest))
+		o.add(o.group(first, inTurns(slips, own), rest))
 		return o.candidates, o.stages
 	}
 	if s.Brief {
@@ -161,9 +160,9 @@ func (o *order) addThen(groups ...[]int) { o.stages = append(o.stages, stage{gro
 func (o *order) addRepeated(lossless, near bool, pass, again [][]int, thrice, people, unlikely []int) {
 	if near && lossless { // all of it takes two seconds
 		o.addThen(pass...)
-		o.add(again...)
 		o.add(people)
 		o.addThen(unlikely)
+		o.add(again...)
 		o.addThen(append(again, people)...)
 		return
 	}
@@ -300,8 +299,7 @@ func (r *scanRun) inTime(ctx context.Context, p scanPlan) int {
 
 // afford returns how many candidates of n may be tried now: all of them, unless connections to
 // SSH are limited, which takes one at a time, or the gate's sweep guard is known. Then it waits
-// until the guard forgives one more,
-// and returns 0 if that takes too long.
+// until the guard forgives one more, and returns 0 if that takes too long.
 func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 	if r.Limited != knock.SSHUnknown {
 		return 1, nil

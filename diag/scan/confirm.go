@@ -121,7 +121,6 @@ func (r *scanRun) confirmLimited(ctx context.Context, i int) (bool, error) {
 // more than one: a knock may get lost.
 func (r *scanRun) confirmEach(ctx context.Context, fits []int) (bool, error) {
 	hit, begun := r.hour, time.Now()
-	standIn := r.StandIn
 	alone, beside := r.apart(fits)
 	back := 0
 	over := func(first bool) bool {
@@ -134,7 +133,7 @@ func (r *scanRun) confirmEach(ctx context.Context, fits []int) (bool, error) {
 				return false, nil
 			}
 			// A stand-in may open late: the next handshake must not get the credit.
-			if first || standIn {
+			if first || r.StandIn {
 				if err := r.windowOver(ctx); err != nil {
 					return false, err
 				}
@@ -198,7 +197,6 @@ const maxRounds = 3
 // packets get lost. o is what one beside others did, which says less: there any moment is
 // right after somebody's fifth knock. Nobody waits twice for a stand-in.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
-	standIn := r.StandIn
 	doubt := before || r.Doubtful || len(r.unconfirmed)+r.unexplained > 0
 	proof := map[opening]int{late: 1, prompt: 2}
 	proven, promptly, beside := 0, false, o != shut
@@ -235,7 +233,7 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 		case o == endless:
 			r.report.Endless = true
 			return r.stillOpen(i, c), nil
-		case standIn, proven > proof[prompt] && promptly, proven == proof[prompt] && round == 0 && !doubt:
+		case r.StandIn, proven > proof[prompt] && promptly, proven == proof[prompt] && round == 0 && !doubt:
 			r.record(i, c)
 			r.report.Confirmed = true
 			return true, nil
@@ -261,7 +259,7 @@ func (r *scanRun) record(i int, c solve.Candidate) {
 // packets get lost.
 func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
 	packets, controls, soon := r.confirmation(c)
-	o := knock.BatchOptions{Shut: cmp.Or(r.Limited, r.shut)}
+	o := knock.BatchOptions{Shut: r.shutOrLimited()}
 	if !r.StandIn {
 		o.Wait = r.answerWait()
 	}

@@ -26,10 +26,10 @@ type pace struct {
 	lead bool
 }
 
-// paceTo returns the pace for an address. On this machine's own links answers
-// come before the next packet leaves. A stand-in without a
-// firewall takes a while to open. Elsewhere packets may overtake each other, and must
-// not do so from one phase to the next. gap is the least time between packets.
+// paceTo returns the pace for an address. On this machine's own links answers come before the
+// next packet leaves. A stand-in without a firewall takes a while to open. Elsewhere packets may
+// overtake each other, and must not do so from one phase to the next. gap is the least time
+// between packets.
 func paceTo(addr netip.Addr, gap time.Duration, standIn bool) pace {
 	const us, ms = time.Microsecond, time.Millisecond
 	p := pace{knock: 500 * us, fifth: 10 * ms, answer: 800 * ms, stage: 50 * ms, pause: 200 * ms, far: true}

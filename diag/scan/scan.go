@@ -57,9 +57,9 @@ type Scan struct {
 	// Lossless says that nothing suggests that packets get lost.
 	Lossless bool
 	// Between, if not nil, is called after the hours of the client's own range and
-	// secret, and again before what is unlikely, unless the sweep guard is known. Where
-	// packets hardly get lost, what is unlikely comes before it. If it returns true, the
-	// scan ends.
+	// secret, and again before what is unlikely, unless the sweep guard is known. On a link
+	// of this machine, if Lossless, it is called three times: after those hours, after what
+	// is unlikely, and after all was tried again. If it returns true, the scan ends.
 	Between func(context.Context) (bool, error)
 	// ConfirmBy, if not zero, is when a confirmation begins at the latest: a hit for which
 	// there is no time is reported without one.
@@ -74,7 +74,8 @@ type Scan struct {
 	// the likeliest slips, and no more than a known sweep guard forgives at once.
 	Brief bool
 	// Limited, if not SSHUnknown, is what SSH answers where there were too many connections, and
-	// nothing else does: then each candidate waits until its one probe is not answered so.
+	// nothing else does: then each candidate has one probe, and waits until that is not answered
+	// so. SSHFiltered is no answer: then nothing waits.
 	Limited knock.SSHState
 	// Likeliest, if not 0, is how many of the likeliest other hours of the client's own
 	// range and secret are tried, and nothing else.
@@ -326,7 +327,7 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	for n, packet := range p.probes {
 		probes[packet] = of[n]
 	}
-	o := knock.BatchOptions{Shut: cmp.Or(r.Limited, r.shut), Wait: r.answerWait()}
+	o := knock.BatchOptions{Shut: r.shutOrLimited(), Wait: r.answerWait()}
 	if r.mayBeFar() {
 		if o.Far = farthest; r.tries[of[0]] == 0 && r.report.Packets == 0 { // the likeliest: a later pass would take their window for its own
 			o.Wait = farthest
@@ -362,6 +363,15 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 		r.seen = min(r.seen, time.Duration(v.SSH.RTT))
 	}
 	return v.Hit, err
+}
+
+// shutOrLimited is what a probe finds that shows no open gate: a refusal, if the gate refuses or a
+// limit does.
+func (r *scanRun) shutOrLimited() knock.SSHState {
+	if r.Limited == knock.SSHRefused {
+		return r.Limited
+	}
+	return r.shut
 }
 
 // showHit shows what the probe that SSH accepts says, before its banner, which may take a
