@@ -59,10 +59,10 @@ func settingChange(e *Evidence) hosts.Change {
 		c.SSHPort = e.OtherPort()
 	}
 	switch s := e.Scan; { // without that nothing opened
-	case s == nil:
+	case s == nil || s.Opened == nil:
 	case s.Gap > e.Target.Gap:
 		c.Gap = s.Gap
-	case s.Opened != nil && s.Strict:
+	case s.Strict:
 		c.Strict = !e.Target.Strict
 	}
 	return c

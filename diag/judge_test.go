@@ -169,7 +169,6 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// judged is the report of a run with this evidence.
 // A handshake that looks too fast is made slowly before anything else is tried.
 func TestLooksLimited(t *testing.T) {
 	refused, late := knock.SSH{State: knock.SSHRefused}, knock.SSH{State: knock.SSHRefused, RTT: knock.Measure(time.Second)}
@@ -198,6 +197,7 @@ func TestLooksLimited(t *testing.T) {
 	}
 }
 
+// judged is the report of a run with this evidence.
 func judged(e Evidence) Report {
 	r := Report{Schema: 1, Host: "server", Address: "192.0.2.9", At: e.Now, Evidence: e, Done: true}
 	r.Verdict, r.Causes = r.Evidence.Judge()
@@ -245,8 +245,11 @@ func TestTextHidesWhatServersSaid(t *testing.T) {
 	h := shut(knock.Silent)
 	h.SSH = knock.SSH{State: knock.SSHRefusing, Banner: "Not allowed at this time"}
 	r := judged(Evidence{Now: noon, Handshake: h, Target: knock.Target{Addr: netip.MustParseAddrPort("192.0.2.9:22")}})
-	if short := r.Text(false); strings.Contains(short, "Not allowed") || strings.Contains(short, "10001") {
-		t.Errorf("short:\n%s", short)
+	slow := judged(Evidence{Now: noon, Handshake: shut(knock.Silent), Slow: h, Target: r.Evidence.Target})
+	for _, short := range []string{r.Text(false), slow.Text(false)} {
+		if strings.Contains(short, "Not allowed") || strings.Contains(short, "10001") {
+			t.Errorf("short:\n%s", short)
+		}
 	}
 	if full := r.Text(true); !strings.Contains(full, "Not allowed") || !strings.Contains(full, "10001") {
 		t.Errorf("full:\n%s", full)

@@ -89,6 +89,7 @@ func (r Report) withoutBanners() Report {
 	e := &r.Evidence
 	e.Before, e.BeforeAgain = check.NoBanner(e.Before), check.NoBanner(e.BeforeAgain)
 	e.Handshake, e.Other = check.NoBannerAfter(e.Handshake), check.NoBannerAfter(e.Other)
+	e.Slow = check.NoBannerAfter(e.Slow)
 	e.Scan, e.OtherScan = check.NoBannerIn(e.Scan), check.NoBannerIn(e.OtherScan)
 	checks := make([]check.Check, len(r.Checks))
 	for i, c := range r.Checks {

@@ -101,7 +101,6 @@ func (e *Evidence) untoldText() string {
 	return "no source tells the server's clock"
 }
 
-// tellers names the sources that tell the server's clock, with what each says.
 func serverClockText(e *Evidence) Text {
 	c := e.Clocks()
 	t := Text{fmt.Sprintf("the server's clock is %s: %s", phrase.Ahead(c.Skew.Round(time.Second)), e.expects()),

@@ -146,7 +146,7 @@ func bannedText(e *Evidence) Text {
 func bannedThereText(e *Evidence) Text {
 	if l := e.Listed; l != nil {
 		from := answers.Sources(e.Handshake)[0]
-		t := Text{fmt.Sprintf("the server's rules ban this address: %s held it when they were printed", l.Name), fmt.Sprintf("on the server: nft delete element %s { %v }; or wait until it is over", l.Name, from),
+		t := Text{fmt.Sprintf("the server's rules ban this address: %s held it when they were printed", l.Name), fmt.Sprintf("on the server: nft delete element %s { %s }; or wait until it is over", l.Name, l.Has(from).Addr),
 			[]string{fmt.Sprintf("the rules decide: line %d shuts out whom %s holds", l.Line, l.Name)}}
 		if left := l.Has(from).Expires; left > 0 {
 			t.Summary += ", for another " + phrase.Span(left)

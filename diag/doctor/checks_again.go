@@ -116,7 +116,7 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	try := max(10*gap, time.Second)
 	need := x.over() + try/2
 	if time.Since(x.start)+need > endBy {
-		return true, nil
+		return true, x.controlOnce(ctx, h.SSH)
 	}
 	by := endBy - try // what is made once more ends by then
 	if gap < wideGap {
@@ -135,6 +135,30 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	}
 	x.made++
 	return false, x.openUnknocked(ctx, ssh)
+}
+
+// controlOnce probes SSH when the window is over that a handshake has opened which is not made
+// again, as often as there is time: where packets get lost, SSH may answer without a knock. ssh is
+// what was read behind the handshake: a banner outweighs one that gets lost.
+func (x *run) controlOnce(ctx context.Context, ssh knock.SSH) error {
+	wait := x.within(firstProbe)
+	if !x.seen().Once || x.made >= mostConnections || time.Since(x.start)+x.over()+wait > endBy {
+		return nil
+	}
+	if !knock.Wait(ctx, x.over()) {
+		return context.Cause(ctx)
+	}
+	for time.Since(x.start)+wait < endBy {
+		now, err := x.probe(ctx, knock.Options{Timeout: wait})
+		switch {
+		case err != nil:
+			return err
+		case now.State.Connected():
+			x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = ssh, true })
+			return nil
+		}
+	}
+	return nil
 }
 
 // openUnknocked makes sure that SSH, which was open before the fifth knock of a handshake that

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -117,7 +118,7 @@ func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.R
 	if ctx.Err() != nil {
 		return last, context.Cause(ctx)
 	}
-	if last.Opened == nil && last.Stopped.IsZero() && !x.seen().Clocks().Known && !x.seen().Handshake.Opened && x.seen().Slow == nil {
+	if x.found == nil && last.Opened == nil && last.Stopped.IsZero() && !x.seen().Clocks().Known && !x.seen().Handshake.Opened && x.seen().Slow == nil {
 		x.readServer(clocks, time.Second, clock.SourceDaytime, clock.SourceTime)
 		x.clocks.Wait()
 	}
@@ -133,15 +134,11 @@ func (x *run) askClocks(ctx, clocks context.Context, last *scan.Report) (*scan.R
 		}
 		for _, try := range tries {
 			if done, err := try(ctx); done || err != nil {
-				return last, err
+				return cmp.Or(x.found, last), err
 			}
 		}
 	}
-	if x.found != nil {
-		last = x.found
-		x.learn(func(e *diag.Evidence) { e.Scan = last })
-	}
-	return last, nil
+	return cmp.Or(x.found, last), nil
 }
 
 // scanByClock tries the hours that the clocks show, once, where they are none of those
@@ -162,7 +159,10 @@ func (x *run) scanByClock(ctx context.Context) error {
 // firstClock returns what is known of the server's clock, after a little while for the first
 // answer: the likeliest hour is worth it.
 func (x *run) firstClock(ctx context.Context) (clock.Report, bool) {
-	const little = 150 * time.Millisecond
+	little := 150 * time.Millisecond
+	if x.nothingLost() { // it has answered by then, or does so after a pass that takes no longer
+		little = 50 * time.Millisecond
+	}
 	over := time.After(little)
 	for {
 		c := x.likelyClock()

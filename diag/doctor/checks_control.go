@@ -81,7 +81,7 @@ func (x *run) compareKnocks(ctx context.Context, now knock.SSHState) error {
 			}
 		})
 		port, ssh := cmp.Or(loud(got[0]), got[1]), got[2]
-		differs := slices.ContainsFunc(knocks, func(x knock.SentKnock) bool { return x.Port == k.Port && x.Answer != port })
+		differs := slices.ContainsFunc(knocks, func(sent knock.SentKnock) bool { return sent.Port == k.Port && sent.Answer != port })
 		if err != nil || differs || port == knock.Silent && now == knock.SSHFiltered || !slices.Contains([]knock.Answer{answerOf(now), answerOf(e.ShutState()), knock.Open}, ssh) {
 			return err
 		}
@@ -137,11 +137,15 @@ func (x *run) compareClocks(ctx context.Context) error {
 
 // controlSilence probes SSH once more where it was silent, and a knock of the first attempt was
 // rejected: a gate that rejects does so at SSH's port too, unless the packets got lost. A later
-// attempt may be rejected by a ban.
+// attempt may be rejected by a ban. It does not probe where packets hardly get lost: every knock
+// was answered, or the server is on a link of this machine.
 func (x *run) controlSilence(ctx context.Context) error {
 	h := x.seen().Handshake
 	rejected := slices.ContainsFunc(h.Attempts[0].Knocks, func(k knock.SentKnock) bool { return k.Answer == knock.Refused })
 	if !rejected || x.seen().ShutState() != knock.SSHFiltered || h.SSH.State.Connected() || x.seen().StandIn {
+		return nil
+	}
+	if silent, _ := answers.With(h, knock.Silent); len(silent) == 0 || scan.OnLink(x.seen().Target.Addr.Addr()) {
 		return nil
 	}
 	if !knock.Wait(ctx, unlimited) {
@@ -269,11 +273,7 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status := check.OK
-	if last.Opened == nil {
-		status = check.Warn
-	}
-	s.end(status, check.Scanned, check.Args{Scan: last}, nil)
+	s.end(scanStatus(last), check.Scanned, check.Args{Scan: last}, nil)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	if len(x.seen().Handshake.Attempts) == x.quickAttempts() {
-		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.repeatUsual, x.scanKnownClock, x.scanOther} {
+		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.scanStrictlyAtOnce, x.repeatUsual, x.scanKnownClock, x.scanOther} {
 			if done, err := try(ctx); done || err != nil {
 				return done, err
 			}
@@ -69,9 +69,11 @@ func (x *run) repeatSlowly(ctx context.Context) (done bool, err error) {
 	}
 	const slowTakes = 4500 * time.Millisecond // a handshake with the first gap
 	each := wideGapsEach * slowGaps[0]
+	began := time.Now()
 	if done, err := x.scanStrictly(ctx, (slowBy-time.Since(x.start)-slowTakes)%each); done || err != nil {
 		return done, err
 	}
+	spare := time.Since(began)
 	for n, gap := range slowGaps {
 		if time.Since(x.start) > slowBy {
 			break
@@ -85,7 +87,7 @@ func (x *run) repeatSlowly(ctx context.Context) (done bool, err error) {
 		if !tried || n > 0 {
 			continue
 		}
-		hours := int((slowBy + x.strict - time.Since(x.start)) / each) // that was spare time
+		hours := int((slowBy + spare - time.Since(x.start)) / each)
 		if done, err := x.scanSlowly(ctx, gap, min(hours, slowHours)); done || err != nil {
 			return done, err
 		}
@@ -111,11 +113,8 @@ func (x *run) searchLimited(ctx context.Context) (done bool, err error) {
 func (x *run) searchBehindLimit(ctx context.Context) error {
 	s := x.begin(check.Scan, check.Scanning, check.Args{})
 	_, err := x.searchLimited(ctx)
-	if x.found != nil {
-		x.learn(func(e *diag.Evidence) { e.Scan = x.found })
-	}
 	if err == nil {
-		s.end(check.Warn, check.Scanned, check.Args{Scan: cmp.Or(x.seen().Scan, &scan.Report{})}, nil)
+		s.end(scanStatus(x.found), check.Scanned, check.Args{Scan: cmp.Or(x.seen().Scan, &scan.Report{})}, nil)
 	}
 	return err
 }
@@ -160,13 +159,21 @@ func (x *run) scanSlowly(ctx context.Context, gap time.Duration, hours int) (boo
 // strict gate starts over at a wrong knock, and many candidates in one pass open none.
 func (x *run) scanStrictly(ctx context.Context, spare time.Duration) (bool, error) {
 	t := x.seen().Target
-	if t.Strict = true; x.strict > 0 || scan.StrictPass(t, strictHours) > spare {
+	if t.Strict = true; x.strictly || scan.StrictPass(t, strictHours) > spare {
 		return false, nil
 	}
-	began := time.Now()
+	x.strictly = true
 	_, err := x.scanLikeliest(ctx, t, strictHours)
-	x.strict = time.Since(began)
 	return x.found != nil, err
+}
+
+// scanStrictlyAtOnce is scanStrictly before the handshake is repeated, where nothing gets lost: it
+// takes less time, and finds more.
+func (x *run) scanStrictlyAtOnce(ctx context.Context) (bool, error) {
+	if x.seen().Target.Strict || !x.nothingLost() {
+		return false, nil
+	}
+	return x.scanStrictly(ctx, time.Second)
 }
 
 // scanLikeliest tries so many of the likeliest hours. What opens the gate is then in found.

@@ -138,15 +138,19 @@ func (x *run) searchAll(ctx, clocks context.Context) error {
 			return err
 		}
 	}
-	status := check.OK
-	if last.Opened == nil || !last.Confirmed {
-		status = check.Warn
-	}
-	s.end(status, check.Scanned, check.Args{Scan: last}, nil)
+	s.end(scanStatus(last), check.Scanned, check.Args{Scan: last}, nil)
 	if last.Opened == nil && time.Since(x.start)+x.within(controlProbe) < endBy {
 		return x.compareAfter(ctx)
 	}
 	return nil
+}
+
+// scanStatus is the status of a check that scanned, nil for in vain.
+func scanStatus(r *scan.Report) check.Status {
+	if r == nil || r.Opened == nil || !r.Confirmed {
+		return check.Warn
+	}
+	return check.OK
 }
 
 // wholeScan is the scan of all that may be wrong, or of as many of the likeliest hours as there
@@ -180,7 +184,7 @@ func (x *run) allowed(ctx context.Context) time.Duration {
 // between is what the scan of all does between its stages: at first, where packets hardly get
 // lost, no more than what else the clocks and the other IP family say.
 func (x *run) between() func(context.Context) (bool, error) {
-	early := x.lossless() && scan.OnLink(x.seen().Target.Addr.Addr())
+	early := x.nothingLost()
 	return func(ctx context.Context) (bool, error) {
 		if !early {
 			return x.repeat(ctx)
@@ -192,6 +196,11 @@ func (x *run) between() func(context.Context) (bool, error) {
 		}
 		return done, err
 	}
+}
+
+// nothingLost is lossless on a link of this machine, where all that is likely takes two seconds.
+func (x *run) nothingLost() bool {
+	return x.lossless() && scan.OnLink(x.seen().Target.Addr.Addr())
 }
 
 // lossless reports whether nothing suggests that packets get lost on the way: it is short, or
@@ -277,9 +286,10 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	}
 	record := func(r *scan.Report) func(*diag.Evidence) {
 		return func(e *diag.Evidence) {
-			if t.Addr.Addr() == e.OtherAddr {
+			switch {
+			case t.Addr.Addr() == e.OtherAddr:
 				e.OtherScan = r
-			} else {
+			case x.found == nil || r.Opened != nil: // else it ended as one within it found something
 				e.Scan = r
 			}
 		}

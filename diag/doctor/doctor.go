@@ -65,6 +65,9 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 	if err != nil {
 		why := check.EndedEarly
 		switch {
+		case ctx.Err() == nil && (errors.Is(err, errNoRoute) || errors.Is(err, knock.ErrUnreachable)):
+			x.learn(func(e *diag.Evidence) { e.NoRoute = cmp.Or(e.NoRoute, err) })
+			why = check.NoRoute
 		case errors.Is(err, knock.ErrSend) && ctx.Err() == nil:
 			x.learn(func(e *diag.Evidence) { e.NoRoute = err }) // this machine has no route to the host
 			why = check.CannotSend
@@ -116,8 +119,8 @@ type run struct {
 
 	made int // connections to SSH, but for those of scans
 
-	strict time.Duration // that it took to try hours as at a strict gate
-	found  *scan.Report  // a scan of the hours that the clocks show, or a slow one, if it opened the gate
+	strictly bool         // hours were tried as at a strict gate
+	found    *scan.Report // a scan of the hours that the clocks show, or a slow one, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report diag.Report

@@ -11,6 +11,7 @@ import (
 	"rapport/diag"
 	"rapport/diag/answers"
 	"rapport/diag/check"
+	"rapport/diag/scan"
 	"rapport/knock"
 )
 
@@ -73,11 +74,7 @@ func (x *run) searchBeside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status := check.OK
-	if last.Opened == nil || !last.Confirmed {
-		status = check.Warn
-	}
-	s.end(status, check.Scanned, check.Args{Scan: last}, nil)
+	s.end(scanStatus(last), check.Scanned, check.Args{Scan: last}, nil)
 	return nil
 }
 
@@ -110,7 +107,11 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 		}
 	}
 	nearest := time.Duration(0) // of the controls
-	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, knock.BatchOptions{}, func(r knock.PacketReport) {
+	var o knock.BatchOptions
+	if scan.OnLink(x.seen().Target.Addr.Addr()) {
+		o.Wait = nearProbe
+	}
+	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {
 		case r.Answer == knock.Pending:
