@@ -128,20 +128,7 @@ func controlFaults(t *testing.T) []fault {
 			})
 		}},
 		{name: "SSH at an address of this machine itself", want: diag.AlreadyOpen, also: says("run it from another machine"), breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
-			l, err := net.Listen("tcp", net.JoinHostPort(s.Client4.String(), "22"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { l.Close() })
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go knocktest.SayAfter(0, banner)(c)
-				}
-			}()
+			knocktest.Listen(t, net.JoinHostPort(s.Client4.String(), "22"), knocktest.SayAfter(0, banner))
 			p.host.Address = s.Client4.String()
 		}},
 		{name: "a penalty, and no gate", server: noGate, want: diag.SSHRefusing, breaks: serves(knocktest.Say(knocktest.Penalty)), also: saysNot("the gate opened")},

@@ -11,39 +11,25 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/knocktest"
 )
 
 // greeter listens on loopback and sends the given pieces to each client, one after
 // the other, then waits until the client closes.
 func greeter(t *testing.T, pieces ...string) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	return knocktest.Listen(t, "127.0.0.1:0", func(c net.Conn) {
+		for _, p := range pieces {
+			if p == "(close)" {
 				return
 			}
-			go func() {
-				defer c.Close()
-				for _, p := range pieces {
-					if p == "(close)" {
-						return
-					}
-					if _, err := c.Write([]byte(p)); err != nil {
-						return
-					}
-					time.Sleep(20 * time.Millisecond)
-				}
-				_, _ = c.Read(make([]byte, 1))
-			}()
+			if _, err := c.Write([]byte(p)); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
 		}
-	}()
-	return l.Addr().(*net.TCPAddr).AddrPort()
+		_, _ = c.Read(make([]byte, 1))
+	})
 }
 
 func TestProbeStates(t *testing.T) {

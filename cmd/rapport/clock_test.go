@@ -53,17 +53,8 @@ func webServer(t *testing.T, address string, skew time.Duration) {
 
 func mailServer(t *testing.T, address string, skew time.Duration) {
 	t.Helper()
-	l := listen(t, address)
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprintf(c, "220 mail ESMTP Exim 4.96 %s\r\n", time.Now().Add(skew).UTC().Format(time.RFC1123Z))
-			_, _ = io.Copy(io.Discard, io.LimitReader(c, 64))
-			c.Close()
-		}
-	}()
+	knocktest.Listen(t, address, func(c net.Conn) {
+		fmt.Fprintf(c, "220 mail ESMTP Exim 4.96 %s\r\n", time.Now().Add(skew).UTC().Format(time.RFC1123Z))
+		_, _ = io.Copy(io.Discard, io.LimitReader(c, 64))
+	})
 }

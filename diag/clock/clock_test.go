@@ -75,24 +75,7 @@ func fails(t *testing.T, r clock.Reading, why string) {
 // returns its port.
 func serve(t *testing.T, handle func(net.Conn)) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				handle(c)
-			}()
-		}
-	}()
-	return portOf(l.Addr().String())
+	return knocktest.Listen(t, "127.0.0.1:0", handle).Port()
 }
 
 func portOf(address string) uint16 { return netip.MustParseAddrPort(address).Port() }

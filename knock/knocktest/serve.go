@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,6 +32,18 @@ func (h *Host) listen(t testing.TB, port int) (l net.Listener) {
 		return err == nil
 	})
 	return l
+}
+
+// Listen calls handle for every connection to an address of this machine, as net.Listen takes it,
+// until the test ends, and returns that address with its port.
+func Listen(t testing.TB, address string, handle func(net.Conn)) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, l, handle)
+	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // serve calls handle for every connection that l accepts, until the test ends. The
