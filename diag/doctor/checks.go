@@ -141,8 +141,6 @@ const (
 	// plain handshake does. That two lost packets decide nothing is controlOpen's part, or that of
 	// a second probe on a link of this machine, where that takes no time.
 	firstProbe = 250 * time.Millisecond
-	// nearProbe is how long one waits on a link of this machine.
-	nearProbe = 200 * time.Millisecond
 	// controlProbe is how long a single probe waits whose answer is known from before.
 	controlProbe = 400 * time.Millisecond
 	// repeatedProbe is how long one waits whose SYN the kernel repeats meanwhile.
@@ -166,12 +164,9 @@ const (
 // explains the failure.
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	s := x.begin(check.Before, check.Probing, check.Args{})
-	first, near := knock.Options{Timeout: firstProbe}, scan.OnLink(x.seen().Target.Addr.Addr())
-	if near {
-		first.Timeout = nearProbe
-	}
+	first := knock.Options{Timeout: firstProbe}
 	now, err := x.probe(ctx, first)
-	if err == nil && now.State == knock.SSHFiltered && near {
+	if err == nil && now.State == knock.SSHFiltered && scan.OnLink(x.seen().Target.Addr.Addr()) {
 		now, err = x.probe(ctx, first)
 	}
 	if err != nil {

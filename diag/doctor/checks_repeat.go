@@ -191,8 +191,11 @@ func (x *run) scanLikeliest(ctx context.Context, t knock.Target, hours int) (*sc
 // failure.
 func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	const more = 3
-	first := x.seen().Handshake
-	r, err := x.again(ctx, x.gaps()[x.quickAttempts():x.quickAttempts()+more])
+	first, gaps := x.seen().Handshake, x.gaps()[x.quickAttempts():x.quickAttempts()+more]
+	if _, need := x.planned(gaps); time.Since(x.start)+need > endBy+x.allowed(ctx) { // a strict gate's have windows between them
+		return false, nil
+	}
+	r, err := x.again(ctx, gaps)
 	if err != nil {
 		return false, err
 	}
@@ -208,11 +211,16 @@ func (x *run) repeatUsual(ctx context.Context) (done bool, err error) {
 	return x.explained(), err
 }
 
+// planned are the options of a handshake with these gaps, and how long it takes.
+func (x *run) planned(gaps []time.Duration) (o knock.Options, need time.Duration) {
+	o = knock.Options{Gaps: gaps, RTT: x.roundTrip(), Wait: x.within(quickWait(x.seen().Target.Addr.Addr()))}
+	return o, x.Client.Plan(x.seen().Target, o).Length() + o.Wait
+}
+
 // again makes a handshake with these gaps, after a window if one is open: the scan
 // may have opened it unseen.
 func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, error) {
-	o := knock.Options{Gaps: gaps, RTT: x.roundTrip(), Wait: x.within(quickWait(x.seen().Target.Addr.Addr()))}
-	need := x.Client.Plan(x.seen().Target, o).Length() + o.Wait
+	o, need := x.planned(gaps)
 	knocks := func() (knock.Report, error) {
 		o.Timeout = max(min(need+bannerWait, endBy-time.Since(x.start)), need)
 		r, err := x.Client.Knock(ctx, x.seen().Target, o, nil)

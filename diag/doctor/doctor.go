@@ -11,7 +11,8 @@
 // right: the second attempt, which sends each knock twice, costs two of the candidates
 // that the guard would still see. Without it a healthy server behind 20 % loss takes
 // three times as long. Further attempts come right after the likeliest candidates; where packets
-// hardly get lost, after the ranges and secret variants that people use.
+// hardly get lost, after the ranges and secret variants that people use, and on a link of this
+// machine after a pass for a strict gate.
 //
 // A diagnosis sends knocks of past hours, which are useless to an eavesdropper once the
 // server's hour has ended. Those of future hours are sent only if Doctor.Future asks for it.

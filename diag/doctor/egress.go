@@ -109,7 +109,7 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	nearest := time.Duration(0) // of the controls
 	var o knock.BatchOptions
 	if scan.OnLink(x.seen().Target.Addr.Addr()) {
-		o.Wait = nearProbe
+		o.Wait = firstProbe
 	}
 	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
