@@ -66,6 +66,9 @@ func gateFaults(_ *testing.T) []fault {
 		{name: "a gate for UDP, the rules are given", server: other, want: diag.GateDiffers, breaks: both(phases(knocktest.Phases{Protocol: "udp"}), givesRules)},
 		{name: "another SSH port", server: moved, want: diag.Unexplained, breaks: phases(knocktest.Phases{}), also: maybe},
 		{name: "another SSH port, the rules are given", server: moved, want: diag.GateDiffers, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules)},
+		{name: "another SSH port, the rules are given, and one knock of theirs is lost", server: moved, want: diag.GateDiffers, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules, func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.Lose(t, knocktest.Loss{Ports: knocktest.Port(knockPort(2)), Nth: 4})
+		})},
 		{name: "another SSH port, the rules are given, IPv6", server: moved, want: diag.GateDiffers, opens: true, breaks: both(overIPv6, phases(knocktest.Phases{}), givesRules)},
 		{name: "another SSH port, the rules are given, 3 h behind", server: movedStale, want: diag.GateDiffers, or: []diag.Code{diag.HourBehind}, opens: true, breaks: both(phases(knocktest.Phases{}), givesRules), also: possible(diag.GateDiffers)},
 		{name: "SSH is forwarded to a host that is gone", server: other, among: []diag.Code{diag.SSHDown, diag.GateDiffers, diag.Unexplained}, breaks: forward},

@@ -64,6 +64,7 @@ func paceFaults(t *testing.T) []fault {
 		{name: "3 SYNs a second, 4 at once, at a gate that resets, IPv6", server: rejects(knocktest.Options{}), want: diag.RateLimited, opens: true, breaks: both(overIPv6, server(knocktest.Limit{Rate: "3/sec", Burst: 4}))},
 		{name: "2 SYNs a second at the server, others are reset", want: diag.RateLimited, opens: true, breaks: server(resets)},
 		{name: "2 SYNs a second at the server, the rules are given", want: diag.RateLimited, opens: true, breaks: both(server(two), givesRules)},
+		{idle: true, name: "2 SYNs a second at the server, a window of 12 s that is not known, behind a router", server: knocktest.Options{Window: 12 * time.Second, Router: true}, among: []diag.Code{diag.RateLimited, diag.Unexplained}, breaks: server(two)},
 		{idle: true, name: "1 SYN a second, 3 at once, at the server", want: diag.RateLimited, opens: true, breaks: server(one)},
 		{idle: true, name: "2 SYNs a second on the way", server: routed, want: diag.RateLimited, opens: true, breaks: router(two)},
 		{idle: true, name: "2 SYNs a second on the way, 200 ms away", server: knocktest.Options{Path: knocktest.Path{Delay: 100 * time.Millisecond}}, want: diag.RateLimited, opens: true, breaks: router(two)},

@@ -131,6 +131,7 @@ func seenFromTheServer() map[string]seen {
 		"a ban after 30 SYNs, another secret, a web server":                                               secret,
 		"a ban after 30 SYNs, another secret, a web server, IPv6":                                         secret,
 		"a ban after 30 SYNs, another secret, nothing else answers":                                       secret,
+		"2 SYNs a second at the server, a window of 12 s that is not known, behind a router":              rule,
 		"a ban from SSH that rejects after 12 SYNs, another secret":                                       secret,
 		"20 connections to SSH a minute, others are dropped, 1 h behind":                                  ahead,
 		"20 h behind, a sweep guard of 10 is known":                                                       found(arrivals.HourBehind, arrivals.HourAhead),

@@ -153,11 +153,7 @@ func (x *run) askRules(ctx context.Context) (done bool, err error) {
 		}
 	}
 	r := knock.Report{Before: knock.Before{State: shut}, SSH: knock.SSH{State: shut}}
-	gaps := x.gaps()[1:3]
-	if x.nothingLost() {
-		gaps = gaps[:1]
-	}
-	for _, gap := range gaps {
+	for _, gap := range x.gaps()[1:3] {
 		got, err := x.Client.SendBatch(ctx, addr, inOrder(ports, max(gap, e.PlayedGap)), knock.BatchOptions{Shut: shut, Wait: x.within(quickWait(addr.Addr()))}, nil)
 		x.made += got.Connections
 		if err != nil {

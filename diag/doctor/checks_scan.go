@@ -272,7 +272,7 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 		x.elsewhere.Lock()
 		defer x.elsewhere.Unlock()
 	}
-	job.Made, job.Doubtful = func() int { return x.made }, x.seen().Once
+	job.Made, job.Doubtful = func() int { return x.made }, func() bool { return x.seen().Once }
 	job.Client, job.RTT, job.Began, job.StandIn = x.Client, x.roundTrip(), x.start, x.seen().StandIn
 	if t.SweepGuard == 0 { // three round trips come after it: to the knock, to SSH, and to its banner
 		job.ConfirmBy = x.start.Add(min(confirmBy, endBy-time.Second-3*job.RTT) + x.allowed(ctx))

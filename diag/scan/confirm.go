@@ -93,7 +93,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		// After hits that did not repeat, one more says nothing without a confirmation. Nor
 		// does one that comes late, and not when it was first tried: where packets get lost
 		// the best may be another.
-		first := len(r.unconfirmed)+r.unexplained == 0 && !r.Doubtful && (long || r.Likeliest > 0 || r.tries[fits[0]] == 1)
+		first := len(r.unconfirmed)+r.unexplained == 0 && !r.doubtful() && (long || r.Likeliest > 0 || r.tries[fits[0]] == 1)
 		return first && r.stillOpen(fits[0], *r.report.Opened), nil
 	}
 	if r.Limited != knock.SSHUnknown {
@@ -197,7 +197,7 @@ const maxRounds = 3
 // packets get lost. o is what one beside others did, which says less: there any moment is
 // right after somebody's fifth knock. Nobody waits twice for a stand-in.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
-	doubt := before || r.Doubtful || len(r.unconfirmed)+r.unexplained > 0
+	doubt := before || r.doubtful() || len(r.unconfirmed)+r.unexplained > 0
 	proof := map[opening]int{late: 1, prompt: 2}
 	proven, promptly, beside := 0, false, o != shut
 	if beside {

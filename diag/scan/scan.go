@@ -64,9 +64,9 @@ type Scan struct {
 	// ConfirmBy, if not zero, is when a confirmation begins at the latest: a hit for which
 	// there is no time is reported without one.
 	ConfirmBy time.Time
-	// Doubtful says that SSH opened before, and not by what was sent: a hit counts only when
-	// it is confirmed.
-	Doubtful bool
+	// Doubtful, if not nil, reports whether SSH has opened by now, and not by what was sent: then a
+	// hit counts only when it is confirmed.
+	Doubtful func() bool
 	// Made, if not nil, is how many connections to SSH were made besides: with those of the
 	// scan they are to be four at most.
 	Made func() int
@@ -186,7 +186,7 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 		tries: map[int]int{}, sent: map[int]time.Time{}, budget: budget{guard: cmp.Or(t.SweepGuard, script.DefaultSweepGuard)},
 		report: Report{Schema: 1, Host: t.Host, Address: t.Addr.Addr().String(), Gap: t.Gap, Guard: t.SweepGuard, Few: s.Likeliest > 0, Strict: t.Strict, bare: bareOffset(now, t)},
 	}
-	if r.budget.spend(s.Spent, r.start); s.Doubtful && !t.Strict {
+	if r.budget.spend(s.Spent, r.start); r.doubtful() && !t.Strict {
 		r.more = 2
 	}
 	low, high := clockOffsets(now, t, s.Clock)
@@ -364,6 +364,9 @@ func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
 	}
 	return v.Hit, err
 }
+
+// doubtful is Scan.Doubtful, now.
+func (r *scanRun) doubtful() bool { return r.Doubtful != nil && r.Doubtful() }
 
 // shutOrLimited is what a probe finds that shows no open gate: a refusal, if the gate refuses or a
 // limit does.
