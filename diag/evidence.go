@@ -35,6 +35,7 @@ type Evidence struct {
 
 	Before      knock.SSH // without a knock
 	BeforeAgain knock.SSH // the same after any earlier window ended, where Before was connected
+	Later       knock.SSH // the same as late as there is time, where BeforeAgain was, and Before was not
 	StandIn     bool      // the server is the demo's stand-in
 	OwnAddr     bool      // it is this machine itself
 	NoListener  bool      // it is, and nothing listens at SSH's port
@@ -116,7 +117,7 @@ type opening struct {
 
 // opened returns what opened the gate, or would, after the handshake failed.
 func (e *Evidence) opened() (o opening, ok bool) {
-	if e.Other != nil && e.Other.Opened {
+	if e.OtherOpens() {
 		hour := knock.HourOf(e.Now.Add(e.Target.Skew))
 		return opening{solve.Candidate{Hour: hour, Range: e.Target.Range, Variant: solve.AsGiven}, knock.FamilyOf(e.OtherAddr), true, false, 1, e.Other.SSH}, true
 	}
@@ -138,6 +139,17 @@ func (e *Evidence) opened() (o opening, ok bool) {
 		}
 	}
 	return opening{}, false
+}
+
+// OtherOpens reports whether the handshake opened the gate over the other IP family, whatever SSH
+// answers behind it.
+func (e *Evidence) OtherOpens() bool {
+	h := e.Other
+	if h == nil || h.Before.State.Connected() {
+		return false
+	}
+	rejected, _ := answers.With(h, knock.Refused)
+	return h.Opened || h.SSH.State.Connected() || h.SSH.State == knock.SSHRefused && h.Before.State != knock.SSHRefused && len(rejected) == 0
 }
 
 // unrepeated reports whether something opened the gate that did not repeat.

@@ -20,6 +20,7 @@ const (
 
 	Probing       Code = "probing"
 	WindowWaiting Code = "window-waiting"
+	ShutAwaited   Code = "shut-awaited"
 	ProbeFailed   Code = "probe-failed" // Err
 	OpenUnknocked Code = "open-unknocked"
 	SSHAnswers    Code = "ssh-answers" // SSH

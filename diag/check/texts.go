@@ -43,6 +43,7 @@ var texts = map[Code]func(Args) []string{
 
 	Probing:       fixed("probing SSH without a knock"),
 	WindowWaiting: fixed("SSH's port accepts: waiting for the window to end"),
+	ShutAwaited:   fixed("waiting for the window to end: SSH has to be shut again then", "waiting for the window"),
 	ProbeFailed:   func(a Args) []string { return []string{a.Err.Error()} },
 	OpenUnknocked: fixed("SSH is open with no knock"),
 	SSHAnswers:    func(a Args) []string { return []string{a.SSH.Summary()} },

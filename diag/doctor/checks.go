@@ -125,7 +125,7 @@ func (x *run) probeBanner(ctx context.Context) (now knock.SSH, err error) {
 func (x *run) probe(ctx context.Context, o knock.Options) (knock.SSH, error) {
 	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, o)
 	if r.SSH.State.Connected() {
-		x.made++
+		x.made.Add(1)
 	}
 	x.log.Debug("probed SSH", "address", x.seen().Target.Addr, "state", r.SSH.State, "banner", r.SSH.Banner, "rtt", time.Duration(r.SSH.RTT), "error", err)
 	if errors.Is(err, knock.ErrUnreachable) {
@@ -138,8 +138,7 @@ func (x *run) probe(ctx context.Context, o knock.Options) (knock.SSH, error) {
 const (
 	// firstProbe is how long a first probe waits. The handshake makes another one before its
 	// knocks, and no more come before both: a server may ban whoever sends a few SYNs more than a
-	// plain handshake does. That two lost packets decide nothing is controlOpen's part, or that of
-	// a second probe on a link of this machine, where that takes no time.
+	// plain handshake does. That two lost packets decide nothing is controlOpen's part.
 	firstProbe = 250 * time.Millisecond
 	// controlProbe is how long a single probe waits whose answer is known from before.
 	controlProbe = 400 * time.Millisecond
@@ -152,6 +151,9 @@ const (
 	unlimited = time.Second
 	// bannerWait is how long a banner is awaited: some servers ask a name server first.
 	bannerWait = 4 * time.Second
+	// firstBanner is how long that is behind the first handshake: a name server that is away is asked
+	// twice, for five seconds, see resolv.conf(5).
+	firstBanner = 11 * time.Second
 	// bannerDue is how long one takes that is not late.
 	bannerDue = 1500 * time.Millisecond
 	// mostConnections is how many connections to SSH a diagnosis makes.
@@ -164,17 +166,13 @@ const (
 // explains the failure.
 func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	s := x.begin(check.Before, check.Probing, check.Args{})
-	first := knock.Options{Timeout: firstProbe}
-	now, err := x.probe(ctx, first)
-	if err == nil && now.State == knock.SSHFiltered && scan.OnLink(x.seen().Target.Addr.Addr()) {
-		now, err = x.probe(ctx, first)
-	}
+	now, err := x.probe(ctx, knock.Options{Timeout: firstProbe})
 	if err != nil {
 		return false, err
 	}
 	x.learn(func(e *diag.Evidence) { e.Before = now })
 	if now.State.Connected() {
-		if now, err = x.probeAgain(ctx, s); err != nil {
+		if now, err = x.probeAgain(ctx, s, 0); err != nil {
 			return false, err
 		}
 	}
@@ -195,12 +193,12 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 }
 
 // probeAgain probes SSH once more, after the window of an earlier handshake has
-// ended. A long window is not waited for.
-func (x *run) probeAgain(ctx context.Context, s step) (knock.SSH, error) {
+// ended, of which so much has passed. A long window is not waited for.
+func (x *run) probeAgain(ctx context.Context, s step, passed time.Duration) (knock.SSH, error) {
 	x.update(func(r *diag.Report) { find(r, s.id).Code = check.WindowWaiting })
 	x.guess()
 	wait := x.over()
-	if !knock.Wait(ctx, min(wait, longestWait)) {
+	if !knock.Wait(ctx, min(wait, longestWait)-passed) {
 		return knock.SSH{}, context.Cause(ctx)
 	}
 	again, err := x.probeBanner(ctx)
@@ -298,10 +296,13 @@ func (x *run) within(d time.Duration) time.Duration {
 
 // count counts the connections to SSH of a handshake.
 func (x *run) count(r knock.Report) {
-	if x.made += r.Accepted; r.Before.State.Connected() {
-		x.made++
+	if x.made.Add(int32(r.Accepted)); r.Before.State.Connected() {
+		x.made.Add(1)
 	}
 }
+
+// spent reports whether no more connections to SSH are to be made.
+func (x *run) spent() bool { return x.made.Load() >= mostConnections }
 
 // handshake makes the handshake. Where SSH turns out to accept before its first knock,
 // the probe before that was lost: then it is probed again after the window, and so it is
@@ -313,16 +314,26 @@ func (x *run) handshake(ctx context.Context, o knock.Options) (done bool, err er
 	}
 	for {
 		known := x.seen().BeforeAgain.State
+		if !x.seen().StandIn {
+			o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + o.Wait + firstBanner
+			if known.Connected() { // it said nothing then either
+				o.Timeout += bannerWait - firstBanner
+			}
+		}
 		r, err := x.knock(ctx, check.Handshake, x.seen().Target, o)
 		late := time.Duration(r.SSH.RTT) > knownWithin && !repeatedSYN(r.SSH)
 		once := known == knock.SSHUnknown && (r.Before.State.Connected() || late)
 		// Either a proxy accepts, and passes on what the gate lets through, or packets get lost.
-		lost := known == knock.SSHSilent && r.SSH.State != knock.SSHSilent && x.made < mostConnections
+		lost := known == knock.SSHSilent && r.SSH.State != knock.SSHSilent && !x.spent()
 		if err != nil || !once && !lost || !r.Before.State.Connected() && x.seen().Target.Window > longestWait {
 			return false, err
 		}
 		s := x.begin(check.Before, check.Probing, check.Args{})
-		again, err := x.probeAgain(ctx, s)
+		passed := time.Duration(0)
+		if !r.At.IsZero() { // it awaited a banner since
+			passed = time.Since(r.At) - x.roundTrip()
+		}
+		again, err := x.probeAgain(ctx, s, passed)
 		switch {
 		case err != nil:
 			return false, err

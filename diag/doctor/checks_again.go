@@ -115,26 +115,25 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	// A try takes up to ten gaps, a half of which is within the window that is open now.
 	try := max(10*gap, time.Second)
 	need := x.over() + try/2
-	if time.Since(x.start)+need > endBy {
+	if time.Since(x.start)+need > endBy || x.spent() {
 		return true, x.controlOnce(ctx, h.SSH)
 	}
 	by := endBy - try // what is made once more ends by then
 	if gap < wideGap {
 		by = againBy
 	}
-	job := scan.Scan{Client: x.Client, Shut: x.seen().ShutState(), RTT: h.RoundTrip(), ConfirmBy: x.start.Add(by)}
-	how, ssh, err := job.Repeats(ctx, t)
-	x.log.Debug("handshake confirmed", "how", how, "ssh", ssh.State, "error", err)
+	job := scan.Scan{Client: x.Client, Shut: x.seen().ShutState(), RTT: h.RoundTrip(), ConfirmBy: x.start.Add(by), Made: func() int { return int(x.made.Load()) }}
+	how, did, err := job.Repeats(ctx, t)
+	x.made.Add(int32(did.Connections))
+	x.log.Debug("handshake confirmed", "how", how, "ssh", did.SSH.State, "error", err)
 	switch {
 	case err != nil || how == scan.NotAgain:
 		return false, err
 	case how == scan.Again:
-		x.made++
 		x.learn(func(e *diag.Evidence) { e.Again = true })
 		return true, nil
 	}
-	x.made++
-	return false, x.openUnknocked(ctx, ssh)
+	return false, x.openUnknocked(ctx, did.SSH)
 }
 
 // controlOnce probes SSH when the window is over that a handshake has opened which is not made
@@ -142,7 +141,7 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 // what was read behind the handshake: a banner outweighs one that gets lost.
 func (x *run) controlOnce(ctx context.Context, ssh knock.SSH) error {
 	wait := x.within(firstProbe)
-	if !x.seen().Once || x.made >= mostConnections || time.Since(x.start)+x.over()+wait > endBy {
+	if !x.seen().Once || x.spent() || time.Since(x.start)+x.over()+wait > endBy {
 		return nil
 	}
 	if !knock.Wait(ctx, x.over()) {
@@ -187,22 +186,50 @@ func (x *run) openUnknocked(ctx context.Context, ssh knock.SSH) error {
 }
 
 // controlOpen probes SSH once more, when the window of the handshake that opened it is over: two
-// lost packets must not make a server that nothing guards look like one that opens, unless three
-// were, on a link of this machine. The kernel repeats the SYN, so it takes two more to hide the answer.
+// lost packets must not make a server that nothing guards look like one that opens. The kernel
+// repeats the SYN, so it takes two more to hide the answer.
 func (x *run) controlOpen(ctx context.Context, opened time.Time) error {
 	e := x.seen()
 	asked := e.BeforeAgain.State != knock.SSHUnknown && !e.Before.State.Connected()
-	if !e.Handshake.Opened || e.ShutState() != knock.SSHFiltered || asked || e.Again || e.StandIn || scan.OnLink(e.Target.Addr.Addr()) || e.Target.Window > longestWait {
+	if !e.Handshake.Opened || e.ShutState() != knock.SSHFiltered || asked || e.Again || e.StandIn || e.Target.Window > longestWait {
 		return nil
 	}
+	s := x.begin(check.Before, check.ShutAwaited, check.Args{})
 	if !knock.Wait(ctx, time.Until(opened.Add(x.over()))) {
+		s.end(check.OK, check.SSHShut, check.Args{SSH: e.Before}, nil)
 		return context.Cause(ctx)
 	}
 	now, err := x.probe(ctx, knock.Options{Timeout: x.within(repeatedProbe)})
-	if err == nil && now.State.Connected() {
-		x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = now, true })
+	if err != nil || !now.State.Connected() {
+		s.end(check.OK, check.SSHShut, check.Args{SSH: e.Before}, nil)
+		return err
 	}
-	return err
+	x.learn(func(e *diag.Evidence) { e.BeforeAgain, e.Waited = now, true })
+	x.guess()
+	return x.controlWindow(ctx, s)
+}
+
+// controlWindow probes SSH as late as there is time, where it accepts without a knock after a
+// handshake that seemed to open it: its window may be longer than the entry has.
+func (x *run) controlWindow(ctx context.Context, s step) error {
+	wait := x.within(repeatedProbe)
+	if left := endBy - wait - time.Since(x.start); !x.spent() && left > 0 {
+		if !knock.Wait(ctx, left) {
+			s.end(check.Fail, check.SSHAnswers, check.Args{SSH: x.seen().BeforeAgain}, nil)
+			return context.Cause(ctx)
+		}
+		later, err := x.probe(ctx, knock.Options{Timeout: wait})
+		if err != nil {
+			return err
+		}
+		x.learn(func(e *diag.Evidence) { e.Later = later })
+		if !later.State.Connected() {
+			s.end(check.Warn, check.SSHShut, check.Args{SSH: later}, nil)
+			return nil
+		}
+	}
+	s.end(check.Fail, check.SSHAnswers, check.Args{SSH: x.seen().BeforeAgain}, nil)
+	return nil
 }
 
 // makeSureSlowly is makeSure for a handshake with wide gaps: it takes seconds, in which

@@ -43,6 +43,9 @@ func (x *run) bannedMeanwhile(ctx context.Context) (bool, error) {
 
 // compareSSH probes SSH without a knock until it answers as at first.
 func (x *run) compareSSH(ctx context.Context) error {
+	if x.spent() { // it may be open still
+		return nil
+	}
 	var after knock.SSH
 	cut := false
 	for range 4 {
@@ -54,6 +57,9 @@ func (x *run) compareSSH(ctx context.Context) error {
 		if after = r.SSH; after.State == x.seen().ShutState() || after.State.Connected() { // somebody else may have opened it
 			break
 		}
+	}
+	if after.State.Connected() {
+		x.made.Add(1)
 	}
 	x.learn(func(e *diag.Evidence) { e.After, e.Cut = after, cut })
 	return x.compareKnocks(ctx, after.State)
@@ -86,7 +92,7 @@ func (x *run) compareKnocks(ctx context.Context, now knock.SSHState) error {
 			return err
 		}
 		if ssh == knock.Open { // by what the scan has sent: nobody is banned
-			x.made++
+			x.made.Add(1)
 			break
 		}
 	}
@@ -239,7 +245,7 @@ func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return r.Opened, nil
+	return r.Opened || x.seen().OtherOpens(), nil
 }
 
 // tryElsewhere tries the other addresses of the name, where the first one has no

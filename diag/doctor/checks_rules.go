@@ -12,6 +12,7 @@ import (
 	"rapport/diag"
 	"rapport/diag/answers"
 	"rapport/diag/check"
+	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
 	"rapport/knock/gate/trace"
@@ -153,16 +154,17 @@ func (x *run) askRules(ctx context.Context) (done bool, err error) {
 		}
 	}
 	r := knock.Report{Before: knock.Before{State: shut}, SSH: knock.SSH{State: shut}}
-	for _, gap := range x.gaps()[1:3] {
-		got, err := x.Client.SendBatch(ctx, addr, inOrder(ports, max(gap, e.PlayedGap)), knock.BatchOptions{Shut: shut, Wait: x.within(quickWait(addr.Addr()))}, nil)
-		x.made += got.Connections
-		if err != nil {
-			return false, unlessUnreachable(err)
-		}
-		if got.Hit >= 0 {
-			r.SSH, r.Opened = got.SSH, got.SSH.State == knock.SSHOpen
-			break
-		}
+	var packets []knock.Packet
+	for _, gap := range x.gaps()[1:3] { // packets get lost
+		packets = inOrder(packets, ports, max(gap, e.PlayedGap), lateProbe(addr.Addr()))
+	}
+	got, err := x.Client.SendBatch(ctx, addr, packets, knock.BatchOptions{Shut: shut, Wait: x.within(quickWait(addr.Addr()))}, nil)
+	x.made.Add(int32(got.Connections))
+	if err != nil {
+		return false, unlessUnreachable(err)
+	}
+	if got.Hit >= 0 {
+		r.SSH, r.Opened = got.SSH, got.SSH.State == knock.SSHOpen
 	}
 	x.log.Debug("handshake of the rules made", "address", addr, "opened", r.Opened, "ssh", r.SSH.State)
 	x.learn(func(e *diag.Evidence) {
@@ -175,11 +177,15 @@ func (x *run) askRules(ctx context.Context) (done bool, err error) {
 		x.skip(check.Scan, check.ScanPointless, check.Args{})
 		return true, nil
 	}
-	// Rules that are old may have opened this client's own port just now.
-	if addr != own && e.Target.Window <= longestWait && !knock.Wait(ctx, x.over()) {
-		return false, context.Cause(ctx)
+	if addr == own || e.Target.Window > longestWait {
+		return false, nil
 	}
-	return false, nil
+	// Rules that are old may have opened this client's own port just now.
+	now, err := x.probe(ctx, knock.Options{Timeout: x.within(firstProbe)})
+	if err == nil && now.State.Connected() && !knock.Wait(ctx, x.over()) {
+		err = context.Cause(ctx)
+	}
+	return false, err
 }
 
 // doubtRules keeps a sweep guard in the given rules from holding the search back, where what they
@@ -233,14 +239,27 @@ func (x *run) claimedPorts() (ports []uint16) {
 	return ports
 }
 
-// inOrder are knocks at ports, and two probes of SSH behind them: packets get lost.
-func inOrder(ports []uint16, gap time.Duration) (all []knock.Packet) {
+// lateProbe is how long after a handshake SSH is probed once more, since a gate may open late.
+func lateProbe(addr netip.Addr) time.Duration {
+	if scan.OnLink(addr) {
+		return 100 * time.Millisecond
+	}
+	return 250 * time.Millisecond
+}
+
+// inOrder adds knocks at ports, and two probes of SSH behind them, late or a gap apart: packets get
+// lost.
+func inOrder(packets []knock.Packet, ports []uint16, gap, late time.Duration) []knock.Packet {
+	late = max(late, gap)
 	var at time.Duration
+	if n := len(packets); n > 0 {
+		at = packets[n-1].At + late
+	}
 	for _, port := range ports {
-		all = append(all, knock.Packet{At: at, Port: port})
+		packets = append(packets, knock.Packet{At: at, Port: port})
 		at += gap
 	}
-	return append(all, knock.Packet{At: at, Probe: true}, knock.Packet{At: at + max(gap, 250*time.Millisecond), Probe: true})
+	return append(packets, knock.Packet{At: at, Probe: true}, knock.Packet{At: at + late, Probe: true})
 }
 
 // unlessUnreachable is an error, but none where there is no route: that is evidence.

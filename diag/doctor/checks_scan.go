@@ -57,7 +57,7 @@ func (x *run) searchFar(ctx, clocks context.Context, late knock.SSHState) error 
 		r.Checks = slices.DeleteFunc(r.Checks, func(c check.Check) bool { return c.ID == check.Scan })
 	})
 	s := x.begin(check.Before, check.Probing, check.Args{})
-	again, err := x.probeAgain(ctx, s)
+	again, err := x.probeAgain(ctx, s, 0)
 	switch {
 	case err != nil:
 		return err
@@ -82,7 +82,10 @@ func (x *run) watchRoute(ctx context.Context, stop func(knock.SSHState, error)) 
 	var running sync.WaitGroup
 	running.Go(func() {
 		r, err := x.Client.Probe(ctx, x.host.Name, x.seen().Target.Addr, knock.Options{})
-		if rtt := time.Duration(r.SSH.RTT); err == nil && rtt > diag.AnsweredWithin && !r.SSH.Repeated && (x.seen().Scan == nil || x.seen().Scan.Opened == nil) {
+		if r.SSH.State.Connected() {
+			x.made.Add(1)
+		}
+		if rtt := time.Duration(r.SSH.RTT); err == nil && rtt > answeredWithin(x.seen().Target.Addr.Addr()) && !repeatedSYN(r.SSH) && (x.seen().Scan == nil || x.seen().Scan.Opened == nil) {
 			x.learn(func(e *diag.Evidence) { e.Far = rtt })
 			stop(r.SSH.State, errFar)
 		}
@@ -182,20 +185,28 @@ func (x *run) allowed(ctx context.Context) time.Duration {
 }
 
 // between is what the scan of all does between its stages: at first, where packets hardly get
-// lost, no more than what else the clocks and the other IP family say.
+// lost, no more than what else the clocks and the other IP family say, and a pass for a strict gate.
 func (x *run) between() func(context.Context) (bool, error) {
-	early := x.nothingLost()
+	var quick []func(context.Context) (bool, error)
+	if x.nothingLost() {
+		quick = append(quick, x.scanElse, x.scanStrictlyAtOnce)
+	}
 	return func(ctx context.Context) (bool, error) {
-		if !early {
+		if len(quick) == 0 {
 			return x.repeat(ctx)
 		}
-		early = false
-		done, err := x.scanKnownClock(ctx)
-		if !done && err == nil {
-			done, err = x.scanOther(ctx)
-		}
+		next := quick[0]
+		quick = quick[1:]
+		return next(ctx)
+	}
+}
+
+// scanElse tries the hours that clocks have shown meanwhile, and the other IP family.
+func (x *run) scanElse(ctx context.Context) (bool, error) {
+	if done, err := x.scanKnownClock(ctx); done || err != nil {
 		return done, err
 	}
+	return x.scanOther(ctx)
 }
 
 // nothingLost is lossless on a link of this machine, where all that is likely takes two seconds.
@@ -248,7 +259,7 @@ func (x *run) ownOpens() bool {
 // probeBehind probes SSH once more while the window is open that the scan's confirmation has
 // opened, and makes the handshake again where that shows nothing.
 func (x *run) probeBehind(ctx context.Context, last *scan.Report) (*scan.Report, error) {
-	if last.Connections+x.made >= mostConnections {
+	if x.spent() {
 		x.learn(func(e *diag.Evidence) { e.AcceptedOnce = true })
 		return last, nil
 	}
@@ -272,7 +283,8 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 		x.elsewhere.Lock()
 		defer x.elsewhere.Unlock()
 	}
-	job.Made, job.Doubtful = func() int { return x.made }, func() bool { return x.seen().Once }
+	own := 0 // connections that are counted of this scan
+	job.Made, job.Doubtful = func() int { return int(x.made.Load()) - own }, func() bool { return x.seen().Once }
 	job.Client, job.RTT, job.Began, job.StandIn = x.Client, x.roundTrip(), x.start, x.seen().StandIn
 	if t.SweepGuard == 0 { // three round trips come after it: to the knock, to SSH, and to its banner
 		job.ConfirmBy = x.start.Add(min(confirmBy, endBy-time.Second-3*job.RTT) + x.allowed(ctx))
@@ -296,6 +308,8 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	}
 	begun, hit, behind := false, false, knock.SSHUnknown
 	r, err := job.Run(ctx, t, func(r scan.Report) {
+		x.made.Add(int32(r.Connections - own))
+		own = r.Connections
 		if !begun {
 			begun = true
 			x.log.Debug("scan begins", "sends", r.Announce)

@@ -26,6 +26,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rapport/diag"
@@ -76,17 +77,11 @@ func (d *Doctor) Run(ctx context.Context, h hosts.Host, secret knock.Secret, on 
 			x.learn(func(e *diag.Evidence) { e.Ended = true })
 			why = check.TimeOver
 		}
-		x.update(func(r *diag.Report) {
-			for i, c := range r.Checks {
-				if c.Status == check.Running {
-					r.Checks[i].Status, r.Checks[i].Code = check.Skipped, why
-				}
-			}
-		})
-		if why == check.EndedEarly {
+		if x.endRunning(why); why == check.EndedEarly {
 			return x.report, err
 		}
 	}
+	x.endRunning(check.NoRoute)
 	verdict, causes := x.seen().Judge()
 	x.log.Debug("verdict", "code", verdict.Code, "cause", verdict.ID)
 	if x.Rules == nil {
@@ -118,13 +113,24 @@ type run struct {
 	quick    int  // attempts of the first handshake
 	doubtful bool // the given rules have a sweep guard, and what they expect was sent in vain
 
-	made int // connections to SSH, but for those of scans
+	made atomic.Int32 // connections to SSH
 
 	strictly bool         // hours were tried as at a strict gate
 	found    *scan.Report // a scan of the hours that the clocks show, or a slow one, if it opened the gate
 
 	mu     sync.Mutex // of report, which the clocks' goroutine changes too
 	report diag.Report
+}
+
+// endRunning ends the checks that still run.
+func (x *run) endRunning(why check.Code) {
+	x.update(func(r *diag.Report) {
+		for i, c := range r.Checks {
+			if c.Status == check.Running {
+				r.Checks[i].Status, r.Checks[i].Code = check.Skipped, why
+			}
+		}
+	})
 }
 
 // seen is the evidence of this moment, which learn changes.
@@ -219,7 +225,6 @@ func (x *run) checks(ctx context.Context) error {
 		o := knock.Options{Gaps: x.gaps(), RTT: x.roundTrip()}
 		if !x.seen().StandIn {
 			o.Gaps, o.Wait = o.Gaps[:x.quickAttempts()], quickWait(x.seen().Target.Addr.Addr())
-			o.Timeout = x.Client.Plan(x.seen().Target, o).Length() + o.Wait + bannerWait
 		}
 		if done, err := x.handshake(ctx, o); err != nil || done {
 			return err
@@ -287,7 +292,7 @@ func (x *run) whyShut(ctx, clocks context.Context) error {
 }
 
 // quickAttempts is how many attempts of the handshake come before the scan: a second one
-// would take half of what a sweep guard forgives from a scan that never exceeds it, and
+// would take from a scan what a sweep guard forgives, and
 // makes needless connections to an SSH that accepts without a knock. With a gap of seconds it
 // would take the time of the likeliest hour.
 func (x *run) quickAttempts() int {
@@ -312,6 +317,15 @@ func quickWait(to netip.Addr) time.Duration {
 		return 450 * time.Millisecond
 	}
 	return 950 * time.Millisecond
+}
+
+// answeredWithin is the round trip up to which that handshake sees an answer: its first attempt
+// waits for the second one too.
+func answeredWithin(to netip.Addr) time.Duration {
+	if scan.OnLink(to) {
+		return 750 * time.Millisecond
+	}
+	return diag.AnsweredWithin
 }
 
 // guess gives the report the verdict on what is known so far, from now on.

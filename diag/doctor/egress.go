@@ -107,10 +107,14 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 		}
 	}
 	nearest := time.Duration(0) // of the controls
-	var o knock.BatchOptions
+	wait := controlProbe
 	if scan.OnLink(x.seen().Target.Addr.Addr()) {
-		o.Wait = firstProbe
+		wait = firstProbe
 	}
+	if len(rejected) > 0 {
+		wait = max(wait, rejected[0]+rejected[0]/4+100*time.Millisecond)
+	}
+	o := knock.BatchOptions{Wait: x.within(wait)}
 	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {

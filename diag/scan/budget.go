@@ -18,8 +18,8 @@ const (
 )
 
 // budget counts the wrong ports that a gate's sweep guard still forgives: a token
-// bucket, like the kernel's limits. It assumes the worst, that every knock is at a
-// wrong port. Hours around the server's cost nothing if range and secret are
+// bucket, like the kernel's limits, which count nothing beyond. It assumes the worst, that
+// every knock is at a wrong port. Hours around the server's cost nothing if range and secret are
 // right, but that is not known yet.
 type budget struct {
 	guard int // tokens a minute, and the size of the bucket
@@ -30,7 +30,7 @@ type budget struct {
 
 // spend records n knocks.
 func (b *budget) spend(n int, now time.Time) {
-	b.spent = b.owed(now) + float64(n)
+	b.spent = min(b.owed(now)+float64(n), float64(b.guard))
 	b.at = now
 	b.total += n
 }
@@ -72,9 +72,8 @@ const (
 // inStages returns the candidates in the order in which they are tried, and the stages in
 // which they are. likely is the hour offset that the clocks show, or 0.
 //
-// With a known guard, other hours and slips in range or secret take turns, all in
-// one stage that the budget paces; the hour that the caller has tried comes later where packets
-// hardly get lost. Without one, the first pass holds the likeliest slips,
+// With a known guard, slips in range or secret take what it forgives, and hours come after these,
+// twice. Without one, the first pass holds the likeliest slips,
 // then the other hours, which cost nothing if range and secret are right, then more slips.
 // The hours come three times, since one lost packet hides the right one, but
 // once on loopback. Then come the other slips and the ranges that people use, twice, and the
@@ -82,11 +81,12 @@ const (
 func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out []solve.Candidate, stages []stage) {
 	first, own, slips, rest := s.sort(all, t, likely)
 	var o order
-	if t.SweepGuard > 0 || s.Likeliest > 0 {
-		if s.Lossless { // what the caller has sent has got there
-			slices.SortStableFunc(own, func(a, b solve.Candidate) int { return cmp.Compare(s.sentOwn(a, t), s.sentOwn(b, t)) })
-		}
-		o.add(o.group(first, inTurns(slips, own), rest))
+	if s.Likeliest > 0 {
+		o.add(o.group(first))
+		return o.candidates, o.stages
+	}
+	if t.SweepGuard > 0 {
+		o.addGuarded(first, own, slips, rest, (t.SweepGuard-s.Spent)/knock.Knocks-len(first))
 		return o.candidates, o.stages
 	}
 	if s.Brief {
@@ -96,11 +96,7 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 	early, n := min(earlySlips, len(slips)), min(likelySlips, len(slips))
 	likeliest := o.group(first) // a few packets find them, before a ban of scanners counts more
 	before := [][]int{likeliest, o.group(slips[:early])}
-	hours := [][]int{}
-	for _, near := range splitHours(own) {
-		few := min(fewHours, len(near))
-		hours = append(hours, o.group(near[:few]), o.group(near[few:]))
-	}
+	hours := o.hours(own)
 	more := o.group(slips[early:n])
 	pass := slices.Concat(before, hours, [][]int{more})
 	if s.StandIn { // it opens late
@@ -121,17 +117,11 @@ func (s *Scan) inStages(all []solve.Candidate, t knock.Target, likely int) (out 
 		return o.candidates, o.stages
 	}
 	thrice := slices.Concat(slices.Concat(before...), more, slices.Concat(hours...))
-	people := o.group(slips[n:], slices.DeleteFunc(slices.Clone(rest), func(h solve.Candidate) bool { return !common(h) }))
-	o.addRepeated(s.Lossless, OnLink(t.Addr.Addr()), pass, again, thrice, people, o.group(slices.DeleteFunc(rest, common)))
+	usual, rest := split(rest, common)
+	people := o.group(slips[n:], usual)
+	noNewline, rest := split(rest, func(h solve.Candidate) bool { return h.Variant == solve.NoNewline })
+	o.addRepeated(s.Lossless, OnLink(t.Addr.Addr()), pass, again, thrice, people, o.group(noNewline), o.group(rest))
 	return o.candidates, o.stages
-}
-
-// sentOwn is 1 for the sequence that the caller has sent, else 0.
-func (s *Scan) sentOwn(h solve.Candidate, t knock.Target) int {
-	if s.Spent > 0 && h.IsClients(t.Range) {
-		return 1
-	}
-	return 0
 }
 
 // order is the order in which candidates are tried.
@@ -155,12 +145,33 @@ func (o *order) add(groups ...[]int) { o.stages = append(o.stages, stage{groups:
 // addThen is add, and Scan.Between is called after the stage.
 func (o *order) addThen(groups ...[]int) { o.stages = append(o.stages, stage{groups, true}) }
 
+// addGuarded adds the stages of a search that a known sweep guard paces, which forgives so many slips
+// at once: these, then the hours, which cost nothing if range and secret are right, twice, since
+// packets get lost; then the other slips, for which it has to wait.
+func (o *order) addGuarded(first, own, slips, rest []solve.Candidate, atOnce int) {
+	atOnce = max(min(atOnce, len(slips)), 0)
+	likeliest, early := o.group(first), o.group(slips[:atOnce])
+	hours := o.hours(own)
+	o.add(append([][]int{likeliest, early}, hours...)...)
+	o.add(append([][]int{likeliest}, hours...)...)
+	o.add(o.group(slips[atOnce:], rest))
+}
+
+// hours adds groups of hours, the likeliest of each part first.
+func (o *order) hours(own []solve.Candidate) (groups [][]int) {
+	for _, near := range splitHours(own) {
+		few := min(fewHours, len(near))
+		groups = append(groups, o.group(near[:few]), o.group(near[few:]))
+	}
+	return groups
+}
+
 // addRepeated adds the stages of the search for all. Scan.Between is called after the likeliest, and
 // again before what is slow, or tells nothing new where packets hardly get lost.
-func (o *order) addRepeated(lossless, near bool, pass, again [][]int, thrice, people, unlikely []int) {
+func (o *order) addRepeated(lossless, near bool, pass, again [][]int, thrice, people, noNewline, unlikely []int) {
 	if near && lossless { // all of it takes two seconds
 		o.addThen(pass...)
-		o.add(people)
+		o.addThen(people, noNewline)
 		o.addThen(unlikely)
 		o.add(again...)
 		o.addThen(append(again, people)...)
@@ -176,7 +187,7 @@ func (o *order) addRepeated(lossless, near bool, pass, again [][]int, thrice, pe
 		o.add(people)
 	}
 	o.add(people)
-	o.add(unlikely)
+	o.add(slices.Concat(noNewline, unlikely))
 	slowly := len(o.stages) - 1
 	if !near {
 		slowly--
@@ -189,13 +200,16 @@ func common(h solve.Candidate) bool {
 	return h.Variant == solve.AsGiven && slices.Contains(solve.CommonRanges(), h.Range)
 }
 
-// inTurns returns one of a, one of b, and so on.
-func inTurns(a, b []solve.Candidate) (all []solve.Candidate) {
-	for i := range max(len(a), len(b)) {
-		all = append(all, a[min(i, len(a)):min(i+1, len(a))]...)
-		all = append(all, b[min(i, len(b)):min(i+1, len(b))]...)
+// split returns the candidates that are so, and the others.
+func split(all []solve.Candidate, so func(solve.Candidate) bool) (are, others []solve.Candidate) {
+	for _, h := range all {
+		if so(h) {
+			are = append(are, h)
+		} else {
+			others = append(others, h)
+		}
 	}
-	return all
+	return are, others
 }
 
 // sort splits candidates into the likeliest, the other hours of the client's range and
@@ -297,15 +311,23 @@ func (r *scanRun) inTime(ctx context.Context, p scanPlan) int {
 	return n
 }
 
-// afford returns how many candidates of n may be tried now: all of them, unless connections to
-// SSH are limited, which takes one at a time, or the gate's sweep guard is known. Then it waits
-// until the guard forgives one more, and returns 0 if that takes too long.
-func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
+// afford returns how many of the next candidates may be tried now: all of them, unless connections to
+// SSH are limited, which takes one at a time, or the gate's sweep guard is known. Then hours of the
+// client's own range and secret cost nothing if these are right; if not, the handshake has cost as
+// much. For others it waits until the guard forgives one more, and returns 0 if that takes too long.
+func (r *scanRun) afford(ctx context.Context, todo []int) (int, error) {
 	if r.Limited != knock.SSHUnknown {
 		return 1, nil
 	}
 	if r.target.SweepGuard == 0 {
-		return n, nil
+		return len(todo), nil
+	}
+	counted := slices.IndexFunc(todo, func(i int) bool {
+		c := r.report.Cells[i]
+		return c.Range != r.target.Range || c.Variant != solve.AsGiven
+	})
+	if counted != 0 {
+		return cmp.Or(max(counted, 0), len(todo)), nil
 	}
 	now := time.Now()
 	wait := r.budget.wait(knock.Knocks, now)
@@ -326,5 +348,5 @@ func (r *scanRun) afford(ctx context.Context, n int) (int, error) {
 		}
 		r.report.Pausing = false
 	}
-	return min(n, r.budget.free(time.Now())/knock.Knocks), nil
+	return min(len(todo), r.budget.free(time.Now())/knock.Knocks), nil
 }

@@ -89,7 +89,7 @@ func (r *scanRun) confirmFirst(ctx context.Context, fits []int) (bool, error) {
 		r.report.Stopped = Stop{Reason: Refusing, SSH: r.report.SSH}
 		return false, nil
 	}
-	if long := r.target.Window > longestWindow; long || r.lateToConfirm() {
+	if long := r.target.Window > longestWindow; long || r.lateToConfirm() || r.spentConnections(1) {
 		// After hits that did not repeat, one more says nothing without a confirmation. Nor
 		// does one that comes late, and not when it was first tried: where packets get lost
 		// the best may be another.
@@ -194,12 +194,12 @@ const maxRounds = 3
 // confirmSurely makes handshakes of one candidate, and records it if there is no doubt:
 // SSH opens promptly, and twice where somebody else's may have opened it: after another
 // handshake (before), and after hits that did not repeat. One of two may be late, since
-// packets get lost. o is what one beside others did, which says less: there any moment is
+// packets get lost, or three of three, since a gate may be slow. o is what one beside others did, which says less: there any moment is
 // right after somebody's fifth knock. Nobody waits twice for a stand-in.
 func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o opening) (bool, error) {
 	doubt := before || r.doubtful() || len(r.unconfirmed)+r.unexplained > 0
 	proof := map[opening]int{late: 1, prompt: 2}
-	proven, promptly, beside := 0, false, o != shut
+	proven, beside := 0, o != shut
 	if beside {
 		proven = proof[o] - proof[late]
 	}
@@ -226,14 +226,14 @@ func (r *scanRun) confirmSurely(ctx context.Context, i, back int, before bool, o
 		if o, err = r.confirmAnyhow(ctx, c, tries); err != nil {
 			return false, err
 		}
-		proven, promptly, beside = proven+proof[o], promptly || o == prompt, false
+		proven, beside = proven+proof[o], false
 		switch {
 		case o == shut, o == endless && (round > 0 || doubt):
 			return false, nil
 		case o == endless:
 			r.report.Endless = true
 			return r.stillOpen(i, c), nil
-		case r.StandIn, proven > proof[prompt] && promptly, proven == proof[prompt] && round == 0 && !doubt:
+		case r.StandIn, proven > proof[prompt], proven == proof[prompt] && round == 0 && !doubt:
 			r.record(i, c)
 			r.report.Confirmed = true
 			return true, nil
@@ -288,6 +288,7 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			r.report.SSH = v.SSH
 			return endless, nil
 		case open: // a window that is open so long is rarer than a ban of scanners
+			r.report.Unconfirmed = append(r.report.Unconfirmed, c)
 			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
 			return shut, nil
 		}

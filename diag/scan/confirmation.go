@@ -131,31 +131,32 @@ const (
 
 // Repeats makes the handshake of the client's own sequence again, and says whether it opens
 // SSH as its own does: shut right before the fifth knock, open right after it. One that
-// somebody else opened does not. The fifth knock comes when the window is over that is open
+// somebody else opened does not; one that is late has to be so twice. The fifth knock comes when the window is over that is open
 // now, and the first when the gate has forgotten the fourth of the handshake before: one with
 // another order of knocks opens to two handshakes in one window. Where packets get lost it is
-// made once more, a window later. SSH is what was found open.
-func (s *Scan) Repeats(ctx context.Context, t knock.Target) (how Repetition, ssh knock.SSH, err error) {
+// made once more, a window later. did.SSH is what was found open.
+func (s *Scan) Repeats(ctx context.Context, t knock.Target) (how Repetition, did Report, err error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
 	r := scanRun{Scan: s, target: t, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap, s.StandIn), budget: budget{guard: script.DefaultSweepGuard}, more: 2}
-	wait := r.over()
+	wait, belated := r.over(), false
 	forgotten := wait - time.Second/2 - 2*max(confirmGap, t.Gap) // of the fourth knock
 	for {
 		if !knock.Wait(ctx, max(wait-r.spare(), forgotten)) {
-			return NotAgain, ssh, context.Cause(ctx)
+			return NotAgain, r.report, context.Cause(ctx)
 		}
 		own := solve.Candidate{Hour: knock.HourOf(s.Client.Clock.Now().Add(t.Skew)), Range: t.Range, Variant: solve.AsGiven}
 		o, err := r.confirmAnyhow(ctx, own, 1)
 		switch {
 		case err != nil:
-			return NotAgain, ssh, err
-		case o == prompt:
-			return Again, r.report.SSH, nil
+			return NotAgain, r.report, err
+		case o == prompt, o == late && belated:
+			return Again, r.report, nil
 		case o == endless || o == early:
-			return Unknocked, r.report.SSH, nil
-		case wait > r.over() || r.lateToConfirm():
-			return NotAgain, ssh, nil
+			return Unknocked, r.report, nil
+		case wait > r.over() || r.lateToConfirm() || r.spentConnections(1):
+			return NotAgain, r.report, nil
 		}
+		belated = o == late
 		wait += r.spare() // the phases are to be forgotten too
 	}
 }

@@ -37,7 +37,7 @@ func paceTo(addr netip.Addr, gap time.Duration, standIn bool) pace {
 	case standIn:
 		p = pace{knock: 500 * us, fifth: 80 * ms, answer: 200 * ms, trail: 300 * ms, stage: 20 * ms}
 	case OnLink(addr):
-		p = pace{knock: 250 * us, fifth: 3 * ms, answer: 200 * ms, stage: 20 * ms, pause: 100 * ms}
+		p = pace{knock: 250 * us, fifth: 3 * ms, answer: 200 * ms, stage: 20 * ms, pause: 50 * ms}
 	}
 	p.knock, p.fifth, p.stage = max(p.knock, gap), max(p.fifth, 2*gap), max(p.stage, gap)
 	return p

@@ -10,8 +10,8 @@
 // strict gate gets one candidate a round.
 //
 // A gate may have a sweep guard, which ignores an address after too many wrong ports
-// a minute. If the guard is known (knock.Target.SweepGuard), the scan never exceeds
-// it and waits; if it is not, the likeliest candidates come within the usual guard,
+// a minute. If the guard is known (knock.Target.SweepGuard), slips in range or
+// secret keep within it, and wait; if it is not, the likeliest candidates come within the usual guard,
 // and [Report].BeyondGuard counts the others.
 //
 // Knocks of past hours are useless to an eavesdropper once the server's hour has ended.
@@ -58,8 +58,9 @@ type Scan struct {
 	Lossless bool
 	// Between, if not nil, is called after the hours of the client's own range and
 	// secret, and again before what is unlikely, unless the sweep guard is known. On a link
-	// of this machine, if Lossless, it is called three times: after those hours, after what
-	// is unlikely, and after all was tried again. If it returns true, the scan ends.
+	// of this machine, if Lossless, it is called four times: after those hours, after the ranges
+	// that people use, after what is unlikely, and after all was tried again. If it returns true,
+	// the scan ends.
 	Between func(context.Context) (bool, error)
 	// ConfirmBy, if not zero, is when a confirmation begins at the latest: a hit for which
 	// there is no time is reported without one.
@@ -239,6 +240,10 @@ func (r *scanRun) run(ctx context.Context, stages []stage) error {
 	for n, next := range stages {
 		if n > 0 && r.late(stagesBy-r.answerWait()) {
 			break
+		}
+		if n > 0 && r.spentConnections(1) {
+			r.report.Stopped.Reason = NeverRepeat
+			return nil
 		}
 		if found, err := r.search(ctx, next.groups); found || err != nil || !r.report.Stopped.IsZero() {
 			return err

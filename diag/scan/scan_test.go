@@ -116,8 +116,8 @@ func TestRepeats(t *testing.T) {
 			target := s.Target(t, s.Addr4)
 			target.Gap = tt.gap
 			job := scan.Scan{Client: knocktest.ClientAt(morning), Shut: knock.SSHFiltered}
-			if got, ssh, err := job.Repeats(t.Context(), target); got != tt.want || err != nil || (ssh.State == knock.SSHOpen) != (got != scan.NotAgain) {
-				t.Errorf("it repeats: %v, SSH is %s, %v; want %v", got, ssh.State, err, tt.want)
+			if got, did, err := job.Repeats(t.Context(), target); got != tt.want || err != nil || (did.SSH.State == knock.SSHOpen) != (got != scan.NotAgain) {
+				t.Errorf("it repeats: %v, SSH is %s, %v; want %v", got, did.SSH.State, err, tt.want)
 			}
 		})
 	}

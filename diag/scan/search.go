@@ -20,7 +20,7 @@ func (r *scanRun) search(ctx context.Context, groups [][]int) (found bool, err e
 		}
 	}
 	for len(todo) > 0 && r.report.Stopped.IsZero() {
-		n, err := r.afford(ctx, len(todo))
+		n, err := r.afford(ctx, todo)
 		if err != nil || n == 0 {
 			return false, err
 		}
@@ -131,7 +131,7 @@ func (r *scanRun) plan(of []int, group map[int]int) scanPlan {
 		}
 	}
 	copies := 1
-	if !r.target.Strict && r.target.Gap < confirmGap { // once more: packets may get lost
+	if !r.target.Strict && r.target.Gap < confirmGap && r.target.SweepGuard == 0 { // once more: packets may get lost
 		copies = 1 + min(r.tries[of[0]], maxCopies-1)
 	}
 	speed := r.pace
