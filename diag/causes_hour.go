@@ -165,7 +165,7 @@ func hourCauses() []cause {
 		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
 		row("rules-zone-east", HourBehind, HourAhead, hourToCome, surely),
 		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.rulesProve())
+			return e.Outcome() == StaysShut && e.Future == 0 && !e.Clocks().Known && (e.Rules == nil || e.Rules.Candidate() == nil && !e.rulesProve())
 		}, Likelihood: (*Evidence).neverOpened},
 	}
 }

@@ -164,6 +164,7 @@ func openQuestions() []cause {
 			}
 			return always
 		}},
+		{ID: "sequence-unseen", Code: SequenceUsed, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.StandIn }), Likelihood: (*Evidence).neverOpened},
 		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).WrongGate), Likelihood: claimed(rare), Detail: func(e *Evidence) (d Detail) {
 			for _, p := range e.rulesProblems() {
 				d.Differs = append(d.Differs, p.Code)

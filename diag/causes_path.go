@@ -71,7 +71,7 @@ func (e *Evidence) Outcome() Outcome {
 		return unknocked[e.Before.State] // no more was done than that
 	case h != nil && h.Opened && e.withoutKnock() == knock.SSHSilent:
 		return OpensAtOnce // a proxy accepts, and passes on what the gate lets through
-	case e.Other != nil && e.Other.Opened:
+	case e.OtherOpens():
 		return CandidateOpens // whatever is wrong over this family
 	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:
 		return KnocksAccepted
@@ -166,7 +166,12 @@ func pathCauses() []cause {
 			}
 			return e.neverOpened()
 		}},
-		{ID: "ssh-limited", Code: RateLimited, When: func(e *Evidence) bool { return e.mayBan() && e.Limited != knock.SSHUnknown }, Likelihood: surely},
+		{ID: "ssh-limited", Code: RateLimited, When: func(e *Evidence) bool { return e.mayBan() && e.Limited != knock.SSHUnknown }, Likelihood: func(e *Evidence) float64 {
+			if e.mayBeDown() && e.Handshake.SSH.State == knock.SSHRefused {
+				return possible // the limit was reached just then
+			}
+			return always
+		}},
 		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.mayBan() && !e.ShutOut() }, Likelihood: bannedLikelihood},
 		{ID: "path-gone", Code: HostUnreachable, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.rulesProve() && e.allSilent() }, Likelihood: surely},
 		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: answers.Sources(e.Handshake)} }},

@@ -15,14 +15,14 @@ func sshCauses() []cause {
 	return []cause{
 		{ID: "open", Code: Opens, When: at(OpensAtOnce), Likelihood: unless(func(e *Evidence) bool { return e.Varies.Closed }, possible)},
 		{ID: "ssh-limits", Code: SSHRefusing, When: func(e *Evidence) bool { return e.Outcome() == OpensAtOnce && e.Varies.Closed }, Likelihood: surely},
-		{ID: "already-open", Code: AlreadyOpen, When: at(OpensUnknocked), Likelihood: func(e *Evidence) float64 {
-			if e.Waited && e.BeforeAgain.State == knock.SSHOpen {
-				return always
-			}
-			return usual
-		}},
+		{ID: "already-open", Code: AlreadyOpen, When: at(OpensUnknocked), Likelihood: alreadyOpen},
 		{ID: "window-left", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && !e.opensBefore() }, Likelihood: windowLeft},
-		{ID: "window-long", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && e.opensBefore() }, Likelihood: surely},
+		{ID: "window-long", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && e.opensBefore() }, Likelihood: func(e *Evidence) float64 {
+			if e.seemsShut() && !e.shutLater() {
+				return usual // most windows are not so long
+			}
+			return always
+		}},
 		{ID: "silent-unknocked", Code: SSHSilent, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "tarpit", Code: KnocksIntercepted, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "not-ssh-unknocked", Code: SSHSilent, When: at(OthersUnknocked), Likelihood: surely, Detail: said},
@@ -37,11 +37,17 @@ func sshCauses() []cause {
 			return e.Outcome() == StaysShut && e.Limited == knock.SSHUnknown && (len(e.openedOnce()) > 0 || e.unrepeated() && !e.FellSilent())
 		}, Likelihood: surely},
 		{ID: "ssh-down", Code: SSHDown, When: behind("ssh-down"), Likelihood: unless((*Evidence).refusedAfter, possible)}, // the window may be longer than known
+		{ID: "ssh-down-long", Code: SSHDown, When: func(e *Evidence) bool { return e.mayBan() && e.mayBeDown() }, Likelihood: func(e *Evidence) float64 {
+			if e.Handshake.SSH.State == knock.SSHRefused {
+				return always
+			}
+			return usual
+		}},
 		{ID: "ssh-down-unseen", Code: SSHDown, When: func(e *Evidence) bool {
 			return e.Outcome() == StaysShut && e.ShutState() == knock.SSHRefused && !e.rulesProve()
 		}, Likelihood: func(e *Evidence) float64 {
 			if refused, _ := answers.With(e.Handshake, knock.Refused); len(refused) == 0 {
-				return rare // only SSH is refused: a gate that drops hides an sshd that is stopped
+				return possible // only SSH is refused: a gate that drops all hides an sshd that is stopped
 			}
 			return e.neverOpened()
 		}},
@@ -56,6 +62,13 @@ func sshCauses() []cause {
 	}
 }
 
+// mayBeDown reports whether a gate that opened for longer than is known, with nothing behind it,
+// looks like a limit that rejects.
+func (e *Evidence) mayBeDown() bool {
+	refused, _ := answers.With(e.Handshake, knock.Refused)
+	return e.Limited == knock.SSHRefused && e.ShutState() == knock.SSHFiltered && len(refused) == 0
+}
+
 // unless is always, and less where there is doubt.
 func unless(doubt func(*Evidence) bool, less float64) func(*Evidence) float64 {
 	return func(e *Evidence) float64 {
@@ -64,6 +77,32 @@ func unless(doubt func(*Evidence) bool, less float64) func(*Evidence) float64 {
 		}
 		return always
 	}
+}
+
+// alreadyOpen is how probable it is that nothing guards SSH, where SSH answers without a knock.
+func alreadyOpen(e *Evidence) float64 {
+	likelihood := usual
+	if e.Waited && e.BeforeAgain.State == knock.SSHOpen {
+		likelihood = always
+	}
+	if e.seemsShut() { // packets were lost just then
+		likelihood *= rare
+	}
+	if e.shutLater() {
+		likelihood *= rare
+	}
+	return likelihood
+}
+
+// seemsShut reports whether SSH answered none of two probes before the knocks of the very first
+// attempt, and accepted after them.
+func (e *Evidence) seemsShut() bool {
+	return e.opensBefore() && e.Handshake.Opened && e.Handshake.OpenedBy == 0 && !e.unrepeated()
+}
+
+// shutLater reports whether SSH, which accepted without a knock, did so no more later.
+func (e *Evidence) shutLater() bool {
+	return e.Later.State != knock.SSHUnknown && !e.Later.State.Connected()
 }
 
 // windowLeft is how probable a window of an earlier handshake is, where SSH answers without one.

@@ -10,6 +10,7 @@ import (
 
 	"rapport/diag/answers"
 	"rapport/diag/clock"
+	"rapport/diag/prior"
 	"rapport/diag/scan"
 	"rapport/knock"
 	"rapport/knock/gate"
@@ -212,15 +213,15 @@ func TestCausesAreComplete(t *testing.T) {
 			t.Errorf("two rows are %s", c.ID)
 		}
 		rows[c.ID] = true
-		if prior[c.ID] == 0 {
+		if prior.Of(string(c.ID)) == 0 {
 			t.Errorf("%s has no prior", c.ID)
 		}
 		if causeTexts[c.ID] == nil {
 			t.Errorf("%s has no text", c.ID)
 		}
 	}
-	for id := range prior {
-		if !rows[id] {
+	for id := range prior.IDs() {
+		if !rows[ID(id)] {
 			t.Errorf("a prior for %s, which is no row", id)
 		}
 	}

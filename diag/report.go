@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"rapport/diag/answers"
 	"rapport/diag/check"
 	"rapport/knock"
 	"rapport/knock/hosts"
@@ -117,9 +118,7 @@ func (r Report) Text(full bool) string {
 	}
 	if full {
 		for _, h := range []*knock.Report{r.Evidence.Handshake, r.Evidence.Other} {
-			if h != nil {
-				writeHandshake(line, h)
-			}
+			answers.Write(line, h)
 		}
 	}
 	return b.String()
@@ -154,22 +153,5 @@ func (r Report) Print(w io.Writer, width int, live bool) {
 	}
 	if r.Verdict.Command != "" {
 		fmt.Fprintf(w, "to apply it: %s\n", r.Verdict.Command)
-	}
-}
-
-// writeHandshake writes a line for each knock, and what SSH said.
-func writeHandshake(line func(format string, args ...any), h *knock.Report) {
-	for i, a := range h.Attempts {
-		if i > 0 && a.Silent() {
-			line("  %s attempt %d: %d knocks, all silent", h.Address, i+1, len(a.Knocks))
-			continue
-		}
-		line("  %s attempt %d", h.Address, i+1)
-		for _, k := range a.Knocks {
-			line("    %5d %s", k.Port, k.Answer)
-		}
-	}
-	if h.SSH.Banner != "" {
-		line("    ssh: %s", h.SSH.Banner)
 	}
 }

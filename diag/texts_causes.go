@@ -101,7 +101,7 @@ func (e *Evidence) unknocked() string {
 func (e *Evidence) howOpened() string {
 	o, _ := e.opened()
 	switch {
-	case e.Other != nil && e.Other.Opened:
+	case e.OtherOpens():
 		return "the same handshake opens SSH over IPv" + string(o.family)
 	case o.tried == 0:
 		return "the server's rules were made with " + o.Made()
@@ -140,6 +140,15 @@ func familyText(e *Evidence) Text {
 		fix += fmt.Sprintf("; or give IPv%s the gate too: rapport rules HOST writes both", e.Family())
 	}
 	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.Family()), fix, []string{e.howOpened()}}
+}
+
+func windowLongText(e *Evidence) Text {
+	t := Text{"the handshake opens SSH, for longer than the window of the entry", fmt.Sprintf("compare the window on both sides: here it is %s; run it again when nobody has knocked for a while", phrase.Duration(e.Target.Window)),
+		[]string{"SSH did not answer before the handshake, and still did when its window should be over"}}
+	if e.shutLater() {
+		t.Why = append(t.Why, "later it was shut again")
+	}
+	return t
 }
 
 func alreadyOpenText(e *Evidence) Text {
@@ -217,9 +226,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"open":         opensText,
 	"already-open": alreadyOpenText,
 	"window-left":  says("the window of an earlier handshake is still open", "run it again when nobody has knocked for a while", "a window longer than the entry has looks the same"),
-	"window-long": func(e *Evidence) Text {
-		return Text{"the handshake opens SSH, for longer than the window of the entry", fmt.Sprintf("compare the window on both sides: here it is %s; run it again when nobody has knocked for a while", phrase.Duration(e.Target.Window)), []string{"SSH did not answer before the handshake, and still does when its window should be over"}}
-	},
+	"window-long":  windowLongText,
 	"silent-unknocked": func(e *Evidence) Text {
 		return Text{"SSH's port accepts the connection with no knock, but no banner comes: sshd is stuck, and nothing guards it", "on the server: see what delays sshd, and that the gate is set up", []string{e.unknocked()}}
 	},
@@ -274,6 +281,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"stale-doubtful": func(e *Evidence) Text {
 		return Text{"the server's rules are stale: " + e.expects(), "on the server: run the gate's refresh; " + e.untilKnown(), []string{"one of the sources says that the server's clock is right, and another does not", e.howOpened()}}
 	},
+	"ssh-down-long": says("the gate may open for longer than the window of the entry, with nothing behind it on SSH's port", "on the server: start sshd; and compare the window on both sides", "SSH was silent at first, and is refused after knocks, for longer than the window"),
 	"ssh-down-unseen": func(e *Evidence) Text {
 		return Text{fmt.Sprintf("sshd may be stopped, or not listen on port %d", e.Target.Addr.Port()), startSSHD,
 			[]string{"a port where nothing listens refuses like a gate that rejects"}}
@@ -318,11 +326,12 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"variant": variantText,
 	"family":  familyText,
 
-	"other-secret":  otherSecretText,
-	"other-rules":   otherRulesText,
-	"sequence-used": says("this hour's handshake was used up: the replay guard lets in only addresses that made it already", "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N", "the rules have a replay guard, and expect the very sequence that was sent"),
-	"rules-problem": rulesProblemText,
-	"not-arriving":  notArrivingText,
-	"nothing-tried": says("the diagnosis ended before anything was tried", "give it more time", "no handshake was made"),
-	"unexplained":   unexplainedText,
+	"other-secret":    otherSecretText,
+	"other-rules":     otherRulesText,
+	"sequence-unseen": says("this hour's handshake may be used up: a replay guard lets in only addresses that made it already", "wait for the next hour, or give the server's rules: --rules FILE", "the rules, which show a replay guard, were not given"),
+	"sequence-used":   says("this hour's handshake was used up: the replay guard lets in only addresses that made it already", "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N", "the rules have a replay guard, and expect the very sequence that was sent"),
+	"rules-problem":   rulesProblemText,
+	"not-arriving":    notArrivingText,
+	"nothing-tried":   says("the diagnosis ended before anything was tried", "give it more time", "no handshake was made"),
+	"unexplained":     unexplainedText,
 }

@@ -30,6 +30,9 @@ func otherRulesText(e *Evidence) Text {
 	case e.RulesProof() == Refuted:
 		t.Summary = "the handshake that the given rules expect does not open it: they are not those that the server has now, or the knocks do not arrive"
 		t.Fix += "; and see on the server, with rapport watch or tcpdump, whether the knocks arrive"
+		if e.ShutState() == knock.SSHRefused {
+			t.Summary += ", or sshd does not listen"
+		}
 		t.Why = append(t.Why, refutedText)
 	case e.RulesProof() == Agreeing:
 		t.Why = append(t.Why, "nothing that was tried opens it, as they say")
@@ -101,6 +104,9 @@ func unexplainedText(e *Evidence) Text {
 			t.Fix += fmt.Sprintf("; rapport scan with --timeout %s tries all candidates", phrase.Duration(s.Takes()))
 		}
 	}
+	if s, ok := e.Clocks().RoundSkew(); ok && e.wrongSkew() {
+		t.Fix += fmt.Sprintf("; and set skew %s here: %s", phrase.Duration(s), e.Clocks().Summary(e.Now))
+	}
 	t.Fix += e.mayBeLeftOver()
 	return t
 }
@@ -167,16 +173,22 @@ func (e *Evidence) scanEvidence() (all []string) {
 			say("missing: %s", s.LeftOut())
 		}
 	}
+	if s := e.OtherScan; s != nil && s.Opened == nil && s.Untried > 0 {
+		say("missing: over IPv%s %s", knock.FamilyOf(e.OtherAddr), s.LeftOut())
+	}
 	if e.GapTooWide {
 		say("missing: other hours, ranges and secrets: the gap of %s that is set here leaves no time for them; set a shorter one, or run rapport scan", phrase.Pause(e.Target.Gap))
 	}
 	all = append(all, e.countedWith()...)
 	for _, r := range e.openedOnce() {
-		if e.Ended {
-			say("hour %v, range %v seemed to open it once; there was no time to confirm it", r.Opened.Hour, r.Opened.Range)
-			continue
+		again := ", and a handshake of its own did not"
+		switch {
+		case e.Ended:
+			again = "; there was no time to confirm it"
+		case r.Stopped.Reason == scan.NoRoute:
+			again = "; the network went away before that was confirmed"
 		}
-		say("hour %v, range %v seemed to open it once, and a handshake of its own did not", r.Opened.Hour, r.Opened.Range)
+		say("hour %v, range %v seemed to open it once%s", r.Opened.Hour, r.Opened.Range, again)
 	}
 	return all
 }
@@ -190,7 +202,11 @@ func (e *Evidence) tried() string {
 		return ", of this hour alone"
 	}
 	if e.Scan.Untried == 0 {
-		return fmt.Sprintf(", %d hours back and %d ahead", e.Past, e.Future)
+		ahead := e.Future
+		for _, c := range e.Scan.Cells { // a clock may show one
+			ahead = max(ahead, c.Offset)
+		}
+		return fmt.Sprintf(", %d hours back and %d ahead", e.Past, ahead)
 	}
 	hours := 0
 	for _, c := range e.Scan.Cells {
@@ -204,11 +220,15 @@ func (e *Evidence) tried() string {
 // missing says which evidence would help.
 func (e *Evidence) missing() (all []string) {
 	known := e.Rules != nil && e.Rules.Gate != nil && (e.Rules.Candidate() != nil || e.rulesProve()) // their hour
-	if e.Future == 0 && !known {
+	told := known || e.Clocks().Known
+	if e.Future == 0 && !told {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
-	if !e.Clocks().Known && !known {
+	if !told {
 		all = append(all, "missing: "+e.untoldText())
+	}
+	if !known && e.Past > 0 {
+		all = append(all, fmt.Sprintf("missing: rules that are older than %s; --past 168 tries those of a week", phrase.Plural(e.Past, "hour")))
 	}
 	if e.OwnAddr {
 		all = append(all, "missing: "+ownText)

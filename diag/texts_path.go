@@ -20,6 +20,9 @@ func noRouteText(e *Evidence) Text {
 		summary += "; the handshake opens SSH at its other address, " + h.Address
 	}
 	why := []string{"this machine, or a router on the way, says that there is no route to the host"}
+	if c, ok := e.seemed(); ok {
+		return Text{summary + " any more; before, it seemed to open with " + c.Made(), "check this machine's network, then run it again", append(why, e.scanEvidence()...)}
+	}
 	return Text{summary, "check the address, and this machine's network", append(why, e.untriedText()...)}
 }
 
@@ -83,14 +86,16 @@ func rateLimitedText(e *Evidence) Text {
 
 // limitUnseenText says what was not tried slowly, where a limit may hide another fault.
 func limitUnseenText(e *Evidence) Text {
-	missing := "missing: no handshake was made with wide gaps"
+	missing, fix := "missing: no handshake was made with wide gaps", "scan with a gap: set gap = \"1250ms\" for this server, and allow rapport scan some minutes"
 	switch {
+	case e.Target.Gap >= 500*time.Millisecond && e.Slow == nil:
+		missing, fix = "missing: nothing was tried with gaps wider than that of "+phrase.Pause(e.Target.Gap)+" which is set here", "set a wider gap for this server, and allow rapport scan some minutes"
 	case e.SlowHours > 0:
 		missing = fmt.Sprintf("missing: with wide gaps only this hour and %s were tried", phrase.Plural(e.SlowHours, "other"))
 	case e.Slow != nil:
 		missing = "missing: with wide gaps only this hour was tried, there was no time for others"
 	}
-	t := Text{"something may limit SYNs, and the server expect another hour, range or secret", "scan with a gap: set gap = \"1250ms\" for this server, and allow rapport scan some minutes", []string{missing}}
+	t := Text{"something may limit SYNs, and the server expect another hour, range or secret", fix, []string{missing}}
 	if e.unrepeated() {
 		t.Why = append(t.Why, "where connections to SSH are limited, what opens the gate once does not do so again at once: try that hour by hand, with nothing sent for two minutes before")
 	}

@@ -80,3 +80,23 @@ func State(s knock.SSHState) string {
 	}
 	return string(s)
 }
+
+// Write writes a line for each knock of a handshake, and what SSH said; nothing for nil.
+func Write(line func(format string, args ...any), h *knock.Report) {
+	if h == nil {
+		return
+	}
+	for i, a := range h.Attempts {
+		if i > 0 && a.Silent() {
+			line("  %s attempt %d: %d knocks, all silent", h.Address, i+1, len(a.Knocks))
+			continue
+		}
+		line("  %s attempt %d", h.Address, i+1)
+		for _, k := range a.Knocks {
+			line("    %5d %s", k.Port, k.Answer)
+		}
+	}
+	if h.SSH.Banner != "" {
+		line("    ssh: %s", h.SSH.Banner)
+	}
+}
