@@ -1,7 +1,11 @@
 package diag_test
 
 import (
+	"net"
 	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +20,29 @@ func named(f knock.Family, pick func(s *knocktest.Server) []netip.Addr) breaking
 	return func(t *testing.T, s *knocktest.Server, p *patient) {
 		p.host.Address, p.host.Family = "many.test", f
 		p.doctor.Client.Resolver = knocktest.NewResolver(t, map[string][]netip.Addr{"many.test": pick(s)})
+	}
+}
+
+// seemsNear makes this machine take a server behind a router for one on its own link, as it does
+// with a tunnel that a bridge leads into.
+func seemsNear(t *testing.T, s *knocktest.Server, _ *patient) {
+	links, err := net.Interfaces()
+	i := slices.IndexFunc(links, func(l net.Interface) bool {
+		all, _ := l.Addrs()
+		return slices.ContainsFunc(all, func(a net.Addr) bool { return strings.HasPrefix(a.String(), s.Client4.String()+"/") })
+	})
+	if err != nil || i < 0 {
+		t.Fatal("no link has this machine's address", err)
+	}
+	near := s.Addr4.As4()
+	near[3] = 200
+	for _, args := range [][]string{
+		{"addr", "add", netip.AddrFrom4(near).String() + "/24", "dev", links[i].Name, "noprefixroute"},
+		{"neigh", "replace", s.Addr4.String(), "lladdr", "02:00:00:00:00:01", "dev", links[i].Name, "nud", "permanent"},
+	} {
+		if out, err := exec.CommandContext(t.Context(), "ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %v: %v: %s", args, err, out)
+		}
 	}
 }
 
@@ -76,7 +103,7 @@ func addressFaults(_ *testing.T) []fault {
 		{name: "a route of its own for SSH here, at a gate that rejects, 3 h behind", server: knocktest.Options{At: stale, Refusal: knocktest.Reset}, want: diag.AddressChanges, breaks: splits(knocktest.Port(22))},
 		{name: "a route of its own for other ports here", want: diag.Opens, breaks: splits(knocktest.Ports{First: 20000, Last: 30000})},
 
-		{name: "the first address of the name is dead", want: diag.HostUnreachable, breaks: named(knock.Family4, addrs(nobody4, here4)), also: saysNot("not tried")},
+		{name: "the first address of the name is dead", want: diag.HostUnreachable, breaks: named(knock.Family4, addrs(nobody4, here4)), also: all(saysNot("not tried"), saysNot("running"))},
 		{name: "the IPv6 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(nobody6, here4))},
 		{name: "the IPv6 address of the name has no route", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(noRoute6, here4)), also: saysNot("the gate too")},
 		{name: "the IPv4 address of the name is dead", want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family4, addrs(here6, nobody4))},
@@ -110,5 +137,11 @@ func addressFaults(_ *testing.T) []fault {
 		{name: "the client is banned over IPv4 with a rejection", want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), func(t *testing.T, s *knocktest.Server, _ *patient) {
 			s.Run(t, "iptables", "-I", "INPUT", "-s", s.Client4.String(), "-j", "REJECT")
 		})},
+		{name: "IPv6 is asked for, the gate is for IPv4 alone, and sshd has a penalty", server: knocktest.Options{V6: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family6, addrs(here4, here6)), serves(knocktest.Say(knocktest.Penalty)))},
+		{name: "IPv4 is asked for, the gate is for IPv6 alone, and sshd is full", server: knocktest.Options{V4: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), serves(knocktest.Say(knocktest.MaxStartups)))},
+		{name: "IPv6 is asked for, the gate is for IPv4 alone, and sshd is stopped", server: knocktest.Options{V6: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(here4, here6))},
+		{name: "nothing, on a link of this machine, 800 ms away", server: far(800, knocktest.Options{}), want: diag.Opens, breaks: seemsNear},
+		{name: "nothing, on a link of this machine, 1200 ms away", server: far(1200, knocktest.Options{}), want: diag.Opens, breaks: seemsNear},
+		{name: "3 h behind, on a link of this machine, 500 ms away", server: far(500, knocktest.Options{At: stale}), want: diag.HourBehind, opens: true, breaks: seemsNear},
 	}
 }

@@ -74,6 +74,8 @@ func clockFaults(t *testing.T) []fault {
 		{name: "http and ntp are right, the gate is 3 h behind", server: at(-3), clocks: http(0), want: diag.RulesStale, opens: true, breaks: andNTP(0), also: offset(-3)},
 		{name: "http and ntp and the gate are 3 h behind", server: at(-3), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: andNTP(-3 * hour), also: offset(-3)},
 		{name: "http says 20 min behind, the gate 3 h", server: at(-3), clocks: http(-20 * time.Minute), want: diag.RulesStale, or: []diag.Code{diag.HourBehind}, opens: true, also: offset(-3)},
+		{name: "clock 2 h ahead (http), and a range nobody thought of", server: knocktest.Options{At: shift(2 * hour), Range: knocktest.NewRange(t, 23017, 24890)}, clocks: http(2 * hour), want: diag.Unexplained, also: all(says("set skew 2h"), saysNot("future hours were not tried"), says("26 hours back and 2 ahead"))},
+		{name: "refresh 30 h ago (http)", server: knocktest.Options{At: shift(-30 * hour)}, clocks: http(0), want: diag.Unexplained, also: all(says("--past 168"), saysNot("future hours were not tried"))},
 		{name: "clock 3 h behind (http), IPv6, at a gate that rejects", server: v6(at(-3)), clocks: http(-3 * hour), want: diag.ServerBehind, opens: true, breaks: overIPv6, also: offset(-3)},
 		{name: "refresh 3 h ago (http), IPv6, at a gate that rejects", server: v6(at(-3)), clocks: http(0), want: diag.RulesStale, opens: true, breaks: overIPv6, also: offset(-3)},
 		{name: "clock 41 min ahead (ntp), IPv6", server: knocktest.Options{At: shift(41 * time.Minute)}, clocks: ntp(41 * time.Minute), want: diag.ServerAhead, opens: true, breaks: overIPv6, also: offset(1)},

@@ -93,6 +93,12 @@ func drips(n int, pause time.Duration) func(net.Conn) {
 	}
 }
 
+// far puts a server so many milliseconds away.
+func far(ms int, o knocktest.Options) knocktest.Options {
+	o.Path = knocktest.Path{Delay: time.Duration(ms) * time.Millisecond / 2}
+	return o
+}
+
 // controlFaults are answers that mean something only next to their control: the same
 // answer comes without a knock, or from other ports.
 func controlFaults(t *testing.T) []fault {
@@ -108,10 +114,6 @@ func controlFaults(t *testing.T) []fault {
 	}
 	loseFirst := func(n int) (b breaking) {
 		return both(slices.Repeat([]breaking{loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1})}, n)...)
-	}
-	far := func(ms int, o knocktest.Options) knocktest.Options {
-		o.Path = knocktest.Path{Delay: time.Duration(ms) * time.Millisecond / 2}
-		return o
 	}
 	lossy := func(share float64, seed uint64) knocktest.Options {
 		return knocktest.Options{NoGate: true, Path: knocktest.Path{Delay: 10 * time.Millisecond, Loss: share, Seed: seed}}
@@ -141,6 +143,9 @@ func controlFaults(t *testing.T) []fault {
 		{name: "a slow banner", server: behindGate, want: diag.Opens, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, at a gate that rejects", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.Reset}, want: diag.Opens, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, IPv6", server: behindGate, want: diag.Opens, breaks: both(overIPv6, serves(knocktest.SayAfter(3*time.Second, banner)))},
+		{name: "a banner after 6 s", server: behindGate, want: diag.Opens, breaks: serves(knocktest.SayAfter(6*time.Second, banner))},
+		{name: "a banner after 10 s, at a gate that rejects, IPv6", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.Reset}, want: diag.Opens, breaks: both(overIPv6, serves(knocktest.SayAfter(10*time.Second, banner)))},
+		{name: "a banner after 6 s, 3 h behind", server: knocktest.Options{NoSSHD: true, At: stale.At}, want: diag.HourBehind, opens: true, breaks: serves(knocktest.SayAfter(6*time.Second, banner))},
 		{name: "a knock is lost, and then the first banner", server: behindGate, want: diag.LossyPath, or: []diag.Code{diag.Opens}, breaks: both(loses(knocktest.Loss{Ports: knocktest.Port(knockPort(3)), Nth: 1}), servesSecond(knocktest.Say(banner)))},
 		{name: "a banner byte by byte", server: behindGate, want: diag.Opens, breaks: serves(drips(1, 60*time.Millisecond))},
 		{name: "a banner byte by byte, IPv6", server: behindGate, want: diag.Opens, breaks: both(overIPv6, serves(drips(1, 150*time.Millisecond)))},
@@ -150,10 +155,14 @@ func controlFaults(t *testing.T) []fault {
 		{name: "a slow banner, and no gate", server: noGate, want: diag.AlreadyOpen, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "a slow banner, 3 h behind", server: knocktest.Options{NoSSHD: true, At: stale.At}, want: diag.HourBehind, opens: true, breaks: serves(knocktest.SayAfter(3*time.Second, banner))},
 		{name: "no gate, and the first probe is lost", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1})},
-		{name: "no gate, and the first two SYNs to SSH are lost", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: both(loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1}), loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1}))},
+		{name: "no gate, and the first two SYNs to SSH are lost", server: knocktest.Options{NoGate: true}, among: []diag.Code{diag.AlreadyOpen, diag.Opens}, also: possible(diag.AlreadyOpen), breaks: both(loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1}), loses(knocktest.Loss{Ports: knocktest.Port(22), Nth: 1}))},
+		{name: "no gate, and the first three SYNs to SSH are lost", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: loseFirst(3)},
 		{name: "no gate behind a router, and the first three SYNs to SSH are lost", server: knocktest.Options{NoGate: true, Router: true}, want: diag.AlreadyOpen, breaks: loseFirst(3)},
 		{name: "no gate behind a router, and the first three SYNs to SSH are lost, IPv6", server: knocktest.Options{NoGate: true, Router: true}, want: diag.AlreadyOpen, breaks: both(overIPv6, loseFirst(3))},
 		{name: "sshd is stopped, at a gate that rejects, and the first SYN to SSH is lost", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.Reset}, among: []diag.Code{diag.SSHDown, diag.Unexplained, diag.GateDiffers}, breaks: loseFirst(1)},
+		{name: "sshd is stopped, SSH alone is reset", server: knocktest.Options{NoSSHD: true}, among: []diag.Code{diag.SSHDown, diag.Unexplained, diag.GateDiffers}, breaks: func(t *testing.T, s *knocktest.Server, _ *patient) {
+			s.AddRule(t, "-A INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset")
+		}, also: possible(diag.SSHDown)},
 		{name: "3 h behind, at a gate that rejects, and the first SYN to SSH is lost", server: knocktest.Options{At: stale.At, Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true, breaks: loseFirst(1)},
 		{name: "no gate, and the first four SYNs to SSH are lost", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: loseFirst(4)},
 		{name: "no gate, and the first five SYNs to SSH are lost, IPv6", server: knocktest.Options{NoGate: true}, want: diag.AlreadyOpen, breaks: both(overIPv6, loseFirst(5))},

@@ -24,6 +24,15 @@ func entry(change func(*hosts.Host)) breaking {
 	return func(_ *testing.T, _ *knocktest.Server, p *patient) { change(&p.host) }
 }
 
+// cutOffAfterBanner makes the router say that the server is not there, once SSH has sent its banner.
+func cutOffAfterBanner(t *testing.T, s *knocktest.Server, _ *patient) {
+	s.ServeSSH(t, func(c net.Conn) {
+		knocktest.Say(banner)(c)
+		time.Sleep(200 * time.Millisecond)
+		s.Router.Run(t, "ip", "route", "add", "unreachable", s.Addr4.String())
+	})
+}
+
 // others makes the handshake of the server's hour from this machine again and again, as
 // another user behind the same NAT does.
 func others(every time.Duration) breaking {
@@ -230,6 +239,7 @@ func oddFaults(t *testing.T) []fault {
 		{name: "a home router forwards SSH alone", server: knocktest.Options{Router: true}, among: shutOrNot, breaks: forwardsSSH, also: says("not SSH alone")},
 		{name: "a home router forwards SSH alone, the rules are given", server: knocktest.Options{Router: true}, want: diag.Unexplained, breaks: both(forwardsSSH, givesRules), also: says("the knocks do not arrive")},
 		{name: "the network goes away, another secret, at a gate that rejects", server: knocktest.Options{Secret: "b4rf00", Refusal: knocktest.Reset}, among: away, breaks: goesAway(3 * time.Second), also: bothPossible},
+		{name: "the network goes away when the right hour was found", server: noSSHD(knocktest.Options{At: stale, Router: true}), want: diag.HostUnreachable, breaks: cutOffAfterBanner, also: says("seemed to open with hour 2026-11-22-05")},
 		{name: "the network goes away, another secret, a web server", server: knocktest.Options{Secret: "b4rf00"}, clocks: knocktest.Clocks{HTTP: true}, among: away, breaks: goesAway(6 * time.Second), also: bothPossible},
 		{name: "every packet arrives twice", server: knocktest.Options{Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.Opens},
 		{name: "every packet arrives twice, 3 h behind", server: knocktest.Options{At: stale, Path: knocktest.Path{Delay: 5 * time.Millisecond, Duplicate: 1}}, want: diag.HourBehind, opens: true, also: offset(-3)},

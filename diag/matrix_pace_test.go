@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rapport/diag"
+	"rapport/knock"
 	"rapport/knock/gate/script"
 	"rapport/knock/knocktest"
 )
@@ -102,14 +103,19 @@ func paceFaults(t *testing.T) []fault {
 		{name: "10 connections to SSH a minute behind the gate, others are dropped, 1 h behind", server: knocktest.Options{At: shift(-time.Hour)}, want: diag.HourBehind, opens: true, breaks: behindLimit(10, "DROP"), also: offset(-1)},
 		{idle: true, name: "4 connections to SSH a minute, others are reset, 1 h behind", server: knocktest.Options{At: shift(-time.Hour)}, want: diag.HourBehind, or: []diag.Code{diag.RateLimited}, breaks: limitedSSH("4/min", 4, "REJECT --reject-with tcp-reset"), heal: unlimit, also: says("limits connections to SSH")},
 		{name: "6 connections to SSH a minute behind the gate, others are rejected, 1 h behind, IPv6", server: knocktest.Options{At: shift(-time.Hour)}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, behindLimit(6, "REJECT")), also: offset(-1)},
+		{name: "3 connections to SSH a minute, others are dropped", want: diag.Opens, breaks: limitedSSH("3/min", 3, "DROP")},
+		{name: "3 connections to SSH a minute, others are dropped, IPv6", want: diag.Opens, breaks: both(overIPv6, limitedSSH("3/min", 3, "DROP"))},
+		{name: "3 connections to SSH a minute, others are rejected", want: diag.Opens, breaks: limitedSSH("3/min", 3, "REJECT")},
+		{name: "3 connections to SSH a minute, others are dropped, behind a router", server: routed, want: diag.Opens, breaks: limitedSSH("3/min", 3, "DROP")},
 		{name: "a SYN proxy on the way", server: routed, want: diag.Opens, breaks: proxied},
 		{name: "a SYN proxy on the way, 3 h behind", server: knocktest.Options{Router: true, At: stale}, among: []diag.Code{diag.KnocksIntercepted, diag.Unexplained}, breaks: proxied, also: possible(diag.Unexplained)},
 
-		// A plain knock sends seven SYNs, and a diagnosis eight before it sees what they did, or nine on a link of this machine.
+		// A plain knock sends seven SYNs, and a diagnosis eight before it sees what they did.
 		{name: "a ban after 7 SYNs", among: []diag.Code{diag.Unexplained, diag.Banned, diag.LossyPath}, breaks: bans(knocktest.Ban{SYNs: 7}), also: possible(diag.Banned)},
 		{name: "a ban after 8 SYNs behind a router", server: knocktest.Options{Router: true}, want: diag.Opens, breaks: bans(knocktest.Ban{SYNs: 8})},
 		{name: "a ban after 8 SYNs behind a router, a web server, IPv6", server: knocktest.Options{Router: true}, clocks: http, want: diag.Opens, breaks: both(overIPv6, bans(knocktest.Ban{SYNs: 8}))},
 		{name: "a ban that resets after 8 SYNs, at a gate that rejects", server: rejects(knocktest.Options{}), want: diag.Opens, breaks: bans(knocktest.Ban{SYNs: 8, How: knocktest.Reset})},
+		{name: "a ban after 8 SYNs", want: diag.Opens, breaks: bans(knocktest.Ban{SYNs: 8})},
 		{name: "a ban after 9 SYNs", want: diag.Opens, breaks: bans(knocktest.Ban{SYNs: 9})},
 		{name: "a ban after 10 SYNs", want: diag.Opens, breaks: bans(knocktest.Ban{SYNs: 10})},
 		{name: "a ban after 10 SYNs, 1 h behind", server: knocktest.Options{At: shift(-time.Hour)}, among: []diag.Code{diag.Unexplained, diag.Banned}, breaks: bans(knocktest.Ban{SYNs: 10}), also: possible(diag.Banned)},
@@ -132,8 +138,12 @@ func paceFaults(t *testing.T) []fault {
 		{name: "another secret, at the gate of rapport rules", server: knocktest.Options{NoGate: true, Secret: "b4rf00"}, want: diag.Unexplained, breaks: scripted(script.IPTables, nil)},
 		{name: "3 h behind, at the gate of rapport rules, the guard is known", server: knocktest.Options{NoGate: true, At: stale}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.IPTables, nil), guardKnown(script.DefaultSweepGuard))},
 		{name: "2 h behind, at the gate of rapport rules, the guard is known, IPv6", server: knocktest.Options{NoGate: true, At: shift(-2 * time.Hour)}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, scripted(script.NFT, nil), guardKnown(script.DefaultSweepGuard))},
+		{name: "1 h behind, the guard is known, and a knock of that hour is lost, IPv6", server: knocktest.Options{NoGate: true, At: shift(-time.Hour)}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, scripted(script.NFT, nil), guardKnown(script.DefaultSweepGuard), losesThird(shift(-time.Hour)))},
+		{name: "the guard is known, and the third knock is lost, once", server: knocktest.Options{NoGate: true}, want: diag.LossyPath, breaks: both(scripted(script.IPTables, nil), guardKnown(script.DefaultSweepGuard), losesThird(morning))},
 		{name: "1 h behind, a sweep guard of 10 is known, 40 ms away", server: knocktest.Options{NoGate: true, At: shift(-time.Hour), Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.NFT, guard(10)), guardKnown(10))},
-		{name: "20 h behind, a sweep guard of 10 is known", server: knocktest.Options{NoGate: true, At: shift(-20 * time.Hour)}, want: diag.Unexplained, breaks: both(scripted(script.NFT, guard(10)), guardKnown(10)), also: says("candidates were left out")},
+		{name: "20 h behind, a sweep guard of 10 is known", server: knocktest.Options{NoGate: true, At: shift(-20 * time.Hour)}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.NFT, guard(10)), guardKnown(10))},
+		{name: "1 h behind, a sweep guard of 5 is known", server: knocktest.Options{NoGate: true, At: shift(-time.Hour)}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.NFT, guard(5)), guardKnown(5))},
+		{name: "3 h behind, the guard is known, and a knock of that hour is lost", server: knocktest.Options{NoGate: true, At: stale}, want: diag.HourBehind, opens: true, breaks: both(scripted(script.IPTables, nil), guardKnown(script.DefaultSweepGuard), losesThird(stale))},
 		{name: "3 h behind, a sweep guard of 10", server: knocktest.Options{NoGate: true, At: stale}, want: diag.HourBehind, opens: true, breaks: scripted(script.IPTables, guard(10))},
 		{name: "refresh 3 h ago (http), a sweep guard of 10, IPv6", server: knocktest.Options{NoGate: true, At: stale}, clocks: http, want: diag.RulesStale, opens: true, breaks: both(overIPv6, scripted(script.NFT, guard(10)))},
 		{idle: true, name: "20 h behind, a sweep guard of 10, 40 ms away", server: knocktest.Options{NoGate: true, At: shift(-20 * time.Hour), Path: knocktest.Path{Delay: 20 * time.Millisecond}}, want: diag.HourBehind, opens: true, breaks: scripted(script.NFT, guard(10))},
@@ -145,6 +155,14 @@ func paceFaults(t *testing.T) []fault {
 // guardKnown sets the gate's sweep guard in the hosts entry.
 func guardKnown(n int) breaking {
 	return func(_ *testing.T, _ *knocktest.Server, p *patient) { p.host.SweepGuard = n }
+}
+
+// losesThird loses the first packet to the third port of that time's hour.
+func losesThird(at time.Time) breaking {
+	return func(t *testing.T, s *knocktest.Server, _ *patient) {
+		ports := s.Ports(t, knock.HourOf(at))
+		s.Lose(t, knocktest.Loss{Ports: knocktest.Port(int(ports[2])), Nth: 1})
+	}
 }
 
 // bannedInSilence makes the server drop all that this client sends.

@@ -241,6 +241,10 @@ func alone(t *testing.T) []fault {
 		}},
 
 		{name: "the guard is used up (nft), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(script.NFT)},
+		{name: "the guard is used up (nft)", server: knocktest.Options{NoGate: true}, want: diag.Unexplained, breaks: func(t *testing.T, s *knocktest.Server, p *patient) {
+			usedUp(script.NFT)(t, s, p)
+			p.doctor.Rules = nil
+		}, also: possible(diag.SequenceUsed)},
 		{name: "the guard is used up (iptables), the rules are given", server: knocktest.Options{NoGate: true}, want: diag.SequenceUsed, breaks: usedUp(script.IPTables)},
 
 		{name: "no such name", want: diag.DNSFailure, breaks: func(t *testing.T, _ *knocktest.Server, p *patient) {

@@ -59,6 +59,9 @@ func windowFaults(t *testing.T) []fault {
 	}
 	return []fault{
 		{name: "a window of 30 s", server: knocktest.Options{Window: long}, want: diag.Opens, breaks: known(long)},
+		{name: "a window of 15 s that is not known, behind a router", server: knocktest.Options{Window: 15 * time.Second, Router: true}, want: diag.Opens, also: says("longer than the window of the entry")},
+		{name: "a window of 30 s that is not known, and sshd is stopped, IPv6", server: knocktest.Options{Window: long, NoSSHD: true}, want: diag.SSHDown, or: []diag.Code{diag.RateLimited}, breaks: overIPv6, also: possible(diag.SSHDown)},
+		{name: "a window of 30 s that is not known, and sshd is stopped, 3 h behind", server: knocktest.Options{Window: long, NoSSHD: true, At: stale}, among: []diag.Code{diag.RateLimited, diag.SSHDown, diag.HourBehind}, also: all(possible(diag.SSHDown), says("hour 2026-11-22-05, range 10000-10999 and the secret as given seemed to open it"))},
 		{name: "a window of 30 s that is not known", server: knocktest.Options{Window: long}, want: diag.Opens},
 		{name: "a window of 30 s, 3 h behind", server: knocktest.Options{Window: long, At: stale}, want: diag.HourBehind, opens: true, breaks: known(long), also: offset(-3)},
 		{name: "a window of 30 s, 3 h behind, IPv6, at a gate that rejects", server: knocktest.Options{Window: long, At: stale, Refusal: knocktest.Reset}, want: diag.HourBehind, opens: true, breaks: both(overIPv6, known(long)), also: offset(-3)},
