@@ -165,8 +165,10 @@ func hourCauses() []cause {
 		row("rules-zone", HourBehind, "", hourPassed, zoneLikelihood),
 		row("rules-zone-east", HourBehind, HourAhead, hourToCome, surely),
 		{ID: "hours-ahead", Code: HourAhead, When: func(e *Evidence) bool {
-			return e.Outcome() == StaysShut && e.Future == 0 && !e.Clocks().Known && (e.Rules == nil || e.Rules.Candidate() == nil && !e.rulesProve())
-		}, Likelihood: (*Evidence).neverOpened},
+			return e.Outcome() == StaysShut && e.Future == 0 && (e.Rules == nil || e.Rules.Candidate() == nil && !e.rulesProve())
+		}, Likelihood: func(e *Evidence) float64 { // rules may be made in another time zone
+			return e.neverOpened() * unless(func(e *Evidence) bool { return e.Clocks().Known }, possible)(e)
+		}},
 	}
 }
 

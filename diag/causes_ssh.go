@@ -1,6 +1,8 @@
 package diag
 
 import (
+	"time"
+
 	"rapport/diag/answers"
 	"rapport/knock"
 )
@@ -94,10 +96,11 @@ func alreadyOpen(e *Evidence) float64 {
 	return likelihood
 }
 
-// seemsShut reports whether SSH answered none of two probes before the knocks of the very first
-// attempt, and accepted after them.
+// seemsShut reports whether SSH, which is near, answered none of two probes before the knocks of the
+// very first attempt, and accepted after them.
 func (e *Evidence) seemsShut() bool {
-	return e.opensBefore() && e.Handshake.Opened && e.Handshake.OpenedBy == 0 && !e.unrepeated()
+	h := e.Handshake
+	return e.opensBefore() && h.Opened && h.OpenedBy == 0 && !h.Before.State.Connected() && time.Duration(h.SSH.RTT) < 200*time.Millisecond && !e.unrepeated()
 }
 
 // shutLater reports whether SSH, which accepted without a knock, did so no more later.
@@ -138,7 +141,7 @@ func (e *Evidence) afterwards() knock.SSH {
 
 // Reached is what SSH answers behind the gate that opened.
 func (e *Evidence) Reached() knock.SSH {
-	if o, ok := e.opened(); ok && !e.SlowReached() && e.Handshake != nil && e.behindGate(e.Handshake.SSH) == "" {
+	if o, ok := e.opened(); ok && !e.SlowReached() && (e.Handshake == nil || e.behindGate(e.Handshake.SSH) == "") {
 		return o.ssh
 	}
 	return e.afterwards()

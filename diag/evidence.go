@@ -141,15 +141,18 @@ func (e *Evidence) opened() (o opening, ok bool) {
 	return opening{}, false
 }
 
-// OtherOpens reports whether the handshake opened the gate over the other IP family, whatever SSH
-// answers behind it.
+// OtherOpens reports whether the handshake opened the gate over the other IP family, and not over
+// this one, whatever SSH answers behind it; one with a banner outweighs one without.
 func (e *Evidence) OtherOpens() bool {
 	h := e.Other
-	if h == nil || h.Before.State.Connected() {
+	switch {
+	case h == nil || h.Opened:
+		return h != nil
+	case h.Before.State.Connected() || e.SlowReached() || e.Handshake != nil && e.behindGate(e.Handshake.SSH) != "":
 		return false
 	}
 	rejected, _ := answers.With(h, knock.Refused)
-	return h.Opened || h.SSH.State.Connected() || h.SSH.State == knock.SSHRefused && h.Before.State != knock.SSHRefused && len(rejected) == 0
+	return h.SSH.State.Connected() || h.SSH.State == knock.SSHRefused && h.Before.State != knock.SSHRefused && len(rejected) == 0
 }
 
 // unrepeated reports whether something opened the gate that did not repeat.

@@ -140,6 +140,8 @@ func addressFaults(_ *testing.T) []fault {
 		{name: "IPv6 is asked for, the gate is for IPv4 alone, and sshd has a penalty", server: knocktest.Options{V6: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family6, addrs(here4, here6)), serves(knocktest.Say(knocktest.Penalty)))},
 		{name: "IPv4 is asked for, the gate is for IPv6 alone, and sshd is full", server: knocktest.Options{V4: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: both(named(knock.Family4, addrs(here4, here6)), serves(knocktest.Say(knocktest.MaxStartups)))},
 		{name: "IPv6 is asked for, the gate is for IPv4 alone, and sshd is stopped", server: knocktest.Options{V6: knocktest.Shut, NoSSHD: true}, want: diag.FamilyMismatch, opens: true, breaks: named(knock.Family6, addrs(here4, here6))},
+		{name: "a gate for both families, and sshd is stopped", server: knocktest.Options{NoSSHD: true}, want: diag.SSHDown, breaks: named(knock.Family4, addrs(here4, here6))},
+		{name: "a gate for both families, and sshd is stuck, IPv6", server: knocktest.Options{NoSSHD: true}, want: diag.SSHSilent, breaks: both(named(knock.Family6, addrs(here4, here6)), serves(knocktest.Hold))},
 		{name: "nothing, on a link of this machine, 800 ms away", server: far(800, knocktest.Options{}), want: diag.Opens, breaks: seemsNear},
 		{name: "nothing, on a link of this machine, 1200 ms away", server: far(1200, knocktest.Options{}), want: diag.Opens, breaks: seemsNear},
 		{name: "3 h behind, on a link of this machine, 500 ms away", server: far(500, knocktest.Options{At: stale}), want: diag.HourBehind, opens: true, breaks: seemsNear},

@@ -102,7 +102,7 @@ func (e *Evidence) howOpened() string {
 	o, _ := e.opened()
 	switch {
 	case e.OtherOpens():
-		return "the same handshake opens SSH over IPv" + string(o.family)
+		return "the same handshake opens the gate over IPv" + string(o.family)
 	case o.tried == 0:
 		return "the server's rules were made with " + o.Made()
 	}
@@ -144,7 +144,7 @@ func familyText(e *Evidence) Text {
 
 func windowLongText(e *Evidence) Text {
 	t := Text{"the handshake opens SSH, for longer than the window of the entry", fmt.Sprintf("compare the window on both sides: here it is %s; run it again when nobody has knocked for a while", phrase.Duration(e.Target.Window)),
-		[]string{"SSH did not answer before the handshake, and still did when its window should be over"}}
+		[]string{"SSH was " + answers.State(e.Handshake.Before.State) + " before the handshake, and accepted still when its window should have been over"}}
 	if e.shutLater() {
 		t.Why = append(t.Why, "later it was shut again")
 	}
@@ -328,7 +328,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 
 	"other-secret":    otherSecretText,
 	"other-rules":     otherRulesText,
-	"sequence-unseen": says("this hour's handshake may be used up: a replay guard lets in only addresses that made it already", "wait for the next hour, or give the server's rules: --rules FILE", "the rules, which show a replay guard, were not given"),
+	"sequence-unseen": says("this hour's handshake may be used up: a replay guard lets in only addresses that made it already", "wait for the next hour, or give the server's rules: --rules FILE", "the rules, which would show a replay guard, were not given"),
 	"sequence-used":   says("this hour's handshake was used up: the replay guard lets in only addresses that made it already", "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N", "the rules have a replay guard, and expect the very sequence that was sent"),
 	"rules-problem":   rulesProblemText,
 	"not-arriving":    notArrivingText,

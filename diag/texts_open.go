@@ -100,6 +100,7 @@ func unexplainedText(e *Evidence) Text {
 		t.Fix += "; wait a minute before the next try: such a guard ignores this address for so long"
 	} else if s != nil && s.Untried > 0 && s.Guard > 0 {
 		t.Summary += "; " + s.LeftOut()
+		t.Fix += "; wait a minute before the next try: if range or secret is wrong, that guard ignores this address for so long"
 		if s.Takes() > 0 {
 			t.Fix += fmt.Sprintf("; rapport scan with --timeout %s tries all candidates", phrase.Duration(s.Takes()))
 		}
@@ -164,7 +165,7 @@ func (e *Evidence) scanEvidence() (all []string) {
 			}
 		}
 		for _, c := range s.Unconfirmed {
-			say("hour %v, range %v and the secret %s seemed to open it, and did not when they were tried again", c.Hour, c.Range, c.Variant.Words())
+			say("hour %v, range %v and the secret %s seemed to open it, and that was not confirmed", c.Hour, c.Range, c.Variant.Words())
 		}
 		if s.BeyondGuard > 0 {
 			say("missing: a gate with a sweep guard, which forgives %d wrong ports a minute by default, would have ignored %d of them, unless range and secret are right; set sweep_guard for this server, or give --rules FILE", script.DefaultSweepGuard, s.BeyondGuard)
@@ -202,9 +203,11 @@ func (e *Evidence) tried() string {
 		return ", of this hour alone"
 	}
 	if e.Scan.Untried == 0 {
-		ahead := e.Future
+		ahead := 0
 		for _, c := range e.Scan.Cells { // a clock may show one
-			ahead = max(ahead, c.Offset)
+			if c.Offset > 0 && c.Range == e.Target.Range && c.Variant == solve.AsGiven {
+				ahead++
+			}
 		}
 		return fmt.Sprintf(", %d hours back and %d ahead", e.Past, ahead)
 	}
@@ -221,13 +224,13 @@ func (e *Evidence) tried() string {
 func (e *Evidence) missing() (all []string) {
 	known := e.Rules != nil && e.Rules.Gate != nil && (e.Rules.Candidate() != nil || e.rulesProve()) // their hour
 	told := known || e.Clocks().Known
-	if e.Future == 0 && !told {
+	if e.Future == 0 && !known && e.Clocks().Skew <= 0 {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
 	if !told {
 		all = append(all, "missing: "+e.untoldText())
 	}
-	if !known && e.Past > 0 {
+	if !known && 0 < e.Past && e.Past < 168 {
 		all = append(all, fmt.Sprintf("missing: rules that are older than %s; --past 168 tries those of a week", phrase.Plural(e.Past, "hour")))
 	}
 	if e.OwnAddr {

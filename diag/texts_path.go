@@ -19,11 +19,12 @@ func noRouteText(e *Evidence) Text {
 	if h := e.Elsewhere; h != nil && h.Opened {
 		summary += "; the handshake opens SSH at its other address, " + h.Address
 	}
-	why := []string{"this machine, or a router on the way, says that there is no route to the host"}
+	t := Text{summary, "check the address, and this machine's network", append([]string{"this machine, or a router on the way, says that there is no route to the host"}, e.untriedText()...)}
 	if c, ok := e.seemed(); ok {
-		return Text{summary + " any more; before, it seemed to open with " + c.Made(), "check this machine's network, then run it again", append(why, e.scanEvidence()...)}
+		t.Summary += "; before, it seemed to open with " + c.Made()
+		t.Fix, t.Why = "check this machine's network, then run it again", append(t.Why, e.scanEvidence()...)
 	}
-	return Text{summary, "check the address, and this machine's network", append(why, e.untriedText()...)}
+	return t
 }
 
 // untriedText says which addresses of the name were not tried.

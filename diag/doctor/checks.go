@@ -301,8 +301,8 @@ func (x *run) count(r knock.Report) {
 	}
 }
 
-// spent reports whether no more connections to SSH are to be made.
-func (x *run) spent() bool { return x.made.Load() >= mostConnections }
+// spent reports whether no more connections to SSH are to be made. A stand-in counts none.
+func (x *run) spent() bool { return x.made.Load() >= mostConnections && !x.seen().StandIn }
 
 // handshake makes the handshake. Where SSH turns out to accept before its first knock,
 // the probe before that was lost: then it is probed again after the window, and so it is

@@ -59,7 +59,7 @@ func (x *run) makeSure(ctx context.Context) error {
 // packets may have got lost. What it answers on another one counts.
 func (x *run) hearAgain(ctx context.Context) error {
 	h := x.seen().Handshake
-	if h.SSH.State != knock.SSHSilent || h.Accepted > 1 || x.seen().StandIn || x.seen().BeforeAgain.State.Connected() || x.seen().Target.Window > longestWait {
+	if h.SSH.State != knock.SSHSilent || h.Accepted > 1 || x.spent() || x.seen().StandIn || x.seen().BeforeAgain.State.Connected() || x.seen().Target.Window > longestWait {
 		return nil
 	}
 	x.guess()
@@ -190,8 +190,8 @@ func (x *run) openUnknocked(ctx context.Context, ssh knock.SSH) error {
 // repeats the SYN, so it takes two more to hide the answer.
 func (x *run) controlOpen(ctx context.Context, opened time.Time) error {
 	e := x.seen()
-	asked := e.BeforeAgain.State != knock.SSHUnknown && !e.Before.State.Connected()
-	if !e.Handshake.Opened || e.ShutState() != knock.SSHFiltered || asked || e.Again || e.StandIn || e.Target.Window > longestWait {
+	asked := e.BeforeAgain.State != knock.SSHUnknown // more than once
+	if !e.Handshake.Opened || e.ShutState() != knock.SSHFiltered || asked || e.Again || e.StandIn || x.spent() || e.Target.Window > longestWait {
 		return nil
 	}
 	s := x.begin(check.Before, check.ShutAwaited, check.Args{})

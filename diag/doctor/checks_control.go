@@ -241,7 +241,9 @@ func (x *run) tryFamily(ctx context.Context) (opened bool, err error) {
 		x.skip(check.Family, check.OneFamily, check.Args{})
 		return false, nil
 	}
-	r, err := x.knock(ctx, check.Family, x.seen().OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait(x.seen().OtherAddr)})
+	t, o := x.seen().OtherTarget(), knock.Options{Gaps: x.gaps()[:x.quickAttempts()], Wait: quickWait(x.seen().OtherAddr)}
+	o.Timeout = x.Client.Plan(t, o).Length() + o.Wait + bannerWait
+	r, err := x.knock(ctx, check.Family, t, o)
 	if err != nil {
 		return false, err
 	}
@@ -266,6 +268,7 @@ func (x *run) tryElsewhere(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		x.count(r)
 		if x.learn(func(e *diag.Evidence) { e.Elsewhere = &r }); r.Opened {
 			return nil
 		}
@@ -305,6 +308,9 @@ func (x *run) probeOther(ctx context.Context) error {
 	r, err := x.Client.Probe(ctx, x.host.Name, x.seen().OtherTarget().Addr, knock.Options{Timeout: openWait})
 	if err != nil && !errors.Is(err, knock.ErrUnreachable) {
 		return err
+	}
+	if r.SSH.State.Connected() {
+		x.made.Add(1)
 	}
 	x.learn(func(e *diag.Evidence) { e.OtherSSH = r.SSH })
 	switch {

@@ -42,7 +42,7 @@ func (x *run) repeat(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	if len(x.seen().Handshake.Attempts) == x.quickAttempts() {
-		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.scanStrictlyAtOnce, x.slowlyAtOnce, x.repeatUsual, x.scanKnownClock, x.scanOther} {
+		for _, try := range []func(context.Context) (bool, error){x.scanKnownClock, x.scanStrictlyAtOnce, x.repeatUsual, x.scanKnownClock, x.scanOther} {
 			if done, err := try(ctx); done || err != nil || x.spent() {
 				return done, err
 			}
@@ -138,16 +138,6 @@ func (x *run) slowly(ctx context.Context, gap time.Duration) (tried, reached boo
 	}
 	x.learn(func(e *diag.Evidence) { e.Slow = &slow })
 	return true, reached, nil
-}
-
-// slowlyAtOnce makes the handshake with the first of slowGaps before it is repeated, where nothing
-// gets lost: a limit is likelier then.
-func (x *run) slowlyAtOnce(ctx context.Context) (bool, error) {
-	if !x.nothingLost() || x.seen().StandIn || x.seen().Target.Strict || x.seen().Target.Gap >= slowGaps[0] {
-		return false, nil
-	}
-	_, reached, err := x.slowly(ctx, slowGaps[0])
-	return reached, err
 }
 
 // scanSlowly tries so many of the likeliest hours with a wide gap.

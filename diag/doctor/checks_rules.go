@@ -205,6 +205,9 @@ func (x *run) doubtRules() {
 func (x *run) shutState(ctx context.Context, addr netip.AddrPort) (knock.SSHState, error) {
 	for again := false; ; again = true {
 		r, err := x.Client.Probe(ctx, x.host.Name, addr, knock.Options{Timeout: x.within(firstProbe)})
+		if r.SSH.State.Connected() {
+			x.made.Add(1)
+		}
 		if err != nil || again || !r.SSH.State.Connected() || x.seen().Target.Window > longestWait {
 			return r.SSH.State, unlessUnreachable(err)
 		}

@@ -184,8 +184,8 @@ func (x *run) allowed(ctx context.Context) time.Duration {
 	return max(0, end.Sub(x.start)-usual)
 }
 
-// between is what the scan of all does between its stages: at first, where packets hardly get
-// lost, no more than what else the clocks and the other IP family say, and a pass for a strict gate.
+// between is what the scan of all does between its stages: at first, where nothing gets lost on a
+// link, no more than what else the clocks and the other IP family say, and a pass for a strict gate.
 func (x *run) between() func(context.Context) (bool, error) {
 	var quick []func(context.Context) (bool, error)
 	if x.nothingLost() {
@@ -286,9 +286,8 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	own := 0 // connections that are counted of this scan
 	job.Made, job.Doubtful = func() int { return int(x.made.Load()) - own }, func() bool { return x.seen().Once }
 	job.Client, job.RTT, job.Began, job.StandIn = x.Client, x.roundTrip(), x.start, x.seen().StandIn
-	if t.SweepGuard == 0 { // three round trips come after it: to the knock, to SSH, and to its banner
-		job.ConfirmBy = x.start.Add(min(confirmBy, endBy-time.Second-3*job.RTT) + x.allowed(ctx))
-	}
+	// Three round trips come after it: to the knock, to SSH, and to its banner.
+	job.ConfirmBy = x.start.Add(min(confirmBy, endBy-time.Second-3*job.RTT) + x.allowed(ctx))
 	if job.Likeliest > 0 && t.Gap > 0 { // its confirmation is slow too
 		job.ConfirmBy = x.start.Add(min(restBy, endBy-knock.Knocks*t.Gap) + x.allowed(ctx))
 	}

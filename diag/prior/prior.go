@@ -1,4 +1,4 @@
-// Package prior says how common the causes of a gate that stays shut are.
+// Package prior says how common each cause is that a diagnosis may find.
 package prior
 
 import (

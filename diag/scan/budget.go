@@ -17,20 +17,27 @@ const (
 	stageEnds = 28 * time.Second // when the last answers to that come at the latest
 )
 
+// ignores is how long a guard ignores an address that hits more wrong ports than it forgives.
+const ignores = time.Minute
+
 // budget counts the wrong ports that a gate's sweep guard still forgives: a token
-// bucket, like the kernel's limits, which count nothing beyond. It assumes the worst, that
-// every knock is at a wrong port. Hours around the server's cost nothing if range and secret are
+// bucket, like the kernel's limits. It assumes the worst, that every knock is at a
+// wrong port. Hours around the server's cost nothing if range and secret are
 // right, but that is not known yet.
 type budget struct {
-	guard int // tokens a minute, and the size of the bucket
-	spent float64
-	at    time.Time // when spent was computed, and the last knock sent
-	total int       // knocks in all
+	guard   int // tokens a minute, and the size of the bucket
+	spent   float64
+	at      time.Time // when spent was computed, and the last knock sent
+	ignored time.Time // until when a guard ignores all, if it was exceeded
+	total   int       // knocks in all
 }
 
 // spend records n knocks.
 func (b *budget) spend(n int, now time.Time) {
-	b.spent = min(b.owed(now)+float64(n), float64(b.guard))
+	b.spent = b.owed(now) + float64(n)
+	if most := float64(b.guard); b.spent > most { // it counts nothing beyond
+		b.spent, b.ignored = most, now.Add(ignores)
+	}
 	b.at = now
 	b.total += n
 }
@@ -46,11 +53,12 @@ func (b *budget) free(now time.Time) int { return int(float64(b.guard) - b.owed(
 // wait is how long it takes until n wrong ports are forgiven, and a second more,
 // since packets may arrive closer together than they left.
 func (b *budget) wait(n int, now time.Time) time.Duration {
+	ends := b.ignored.Sub(now)
 	missing := b.owed(now) + float64(n) - float64(b.guard)
 	if missing <= 0 {
-		return 0
+		return max(ends, 0)
 	}
-	return time.Duration(missing/float64(b.guard)*float64(time.Minute)) + time.Second
+	return max(ends, time.Duration(missing/float64(b.guard)*float64(time.Minute))+time.Second)
 }
 
 // stage is what is tried in one pass: groups of indices of candidates, a pause apart, so
@@ -147,7 +155,8 @@ func (o *order) addThen(groups ...[]int) { o.stages = append(o.stages, stage{gro
 
 // addGuarded adds the stages of a search that a known sweep guard paces, which forgives so many slips
 // at once: these, then the hours, which cost nothing if range and secret are right, twice, since
-// packets get lost; then the other slips, for which it has to wait.
+// packets get lost; then the other slips, for which it has to wait: if range or secret is wrong, the
+// hours have exceeded the guard.
 func (o *order) addGuarded(first, own, slips, rest []solve.Candidate, atOnce int) {
 	atOnce = max(min(atOnce, len(slips)), 0)
 	likeliest, early := o.group(first), o.group(slips[:atOnce])
@@ -249,6 +258,11 @@ const fewHours = 4
 // not count as wrong.
 const ownHours = 26
 
+// own reports whether a candidate has the client's own range and secret.
+func (r *scanRun) own(c solve.Candidate) bool {
+	return c.Range == r.target.Range && c.Variant == solve.AsGiven
+}
+
 // splitHours splits hours into groups no wider than ownHours allows: to a server
 // that is far behind, hours ahead are wrong ports, and the other way round.
 func splitHours(hours []solve.Candidate) [][]solve.Candidate {
@@ -313,8 +327,8 @@ func (r *scanRun) inTime(ctx context.Context, p scanPlan) int {
 
 // afford returns how many of the next candidates may be tried now: all of them, unless connections to
 // SSH are limited, which takes one at a time, or the gate's sweep guard is known. Then hours of the
-// client's own range and secret cost nothing if these are right; if not, the handshake has cost as
-// much. For others it waits until the guard forgives one more, and returns 0 if that takes too long.
+// client's own range and secret are not paced, which cost nothing if these are right. For others it
+// waits until the guard forgives one more, and returns 0 if that takes too long.
 func (r *scanRun) afford(ctx context.Context, todo []int) (int, error) {
 	if r.Limited != knock.SSHUnknown {
 		return 1, nil
@@ -323,8 +337,7 @@ func (r *scanRun) afford(ctx context.Context, todo []int) (int, error) {
 		return len(todo), nil
 	}
 	counted := slices.IndexFunc(todo, func(i int) bool {
-		c := r.report.Cells[i]
-		return c.Range != r.target.Range || c.Variant != solve.AsGiven
+		return !r.free || !r.own(r.report.Cells[i].Candidate)
 	})
 	if counted != 0 {
 		return cmp.Or(max(counted, 0), len(todo)), nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"rapport/knock"
@@ -252,7 +253,7 @@ func (r *scanRun) record(i int, c solve.Candidate) {
 		}
 	}
 	r.report.Cells[i] = Cell{c, Hit}
-	r.report.Opened = &c
+	r.report.Opened, r.report.Unconfirmed = &c, slices.DeleteFunc(slices.Clone(r.report.Unconfirmed), func(u solve.Candidate) bool { return u == c })
 }
 
 // confirm makes the handshake of one candidate between probes of SSH, up to so many times:
@@ -288,7 +289,9 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 			r.report.SSH = v.SSH
 			return endless, nil
 		case open: // a window that is open so long is rarer than a ban of scanners
-			r.report.Unconfirmed = append(r.report.Unconfirmed, c)
+			if !slices.Contains(r.report.Unconfirmed, c) {
+				r.report.Unconfirmed = append(r.report.Unconfirmed, c)
+			}
 			r.report.Opened, r.report.Stopped = nil, Stop{Reason: Changed, SSH: v.SSH}
 			return shut, nil
 		}

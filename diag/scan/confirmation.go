@@ -131,10 +131,10 @@ const (
 
 // Repeats makes the handshake of the client's own sequence again, and says whether it opens
 // SSH as its own does: shut right before the fifth knock, open right after it. One that
-// somebody else opened does not; one that is late has to be so twice. The fifth knock comes when the window is over that is open
-// now, and the first when the gate has forgotten the fourth of the handshake before: one with
-// another order of knocks opens to two handshakes in one window. Where packets get lost it is
-// made once more, a window later. did.SSH is what was found open.
+// somebody else opened does not. One that opens it late has to do so twice. The fifth knock comes
+// when the window is over that is open now, and the first when the gate has forgotten the fourth of
+// the handshake before: one with another order of knocks opens to two handshakes in one window. Where
+// packets get lost it is made once more, a window later. did.SSH is what was found open.
 func (s *Scan) Repeats(ctx context.Context, t knock.Target) (how Repetition, did Report, err error) {
 	t.Window = cmp.Or(t.Window, knock.DefaultWindow)
 	r := scanRun{Scan: s, target: t, start: time.Now(), shut: s.Shut, pace: paceTo(t.Addr.Addr(), t.Gap, s.StandIn), budget: budget{guard: script.DefaultSweepGuard}, more: 2}

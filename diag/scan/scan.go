@@ -193,9 +193,13 @@ func (s *Scan) Run(ctx context.Context, t knock.Target, on func(Report)) (Report
 	low, high := clockOffsets(now, t, s.Clock)
 	all, stages := s.inStages(Candidates(now, t, s.Past, s.Future, s.Also, s.Clock), t, (low+high)/2)
 	r.report.Candidates, r.report.Announce = len(all), announce(trying(len(all), t.SweepGuard > 0), all, r.report.bare)
+	var hours []solve.Candidate
 	for _, h := range all {
-		r.report.Cells = append(r.report.Cells, Cell{Candidate: h})
+		if r.report.Cells = append(r.report.Cells, Cell{Candidate: h}); r.own(h) {
+			hours = append(hours, h)
+		}
 	}
+	r.free = len(splitHours(hours)) == 1
 	r.notify(true)
 	err := r.run(ctx, stages)
 	r.report.Confirming, r.report.Pausing = false, false
@@ -228,6 +232,7 @@ type scanRun struct {
 	refused     int               // knocks of the batch
 	limited     int               // probes of the batch that a limit answered
 	more        int               // copies of each knock of a confirmation, and probes after it
+	free        bool              // no hour is a wrong port where range and secret are right
 	report      Report
 }
 
@@ -241,8 +246,8 @@ func (r *scanRun) run(ctx context.Context, stages []stage) error {
 		if n > 0 && r.late(stagesBy-r.answerWait()) {
 			break
 		}
-		if n > 0 && r.spentConnections(1) {
-			r.report.Stopped.Reason = NeverRepeat
+		if r.spentConnections(1) {
+			r.report.Stopped.Reason = Enough
 			return nil
 		}
 		if found, err := r.search(ctx, next.groups); found || err != nil || !r.report.Stopped.IsZero() {

@@ -23,6 +23,7 @@ const (
 	NeverRepeat            // SSH opens repeatedly, but never by what seemed to open it
 	Changed                // SSH answers otherwise than before, with no knock
 	OthersKnock            // SSH opened, but by none of the candidates
+	Enough                 // as many connections to SSH were made as are allowed
 )
 
 // Stop is why a scan ended before all was tried, with the facts of its reason.
@@ -57,6 +58,8 @@ func (s Stop) String() string {
 		return "SSH is " + string(s.SSH.State) + " now, with no knock, and was not before"
 	case NeverRepeat:
 		return "SSH opens repeatedly, but never by what seemed to open it: packets get lost, these are someone else's handshakes, or it is a gate that works in another way"
+	case Enough:
+		return "four connections to SSH were made: more look like an attack"
 	case OthersKnock:
 		return "SSH opened, but by none of the candidates: packets get lost, it is someone else's handshake, or a gate that works in another way"
 	}
