@@ -230,14 +230,14 @@ func (e *Evidence) missing() (all []string) {
 	if !told {
 		all = append(all, "missing: "+e.untoldText())
 	}
-	if !known && 0 < e.Past && e.Past < 168 {
-		all = append(all, fmt.Sprintf("missing: rules that are older than %s; --past 168 tries those of a week", phrase.Plural(e.Past, "hour")))
-	}
 	if e.OwnAddr {
 		all = append(all, "missing: "+ownText)
 	}
 	if e.Rules == nil {
 		all = append(all, "missing: the server's rules; --rules FILE reads them")
+	}
+	if !known && 0 < e.Past && e.Past < 168 {
+		all = append(all, fmt.Sprintf("missing: rules that are older than %s; --past 168 tries those of a week", phrase.Plural(e.Past, "hour")))
 	}
 	return slices.Concat(all, e.listsText(), e.untriedText())
 }
