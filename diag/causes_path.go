@@ -149,12 +149,14 @@ func pathCauses() []cause {
 		}, Likelihood: (*Evidence).neverOpened},
 		{ID: "rate-limited", Code: RateLimited, When: at(OpensSlowly), Likelihood: func(e *Evidence) float64 {
 			switch {
-			case e.openedToOthers() && !e.Again:
+			case e.Again:
+				return always
+			case e.OpenBefore:
+				return rare // somebody else opens it now and then
+			case e.openedToOthers():
 				return possible
-			case !e.Again:
-				return usual // somebody else may have opened it in these seconds
 			}
-			return always
+			return usual // somebody else may have opened it in these seconds
 		}, Detail: func(e *Evidence) Detail {
 			return Detail{Gap: new(e.Slow.Attempts[0].Gap)}
 		}, Change: func(e *Evidence) hosts.Change { return hosts.Change{Gap: time.Duration(e.Slow.Attempts[0].Gap)} }},
@@ -166,12 +168,9 @@ func pathCauses() []cause {
 			}
 			return e.neverOpened()
 		}},
-		{ID: "ssh-limited", Code: RateLimited, When: func(e *Evidence) bool { return e.mayBan() && e.Limited != knock.SSHUnknown }, Likelihood: func(e *Evidence) float64 {
-			if e.mayBeDown() && e.Handshake.SSH.State == knock.SSHRefused {
-				return possible // the limit was reached just then
-			}
-			return always
-		}},
+		{ID: "ssh-limited", Code: RateLimited, When: func(e *Evidence) bool { return e.mayBan() && e.Limited != knock.SSHUnknown }, Likelihood: unless(func(e *Evidence) bool {
+			return e.mayBeDown() && e.Handshake.SSH.State == knock.SSHRefused // the limit was reached just then
+		}, possible)},
 		{ID: "banned", Code: Banned, When: func(e *Evidence) bool { return e.mayBan() && !e.ShutOut() }, Likelihood: bannedLikelihood},
 		{ID: "path-gone", Code: HostUnreachable, When: func(e *Evidence) bool { return e.Outcome() == StaysShut && !e.rulesProve() && e.allSilent() }, Likelihood: surely},
 		{ID: "addresses", Code: AddressChanges, When: at(AddressesDiffer), Likelihood: surely, Detail: func(e *Evidence) Detail { return Detail{Addresses: answers.Sources(e.Handshake)} }},

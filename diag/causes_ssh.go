@@ -19,12 +19,9 @@ func sshCauses() []cause {
 		{ID: "ssh-limits", Code: SSHRefusing, When: func(e *Evidence) bool { return e.Outcome() == OpensAtOnce && e.Varies.Closed }, Likelihood: surely},
 		{ID: "already-open", Code: AlreadyOpen, When: at(OpensUnknocked), Likelihood: alreadyOpen},
 		{ID: "window-left", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && !e.opensBefore() }, Likelihood: windowLeft},
-		{ID: "window-long", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && e.opensBefore() }, Likelihood: func(e *Evidence) float64 {
-			if e.seemsShut() && !e.shutLater() {
-				return usual // most windows are not so long
-			}
-			return always
-		}},
+		{ID: "window-long", Code: Opens, When: func(e *Evidence) bool { return e.Outcome() == OpensUnknocked && e.opensBefore() }, Likelihood: unless(func(e *Evidence) bool {
+			return e.seemsShut() && !e.shutLater() // most windows are not so long
+		}, usual)},
 		{ID: "silent-unknocked", Code: SSHSilent, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "tarpit", Code: KnocksIntercepted, When: at(SilentUnknocked), Likelihood: surely},
 		{ID: "not-ssh-unknocked", Code: SSHSilent, When: at(OthersUnknocked), Likelihood: surely, Detail: said},

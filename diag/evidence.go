@@ -45,6 +45,7 @@ type Evidence struct {
 	Scan         *scan.Report
 	Egress       *answers.Egress
 	Slow         *knock.Report  // a handshake with wide gaps, after the usual ones failed
+	OpenBefore   bool           // SSH was open before the knocks of a repeated handshake, which was then put off
 	SlowHours    int            // how many other hours were tried with wide gaps
 	Again        bool           // the handshake, or the slow one, opened the gate twice, by its own fifth knock
 	Once         bool           // one opened it, and did not when it was made again

@@ -230,6 +230,7 @@ func (x *run) again(ctx context.Context, gaps []time.Duration) (knock.Report, er
 	r, err := knocks()
 	window := min(x.over(), longestWait)
 	if err == nil && r.Before.State.Connected() && time.Since(x.start)+window+need < endBy {
+		x.learn(func(e *diag.Evidence) { e.OpenBefore = true })
 		if !knock.Wait(ctx, window) {
 			return r, context.Cause(ctx)
 		}
