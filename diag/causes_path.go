@@ -69,8 +69,8 @@ func (e *Evidence) Outcome() Outcome {
 		return RouteFails
 	case h == nil && e.Before.State.Connected() && e.BeforeAgain.State == knock.SSHUnknown:
 		return unknocked[e.Before.State] // no more was done than that
-	case h != nil && h.Opened && e.withoutKnock() == knock.SSHSilent:
-		return OpensAtOnce // a proxy accepts, and passes on what the gate lets through
+	case h != nil && h.Opened && (e.withoutKnock() == knock.SSHSilent || e.withoutKnock() == knock.SSHNotSSH):
+		return OpensAtOnce // something else accepts, and gives way to what the gate lets through
 	case e.OtherOpens():
 		return CandidateOpens // whatever is wrong over this family
 	case e.BeforeAgain.State == knock.SSHSilent && e.accepting() > mostServices:

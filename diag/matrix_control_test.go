@@ -3,6 +3,7 @@ package diag_test
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,6 +94,13 @@ func drips(n int, pause time.Duration) func(net.Conn) {
 	}
 }
 
+// trapUntilKnocked makes something that is not SSH answer on SSH's port to whoever has not knocked.
+func trapUntilKnocked(t *testing.T, s *knocktest.Server, _ *patient) {
+	const trap = 2299
+	s.ServePort(t, trap, true, knocktest.Say("a8f3kd92l\r\n"))
+	s.Run(t, "iptables", "-w", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "22", "-m", "recent", "!", "--rcheck", "--seconds", "5", "--name", "PK_PHASE5", "-j", "REDIRECT", "--to-ports", strconv.Itoa(trap))
+}
+
 // far puts a server so many milliseconds away.
 func far(ms int, o knocktest.Options) knocktest.Options {
 	o.Path = knocktest.Path{Delay: time.Duration(ms) * time.Millisecond / 2}
@@ -172,6 +180,7 @@ func controlFaults(t *testing.T) []fault {
 		{name: "nothing, and 40 % of the packets are lost", server: knocktest.Options{Path: knocktest.Path{Delay: 10 * time.Millisecond, Loss: 0.4, Seed: 109}}, want: diag.LossyPath, or: []diag.Code{diag.Opens, diag.Unexplained}},
 		{name: "nothing, and 40 % of the packets are lost, at a gate that rejects", server: knocktest.Options{Refusal: knocktest.Reset, Path: knocktest.Path{Delay: 10 * time.Millisecond, Loss: 0.4, Seed: 112}}, want: diag.LossyPath, or: []diag.Code{diag.Opens, diag.Unexplained}},
 		{name: "no gate, and 40 % of the packets are lost", server: lossy(0.4, 314), want: diag.AlreadyOpen},
+		{name: "a trap answers on SSH's port until the gate opens", want: diag.Opens, breaks: trapUntilKnocked},
 		{name: "every second connection is closed", server: behindGate, among: []diag.Code{diag.Opens, diag.SSHRefusing}, breaks: closesEverySecond(), also: says("closes some")},
 		{name: "every second connection is closed, at a gate that rejects", server: knocktest.Options{NoSSHD: true, Refusal: knocktest.Reset}, among: []diag.Code{diag.Opens, diag.SSHRefusing}, breaks: closesEverySecond()},
 		{name: "every second connection is closed, and no gate", server: noGate, want: diag.AlreadyOpen, or: []diag.Code{diag.SSHSilent}, breaks: closesEverySecond()},

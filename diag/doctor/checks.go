@@ -189,7 +189,7 @@ func (x *run) probeFirst(ctx context.Context) (done bool, err error) {
 	default:
 		s.end(check.OK, check.SSHShut, check.Args{SSH: now}, nil)
 	}
-	return now.State.Connected() && now.State != knock.SSHSilent || x.seen().Outcome() == diag.OpensUnknocked, nil
+	return now.State == knock.SSHRefusing || x.seen().Outcome() == diag.OpensUnknocked, nil
 }
 
 // probeAgain probes SSH once more, after the window of an earlier handshake has
@@ -365,7 +365,7 @@ func repeatedSYN(s knock.SSH) bool {
 // explained reports whether the handshake alone leads to a verdict.
 func (x *run) explained() bool {
 	switch x.seen().Outcome() {
-	case diag.OpensUnknocked, diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked:
+	case diag.OpensUnknocked, diag.OpensAtOnce, diag.OpensLate, diag.KnocksAccepted, diag.SSHBehind, diag.AddressesDiffer, diag.SilentUnknocked, diag.OthersUnknocked:
 		return true
 	}
 	return false
