@@ -92,7 +92,7 @@ func (e *Evidence) Outcome() Outcome {
 	case e.behindGate(h.SSH) != "" || e.SlowReached():
 		return SSHBehind
 	case e.Blocked():
-		if o, _ := e.opened(); o.tried == 0 { // else a candidate opened it all the same
+		if o, _ := e.opened(); o.tried == 0 && !e.unrepeated() { // else a candidate opened it all the same
 			return KnocksRejected
 		}
 	}
