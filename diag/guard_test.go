@@ -13,6 +13,7 @@ import (
 	"rapport/knock/gate/script"
 	"rapport/knock/hosts"
 	"rapport/knock/knocktest"
+	"rapport/knock/solve"
 )
 
 // guarded runs a test on a server with either script and its sweep guard, whose
@@ -89,24 +90,47 @@ func TestDoctorOfGuardedGate(t *testing.T) {
 	}
 }
 
-// If the guard is known, no scan trips it, whatever is wrong, and
-// what there was no time for is said.
-func TestScanKeepsInsideKnownGuard(t *testing.T) {
+// If the guard is known, a scan finds any hour and does not trip it where range and secret are right.
+// Where they are not, slips come before the hours, no more than it forgives, and what there was no time
+// for is said.
+func TestScanOfKnownGuard(t *testing.T) {
 	knocktest.Long(t)
-	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+	scanned := func(t *testing.T, s *knocktest.Server) scan.Report {
 		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 		defer cancel()
 		target := s.Target(t, s.Addr4)
 		target.SweepGuard = script.DefaultSweepGuard
 		scan := scan.Scan{Client: knocktest.ClientAt(morning), Past: 26}
 		r, err := scan.Run(ctx, target, nil)
-		if err != nil || r.Opened != nil || r.Untried == 0 || r.Untried == r.Candidates || r.WrongPorts < script.DefaultSweepGuard {
-			t.Errorf("%v: %s: %d wrong ports, %d of %d untried", err, r.Summary(), r.WrongPorts, r.Untried, r.Candidates)
-		}
-		if tripped() {
-			t.Errorf("the guard ignores this client, after %d wrong ports", r.WrongPorts)
+		if err != nil {
+			t.Fatal(err)
 		}
 		t.Logf("%d wrong ports, %d of %d candidates in %v", r.WrongPorts, r.Candidates-r.Untried, r.Candidates, time.Duration(r.Elapsed))
+		return r
+	}
+	guarded(t, knocktest.Options{At: shift(-20 * time.Hour)}, func(t *testing.T, s *knocktest.Server, tripped func() bool) {
+		if r := scanned(t, s); r.Opened == nil || r.Opened.Offset != -20 || !r.Confirmed {
+			t.Errorf("%+v: %s", r.Opened, r.Summary())
+		}
+		if tripped() {
+			t.Error("the guard ignores this client")
+		}
+	})
+	guarded(t, knocktest.Options{Secret: "another"}, func(t *testing.T, s *knocktest.Server, _ func() bool) {
+		r := scanned(t, s)
+		slips, hours := 0, 0
+		for _, c := range r.Cells {
+			switch own := c.Range == knock.DefaultRange && c.Variant == solve.AsGiven; {
+			case c.State == scan.Waiting:
+			case own:
+				hours++
+			default:
+				slips++
+			}
+		}
+		if r.Opened != nil || hours != 27 || slips == 0 || slips*knock.Knocks > script.DefaultSweepGuard || r.Untried != r.Candidates-hours-slips {
+			t.Errorf("%s: %d slips and %d hours tried, %d of %d untried", r.Summary(), slips, hours, r.Untried, r.Candidates)
+		}
 	})
 }
 
