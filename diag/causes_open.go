@@ -158,12 +158,9 @@ func openQuestions() []cause {
 		{ID: "other-rules", Code: Unexplained, When: (*Evidence).mayBeOther, Likelihood: otherRules},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
 			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
-		}, Likelihood: func(e *Evidence) float64 {
-			if e.Rules.Gate.Native() && !e.hasProblem("guard-full") {
-				return possible // it had room when its set was listed
-			}
-			return always
-		}},
+		}, Likelihood: unless(func(e *Evidence) bool {
+			return e.Rules.Gate.Native() && !e.hasProblem("guard-full") // it had room when its set was listed
+		}, possible)},
 		{ID: "sequence-unseen", Code: SequenceUsed, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.StandIn }), Likelihood: (*Evidence).neverOpened},
 		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).WrongGate), Likelihood: claimed(rare), Detail: func(e *Evidence) (d Detail) {
 			for _, p := range e.rulesProblems() {

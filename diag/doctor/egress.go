@@ -107,14 +107,7 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 		}
 	}
 	nearest := time.Duration(0) // of the controls
-	wait := controlProbe
-	if scan.OnLink(x.seen().Target.Addr.Addr()) {
-		wait = firstProbe
-	}
-	if len(rejected) > 0 {
-		wait = max(wait, rejected[0]+rejected[0]/4+100*time.Millisecond)
-	}
-	o := knock.BatchOptions{Wait: x.within(wait)}
+	o := knock.BatchOptions{Wait: x.controlWait(rejected)}
 	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {
@@ -143,6 +136,19 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	}
 	g.Host = cmp.Or(g.Host, nearest)
 	return err
+}
+
+// controlWait is how long answers to controls are awaited, where the first rejection took so long, if
+// that is known.
+func (x *run) controlWait(rejected []time.Duration) time.Duration {
+	wait := controlProbe
+	if scan.OnLink(x.seen().Target.Addr.Addr()) {
+		wait = firstProbe
+	}
+	if len(rejected) > 0 {
+		wait = max(wait, rejected[0]+rejected[0]/4+100*time.Millisecond)
+	}
+	return x.within(wait)
 }
 
 // outside are ports near the range, and not in it.
