@@ -1,10 +1,7 @@
 package knock
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"unicode"
 )
@@ -39,15 +36,3 @@ func Quote(s string) string { return fmt.Sprintf("%q", Excerpt(s)) }
 
 // QuotePath is [Quote] for a path, which must stay usable.
 func QuotePath(s string) string { return fmt.Sprintf("%q", Clean(s, 1024)) }
-
-// WithoutPath removes the operation and the path from an error of package os, for
-// a message that names them itself.
-func WithoutPath(err error) error {
-	if pe := new(fs.PathError); errors.As(err, &pe) {
-		return pe.Err
-	}
-	if le := new(os.LinkError); errors.As(err, &le) {
-		return le.Err
-	}
-	return err
-}

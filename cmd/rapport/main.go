@@ -27,6 +27,7 @@ import (
 	"rapport/cmd/rapport/process"
 	"rapport/knock"
 	"rapport/knock/hosts"
+	"rapport/knock/phrase"
 	"rapport/knock/proxy"
 	"rapport/tui"
 	"rapport/tui/noquery"
@@ -121,7 +122,7 @@ type output struct {
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {
-		o.err = fmt.Errorf("cannot write the result: %w", knock.WithoutPath(err))
+		o.err = fmt.Errorf("cannot write the result: %w", phrase.WithoutPath(err))
 	}
 	return n, err
 }

@@ -88,7 +88,7 @@ func (d document) hasSecret() bool {
 
 func readText(path, shown string) ([]byte, fs.FileInfo, error) {
 	fail := func(err error) ([]byte, fs.FileInfo, error) {
-		return nil, nil, fmt.Errorf("cannot read hosts file %s: %w", knock.QuotePath(shown), knock.WithoutPath(err))
+		return nil, nil, fmt.Errorf("cannot read hosts file %s: %w", knock.QuotePath(shown), phrase.WithoutPath(err))
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -15,6 +15,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/phrase"
 )
 
 // SecretSource is the kind of place where a secret is stored.
@@ -146,7 +147,7 @@ func plainExec(err error) error {
 	if ee, ok := errors.AsType[*exec.Error](err); ok {
 		return ee.Err
 	}
-	return knock.WithoutPath(err)
+	return phrase.WithoutPath(err)
 }
 
 // maxOutput is how much of a command's output is read, in bytes.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // ErrReadableByOthers says that others can read a file that holds a secret.
@@ -30,7 +31,7 @@ const (
 // others can read the file, and knock.ErrSecret if the text is no valid secret.
 func ReadSecretFile(path string) (knock.Secret, error) {
 	fail := func(err error) (knock.Secret, error) {
-		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, knock.WithoutPath(err))
+		return knock.Secret{}, fmt.Errorf("cannot read secret file %q: %w", path, phrase.WithoutPath(err))
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -81,10 +82,10 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 	}
 	path, err := FirstSecretFile(hostsPath, name)
 	if err != nil {
-		return "", fmt.Errorf("cannot find the folder of %s: %w", knock.QuotePath(hostsPath), knock.WithoutPath(err))
+		return "", fmt.Errorf("cannot find the folder of %s: %w", knock.QuotePath(hostsPath), phrase.WithoutPath(err))
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(filepath.Dir(path)), knock.WithoutPath(err))
+		return "", fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(filepath.Dir(path)), phrase.WithoutPath(err))
 	}
 	base := strings.TrimSuffix(path, ".secret")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -100,7 +101,7 @@ func SaveSecretFile(hostsPath, name string, secret knock.Secret) (string, error)
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot write secret file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return "", fmt.Errorf("cannot write secret file %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	return path, nil
 }
@@ -158,7 +159,7 @@ func ServeSecret(secret knock.Secret) (path string, stop func(), err error) {
 		if err == nil {
 			return path, stop, nil
 		}
-		failures = errors.Join(failures, knock.WithoutPath(err))
+		failures = errors.Join(failures, phrase.WithoutPath(err))
 	}
 	return "", nil, fmt.Errorf("cannot pass the secret on: %s; store it in a file, with rapport hosts edit or --secret-file", knock.Excerpt(fmt.Sprint(failures)))
 }

@@ -14,6 +14,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/hosts/legacy"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/phrase"
 )
 
 // Add adds the entry h to the hosts file at path, and stores its secret, unless
@@ -177,7 +178,7 @@ func sameAddress(a, b string) bool {
 // ReadScript reads an old script, from standard input for "-"; see [legacy.ParseScript].
 func ReadScript(path string) (legacy.Script, error) {
 	fail := func(err error) (legacy.Script, error) {
-		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return legacy.Script{}, fmt.Errorf("cannot read script %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	in := os.Stdin
 	if path != "-" {

@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Theme is the colours of the screens that a user chose.
@@ -54,7 +55,7 @@ const maxTheme = 1 << 16
 // path:line:column.
 func LoadTheme(path string) (Theme, error) {
 	fail := func(err error) (Theme, error) {
-		return Theme{}, fmt.Errorf("cannot read theme %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return Theme{}, fmt.Errorf("cannot read theme %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

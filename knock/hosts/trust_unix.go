@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // What a path is, as errors say it.
@@ -48,7 +49,7 @@ func checkTrust(path string, info fs.FileInfo, shown string) error {
 func checkFolders(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return fmt.Errorf("cannot find hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot find hosts file %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	home, _ := os.UserHomeDir() // without one, every folder is checked
 	home, _ = filepath.EvalSymlinks(home)

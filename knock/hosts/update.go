@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 	"github.com/rogpeppe/go-internal/robustio"
@@ -33,11 +34,11 @@ const maxLinks = 40
 func Update(ctx context.Context, path string, edit func(*Editor) error) (err error) {
 	real, err := follow(path)
 	if err != nil {
-		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	back, err := asOwner(real)
 	if err != nil {
-		return fmt.Errorf("cannot edit hosts file %s as its owner: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot edit hosts file %s as its owner: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	defer func() {
 		if e := back(); e != nil {
@@ -47,14 +48,14 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	folder, name := filepath.Split(real)
 	folder = cmp.Or(folder, ".")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(folder), knock.WithoutPath(err))
+		return fmt.Errorf("cannot make folder %s: %w", knock.QuotePath(folder), phrase.WithoutPath(err))
 	}
 	if err := checkFolders(path); err != nil {
 		return err
 	}
 	unlock, err := lock(ctx, filepath.Join(folder, "."+name+".lock"))
 	if err != nil {
-		return fmt.Errorf("cannot lock hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot lock hosts file %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	defer unlock()
 
@@ -71,7 +72,7 @@ func Update(ctx context.Context, path string, edit func(*Editor) error) (err err
 	}
 	removeTemporary(folder, name)
 	if err := replace(real, e.document, info); err != nil {
-		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot write hosts file %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Bounds of what is read, and with it of memory.
@@ -75,7 +76,7 @@ func IsCapture(head []byte) bool {
 func ReadFile(ctx context.Context, path string) (*Capture, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the capture %s: %w", knock.Quote(path), knock.WithoutPath(err))
+		return nil, fmt.Errorf("cannot read the capture %s: %w", knock.Quote(path), phrase.WithoutPath(err))
 	}
 	defer f.Close()
 	c, err := Read(cancellable{ctx, f})

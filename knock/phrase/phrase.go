@@ -1,9 +1,12 @@
-// Package phrase writes counts, durations and quoted shell words, the same way
+// Package phrase writes counts, durations, quoted shell words and errors, the same way
 // wherever the program shows them.
 package phrase
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -133,4 +136,16 @@ func ShellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// WithoutPath removes the operation and the path from an error of package os, for
+// a message that names them itself.
+func WithoutPath(err error) error {
+	if pe := new(fs.PathError); errors.As(err, &pe) {
+		return pe.Err
+	}
+	if le := new(os.LinkError); errors.As(err, &le) {
+		return le.Err
+	}
+	return err
 }

@@ -15,6 +15,7 @@ import (
 	"rapport/knock"
 	"rapport/knock/arrivals"
 	"rapport/knock/pcap"
+	"rapport/knock/phrase"
 	"rapport/tui/ui"
 )
 
@@ -72,7 +73,7 @@ func (c captures) analyze(ctx context.Context) (found captured, err error) {
 	for _, p := range c.paths {
 		path, _, err := regularFile(p)
 		if err != nil {
-			return found, fmt.Errorf("cannot read the capture: %s: %w", knock.Clean(p, 200), knock.WithoutPath(err))
+			return found, fmt.Errorf("cannot read the capture: %s: %w", knock.Clean(p, 200), phrase.WithoutPath(err))
 		}
 		one, err := pcap.ReadFile(ctx, path)
 		if err != nil {

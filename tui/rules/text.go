@@ -203,7 +203,7 @@ func (r Request) Inspect(ctx context.Context) (i Inspected, err error) {
 	text, q := r.Text, r.Query
 	if r.Path != "" {
 		if text, err = readText(r.Path); err != nil {
-			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(r.Path, 200), knock.WithoutPath(err))
+			return i, fmt.Errorf("cannot read the rules: %s: %w", knock.Clean(r.Path, 200), phrase.WithoutPath(err))
 		}
 	}
 	if r.Example.Format != "" {

@@ -13,6 +13,7 @@ import (
 
 	"rapport/knock"
 	"rapport/knock/hosts/sshconfig"
+	"rapport/knock/phrase"
 	"rapport/tui/session"
 	"rapport/tui/ui"
 )
@@ -65,7 +66,7 @@ func writeNew(path, text string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot write %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	return nil
 }

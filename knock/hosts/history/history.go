@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Handshake is how one handshake ended, as the history has it: no port of a sequence,
@@ -69,7 +70,7 @@ func Load(path string) map[string][]Handshake {
 // beyond the bound.
 func Save(path string, h Handshake) error {
 	if err := saveLine(path, h, maxHistory); err != nil {
-		return fmt.Errorf("cannot store the handshake in %s: %w", knock.QuotePath(path), knock.WithoutPath(err))
+		return fmt.Errorf("cannot store the handshake in %s: %w", knock.QuotePath(path), phrase.WithoutPath(err))
 	}
 	return nil
 }

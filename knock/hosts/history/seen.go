@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Offset is how far a server's clock was from this machine's.
@@ -56,7 +56,7 @@ func SaveDiagnosis(history string, d Diagnosis) error {
 
 func kept(what string, err error) error {
 	if err != nil {
-		return fmt.Errorf("cannot store %s beside the history: %w", what, knock.WithoutPath(err))
+		return fmt.Errorf("cannot store %s beside the history: %w", what, phrase.WithoutPath(err))
 	}
 	return nil
 }

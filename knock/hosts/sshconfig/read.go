@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"rapport/knock"
+	"rapport/knock/phrase"
 )
 
 // Limits for an ssh configuration. The depth is ssh's own.
@@ -66,7 +67,7 @@ type fileError struct {
 }
 
 func (e *fileError) Error() string {
-	return fmt.Sprintf("ssh configuration %s: %v", knock.QuotePath(e.path), knock.WithoutPath(e.err))
+	return fmt.Sprintf("ssh configuration %s: %v", knock.QuotePath(e.path), phrase.WithoutPath(e.err))
 }
 
 func (e *fileError) Unwrap() error { return e.err }
