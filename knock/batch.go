@@ -31,8 +31,12 @@ type BatchOptions struct {
 	Sockets int
 }
 
-// defaultSockets leaves room below the 256 descriptors that some systems give a process.
-const defaultSockets = 128
+const (
+	// defaultSockets leaves room below the 256 descriptors that some systems give a process.
+	defaultSockets = 128
+	// nextProbe is how long after a probe the next one mostly leaves.
+	nextProbe = 150 * time.Millisecond
+)
 
 // PacketReport is one event of a batch: a packet has left, with the answer [Pending], or was
 // answered. A probe whose SYN-ACK was dropped is again, by the connection for the banner.
@@ -82,7 +86,9 @@ type batch struct {
 	sshPort uint16
 	options BatchOptions
 	on      func(PacketReport)
-	found   *socket // the probe of the hit, or the connection made after it
+	found   *socket       // the probe of the hit, or the connection made after it
+	late    *socket       // the first probe that may have been answered by a repeat of its SYN
+	lateBy  time.Duration // after its SYN
 	noRoute bool
 	report  BatchReport // all but SSH is set during the batch
 }
@@ -101,6 +107,9 @@ func (b *batch) run(ctx context.Context, packets []Packet) error {
 	}
 	last := time.Now().Add(b.options.Wait)
 	err := b.engine.await(ctx, last, func() bool { return b.over() || b.idle() })
+	if err == nil && b.late != nil && b.report.Hit < 0 {
+		b.hit(b.late)
+	}
 	return b.readHit(ctx, err)
 }
 
@@ -172,14 +181,13 @@ func (b *batch) send(ctx context.Context, i int, p Packet) error {
 	}
 }
 
-// poll checks the probes' sockets for a SYN-ACK: the kernel wakes no
-// goroutine for one that it drops.
+// poll checks the probes for a SYN-ACK: the kernel wakes no goroutine for one that it drops.
 func (b *batch) poll() {
 	if b.report.Hit >= 0 {
 		return
 	}
 	for _, s := range b.engine.watched {
-		if !s.probe || !s.connected() {
+		if !s.probe || !s.connected() || b.isLate(s) {
 			continue
 		}
 		if s.drop {
@@ -190,6 +198,19 @@ func (b *batch) poll() {
 		}
 		return
 	}
+	if b.late != nil && time.Since(b.late.sent) > 2*b.lateBy-synWatch+nextProbe {
+		b.hit(b.late)
+	}
+}
+
+// isLate reports whether an answer to s now may be one to a repeat of its SYN. Then perhaps a later
+// candidate has opened SSH, whose own probe is answered at once.
+func (b *batch) isLate(s *socket) bool {
+	after := time.Since(s.sent)
+	if after >= synWatch && b.late == nil {
+		b.late, b.lateBy = s, after
+	}
+	return after >= synWatch
 }
 
 // hit records a probe that found SSH no longer shut, unless an earlier one did,
@@ -203,7 +224,10 @@ func (b *batch) hit(s *socket) {
 		b.found.closeConn()
 	}
 	b.report.Hit, b.report.RTT, b.found = s.index, Measure(time.Since(s.sent)), nil
-	if s.state == stateSent { // only its SYN-ACK was seen
+	if s == b.late {
+		b.report.RTT = Measure(b.lateBy)
+	}
+	if s.state == stateSent || s.ssh.State == SSHFiltered { // only its SYN-ACK was seen
 		b.closeBut(-1)
 		b.on(PacketReport{Index: s.index, Answer: Open, RTT: b.report.RTT})
 		return
@@ -223,8 +247,7 @@ func (b *batch) closeBut(index int) {
 	}
 }
 
-// shrink ends waits until at most n sockets are open: knocks before probes, the
-// oldest first.
+// shrink ends waits until at most n sockets are open: knocks before probes, the oldest first.
 func (b *batch) shrink(ctx context.Context, n int) error {
 	spare := len(b.engine.watched) - n
 	for _, probes := range []bool{false, true} {
@@ -256,15 +279,21 @@ func (b *batch) record(o outcome) {
 		b.report.Connections++
 	}
 	// Refused: the gate is open, and nothing listens.
-	opened := o.answer == Open || o.answer == Refused && b.options.Shut != SSHRefused
-	if opened && o.socket != b.found {
+	switch opened := o.answer == Open || o.answer == Refused && b.options.Shut != SSHRefused; {
+	case !opened || o.socket == b.found:
+	case !b.isLate(o.socket):
 		b.hit(o.socket)
+	case o.socket != b.late:
+		o.closeConn()
 	}
 }
 
 // finish ends all waits and completes the report.
 func (b *batch) finish() error {
 	b.engine.end()
+	if b.late != nil && b.late != b.found {
+		b.late.closeConn()
+	}
 	switch {
 	case b.found != nil:
 		b.found.closeConn()

@@ -3,6 +3,7 @@ package knock_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -54,6 +55,29 @@ func TestBatch(t *testing.T) {
 			// After SSH has answered only the one connection to it is made.
 			if sent != 3*(knock.Knocks+1) || r.Sent > sent+1 || r.Connections > 1 {
 				t.Errorf("%d sent, %d reported, %d connections", r.Sent, sent, r.Connections)
+			}
+		})
+	}
+}
+
+// The kernel repeats the SYN of the first probe after a second, just when another candidate has opened
+// SSH: that one's own probe counts. Where no probe comes after it, the first one does.
+func TestBatchOfARepeatedProbe(t *testing.T) {
+	t.Parallel()
+	for _, own := range []bool{true, false} {
+		t.Run(fmt.Sprintf("with a probe of its own: %v", own), func(t *testing.T) {
+			t.Parallel()
+			s := knocktest.NewServer(t, knocktest.Options{At: at})
+			opens := handshakeOf(knock.Derive(knock.HourOf(at), s.Range, s.Secret), 890*time.Millisecond)
+			opens[knock.Knocks].At = 1100 * time.Millisecond
+			packets, want := append([]knock.Packet{{Probe: true}}, opens...), knock.Knocks+1
+			if !own {
+				packets, want = packets[:want], 0
+			}
+			var c knock.Client
+			r, err := c.SendBatch(t.Context(), s.SSHAddr(s.Addr4), packets, knock.BatchOptions{Wait: 2 * time.Second}, nil)
+			if err != nil || r.Hit != want || r.SSH.State != knock.SSHOpen {
+				t.Errorf("%v, hit %d with SSH %s; want %d", err, r.Hit, r.SSH.State, want)
 			}
 		})
 	}

@@ -117,14 +117,10 @@ func CheckHost(s string) error {
 		return fmt.Errorf("host name %s is not valid UTF-8", Quote(s))
 	case strings.HasPrefix(s, "-"):
 		return fmt.Errorf("host name %s starts with '-', as options do", Quote(s))
-	}
-	for _, c := range s {
-		switch {
-		case unicode.IsSpace(c):
-			return fmt.Errorf("host name %s holds white space", Quote(s))
-		case !unicode.IsPrint(c):
-			return fmt.Errorf("host name %s holds a character that does not print", Quote(s))
-		}
+	case strings.ContainsFunc(s, unicode.IsSpace):
+		return fmt.Errorf("host name %s holds white space", Quote(s))
+	case strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return fmt.Errorf("host name %s holds a character that does not print", Quote(s))
 	}
 	return nil
 }

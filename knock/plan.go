@@ -116,14 +116,13 @@ func (p Plan) Packets() int {
 	return n
 }
 
-// PlannedReset is one SYN to a wrong port; At counts from the start of the
-// attempt.
+// PlannedReset is one SYN to a wrong port; At counts from the attempt's start.
 type PlannedReset struct {
 	At   Millis `json:"at_ms"`
 	Port uint16 `json:"port"`
 }
 
-// PlannedKnock is one SYN; At counts from the start of the attempt.
+// PlannedKnock is one SYN; At counts from the attempt's start.
 type PlannedKnock struct {
 	At   Millis `json:"at_ms"`
 	Hour Hour   `json:"hour"`
@@ -131,8 +130,7 @@ type PlannedKnock struct {
 	Copy bool   `json:"copy,omitempty"` // the same knock has been sent just before
 }
 
-// PlannedProbe is one SYN to the SSH port; At counts from the start of the
-// attempt.
+// PlannedProbe is one SYN to the SSH port; At counts from the attempt's start.
 type PlannedProbe struct {
 	At Millis `json:"at_ms"`
 	// IfRefused says that it is sent only if the one before it was refused, perhaps

@@ -12,9 +12,6 @@ import (
 // maxSecret bounds a secret, in bytes.
 const maxSecret = 512
 
-// redacted is what every way of printing a Secret gives.
-const redacted = "(secret)"
-
 // ErrSecret is wrapped by every error of [ParseSecret].
 var ErrSecret = errors.New("this secret cannot be used")
 
@@ -77,10 +74,10 @@ func (s Secret) Reveal() string {
 }
 
 // String returns a placeholder.
-func (s Secret) String() string { return redacted }
+func (s Secret) String() string { return "(secret)" }
 
 // Format implements [fmt.Formatter] with the placeholder, whatever the verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText implements [encoding.TextMarshaler] with the placeholder.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

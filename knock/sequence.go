@@ -55,12 +55,7 @@ func (s Sequence) Ports() [Knocks]uint16 { return s.ports }
 
 // Repeats reports whether a port occurs more than once, which is legal.
 func (s Sequence) Repeats() bool {
-	for k := range s.ports {
-		if s.RepeatsAt(k) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]int{0, 1, 2, 3}, s.RepeatsAt)
 }
 
 // RepeatsAt reports whether the port of knock k (0 to 4) occurs elsewhere in
