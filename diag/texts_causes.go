@@ -109,6 +109,8 @@ func (e *Evidence) howOpened() string {
 	how := fmt.Sprintf("hour %v opened the gate", o.Hour)
 	if o.confirmed {
 		how += " twice"
+	} else {
+		how += " once"
 	}
 	how += fmt.Sprintf(", with range %v and the secret %s: one of %s", o.Range, o.Variant.Words(), phrase.Plural(o.tried, "candidate"))
 	if s := e.Scan; s != nil && s.Opened != nil && s.Strict && s.Gap <= e.Target.Gap && !e.Target.Strict {

@@ -52,7 +52,7 @@ func (r Report) Summary() string {
 	case r.StillOpen && r.Endless:
 		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; SSH was still open a window later, so it was not confirmed: the window may be longer than the one set here", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
 	case r.StillOpen:
-		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; there was no time to wait until its window is over and confirm it", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
+		return fmt.Sprintf("hour %v, range %v, the secret %s opens it; no time, or no connection to SSH, was left to confirm it after its window", r.Opened.Hour, r.Opened.Range, r.Opened.Variant.Words())
 	case !r.Confirmed:
 		return fmt.Sprintf("hour %v, range %v seemed to open it, once", r.Opened.Hour, r.Opened.Range)
 	}
