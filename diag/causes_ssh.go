@@ -50,6 +50,9 @@ func sshCauses() []cause {
 			}
 			return e.neverOpened()
 		}},
+		{ID: "ssh-rejected-behind", Code: GateDiffers, When: behind("ssh-rejected-behind"), Likelihood: unless((*Evidence).refusedAfter, possible), Detail: func(*Evidence) Detail {
+			return Detail{Differs: []string{"ssh-rejected"}}
+		}},
 		{ID: "ssh-refusing", Code: SSHRefusing, When: behind("ssh-refusing"), Likelihood: surely, Detail: said},
 		{ID: "refusing-before", Code: SSHRefusing, When: at(RefusesBefore), Likelihood: surely, Detail: said},
 		{ID: "ssh-silent", Code: SSHSilent, When: behind("ssh-silent"), Likelihood: unless(acceptedOnce, usual)},
@@ -149,10 +152,11 @@ func (e *Evidence) SlowReached() bool {
 	return e.Slow != nil && (e.Slow.Opened || e.Slow.SSH.State.Connected())
 }
 
-// refusedAfter reports whether SSH was silent at first, and is refused with no knock
-// too, after the window of the handshake.
+// refusedAfter reports whether SSH is refused or rejected with no knock too, after the window of the
+// handshake, and was not at first.
 func (e *Evidence) refusedAfter() bool {
-	return e.After.State == knock.SSHRefused && e.ShutState() == knock.SSHFiltered
+	now := e.After.State
+	return (now == knock.SSHRefused || now == knock.SSHUnreachable) && now != e.ShutState()
 }
 
 // behindGate names the cause for an SSH server that does not work behind a gate
@@ -176,6 +180,10 @@ func (e *Evidence) behindGate(s knock.SSH) ID {
 		}
 		if before == knock.SSHFiltered || before == knock.SSHUnreachable || e.AcceptedKnocks(e.Handshake) == knock.Knocks {
 			return "ssh-down"
+		}
+	case knock.SSHUnreachable:
+		if rejected, _ := answers.With(e.Handshake, knock.Unreachable); len(rejected) == 0 && before != knock.SSHUnreachable && before != knock.SSHUnknown {
+			return "ssh-rejected-behind"
 		}
 	}
 	return ""

@@ -265,12 +265,6 @@ func (e *Evidence) AcceptedKnocks(h *knock.Report) int {
 	return len(open) + knock.Knocks - len(slices.Compact(sequence[:]))
 }
 
-// allows reports whether a clock that is off by some offset of i may be in the
-// hour.
-func (e *Evidence) allows(i clock.Interval, h knock.Hour) bool {
-	return knock.HourOf(e.Now.Add(i.Low)).Sub(h) <= 0 && knock.HourOf(e.Now.Add(i.High)).Sub(h) >= 0
-}
-
 // wrongSkew reports whether the clocks show a skew that differs from the entry's
 // by more than a handshake covers around the hour change.
 func (e *Evidence) wrongSkew() bool {

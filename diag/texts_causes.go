@@ -249,7 +249,8 @@ var causeTexts = map[ID]func(*Evidence) Text{
 		return Text{"something opened the gate once, and not again", "run it again: somebody else may have knocked, and packets get lost",
 			[]string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}
 	},
-	"ssh-down": sshDownText,
+	"ssh-down":            sshDownText,
+	"ssh-rejected-behind": behindText("the gate opens, and a rule behind it rejects SSH", "on the server: let in there too whom the gate lets in; nft list ruleset shows the rules of all firewalls, as of firewalld and ufw besides the gate's"),
 	"ssh-silent": func(e *Evidence) Text {
 		if e.Reached().Closed {
 			return behindText("SSH's port accepts the connection, and closes it without a banner", "on the server: see sshd's log, /etc/hosts.deny, MaxStartups, and ssh.socket where systemd starts sshd")(e)
@@ -288,7 +289,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 		return Text{fmt.Sprintf("sshd may be stopped, or not listen on port %d", e.Target.Addr.Port()), startSSHD,
 			[]string{"a port where nothing listens refuses like a gate that rejects"}}
 	},
-	"hours-ahead": says("the server may be at a later hour", "run it with --future 26", "future hours were not tried"),
+	"hours-ahead": says("the server may be at a later hour", "run it with --future 26", "future hours were not tried; rules made in a time zone to the east, as by date without -u, are of a later hour than a right clock"),
 
 	"rate-limited":     rateLimitedText,
 	"limit-unseen":     limitUnseenText,
@@ -333,6 +334,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"sequence-unseen": says("this hour's handshake may be used up: a replay guard lets in only addresses that made it already", "wait for the next hour, or give the server's rules: --rules FILE", "the rules, which would show a replay guard, were not given"),
 	"sequence-used":   says("this hour's handshake was used up: the replay guard lets in only addresses that made it already", "wait for the next hour; or raise the guard on the server: rapport rules HOST --replay-guard=N", "the rules have a replay guard, and expect the very sequence that was sent"),
 	"rules-problem":   rulesProblemText,
+	"no-gate":         noGateText,
 	"not-arriving":    notArrivingText,
 	"nothing-tried":   says("the diagnosis ended before anything was tried", "give it more time", "no handshake was made"),
 	"unexplained":     unexplainedText,

@@ -112,9 +112,20 @@ func serverClockText(e *Evidence) Text {
 	return t
 }
 
+// clockBesides says how right the server's clock is, where its rules are not of its hour, and what
+// else there is to do then.
+func (e *Evidence) clockBesides() (state, also string) {
+	c := e.Clocks()
+	if c.Skew.Abs() > time.Minute+c.Uncertainty {
+		return ", and its clock is " + phrase.Ahead(c.Skew.Round(time.Second)), "set its clock first: timedatectl set-ntp true; then "
+	}
+	return ", though its clock is right", ""
+}
+
 func rulesStaleText(e *Evidence) Text {
-	return Text{fmt.Sprintf("the server's rules are stale: %s, though its clock is right", e.expects()),
-		"on the server: run the gate's refresh, and see why its timer or cron job did not; " +
+	state, also := e.clockBesides()
+	return Text{fmt.Sprintf("the server's rules are stale: %s%s", e.expects(), state),
+		"on the server: " + also + "run the gate's refresh, and see why its timer or cron job did not; " +
 			fmt.Sprintf("until the hour changes, and no longer, skew %s opens it", phrase.Duration(e.hourSkew())),
 		[]string{e.clockEvidence(), "by that clock, the hour of the rules is over", e.howOpened()}}
 }
@@ -133,8 +144,9 @@ func rulesZoneText(e *Evidence) Text {
 }
 
 func rulesZoneEastText(e *Evidence) Text {
-	return Text{fmt.Sprintf("the server's rules are of a later hour: %s, though its clock is right", e.expects()),
-		"on the server: see that the rules are made with the UTC hour (date -u); " + e.untilKnown(),
+	state, also := e.clockBesides()
+	return Text{fmt.Sprintf("the server's rules are of a later hour: %s%s", e.expects(), state),
+		"on the server: " + also + "see that the rules are made with the UTC hour (date -u); " + e.untilKnown(),
 		[]string{e.clockEvidence(), "rules made in a time zone to the east look the same", e.howOpened()}}
 }
 

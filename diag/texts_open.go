@@ -224,7 +224,7 @@ func (e *Evidence) tried() string {
 func (e *Evidence) missing() (all []string) {
 	known := e.Rules != nil && e.Rules.Gate != nil && (e.Rules.Candidate() != nil || e.rulesProve()) // their hour
 	told := known || e.Clocks().Known
-	if e.Future == 0 && !known && e.Clocks().Skew <= 0 {
+	if e.Future == 0 && !known && !e.clockAhead() {
 		all = append(all, "missing: future hours were not tried, since an eavesdropper could use their knocks later; --future 26 tries them")
 	}
 	if !told {

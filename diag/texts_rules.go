@@ -139,6 +139,16 @@ func rulesProblemText(e *Evidence) Text {
 	return t
 }
 
+// noGateText is for rules that hold no gate, or one of another kind.
+func noGateText(e *Evidence) Text {
+	t := Text{Summary: fmt.Sprintf("the rules that were given hold no gate for IPv%s", e.Family()),
+		Fix: "on the server: see that the gate is loaded and refreshed (rapport-gate status), rapport help server tells each step; or " + givePresent}
+	for _, p := range e.Rules.Problems {
+		t.Why = append(t.Why, p.Summary)
+	}
+	return Text{t.Summary, t.Fix, append(t.Why, e.missingEvidence()...)}
+}
+
 // orderText is t, but for rules that have this client's ports in another order.
 func (e *Evidence) orderText(t Text) Text {
 	if order := e.gateOrder(); order != nil {

@@ -32,6 +32,16 @@ func Knocks(h *knock.Report) (all []knock.SentKnock) {
 	return all
 }
 
+// Ports returns the ports of a handshake, each once.
+func Ports(h *knock.Report) (ports []uint16) {
+	for _, k := range Knocks(h) {
+		if !slices.Contains(ports, k.Port) {
+			ports = append(ports, k.Port)
+		}
+	}
+	return ports
+}
+
 // With returns the ports of a handshake that answered a, each once, and how
 // many knocks got another answer.
 func With(h *knock.Report, a knock.Answer) (ports []uint16, others int) {

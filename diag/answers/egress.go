@@ -51,16 +51,13 @@ func (g *Egress) Some(h *knock.Report, shut knock.Answer) bool {
 	if shut == g.Answer && shut == knock.Unreachable {
 		return true // nor do the knocks
 	}
-	ports, like := map[uint16]bool{}, 0
-	for _, k := range Knocks(h) {
-		ports[k.Port] = true
-	}
+	like := 0
 	for _, a := range g.Control {
 		if a == g.Answer {
 			like++
 		}
 	}
-	return len(g.Ports) < len(ports) && (shut == g.Answer || 2*like <= len(g.Control))
+	return len(g.Ports) < len(Ports(h)) && (shut == g.Answer || 2*like <= len(g.Control))
 }
 
 // Names are the rejected knocks by their ports, or where those are secret by their number.

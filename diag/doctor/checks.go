@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"rapport/diag"
@@ -69,7 +70,7 @@ func (x *run) readRules(ctx context.Context) error {
 	}
 	s := x.begin(check.Rules, check.RulesSolving, check.Args{})
 	t, hours := x.seen().Target, max(x.Past, x.Future, solve.DefaultHours)
-	i, err := gate.Inspect(ctx, *x.Rules, solve.Query{
+	i, err := gate.Inspect(ctx, ofFamily(*x.Rules, x.seen().Family()), solve.Query{
 		Secret: t.Secret, Range: t.Range, Hour: knock.HourOf(x.seen().Now.Add(t.Skew)), Past: hours, Future: hours,
 	}, gate.Facts{SSHPort: int(t.Addr.Port())})
 	if err != nil {
@@ -97,6 +98,20 @@ func (x *run) readRules(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// ofFamily is what was found of rules for an IP family: its gate comes first. Where there is none, that
+// of the other one proves nothing, unless the text has no rules of this family.
+func ofFamily(f gate.Findings, family knock.Family) gate.Findings {
+	f.Gates = slices.Clone(f.Gates)
+	switch others := func(g gate.Gate) bool { return g.Family != family }; {
+	case len(f.Gates) == 0 || f.Printed != nil || f.Kind == gate.FromScript:
+	case len(f.Gates) > 1 && others(f.Gates[0]):
+		slices.Reverse(f.Gates)
+	case others(f.Gates[0]) && !slices.ContainsFunc(f.Problems(gate.Facts{}), func(p gate.Problem) bool { return p.Code == "v6-not-given" }):
+		f.Gates = nil
+	}
+	return f
 }
 
 // probeBanner probes SSH, which accepted without a knock, and awaits its banner. Where it did so

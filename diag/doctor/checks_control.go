@@ -88,6 +88,8 @@ func (x *run) compareKnocks(ctx context.Context, now knock.SSHState) error {
 		})
 		port, ssh := cmp.Or(loud(got[0]), got[1]), got[2]
 		differs := slices.ContainsFunc(knocks, func(sent knock.SentKnock) bool { return sent.Port == k.Port && sent.Answer != port })
+		// One that was silent until the first knocks is banned with all ports.
+		differs = differs || knocks[0].Answer == knock.Silent && port != knock.Silent && port == answerOf(now)
 		if err != nil || differs || port == knock.Silent && now == knock.SSHFiltered || !slices.Contains([]knock.Answer{answerOf(now), answerOf(e.ShutState()), knock.Open}, ssh) {
 			return err
 		}
@@ -180,7 +182,9 @@ func (x *run) controls(ctx context.Context) error {
 // controlRefusal probes a refused SSH once more when the window is over: a gate that
 // opened is shut again by then, and a ban or a limit that rejects is not over.
 func (x *run) controlRefusal(ctx context.Context) error {
-	if x.seen().Outcome() != diag.SSHBehind || x.seen().Reached().State != knock.SSHRefused || x.seen().ShutState() != knock.SSHFiltered || x.seen().StandIn || x.seen().NoListener || x.seen().Target.Window > longestWait {
+	reached := x.seen().Reached().State
+	rejected := reached == knock.SSHRefused && x.seen().ShutState() == knock.SSHFiltered || reached == knock.SSHUnreachable
+	if x.seen().Outcome() != diag.SSHBehind || !rejected || x.seen().StandIn || x.seen().NoListener || x.seen().Target.Window > longestWait {
 		return nil
 	}
 	if !knock.Wait(ctx, min(x.over(), longestWait)) {

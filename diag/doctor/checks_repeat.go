@@ -180,6 +180,7 @@ func (x *run) scanStrictlyAtOnce(ctx context.Context) (bool, error) {
 func (x *run) scanLikeliest(ctx context.Context, t knock.Target, hours int) (*scan.Report, error) {
 	c := x.likelyClock()
 	job := scan.Scan{Shut: x.seen().ShutState(), Spent: len(answers.Knocks(x.seen().Handshake)), Past: min(x.Past, scan.DefaultPast), Future: x.Future, Clock: &c, Limited: x.seen().Limited, Likeliest: hours}
+	job.AsStrict = t.Strict && !x.seen().Target.Strict && t.Gap == x.seen().Target.Gap
 	r, err := x.scanOne(ctx, step{x, check.Scan, time.Now()}, t, job)
 	if err == nil && r.Opened != nil {
 		x.found = r

@@ -21,7 +21,8 @@ func (x *run) compareEgress(ctx context.Context) (done bool, err error) {
 	g := &answers.Egress{Host: time.Duration(x.seen().Before.RTT)}
 	for _, a := range []knock.Answer{knock.Unreachable, knock.Refused} {
 		if ports, others := answers.With(x.seen().Handshake, a); len(ports) > 0 {
-			g.Ports, g.Answer, g.Whole = ports, a, others == 0
+			// Who sends ICMP errors limits them: some of the repeated knocks get none.
+			g.Ports, g.Answer, g.Whole = ports, a, others == 0 || a == knock.Unreachable && len(ports) == len(answers.Ports(x.seen().Handshake))
 			break
 		}
 	}
@@ -106,13 +107,16 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 			send(x.seen().Target.Addr.Port())
 		}
 	}
-	nearest := time.Duration(0) // of the controls
+	nearest, from := time.Duration(0), netip.Addr{} // of the controls
 	o := knock.BatchOptions{Wait: x.controlWait(rejected)}
 	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {
 		case r.Answer == knock.Pending:
 		case r.Index < n:
+			if r.Answer == g.Answer && r.From.IsValid() {
+				from = r.From
+			}
 			if g.Control[r.Index] = r.Answer; rtt > 0 && r.Answer != g.Answer && (nearest == 0 || rtt < nearest) {
 				nearest = rtt
 			}
@@ -134,7 +138,7 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	if slices.Sort(rejected); len(rejected) > 0 { // one that came too soon is an accident
 		g.Rejected = rejected[min(1, len(rejected)-1)]
 	}
-	g.Host = cmp.Or(g.Host, nearest)
+	g.Host, g.From = cmp.Or(g.Host, nearest), cmp.Or(g.From, from)
 	return err
 }
 

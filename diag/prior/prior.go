@@ -45,6 +45,7 @@ var all = map[string]float64{
 	"sequence-unseen": 0.015, // few gates have a replay guard
 	"sequence-used":   0.40,  // where the rules have the guard, it is the first suspect
 	"other-secret":    0.40,  // as rules-problem
+	"no-gate":         0.50,  // the text of the rules shows it
 	"other-rules":     0.12,  // a copy of another server, or an old one
 	"rules-problem":   0.50,  // the text of the rules shows it
 	"not-arriving":    0.15,  // rules that fit leave the path, or another rule
@@ -54,16 +55,17 @@ var all = map[string]float64{
 	"banned-there":    0.30,  // the same
 	"order-slips":     0.03,  // the same, where the order alone differs
 
-	"ssh-down":          0.05, // or on another port
-	"ssh-down-unseen":   0.05, // the same, and the gate rejects as a host without sshd does
-	"ssh-refusing":      0.03, // penalties of sshd 9.8
-	"refusing-before":   0.03, // the same
-	"ssh-limits":        0.03, // MaxStartups, connections that others left
-	"ssh-silent":        0.02, // a resolver that sshd waits for, a missing ESTABLISHED rule
-	"not-ssh":           0.02, // a web server on the port, a wrong port
-	"silent-unknocked":  0.02, // as ssh-silent
-	"tarpit":            0.02, // a trap for scanners, or a proxy
-	"not-ssh-unknocked": 0.02, // as not-ssh
+	"ssh-down":            0.05, // or on another port
+	"ssh-down-unseen":     0.05, // the same, and the gate rejects as a host without sshd does
+	"ssh-rejected-behind": 0.03, // firewalld or ufw besides the gate
+	"ssh-refusing":        0.03, // penalties of sshd 9.8
+	"refusing-before":     0.03, // the same
+	"ssh-limits":          0.03, // MaxStartups, connections that others left
+	"ssh-silent":          0.02, // a resolver that sshd waits for, a missing ESTABLISHED rule
+	"not-ssh":             0.02, // a web server on the port, a wrong port
+	"silent-unknocked":    0.02, // as ssh-silent
+	"tarpit":              0.02, // a trap for scanners, or a proxy
+	"not-ssh-unknocked":   0.02, // as not-ssh
 
 	"blocked":          0.06, // company networks, hotels
 	"intercepted":      0.02, // transparent proxies, tarpits

@@ -313,12 +313,17 @@ func (r *scanRun) confirm(ctx context.Context, c solve.Candidate, tries int) (op
 // confirmAnyhow is confirm, and once more with single knocks where that opened nothing: a strict
 // gate starts over at a repeated one.
 func (r *scanRun) confirmAnyhow(ctx context.Context, c solve.Candidate, tries int) (opening, error) {
+	strict := r.target.Strict
+	defer func() { r.target.Strict = strict }()
+	r.target.Strict = strict && !r.AsStrict
 	o, err := r.confirm(ctx, c, tries)
+	if r.AsStrict && err == nil {
+		r.report.Strict = o == shut
+	}
 	if err != nil || o != shut || r.target.Strict || r.target.Gap > confirmGap || r.StandIn || !r.report.Stopped.IsZero() || r.late(triesBy) {
 		return o, err
 	}
 	r.target.Strict = true
-	defer func() { r.target.Strict = false }()
 	return r.confirm(ctx, c, 1)
 }
 

@@ -71,6 +71,9 @@ type Scan struct {
 	// Made, if not nil, is how many connections to SSH were made besides: with those of the
 	// scan they are to be four at most.
 	Made func() int
+	// AsStrict says that the target is tried as a strict gate, and not known to be one: a handshake that
+	// no such gate opens to confirms first what is found.
+	AsStrict bool
 	// Brief says that no more is tried than the hours of the client's own range and secret and
 	// the likeliest slips, and no more than a known sweep guard forgives at once.
 	Brief bool
