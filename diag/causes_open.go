@@ -240,7 +240,7 @@ func unexplainedLikelihood(e *Evidence) float64 {
 		switch {
 		case e.rulesProve():
 			return unseen
-		case e.FellSilent():
+		case e.FellSilent(), e.RulesProof() == Confirmed:
 			return rare
 		case e.unrepeated():
 			return usual

@@ -192,7 +192,7 @@ func pathCauses() []cause {
 // shut from the beginning: a hit that did not repeat, or a server that falls silent
 // in between, is hardly ever seen.
 func (e *Evidence) neverOpened() float64 {
-	if e.unrepeated() || e.FellSilent() {
+	if e.unrepeated() || e.FellSilent() || e.RulesProof() == Confirmed {
 		return rare
 	}
 	return always

@@ -72,6 +72,9 @@ func says(summary, fix string, why ...string) func(*Evidence) Text {
 	return func(*Evidence) Text { return Text{summary, fix, why} }
 }
 
+// otherFirewall says what to do where a firewall besides the gate rejects SSH.
+const otherFirewall = "on the server: let in there too whom the gate lets in; nft list ruleset shows the rules of all firewalls, as of firewalld and ufw besides the gate's"
+
 // behindText is for an SSH server that does not work behind a gate that opened.
 func behindText(summary, fix string) func(*Evidence) Text {
 	return func(e *Evidence) Text { return Text{summary, fix, []string{e.beforeAndAfter()}} }
@@ -139,7 +142,7 @@ func familyText(e *Evidence) Text {
 	case e.NoRoute != nil:
 		fix += fmt.Sprintf("; or see why there is no route over IPv%s: the name's address, or this network", e.Family())
 	case !e.Blocked() && e.accepting() <= mostServices && e.behindGate(e.Reached()) == "": // else it is not the gate
-		fix += fmt.Sprintf("; or give IPv%s the gate too: rapport rules HOST writes both", e.Family())
+		fix += fmt.Sprintf("; or, if both addresses are the server's, give IPv%s the gate too: rapport rules HOST writes both", e.Family())
 	}
 	return Text{fmt.Sprintf("it opens over IPv%s, and not over IPv%s", o.family, e.Family()), fix, []string{e.howOpened()}}
 }
@@ -222,7 +225,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	},
 	"alike": func(e *Evidence) Text {
 		return Text{"something rejects the knocks, as it does other ports", "knock from another network, or have the range let through",
-			[]string{fmt.Sprintf("%s %s, but so are ports outside the range: the server itself seems to answer like this", phrase.Plural(len(e.Egress.Ports), "knock"), e.Egress.Answer)}}
+			[]string{fmt.Sprintf("%s %s, and ports outside the range %s: the server itself may answer like this", phrase.Plural(len(e.Egress.Ports), "knock"), e.Egress.Answer, answers.List(e.Egress.Control))}}
 	},
 
 	"open":         opensText,
@@ -250,7 +253,8 @@ var causeTexts = map[ID]func(*Evidence) Text{
 			[]string{"something opened the gate once and not again: packets get lost, or someone else knocked"}}
 	},
 	"ssh-down":            sshDownText,
-	"ssh-rejected-behind": behindText("the gate opens, and a rule behind it rejects SSH", "on the server: let in there too whom the gate lets in; nft list ruleset shows the rules of all firewalls, as of firewalld and ufw besides the gate's"),
+	"ssh-rejected-behind": behindText("the gate opens, and a rule behind it rejects SSH", otherFirewall),
+	"ssh-rejected-unseen": says("the gate may have opened to another hour, range or secret, and a rule behind it rejects SSH", otherFirewall, "SSH was rejected while others were tried, as behind a gate that opened"),
 	"ssh-silent": func(e *Evidence) Text {
 		if e.Reached().Closed {
 			return behindText("SSH's port accepts the connection, and closes it without a banner", "on the server: see sshd's log, /etc/hosts.deny, MaxStartups, and ssh.socket where systemd starts sshd")(e)

@@ -96,8 +96,7 @@ func unexplainedText(e *Evidence) Text {
 		}
 	}
 	if s := e.Scan; s != nil && s.BeyondGuard > 0 {
-		t.Summary += fmt.Sprintf("; a sweep guard may have hidden %s", phrase.Plural(s.BeyondGuard, "candidate"))
-		t.Fix += "; wait a minute before the next try: such a guard ignores this address for so long"
+		t.Fix += "; wait a minute before the next try: a sweep guard, if there is one, ignores this address for so long"
 	} else if s != nil && s.Untried > 0 && s.Guard > 0 {
 		t.Summary += "; " + s.LeftOut()
 		t.Fix += "; wait a minute before the next try: if range or secret is wrong, that guard ignores this address for so long"
@@ -105,7 +104,7 @@ func unexplainedText(e *Evidence) Text {
 			t.Fix += fmt.Sprintf("; rapport scan with --timeout %s tries all candidates", phrase.Duration(s.Takes()))
 		}
 	}
-	if s, ok := e.Clocks().RoundSkew(); ok && e.wrongSkew() {
+	if s, ok := e.Clocks().RoundSkew(); ok && e.wrongSkew() && len(e.Answering()) > 0 { // a router may answer ICMP
 		t.Fix += fmt.Sprintf("; and set skew %s here: %s", phrase.Duration(s), e.Clocks().Summary(e.Now))
 	}
 	t.Fix += e.mayBeLeftOver()

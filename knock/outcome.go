@@ -13,7 +13,7 @@ func (h *handshake) record(o outcome) {
 	}
 	if !o.probe {
 		k := &h.report.Attempts[o.attempt].Knocks[o.index]
-		k.Answer, k.RTT = o.answer, o.rtt()
+		k.Answer, k.RTT, k.Rejected = o.answer, o.rtt(), o.from.Unmap()
 		h.rejects = h.rejects || o.answer != Silent && o.left()
 		h.event(KnockAnswered, o.attempt, o.index)
 		return

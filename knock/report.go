@@ -123,8 +123,8 @@ type SentKnock struct {
 	// Hour is set where it is not the report's: near the hour change the knocks of
 	// the neighbour hour are sent too.
 	Hour *Hour `json:"hour,omitempty"`
-	// From is this machine's address that the knock carried, where it is known.
-	From netip.Addr `json:"-"`
+	// From is this machine's address, and Rejected that of the ICMP error behind Unreachable, where known.
+	From, Rejected netip.Addr `json:"-"`
 	// Copy says that the same knock was sent just before, in case one gets lost.
 	Copy bool `json:"copy,omitempty"`
 }

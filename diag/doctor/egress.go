@@ -97,6 +97,9 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	suspect := g.Ports[0]
 	var rejected []time.Duration
 	for _, k := range answers.Knocks(x.seen().Handshake) {
+		if k.Answer == g.Answer && k.Rejected.IsValid() {
+			g.From = k.Rejected
+		}
 		if rtt := time.Duration(k.RTT); k.Answer == g.Answer && rtt > 0 && (len(rejected) == 0 || rtt < rejected[0]) {
 			suspect, rejected = k.Port, []time.Duration{rtt}
 		}
@@ -107,16 +110,13 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 			send(x.seen().Target.Addr.Port())
 		}
 	}
-	nearest, from := time.Duration(0), netip.Addr{} // of the controls
+	nearest := time.Duration(0) // of the controls
 	o := knock.BatchOptions{Wait: x.controlWait(rejected)}
 	_, err := x.Client.SendBatch(ctx, x.seen().Target.Addr, packets, o, func(r knock.PacketReport) {
 		rtt := time.Duration(r.RTT)
 		switch {
 		case r.Answer == knock.Pending:
 		case r.Index < n:
-			if r.Answer == g.Answer && r.From.IsValid() {
-				from = r.From
-			}
 			if g.Control[r.Index] = r.Answer; rtt > 0 && r.Answer != g.Answer && (nearest == 0 || rtt < nearest) {
 				nearest = rtt
 			}
@@ -138,7 +138,7 @@ func (x *run) askControls(ctx context.Context, g *answers.Egress) error {
 	if slices.Sort(rejected); len(rejected) > 0 { // one that came too soon is an accident
 		g.Rejected = rejected[min(1, len(rejected)-1)]
 	}
-	g.Host, g.From = cmp.Or(g.Host, nearest), cmp.Or(g.From, from)
+	g.Host = cmp.Or(g.Host, nearest)
 	return err
 }
 
