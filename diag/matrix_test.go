@@ -110,7 +110,7 @@ func shift(d time.Duration) time.Time { return morning.Add(d) }
 
 // matrix is every verdict, by real faults.
 func matrix(t *testing.T) []fault {
-	return slices.Concat(alone(t), controlFaults(t), someFaults(t), windowFaults(t), clockFaults(t), timeoutFaults(t), pairFaults(t), addressFaults(t), gateFaults(t), rangeFaults(t), paceFaults(t), oddFaults(t), rulesFaults(t), claimsFaults(t))
+	return slices.Concat(alone(t), controlFaults(t), someFaults(t), windowFaults(t), clockFaults(t), timeoutFaults(t), pairFaults(t), addressFaults(t), gateFaults(t), rangeFaults(t), paceFaults(t), oddFaults(t), rulesFaults(t), claimsFaults(t), firewallFaults(t))
 }
 
 // alone is every verdict, each by at least one fault.

@@ -48,8 +48,14 @@ func (r *scanRun) confirmation(c solve.Candidate) (packets []knock.Packet, contr
 			at += near / 2
 		}
 		copies := 2 + r.more // one lost packet must not cost a window more
-		if r.target.Strict || k == knock.Knocks-2 && port == ports[k+1] { // a second one would be the fifth knock
+		if r.target.Strict {
 			copies = 1
+		}
+		switch fourth := ports[knock.Knocks-2]; { // where the last two are one, it may open the gate
+		case k == knock.Knocks-2 && port == ports[k+1]:
+			continue
+		case k == knock.Knocks-1 && port == fourth:
+			copies = max(copies, 2)
 		}
 		for n := range copies {
 			add(at+time.Duration(n)*near/time.Duration(copies), port)
