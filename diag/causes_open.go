@@ -151,6 +151,11 @@ func (e *Evidence) OtherPort() int {
 	return e.Rules.Gate.SSHPort
 }
 
+// differsBy is a detail that names how the gate differs.
+func differsBy(what string) func(*Evidence) Detail {
+	return func(*Evidence) Detail { return Detail{Differs: []string{what}} }
+}
+
 // openQuestions are the causes of a gate that stays shut, and, in every other
 // case, everything that is not in the table.
 func openQuestions() []cause {
@@ -160,9 +165,7 @@ func openQuestions() []cause {
 	hasProblem := func(e *Evidence) bool { return e.WrongGate() || e.OtherPort() != 0 }
 	return []cause{
 		{ID: "other-secret", Code: Unexplained, When: shut(func(e *Evidence) bool { return e.OtherSecret() && !e.WrongGate() }), Likelihood: claimed(possible)},
-		{ID: "no-gate", Code: GateDiffers, When: shut((*Evidence).noGate), Likelihood: surely, Detail: func(*Evidence) Detail {
-			return Detail{Differs: []string{"no-gate"}}
-		}},
+		{ID: "no-gate", Code: GateDiffers, When: shut((*Evidence).noGate), Likelihood: surely, Detail: differsBy("no-gate")},
 		{ID: "other-rules", Code: Unexplained, When: (*Evidence).mayBeOther, Likelihood: otherRules},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
 			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
@@ -179,15 +182,13 @@ func openQuestions() []cause {
 		{ID: "other-ssh-port", Code: GateDiffers, When: func(e *Evidence) bool {
 			return e.Outcome() == OpensMoved || e.Outcome() == StaysShut && e.OtherPort() != 0 && !e.WrongGate() && !e.OtherSecret()
 		}, Likelihood: claimed(rare),
-			Detail: func(*Evidence) Detail { return Detail{Differs: []string{"ssh-port"}} },
+			Detail: differsBy("ssh-port"),
 			Change: func(e *Evidence) hosts.Change { return hosts.Change{SSHPort: e.OtherPort()} }},
 		{ID: "gate-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.StandIn }), Likelihood: (*Evidence).neverOpened},
 		{ID: "strict-unseen", Code: GateDiffers, When: shut(func(e *Evidence) bool {
 			return e.Rules == nil && !e.StandIn && !e.Target.Strict && e.Scan != nil && e.Scan.Tried() > 1
 		}), Likelihood: (*Evidence).neverOpened},
-		{ID: "not-admitted", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.ShutOut() && e.NetworkShut }), Likelihood: claimed(rare), Detail: func(*Evidence) Detail {
-			return Detail{Differs: []string{"source-network"}}
-		}},
+		{ID: "not-admitted", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.ShutOut() && e.NetworkShut }), Likelihood: claimed(rare), Detail: differsBy("source-network")},
 		{ID: "banned-there", Code: Banned, When: shut(func(e *Evidence) bool { return e.ShutOut() && !e.NetworkShut || e.Listed != nil }), Likelihood: func(e *Evidence) float64 {
 			if e.Listed != nil && !e.RulesContradict() {
 				return always // they are this client's, and nothing that they foretell is open

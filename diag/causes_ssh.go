@@ -10,7 +10,6 @@ import (
 
 // sshCauses are those of a gate that opens, and of SSH behind it.
 func sshCauses() []cause {
-	rejects := func(*Evidence) Detail { return Detail{Differs: []string{"ssh-rejected"}} }
 	said := func(e *Evidence) Detail { return Detail{Text: e.afterwards().Banner} }
 	behind := func(id ID) func(*Evidence) bool {
 		return func(e *Evidence) bool { return e.Outcome() == SSHBehind && e.behindGate(e.Reached()) == id }
@@ -52,10 +51,10 @@ func sshCauses() []cause {
 			}
 			return e.neverOpened()
 		}},
-		{ID: "ssh-rejected-behind", Code: GateDiffers, When: behind("ssh-rejected-behind"), Likelihood: unless((*Evidence).refusedAfter, possible), Detail: rejects},
+		{ID: "ssh-rejected-behind", Code: GateDiffers, When: behind("ssh-rejected-behind"), Likelihood: unless((*Evidence).refusedAfter, possible), Detail: differsBy("ssh-rejected")},
 		{ID: "ssh-rejected-unseen", Code: GateDiffers, When: func(e *Evidence) bool {
 			return e.mayBan() && e.Limited == knock.SSHUnreachable && e.Scan != nil && e.Scan.Stopped.Reason == scan.Changed
-		}, Likelihood: surely, Detail: rejects},
+		}, Likelihood: surely, Detail: differsBy("ssh-rejected")},
 		{ID: "ssh-refusing", Code: SSHRefusing, When: behind("ssh-refusing"), Likelihood: surely, Detail: said},
 		{ID: "refusing-before", Code: SSHRefusing, When: at(RefusesBefore), Likelihood: surely, Detail: said},
 		{ID: "ssh-silent", Code: SSHSilent, When: behind("ssh-silent"), Likelihood: unless(acceptedOnce, usual)},

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -81,4 +82,89 @@ func (r *scanRun) send(ctx context.Context, packets []knock.Packet, o knock.Batc
 	}
 	r.report.Stopped = why
 	return v, nil
+}
+
+// try sends the plan for the candidates of, and returns the index of the probe that
+// found SSH open, -1 for none.
+func (r *scanRun) try(ctx context.Context, p scanPlan, of []int) (int, error) {
+	probes := map[int]int{}
+	for n, packet := range p.probes {
+		probes[packet] = of[n]
+	}
+	o := knock.BatchOptions{Shut: r.shutOrLimited(), Wait: r.answerWait()}
+	if r.mayBeFar() {
+		if o.Far = farthest; r.tries[of[0]] == 0 && r.report.Packets == 0 { // the likeliest: a later pass would take their window for its own
+			o.Wait = farthest
+		}
+	}
+	began := time.Now()
+	v, err := r.send(ctx, p.packets, o, func(packet int, a knock.Answer) {
+		i, ok := probes[packet]
+		switch {
+		case a == knock.Open:
+			r.showHit(p, packet, of)
+		case a == knock.Pending && ok:
+			r.tries[i]++
+			r.sent[i] = time.Now()
+			first := r.report.Cells[i].State == Waiting
+			r.report.Cells[i].State = Tried
+			if first && r.beyondGuard() {
+				r.report.BeyondGuard++
+			}
+		}
+	})
+	r.report.Pass += knock.Millis(time.Since(began))
+	if v.Hit >= 0 && v.SSH.State == knock.SSHRefused && r.shut != knock.SSHRefused && r.refused > 0 {
+		r.report.Stopped = Stop{Reason: Changed, SSH: v.SSH} // as the knocks are: nothing opened
+		v.Hit = -1
+	}
+	if v.Hit < 0 {
+		r.report.Opened, r.report.Confirming = nil, false
+		return v.Hit, err
+	}
+	r.report.SSH = v.SSH
+	if r.seen = time.Duration(v.RTT); v.SSH.RTT > 0 { // one of them may have been repeated
+		r.seen = min(r.seen, time.Duration(v.SSH.RTT))
+	}
+	return v.Hit, err
+}
+
+// shutOrLimited is what a probe finds that shows no open gate: a refusal, if the gate refuses or a
+// limit does.
+func (r *scanRun) shutOrLimited() knock.SSHState {
+	if r.Limited == knock.SSHRefused {
+		return r.Limited
+	}
+	return r.shut
+}
+
+// showHit shows what the probe that SSH accepts says, before its banner, which may take a
+// second.
+func (r *scanRun) showHit(p scanPlan, probe int, of []int) {
+	if fits := p.explain(probe); len(fits) > 0 && r.report.Opened == nil {
+		r.report.Opened, r.report.Confirming = new(r.report.Cells[of[fits[0]]].Candidate), true
+		r.notify(true)
+	}
+}
+
+const (
+	// usualWait is how long answers are awaited at most, but for a longer round trip.
+	usualWait = 900 * time.Millisecond
+	// farthest is the longest round trip that is reckoned with where none is known.
+	farthest = 2200 * time.Millisecond
+)
+
+// answerWait is how long an answer is awaited.
+func (r *scanRun) answerWait() time.Duration {
+	const spare = 100 * time.Millisecond
+	if rtt := cmp.Or(r.RTT, r.seen); rtt > 0 {
+		return max(min(3*rtt+spare, usualWait), rtt+rtt/4+spare)
+	}
+	return r.pace.answer
+}
+
+// mayBeFar reports whether answers may take longer than they are awaited: nothing has shown
+// the round trip yet, and the server is on none of this machine's links.
+func (r *scanRun) mayBeFar() bool {
+	return r.RTT == 0 && r.seen == 0 && r.pace.far && !r.target.Strict && r.target.Gap == 0
 }
