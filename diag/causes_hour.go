@@ -150,7 +150,10 @@ func (e *Evidence) trust() float64 {
 	case o.confirmed:
 		return 1
 	case o.tried > 0 && e.Scan != nil && e.Scan.Endless: // nor did it shut again: others may hold it open
-		return rare
+		if o.Offset != 0 && len(differences(e, o)) > 0 {
+			return rare
+		}
+		return possible * usual
 	case o.tried == 0 && (!e.rulesFailed() || e.Shut.Names() != "" || e.Shut.Most):
 		return usual
 	}

@@ -60,11 +60,6 @@ func (e *Evidence) playedShut() bool {
 	return e.Played != nil && !e.Played.Opened || e.hasProblem("answers-dropped")
 }
 
-// noGate reports whether the rules that were given hold no gate for this IP family.
-func (e *Evidence) noGate() bool {
-	return e.Rules != nil && e.Rules.Gate == nil && e.hasProblem("no-gate")
-}
-
 // decisive are problems of rules with which no handshake of a client opens the gate.
 var decisive = []string{"phases-out-of-order", "no-door", "knocks-udp", "empty-secret"}
 
@@ -165,7 +160,7 @@ func openQuestions() []cause {
 	hasProblem := func(e *Evidence) bool { return e.WrongGate() || e.OtherPort() != 0 }
 	return []cause{
 		{ID: "other-secret", Code: Unexplained, When: shut(func(e *Evidence) bool { return e.OtherSecret() && !e.WrongGate() }), Likelihood: claimed(possible)},
-		{ID: "no-gate", Code: GateDiffers, When: shut((*Evidence).noGate), Likelihood: surely, Detail: differsBy("no-gate")},
+		{ID: "no-gate", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules != nil && e.Rules.Gate == nil && e.hasProblem("no-gate") }), Likelihood: surely, Detail: differsBy("no-gate")},
 		{ID: "other-rules", Code: Unexplained, When: (*Evidence).mayBeOther, Likelihood: otherRules},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
 			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded

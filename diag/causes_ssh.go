@@ -51,7 +51,13 @@ func sshCauses() []cause {
 			}
 			return e.neverOpened()
 		}},
-		{ID: "ssh-rejected-behind", Code: GateDiffers, When: behind("ssh-rejected-behind"), Likelihood: unless((*Evidence).refusedAfter, possible), Detail: differsBy("ssh-rejected")},
+		{ID: "ssh-rejected-behind", Code: GateDiffers, When: behind("ssh-rejected-behind"), Likelihood: func(e *Evidence) float64 {
+			if e.refusedAfter() || time.Duration(e.Reached().RTT) > AnsweredWithin {
+				return possible // a rule rejects at once
+			}
+			return always
+		}, Detail: differsBy("ssh-rejected")},
+		{ID: "ssh-host-gone", Code: SSHDown, When: behind("ssh-rejected-behind"), Likelihood: func(*Evidence) float64 { return usual }},
 		{ID: "ssh-rejected-unseen", Code: GateDiffers, When: func(e *Evidence) bool {
 			return e.mayBan() && e.Limited == knock.SSHUnreachable && e.Scan != nil && e.Scan.Stopped.Reason == scan.Changed
 		}, Likelihood: surely, Detail: differsBy("ssh-rejected")},
@@ -184,7 +190,7 @@ func (e *Evidence) behindGate(s knock.SSH) ID {
 			return "ssh-down"
 		}
 	case knock.SSHUnreachable:
-		if rejected, _ := answers.With(e.Handshake, knock.Unreachable); len(rejected) == 0 && before != knock.SSHUnreachable && before != knock.SSHUnknown {
+		if rejected, _ := answers.With(e.Handshake, knock.Unreachable); len(rejected) == 0 && before == knock.SSHFiltered {
 			return "ssh-rejected-behind"
 		}
 	}

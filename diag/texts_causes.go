@@ -254,6 +254,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	},
 	"ssh-down":            sshDownText,
 	"ssh-rejected-behind": behindText("the gate opens, and a rule behind it rejects SSH", otherFirewall),
+	"ssh-host-gone":       behindText("the gate opens, and the host does not answer that SSH is forwarded to", "on the server: see where it forwards SSH to (nft list ruleset), and start that host"),
 	"ssh-rejected-unseen": says("the gate may have opened to another hour, range or secret, and a rule behind it rejects SSH", otherFirewall, "SSH was rejected while others were tried, as behind a gate that opened"),
 	"ssh-silent": func(e *Evidence) Text {
 		if e.Reached().Closed {

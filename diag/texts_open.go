@@ -70,7 +70,7 @@ func (e *Evidence) rulesSay() string {
 // unexplainedText says what speaks for which cause, and which evidence is missing.
 func unexplainedText(e *Evidence) Text {
 	if e.Outcome() != StaysShut {
-		return Text{Why: []string{"something else that looks the same"}}
+		return Text{"SSH opened, and by what is not sure", "run it again when nobody else knocks", []string{"something else that looks the same"}}
 	}
 	rules := "give the server's rules: --rules FILE"
 	if e.Rules != nil {

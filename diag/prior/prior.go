@@ -58,6 +58,7 @@ var all = map[string]float64{
 	"ssh-down":            0.05, // or on another port
 	"ssh-down-unseen":     0.05, // the same, and the gate rejects as a host without sshd does
 	"ssh-rejected-behind": 0.03, // firewalld or ufw besides the gate
+	"ssh-host-gone":       0.01, // few gates forward
 	"ssh-rejected-unseen": 0.02, // the same, and another fault
 	"ssh-refusing":        0.03, // penalties of sshd 9.8
 	"refusing-before":     0.03, // the same
