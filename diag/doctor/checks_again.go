@@ -108,7 +108,7 @@ func (x *run) opensAgain(ctx context.Context) (bool, error) {
 }
 
 // repeats reports whether a handshake that opened the gate does so again, as far as there is
-// time to make sure of it: else it is taken at its word, and Again says so.
+// time to make sure of it, which Again says: else it is taken at its word, unless a hit did not repeat.
 func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (bool, error) {
 	t := x.seen().Target
 	t.Gap = max(t.Gap, gap)
@@ -116,7 +116,7 @@ func (x *run) repeats(ctx context.Context, gap time.Duration, h knock.Report) (b
 	try := max(10*gap, time.Second)
 	need := x.over() + try/2
 	if time.Since(x.start)+need > endBy || x.spent() {
-		return true, x.controlOnce(ctx, h.SSH)
+		return !x.unsure, x.controlOnce(ctx, h.SSH)
 	}
 	by := endBy - try // what is made once more ends by then
 	if gap < wideGap {

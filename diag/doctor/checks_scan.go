@@ -328,6 +328,7 @@ func (x *run) scanOne(ctx context.Context, s step, t knock.Target, job scan.Scan
 	if errors.Is(err, knock.ErrUnreachable) {
 		r.Stopped, err = scan.Stop{Reason: scan.NoRoute}, nil
 	}
+	x.unsure = x.unsure || len(r.Unconfirmed) > 0 || r.Stopped.Reason == scan.NeverRepeat
 	x.learn(func(e *diag.Evidence) {
 		if record(&r)(e); r.Opened != nil { // the hour may have changed meanwhile
 			e.Now = x.Client.Clock.Now()

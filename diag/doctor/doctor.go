@@ -111,6 +111,7 @@ type run struct {
 	unwatch   func()     // ends the watch for a route that a search may have
 
 	quick    int  // attempts of the first handshake
+	unsure   bool // a scan had hits that did not repeat
 	doubtful bool // the given rules have a sweep guard, and what they expect was sent in vain
 
 	made atomic.Int32 // connections to SSH
