@@ -1,7 +1,6 @@
 package diag
 
 import (
-	"slices"
 	"time"
 
 	"rapport/diag/clock"
@@ -33,8 +32,11 @@ func (e *Evidence) clocksAgree() bool {
 // restOfHours names what remains where this machine's clock explains a part of the
 // hours alone.
 func (e *Evidence) restOfHours() ID {
-	if c := e.Clocks(); c.Known && (c.Skew-c.Local.Offset).Abs() < clock.FarOff {
+	switch c := e.Clocks(); {
+	case c.Known && (c.Skew-c.Local.Offset).Abs() < clock.FarOff:
 		return "rules-stale"
+	case c.Known:
+		return "server-clock-also"
 	}
 	return "hour-unknown"
 }
@@ -88,7 +90,7 @@ func hourCauses() []cause {
 	another := row("clock-another", ServerBehind, ServerAhead, clock.HourPassed, surely)
 	another.When = func(e *Evidence) bool {
 		s := e.sight()
-		return (s == clock.HourPassed || s == clock.HourToCome) && e.webAlone()
+		return (s == clock.HourPassed || s == clock.HourToCome) && !e.OwnAddr && e.Clocks().WebAlone()
 	}
 	return []cause{
 		also,
@@ -101,6 +103,12 @@ func hourCauses() []cause {
 			return e.sight() == clock.Unknown || e.sight() == clock.Disagree
 		}, Likelihood: (*Evidence).trust, Detail: hourDetail, Change: hourChange},
 		server,
+		{ID: "server-clock-also", When: func(*Evidence) bool { return false }, CodeOf: func(e *Evidence) Code { // a part of another verdict
+			if c := e.Clocks(); c.Skew > c.Local.Offset {
+				return ServerAhead
+			}
+			return ServerBehind
+		}},
 		client,
 		row("rules-stale", RulesStale, "", clock.HourPassed, surely),
 		another,
@@ -122,17 +130,7 @@ func hourCauses() []cause {
 }
 
 // clockAhead reports whether the server's clock is in a later hour than this client's: that was tried.
-func (e *Evidence) clockAhead() bool {
-	return knock.HourOf(e.Now.Add(e.Clocks().Skew)).Sub(knock.HourOf(e.Now.Add(e.Target.Skew))) > 0
-}
-
-// webAlone reports whether nothing but a web server tells the server's clock, which may be that
-// of another machine.
-func (e *Evidence) webAlone() bool {
-	return !e.OwnAddr && !slices.ContainsFunc(e.Clocks().Sources, func(r clock.Reading) bool {
-		return r.Of == clock.Server && r.Err == nil && r.Name != clock.SourceHTTP && r.Name != clock.SourceHTTPS
-	})
-}
+func (e *Evidence) clockAhead() bool { return e.Clocks().Ahead(e.client()) }
 
 // zoneLikelihood: no zone is further west of UTC than twelve hours.
 func zoneLikelihood(e *Evidence) float64 {

@@ -163,9 +163,9 @@ func openQuestions() []cause {
 		{ID: "no-gate", Code: GateDiffers, When: shut(func(e *Evidence) bool { return e.Rules != nil && e.Rules.Gate == nil && e.hasProblem("no-gate") }), Likelihood: surely, Detail: differsBy("no-gate")},
 		{ID: "other-rules", Code: Unexplained, When: (*Evidence).mayBeOther, Likelihood: otherRules},
 		{ID: "sequence-used", Code: SequenceUsed, When: func(e *Evidence) bool {
-			return e.rulesFit() && !hasProblem(e) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
-		}, Likelihood: unless(func(e *Evidence) bool {
-			return e.Rules.Gate.Native() && !e.hasProblem("guard-full") // it had room when its set was listed
+			return (e.rulesFit() && !hasProblem(e) || e.rulesFailed()) && e.Rules.Gate != nil && e.Rules.Gate.Guarded
+		}, Likelihood: unless(func(e *Evidence) bool { // it had room when its set was listed
+			return (e.Rules.Gate.Native() || !e.rulesFit()) && !e.hasProblem("guard-full")
 		}, possible)},
 		{ID: "sequence-unseen", Code: SequenceUsed, When: shut(func(e *Evidence) bool { return e.Rules == nil && !e.StandIn }), Likelihood: (*Evidence).neverOpened},
 		{ID: "rules-problem", Code: GateDiffers, When: shut((*Evidence).WrongGate), Likelihood: claimed(rare), Detail: func(e *Evidence) (d Detail) {

@@ -265,17 +265,8 @@ func (e *Evidence) AcceptedKnocks(h *knock.Report) int {
 	return len(open) + knock.Knocks - len(slices.Compact(sequence[:]))
 }
 
-// wrongSkew reports whether the clocks show a skew that differs from the entry's
-// by more than a handshake covers around the hour change.
-func (e *Evidence) wrongSkew() bool {
-	const covered = 30 * time.Second
-	c := e.Clocks()
-	if i := c.Interval(); i.Low-covered <= e.Target.Skew && e.Target.Skew <= i.High+covered {
-		return false
-	}
-	_, known := c.RoundSkew()
-	return known
-}
+// wrongSkew reports whether the clocks show another skew than the entry's.
+func (e *Evidence) wrongSkew() bool { return e.Clocks().Contradicts(e.Target.Skew) }
 
 // LooksLimited reports whether the handshake itself suggests that it was too fast: it opened the
 // gate, and did not when it was made again, or the server rejected SSH at first, and then

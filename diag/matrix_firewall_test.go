@@ -3,6 +3,7 @@ package diag_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -11,6 +12,8 @@ import (
 
 	"rapport/diag"
 	"rapport/knock"
+	"rapport/knock/gate"
+	"rapport/knock/gate/script"
 	"rapport/knock/knocktest"
 )
 
@@ -80,9 +83,35 @@ func outage(after, length time.Duration) breaking {
 	}
 }
 
+// sweeps sends more to wrong ports than a sweep guard forgives.
+func sweeps(t *testing.T, _ *knocktest.Server, p *patient) {
+	addr, err := netip.ParseAddr(p.host.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 2 * script.DefaultSweepGuard {
+		all.Go(func() {
+			if c, err := net.DialTimeout("tcp", netip.AddrPortFrom(addr, uint16(10005+11*n)).String(), 20*time.Millisecond); err == nil {
+				c.Close()
+			}
+		})
+	}
+	all.Wait()
+}
+
+// givesNFT hands the doctor what nft prints.
+func givesNFT(t *testing.T, s *knocktest.Server, p *patient) {
+	f, err := gate.ReadRules(strings.NewReader(s.Run(t, "nft", "list", "ruleset")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.doctor.Rules = &f
+}
+
 // firewallFaults are those of firewalls besides the gate: of routers that limit their ICMP errors as the
 // kernel does, of rules behind the gate, of rules without one, and of traps; and what else these hid.
-func firewallFaults(*testing.T) []fault {
+func firewallFaults(t *testing.T) []fault {
 	hour := time.Hour
 	stale := shift(-3 * hour)
 	old, routed, shut := knocktest.Options{At: stale}, knocktest.Options{Router: true}, knocktest.Options{V4: knocktest.Shut, V6: knocktest.Shut}
@@ -93,6 +122,7 @@ func firewallFaults(*testing.T) []fault {
 	secret := func(_ *testing.T, _ *knocktest.Server, p *patient) { p.secret = "b4rf00" }
 	notStrict := func(r diag.Report) bool { return !r.Verdict.Change.Strict }
 	limitsHere, emptied := shell(limitsICMP), shell("iptables -w -F portknocking; ip6tables -w -F portknocking")
+	noGate := knocktest.Options{NoGate: true}
 	twice := time.Date(2026, 11, 22, 19, 20, 0, 0, time.UTC) // the last two ports of this hour are one
 	return []fault{
 		{name: "a router that limits its ICMP errors rejects all high ports", server: routed, want: diag.KnocksBlocked, breaks: prohibited},
@@ -137,6 +167,14 @@ func firewallFaults(*testing.T) []fault {
 		{name: "rules of UTC+1, a right clock (http), future not asked for", server: knocktest.Options{At: shift(hour)}, clocks: http, want: diag.Unexplained, also: all(possible(diag.HourAhead), says("--future"))},
 		{name: "rules of UTC+1, a right clock (ntp), future not asked for", server: knocktest.Options{At: shift(hour)}, clocks: knocktest.Clocks{NTP: true, Shift: 10 * time.Millisecond}, want: diag.Unexplained, also: all(possible(diag.HourAhead), says("--future"))},
 		{name: "rules of UTC+2, a right clock (http), future not asked for, at a gate that rejects", server: knocktest.Options{At: shift(2 * hour), Refusal: knocktest.Reset}, clocks: http, want: diag.Unexplained, also: all(possible(diag.HourAhead), says("--future"))},
+
+		{name: "the sweep guard ignores this address, the rules are given", server: noGate, want: diag.Banned, breaks: both(scripted(script.NFT, nil), sweeps, givesNFT)},
+		{name: "the sweep guard ignores this address, the rules are given, IPv6", server: noGate, want: diag.Banned, breaks: both(overIPv6, scripted(script.NFT, nil), sweeps, givesNFT)},
+		{name: "the guard is used up (nft), top port one less, the rules are given", server: knocktest.Options{NoGate: true, Range: knocktest.NewRange(t, 10000, 10998)}, among: []diag.Code{diag.SequenceUsed, diag.RangeMismatch}, also: possible(diag.SequenceUsed), breaks: usedUp(script.NFT)},
+		{name: "the guard is used up (iptables), top port one less, the rules are given", server: knocktest.Options{NoGate: true, Range: knocktest.NewRange(t, 10000, 10998)}, among: []diag.Code{diag.SequenceUsed, diag.RangeMismatch, diag.Unexplained}, also: possible(diag.SequenceUsed), breaks: usedUp(script.IPTables)},
+		{name: "this machine 2 h ahead (ntp elsewhere), another secret", server: knocktest.Options{At: shift(-2 * hour), Secret: "b4rf00"}, want: diag.Unexplained, breaks: asksAnother(-2 * hour), also: says("set this machine's clock")},
+		{name: "this machine 2 h ahead (ntp elsewhere), the server 3 h behind (http)", server: knocktest.Options{At: shift(-5 * hour)}, clocks: knocktest.Clocks{HTTP: true, Shift: -5 * hour}, want: diag.ClientAhead, opens: true, breaks: asksAnother(-2 * hour), also: all(saysNot("no source tells"), says("the server's clock is 3 h 0 min behind too"))},
+		{name: "clock 45 min ahead (ntp), and the gate is in this hour", clocks: knocktest.Clocks{NTP: true, Shift: 45 * time.Minute}, want: diag.Opens, also: says("set it before the rules are refreshed")},
 
 		{idle: true, name: "everything is lost for the first 1.5 s, 3 h behind", server: old, want: diag.HourBehind, opens: true, breaks: outage(0, 1500*time.Millisecond), also: notStrict},
 		{idle: true, name: "everything is lost for 0.6 s, 3 h behind", server: old, want: diag.HourBehind, opens: true, breaks: outage(800*time.Millisecond, 600*time.Millisecond), also: notStrict},

@@ -114,6 +114,8 @@ func seenFromTheServer() map[string]seen {
 		"sshd is stopped, IPv6, at a gate that resets":                                                    found(arrivals.SSHRefused),
 		"SSH is forwarded to a host that is gone":                                                         found(arrivals.Unanswered, arrivals.SSHRefused),
 		"1 h ahead, no clock, future not asked for":                                                       found(arrivals.HourBehind),
+		"this machine 2 h ahead (ntp elsewhere), another secret":                                          secret,
+		"the guard is used up (iptables), top port one less, the rules are given":                         found(arrivals.RangeDiffers),
 		"rules of UTC+1, a right clock (http), future not asked for":                                      found(arrivals.HourBehind),
 		"rules of UTC+1, a right clock (ntp), future not asked for":                                       found(arrivals.HourBehind),
 		"rules of UTC+2, a right clock (http), future not asked for, at a gate that rejects":              found(arrivals.HourBehind),

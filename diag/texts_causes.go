@@ -35,7 +35,7 @@ func opensText(e *Evidence) Text {
 	case e.RulesContradict():
 		t.Why = append(t.Why, "by the rules that were given it would not open: they are not those that the server has now")
 	}
-	switch far := (c.Skew - e.Target.Skew).Abs() > time.Hour; {
+	switch far := knock.HourOf(e.Now.Add(c.Skew)) != knock.HourOf(e.Now.Add(e.Target.Skew)); {
 	case !e.wrongSkew():
 	case far && e.Target.Skew == 0: // to refresh the rules by such a clock would shut the gate
 		t.Why = append(t.Why, fmt.Sprintf("a clock at the server's address is %s, and the gate is in this machine's hour: that clock may be another machine's, as a router's; if it is the server's, set it before the rules are refreshed", phrase.Ahead(c.Skew.Round(time.Second))))
@@ -118,6 +118,9 @@ func (e *Evidence) howOpened() string {
 	how += fmt.Sprintf(", with range %v and the secret %s: one of %s", o.Range, o.Variant.Words(), phrase.Plural(o.tried, "candidate"))
 	if s := e.Scan; s != nil && s.Opened != nil && s.Strict && s.Gap <= e.Target.Gap && !e.Target.Strict {
 		how += ", and only with nothing sent between its knocks, as a strict gate needs"
+	}
+	if s := e.Scan; s != nil && s.Opened != nil && s.SSH.State == knock.SSHFiltered {
+		how += "; missing: what SSH answers behind it was not read"
 	}
 	if e.Blocked() && !e.Egress.Whole {
 		how += fmt.Sprintf("; that %s of this client's sequence is %s stops no other one", e.Egress.Names(e.hidden), e.Egress.Answer)
@@ -282,6 +285,7 @@ var causeTexts = map[ID]func(*Evidence) Text{
 	"rules-zone":          rulesZoneText,
 	"rules-zone-east":     rulesZoneEastText,
 	"client-clock-also":   clientAlsoText,
+	"server-clock-also":   serverClockAlsoText,
 	"hour-elsewhere":      hourElsewhereText,
 	"clock-doubtful": func(e *Evidence) Text {
 		return Text{"the server's clock is wrong: " + e.expects(), "on the server: timedatectl set-ntp true; " + e.untilKnown(), []string{"one of the sources of its clock agrees, and another does not", e.howOpened()}}

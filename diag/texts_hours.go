@@ -112,6 +112,12 @@ func serverClockText(e *Evidence) Text {
 	return t
 }
 
+// serverClockAlsoText is that of a server's clock that is wrong, as this machine's is.
+func serverClockAlsoText(e *Evidence) Text {
+	c := e.Clocks()
+	return Text{fmt.Sprintf("the server's clock is %s too", phrase.Ahead((c.Skew - c.Local.Offset).Round(time.Second))), "on the server: timedatectl set-ntp true", []string{e.clockEvidence() + ", from this machine's"}}
+}
+
 // clockBesides says how right the server's clock is, where its rules are not of its hour, and what
 // else there is to do then.
 func (e *Evidence) clockBesides() (state, also string) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rapport/diag/answers"
 	"rapport/diag/scan"
@@ -106,6 +107,9 @@ func unexplainedText(e *Evidence) Text {
 	}
 	if s, ok := e.Clocks().RoundSkew(); ok && e.wrongSkew() && len(e.Answering()) > 0 { // a router may answer ICMP
 		t.Fix += fmt.Sprintf("; and set skew %s here: %s", phrase.Duration(s), e.Clocks().Summary(e.Now))
+	}
+	if l := e.Clocks().Local; l.Known && l.Offset.Abs() > time.Minute {
+		t.Fix = "set this machine's clock: by NTP it is " + phrase.Ahead(-l.Offset.Round(time.Second)) + "; and " + t.Fix
 	}
 	t.Fix += e.mayBeLeftOver()
 	return t

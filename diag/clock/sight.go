@@ -86,3 +86,27 @@ func (l LocalClock) Off(c Client, h knock.Hour) bool {
 	right := knock.HourOf(c.Now.Add(l.Offset))
 	return l.Known && c.allows(off, h) && right != knock.HourOf(c.Now) && right != knock.HourOf(c.Now.Add(c.Skew))
 }
+
+// Contradicts reports whether the clocks show another skew than that, by more than a handshake covers
+// around the hour change.
+func (r Report) Contradicts(skew time.Duration) bool {
+	const covered = 30 * time.Second
+	if i := r.Interval(); i.Low-covered <= skew && skew <= i.High+covered {
+		return false
+	}
+	_, known := r.RoundSkew()
+	return known
+}
+
+// Ahead reports whether the server's clock is in a later hour than the one that the client expects.
+func (r Report) Ahead(c Client) bool {
+	return knock.HourOf(c.Now.Add(r.Skew)).Sub(knock.HourOf(c.Now.Add(c.Skew))) > 0
+}
+
+// WebAlone reports whether nothing but a web server tells the server's clock, which may be that of
+// another machine.
+func (r Report) WebAlone() bool {
+	return !slices.ContainsFunc(r.Sources, func(r Reading) bool {
+		return r.Of == Server && r.Err == nil && r.Name != SourceHTTP && r.Name != SourceHTTPS
+	})
+}

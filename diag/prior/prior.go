@@ -30,6 +30,7 @@ var all = map[string]float64{
 	"rules-stale":         0.08,  // a cron job that failed: nothing else shows it
 	"rules-zone":          0.02,  // local time in place of UTC: never worked
 	"rules-zone-east":     0.02,  // the same
+	"server-clock-also":   0.05,  // the same as server-clock
 	"hour-unknown":        0.13,  // server-clock and rules-stale together
 	"hour-elsewhere":      0.13,  // the same: the clock that was read is another machine's
 	"clock-another":       0.01,  // server-clock, where every fifth web server is not that machine's own

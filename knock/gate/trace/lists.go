@@ -30,13 +30,18 @@ const (
 	NFTSet     ListKind = "nft"
 )
 
-// Has returns the element of an address, nil if the list does not show it.
+// Has returns the element of an address, nil if the list does not show it. For an IPv6 address that may
+// be the first one of its /64, by which the gate's own guard counts.
 func (l List) Has(a netip.Addr) *machine.Element {
+	network := a
+	if p, err := a.Prefix(64); err == nil && a.Is6() {
+		network = p.Addr()
+	}
 	i := slices.IndexFunc(l.Holds, func(e machine.Element) bool {
 		from, to, isRange := strings.Cut(e.Addr, "-")
 		if !isRange {
 			p, err := netip.ParsePrefix(e.Addr)
-			return e.Addr == a.String() || err == nil && p.Contains(a)
+			return e.Addr == a.String() || e.Addr == network.String() || err == nil && p.Contains(a)
 		}
 		low, err := netip.ParseAddr(from)
 		high, err2 := netip.ParseAddr(to)
@@ -72,7 +77,7 @@ func Lists(f gate.Findings, family knock.Family) (all []List) {
 	for r := range rules.Rules {
 		t := r.Chain().Table()
 		other := family == knock.Family6 && !t.V6 || family == knock.Family4 && !t.V4
-		if other || r.Verdict != machine.Drop && r.Verdict != machine.Reject {
+		if other || !shutsOut(r) {
 			continue
 		}
 		if to := r.Ports(); len(to) > 0 && !slices.ContainsFunc(to, func(p int) bool { return slices.Contains(ports, p) }) {
@@ -87,6 +92,18 @@ func Lists(f gate.Findings, family knock.Family) (all []List) {
 		}
 	}
 	return all
+}
+
+// shutsOut reports whether a rule drops or rejects, also by a chain of its own.
+func shutsOut(r *machine.Rule) bool {
+	if r.Verdict != machine.Jump && r.Verdict != machine.Goto {
+		return r.Verdict == machine.Drop || r.Verdict == machine.Reject
+	}
+	return slices.ContainsFunc(r.Targets(), func(c *machine.Chain) bool {
+		return len(c.Rules) > 0 && !slices.ContainsFunc(c.Rules, func(r *machine.Rule) bool {
+			return r.Verdict != machine.Drop && r.Verdict != machine.Reject
+		})
+	})
 }
 
 // list returns a list by its name in a condition.
