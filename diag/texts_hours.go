@@ -122,8 +122,8 @@ func serverClockAlsoText(e *Evidence) Text {
 // else there is to do then.
 func (e *Evidence) clockBesides() (state, also string) {
 	c := e.Clocks()
-	if c.Skew.Abs() > time.Minute+c.Uncertainty {
-		return ", and its clock is " + phrase.Ahead(c.Skew.Round(time.Second)), "set its clock first: timedatectl set-ntp true; then "
+	if off := c.Skew - c.Local.Offset; off.Abs() > time.Minute+c.Uncertainty {
+		return ", and its clock is " + phrase.Ahead(off.Round(time.Second)), "set its clock first: timedatectl set-ntp true; then "
 	}
 	return ", though its clock is right", ""
 }
