@@ -80,12 +80,8 @@ func hourCauses() []cause {
 			return earlier
 		}
 	}
-	server, client := row("server-clock", "", "", clock.Agrees, surely), row("client-clock", "", "", clock.Agrees, func(e *Evidence) float64 {
-		if e.Clocks().Local.Known {
-			return unseen // NTP says that it is right
-		}
-		return always
-	})
+	told := func(e *Evidence) bool { return e.Clocks().Local.Known } // by NTP, that this machine's clock is right
+	server, client := row("server-clock", "", "", clock.Agrees, surely), row("client-clock", "", "", clock.Agrees, unless(told, unseen))
 	server.CodeOf, client.CodeOf = byClock(ServerBehind, ServerAhead), byClock(ClientAhead, ClientBehind)
 	another := row("clock-another", ServerBehind, ServerAhead, clock.HourPassed, surely)
 	another.When = func(e *Evidence) bool {
